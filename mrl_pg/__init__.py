@@ -1,0 +1,1 @@
+"""Matryoshka two-pass retrieval for PostgreSQL and pgvector."""
