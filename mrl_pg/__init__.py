@@ -1,1 +1,73 @@
 """Matryoshka two-pass retrieval for PostgreSQL and pgvector."""
+
+from mrl_pg.build import BuildReport
+from mrl_pg.errors import (
+    ColumnNotFound,
+    IndexMismatch,
+    IndexNotFound,
+    InputError,
+    InvalidFile,
+    InvalidFilter,
+    InvalidSetting,
+    InvalidVector,
+    MrlError,
+    NoPrimaryKey,
+    NotAVectorColumn,
+    NotInstalled,
+    NotUnitLengthWarning,
+    PgvectorError,
+    PgvectorMissing,
+    PgvectorTooOld,
+    PgvectorWarning,
+    ServerError,
+    ShortIndexError,
+    TableError,
+    TableNotFound,
+)
+from mrl_pg.index import MatryoshkaIndex
+from mrl_pg.install import (
+    InstallReport,
+    install,
+    install_async,
+    uninstall,
+    uninstall_async,
+)
+from mrl_pg.progress import Progress
+from mrl_pg.search import Hit, SearchResult
+from mrl_pg.vectors import normalise, truncate
+
+__all__ = [
+    "BuildReport",
+    "ColumnNotFound",
+    "Hit",
+    "IndexMismatch",
+    "IndexNotFound",
+    "InputError",
+    "InstallReport",
+    "InvalidFile",
+    "InvalidFilter",
+    "InvalidSetting",
+    "InvalidVector",
+    "MatryoshkaIndex",
+    "MrlError",
+    "NoPrimaryKey",
+    "NotAVectorColumn",
+    "NotInstalled",
+    "NotUnitLengthWarning",
+    "PgvectorError",
+    "PgvectorMissing",
+    "PgvectorTooOld",
+    "PgvectorWarning",
+    "Progress",
+    "SearchResult",
+    "ServerError",
+    "ShortIndexError",
+    "TableError",
+    "TableNotFound",
+    "install",
+    "install_async",
+    "normalise",
+    "truncate",
+    "uninstall",
+    "uninstall_async",
+]

@@ -1,23 +1,24 @@
 """Every error mrl_pg raises: one base class, one subclass per thing a user can do.
 
-    MrlError
-    ├── InputError                what you passed is wrong; nothing was sent
-    │   ├── InvalidVector         wrong length, NaN, infinity, zero under cosine
-    │   ├── InvalidSetting        k, candidates, dims, kind, distance, names …
-    │   ├── InvalidFilter         a `where` that the server cannot run
-    │   └── InvalidFile           a file `load` cannot take; names the rows
-    ├── TableError                the table is not what a search needs
-    │   ├── TableNotFound
-    │   ├── ColumnNotFound
-    │   ├── NotAVectorColumn
-    │   └── NoPrimaryKey
-    ├── ShortIndexError           the short column or its index
-    │   ├── IndexNotFound         not created yet
-    │   └── IndexMismatch         there already, but not as described
-    ├── PgvectorError             pgvector is missing or too old
-    │   ├── PgvectorMissing
-    │   └── PgvectorTooOld
-    └── ServerError               no server, or the embedded one did not start
+MrlError
+├── InputError                what you passed is wrong; nothing was sent
+│   ├── InvalidVector         wrong length, NaN, infinity, zero under cosine
+│   ├── InvalidSetting        k, candidates, dims, kind, distance, names …
+│   ├── InvalidFilter         a `where` that the server cannot run
+│   └── InvalidFile           a file `load` cannot take; names the rows
+├── TableError                the table is not what a search needs
+│   ├── TableNotFound
+│   ├── ColumnNotFound
+│   ├── NotAVectorColumn
+│   └── NoPrimaryKey
+├── ShortIndexError           the short column or its index
+│   ├── IndexNotFound         not created yet
+│   └── IndexMismatch         there already, but not as described
+├── PgvectorError             pgvector is missing or too old
+│   ├── PgvectorMissing
+│   └── PgvectorTooOld
+├── NotInstalled              the `mrl` schema is missing, or newer than this package
+└── ServerError               no server, or the embedded one did not start
 """
 
 
@@ -97,6 +98,12 @@ class PgvectorMissing(PgvectorError):
 
 class PgvectorTooOld(PgvectorError):
     """pgvector is older than 0.8.0, which brought iterative scans."""
+
+
+class NotInstalled(MrlError):
+    """The database side is missing, or newer than this package."""
+
+    exit_code = 5
 
 
 class ServerError(MrlError):

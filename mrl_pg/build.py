@@ -1,0 +1,260 @@
+"""Creates and drops a short column and its index, in one transaction."""
+
+import time
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+from psycopg import AsyncCursor, Cursor, sql
+from psycopg.rows import dict_row
+
+from mrl_pg import catalog, render, settings, source
+from mrl_pg.catalog import AsyncConn, Conn, Facts
+from mrl_pg.errors import IndexMismatch, NotInstalled, NotUnitLengthWarning
+from mrl_pg.layout import IndexLayout
+from mrl_pg.progress import Watcher, watch
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One statement of a build and what it is called."""
+
+    label: str
+    statement: sql.Composed
+
+
+@dataclass(frozen=True, slots=True)
+class BuildReport:
+    """What a `create` or a `drop` did.
+
+    `done` names the steps in order with the seconds each took; empty when there
+    was nothing to do. `index_bytes` and `rows` are 0 after a drop.
+    """
+
+    layout: IndexLayout
+    done: tuple[tuple[str, float], ...]
+    index_bytes: int = 0
+    rows: int = 0
+
+    @property
+    def changed(self) -> bool:
+        """Whether anything was done."""
+        return bool(self.done)
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of all steps."""
+        return sum(seconds for _, seconds in self.done)
+
+    def __str__(self) -> str:
+        """What happened, in one sentence."""
+        if not self.changed:
+            return f"{self.layout}: nothing to do"
+        steps = ", ".join(f"{label} in {took:.1f} s" for label, took in self.done)
+        if not self.index_bytes:
+            return f"{self.layout}: {steps}"
+        size = f"{self.index_bytes / 1e6:,.1f} MB for {self.rows:,} rows"
+        return f"{self.layout}: {steps}; the index takes {size}"
+
+
+def create_steps(layout: IndexLayout, facts: Facts) -> list[Step]:
+    """Statements that are still to run; raises IndexMismatch for another's objects."""
+    catalog.check_short(layout, facts)
+    usable = facts.index_definition is not None and facts.index_usable
+    if usable or facts.index_operator_class is not None:
+        catalog.check_index(layout, facts)
+    steps = []
+    if facts.short_type is None:
+        add = render.add_short_column(layout, facts)
+        steps.append(Step(f"added column {layout.short}", add))
+    if facts.index_definition is not None and not usable:
+        drop = render.drop_index(layout, facts)
+        steps.append(Step("dropped the invalid index of that name", drop))
+    if not usable:
+        build = render.create_index(layout, facts)
+        steps.append(Step(f"built index {layout.name}", build))
+    return steps
+
+
+def drop_steps(layout: IndexLayout, facts: Facts) -> list[Step]:
+    """Statements that undo `create`; the column stays while another index needs it."""
+    catalog.check_short(layout, facts)
+    steps = []
+    if facts.index_definition is not None:
+        if facts.index_operator_class != layout.operator_class:
+            raise IndexMismatch(
+                f"index {layout.name!r} is not on {layout.short!r}: "
+                f"{facts.index_definition}; drop it by hand if you mean it"
+            )
+        drop = render.drop_index(layout, facts)
+        steps.append(Step(f"dropped index {layout.name}", drop))
+    if facts.short_type is not None and not facts.other_indexes:
+        drop = render.drop_short_column(layout, facts)
+        steps.append(Step(f"dropped column {layout.short}", drop))
+    return steps
+
+
+def create(
+    conn: Conn,
+    layout: IndexLayout,
+    *,
+    workers: int | None = None,
+    maintenance_work_mem: str | None = None,
+    progress: Watcher | None = None,
+) -> BuildReport:
+    """Add the short column, build its index, write the registry; all or nothing.
+
+    Takes an ACCESS EXCLUSIVE lock until the transaction ends: adding a stored
+    generated column rewrites the table. Safe to repeat: it does what is missing.
+    """
+    facts = _check_create(layout, catalog.read(conn, layout))
+    with conn.transaction(), Cursor(conn, row_factory=dict_row) as cursor:
+        cursor.execute(_lock(facts))
+        facts = catalog.read(conn, layout)
+        _warn_unit_length(layout, cursor.execute(_norms(layout, facts)).fetchone())
+        done = []
+        with (
+            settings.local(conn, _settings(workers, maintenance_work_mem)),
+            watch(conn, progress),
+        ):
+            for step in create_steps(layout, facts):
+                start = time.perf_counter()
+                cursor.execute(step.statement)
+                done.append((step.label, time.perf_counter() - start))
+        cursor.execute(_query("register"), _registration(layout, facts))
+        cursor.execute(_query("index_size"), _registration(layout, facts))
+        size = cursor.fetchone() or {}
+    catalog.forget(conn, layout)
+    return BuildReport(layout, tuple(done), size["index_bytes"], size["rows"])
+
+
+async def create_async(
+    conn: AsyncConn,
+    layout: IndexLayout,
+    *,
+    workers: int | None = None,
+    maintenance_work_mem: str | None = None,
+    progress: Watcher | None = None,
+) -> BuildReport:
+    """The same on an asynchronous connection."""
+    facts = _check_create(layout, await catalog.read_async(conn, layout))
+    async with conn.transaction(), AsyncCursor(conn, row_factory=dict_row) as cursor:
+        await cursor.execute(_lock(facts))
+        facts = await catalog.read_async(conn, layout)
+        await cursor.execute(_norms(layout, facts))
+        _warn_unit_length(layout, await cursor.fetchone())
+        done = []
+        async with settings.local_async(conn, _settings(workers, maintenance_work_mem)):
+            with watch(conn, progress):
+                for step in create_steps(layout, facts):
+                    start = time.perf_counter()
+                    await cursor.execute(step.statement)
+                    done.append((step.label, time.perf_counter() - start))
+        await cursor.execute(_query("register"), _registration(layout, facts))
+        await cursor.execute(_query("index_size"), _registration(layout, facts))
+        size = await cursor.fetchone() or {}
+    catalog.forget(conn, layout)
+    return BuildReport(layout, tuple(done), size["index_bytes"], size["rows"])
+
+
+def drop(conn: Conn, layout: IndexLayout) -> BuildReport:
+    """Undo `create`: index, short column, registry row; safe to repeat.
+
+    Takes an ACCESS EXCLUSIVE lock for a moment; nothing is rewritten.
+    """
+    facts = catalog.read(conn, layout)
+    drop_steps(layout, facts)
+    with conn.transaction(), Cursor(conn, row_factory=dict_row) as cursor:
+        cursor.execute(_lock(facts))
+        facts = catalog.read(conn, layout)
+        done = []
+        for step in drop_steps(layout, facts):
+            start = time.perf_counter()
+            cursor.execute(step.statement)
+            done.append((step.label, time.perf_counter() - start))
+        if facts.mrl_installed:
+            cursor.execute(_query("unregister"), _registration(layout, facts))
+    catalog.forget(conn, layout)
+    return BuildReport(layout, tuple(done))
+
+
+async def drop_async(conn: AsyncConn, layout: IndexLayout) -> BuildReport:
+    """The same on an asynchronous connection."""
+    facts = await catalog.read_async(conn, layout)
+    drop_steps(layout, facts)
+    async with conn.transaction(), AsyncCursor(conn, row_factory=dict_row) as cursor:
+        await cursor.execute(_lock(facts))
+        facts = await catalog.read_async(conn, layout)
+        done = []
+        for step in drop_steps(layout, facts):
+            start = time.perf_counter()
+            await cursor.execute(step.statement)
+            done.append((step.label, time.perf_counter() - start))
+        if facts.mrl_installed:
+            await cursor.execute(_query("unregister"), _registration(layout, facts))
+    catalog.forget(conn, layout)
+    return BuildReport(layout, tuple(done))
+
+
+def _check_create(layout: IndexLayout, facts: Facts) -> Facts:
+    """Everything that can be refused before a lock is taken."""
+    if not facts.mrl_installed:
+        raise NotInstalled(
+            "the database side of mrl_pg is not installed in this database: run "
+            "mrl_pg.install(conn), `mrl-pg install` or psql -f sql/install.sql"
+        )
+    create_steps(layout, facts)
+    return facts
+
+
+def _lock(facts: Facts) -> sql.Composed:
+    return render.template(
+        "lock_table", table=sql.Identifier(facts.schema, facts.table)
+    )
+
+
+def _norms(layout: IndexLayout, facts: Facts) -> sql.Composed:
+    norm = "vector_norm" if facts.full_type == "vector" else "l2_norm"
+    return render.template(
+        "norm_sample",
+        table=sql.Identifier(facts.schema, facts.table),
+        full=sql.Identifier(layout.column),
+        extension=sql.Identifier(facts.extension_schema),
+        norm=sql.Identifier(norm),
+    )
+
+
+def _warn_unit_length(layout: IndexLayout, sample: dict[str, Any] | None) -> None:
+    if sample and sample["off"] and layout.distance != "cosine":
+        warnings.warn(
+            f"{sample['off']} of the first {sample['rows']} vectors are not of length "
+            f"1: under {layout.distance!r} the short vectors, which are, rank them by "
+            "direction only; distance='cosine' may be what you want",
+            NotUnitLengthWarning,
+            stacklevel=4,
+        )
+
+
+def _settings(workers: int | None, maintenance_work_mem: str | None) -> dict[str, str]:
+    chosen = {
+        "max_parallel_maintenance_workers": None if workers is None else str(workers),
+        "maintenance_work_mem": maintenance_work_mem,
+    }
+    return {name: value for name, value in chosen.items() if value is not None}
+
+
+def _query(name: str) -> bytes:
+    return source.statement(f"queries/{name}.sql").encode()
+
+
+def _registration(layout: IndexLayout, facts: Facts) -> dict[str, str | int]:
+    return {
+        "schema": facts.schema,
+        "table": facts.table,
+        "full_column": layout.column,
+        "short_column": layout.short,
+        "index_name": layout.name,
+        "dims": layout.dims,
+        "kind": layout.kind,
+        "distance": layout.distance,
+    }

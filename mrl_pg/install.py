@@ -1,0 +1,117 @@
+"""Installs and removes the database side: the `mrl` schema of `sql/install.sql`."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+
+from psycopg import AsyncCursor, Cursor
+from psycopg.rows import tuple_row
+
+from mrl_pg import settings, source
+from mrl_pg.catalog import AsyncConn, Conn, check_pgvector
+from mrl_pg.errors import NotInstalled
+
+VERSION = version("mrl_pg")
+
+
+@dataclass(frozen=True, slots=True)
+class InstallReport:
+    """Version of the database side before (None: there was none) and after."""
+
+    found: str | None
+    version: str | None
+
+    def __str__(self) -> str:
+        """What happened, in one sentence."""
+        match self.found, self.version:
+            case None, None:
+                return "mrl_pg was not installed"
+            case found, None:
+                return f"removed mrl_pg {found}; short columns and indexes stay"
+            case None, now:
+                return f"installed mrl_pg {now}"
+            case found, now if found == now:
+                return f"mrl_pg {now} was installed already; refreshed it"
+            case found, now:
+                return f"upgraded mrl_pg {found} to {now}"
+
+
+def install(conn: Conn) -> InstallReport:
+    """Install or upgrade the `mrl` schema, in one transaction; safe to repeat.
+
+    Needs CREATE on the database. Raises PgvectorMissing or PgvectorTooOld, and
+    NotInstalled when the database holds a newer version than this package.
+    """
+    with conn.transaction(), Cursor(conn, row_factory=tuple_row) as cursor:
+        pgvector, _, installed = cursor.execute(_STATE).fetchall()[0]
+        check_pgvector(pgvector)
+        found = cursor.execute(_VERSION).fetchall()[0][0] if installed else None
+        _check_upgrade(found)
+        with settings.local(conn, _PATH):
+            for script in _scripts("install.sql"):
+                cursor.execute(script)
+    return InstallReport(found, VERSION)
+
+
+async def install_async(conn: AsyncConn) -> InstallReport:
+    """The same on an asynchronous connection."""
+    async with conn.transaction(), AsyncCursor(conn, row_factory=tuple_row) as cursor:
+        await cursor.execute(_STATE)
+        pgvector, _, installed = (await cursor.fetchall())[0]
+        check_pgvector(pgvector)
+        found = None
+        if installed:
+            await cursor.execute(_VERSION)
+            found = (await cursor.fetchall())[0][0]
+        _check_upgrade(found)
+        async with settings.local_async(conn, _PATH):
+            for script in _scripts("install.sql"):
+                await cursor.execute(script)
+    return InstallReport(found, VERSION)
+
+
+def uninstall(conn: Conn) -> InstallReport:
+    """Remove the `mrl` schema, in one transaction; short columns and indexes stay.
+
+    PostgreSQL refuses, and nothing changes, while an object of yours uses it.
+    """
+    with conn.transaction(), Cursor(conn, row_factory=tuple_row) as cursor:
+        installed = cursor.execute(_STATE).fetchall()[0][2]
+        found = cursor.execute(_VERSION).fetchall()[0][0] if installed else None
+        for script in _scripts("uninstall.sql"):
+            cursor.execute(script)
+    return InstallReport(found, None)
+
+
+async def uninstall_async(conn: AsyncConn) -> InstallReport:
+    """The same on an asynchronous connection."""
+    async with conn.transaction(), AsyncCursor(conn, row_factory=tuple_row) as cursor:
+        await cursor.execute(_STATE)
+        found = None
+        if (await cursor.fetchall())[0][2]:
+            await cursor.execute(_VERSION)
+            found = (await cursor.fetchall())[0][0]
+        for script in _scripts("uninstall.sql"):
+            await cursor.execute(script)
+    return InstallReport(found, None)
+
+
+_STATE = source.statement("queries/pgvector.sql").encode()
+_VERSION = source.statement("queries/version.sql").encode()
+_PATH = {"search_path": "pg_catalog, pg_temp"}
+"""Where the scripts start from; `schema.sql` adds pgvector's own schema."""
+
+
+def _scripts(manifest: str) -> Sequence[bytes]:
+    return [source.read(name).encode() for name in source.manifest(manifest)]
+
+
+def _check_upgrade(found: str | None) -> None:
+    def numbers(text: str) -> list[int]:
+        return [int(part) for part in text.split(".")]
+
+    if found is not None and numbers(found) > numbers(VERSION):
+        raise NotInstalled(
+            f"the database holds mrl_pg {found}, newer than this package ({VERSION}): "
+            "upgrade the package"
+        )

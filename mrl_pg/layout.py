@@ -1,0 +1,131 @@
+"""What a short column and its index are: one frozen value that derives every name."""
+
+import hashlib
+from dataclasses import KW_ONLY, dataclass
+from typing import Literal, TypeAlias
+
+from mrl_pg.errors import InvalidSetting
+
+Kind: TypeAlias = Literal["vector", "halfvec", "bit"]
+"""How the short vector is stored: 4 bytes, 2 bytes or 1 bit a dimension."""
+
+Distance: TypeAlias = Literal["cosine", "l2", "ip"]
+"""Cosine distance `<=>`, Euclidean distance `<->`, negative inner product `<#>`."""
+
+OPERATORS: dict[str, str] = {"cosine": "<=>", "l2": "<->", "ip": "<#>"}
+HAMMING = "<~>"
+
+INDEX_LIMITS: dict[str, int] = {"vector": 2000, "halfvec": 4000, "bit": 64000}
+"""Most dimensions an HNSW index takes of each kind (pgvector's manual, "HNSW")."""
+
+NAME_BYTES = 63
+"""PostgreSQL cuts longer identifiers in silence (NAMEDATALEN - 1)."""
+
+
+@dataclass(frozen=True, slots=True)
+class IndexLayout:
+    """A short column and its HNSW index on one table.
+
+    `schema` empty means the table that the search path finds. `short` and
+    `name`, the column's and the index's names, are derived when empty:
+    `embedding_256_halfvec` and `docs_embedding_256_halfvec_cosine_hnsw`.
+
+    Raises InvalidSetting for a value that PostgreSQL or pgvector would refuse.
+    """
+
+    table: str
+    column: str
+    _: KW_ONLY
+    dims: int
+    kind: Kind = "halfvec"
+    distance: Distance = "cosine"
+    m: int = 16
+    ef_construction: int = 64
+    schema: str = ""
+    short: str = ""
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        """Check every field and derive the names that were not given."""
+        _check_choice("kind", self.kind, INDEX_LIMITS)
+        _check_choice("distance", self.distance, OPERATORS)
+        _check_range("dims", self.dims, 1, INDEX_LIMITS[self.kind])
+        _check_range("m", self.m, 2, 100)
+        _check_range("ef_construction", self.ef_construction, 4, 1000)
+        if self.ef_construction < 2 * self.m:
+            raise InvalidSetting(
+                f"ef_construction={self.ef_construction} is below twice m={self.m}: "
+                "pgvector refuses such a graph; raise ef_construction or lower m"
+            )
+        suffix = f"_{self.dims}_{self.kind}"
+        short = self.short or fit(self.column, suffix)
+        name = self.name or fit(f"{self.table}_{short}", f"_{self.distance}_hnsw")
+        object.__setattr__(self, "short", short)
+        object.__setattr__(self, "name", name)
+        for field in ("table", "column", "short", "name"):
+            check_name(field, getattr(self, field))
+        if self.schema:
+            check_name("schema", self.schema)
+        if self.short == self.column:
+            raise InvalidSetting(
+                f"short={self.short!r} is the full column itself: name another"
+            )
+
+    @property
+    def operator(self) -> str:
+        """Operator of the second pass, on full vectors."""
+        return OPERATORS[self.distance]
+
+    @property
+    def short_operator(self) -> str:
+        """Operator of the first pass: Hamming distance for sign bits."""
+        return HAMMING if self.kind == "bit" else self.operator
+
+    @property
+    def operator_class(self) -> str:
+        """HNSW operator class of the short column."""
+        return f"{self.kind}_{'hamming' if self.kind == 'bit' else self.distance}_ops"
+
+    def __str__(self) -> str:
+        """`docs.embedding → 256 halfvec (cosine)`."""
+        where = f"{self.schema}.{self.table}" if self.schema else self.table
+        return f"{where}.{self.column} → {self.dims} {self.kind} ({self.distance})"
+
+
+def fit(stem: str, suffix: str) -> str:
+    """`stem` + `suffix` in 63 bytes, the stem cut and marked by a hash if need be."""
+    if len((stem + suffix).encode()) <= NAME_BYTES:
+        return stem + suffix
+    mark = "_" + hashlib.sha256(stem.encode()).hexdigest()[:8]
+    room = NAME_BYTES - len(mark) - len(suffix.encode())
+    return stem.encode()[:room].decode(errors="ignore") + mark + suffix
+
+
+def check_name(what: str, name: str) -> None:
+    """Raise InvalidSetting for a name that PostgreSQL would refuse or cut."""
+    if not isinstance(name, str) or not name or "\0" in name:
+        raise InvalidSetting(f"{what}={name!r} is not a name: give a non-empty string")
+    size = len(name.encode())
+    if size > NAME_BYTES:
+        raise InvalidSetting(
+            f"{what}={name!r} is {size} bytes long: PostgreSQL cuts names at "
+            f"{NAME_BYTES} bytes and would mean another; give the name it stored"
+        )
+
+
+def _check_choice(
+    what: str, value: str, choices: dict[str, int] | dict[str, str]
+) -> None:
+    if value not in choices:
+        known = ", ".join(repr(choice) for choice in choices)
+        raise InvalidSetting(f"{what}={value!r} is unknown: choose one of {known}")
+
+
+def _check_range(what: str, value: int, low: int, high: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise InvalidSetting(f"{what}={value!r} is not a whole number")
+    if not low <= value <= high:
+        raise InvalidSetting(
+            f"{what}={value} is outside {low} to {high}, which pgvector's HNSW index "
+            "takes"
+        )

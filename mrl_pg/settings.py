@@ -1,0 +1,46 @@
+"""Settings that hold for one block inside a transaction and are put back after it."""
+
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+
+from psycopg import AsyncCursor, Cursor
+from psycopg.rows import tuple_row
+
+from mrl_pg import source
+from mrl_pg.catalog import AsyncConn, Conn
+
+READ = source.statement("queries/setting.sql").encode()
+SET = source.statement("queries/set_local.sql").encode()
+
+
+@contextmanager
+def local(conn: Conn, settings: Mapping[str, str]) -> Iterator[None]:
+    """Inside a transaction: change settings, run the block, put them back.
+
+    After an error the transaction (or savepoint) around it puts them back.
+    """
+    before: dict[str, str] = {}
+    with Cursor(conn, row_factory=tuple_row) as cursor:
+        for name, value in settings.items():
+            cursor.execute(READ, {"name": name})
+            before[name] = (cursor.fetchone() or ("",))[0]
+            cursor.execute(SET, {"name": name, "value": value})
+        yield
+        for name, value in before.items():
+            cursor.execute(SET, {"name": name, "value": value})
+
+
+@asynccontextmanager
+async def local_async(
+    conn: AsyncConn, settings: Mapping[str, str]
+) -> AsyncIterator[None]:
+    """The same on an asynchronous connection."""
+    before: dict[str, str] = {}
+    async with AsyncCursor(conn, row_factory=tuple_row) as cursor:
+        for name, value in settings.items():
+            await cursor.execute(READ, {"name": name})
+            before[name] = (await cursor.fetchone() or ("",))[0]
+            await cursor.execute(SET, {"name": name, "value": value})
+        yield
+        for name, value in before.items():
+            await cursor.execute(SET, {"name": name, "value": value})

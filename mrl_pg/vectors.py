@@ -1,0 +1,105 @@
+"""Vectors in NumPy: check, truncate, normalise; the reference for the SQL functions."""
+
+from collections.abc import Sequence
+from typing import Protocol, TypeAlias, runtime_checkable
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from mrl_pg.errors import InvalidSetting, InvalidVector
+
+
+@runtime_checkable
+class HasNumpy(Protocol):
+    """What pgvector's `Vector` and `HalfVector` share."""
+
+    def to_numpy(self) -> NDArray[np.floating]:
+        """The values as a one-dimensional array."""
+
+
+VectorLike: TypeAlias = "Sequence[float] | NDArray[np.floating] | HasNumpy"
+"""A list, an array of any float or integer dtype, a `Vector` or a `HalfVector`."""
+
+
+def as_vector(
+    value: VectorLike, *, dims: int, cosine: bool = False
+) -> NDArray[np.float32]:
+    """The query as `dims` finite floats, shape (dims,).
+
+    Raises InvalidVector for another shape or length, for NaN, infinity or a
+    value beyond single precision, and, with `cosine`, for a vector of zeros,
+    which has no direction.
+    """
+    raw: ArrayLike = value.to_numpy() if isinstance(value, HasNumpy) else value
+    try:
+        wide = np.asarray(raw, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise InvalidVector(
+            f"a query of type {type(value).__name__} is not a vector: pass a list of "
+            f"{dims} numbers, a NumPy array, a Vector or a HalfVector"
+        ) from error
+    if wide.ndim != 1:
+        raise InvalidVector(
+            f"a query of shape {wide.shape} is not one vector: pass {dims} numbers, "
+            "or search_many for several queries"
+        )
+    if wide.shape[0] != dims:
+        raise InvalidVector(
+            f"the query has {wide.shape[0]} dimensions and the full column {dims}: "
+            "embed queries with the model that embedded the rows, full size"
+        )
+    with np.errstate(over="ignore"):
+        vector = wide.astype(np.float32)
+    if not np.isfinite(vector).all():
+        place = int(np.flatnonzero(~np.isfinite(vector))[0])
+        raise InvalidVector(
+            f"the query holds {wide[place]} at position {place}: every value must be "
+            "a finite single-precision number"
+        )
+    if cosine and not vector.any():
+        raise InvalidVector(
+            "the query is all zeros, which has no direction under cosine: check that "
+            "the text was embedded, or use distance='l2'"
+        )
+    return vector
+
+
+def normalise(vectors: NDArray[np.floating]) -> NDArray[np.floating]:
+    """Vectors of length 1, same shape (..., n) and dtype; zeros stay zeros.
+
+    The norm is taken in double precision, as pgvector's `l2_normalize` does.
+    """
+    norms = np.sqrt(np.sum(np.square(vectors, dtype=np.float64), axis=-1))
+    safe = np.where(norms == 0, 1.0, norms)[..., np.newaxis]
+    unit: NDArray[np.floating] = (vectors / safe).astype(vectors.dtype)
+    return unit
+
+
+def truncate(vectors: NDArray[np.floating], dims: int) -> NDArray[np.floating]:
+    """Matryoshka prefixes: the first `dims` of shape (..., n), scaled to length 1.
+
+    The twin of SQL's `mrl.truncate`. Raises InvalidSetting unless 1 ≤ dims ≤ n.
+    """
+    full = vectors.shape[-1]
+    if not 1 <= dims <= full:
+        raise InvalidSetting(
+            f"dims {dims} is outside 1 to {full}, the length of the vector: "
+            "a prefix can be at most as long as its vector"
+        )
+    return normalise(vectors[..., :dims])
+
+
+def wire(vector: NDArray[np.float32], kind: str) -> bytes:
+    """What pgvector receives in binary for a `vector` or a `halfvec`.
+
+    Raises InvalidVector when a value does not fit a half (above 65504).
+    """
+    with np.errstate(over="ignore"):
+        values = vector.astype(">f2" if kind == "halfvec" else ">f4")
+    if not np.isfinite(values).all():
+        raise InvalidVector(
+            f"the query holds {vector[~np.isfinite(values)][0]}, beyond the largest "
+            "half-precision value 65504: normalise it, or store full vectors as vector"
+        )
+    header = np.array([vector.shape[0], 0], dtype=">u2")
+    return header.tobytes() + values.tobytes()

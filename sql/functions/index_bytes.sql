@@ -1,0 +1,19 @@
+-- Size of an index in bytes, the parts of a partitioned one included.
+-- mrl.index_bytes(index regclass) -> bigint
+-- Called by: mrl.indexes, queries/index_size.sql
+create or replace function mrl.index_bytes(index regclass)
+returns bigint
+language sql
+stable
+strict
+parallel safe
+return coalesce(
+    (
+        select sum(pg_relation_size(part.relid))::bigint
+        from pg_partition_tree(index) as part
+    ),
+    pg_relation_size(index)
+);
+
+comment on function mrl.index_bytes(regclass) is
+'Size of an index in bytes, with all parts of a partitioned one.';

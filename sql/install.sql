@@ -1,0 +1,17 @@
+-- Installs or upgrades mrl_pg in the current database, in one transaction.
+-- Run: psql -X -f sql/install.sql   (pgvector 0.8 or later must be installed first)
+-- Python's mrl_pg.install(conn) runs the files named below, in this order.
+\set ON_ERROR_STOP on
+begin;
+set local client_min_messages = warning;
+\ir schema.sql
+\ir functions/version.sql
+\ir functions/refuse_dims.sql
+\ir functions/truncate_vector.sql
+\ir functions/truncate_halfvec.sql
+\ir functions/index_bytes.sql
+\ir tables/registry.sql
+\ir views/indexes.sql
+\ir grants.sql
+commit;
+select 'mrl_pg ' || mrl.version() || ' is installed' as result;

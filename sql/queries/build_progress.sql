@@ -1,0 +1,10 @@
+-- How far a running create index is; no row before and after.
+-- Parameters: pid of the building session
+-- Called by: mrl_pg.progress
+select
+    phase,
+    blocks_done,
+    blocks_total,
+    tuples_done
+from pg_catalog.pg_stat_progress_create_index
+where pid = %(pid)s

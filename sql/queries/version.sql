@@ -1,0 +1,4 @@
+-- Version of the installed database side.
+-- No parameters
+-- Called by: mrl_pg.install
+select mrl.version()

@@ -1,0 +1,29 @@
+-- Checks pgvector, makes the schema, and lets the files after it find the vector types.
+-- The search path is set for this transaction only.
+-- Called by: install.sql, mrl_pg.install
+do $check$
+declare
+    found text := (select extversion from pg_extension where extname = 'vector');
+begin
+    perform pg_advisory_xact_lock(hashtext('mrl_pg install'));
+    if found is null then
+        raise exception 'pgvector is not installed in this database'
+            using hint = 'create extension vector;';
+    elsif string_to_array(substring(found from '^[0-9.]+'), '.')::int[] < '{0,8}' then
+        raise exception 'pgvector % is too old: mrl_pg needs 0.8.0 or later', found
+            using hint = 'alter extension vector update;';
+    end if;
+end
+$check$;
+
+create schema if not exists mrl;
+comment on schema mrl is 'mrl_pg: Matryoshka two-pass retrieval with pgvector';
+
+do $path$
+begin
+    perform set_config('search_path', quote_ident(space.nspname) || ', pg_temp', true)
+    from pg_extension as extension
+    join pg_namespace as space on space.oid = extension.extnamespace
+    where extension.extname = 'vector';
+end
+$path$;

@@ -1,0 +1,19 @@
+-- The exact search that everything is compared with: every row, full vectors, no index.
+-- Slots: query, table, columns, where, k
+-- Called by: mrl_pg.plan
+select
+    {answers},
+    distance,
+    null::pg_catalog.int8 as seen
+from (
+    select
+        {columns},
+        {full} operator({extension}.{operator}) {query} as distance
+    from {table}
+    where true{where}
+    -- keeps an index on the full column out of it
+    offset 0
+) as ranked ({names}, distance)
+where distance operator(pg_catalog.<>) 'NaN'::pg_catalog.float8
+order by distance, {key_names}
+limit {k}

@@ -1,0 +1,14 @@
+-- How many of the first hundred full vectors are not of length 1, within 1 %.
+-- Slots: table, full, extension, norm (vector_norm or l2_norm)
+-- Called by: mrl_pg.build, for distances under which length matters
+select
+    pg_catalog.count(*) filter (
+        where pg_catalog.abs({extension}.{norm}(sample."full") - 1) > 0.01
+    ) as off,
+    pg_catalog.count(*) as rows
+from (
+    select {full} as "full"
+    from {table}
+    where {full} is not null
+    limit 100
+) as sample

@@ -1,0 +1,63 @@
+-- The two-pass search: candidates by the short index, then the k nearest by full vectors.
+-- Slots: query, settings, tables, columns and limits; the text is one plain SELECT
+-- Called by: mrl_pg.plan
+with mrl_query as materialized (
+    select {query} as "full"
+),
+mrl_before as materialized (
+    select
+        pg_catalog.current_setting('hnsw.ef_search', true) as ef_search,
+        pg_catalog.current_setting('hnsw.iterative_scan', true) as iterative_scan,
+        pg_catalog.current_setting('hnsw.max_scan_tuples', true) as max_scan_tuples
+),
+candidates ({names}) as materialized (
+    select {columns}
+    from {table}
+    -- a one-time filter: the settings are in force before the scan starts
+    where (
+        select pg_catalog.concat(
+            pg_catalog.set_config('hnsw.ef_search', {ef_search}, true),
+            pg_catalog.set_config('hnsw.iterative_scan', {iterative_scan}, true),
+            pg_catalog.set_config(
+                'hnsw.max_scan_tuples',
+                coalesce({max_scan_tuples}, mrl_before.max_scan_tuples),
+                true
+            )
+        )
+        from mrl_before
+    ) is not null{where}
+    order by {short} operator({extension}.{short_operator}) (
+        select {short_query}
+        from mrl_query
+    )
+    limit {candidates}
+),
+after as materialized (
+    select
+        done.seen,
+        pg_catalog.set_config('hnsw.ef_search', mrl_before.ef_search, true),
+        pg_catalog.set_config('hnsw.iterative_scan', mrl_before.iterative_scan, true),
+        pg_catalog.set_config('hnsw.max_scan_tuples', mrl_before.max_scan_tuples, true)
+    from mrl_before
+    cross join (
+        select pg_catalog.count(*) as seen
+        from candidates
+    ) as done
+),
+ranked as materialized (
+    select
+        {answers},
+        candidates."full" operator({extension}.{operator}) mrl_query."full" as distance
+    from candidates
+    cross join mrl_query
+)
+select
+    {answers},
+    distance,
+    after.seen
+from ranked
+cross join after
+-- a zero vector has no cosine distance, a NULL none at all
+where distance operator(pg_catalog.<>) 'NaN'::pg_catalog.float8
+order by distance, {key_names}
+limit {k}

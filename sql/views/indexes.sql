@@ -1,0 +1,42 @@
+-- The short columns of this database, for people to look at.
+-- mrl.indexes
+-- Called by: people, mrl-pg indexes
+create or replace view mrl.indexes as
+select
+    registry.table_id as table_name,
+    registry.full_column,
+    nullif(full_attribute.atttypmod, -1) as full_dims,
+    registry.short_column,
+    registry.dims,
+    registry.kind,
+    registry.distance,
+    registry.index_name,
+    option.m,
+    option.ef_construction,
+    coalesce(index_state.indisvalid and index_state.indisready, false) as usable,
+    mrl.index_bytes(index_class.oid::regclass) as index_bytes,
+    table_class.reltuples::bigint as estimated_rows,
+    registry.created_at
+from mrl.registry as registry
+join pg_class as table_class on table_class.oid = registry.table_id
+left join pg_attribute as full_attribute
+    on full_attribute.attrelid = table_class.oid
+    and full_attribute.attname = registry.full_column
+    and not full_attribute.attisdropped
+left join pg_class as index_class
+    on index_class.relname = registry.index_name
+    and index_class.relnamespace = table_class.relnamespace
+left join pg_index as index_state
+    on index_state.indexrelid = index_class.oid
+    and index_state.indrelid = table_class.oid
+left join lateral (
+    select
+        max(option_value) filter (where option_name = 'm') as m,
+        max(option_value) filter (
+            where option_name = 'ef_construction'
+        ) as ef_construction
+    from pg_options_to_table(index_class.reloptions)
+) as option on true;
+
+comment on view mrl.indexes is
+'Short columns made by mrl_pg: table, dims, kind, distance, index and its size.';
