@@ -1,0 +1,143 @@
+"""The reverse dictionary: WordNet's glosses in a table, searched by meaning."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mrl_pg import source
+from mrl_pg.catalog import Conn
+from mrl_pg.demo.corpus import Gloss, glosses
+from mrl_pg.demo.model import StaticModel
+from mrl_pg.errors import InvalidVector
+from mrl_pg.index import MatryoshkaIndex
+from mrl_pg.install import install
+from mrl_pg.load import load_blocks
+from mrl_pg.recall.short_pass import nearest_short
+
+SCHEMA, TABLE = "mrl_demo", "glosses"
+"""Everything the demo makes is in this schema."""
+
+EMBED_ROWS = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Dictionary:
+    """The glosses and their vectors, row for row as they are in the table."""
+
+    model: StaticModel
+    glosses: list[Gloss]
+    vectors: NDArray[np.float32]
+
+    def queries(self, count: int) -> NDArray[np.float32]:
+        """Vectors of `count` words or phrases, evenly spread: none is a row."""
+        step = max(1, len(self.glosses) // count)
+        labels = [gloss.label for gloss in self.glosses[::step]]
+        vectors = self.model.embed(labels)
+        return vectors[vectors.any(axis=1)][:count]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One gloss that a search found, with its true cosine distance."""
+
+    words: str
+    gloss: str
+    distance: float
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What the short pass alone, two passes and exact search say to one text."""
+
+    text: str
+    short_pass: list[Answer]
+    two_passes: list[Answer]
+    exact: list[Answer]
+
+
+def index(kind: str = "halfvec", dims: int = 128) -> MatryoshkaIndex:
+    """A short column and index on the demo's table."""
+    return MatryoshkaIndex(TABLE, "embedding", dims=dims, kind=kind, schema=SCHEMA)  # type: ignore[arg-type]  # checked by the class
+
+
+def read(
+    limit: int | None, advance: Callable[[int, int], Any] = lambda done, total: None
+) -> Dictionary:
+    """Read and embed the glosses; `advance` is told rows done and rows in all."""
+    model = StaticModel.load()
+    rows = glosses(limit)
+    vectors = np.empty((len(rows), model.dims), dtype=np.float32)
+    for start in range(0, len(rows), EMBED_ROWS):
+        texts = [gloss.text for gloss in rows[start : start + EMBED_ROWS]]
+        vectors[start : start + len(texts)] = model.embed(texts)
+        advance(start + len(texts), len(rows))
+    known = vectors.any(axis=1)
+    return Dictionary(
+        model,
+        [row for row, keep in zip(rows, known, strict=True) if keep],
+        vectors[known],
+    )
+
+
+def fill(
+    conn: Conn,
+    dictionary: Dictionary,
+    progress: Callable[[int, int | None], None] | None = None,
+) -> str:
+    """Make the table afresh, load it, install mrl_pg; returns what was loaded."""
+    with conn.transaction():
+        conn.execute(source.statement("queries/demo_schema.sql").encode())
+        conn.execute(source.statement("queries/demo_drop.sql").encode())
+        install(conn)
+        report = load_blocks(
+            conn,
+            dictionary.vectors,
+            TABLE,
+            schema=SCHEMA,
+            columns={
+                "id": list(range(len(dictionary.glosses))),
+                "words": [gloss.label for gloss in dictionary.glosses],
+                "gloss": [gloss.text for gloss in dictionary.glosses],
+            },
+            progress=progress,
+        )
+    return str(report)
+
+
+def ask(
+    conn: Conn, model: StaticModel, index: MatryoshkaIndex, text: str, k: int = 5
+) -> Answers:
+    """Answers to one text three ways; InvalidVector if the model knows no word of it."""
+    query = model.embed([text])[0]
+    if not query.any():
+        raise InvalidVector(
+            f"the demo's model knows no word of {text!r}: it has the words of English "
+            "dictionary glosses; say it in other words"
+        )
+    columns = ("words", "gloss")
+    short_keys = nearest_short(conn, index, query, k=k)
+    short = index.search(
+        conn,
+        query,
+        k=k,
+        where="id = any(%(keys)s)",
+        params={"keys": short_keys},
+        columns=columns,
+        exact=True,
+    )
+    place = {key: i for i, key in enumerate(short_keys)}
+    two = index.search(conn, query, k=k, columns=columns)
+    exact = index.search(conn, query, k=k, columns=columns, exact=True)
+    return Answers(
+        text,
+        _answers(sorted(short, key=lambda hit: place[hit.key])),
+        _answers(two),
+        _answers(exact),
+    )
+
+
+def _answers(hits: Any) -> list[Answer]:
+    return [Answer(hit["words"], hit["gloss"], hit.distance) for hit in hits]
