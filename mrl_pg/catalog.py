@@ -62,6 +62,7 @@ class Facts:
     index_usable: bool
     other_indexes: int
     mrl_installed: bool
+    row_security: bool
 
 
 _known: WeakKeyDictionary[Conn | AsyncConn, dict[IndexLayout, Facts]] = (
@@ -168,6 +169,7 @@ def decide(
         index_usable=table["index_usable"],
         other_indexes=table["other_indexes"],
         mrl_installed=extension["mrl_installed"],
+        row_security=table["row_security"],
     )
 
 

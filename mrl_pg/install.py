@@ -7,7 +7,7 @@ from importlib.metadata import version
 from psycopg import AsyncCursor, Cursor
 from psycopg.rows import tuple_row
 
-from mrl_pg import settings, source
+from mrl_pg import source
 from mrl_pg.catalog import AsyncConn, Conn, check_pgvector
 from mrl_pg.errors import NotInstalled
 
@@ -47,9 +47,8 @@ def install(conn: Conn) -> InstallReport:
         check_pgvector(pgvector)
         found = cursor.execute(_VERSION).fetchall()[0][0] if installed else None
         _check_upgrade(found)
-        with settings.local(conn, _PATH):
-            for script in _scripts("install.sql"):
-                cursor.execute(script)
+        for script in _scripts("install.sql"):
+            cursor.execute(script)
     return InstallReport(found, VERSION)
 
 
@@ -64,9 +63,8 @@ async def install_async(conn: AsyncConn) -> InstallReport:
             await cursor.execute(_VERSION)
             found = (await cursor.fetchall())[0][0]
         _check_upgrade(found)
-        async with settings.local_async(conn, _PATH):
-            for script in _scripts("install.sql"):
-                await cursor.execute(script)
+        for script in _scripts("install.sql"):
+            await cursor.execute(script)
     return InstallReport(found, VERSION)
 
 
@@ -98,8 +96,6 @@ async def uninstall_async(conn: AsyncConn) -> InstallReport:
 
 _STATE = source.statement("queries/pgvector.sql").encode()
 _VERSION = source.statement("queries/version.sql").encode()
-_PATH = {"search_path": "pg_catalog, pg_temp"}
-"""Where the scripts start from; `schema.sql` adds pgvector's own schema."""
 
 
 def _scripts(manifest: str) -> Sequence[bytes]:

@@ -57,12 +57,14 @@ class IndexLayout:
                 f"ef_construction={self.ef_construction} is below twice m={self.m}: "
                 "pgvector refuses such a graph; raise ef_construction or lower m"
             )
+        for field in ("table", "column"):
+            check_name(field, getattr(self, field))
         suffix = f"_{self.dims}_{self.kind}"
         short = self.short or fit(self.column, suffix)
         name = self.name or fit(f"{self.table}_{short}", f"_{self.distance}_hnsw")
         object.__setattr__(self, "short", short)
         object.__setattr__(self, "name", name)
-        for field in ("table", "column", "short", "name"):
+        for field in ("short", "name"):
             check_name(field, getattr(self, field))
         if self.schema:
             check_name("schema", self.schema)

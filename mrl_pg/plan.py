@@ -25,7 +25,11 @@ SAFE_CANDIDATES = 160
 Params: TypeAlias = "Mapping[str, Any] | Sequence[Any] | None"
 """Values of a `where`: a mapping for `%(name)s`, a sequence for `%s`."""
 
-Scan: TypeAlias = Literal["iterative", "single", "exact"]
+Scan: TypeAlias = Literal["single", "iterative", "exact"]
+"""Index scan that stops at ef_search, one that goes on until it has enough, or none."""
+
+SearchParams: TypeAlias = "Mapping[str, Any] | Sequence[Any]"
+"""Parameters of a whole statement, the query included, as `bind` makes them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +66,17 @@ class SearchPlan:
     shape: Shape
     statement: bytes
     more_statement: bytes
-    params: Mapping[str, Any] | Sequence[Any]
+    params: SearchParams
 
     def with_params(self, params: Mapping[str, Any] | Sequence[Any]) -> "SearchPlan":
         """The same search for other parameters, as `bind` makes them."""
         return replace(self, params=params)
 
-    def more_params(self, seen: int) -> Mapping[str, Any] | Sequence[Any]:
+    def iterative(self) -> "SearchPlan":
+        """The same search with a scan that goes on past ef_search."""
+        return plan_for(replace(self.shape, scan="iterative"), self.params)
+
+    def more_params(self, seen: int) -> SearchParams:
         """Parameters of `more_statement` after `seen` candidates."""
         if isinstance(self.params, Mapping):
             return {**self.params, "mrl_seen": seen}
@@ -126,7 +134,9 @@ def shape(
             _check_count("max_scan_tuples", max_scan_tuples)
         elif candidates > DEFAULT_SCAN_TUPLES // 2:
             max_scan_tuples = 2 * candidates
-        scan = "iterative"
+        # dead rows can starve a single scan too: `search` then scans on by itself
+        filtered = where is not None or facts.row_security
+        scan = "iterative" if filtered or candidates > MAX_EF_SEARCH else "single"
     return Shape(
         layout=layout,
         facts=facts,
@@ -143,20 +153,18 @@ def shape(
 
 def plan(shape: Shape, query: VectorLike, params: Params) -> SearchPlan:
     """A search by one query; raises InvalidVector."""
+    return plan_for(shape, bind(shape, query, params))
+
+
+def plan_for(shape: Shape, params: SearchParams) -> SearchPlan:
+    """A search by parameters that `bind` made."""
     statement, more_statement = _statements(shape)
-    return SearchPlan(shape, statement, more_statement, bind(shape, query, params))
+    return SearchPlan(shape, statement, more_statement, params)
 
 
-def bind(
-    shape: Shape, query: VectorLike, params: Params
-) -> Mapping[str, Any] | Sequence[Any]:
+def bind(shape: Shape, query: VectorLike, params: Params) -> SearchParams:
     """Parameters of the statement: the query's bytes and the values of `where`."""
-    vector = as_vector(
-        query,
-        dims=shape.facts.full_dims,
-        cosine=shape.layout.distance == "cosine",
-    )
-    data = QueryVector(wire(vector, shape.facts.full_type))
+    data = as_query(shape.layout, shape.facts, query)
     if isinstance(params, Mapping):
         return {**params, "mrl_query": data}
     if params is None:
@@ -164,48 +172,47 @@ def bind(
     return [data, *params]
 
 
+def as_query(layout: IndexLayout, facts: Facts, query: VectorLike) -> QueryVector:
+    """The query as a parameter; raises InvalidVector."""
+    cosine = layout.distance == "cosine"
+    vector = as_vector(query, dims=facts.full_dims, cosine=cosine)
+    return QueryVector(wire(vector, facts.full_type))
+
+
 @lru_cache(maxsize=512)
 def _statements(shape: Shape) -> tuple[bytes, bytes]:
     """The search and its `more_rows`, as bytes; the same object for equal shapes."""
-    layout, facts = shape.layout, shape.facts
+    layout = shape.layout
+    home = shape.facts.extension_schema.replace("%", "%%")
+    facts = replace(shape.facts, extension_schema=home)
     keys = [sql.Identifier(f"key_{i}") for i in range(1, len(facts.keys) + 1)]
     extras = [sql.Identifier(f"column_{i}") for i in range(1, len(shape.columns) + 1)]
-    query = sql.SQL("{}::{}.{}({})").format(
-        sql.Placeholder("mrl_query") if shape.named else sql.Placeholder(),
-        sql.Identifier(facts.extension_schema),
-        sql.Identifier(facts.full_type),
-        sql.Literal(facts.full_dims),
-    )
-    real_keys = [sql.Identifier(name) for name in facts.keys]
-    real_extras = [sql.Identifier(name) for name in shape.columns]
+    placeholder = sql.Placeholder("mrl_query") if shape.named else sql.Placeholder()
     slots: dict[str, sql.Composable] = {
-        "query": query,
-        "table": sql.Identifier(facts.schema, facts.table),
+        "query": render.query(facts, placeholder),
+        "table": _name(facts.schema, facts.table),
         "extension": sql.Identifier(facts.extension_schema),
         "operator": sql.SQL(layout.operator),
-        "answers": render.comma([*keys, *extras]),
+        "full": _name(layout.column),
+        "columns": render.comma(
+            [_name(column) for column in (*facts.keys, *shape.columns)]
+        ),
+        "names": render.comma([*keys, *extras]),
         "key_names": render.comma(keys),
         "where": _filter(shape.where),
         "k": sql.Literal(shape.k),
     }
     if shape.scan == "exact":
-        exact = render.template(
-            "exact",
-            names=render.comma([*keys, *extras]),
-            columns=render.comma([*real_keys, *real_extras]),
-            full=sql.Identifier(layout.column),
-            **slots,
-        )
-        return exact.as_bytes(), b""
+        return render.template("exact", **slots).as_bytes(), b""
     two_pass = render.template(
         "two_pass",
-        names=render.comma([*keys, sql.Identifier("full"), *extras]),
-        columns=render.comma([*real_keys, sql.Identifier(layout.column), *real_extras]),
-        short=sql.Identifier(layout.short),
+        short=_name(layout.short),
         short_operator=sql.SQL(layout.short_operator),
         short_query=render.short_value(layout, facts, sql.Identifier("full")),
         ef_search=sql.Literal(str(shape.ef_search)),
-        iterative_scan=sql.Literal("relaxed_order"),
+        iterative_scan=sql.Literal(
+            "relaxed_order" if shape.scan == "iterative" else "off"
+        ),
         max_scan_tuples=sql.Literal(
             None if shape.max_scan_tuples is None else str(shape.max_scan_tuples)
         ),
@@ -215,13 +222,18 @@ def _statements(shape: Shape) -> tuple[bytes, bytes]:
     more = render.template(
         "more_rows",
         table=slots["table"],
-        short=sql.Identifier(layout.short),
+        short=_name(layout.short),
         extension=slots["extension"],
         short_operator=sql.SQL(layout.short_operator),
         where=slots["where"],
         seen=sql.Placeholder("mrl_seen") if shape.named else sql.Placeholder(),
     )
     return two_pass.as_bytes(), more.as_bytes()
+
+
+def _name(*parts: str) -> sql.Identifier:
+    """A name in a statement with placeholders, where a percent sign is doubled."""
+    return sql.Identifier(*(part.replace("%", "%%") for part in parts))
 
 
 def _filter(where: str | None) -> sql.Composable:

@@ -20,6 +20,15 @@ def comma(parts: Iterable[sql.Composable]) -> sql.Composed:
     return sql.SQL(", ").join(parts)
 
 
+def query(facts: Facts, placeholder: sql.Composable) -> sql.Composed:
+    """The query parameter, cast to the type of the full column."""
+    return sql.SQL("{}::{}({})").format(
+        placeholder,
+        sql.Identifier(facts.extension_schema, facts.full_type),
+        sql.Literal(facts.full_dims),
+    )
+
+
 def short_value(
     layout: IndexLayout, facts: Facts, full: sql.Composable
 ) -> sql.Composed:

@@ -4,16 +4,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, overload
+from typing import Any, TypeAlias, overload
 
 from psycopg import AsyncCursor, Cursor, errors, pq
-from psycopg.adapt import AdaptersMap, Buffer, Dumper
+from psycopg.adapt import Buffer, Dumper
 from psycopg.rows import tuple_row
 
 from mrl_pg import catalog
 from mrl_pg.catalog import AsyncConn, Conn
 from mrl_pg.errors import InvalidFilter
-from mrl_pg.plan import QueryVector, Scan, SearchPlan, Shape
+from mrl_pg.plan import QueryVector, Scan, SearchParams, SearchPlan, Shape
+
+Row: TypeAlias = tuple[Any, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,69 +88,76 @@ class QueryVectorDumper(Dumper):
 
 def run(conn: Conn, plan: SearchPlan) -> SearchResult:
     """Answers of one search; InvalidFilter when its `where` does not parse."""
-    with _failing(conn, plan), Cursor(conn, row_factory=tuple_row) as cursor:
-        _know(cursor.adapters)
+    with _failing(conn, plan), open_cursor(conn) as cursor:
         cursor.execute(plan.statement, plan.params, prepare=True)
-        rows = cursor.fetchall()
-        left_over = False
-        if (seen := short_of(plan.shape, rows)) is not None:
-            cursor.execute(plan.more_statement, plan.more_params(seen))
-            left_over = bool(cursor.fetchall()[0][0])
-    return result(plan.shape, rows, left_over)
+        return _complete(cursor, plan, cursor.fetchall())
 
 
 async def run_async(conn: AsyncConn, plan: SearchPlan) -> SearchResult:
     """The same on an asynchronous connection."""
     with _failing(conn, plan):
-        async with AsyncCursor(conn, row_factory=tuple_row) as cursor:
-            _know(cursor.adapters)
+        async with open_cursor_async(conn) as cursor:
             await cursor.execute(plan.statement, plan.params, prepare=True)
-            rows = await cursor.fetchall()
-            left_over = False
-            if (seen := short_of(plan.shape, rows)) is not None:
-                await cursor.execute(plan.more_statement, plan.more_params(seen))
-                left_over = bool((await cursor.fetchall())[0][0])
-    return result(plan.shape, rows, left_over)
+            return await _complete_async(cursor, plan, await cursor.fetchall())
 
 
 def run_many(
-    conn: Conn, plan: SearchPlan, batch: Sequence[Mapping[str, Any] | Sequence[Any]]
+    conn: Conn, plan: SearchPlan, batch: Sequence[SearchParams]
 ) -> list[SearchResult]:
     """Answers of one statement for many parameters, all sent in one round trip."""
-    with _failing(conn, plan), Cursor(conn, row_factory=tuple_row) as cursor:
-        _know(cursor.adapters)
+    with _failing(conn, plan), open_cursor(conn) as cursor:
         cursor.executemany(plan.statement, batch, returning=True)
         answers = [part.fetchall() for part in cursor.results()]
-        left_over = [False] * len(answers)
-        for i, rows in enumerate(answers):
-            if (seen := short_of(plan.shape, rows)) is not None:
-                one = plan.with_params(batch[i])
-                cursor.execute(one.more_statement, one.more_params(seen))
-                left_over[i] = bool(cursor.fetchall()[0][0])
-    return [result(plan.shape, *pair) for pair in zip(answers, left_over, strict=True)]
+        return [
+            _complete(cursor, plan.with_params(params), rows)
+            for params, rows in zip(batch, answers, strict=True)
+        ]
 
 
 async def run_many_async(
-    conn: AsyncConn,
-    plan: SearchPlan,
-    batch: Sequence[Mapping[str, Any] | Sequence[Any]],
+    conn: AsyncConn, plan: SearchPlan, batch: Sequence[SearchParams]
 ) -> list[SearchResult]:
     """The same on an asynchronous connection."""
     with _failing(conn, plan):
-        async with AsyncCursor(conn, row_factory=tuple_row) as cursor:
-            _know(cursor.adapters)
+        async with open_cursor_async(conn) as cursor:
             await cursor.executemany(plan.statement, batch, returning=True)
             answers = [await part.fetchall() async for part in cursor.results()]
-            left_over = [False] * len(answers)
-            for i, rows in enumerate(answers):
-                if (seen := short_of(plan.shape, rows)) is not None:
-                    one = plan.with_params(batch[i])
-                    await cursor.execute(one.more_statement, one.more_params(seen))
-                    left_over[i] = bool((await cursor.fetchall())[0][0])
-    return [result(plan.shape, *pair) for pair in zip(answers, left_over, strict=True)]
+            return [
+                await _complete_async(cursor, plan.with_params(params), rows)
+                for params, rows in zip(batch, answers, strict=True)
+            ]
 
 
-def short_of(shape: Shape, rows: Sequence[tuple[Any, ...]]) -> int | None:
+def _complete(cursor: Cursor[Row], plan: SearchPlan, rows: list[Row]) -> SearchResult:
+    """The result; when too few candidates came, say why or scan on for the rest."""
+    seen = short_of(plan.shape, rows)
+    if seen is None:
+        return result(plan.shape, rows, False)
+    cursor.execute(plan.more_statement, plan.more_params(seen))
+    left_over: bool = cursor.fetchall()[0][0]
+    if left_over and plan.shape.scan == "single":
+        plan = plan.iterative()
+        cursor.execute(plan.statement, plan.params, prepare=True)
+        return _complete(cursor, plan, cursor.fetchall())
+    return result(plan.shape, rows, left_over)
+
+
+async def _complete_async(
+    cursor: AsyncCursor[Row], plan: SearchPlan, rows: list[Row]
+) -> SearchResult:
+    seen = short_of(plan.shape, rows)
+    if seen is None:
+        return result(plan.shape, rows, False)
+    await cursor.execute(plan.more_statement, plan.more_params(seen))
+    left_over: bool = (await cursor.fetchall())[0][0]
+    if left_over and plan.shape.scan == "single":
+        plan = plan.iterative()
+        await cursor.execute(plan.statement, plan.params, prepare=True)
+        return await _complete_async(cursor, plan, await cursor.fetchall())
+    return result(plan.shape, rows, left_over)
+
+
+def short_of(shape: Shape, rows: Sequence[Row]) -> int | None:
     """Candidates seen when fewer than asked, else None; no rows count as none seen."""
     if shape.candidates is None:
         return None
@@ -156,9 +165,7 @@ def short_of(shape: Shape, rows: Sequence[tuple[Any, ...]]) -> int | None:
     return seen if seen < shape.candidates else None
 
 
-def result(
-    shape: Shape, rows: Sequence[tuple[Any, ...]], left_over: bool
-) -> SearchResult:
+def result(shape: Shape, rows: Sequence[Row], left_over: bool) -> SearchResult:
     """Rows of the statement as a result."""
     keys = len(shape.facts.keys)
     hits = tuple(
@@ -203,6 +210,15 @@ def _failing(conn: Conn | AsyncConn, plan: SearchPlan) -> Iterator[None]:
         ) from error
 
 
-def _know(adapters: AdaptersMap) -> None:
-    """Teach one cursor, not the caller's connection, to send query vectors."""
-    adapters.register_dumper(QueryVector, QueryVectorDumper)
+def open_cursor(conn: Conn) -> Cursor[Row]:
+    """A cursor that can send query vectors; the caller's adapters stay as they are."""
+    cursor = Cursor(conn, row_factory=tuple_row)
+    cursor.adapters.register_dumper(QueryVector, QueryVectorDumper)
+    return cursor
+
+
+def open_cursor_async(conn: AsyncConn) -> AsyncCursor[Row]:
+    """The same on an asynchronous connection."""
+    cursor = AsyncCursor(conn, row_factory=tuple_row)
+    cursor.adapters.register_dumper(QueryVector, QueryVectorDumper)
+    return cursor

@@ -1,7 +1,7 @@
 """Vectors in NumPy: check, truncate, normalise; the reference for the SQL functions."""
 
 from collections.abc import Sequence
-from typing import Protocol, TypeAlias, runtime_checkable
+from typing import Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -9,7 +9,6 @@ from numpy.typing import ArrayLike, NDArray
 from mrl_pg.errors import InvalidSetting, InvalidVector
 
 
-@runtime_checkable
 class HasNumpy(Protocol):
     """What pgvector's `Vector` and `HalfVector` share."""
 
@@ -30,7 +29,7 @@ def as_vector(
     value beyond single precision, and, with `cosine`, for a vector of zeros,
     which has no direction.
     """
-    raw: ArrayLike = value.to_numpy() if isinstance(value, HasNumpy) else value
+    raw: ArrayLike = _values(value)
     try:
         wide = np.asarray(raw, dtype=np.float64)
     except (TypeError, ValueError) as error:
@@ -62,6 +61,14 @@ def as_vector(
             "the text was embedded, or use distance='l2'"
         )
     return vector
+
+
+def _values(value: VectorLike) -> ArrayLike:
+    to_numpy = getattr(value, "to_numpy", None)
+    if to_numpy is None:
+        return value  # type: ignore[return-value]  # checked by np.asarray
+    values: NDArray[np.floating] = to_numpy()
+    return values
 
 
 def normalise(vectors: NDArray[np.floating]) -> NDArray[np.floating]:

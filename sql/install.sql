@@ -13,5 +13,6 @@ set local client_min_messages = warning;
 \ir tables/registry.sql
 \ir views/indexes.sql
 \ir grants.sql
+\ir restore_path.sql
 commit;
 select 'mrl_pg ' || mrl.version() || ' is installed' as result;

@@ -14,6 +14,7 @@ from mrl_pg.demo.model import StaticModel
 from mrl_pg.errors import InvalidVector
 from mrl_pg.index import MatryoshkaIndex
 from mrl_pg.install import install
+from mrl_pg.layout import Kind
 from mrl_pg.load import load_blocks
 from mrl_pg.recall.short_pass import nearest_short
 
@@ -58,9 +59,9 @@ class Answers:
     exact: list[Answer]
 
 
-def index(kind: str = "halfvec", dims: int = 128) -> MatryoshkaIndex:
+def index(kind: Kind = "halfvec", dims: int = 128) -> MatryoshkaIndex:
     """A short column and index on the demo's table."""
-    return MatryoshkaIndex(TABLE, "embedding", dims=dims, kind=kind, schema=SCHEMA)  # type: ignore[arg-type]  # checked by the class
+    return MatryoshkaIndex(TABLE, "embedding", dims=dims, kind=kind, schema=SCHEMA)
 
 
 def read(
@@ -74,12 +75,8 @@ def read(
         texts = [gloss.text for gloss in rows[start : start + EMBED_ROWS]]
         vectors[start : start + len(texts)] = model.embed(texts)
         advance(start + len(texts), len(rows))
-    known = vectors.any(axis=1)
-    return Dictionary(
-        model,
-        [row for row, keep in zip(rows, known, strict=True) if keep],
-        vectors[known],
-    )
+    known = np.flatnonzero(vectors.any(axis=1))
+    return Dictionary(model, [rows[i] for i in known], vectors[known])
 
 
 def fill(
@@ -110,7 +107,7 @@ def fill(
 def ask(
     conn: Conn, model: StaticModel, index: MatryoshkaIndex, text: str, k: int = 5
 ) -> Answers:
-    """Answers to one text three ways; InvalidVector if the model knows no word of it."""
+    """Answers to one text, three ways; InvalidVector if the model knows none of it."""
     query = model.embed([text])[0]
     if not query.any():
         raise InvalidVector(

@@ -1,4 +1,4 @@
--- Bytes of an index and the rows of its table as the build counted them.
+-- Bytes of an index and the rows it holds, as the build counted them.
 -- Parameters: schema, table, index_name
 -- Called by: mrl_pg.build
 select
@@ -6,12 +6,12 @@ select
     (
         select coalesce(sum(greatest(part.reltuples, 0)), 0)::bigint
         from pg_catalog.pg_class as part
-        where part.relkind = 'r'
+        where part.relkind = 'i'
             and part.oid in (
-                select class.oid
+                select index_class.oid
                 union all
                 select tree.relid
-                from pg_catalog.pg_partition_tree(class.oid) as tree
+                from pg_catalog.pg_partition_tree(index_class.oid) as tree
             )
     ) as rows
 from pg_catalog.pg_class as class

@@ -6,6 +6,7 @@ select
     space.nspname::text as schema,
     class.relname::text as "table",
     class.relkind::text as relation_kind,
+    class.relrowsecurity as row_security,
     full_column.type as full_type,
     full_column.dims as full_dims,
     short_column.type as short_type,
@@ -37,12 +38,17 @@ select
     coalesce(index.usable, false) as index_usable,
     index.owner as index_table,
     (
-        select count(*)
+        select count(distinct other.indexrelid)
         from pg_catalog.pg_index as other
         join pg_catalog.pg_class as other_class on other_class.oid = other.indexrelid
+        -- a key, an expression or a condition that reads the short column
+        join pg_catalog.pg_depend as reads
+            on reads.classid = 'pg_catalog.pg_class'::pg_catalog.regclass
+            and reads.objid = other.indexrelid
+            and reads.refobjid = class.oid
+            and reads.refobjsubid = short_column.number
         where other.indrelid = class.oid
             and other_class.relname <> %(index)s
-            and short_column.number = any (other.indkey::int2[])
     ) as other_indexes
 from pg_catalog.pg_class as class
 join pg_catalog.pg_namespace as space on space.oid = class.relnamespace

@@ -2,13 +2,13 @@
 -- Slots: query, table, columns, where, k
 -- Called by: mrl_pg.plan
 select
-    {answers},
+    {names},
     distance,
     null::pg_catalog.int8 as seen
 from (
     select
         {columns},
-        {full} operator({extension}.{operator}) {query} as distance
+        {full} operator({extension}.{operator}) {query}
     from {table}
     where true{where}
     -- keeps an index on the full column out of it

@@ -1,5 +1,5 @@
 -- The two-pass search: candidates by the short index, then the k nearest by full vectors.
--- Slots: query, settings, tables, columns and limits; the text is one plain SELECT
+-- Slots: query, settings, names, columns, tables and limits; the text is one plain SELECT
 -- Called by: mrl_pg.plan
 with mrl_query as materialized (
     select {query} as "full"
@@ -10,8 +10,14 @@ mrl_before as materialized (
         pg_catalog.current_setting('hnsw.iterative_scan', true) as iterative_scan,
         pg_catalog.current_setting('hnsw.max_scan_tuples', true) as max_scan_tuples
 ),
-candidates ({names}) as materialized (
-    select {columns}
+-- hands over keys and true distances, not full vectors: nothing large is copied
+candidates ({names}, distance) as materialized (
+    select
+        {columns},
+        {full} operator({extension}.{operator}) (
+            select "full"
+            from mrl_query
+        )
     from {table}
     -- a one-time filter: the settings are in force before the scan starts
     where (
@@ -43,21 +49,15 @@ after as materialized (
         select pg_catalog.count(*) as seen
         from candidates
     ) as done
-),
-ranked as materialized (
-    select
-        {answers},
-        candidates."full" operator({extension}.{operator}) mrl_query."full" as distance
-    from candidates
-    cross join mrl_query
 )
 select
-    {answers},
+    {names},
     distance,
-    after.seen
-from ranked
-cross join after
--- a zero vector has no cosine distance, a NULL none at all
-where distance operator(pg_catalog.<>) 'NaN'::pg_catalog.float8
+    (select seen from after) as seen
+from candidates
+-- a one-time filter too: the settings are put back even when no candidate came
+where (select seen from after) is not null
+    -- a zero vector has no cosine distance, a NULL none at all
+    and distance operator(pg_catalog.<>) 'NaN'::pg_catalog.float8
 order by distance, {key_names}
 limit {k}

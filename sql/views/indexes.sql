@@ -15,7 +15,7 @@ select
     option.ef_construction,
     coalesce(index_state.indisvalid and index_state.indisready, false) as usable,
     mrl.index_bytes(index_class.oid::regclass) as index_bytes,
-    table_class.reltuples::bigint as estimated_rows,
+    nullif(table_class.reltuples, -1)::bigint as estimated_rows,
     registry.created_at
 from mrl.registry as registry
 join pg_class as table_class on table_class.oid = registry.table_id

@@ -1,0 +1,32 @@
+# Each target makes .venv first if it is missing; Python 3.10 or later and make are all
+# it takes. README gives the same in plain pip commands.
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test check format bench clean
+
+demo: .venv/installed  ## search a dictionary by meaning, on an embedded PostgreSQL
+	$(BIN)/mrl-pg demo
+
+test: .venv/installed  ## all tests, on PostgreSQL 18 and 16
+	$(BIN)/pytest
+
+check: .venv/installed  ## lint, format and types, as CI runs them
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+format: .venv/installed  ## put the code in house style
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+bench: .venv/installed  ## single pass against two passes; VECTORS=file.npy for your own
+	$(BIN)/python benchmarks/passes.py $(if $(VECTORS),--vectors $(VECTORS))
+
+.venv/installed: pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	touch $@
+
+clean:  ## remove the virtual environment and build leftovers; .mrl_pg/ stays
+	rm -rf .venv build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache

@@ -1,0 +1,194 @@
+"""`mrl-pg demo`: a reverse dictionary, searched in two passes."""
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from itertools import zip_longest
+from typing import Annotated, Any
+
+import typer
+from rich import box
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from mrl_pg.cli.options import PG_DEFAULT, Directory, Dsn, Json, Pg, connection, say
+from mrl_pg.demo import contest as contests
+from mrl_pg.demo import dictionary as dictionaries
+from mrl_pg.demo.corpus import EXAMPLES
+from mrl_pg.demo.dictionary import Answer, Answers
+from mrl_pg.errors import InvalidVector
+from mrl_pg.recall.score import three_digits
+
+Queries = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--query", "-q", metavar="TEXT", help="Describe a word; may be given again."
+    ),
+]
+Rows = Annotated[
+    int | None,
+    typer.Option(help="Glosses to load, evenly spread.  [default: all 117,659]"),
+]
+Compare = Annotated[bool, typer.Option(help="Measure single pass against two passes.")]
+
+
+def demo(
+    query: Queries = None,
+    rows: Rows = None,
+    compare: Compare = True,
+    dsn: Dsn = None,
+    directory: Directory = None,
+    pg: Pg = PG_DEFAULT,
+    as_json: Json = False,
+) -> None:
+    """Find words by what they mean: WordNet's glosses, searched in two passes.
+
+    Embeds the glosses with a small Matryoshka model that ships with mrl_pg, loads
+    them into the schema mrl_demo (made afresh each time), builds a short index,
+    answers, and then measures one pass against two on these rows. On a terminal it
+    goes on to a prompt.
+
+    Example: mrl-pg demo --query "fear of spiders" --no-compare
+    """
+    console = Console()
+    quiet = Console(stderr=True)
+    with connection(dsn, directory, pg) as conn:
+        with _bar(quiet) as (bar, task):
+
+            def embedded(done: int, total: int) -> None:
+                bar.update(task, description="embedding", completed=done, total=total)
+
+            def loaded(done: int, total: int | None) -> None:
+                bar.update(task, description="loading", completed=done, total=total)
+
+            words = dictionaries.read(rows, embedded)
+            say(dictionaries.fill(conn, words, loaded))
+            index = dictionaries.index()
+            bar.update(task, description="building the short index", total=None)
+            ready = index.create(conn)
+        say(str(ready))
+        texts = query or [text for text, _ in EXAMPLES]
+        answers = [dictionaries.ask(conn, words.model, index, text) for text in texts]
+        if not as_json and query is None:
+            console.print(first_answers(answers))
+        elif not as_json:
+            for answer in answers:
+                console.print(all_answers(answer))
+        results = []
+        if compare:
+            with _bar(quiet) as (bar, task):
+
+                def tell(stage: contests.Stage) -> None:
+                    bar.update(
+                        task,
+                        description=stage.text,
+                        completed=stage.done,
+                        total=stage.total or None,
+                    )
+
+                results = contests.contest(conn, words, ready, tell)
+        if as_json:
+            figures = [asdict(built) for built in results]
+            said = [asdict(answer) for answer in answers]
+            typer.echo(json.dumps({"answers": said, "contest": figures}, indent=2))
+            return
+        if results:
+            console.print(contest_table(results, len(words.glosses)))
+        if query is None and sys.stdin.isatty():
+            _prompt(conn, words, index, console)
+
+
+HEADS = ("short pass alone", "two passes", "exact search")
+
+
+def all_answers(answers: Answers) -> Table:
+    """What three searches say to one text, nearest first."""
+    table = Table(title=f'"{answers.text}"', title_justify="left", box=box.SIMPLE_HEAD)
+    for head in HEADS:
+        table.add_column(head, ratio=1)
+    for place in zip_longest(answers.short_pass, answers.two_passes, answers.exact):
+        table.add_row(*(_worded(answer) for answer in place))
+    return table
+
+
+def first_answers(several: list[Answers]) -> Table:
+    """The nearest answer of three searches to each text."""
+    table = Table(box=box.SIMPLE_HEAD)
+    for head in ("you say", *HEADS):
+        table.add_column(head, ratio=1)
+    for answers in several:
+        found = (answers.short_pass, answers.two_passes, answers.exact)
+        table.add_row(answers.text, *(_worded(part[0]) for part in found))
+    return table
+
+
+def _worded(answer: Answer | None) -> str:
+    if answer is None:
+        return ""
+    words = answer.words.split(", ")
+    more = ", …" if len(words) > 2 else ""
+    return f"{', '.join(words[:2])}{more} ({answer.distance:.2f})"
+
+
+def contest_table(results: list[contests.Built], rows: int) -> Table:
+    """Cost and curve of every index of the contest."""
+    table = Table(
+        title=f"{rows:,} rows, {contests.QUERIES} queries, k = {contests.K}; recall "
+        "against exact search.\nn is ef_search for one pass over full vectors, "
+        "candidates for two passes.",
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+    )
+    table.add_column("index", no_wrap=True)
+    for title in ("build s", "MB", "n", "recall", "95 %", "median ms", "p95"):
+        table.add_column(title, justify="right", no_wrap=True)
+    for built in results:
+        head = (
+            built.name,
+            f"{built.build_seconds:.1f}",
+            f"{built.index_bytes / 1e6:.0f}",
+        )
+        for setting, measured in built.measured:
+            recall = measured.recall
+            table.add_row(
+                *head,
+                str(setting),
+                three_digits(recall.mean),
+                f"{three_digits(recall.low)}-{three_digits(recall.high)}",
+                f"{measured.median_ms:.2f}",
+                f"{measured.p95_ms:.2f}",
+            )
+            head = ("", "", "")
+    return table
+
+
+def _prompt(
+    conn: Any, words: dictionaries.Dictionary, index: Any, console: Console
+) -> None:
+    say("Describe a word (an empty line ends):")
+    while text := console.input("> ").strip():
+        try:
+            answer = dictionaries.ask(conn, words.model, index, text)
+        except InvalidVector as error:
+            say(f"error: {error}")
+            continue
+        console.print(all_answers(answer))
+
+
+@contextmanager
+def _bar(console: Console) -> Iterator[tuple[Progress, TaskID]]:
+    """A progress bar on stderr; a pipe gets none."""
+    with Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f}%"),
+        TimeElapsedColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    ) as bar:
+        yield bar, bar.add_task("starting", total=None)

@@ -1,0 +1,73 @@
+"""Arguments that describe a short column and its index, for several commands."""
+
+from typing import Annotated, TypeAlias, cast
+
+import typer
+
+from mrl_pg.index import MatryoshkaIndex
+from mrl_pg.layout import Distance, Kind
+
+Table: TypeAlias = Annotated[
+    str, typer.Argument(metavar="TABLE", help="Table, or schema.table.")
+]
+Column: TypeAlias = Annotated[
+    str, typer.Argument(metavar="COLUMN", help="Column of the full vectors.")
+]
+Dims: TypeAlias = Annotated[
+    int, typer.Option("--dims", "-d", help="Dimensions of the short vectors.")
+]
+KindName: TypeAlias = Annotated[
+    str, typer.Option("--kind", help="How they are stored: vector, halfvec or bit.")
+]
+DistanceName: TypeAlias = Annotated[
+    str, typer.Option("--distance", help="Distance searched by: cosine, l2 or ip.")
+]
+M: TypeAlias = Annotated[
+    int, typer.Option("--m", help="Links a node of the HNSW graph keeps.")
+]
+EfConstruction: TypeAlias = Annotated[
+    int,
+    typer.Option(
+        "--ef-construction", help="Width of the search that builds the graph."
+    ),
+]
+Short: TypeAlias = Annotated[
+    str, typer.Option("--short", help="Name of the short column.  [default: derived]")
+]
+Name: TypeAlias = Annotated[
+    str, typer.Option("--name", help="Name of the index.  [default: derived]")
+]
+
+
+def split_table(text: str) -> tuple[str, str]:
+    """Schema ('' when not named) and table; the first dot parts them."""
+    schema, dot, table = text.partition(".")
+    return (schema, table) if dot else ("", text)
+
+
+def describe(
+    table: str,
+    column: str,
+    dims: int,
+    kind: str,
+    distance: str,
+    m: int = 16,
+    ef_construction: int = 64,
+    short: str = "",
+    name: str = "",
+) -> MatryoshkaIndex:
+    """The index that the arguments describe; raises InvalidSetting."""
+    schema, bare = split_table(table)
+    return MatryoshkaIndex(
+        bare,
+        column,
+        dims=dims,
+        # checked by the class, whose error names the choices
+        kind=cast(Kind, kind),
+        distance=cast(Distance, distance),
+        m=m,
+        ef_construction=ef_construction,
+        schema=schema,
+        short=short,
+        name=name,
+    )

@@ -1,0 +1,56 @@
+"""`mrl-pg indexes`: the short columns of a database."""
+
+import json
+
+import typer
+from psycopg import errors
+from psycopg.rows import dict_row
+from rich.console import Console
+from rich.table import Table
+
+from mrl_pg import source
+from mrl_pg.cli.options import PG_DEFAULT, Directory, Dsn, Json, Pg, connection
+from mrl_pg.errors import NotInstalled
+
+
+def indexes(
+    dsn: Dsn = None,
+    directory: Directory = None,
+    pg: Pg = PG_DEFAULT,
+    as_json: Json = False,
+) -> None:
+    """List the short columns that mrl_pg made here: the view mrl.indexes.
+
+    Example: mrl-pg indexes --json
+    """
+    with connection(dsn, directory, pg) as conn:
+        cursor = conn.cursor(row_factory=dict_row)
+        try:
+            cursor.execute(source.statement("queries/indexes.sql").encode())
+        except (errors.UndefinedTable, errors.InvalidSchemaName) as error:
+            raise NotInstalled(
+                "the database side of mrl_pg is not installed in this database: "
+                "run `mrl-pg install`"
+            ) from error
+        rows = cursor.fetchall()
+    if as_json:
+        typer.echo(json.dumps(rows, indent=2))
+        return
+    if not rows:
+        typer.echo("no short columns yet: mrl-pg create TABLE COLUMN --dims 256")
+        return
+    table = Table(
+        "table", "full", "short", "distance", "index", "size", "rows", "state"
+    )
+    for row in rows:
+        table.add_row(
+            row["table_name"],
+            f"{row['full_column']}({row['full_dims']})",
+            f"{row['kind']}({row['dims']})",
+            row["distance"],
+            row["index_name"],
+            f"{(row['index_bytes'] or 0) / 1e6:,.1f} MB",
+            f"{max(row['estimated_rows'], 0):,}",
+            "usable" if row["usable"] else "missing or invalid",
+        )
+    Console().print(table)

@@ -1,0 +1,73 @@
+"""Options that several commands share, and the connection they lead to."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, TypeAlias
+
+import psycopg
+import typer
+
+from mrl_pg import connect, server
+
+SERVER = "Which server"
+"""Panel of `--help` that holds the options below."""
+
+Dsn: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--dsn",
+        metavar="URL",
+        help="Connection string. Default: DATABASE_URL, else the PG* variables, "
+        "else the embedded server.",
+        rich_help_panel=SERVER,
+        show_default=False,
+    ),
+]
+Directory: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        "--directory",
+        "-D",
+        metavar="DIR",
+        help="Use the embedded server with its data in this folder. "
+        "Default: .mrl_pg/pg18.",
+        rich_help_panel=SERVER,
+        show_default=False,
+    ),
+]
+Pg: TypeAlias = Annotated[
+    int,
+    typer.Option(
+        "--pg",
+        metavar="18|16",
+        help="Major version of the embedded server.",
+        rich_help_panel=SERVER,
+    ),
+]
+Json: TypeAlias = Annotated[
+    bool,
+    typer.Option("--json", help="Print the result as JSON on stdout."),
+]
+
+PG_DEFAULT = server.VERSIONS[0]
+"""Default of `Pg`: `pg: Pg = PG_DEFAULT`."""
+
+
+def say(text: str) -> None:
+    """Print for people, on stderr: stdout carries only results."""
+    typer.echo(text, err=True)
+
+
+@contextmanager
+def connection(
+    dsn: str | None, directory: Path | None, pg: int, *, autocommit: bool = True
+) -> Iterator[psycopg.Connection]:
+    """Open the server the options mean, and say on stderr which one that is.
+
+    An embedded server is started if need be and left running.
+    """
+    target = connect.resolve(dsn, directory=directory, version=pg)
+    say(f"using {target.origin}")
+    with psycopg.connect(target.conninfo, autocommit=autocommit) as conn:
+        yield conn

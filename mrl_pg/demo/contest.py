@@ -1,0 +1,151 @@
+"""One pass over full vectors against two passes, measured on the demo's own rows."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import psycopg
+from numpy.typing import NDArray
+
+from mrl_pg.build import BuildReport
+from mrl_pg.catalog import Conn
+from mrl_pg.demo.dictionary import Dictionary, index
+from mrl_pg.index import MatryoshkaIndex
+from mrl_pg.layout import Kind
+from mrl_pg.recall.compare import Measured, Search, measure
+from mrl_pg.recall.single_pass import SinglePass, SingleSearch, single_pass
+from mrl_pg.recall.truth import nearest
+
+K = 10
+QUERIES = 200
+SHORT: tuple[tuple[Kind, int], ...] = (("vector", 128), ("halfvec", 128), ("bit", 512))
+CANDIDATES = (20, 40, 80)
+EF_SEARCH = (20, 40, 80)
+RIVALS: tuple[Literal["vector", "halfvec"], ...] = ("vector", "halfvec")
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """An index of the contest: what it is, what it costs, how it answers."""
+
+    name: str
+    build_seconds: float
+    index_bytes: int
+    measured: tuple[tuple[int, Measured], ...]
+    """ef_search of one pass, or candidates of two; and what it measured."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """What happens next, and how many searches of how many are done."""
+
+    text: str
+    done: int = 0
+    total: int = 0
+
+
+def contest(
+    conn: Conn,
+    dictionary: Dictionary,
+    ready: BuildReport,
+    tell: Callable[[Stage], Any],
+) -> list[Built]:
+    """Build the other indexes, then run every setting of every one in turn.
+
+    `ready` reports the index that is there already. Recall is against exact search
+    over the full vectors; queries are the words of `QUERIES` meanings, which are not
+    rows. Build times are of `create index` alone.
+    """
+    singles: dict[str, SinglePass] = {}
+    shorts: dict[str, MatryoshkaIndex] = {}
+    costs: dict[str, tuple[float, int]] = {}
+    for kind, dims in SHORT:
+        name = f"{kind}({dims}) + full"
+        tell(Stage(f"building {name}"))
+        short = shorts[name] = index(kind, dims)
+        report = short.create(conn) if short != ready.layout else ready
+        costs[name] = report.done[-1][1], report.index_bytes
+    for kind in RIVALS:
+        name = f"{kind}({dictionary.model.dims}) alone"
+        tell(Stage(f"building {name}"))
+        single = singles[name] = single_pass(conn, index(), kind)
+        costs[name] = single.create(conn), single.size(conn)
+    with ExitStack() as sessions:
+        searches = dict(_single_searches(conn, singles, sessions))
+        searches |= dict(_two_pass_searches(conn, shorts))
+        measured = _measure(searches, dictionary, tell)
+    return [
+        Built(
+            name,
+            *costs[name],
+            tuple(
+                (setting, measured[f"{name}: {setting}"])
+                for setting in (EF_SEARCH if name in singles else CANDIDATES)
+            ),
+        )
+        for name in (*singles, *shorts)
+    ]
+
+
+def _single_searches(
+    conn: Conn, singles: dict[str, SinglePass], sessions: ExitStack
+) -> Iterator[tuple[str, Search]]:
+    """Each ef_search has a session of its own, so that setting it costs no time."""
+    conninfo = psycopg.conninfo.make_conninfo(
+        conn.info.dsn, password=conn.info.password or None
+    )
+    for ef in EF_SEARCH:
+        session = sessions.enter_context(
+            psycopg.connect(
+                conninfo,
+                autocommit=True,
+                # on few rows the planner would rather read them all
+                options=f"-c hnsw.ef_search={ef} -c enable_seqscan=off",
+            )
+        )
+        for name, single in singles.items():
+            yield f"{name}: {ef}", _keys(single.searcher(session, K))
+
+
+def _keys(search: SingleSearch) -> Search:
+    return lambda query: [row[0] for row in search(query)]
+
+
+def _two_pass_searches(
+    conn: Conn, shorts: dict[str, MatryoshkaIndex]
+) -> Iterator[tuple[str, Search]]:
+    for name, short in shorts.items():
+        for count in CANDIDATES:
+
+            def run(
+                query: NDArray[np.float32],
+                short: MatryoshkaIndex = short,
+                count: int = count,
+            ) -> Sequence[int]:
+                return short.search(conn, query, k=K, candidates=count).keys
+
+            yield f"{name}: {count}", run
+
+
+def _measure(
+    searches: dict[str, Search], dictionary: Dictionary, tell: Callable[[Stage], Any]
+) -> dict[str, Measured]:
+    queries = dictionary.queries(QUERIES)
+    total = 2 * len(searches) * len(queries)
+    done = 0
+    last = time.monotonic()
+
+    def advance() -> None:
+        nonlocal done, last
+        done += 1
+        if time.monotonic() - last > 0.1 or done == total:
+            last = time.monotonic()
+            tell(Stage("measuring", done, total))
+
+    tell(Stage("computing the exact answers"))
+    truth = nearest(dictionary.vectors, queries, k=K)
+    results = measure(searches, dictionary.vectors, queries, truth, advance=advance)
+    return {result.label: result for result in results}

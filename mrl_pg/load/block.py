@@ -1,0 +1,126 @@
+"""A run of rows read from a file or made in memory, and how bad rows are named."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mrl_pg.errors import InvalidFile, InvalidSetting
+
+Values: TypeAlias = "NDArray[Any] | Sequence[Any]"
+"""One column: an array, or a list where None is NULL; vectors are rows of a matrix."""
+
+Form: TypeAlias = Literal["arrays", "jsonl", "csv"]
+"""Where values come from: `csv` has only text, `jsonl` strings are not JSON text."""
+
+BLOCK_BYTES = 4 << 20
+"""About what one block of a matrix holds: large enough for NumPy to be at full speed,
+small enough that the block being packed and the one being sent stay in cache."""
+
+TEXT_ROWS = 1000
+"""Rows a block of formats whose row size is not known before they are read."""
+
+NAMED_ROWS = 10
+"""Bad rows that an error names before it only counts."""
+
+NONE_BAD: Mapping[int, str] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Block:
+    """Rows as columns of equal length.
+
+    `first` numbers the first row: an index from 0 for arrays, a line for text.
+    `numbers` gives every row's number where they are not consecutive. `bad` holds
+    what the reader could not make sense of, by place in the block; `total` the
+    rows of the whole file, an estimate for text, None when unknown.
+    """
+
+    names: tuple[str, ...]
+    columns: tuple[Values, ...]
+    first: int = 0
+    form: Form = "arrays"
+    numbers: Sequence[int] | None = None
+    bad: Mapping[int, str] = field(default_factory=lambda: NONE_BAD)
+    total: int | None = None
+
+    def __post_init__(self) -> None:
+        """Raise InvalidFile unless names and columns agree."""
+        if len(self.names) != len(self.columns) or not self.names:
+            raise InvalidFile(
+                f"a block has {len(self.names)} names for {len(self.columns)} "
+                "columns: give each column one name"
+            )
+        for name, values in zip(self.names, self.columns, strict=True):
+            if self.names.count(name) > 1:
+                raise InvalidFile(f"column {name!r} is there twice: rename one of them")
+            if len(values) != len(self):
+                raise InvalidFile(
+                    f"column {name!r} has {len(values)} values and "
+                    f"{self.names[0]!r} {len(self)}: all must be of one length"
+                )
+
+    def __len__(self) -> int:
+        """Rows of the block."""
+        return len(self.columns[0])
+
+    def __getitem__(self, name: str) -> Values:
+        """Values of a column."""
+        return self.columns[self.names.index(name)]
+
+    def number(self, place: int) -> int:
+        """Number of a row in its file, by its place in the block."""
+        return self.numbers[place] if self.numbers else self.first + place
+
+
+def split(
+    vectors: Values,
+    column: str,
+    columns: Mapping[str, Values],
+    block_rows: int | None = None,
+) -> Iterator[Block]:
+    """Blocks of arrays that are in memory, or mapped: slices, nothing is copied."""
+    whole = Block((column, *columns), (vectors, *columns.values()))
+    check_block_rows(block_rows)
+    rows = block_rows or rows_of(vectors)
+    for start in range(0, len(whole), rows):
+        part = tuple(values[start : start + rows] for values in whole.columns)
+        yield Block(whole.names, part, first=start, total=len(whole))
+
+
+def rows_of(vectors: Values) -> int:
+    """Rows that make a block of about BLOCK_BYTES, counted as 4-byte floats."""
+    if isinstance(vectors, np.ndarray) and vectors.ndim == 2:
+        dims = int(vectors.shape[1])
+        return max(1, BLOCK_BYTES // (4 * max(1, dims)))
+    return TEXT_ROWS
+
+
+def check_block_rows(block_rows: int | None) -> None:
+    """Raise InvalidSetting for blocks without a row."""
+    if block_rows is not None and block_rows < 1:
+        raise InvalidSetting(f"block_rows={block_rows} must be 1 or more")
+
+
+def refuse(origin: str, block: Block, bad: Mapping[int, str]) -> InvalidFile:
+    """The error that names the first bad rows of a block and counts the others."""
+    meaning = "counted from 0" if block.form == "arrays" else "numbered by line"
+    places = sorted(bad)
+    named = [f"  row {block.number(i)}: {bad[i]}" for i in places[:NAMED_ROWS]]
+    more = len(places) - len(named)
+    if more:
+        named.append(f"  and {more} more in that block of {len(block)} rows")
+    count = "1 row" if len(places) == 1 else f"{len(places)} rows"
+    return InvalidFile(
+        f"{origin}: {count} cannot be loaded (rows are {meaning}); correct or remove "
+        "them, nothing was loaded\n" + "\n".join(named)
+    )
+
+
+def shown(value: object) -> str:
+    """A value as an error shows it: short, on one line."""
+    text = repr(value)
+    return text if len(text) <= 40 else text[:37] + "…"

@@ -1,0 +1,155 @@
+"""Vectors of a block as one checked float32 matrix; what cannot be is a bad row."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mrl_pg.load.block import Values, shown
+
+HALF_LIMIT = 65520.0
+"""The least value that rounds to infinity in half precision."""
+
+NUMBERS = (int, float)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Cells:
+    """Values of one column in native byte order; `null` marks the NULLs, if any."""
+
+    data: NDArray[Any]
+    null: NDArray[np.bool_] | None = None
+
+
+def length(values: Values) -> int | None:
+    """Length of the vectors: the commonest in the block; None when all are NULL."""
+    if isinstance(values, np.ndarray) and values.ndim == 2:
+        return int(values.shape[1])
+    sizes = Counter(size for size in map(_size, values) if size is not None)
+    return sizes.most_common(1)[0][0] if sizes else None
+
+
+# Only counts: a row that is no vector at all is named when it is packed.
+def _size(value: Any) -> int | None:
+    if isinstance(value, str):
+        return value.count(",") + 1
+    if hasattr(value, "to_numpy"):
+        value = value.to_numpy()
+    return len(value) if isinstance(value, (list, tuple, np.ndarray)) else None
+
+
+def matrix(values: Values, dims: int, half: bool, bad: dict[int, str]) -> Cells:
+    """Shape (rows, dims), every value finite in the type it is to be stored in.
+
+    Adds to `bad`, by place, the rows that are not: wrong length, not numbers, NaN,
+    infinity, beyond the type. Their values in the result mean nothing.
+    """
+    if (
+        isinstance(values, np.ndarray)
+        and values.ndim == 2
+        and values.dtype.kind in "fiu"
+    ):
+        if values.shape[1] != dims:
+            why = wrong_length(values.shape[1], dims)
+            bad.update({i: bad.get(i, why) for i in range(len(values))})
+            return Cells(np.zeros((len(values), dims), dtype=np.float32))
+        with np.errstate(over="ignore"):
+            floats = values.astype(np.float32, copy=False)
+        cells = Cells(floats)
+    else:
+        cells = _from_rows(values, dims, bad)
+    _check_range(cells.data, values, half, bad)
+    return cells
+
+
+def _from_rows(values: Values, dims: int, bad: dict[int, str]) -> Cells:
+    out = np.zeros((len(values), dims), dtype=np.float32)
+    null = np.zeros(len(values), dtype=np.bool_)
+    with np.errstate(over="ignore"):
+        for i, value in enumerate(values):
+            if value is None:
+                null[i] = True
+                continue
+            try:
+                row = one_row(value)
+            except ValueError as error:
+                bad.setdefault(i, str(error))
+                continue
+            if len(row) != dims:
+                bad.setdefault(i, wrong_length(len(row), dims))
+            else:
+                out[i] = row
+    return Cells(out, null if null.any() else None)
+
+
+def one_row(value: Any) -> NDArray[np.float64]:
+    """One vector from a list, an array, a pgvector object or text like `[1,2,3]`.
+
+    Raises ValueError with the reason when it is none.
+    """
+    if isinstance(value, str):
+        return _from_text(value)
+    if hasattr(value, "to_numpy"):  # pgvector's Vector and HalfVector
+        value = value.to_numpy()
+    if isinstance(value, np.ndarray):
+        if value.ndim == 1 and value.dtype.kind in "fiu":
+            return value.astype(np.float64)
+        value = value.tolist()
+    if not isinstance(value, (list, tuple)):
+        raise ValueError(f"{shown(value)} is not a vector: expected a list of numbers")
+    return _from_list(value)
+
+
+def _from_list(value: Sequence[Any]) -> NDArray[np.float64]:
+    # a bool is an int to NumPy, and a string of digits a number: look first
+    if not set(map(type, value)) <= set(NUMBERS):
+        for place, item in enumerate(value):
+            number = isinstance(item, (*NUMBERS, np.number))
+            if not number or isinstance(item, bool):
+                raise ValueError(f"{shown(item)} at position {place} is not a number")
+    try:
+        return np.array(value, dtype=np.float64)
+    except OverflowError:
+        raise ValueError("a whole number in it is beyond single precision") from None
+
+
+def _from_text(text: str) -> NDArray[np.float64]:
+    inner = text.strip()
+    if not (inner.startswith("[") and inner.endswith("]")) or "_" in inner:
+        raise ValueError(f"{shown(text)} is not a vector like [1,2,3]")
+    if not inner[1:-1].strip():
+        return np.zeros(0)
+    try:
+        return np.array([float(part) for part in inner[1:-1].split(",")])
+    except ValueError:
+        raise ValueError(f"{shown(text)} is not a vector like [1,2,3]") from None
+
+
+def wrong_length(found: int, dims: int) -> str:
+    """Why a vector of another length is refused."""
+    return f"the vector has {found} numbers where {dims} are expected"
+
+
+def _check_range(
+    floats: NDArray[np.float32], values: Values, half: bool, bad: dict[int, str]
+) -> None:
+    limit = HALF_LIMIT if half else np.inf
+    # NaN comes through min and max, and is not within any limits
+    if floats.size == 0 or (-limit < floats.min() and floats.max() < limit):
+        return
+    fine = np.abs(floats) < limit
+    for i in np.flatnonzero(~fine.all(axis=1)):
+        place = int(np.flatnonzero(~fine[i])[0])
+        if int(i) not in bad:
+            given = float(one_row(values[int(i)])[place])
+            bad[int(i)] = _beyond(given, place, half)
+
+
+def _beyond(given: float, place: int, half: bool) -> str:
+    if not np.isfinite(given):
+        return f"{given} at position {place}: every value must be a finite number"
+    kind, largest = ("halfvec", "65504") if half else ("vector", "3.4e38")
+    return f"{given:g} at position {place} is beyond the largest {kind} value {largest}"

@@ -1,0 +1,67 @@
+"""How much of the truth answers hold, with a confidence interval."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+TOLERANCE = 1e-5
+"""Distances closer than this are a tie: single-precision sums differ by less."""
+
+Z95 = 1.959964
+"""Standard normal quantile of a two-sided 95 % interval."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recall:
+    """Mean recall over `queries`, with a 95 % interval from `low` to `high`."""
+
+    mean: float
+    low: float
+    high: float
+    queries: int
+
+    def __str__(self) -> str:
+        """`.973 (.958 to .983)`."""
+        mean, low, high = (three_digits(x) for x in (self.mean, self.low, self.high))
+        return f"{mean} ({low} to {high})"
+
+
+def three_digits(share: float) -> str:
+    """`.973`, and `1.000`."""
+    return f"{share:.3f}".removeprefix("0")
+
+
+def recall_at_k(
+    found: Sequence[float], truth: NDArray[np.floating], tolerance: float = TOLERANCE
+) -> float:
+    """Share of the true top k that the answers hold, for one query.
+
+    Judged by distance, so that a row as near as the k-th true one counts: rows
+    that tie are the same answer (as ann-benchmarks does). `found` are
+    exact distances of distinct rows, `truth` the k smallest ones, ascending.
+    """
+    k = len(truth)
+    if k == 0:
+        return 1.0
+    edge = float(truth[-1]) + tolerance
+    return min(k, sum(distance <= edge for distance in found)) / k
+
+
+def summarise(recalls: Sequence[float], k: int) -> Recall:
+    """Mean recall with Wilson's interval (Wilson 1927), fitted to clustered answers.
+
+    The k answers of one query fail together, so the sample is counted as
+    p (1 - p) / variance of the queries' means; at least one a query, at most k.
+    """
+    n = len(recalls)
+    p = float(np.mean(recalls))
+    spread = float(np.var(recalls, ddof=1)) if n > 1 else 0.0
+    size = n * p * (1 - p) / spread if spread > 0 else float(n)
+    size = min(max(size, float(n)), float(n * k))
+    z2 = Z95**2 / size
+    centre = (p + z2 / 2) / (1 + z2)
+    reach = Z95 * math.sqrt(p * (1 - p) / size + z2 / (4 * size)) / (1 + z2)
+    return Recall(p, max(0.0, centre - reach), min(1.0, centre + reach), n)

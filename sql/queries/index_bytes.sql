@@ -1,0 +1,8 @@
+-- Bytes of one index, named by schema and name.
+-- Parameters: schema, index_name
+-- Called by: mrl_pg.recall.single_pass
+select pg_catalog.pg_relation_size(class.oid)
+from pg_catalog.pg_class as class
+join pg_catalog.pg_namespace as space on space.oid = class.relnamespace
+where space.nspname = %(schema)s
+    and class.relname = %(index_name)s
