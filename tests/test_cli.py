@@ -1,0 +1,144 @@
+"""The commands on a database: results on stdout, chatter on stderr, exit codes."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import psycopg
+import pytest
+from helpers import Conn, connect, make_table, matryoshka, nearest
+
+from mrl_pg.server import EmbeddedServer
+
+
+def mrl_pg(
+    *arguments: str, text: str | None = None
+) -> "subprocess.CompletedProcess[str]":
+    """Run the command line as a user would."""
+    return subprocess.run(
+        [sys.executable, "-m", "mrl_pg", *arguments],
+        input=text,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.fixture
+def docs(conn: Conn) -> np.ndarray:
+    vectors = matryoshka(1000)
+    make_table(conn, vectors)
+    return vectors
+
+
+def test_the_way_from_create_to_drop(
+    database: str, docs: np.ndarray, tmp_path: Path
+) -> None:
+    describe = ("docs", "embedding", "--dims", "32", "--dsn", database)
+    made = mrl_pg("create", *describe)
+    assert made.returncode == 0, made.stderr
+    assert "built index docs_embedding_32_halfvec_cosine_hnsw" in made.stdout
+    assert "using --dsn" in made.stderr
+    again = json.loads(mrl_pg("create", *describe, "--json").stdout)
+    assert (again["changed"], again["index_bytes"] > 0) == (False, True)
+
+    listed = json.loads(mrl_pg("indexes", "--json", "--dsn", database).stdout)
+    assert [(row["short_column"], row["usable"]) for row in listed] == [
+        ("embedding_32_halfvec", True)
+    ]
+
+    np.save(tmp_path / "query.npy", docs[7])
+    query = ("--query", str(tmp_path / "query.npy"))
+    found = json.loads(mrl_pg("search", *describe, *query, "--json").stdout)
+    assert [hit["key"] for hit in found["hits"]] == nearest(docs, docs[7])
+    assert found["candidates"] == found["seen"] == 160
+    shown = mrl_pg("search", *describe, *query, "--columns", "title,n", "-k", "3")
+    assert "title 8" in shown.stdout
+    assert len(re.findall(r"title \d+", shown.stdout)) == 3
+
+    dropped = mrl_pg("drop", *describe)
+    assert "dropped column embedding_32_halfvec" in dropped.stdout
+    assert "nothing to do" in mrl_pg("drop", *describe).stdout
+
+
+def test_search_reads_json_from_stdin_and_filters(
+    database: str, docs: np.ndarray
+) -> None:
+    found = mrl_pg(
+        *("search", "docs", "embedding", "--dims", "32", "--exact", "--query", "-"),
+        *("--where", "n %% 2 = 0", "--json", "--dsn", database),
+        text=json.dumps(docs[0].tolist()),
+    )
+    assert found.returncode == 0, found.stderr
+    hits = json.loads(found.stdout)["hits"]
+    assert len(hits) == 10
+    assert all(hit["key"] % 2 == 0 for hit in hits)
+
+
+def test_install_tells_what_it_found(bare_database: str) -> None:
+    first = mrl_pg("install", "--dsn", bare_database)
+    assert first.returncode == 5
+    assert "create extension vector" in first.stderr
+    with connect(bare_database) as conn:
+        conn.execute("create extension vector")
+    assert mrl_pg("install", "--dsn", bare_database).stdout.startswith("installed mrl")
+    again = json.loads(mrl_pg("install", "--json", "--dsn", bare_database).stdout)
+    assert again["found"] == again["version"]
+    assert mrl_pg("uninstall", "--dsn", bare_database).stdout.startswith("removed")
+    missing = mrl_pg("indexes", "--dsn", bare_database)
+    assert (missing.returncode, missing.stdout) == (5, "")
+    assert "mrl-pg install" in missing.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (("create", "nowhere", "embedding", "--dims", "32"), 3, "nowhere"),
+        (("create", "docs", "title", "--dims", "32"), 3, "type text"),
+        (("create", "docs", "embedding", "--dims", "65"), 2, "dims=65"),
+        (("create", "docs", "embedding", "--dims", "9", "--kind", "int"), 2, "'int'"),
+        (("create", "docs", "embedding"), 2, "dims"),
+        (
+            ("search", "docs", "embedding", "--dims", "32", "--query", "none.json"),
+            2,
+            "none.json",
+        ),
+    ],
+)
+def test_errors_are_one_line_with_an_exit_code(
+    database: str, docs: np.ndarray, arguments: tuple[str, ...], code: int, words: str
+) -> None:
+    done = mrl_pg(*arguments, "--dsn", database)
+    assert done.returncode == code, done.stderr
+    assert done.stdout == ""
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_search_before_create_says_what_to_run(
+    database: str, docs: np.ndarray, tmp_path: Path
+) -> None:
+    (tmp_path / "q.json").write_text(json.dumps(docs[0].tolist()))
+    done = mrl_pg(
+        *("search", "docs", "embedding", "--dims", "32"),
+        *("--query", str(tmp_path / "q.json"), "--dsn", database),
+    )
+    assert done.returncode == 4
+    assert "mrl-pg create" in done.stderr
+
+
+def test_a_server_that_is_not_there_is_exit_code_6(pg_server: EmbeddedServer) -> None:
+    done = mrl_pg("indexes", "--dsn", "postgresql://localhost:1/none")
+    assert done.returncode == 6
+    assert "cannot reach the server" in done.stderr
+
+
+def test_every_command_teaches(conn: psycopg.Connection) -> None:
+    commands = ("demo", "load", "install", "uninstall", "create", "drop")
+    for command in (*commands, "indexes", "search"):
+        text = mrl_pg(command, "--help").stdout
+        assert f"Example: mrl-pg {command}" in text
+        assert "--dsn" in text
