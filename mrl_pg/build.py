@@ -60,9 +60,8 @@ class BuildReport:
 def create_steps(layout: IndexLayout, facts: Facts) -> list[Step]:
     """Statements that are still to run; raises IndexMismatch for another's objects."""
     catalog.check_short(layout, facts)
+    catalog.check_index(layout, facts)
     usable = facts.index_definition is not None and facts.index_usable
-    if usable or facts.index_operator_class is not None:
-        catalog.check_index(layout, facts)
     steps = []
     if facts.short_type is None:
         add = render.add_short_column(layout, facts)

@@ -25,6 +25,7 @@ from mrl_pg.errors import (
     PgvectorMissing,
     PgvectorTooOld,
     PgvectorWarning,
+    ShortIndexError,
     TableNotFound,
 )
 from mrl_pg.layout import IndexLayout
@@ -70,24 +71,42 @@ _known: WeakKeyDictionary[Conn | AsyncConn, dict[IndexLayout, Facts]] = (
 )
 
 
-def facts(conn: Conn, layout: IndexLayout) -> Facts:
+def facts(conn: Conn, layout: IndexLayout, *, ready: bool = False) -> Facts:
     """Facts on the layout's table, from the server once a connection.
 
     Raises PgvectorMissing, PgvectorTooOld, TableNotFound, ColumnNotFound,
-    NotAVectorColumn, NoPrimaryKey, or InvalidSetting for dims above the full size.
+    NotAVectorColumn, NoPrimaryKey, or InvalidSetting for dims above the full size;
+    with `ready` also IndexNotFound or IndexMismatch, unless the first pass can run.
     """
     known = _known.setdefault(conn, {})
-    if layout not in known:
+    if not _will_do(layout, known.get(layout), ready):
         known[layout] = read(conn, layout)
+        if ready:
+            check_ready(layout, known[layout])
     return known[layout]
 
 
-async def facts_async(conn: AsyncConn, layout: IndexLayout) -> Facts:
+async def facts_async(
+    conn: AsyncConn, layout: IndexLayout, *, ready: bool = False
+) -> Facts:
     """The same on an asynchronous connection."""
     known = _known.setdefault(conn, {})
-    if layout not in known:
+    if not _will_do(layout, known.get(layout), ready):
         known[layout] = await read_async(conn, layout)
+        if ready:
+            check_ready(layout, known[layout])
     return known[layout]
+
+
+def _will_do(layout: IndexLayout, facts: Facts | None, ready: bool) -> bool:
+    """Whether what is known serves; an index that was missing may be there by now."""
+    if facts is None or not ready:
+        return facts is not None
+    try:
+        check_ready(layout, facts)
+    except ShortIndexError:
+        return False
+    return True
 
 
 def forget(conn: Conn | AsyncConn, layout: IndexLayout) -> None:
@@ -159,11 +178,7 @@ def decide(
         short_type=table["short_type"],
         short_dims=table["short_dims"],
         short_expression=table["short_expression"],
-        index_definition=(
-            table["index_definition"]
-            if table["index_table"] == table["table_id"]
-            else None
-        ),
+        index_definition=table["index_definition"],
         index_operator_class=table["index_operator_class"],
         index_options=tuple(table["index_options"] or ()),
         index_usable=table["index_usable"],

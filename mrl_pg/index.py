@@ -238,9 +238,7 @@ class MatryoshkaIndex(IndexLayout):
         exact: bool = False,
     ) -> SearchPlan:
         """The statement and parameters that `search` would send, to run or explain."""
-        facts = catalog.facts(conn, self)
-        if not exact:
-            catalog.check_ready(self, facts)
+        facts = catalog.facts(conn, self, ready=not exact)
         shape = planning.shape(
             self,
             facts,
@@ -270,9 +268,7 @@ class MatryoshkaIndex(IndexLayout):
         exact: bool = False,
     ) -> SearchPlan:
         """The same as `plan` on an asynchronous connection."""
-        facts = await catalog.facts_async(conn, self)
-        if not exact:
-            catalog.check_ready(self, facts)
+        facts = await catalog.facts_async(conn, self, ready=not exact)
         shape = planning.shape(
             self,
             facts,

@@ -188,9 +188,11 @@ def _statements(shape: Shape) -> tuple[bytes, bytes]:
     keys = [sql.Identifier(f"key_{i}") for i in range(1, len(facts.keys) + 1)]
     extras = [sql.Identifier(f"column_{i}") for i in range(1, len(shape.columns) + 1)]
     placeholder = sql.Placeholder("mrl_query") if shape.named else sql.Placeholder()
+    # facts outlive a change of the search path, which then means another table
+    by_path = not layout.schema and not facts.table.startswith("mrl_")
     slots: dict[str, sql.Composable] = {
         "query": render.query(facts, placeholder),
-        "table": _name(facts.schema, facts.table),
+        "table": _name(*[facts.schema] * (not by_path), facts.table),
         "extension": sql.Identifier(facts.extension_schema),
         "operator": sql.SQL(layout.operator),
         "full": _name(layout.column),
@@ -219,12 +221,14 @@ def _statements(shape: Shape) -> tuple[bytes, bytes]:
         candidates=sql.Literal(shape.candidates),
         **slots,
     )
+    # the bits of a zero vector are in the index, although it has no cosine distance
+    bits = layout.kind == "bit"
     more = render.template(
         "more_rows",
         table=slots["table"],
-        short=_name(layout.short),
+        value=_name(layout.column if bits else layout.short),
         extension=slots["extension"],
-        short_operator=sql.SQL(layout.short_operator),
+        operator=sql.SQL(layout.operator if bits else layout.short_operator),
         where=slots["where"],
         seen=sql.Placeholder("mrl_seen") if shape.named else sql.Placeholder(),
     )

@@ -60,6 +60,10 @@ def as_vector(
             "the query is all zeros, which has no direction under cosine: check that "
             "the text was embedded, or use distance='l2'"
         )
+    exponent = int(np.frexp(np.abs(vector).max(initial=0))[1])
+    if cosine and not -14 <= exponent <= 40:
+        # only the direction counts, and its squares would leave single precision
+        vector = np.ldexp(vector, -exponent)
     return vector
 
 

@@ -138,13 +138,13 @@ def contest_table(results: list[contests.Built], rows: int) -> Table:
     table = Table(
         title=f"{rows:,} rows, {contests.QUERIES} queries, k = {contests.K}; recall "
         "against exact search.\nn is ef_search for one pass over full vectors, "
-        "candidates for two passes.",
+        "candidates for two passes; times in ms.",
         title_justify="left",
         box=box.SIMPLE_HEAD,
         pad_edge=False,
     )
     table.add_column("index", no_wrap=True)
-    for title in ("build s", "MB", "n", "recall", "95 %", "median ms", "p95"):
+    for title in ("build s", "MB", "n", "recall", "95 %", "median", "p95"):
         table.add_column(title, justify="right", no_wrap=True)
     for built in results:
         head = (

@@ -50,7 +50,7 @@ def indexes(
             row["distance"],
             row["index_name"],
             f"{(row['index_bytes'] or 0) / 1e6:,.1f} MB",
-            f"{max(row['estimated_rows'], 0):,}",
+            "?" if row["estimated_rows"] is None else f"{row['estimated_rows']:,}",
             "usable" if row["usable"] else "missing or invalid",
         )
     Console().print(table)

@@ -64,4 +64,6 @@ def summarise(recalls: Sequence[float], k: int) -> Recall:
     z2 = Z95**2 / size
     centre = (p + z2 / 2) / (1 + z2)
     reach = Z95 * math.sqrt(p * (1 - p) / size + z2 / (4 * size)) / (1 + z2)
-    return Recall(p, max(0.0, centre - reach), min(1.0, centre + reach), n)
+    # rounding must not leave the mean outside
+    low, high = min(p, centre - reach), max(p, centre + reach)
+    return Recall(p, max(0.0, low), min(1.0, high), n)

@@ -18,8 +18,7 @@ def nearest_short(
     Uses the short index under the session's own `hnsw.ef_search`. A composite
     key is a tuple. Raises what a search raises.
     """
-    facts = catalog.facts(conn, layout)
-    catalog.check_ready(layout, facts)
+    facts = catalog.facts(conn, layout, ready=True)
     bound = plan.as_query(layout, facts, query)
     statement = render.template(
         "short_pass",

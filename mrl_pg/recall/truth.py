@@ -54,15 +54,18 @@ def distances(
     rows: NDArray[np.float32], queries: NDArray[np.float32], distance: Distance
 ) -> NDArray[np.float32]:
     """Distance of every query to every row, shape (queries, rows); zeros: infinity."""
+    if distance == "l2":
+        # near rows are small differences of large sums: double precision
+        wide, wanted = rows.astype(np.float64), queries.astype(np.float64)
+        squares = np.sum(wide**2, axis=1) - 2 * (wanted @ wide.T)
+        squares += np.sum(wanted**2, axis=1)[:, np.newaxis]
+        roots: NDArray[np.float32] = np.sqrt(np.maximum(squares, 0)).astype(np.float32)
+        return roots
     products: NDArray[np.float32] = queries @ rows.T
     if distance == "ip":
         return -products
     row_norms = np.linalg.norm(rows, axis=1)
     query_norms = np.linalg.norm(queries, axis=1)[:, np.newaxis]
-    if distance == "cosine":
-        with np.errstate(divide="ignore", invalid="ignore"):
-            far: NDArray[np.float32] = 1 - products / (row_norms * query_norms)
-        return np.where(np.isfinite(far), far, np.float32(np.inf))
-    squares = row_norms**2 + query_norms**2 - 2 * products
-    roots: NDArray[np.float32] = np.sqrt(np.maximum(squares, 0))
-    return roots
+    with np.errstate(divide="ignore", invalid="ignore"):
+        far: NDArray[np.float32] = 1 - products / (row_norms * query_norms)
+    return np.where(np.isfinite(far), far, np.float32(np.inf))
