@@ -1,5 +1,6 @@
 """Installs and removes the database side: the `mrl` schema of `sql/install.sql`."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -104,7 +105,7 @@ def _scripts(manifest: str) -> Sequence[bytes]:
 
 def _check_upgrade(found: str | None) -> None:
     def numbers(text: str) -> list[int]:
-        return [int(part) for part in text.split(".")]
+        return [int(part) for part in re.findall(r"\d+", text)[:3]]
 
     if found is not None and numbers(found) > numbers(VERSION):
         raise NotInstalled(

@@ -107,7 +107,10 @@ def check_name(what: str, name: str) -> None:
     """Raise InvalidSetting for a name that PostgreSQL would refuse or cut."""
     if not isinstance(name, str) or not name or "\0" in name:
         raise InvalidSetting(f"{what}={name!r} is not a name: give a non-empty string")
-    size = len(name.encode())
+    try:
+        size = len(name.encode())
+    except UnicodeEncodeError as error:
+        raise InvalidSetting(f"{what}={name!r} is not valid text: {error}") from error
     if size > NAME_BYTES:
         raise InvalidSetting(
             f"{what}={name!r} is {size} bytes long: PostgreSQL cuts names at "

@@ -190,9 +190,10 @@ def _statements(shape: Shape) -> tuple[bytes, bytes]:
     placeholder = sql.Placeholder("mrl_query") if shape.named else sql.Placeholder()
     # facts outlive a change of the search path, which then means another table
     by_path = not layout.schema and not facts.table.startswith("mrl_")
+    schema = () if by_path else (facts.schema,)
     slots: dict[str, sql.Composable] = {
         "query": render.query(facts, placeholder),
-        "table": _name(*[facts.schema] * (not by_path), facts.table),
+        "table": _name(*schema, facts.table),
         "extension": sql.Identifier(facts.extension_schema),
         "operator": sql.SQL(layout.operator),
         "full": _name(layout.column),

@@ -27,7 +27,8 @@ class Progress:
 
 
 Watcher: TypeAlias = Callable[[Progress], None]
-"""Called about five times a second, from another thread."""
+"""Called about five times a second, from another thread; if it raises, the reports end
+and the build goes on."""
 
 
 @contextmanager

@@ -76,13 +76,14 @@ def _values(value: VectorLike) -> ArrayLike:
 
 
 def normalise(vectors: NDArray[np.floating]) -> NDArray[np.floating]:
-    """Vectors of length 1, same shape (..., n) and dtype; zeros stay zeros.
+    """Vectors of length 1, same shape (..., n) and float dtype; zeros stay zeros.
 
     The norm is taken in double precision, as pgvector's `l2_normalize` does.
     """
     norms = np.sqrt(np.sum(np.square(vectors, dtype=np.float64), axis=-1))
     safe = np.where(norms == 0, 1.0, norms)[..., np.newaxis]
-    unit: NDArray[np.floating] = (vectors / safe).astype(vectors.dtype)
+    floats = np.result_type(vectors.dtype, np.float16)
+    unit: NDArray[np.floating] = (vectors / safe).astype(floats)
     return unit
 
 

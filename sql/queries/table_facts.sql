@@ -2,7 +2,6 @@
 -- Parameters: schema ('' for the search path), table, column, short, index
 -- Called by: mrl_pg.catalog
 select
-    class.oid::bigint as table_id,
     space.nspname::text as schema,
     class.relname::text as "table",
     class.relkind::text as relation_kind,
@@ -36,7 +35,6 @@ select
     index.operator_class as index_operator_class,
     index.options as index_options,
     coalesce(index.usable, false) as index_usable,
-    index.owner as index_table,
     (
         select count(distinct other.indexrelid)
         from pg_catalog.pg_index as other
@@ -90,10 +88,11 @@ left join lateral (
             from pg_catalog.pg_opclass as operator_class
             where operator_class.oid = state.indclass[0]
                 and state.indkey[0] = short_column.number
+                and state.indrelid = class.oid
+                and state.indpred is null
         ) as operator_class,
         coalesce(index_class.reloptions, '{}') as options,
-        state.indisvalid and state.indisready as usable,
-        state.indrelid::bigint as owner
+        state.indisvalid and state.indisready as usable
     from pg_catalog.pg_class as index_class
     join pg_catalog.pg_index as state on state.indexrelid = index_class.oid
     where index_class.relname = %(index)s

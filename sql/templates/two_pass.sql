@@ -46,7 +46,10 @@ after as materialized (
         pg_catalog.set_config('hnsw.max_scan_tuples', mrl_before.max_scan_tuples, true)
     from mrl_before
     cross join (
-        select pg_catalog.count(*) as seen
+        -- rows without a distance are no candidates: nothing would tell they came
+        select pg_catalog.count(*) filter (
+            where distance operator(pg_catalog.<>) 'NaN'::pg_catalog.float8
+        ) as seen
         from candidates
     ) as done
 )

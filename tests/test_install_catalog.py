@@ -1,0 +1,155 @@
+"""psql, Python and Alembic leave the same catalog; files and versions agree."""
+
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+
+from mrl_pg import install, server, source, uninstall
+from mrl_pg.install import VERSION
+
+ROOT = Path(__file__).parents[1]
+SQL = ROOT / "sql"
+Conn = psycopg.Connection[Any]
+Catalog = dict[str, list[str]]
+IN_MRL = "in (select oid from pg_class where relnamespace = 'mrl'::regnamespace)"
+CATALOG = {
+    "functions": "select pg_get_functiondef(oid), proacl::text, "
+    "proowner::regrole::text, obj_description(oid, 'pg_proc') "
+    "from pg_proc where pronamespace = 'mrl'::regnamespace",
+    "columns": "select attrelid::regclass::text, attnum, attname::text, "
+    "format_type(atttypid, atttypmod), attnotnull, attacl::text, "
+    "pg_get_expr(adbin, adrelid), col_description(attrelid, attnum) from pg_attribute "
+    "left join pg_attrdef on adrelid = attrelid and adnum = attnum "
+    f"where attrelid {IN_MRL}",
+    "relations": "select relname::text, relkind::text, relrowsecurity, "
+    "relforcerowsecurity, relacl::text, relowner::regrole::text, reloptions, "
+    "obj_description(oid, 'pg_class') "
+    "from pg_class where relnamespace = 'mrl'::regnamespace",
+    "views": "select relname::text, pg_get_viewdef(oid) from pg_class "
+    "where relnamespace = 'mrl'::regnamespace and relkind = 'v'",
+    "constraints": "select conname::text, pg_get_constraintdef(oid) "
+    "from pg_constraint where connamespace = 'mrl'::regnamespace",
+    "policies": "select * from pg_policies where schemaname = 'mrl'",
+    "schema": "select nspacl::text, nspowner::regrole::text, "
+    "obj_description(oid, 'pg_namespace') from pg_namespace where nspname = 'mrl'",
+}
+
+
+def catalog(url: str) -> Catalog:
+    with psycopg.connect(url, autocommit=True) as conn:
+        return {
+            what: sorted(repr(row) for row in conn.execute(query.encode()).fetchall())
+            for what, query in CATALOG.items()
+        }
+
+
+def psql(url: str, version: int, script: Path) -> subprocess.CompletedProcess[str]:
+    program = server.bin_dir(version) / "psql"
+    return subprocess.run(
+        [program, "-X", "-v", "ON_ERROR_STOP=1", "-d", url, "-f", script],
+        capture_output=True,
+        text=True,
+    )
+
+
+def by_psql(url: str, version: int, folder: Path) -> None:
+    done = psql(url, version, SQL / "install.sql")
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    assert f"mrl_pg {VERSION} is installed" in done.stdout
+
+
+def by_alembic(url: str, version: int, folder: Path) -> None:
+    command = [sys.executable, "-m", "alembic"]
+    command += ["-c", str(ROOT / "migrations" / "alembic.ini")]
+    command += ["-x", "dsn=" + url.replace("postgresql://", "postgresql+psycopg://")]
+    subprocess.run([*command, "upgrade", "head"], check=True, cwd=folder)
+
+
+def by_python_twice(url: str, version: int, folder: Path) -> None:
+    with psycopg.connect(url) as conn:
+        install(conn)
+        install(conn)
+
+
+@pytest.mark.parametrize(
+    "install_by",
+    [by_psql, by_alembic, by_python_twice],
+    ids=["psql", "alembic", "python twice"],
+)
+def test_every_way_leaves_the_same_catalog(
+    database: str,
+    bare_database: str,
+    pg_version: int,
+    tmp_path: Path,
+    install_by: Callable[[str, int, Path], None],
+) -> None:
+    with psycopg.connect(bare_database, autocommit=True) as conn:
+        conn.execute("create extension vector")
+    install_by(bare_database, pg_version, tmp_path)
+    wanted = catalog(database)
+    assert all(wanted.values())
+    assert catalog(bare_database) == wanted
+
+
+def test_psql_again_over_python_and_back(conn: Conn, pg_version: int) -> None:
+    url = conn.info.dsn
+    wanted = catalog(url)
+    by_psql(url, pg_version, ROOT)
+    assert catalog(url) == wanted
+    assert uninstall(conn).found == VERSION
+    done = psql(url, pg_version, SQL / "uninstall.sql")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_psql_removes_what_python_made(conn: Conn, pg_version: int) -> None:
+    done = psql(conn.info.dsn, pg_version, SQL / "uninstall.sql")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert conn.execute("select to_regnamespace('mrl')").fetchone() == (None,)
+
+
+def test_psql_without_pgvector(bare_database: str, pg_version: int) -> None:
+    done = psql(bare_database, pg_version, SQL / "install.sql")
+    assert done.returncode != 0
+    assert "pgvector is not installed in this database" in done.stderr
+    assert "create extension vector" in done.stderr
+    with psycopg.connect(bare_database) as conn:
+        assert conn.execute("select to_regnamespace('mrl')").fetchone() == (None,)
+
+
+def test_psql_with_an_old_pgvector(bare_database: str, pg_version: int) -> None:
+    with psycopg.connect(bare_database, autocommit=True) as conn:
+        conn.execute("create extension vector")
+        conn.execute("update pg_extension set extversion = '0.7.4'")
+        done = psql(bare_database, pg_version, SQL / "install.sql")
+        assert done.returncode != 0
+        assert "pgvector 0.7.4 is too old: mrl_pg needs 0.8.0" in done.stderr
+        assert conn.execute("select to_regnamespace('mrl')").fetchone() == (None,)
+
+
+def test_the_manifest_names_every_file_once() -> None:
+    named = source.manifest("install.sql")
+    assert len(named) == len(set(named))
+    kept = {
+        path.relative_to(SQL).as_posix()
+        for folder in ("functions", "tables", "views")
+        for path in (SQL / folder).glob("*.sql")
+    }
+    assert kept <= set(named)
+    for name in (*named, *source.manifest("uninstall.sql")):
+        assert (SQL / name).is_file()
+
+
+def test_one_version() -> None:
+    project = (ROOT / "pyproject.toml").read_text()
+    declared = re.search(r'^version = "(.+)"$', project, re.MULTILINE)
+    installed = re.search(r"return '(.+)'::text", source.read("functions/version.sql"))
+    assert declared is not None
+    assert installed is not None
+    assert declared[1] == installed[1] == VERSION
