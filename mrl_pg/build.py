@@ -9,8 +9,9 @@ from psycopg import AsyncCursor, Cursor, sql
 from psycopg.rows import dict_row
 
 from mrl_pg import catalog, render, settings, source
-from mrl_pg.catalog import AsyncConn, Conn, Facts
+from mrl_pg.catalog import AsyncConn, Conn
 from mrl_pg.errors import IndexMismatch, NotInstalled, NotUnitLengthWarning
+from mrl_pg.facts import Facts, check_index, check_short
 from mrl_pg.layout import IndexLayout
 from mrl_pg.progress import Watcher, watch
 
@@ -59,8 +60,8 @@ class BuildReport:
 
 def create_steps(layout: IndexLayout, facts: Facts) -> list[Step]:
     """Statements that are still to run; raises IndexMismatch for another's objects."""
-    catalog.check_short(layout, facts)
-    catalog.check_index(layout, facts)
+    check_short(layout, facts)
+    check_index(layout, facts)
     usable = facts.index_definition is not None and facts.index_usable
     steps = []
     if facts.short_type is None:
@@ -77,7 +78,7 @@ def create_steps(layout: IndexLayout, facts: Facts) -> list[Step]:
 
 def drop_steps(layout: IndexLayout, facts: Facts) -> list[Step]:
     """Statements that undo `create`; the column stays while another index needs it."""
-    catalog.check_short(layout, facts)
+    check_short(layout, facts)
     steps = []
     if facts.index_definition is not None:
         if facts.index_operator_class != layout.operator_class:

@@ -1,13 +1,9 @@
-"""What the server says about a table, its short column and its index; and the checks.
+"""Reads what the server says about a table, its short column and its index.
 
 Facts are read once a connection and kept for as long as it lives: a search
 sends one statement. `forget` drops them; `search` does so after any error.
 """
 
-import re
-import warnings
-from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, TypeAlias
 from weakref import WeakKeyDictionary
 
@@ -15,56 +11,12 @@ from psycopg import AsyncConnection, AsyncCursor, Connection, Cursor
 from psycopg.rows import dict_row
 
 from mrl_pg import source
-from mrl_pg.errors import (
-    ColumnNotFound,
-    IndexMismatch,
-    IndexNotFound,
-    InvalidSetting,
-    NoPrimaryKey,
-    NotAVectorColumn,
-    PgvectorMissing,
-    PgvectorTooOld,
-    PgvectorWarning,
-    ShortIndexError,
-    TableNotFound,
-)
+from mrl_pg.errors import ShortIndexError
+from mrl_pg.facts import Facts, check_ready, decide
 from mrl_pg.layout import IndexLayout
 
 Conn: TypeAlias = Connection[Any]
 AsyncConn: TypeAlias = AsyncConnection[Any]
-
-OLDEST_PGVECTOR = (0, 8)
-"""First with iterative scans."""
-
-SOUND_PGVECTOR = (0, 8, 4)
-"""First without the overflow in parallel builds and the corruption under vacuum."""
-
-TABLES = {"r": "table", "p": "partitioned table"}
-NOT_TABLES = {"v": "view", "m": "materialized view", "f": "foreign table"}
-
-
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """One table as the catalog describes it, and where pgvector lives."""
-
-    extension_schema: str
-    schema: str
-    table: str
-    full_type: str
-    full_dims: int
-    keys: tuple[str, ...]
-    columns: tuple[str, ...]
-    short_type: str | None
-    short_dims: int | None
-    short_expression: str | None
-    index_definition: str | None
-    index_operator_class: str | None
-    index_options: tuple[str, ...]
-    index_usable: bool
-    other_indexes: int
-    mrl_installed: bool
-    row_security: bool
-
 
 _known: WeakKeyDictionary[Conn | AsyncConn, dict[IndexLayout, Facts]] = (
     WeakKeyDictionary()
@@ -142,149 +94,3 @@ def _table_query(layout: IndexLayout) -> tuple[bytes, dict[str, str]]:
         "short": layout.short,
         "index": layout.name,
     }
-
-
-def decide(
-    layout: IndexLayout, extension: Mapping[str, Any], table: Mapping[str, Any] | None
-) -> Facts:
-    """Facts from the two catalog rows, or the error that says what is wrong."""
-    check_pgvector(extension.get("pgvector_version"))
-    where = f"{layout.schema}.{layout.table}" if layout.schema else layout.table
-    if table is None:
-        raise TableNotFound(
-            f"table {where!r} does not exist or is not on the search path: "
-            "check the spelling and capitals, or give schema="
-        )
-    if table["relation_kind"] not in TABLES:
-        raise TableNotFound(
-            f"{where!r} is a {NOT_TABLES[table['relation_kind']]}: "
-            "name the table that holds the vectors"
-        )
-    _check_full_column(layout, where, table)
-    if not table["keys"]:
-        raise NoPrimaryKey(
-            f"table {where!r} has no primary key, which answers are named by: "
-            "add one, for example alter table … add column id bigint "
-            "generated always as identity primary key"
-        )
-    return Facts(
-        extension_schema=extension["extension_schema"],
-        schema=table["schema"],
-        table=table["table"],
-        full_type=table["full_type"],
-        full_dims=table["full_dims"],
-        keys=tuple(table["keys"]),
-        columns=tuple(table["columns"]),
-        short_type=table["short_type"],
-        short_dims=table["short_dims"],
-        short_expression=table["short_expression"],
-        index_definition=table["index_definition"],
-        index_operator_class=table["index_operator_class"],
-        index_options=tuple(table["index_options"] or ()),
-        index_usable=table["index_usable"],
-        other_indexes=table["other_indexes"],
-        mrl_installed=extension["mrl_installed"],
-        row_security=table["row_security"],
-    )
-
-
-def _check_full_column(
-    layout: IndexLayout, where: str, table: Mapping[str, Any]
-) -> None:
-    column = f"{where}.{layout.column}"
-    if layout.column not in table["columns"]:
-        present = ", ".join(table["columns"])
-        raise ColumnNotFound(f"column {column!r} does not exist; there are: {present}")
-    if table["full_type"] not in ("vector", "halfvec"):
-        raise NotAVectorColumn(
-            f"column {column!r} is of type {table['full_type']}: "
-            "the full column must be vector(n) or halfvec(n)"
-        )
-    if table["full_dims"] is None:
-        raise NotAVectorColumn(
-            f"column {column!r} declares no dimensions, so its rows may differ: "
-            f"alter table … alter column … type {table['full_type']}(n)"
-        )
-    if layout.dims > table["full_dims"]:
-        raise InvalidSetting(
-            f"dims={layout.dims} is above the {table['full_dims']} dimensions of "
-            f"{column!r}: a prefix can be at most as long as its vector"
-        )
-
-
-def check_pgvector(version: str | None) -> None:
-    """Raise PgvectorMissing or PgvectorTooOld; warn below the first sound version."""
-    if version is None:
-        raise PgvectorMissing(
-            "pgvector is not installed in this database: run `create extension vector` "
-            "there (its packages: https://github.com/pgvector/pgvector)"
-        )
-    numbers = tuple(int(part) for part in re.findall(r"\d+", version)[:3])
-    if numbers < OLDEST_PGVECTOR:
-        raise PgvectorTooOld(
-            f"pgvector {version} is too old: mrl_pg needs 0.8.0 or later for iterative "
-            "scans; install it and run `alter extension vector update`"
-        )
-    if numbers < SOUND_PGVECTOR:
-        warnings.warn(
-            f"pgvector {version} has known faults (overflow in parallel index builds, "
-            "index corruption under vacuum): update to 0.8.4 or later",
-            PgvectorWarning,
-            stacklevel=4,
-        )
-
-
-def check_short(layout: IndexLayout, facts: Facts) -> None:
-    """Raise IndexMismatch when the short column is there but is another one."""
-    if facts.short_type is None:
-        return
-    column = f"{facts.schema}.{facts.table}.{layout.short}"
-    found = f"{facts.short_type}({facts.short_dims})"
-    wanted = f"{layout.kind}({layout.dims})"
-    if found != wanted:
-        raise IndexMismatch(
-            f"column {column!r} is {found}, not {wanted}: "
-            "drop it, or name another with short="
-        )
-    expression = facts.short_expression or ""
-    function = "binary_quantize(" if layout.kind == "bit" else "l2_normalize("
-    quoted = '"' + layout.column.replace('"', '""') + '"'
-    prefixes = (f"({name}, 1, {layout.dims})" for name in (layout.column, quoted))
-    if function not in expression or not any(p in expression for p in prefixes):
-        raise IndexMismatch(
-            f"column {column!r} is not the renormalised prefix of {layout.column!r} "
-            f"(it is {expression or 'not generated'}): name another with short="
-        )
-
-
-def check_index(layout: IndexLayout, facts: Facts) -> None:
-    """Raise IndexMismatch when the index is there but is another one."""
-    if facts.index_definition is None:
-        return
-    options = set(facts.index_options)
-    wanted = {f"m={layout.m}", f"ef_construction={layout.ef_construction}"}
-    if facts.index_operator_class != layout.operator_class or options != wanted:
-        raise IndexMismatch(
-            f"index {layout.name!r} exists and is another one: "
-            f"{facts.index_definition}; wanted {layout.operator_class} with "
-            f"{', '.join(sorted(wanted))}: drop it, or name another with name="
-        )
-
-
-def check_ready(layout: IndexLayout, facts: Facts) -> None:
-    """Raise IndexNotFound or IndexMismatch unless the first pass can run."""
-    if facts.short_type is None or facts.index_definition is None:
-        missing = "short column" if facts.short_type is None else "index"
-        name = layout.short if facts.short_type is None else layout.name
-        raise IndexNotFound(
-            f"{layout} has no {missing} {name!r} yet: run index.create(conn) or "
-            f"`mrl-pg create`, or search with exact=True"
-        )
-    check_short(layout, facts)
-    if facts.index_operator_class != layout.operator_class:
-        check_index(layout, facts)
-    if not facts.index_usable:
-        raise IndexNotFound(
-            f"index {layout.name!r} is not valid, as an interrupted concurrent build "
-            "leaves it: run index.create(conn), which builds it again"
-        )

@@ -9,8 +9,9 @@ from psycopg import AsyncCursor, Cursor
 from psycopg.rows import tuple_row
 
 from mrl_pg import source
-from mrl_pg.catalog import AsyncConn, Conn, check_pgvector
+from mrl_pg.catalog import AsyncConn, Conn
 from mrl_pg.errors import NotInstalled
+from mrl_pg.facts import check_pgvector
 
 VERSION = version("mrl_pg")
 

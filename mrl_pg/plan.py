@@ -8,8 +8,8 @@ from typing import Any, Literal, TypeAlias
 from psycopg import sql
 
 from mrl_pg import render
-from mrl_pg.catalog import Facts
 from mrl_pg.errors import ColumnNotFound, InvalidSetting
+from mrl_pg.facts import Facts
 from mrl_pg.layout import IndexLayout
 from mrl_pg.vectors import VectorLike, as_vector, wire
 

@@ -27,8 +27,9 @@ PUBLIC = "mrl_pg"
 LAYERS: tuple[set[str], ...] = (
     {"errors"},
     {"layout", "server", "source", "vectors"},
-    {"catalog", "connect"},
-    {"progress", "render", "settings"},
+    {"facts"},
+    {"catalog", "connect", "render"},
+    {"progress", "settings"},
     {"plan"},
     {"build", "install", "load", "search"},
     {"index", "recall"},
@@ -48,7 +49,7 @@ ONLY_IN = {
     "sqlalchemy": {"alembic"},
     "typer": {"cli"},
 }
-PURE = {"errors", "layout", "source", "vectors"}
+PURE = {"errors", "facts", "layout", "source", "vectors"}
 """Modules that no driver is needed for."""
 
 

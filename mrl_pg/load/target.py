@@ -6,13 +6,13 @@ from typing import Any
 
 from psycopg import sql
 
-from mrl_pg.catalog import NOT_TABLES, check_pgvector
 from mrl_pg.errors import (
     InvalidFile,
     InvalidSetting,
     NotAVectorColumn,
     TableNotFound,
 )
+from mrl_pg.facts import NOT_TABLES, check_pgvector
 from mrl_pg.load import infer
 from mrl_pg.load.block import Block, refuse
 from mrl_pg.load.matrix import length

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from psycopg import Cursor, sql
 
 from mrl_pg import catalog, render, search, source
-from mrl_pg.catalog import Conn, Facts
+from mrl_pg.catalog import Conn
+from mrl_pg.facts import Facts
 from mrl_pg.layout import IndexLayout, fit
 from mrl_pg.plan import QueryVector
 from mrl_pg.vectors import wire
