@@ -4,7 +4,7 @@
     python benchmarks/overhead.py --vectors embeddings.npy
 
 By hand: pgvector's own type registered, binary parameters, a prepared statement and one
-cursor for all. The two take turns, query by query, in random order.
+cursor for all. The two take turns on one connection, query by query, in random order.
 """
 
 import argparse
@@ -49,24 +49,22 @@ def main() -> None:
         tempfile.TemporaryDirectory(prefix="mrl_pg_bench_") as folder,
         server.embedded(Path(folder, "data")) as running,
         psycopg.connect(running.url(), autocommit=True) as conn,
-        psycopg.connect(running.url(), autocommit=True) as by_hand,
     ):
         mrl_pg.install(conn)
         load_blocks(conn, rows, "docs", storage="plain")
-        register_vector(by_hand)
+        register_vector(conn)
         for index, candidates in (
             (mrl_pg.MatryoshkaIndex("docs", "embedding", dims=1536, kind="bit"), 160),
             (mrl_pg.MatryoshkaIndex("docs", "embedding", dims=256), 320),
         ):
             index.create(conn)
             conn.execute("vacuum (analyze) docs")
-            compare(conn, by_hand, index, candidates, queries, args.rounds)
+            compare(conn, index, candidates, queries, args.rounds)
             index.drop(conn)
 
 
 def compare(
     conn: psycopg.Connection,
-    by_hand: psycopg.Connection,
     index: mrl_pg.MatryoshkaIndex,
     candidates: int,
     queries: "np.ndarray[tuple[int, int], np.dtype[np.float32]]",
@@ -74,7 +72,7 @@ def compare(
 ) -> None:
     """Time both on every query; also check that they answer the same."""
     statement = index.plan(conn, queries[0], candidates=candidates).statement
-    cursor = by_hand.cursor()
+    cursor = conn.cursor()
     vectors = [Vector(query) for query in queries]
 
     def ours(i: int) -> list[int]:

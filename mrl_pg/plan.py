@@ -114,6 +114,12 @@ def shape(
             )
     if where is None and params:
         raise InvalidSetting("params= was given without where=, which would use them")
+    reserved = [name for name in params or () if str(name).startswith("mrl_")]
+    if isinstance(params, Mapping) and reserved:
+        raise InvalidSetting(
+            f"params has {reserved[0]!r}: names that begin with mrl_ belong to the "
+            "search itself; rename it"
+        )
     scan: Scan = "exact"
     if not exact:
         candidates = default_candidates(k) if candidates is None else candidates
@@ -193,12 +199,12 @@ def _statements(shape: Shape) -> tuple[bytes, bytes]:
     schema = () if by_path else (facts.schema,)
     slots: dict[str, sql.Composable] = {
         "query": render.query(facts, placeholder),
-        "table": _name(*schema, facts.table),
+        "table": render.name(*schema, facts.table),
         "extension": sql.Identifier(facts.extension_schema),
         "operator": sql.SQL(layout.operator),
-        "full": _name(layout.column),
+        "full": render.name(layout.column),
         "columns": render.comma(
-            [_name(column) for column in (*facts.keys, *shape.columns)]
+            [render.name(column) for column in (*facts.keys, *shape.columns)]
         ),
         "names": render.comma([*keys, *extras]),
         "key_names": render.comma(keys),
@@ -209,7 +215,7 @@ def _statements(shape: Shape) -> tuple[bytes, bytes]:
         return render.template("exact", **slots).as_bytes(), b""
     two_pass = render.template(
         "two_pass",
-        short=_name(layout.short),
+        short=render.name(layout.short),
         short_operator=sql.SQL(layout.short_operator),
         short_query=render.short_value(layout, facts, sql.Identifier("full")),
         ef_search=sql.Literal(str(shape.ef_search)),
@@ -227,18 +233,13 @@ def _statements(shape: Shape) -> tuple[bytes, bytes]:
     more = render.template(
         "more_rows",
         table=slots["table"],
-        value=_name(layout.column if bits else layout.short),
+        value=render.name(layout.column if bits else layout.short),
         extension=slots["extension"],
         operator=sql.SQL(layout.operator if bits else layout.short_operator),
         where=slots["where"],
         seen=sql.Placeholder("mrl_seen") if shape.named else sql.Placeholder(),
     )
     return two_pass.as_bytes(), more.as_bytes()
-
-
-def _name(*parts: str) -> sql.Identifier:
-    """A name in a statement with placeholders, where a percent sign is doubled."""
-    return sql.Identifier(*(part.replace("%", "%%") for part in parts))
 
 
 def _filter(where: str | None) -> sql.Composable:

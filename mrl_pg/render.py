@@ -20,6 +20,11 @@ def comma(parts: Iterable[sql.Composable]) -> sql.Composed:
     return sql.SQL(", ").join(parts)
 
 
+def name(*parts: str) -> sql.Identifier:
+    """A name in a statement that takes parameters: a percent sign in it is doubled."""
+    return sql.Identifier(*(part.replace("%", "%%") for part in parts))
+
+
 def query(facts: Facts, placeholder: sql.Composable) -> sql.Composed:
     """The query parameter, cast to the type of the full column."""
     return sql.SQL("{}::{}({})").format(

@@ -17,6 +17,8 @@ from mrl_pg.plan import QueryVector, Scan, SearchParams, SearchPlan, Shape
 
 Row: TypeAlias = tuple[Any, ...]
 
+NO_COLUMNS: Mapping[str, Any] = MappingProxyType({})
+
 
 @dataclass(frozen=True, slots=True)
 class Hit:
@@ -172,8 +174,10 @@ def result(shape: Shape, rows: Sequence[Row], left_over: bool) -> SearchResult:
         Hit(
             key=row[0] if keys == 1 else row[:keys],
             distance=row[-2],
-            columns=MappingProxyType(
-                dict(zip(shape.columns, row[keys:-2], strict=True))
+            columns=(
+                MappingProxyType(dict(zip(shape.columns, row[keys:-2], strict=True)))
+                if shape.columns
+                else NO_COLUMNS
             ),
         )
         for row in rows

@@ -1,5 +1,6 @@
 """Vectors in NumPy: check, truncate, normalise; the reference for the SQL functions."""
 
+import struct
 from collections.abc import Sequence
 from typing import Protocol, TypeAlias
 
@@ -30,8 +31,9 @@ def as_vector(
     which has no direction.
     """
     raw: ArrayLike = _values(value)
+    single = isinstance(raw, np.ndarray) and raw.dtype == np.float32
     try:
-        wide = np.asarray(raw, dtype=np.float64)
+        wide = np.asarray(raw, dtype=np.float32 if single else np.float64)
     except (TypeError, ValueError) as error:
         raise InvalidVector(
             f"a query of type {type(value).__name__} is not a vector: pass a list of "
@@ -48,23 +50,34 @@ def as_vector(
             "embed queries with the model that embedded the rows, full size"
         )
     with np.errstate(over="ignore"):
-        vector = wide.astype(np.float32)
+        vector = wide.astype(np.float32, copy=False)
+        square = float(vector.dot(vector))
+    # one product clears nearly every query; the rest is looked at value by value
+    return vector if 1e-3 < square < 1e20 else _unusual(vector, wide, cosine)
+
+
+def _unusual(
+    vector: NDArray[np.float32], wide: NDArray[np.floating], cosine: bool
+) -> NDArray[np.float32]:
+    """A vector of extreme length, if it can be searched for at all."""
     if not np.isfinite(vector).all():
         place = int(np.flatnonzero(~np.isfinite(vector))[0])
         raise InvalidVector(
             f"the query holds {wide[place]} at position {place}: every value must be "
             "a finite single-precision number"
         )
-    if cosine and not vector.any():
+    if not cosine:
+        return vector
+    if not vector.any():
         raise InvalidVector(
             "the query is all zeros, which has no direction under cosine: check that "
             "the text was embedded, or use distance='l2'"
         )
-    exponent = int(np.frexp(np.abs(vector).max(initial=0))[1])
-    if cosine and not -14 <= exponent <= 40:
-        # only the direction counts, and its squares would leave single precision
-        vector = np.ldexp(vector, -exponent)
-    return vector
+    # only the direction counts, and its squares would leave single precision
+    scaled: NDArray[np.float32] = np.ldexp(
+        vector, -int(np.frexp(np.abs(vector).max())[1])
+    )
+    return scaled
 
 
 def _values(value: VectorLike) -> ArrayLike:
@@ -106,12 +119,14 @@ def wire(vector: NDArray[np.float32], kind: str) -> bytes:
 
     Raises InvalidVector when a value does not fit a half (above 65504).
     """
+    header = struct.pack(">HH", vector.shape[0], 0)
+    if kind == "vector":
+        return header + vector.astype(">f4").tobytes()
     with np.errstate(over="ignore"):
-        values = vector.astype(">f2" if kind == "halfvec" else ">f4")
+        values = vector.astype(">f2")
     if not np.isfinite(values).all():
         raise InvalidVector(
             f"the query holds {vector[~np.isfinite(values)][0]}, beyond the largest "
             "half-precision value 65504: normalise it, or store full vectors as vector"
         )
-    header = np.array([vector.shape[0], 0], dtype=">u2")
-    return header.tobytes() + values.tobytes()
+    return header + values.tobytes()

@@ -23,9 +23,9 @@ def nearest_short(
     statement = render.template(
         "short_pass",
         query=render.query(facts, sql.Placeholder()),
-        columns=render.comma(sql.Identifier(key) for key in facts.keys),
-        table=sql.Identifier(facts.schema, facts.table),
-        short=sql.Identifier(layout.short),
+        columns=render.comma(render.name(key) for key in facts.keys),
+        table=render.name(facts.schema, facts.table),
+        short=render.name(layout.short),
         short_query=render.short_value(layout, facts, sql.Identifier("full")),
         extension=sql.Identifier(facts.extension_schema),
         short_operator=sql.SQL(layout.short_operator),
