@@ -137,6 +137,10 @@ SETTINGS: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
     "max_scan_tuples 0": ({"max_scan_tuples": 0}, ("max_scan_tuples=0", "below 1")),
     "columns text": ({"columns": "title"}, ("columns='title'", "list")),
     "params alone": ({"params": {"n": 3}}, ("params=", "where=")),
+    "params of ours": (
+        {"where": "n = %(mrl_n)s", "params": {"mrl_n": 3}},
+        ("'mrl_n'", "mrl_", "rename"),
+    ),
     "params alone, exact": ({"params": [3], "exact": True}, ("params=", "where=")),
     "k 0, exact": ({"k": 0, "exact": True}, ("k=0", "below 1")),
 }
