@@ -11,8 +11,7 @@ from psycopg import AsyncConnection, AsyncCursor, Connection, Cursor
 from psycopg.rows import dict_row
 
 from mrl_pg import source
-from mrl_pg.errors import ShortIndexError
-from mrl_pg.facts import Facts, check_ready, decide
+from mrl_pg.facts import Facts, decide
 from mrl_pg.layout import IndexLayout
 
 Conn: TypeAlias = Connection[Any]
@@ -23,42 +22,24 @@ _known: WeakKeyDictionary[Conn | AsyncConn, dict[IndexLayout, Facts]] = (
 )
 
 
-def facts(conn: Conn, layout: IndexLayout, *, ready: bool = False) -> Facts:
+def facts(conn: Conn, layout: IndexLayout) -> Facts:
     """Facts on the layout's table, from the server once a connection.
 
     Raises PgvectorMissing, PgvectorTooOld, TableNotFound, ColumnNotFound,
-    NotAVectorColumn, NoPrimaryKey, or InvalidSetting for dims above the full size;
-    with `ready` also IndexNotFound or IndexMismatch, unless the first pass can run.
+    NotAVectorColumn, NoPrimaryKey, or InvalidSetting for dims above the full size.
     """
     known = _known.setdefault(conn, {})
-    if not _will_do(layout, known.get(layout), ready):
+    if layout not in known:
         known[layout] = read(conn, layout)
-        if ready:
-            check_ready(layout, known[layout])
     return known[layout]
 
 
-async def facts_async(
-    conn: AsyncConn, layout: IndexLayout, *, ready: bool = False
-) -> Facts:
+async def facts_async(conn: AsyncConn, layout: IndexLayout) -> Facts:
     """The same on an asynchronous connection."""
     known = _known.setdefault(conn, {})
-    if not _will_do(layout, known.get(layout), ready):
+    if layout not in known:
         known[layout] = await read_async(conn, layout)
-        if ready:
-            check_ready(layout, known[layout])
     return known[layout]
-
-
-def _will_do(layout: IndexLayout, facts: Facts | None, ready: bool) -> bool:
-    """Whether what is known serves; an index that was missing may be there by now."""
-    if facts is None or not ready:
-        return facts is not None
-    try:
-        check_ready(layout, facts)
-    except ShortIndexError:
-        return False
-    return True
 
 
 def forget(conn: Conn | AsyncConn, layout: IndexLayout) -> None:

@@ -35,12 +35,14 @@ class Facts:
     """One table as the catalog describes it, and where pgvector lives."""
 
     extension_schema: str
+    table_id: int
     schema: str
     table: str
     full_type: str
     full_dims: int
     keys: tuple[str, ...]
     columns: tuple[str, ...]
+    column_types: tuple[str, ...]
     short_type: str | None
     short_dims: int | None
     short_expression: str | None
@@ -78,12 +80,14 @@ def decide(
         )
     return Facts(
         extension_schema=extension["extension_schema"],
+        table_id=table["table_id"],
         schema=table["schema"],
         table=table["table"],
         full_type=table["full_type"],
         full_dims=table["full_dims"],
         keys=tuple(table["keys"]),
         columns=tuple(table["columns"]),
+        column_types=tuple(table["column_types"]),
         short_type=table["short_type"],
         short_dims=table["short_dims"],
         short_expression=table["short_expression"],

@@ -2,24 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
 
-import numpy as np
-from numpy.typing import NDArray
-from psycopg import sql
-
-from mrl_pg import build, catalog, search
-from mrl_pg import plan as planning
+from mrl_pg import build, search
 from mrl_pg.build import BuildReport
 from mrl_pg.catalog import AsyncConn, Conn
 from mrl_pg.layout import IndexLayout
-from mrl_pg.plan import Params, SearchPlan
+from mrl_pg.plan import Options, Params, Queries, SearchPlan, Where
 from mrl_pg.progress import Watcher
 from mrl_pg.search import SearchResult
 from mrl_pg.vectors import VectorLike
-
-Where: TypeAlias = "str | sql.Composable | None"
-"""A condition on the table's columns, its values in `params`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +98,8 @@ class MatryoshkaIndex(IndexLayout):
         short index to the exact re-rank; above 1000 the scan iterates. `ef_search`
         (default: candidates, at most 1000) searches the graph more widely.
         `where`, with `params`, filters in the first pass; `max_scan_tuples` bounds
-        how far a filtered scan goes on (default: the server's, 20000). `columns`
-        come with each hit. `exact=True` compares every row instead.
+        how far such a scan goes on (default: the session's, 20000, or twice the
+        candidates). `columns` come with each hit. `exact=True` compares every row.
 
         One statement; no setting outlives it. Rows without a distance (NULL, or
         zero under cosine) are never answered; ties go by key.
@@ -116,19 +107,10 @@ class MatryoshkaIndex(IndexLayout):
         Raises InvalidVector, InvalidSetting, InvalidFilter, ColumnNotFound,
         IndexNotFound, and what `catalog.facts` raises.
         """
-        plan = self.plan(
-            conn,
-            query,
-            k=k,
-            candidates=candidates,
-            ef_search=ef_search,
-            max_scan_tuples=max_scan_tuples,
-            where=where,
-            params=params,
-            columns=columns,
-            exact=exact,
+        options = Options(
+            k, candidates, ef_search, max_scan_tuples, where, params, columns, exact
         )
-        return search.run(conn, plan)
+        return search.find(conn, self, query, options)
 
     async def search_async(
         self,
@@ -145,24 +127,15 @@ class MatryoshkaIndex(IndexLayout):
         exact: bool = False,
     ) -> SearchResult:
         """The same as `search` on an asynchronous connection."""
-        plan = await self.plan_async(
-            conn,
-            query,
-            k=k,
-            candidates=candidates,
-            ef_search=ef_search,
-            max_scan_tuples=max_scan_tuples,
-            where=where,
-            params=params,
-            columns=columns,
-            exact=exact,
+        options = Options(
+            k, candidates, ef_search, max_scan_tuples, where, params, columns, exact
         )
-        return await search.run_async(conn, plan)
+        return await search.find_async(conn, self, query, options)
 
     def search_many(
         self,
         conn: Conn,
-        queries: Sequence[VectorLike] | NDArray[np.floating],
+        queries: Queries,
         *,
         k: int = 10,
         candidates: int | None = None,
@@ -174,27 +147,15 @@ class MatryoshkaIndex(IndexLayout):
         exact: bool = False,
     ) -> list[SearchResult]:
         """Answers of `search` for each query, in order, in one round trip."""
-        if not len(queries):
-            return []
-        plan = self.plan(
-            conn,
-            queries[0],
-            k=k,
-            candidates=candidates,
-            ef_search=ef_search,
-            max_scan_tuples=max_scan_tuples,
-            where=where,
-            params=params,
-            columns=columns,
-            exact=exact,
+        options = Options(
+            k, candidates, ef_search, max_scan_tuples, where, params, columns, exact
         )
-        batch = [planning.bind(plan.shape, query, params) for query in queries]
-        return search.run_many(conn, plan, batch)
+        return search.find_many(conn, self, queries, options)
 
     async def search_many_async(
         self,
         conn: AsyncConn,
-        queries: Sequence[VectorLike] | NDArray[np.floating],
+        queries: Queries,
         *,
         k: int = 10,
         candidates: int | None = None,
@@ -206,22 +167,10 @@ class MatryoshkaIndex(IndexLayout):
         exact: bool = False,
     ) -> list[SearchResult]:
         """The same as `search_many` on an asynchronous connection."""
-        if not len(queries):
-            return []
-        plan = await self.plan_async(
-            conn,
-            queries[0],
-            k=k,
-            candidates=candidates,
-            ef_search=ef_search,
-            max_scan_tuples=max_scan_tuples,
-            where=where,
-            params=params,
-            columns=columns,
-            exact=exact,
+        options = Options(
+            k, candidates, ef_search, max_scan_tuples, where, params, columns, exact
         )
-        batch = [planning.bind(plan.shape, query, params) for query in queries]
-        return await search.run_many_async(conn, plan, batch)
+        return await search.find_many_async(conn, self, queries, options)
 
     def plan(
         self,
@@ -238,20 +187,10 @@ class MatryoshkaIndex(IndexLayout):
         exact: bool = False,
     ) -> SearchPlan:
         """The statement and parameters that `search` would send, to run or explain."""
-        facts = catalog.facts(conn, self, ready=not exact)
-        shape = planning.shape(
-            self,
-            facts,
-            k=k,
-            candidates=candidates,
-            ef_search=ef_search,
-            max_scan_tuples=max_scan_tuples,
-            where=where.as_string(conn) if isinstance(where, sql.Composable) else where,
-            params=params,
-            columns=columns,
-            exact=exact,
+        options = Options(
+            k, candidates, ef_search, max_scan_tuples, where, params, columns, exact
         )
-        return planning.plan(shape, query, params)
+        return search.prepare(conn, self, query, options)
 
     async def plan_async(
         self,
@@ -268,17 +207,7 @@ class MatryoshkaIndex(IndexLayout):
         exact: bool = False,
     ) -> SearchPlan:
         """The same as `plan` on an asynchronous connection."""
-        facts = await catalog.facts_async(conn, self, ready=not exact)
-        shape = planning.shape(
-            self,
-            facts,
-            k=k,
-            candidates=candidates,
-            ef_search=ef_search,
-            max_scan_tuples=max_scan_tuples,
-            where=where.as_string(conn) if isinstance(where, sql.Composable) else where,
-            params=params,
-            columns=columns,
-            exact=exact,
+        options = Options(
+            k, candidates, ef_search, max_scan_tuples, where, params, columns, exact
         )
-        return planning.plan(shape, query, params)
+        return await search.prepare_async(conn, self, query, options)

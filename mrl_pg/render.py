@@ -1,12 +1,16 @@
 """Templates of `sql/templates/` with their slots filled: values in, statements out."""
 
+import zlib
 from collections.abc import Iterable
+from dataclasses import replace
+from functools import lru_cache
 
 from psycopg import sql
 
 from mrl_pg import source
 from mrl_pg.facts import Facts
 from mrl_pg.layout import IndexLayout
+from mrl_pg.shape import Shape
 
 
 def template(name: str, /, **slots: sql.Composable) -> sql.Composed:
@@ -95,3 +99,93 @@ def drop_short_column(layout: IndexLayout, facts: Facts) -> sql.Composed:
         table=sql.Identifier(facts.schema, facts.table),
         short=sql.Identifier(layout.short),
     )
+
+
+@lru_cache(maxsize=512)
+def search_statements(shape: Shape) -> tuple[bytes, bytes]:
+    """The search and its `more_rows`, as bytes; the same object for equal shapes."""
+    layout = shape.layout
+    home = shape.facts.extension_schema.replace("%", "%%")
+    facts = replace(shape.facts, extension_schema=home)
+    table = _table(layout, facts)
+    slots: dict[str, sql.Composable] = {
+        "table": table,
+        "table_id": _table_id(table),
+        "extension": sql.Identifier(home),
+        "full": name(layout.column),
+        "operator": sql.SQL(layout.operator),
+        "where": _filter(shape.where),
+    }
+    more = template("more_rows", seen=_placeholder(shape, "mrl_seen"), **slots)
+    slots |= _answer_slots(shape, facts)
+    if shape.scan == "exact":
+        return _signed(template("exact", **slots), facts), b""
+    two_pass = template("two_pass", **slots, **_first_pass_slots(shape, facts))
+    return _signed(two_pass, facts), more.as_bytes()
+
+
+def _answer_slots(shape: Shape, facts: Facts) -> dict[str, sql.Composable]:
+    keys = [sql.Identifier(f"key_{i}") for i in range(1, len(facts.keys) + 1)]
+    extras = [sql.Identifier(f"column_{i}") for i in range(1, len(shape.columns) + 1)]
+    return {
+        "query": query(facts, _placeholder(shape, "mrl_query")),
+        "columns": comma(name(column) for column in (*facts.keys, *shape.columns)),
+        "names": comma([*keys, *extras]),
+        "key_names": comma(keys),
+        "k": sql.Literal(shape.k),
+    }
+
+
+def _first_pass_slots(shape: Shape, facts: Facts) -> dict[str, sql.Composable]:
+    layout = shape.layout
+    scan_tuples = shape.max_scan_tuples
+    scan = "relaxed_order" if shape.scan == "iterative" else "off"
+    return {
+        "short": name(layout.short),
+        "short_operator": sql.SQL(layout.short_operator),
+        "short_query": short_value(layout, facts, sql.Identifier("full")),
+        "ef_search": sql.Literal(str(shape.ef_search)),
+        "iterative_scan": sql.Literal(scan),
+        "max_scan_tuples": sql.Literal(scan_tuples and str(scan_tuples)),
+        "least_scan_tuples": sql.Literal(shape.least_scan_tuples),
+        "scan_memory": sql.Literal(shape.scan_memory),
+        "candidates": sql.Literal(shape.candidates),
+    }
+
+
+def _table(layout: IndexLayout, facts: Facts) -> sql.Identifier:
+    """The table; without a schema of the caller's, whatever the path finds today.
+
+    Facts outlive a change of the search path: the statement says which table it
+    read, and `search` reads the facts again when that is another one. Only a name
+    that the statement itself uses is bound to its schema.
+    """
+    by_path = not layout.schema and not facts.table.startswith("mrl_")
+    return name(facts.table) if by_path else name(facts.schema, facts.table)
+
+
+def _table_id(table: sql.Identifier) -> sql.Composed:
+    return sql.SQL("{}::pg_catalog.regclass::pg_catalog.oid").format(
+        sql.Literal(table.as_string())
+    )
+
+
+def _placeholder(shape: Shape, parameter: str) -> sql.Placeholder:
+    return sql.Placeholder(parameter) if shape.named else sql.Placeholder()
+
+
+def _filter(where: str | None) -> sql.Composable:
+    """The caller's condition on lines of its own, so that a comment in it ends."""
+    if where is None:
+        return sql.SQL("")
+    return sql.SQL("\n    and (\n{}\n    )").format(sql.SQL(where))
+
+
+def _signed(statement: sql.Composed, facts: Facts) -> bytes:
+    """The statement and a mark of the facts it was made for.
+
+    A server refuses a prepared statement whose columns have changed type; with new
+    facts the text is new, and so is its preparation.
+    """
+    mark = zlib.crc32(repr(facts).encode())
+    return statement.as_bytes() + b"\n/* facts %08x */" % mark

@@ -2,22 +2,34 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from types import MappingProxyType
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias, overload
 
-from psycopg import AsyncCursor, Cursor, errors, pq
+from psycopg import AsyncCursor, Cursor, errors, pq, sql
 from psycopg.adapt import Buffer, Dumper
 from psycopg.rows import tuple_row
 
 from mrl_pg import catalog
 from mrl_pg.catalog import AsyncConn, Conn
-from mrl_pg.errors import InvalidFilter
-from mrl_pg.plan import QueryVector, Scan, SearchParams, SearchPlan, Shape
+from mrl_pg.errors import InvalidFilter, MrlError, TableNotFound
+from mrl_pg.layout import IndexLayout
+from mrl_pg.plan import Options, Params, Queries, QueryVector, SearchPlan, bind, make
+from mrl_pg.shape import Scan, Shape
+from mrl_pg.vectors import VectorLike
 
 Row: TypeAlias = tuple[Any, ...]
 
-NO_COLUMNS: Mapping[str, Any] = MappingProxyType({})
+LeftOver: TypeAlias = dict[int, bool]
+"""Whether the table holds more, by the number of candidates seen."""
+
+MOVED = (
+    errors.UndefinedColumn,
+    errors.UndefinedTable,
+    errors.UndefinedObject,
+    errors.FeatureNotSupported,
+    errors.DataException,
+)
+"""What a server says when a table has changed under a statement."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +50,10 @@ class SearchResult(Sequence[Hit]):
     """Hits, nearest first, and what the search did to find them.
 
     `candidates` asked of the first pass and `seen` from it, under `ef_search`;
-    all None for an exact search. `cut_short` says that fewer came than were
-    asked although the table, under the filter, holds more: raise
-    `max_scan_tuples`, or search with `exact=True`.
+    all None for an exact search. `cut_short` says that too few came although the
+    table holds more: fewer than asked, or under a filter fewer than k. Then raise
+    `max_scan_tuples` (and `work_mem`, above some 250,000), or search with
+    `exact=True`.
     """
 
     hits: tuple[Hit, ...]
@@ -88,83 +101,221 @@ class QueryVectorDumper(Dumper):
         return obj.data
 
 
-def run(conn: Conn, plan: SearchPlan) -> SearchResult:
+class Stale(Exception):
+    """The table is not what was known of it; known afresh, the search may do."""
+
+
+def find(
+    conn: Conn, layout: IndexLayout, query: VectorLike, options: Options
+) -> SearchResult:
     """Answers of one search; InvalidFilter when its `where` does not parse."""
-    with _failing(conn, plan), open_cursor(conn) as cursor:
-        cursor.execute(plan.statement, plan.params, prepare=True)
-        return _complete(cursor, plan, cursor.fetchall())
+    plan = prepare(conn, layout, query, options)
+    try:
+        return _run(conn, plan)
+    except Stale:
+        pass
+    return _run(conn, prepare(conn, layout, query, options), last=True)
 
 
-async def run_async(conn: AsyncConn, plan: SearchPlan) -> SearchResult:
+async def find_async(
+    conn: AsyncConn, layout: IndexLayout, query: VectorLike, options: Options
+) -> SearchResult:
     """The same on an asynchronous connection."""
-    with _failing(conn, plan):
-        async with open_cursor_async(conn) as cursor:
-            await cursor.execute(plan.statement, plan.params, prepare=True)
-            return await _complete_async(cursor, plan, await cursor.fetchall())
+    plan = await prepare_async(conn, layout, query, options)
+    try:
+        return await _run_async(conn, plan)
+    except Stale:
+        pass
+    plan = await prepare_async(conn, layout, query, options)
+    return await _run_async(conn, plan, last=True)
 
 
-def run_many(
-    conn: Conn, plan: SearchPlan, batch: Sequence[SearchParams]
+def find_many(
+    conn: Conn, layout: IndexLayout, queries: Queries, options: Options
 ) -> list[SearchResult]:
-    """Answers of one statement for many parameters, all sent in one round trip."""
-    with _failing(conn, plan), open_cursor(conn) as cursor:
+    """Answers of one statement for many queries, all sent in one round trip."""
+    if not len(queries):
+        return []
+    plan = prepare(conn, layout, queries[0], options)
+    try:
+        return _run_many(conn, plan, queries, options.params)
+    except Stale:
+        pass
+    plan = prepare(conn, layout, queries[0], options)
+    return _run_many(conn, plan, queries, options.params, last=True)
+
+
+async def find_many_async(
+    conn: AsyncConn,
+    layout: IndexLayout,
+    queries: Queries,
+    options: Options,
+) -> list[SearchResult]:
+    """The same on an asynchronous connection."""
+    if not len(queries):
+        return []
+    plan = await prepare_async(conn, layout, queries[0], options)
+    try:
+        return await _run_many_async(conn, plan, queries, options.params)
+    except Stale:
+        pass
+    plan = await prepare_async(conn, layout, queries[0], options)
+    return await _run_many_async(conn, plan, queries, options.params, last=True)
+
+
+def prepare(
+    conn: Conn, layout: IndexLayout, query: VectorLike, options: Options
+) -> SearchPlan:
+    """The plan of a search; what is refused is looked at once more on the server."""
+    options = _in_text(conn, options)
+    facts = catalog.facts(conn, layout)
+    try:
+        return make(layout, facts, query, options)
+    except MrlError:
+        catalog.forget(conn, layout)
+        if (fresh := catalog.facts(conn, layout)) == facts:
+            raise
+        return make(layout, fresh, query, options)
+
+
+async def prepare_async(
+    conn: AsyncConn, layout: IndexLayout, query: VectorLike, options: Options
+) -> SearchPlan:
+    """The same on an asynchronous connection."""
+    options = _in_text(conn, options)
+    facts = await catalog.facts_async(conn, layout)
+    try:
+        return make(layout, facts, query, options)
+    except MrlError:
+        catalog.forget(conn, layout)
+        if (fresh := await catalog.facts_async(conn, layout)) == facts:
+            raise
+        return make(layout, fresh, query, options)
+
+
+def _in_text(conn: Conn | AsyncConn, options: Options) -> Options:
+    if isinstance(options.where, sql.Composable):
+        return replace(options, where=options.where.as_string(conn))
+    return options
+
+
+def _run(conn: Conn, plan: SearchPlan, *, last: bool = False) -> SearchResult:
+    with _failing(conn, plan, last), open_cursor(conn) as cursor:
+        cursor.execute(plan.statement, plan.bound, prepare=True)
+        return _complete(cursor, plan, cursor.fetchall(), {})
+
+
+async def _run_async(
+    conn: AsyncConn, plan: SearchPlan, *, last: bool = False
+) -> SearchResult:
+    with _failing(conn, plan, last):
+        async with open_cursor_async(conn) as cursor:
+            await cursor.execute(plan.statement, plan.bound, prepare=True)
+            return await _complete_async(cursor, plan, await cursor.fetchall(), {})
+
+
+def _run_many(
+    conn: Conn,
+    plan: SearchPlan,
+    queries: Queries,
+    params: Params,
+    *,
+    last: bool = False,
+) -> list[SearchResult]:
+    batch = [bind(plan.shape, query, params) for query in queries]
+    with _failing(conn, plan, last), open_cursor(conn) as cursor:
         cursor.executemany(plan.statement, batch, returning=True)
-        answers = [part.fetchall() for part in cursor.results()]
+        answers = [cursor.fetchall()]
+        while cursor.nextset():
+            answers.append(cursor.fetchall())
+        left_over: LeftOver = {}
         return [
-            _complete(cursor, plan.with_params(params), rows)
-            for params, rows in zip(batch, answers, strict=True)
+            _complete(cursor, plan.with_bound(bound), rows, left_over)
+            for bound, rows in zip(batch, answers, strict=True)
         ]
 
 
-async def run_many_async(
-    conn: AsyncConn, plan: SearchPlan, batch: Sequence[SearchParams]
+async def _run_many_async(
+    conn: AsyncConn,
+    plan: SearchPlan,
+    queries: Queries,
+    params: Params,
+    *,
+    last: bool = False,
 ) -> list[SearchResult]:
-    """The same on an asynchronous connection."""
-    with _failing(conn, plan):
+    batch = [bind(plan.shape, query, params) for query in queries]
+    with _failing(conn, plan, last):
         async with open_cursor_async(conn) as cursor:
             await cursor.executemany(plan.statement, batch, returning=True)
-            answers = [await part.fetchall() async for part in cursor.results()]
+            answers = [await cursor.fetchall()]
+            while cursor.nextset():
+                answers.append(await cursor.fetchall())
+            left_over: LeftOver = {}
             return [
-                await _complete_async(cursor, plan.with_params(params), rows)
-                for params, rows in zip(batch, answers, strict=True)
+                await _complete_async(cursor, plan.with_bound(bound), rows, left_over)
+                for bound, rows in zip(batch, answers, strict=True)
             ]
 
 
-def _complete(cursor: Cursor[Row], plan: SearchPlan, rows: list[Row]) -> SearchResult:
-    """The result; when too few candidates came, say why or scan on for the rest."""
+def _complete(
+    cursor: Cursor[Row], plan: SearchPlan, rows: list[Row], left_over: LeftOver
+) -> SearchResult:
+    """The result; when too few came, say whether there are more, or scan on for them.
+
+    `left_over` remembers the answer for a batch, whose queries share one filter.
+    """
+    check_table(plan.shape, rows)
     seen = short_of(plan.shape, rows)
     if seen is None:
         return result(plan.shape, rows, False)
-    cursor.execute(plan.more_statement, plan.more_params(seen))
-    left_over: bool = cursor.fetchall()[0][0]
-    if left_over and plan.shape.scan == "single":
+    if seen not in left_over:
+        cursor.execute(plan.more_statement, plan.more_bound(seen))
+        more = cursor.fetchall()
+        check_table(plan.shape, more)
+        left_over[seen] = more[0][0]
+    if left_over[seen] and plan.shape.scan == "single":
         plan = plan.iterative()
-        cursor.execute(plan.statement, plan.params, prepare=True)
-        return _complete(cursor, plan, cursor.fetchall())
-    return result(plan.shape, rows, left_over)
+        cursor.execute(plan.statement, plan.bound, prepare=True)
+        return _complete(cursor, plan, cursor.fetchall(), left_over)
+    return result(plan.shape, rows, left_over[seen])
 
 
 async def _complete_async(
-    cursor: AsyncCursor[Row], plan: SearchPlan, rows: list[Row]
+    cursor: AsyncCursor[Row], plan: SearchPlan, rows: list[Row], left_over: LeftOver
 ) -> SearchResult:
+    check_table(plan.shape, rows)
     seen = short_of(plan.shape, rows)
     if seen is None:
         return result(plan.shape, rows, False)
-    await cursor.execute(plan.more_statement, plan.more_params(seen))
-    left_over: bool = (await cursor.fetchall())[0][0]
-    if left_over and plan.shape.scan == "single":
+    if seen not in left_over:
+        await cursor.execute(plan.more_statement, plan.more_bound(seen))
+        more = await cursor.fetchall()
+        check_table(plan.shape, more)
+        left_over[seen] = more[0][0]
+    if left_over[seen] and plan.shape.scan == "single":
         plan = plan.iterative()
-        await cursor.execute(plan.statement, plan.params, prepare=True)
-        return await _complete_async(cursor, plan, await cursor.fetchall())
-    return result(plan.shape, rows, left_over)
+        await cursor.execute(plan.statement, plan.bound, prepare=True)
+        return await _complete_async(cursor, plan, await cursor.fetchall(), left_over)
+    return result(plan.shape, rows, left_over[seen])
+
+
+def check_table(shape: Shape, rows: Sequence[Row]) -> None:
+    """Raise Stale when the search path has come to mean another table."""
+    if rows and rows[0][-1] != shape.facts.table_id:
+        raise Stale
 
 
 def short_of(shape: Shape, rows: Sequence[Row]) -> int | None:
-    """Candidates seen when fewer than asked, else None; no rows count as none seen."""
+    """Rows seen when it must be asked whether there are more of them, else None.
+
+    Under a filter that is only when k was not reached: counting what a filter
+    lets through may cost more than the search. No rows count as none seen.
+    """
     if shape.candidates is None:
         return None
-    seen: int = rows[0][-1] if rows else 0
-    return seen if seen < shape.candidates else None
+    seen: int = rows[0][-2] if rows else 0
+    filtered = shape.where is not None or shape.facts.row_security
+    return seen if seen < (shape.k if filtered else shape.candidates) else None
 
 
 def result(shape: Shape, rows: Sequence[Row], left_over: bool) -> SearchResult:
@@ -173,12 +324,8 @@ def result(shape: Shape, rows: Sequence[Row], left_over: bool) -> SearchResult:
     hits = tuple(
         Hit(
             key=row[0] if keys == 1 else row[:keys],
-            distance=row[-2],
-            columns=(
-                MappingProxyType(dict(zip(shape.columns, row[keys:-2], strict=True)))
-                if shape.columns
-                else NO_COLUMNS
-            ),
+            distance=row[-3],
+            columns=dict(zip(shape.columns, row[keys:-3], strict=True)),
         )
         for row in rows
     )
@@ -187,7 +334,7 @@ def result(shape: Shape, rows: Sequence[Row], left_over: bool) -> SearchResult:
         hits=hits,
         k=shape.k,
         candidates=shape.candidates,
-        seen=None if exact else (rows[0][-1] if rows else 0),
+        seen=None if exact else (rows[0][-2] if rows else 0),
         ef_search=shape.ef_search,
         scan=shape.scan,
         cut_short=left_over,
@@ -195,16 +342,29 @@ def result(shape: Shape, rows: Sequence[Row], left_over: bool) -> SearchResult:
 
 
 @contextmanager
-def _failing(conn: Conn | AsyncConn, plan: SearchPlan) -> Iterator[None]:
-    """On an error, forget the table's facts; say better what can be said better."""
+def _failing(conn: Conn | AsyncConn, plan: SearchPlan, last: bool) -> Iterator[None]:
+    """Forget the table's facts when they may be old; say better what can be said so.
+
+    Raises Stale for an error that another try may mend: not inside a transaction,
+    which the error has ended, and not after the `last` try.
+    """
+    shape = plan.shape
     try:
         yield
-    except errors.Error as error:
-        shape = plan.shape
+    except Stale:
         catalog.forget(conn, shape.layout)
-        wrong_sql = (error.sqlstate or "").startswith(("42", "22P02"))
-        wrong_params = isinstance(error, errors.ProgrammingError) and not error.sqlstate
-        if shape.where is None or not (wrong_sql or wrong_params):
+        if last:
+            raise TableNotFound(
+                f"{shape.layout}: the search path changes while the search runs: "
+                "give schema="
+            ) from None
+        raise
+    except errors.Error as error:
+        catalog.forget(conn, shape.layout)
+        idle = conn.info.transaction_status == pq.TransactionStatus.IDLE
+        if isinstance(error, MOVED) and idle and not last:
+            raise Stale from error
+        if shape.where is None or not _about_filter(error):
             raise
         reason = str(error).splitlines()[0]
         raise InvalidFilter(
@@ -212,6 +372,14 @@ def _failing(conn: Conn | AsyncConn, plan: SearchPlan) -> Iterator[None]:
             f"of {shape.facts.schema}.{shape.facts.table}, values as %(name)s with "
             "params={…} or %s with params=[…], and a literal percent sign as %%"
         ) from error
+
+
+def _about_filter(error: errors.Error) -> bool:
+    """Whether it says that SQL does not parse, or fit its tables or its values."""
+    if isinstance(error, errors.InsufficientPrivilege):
+        return False
+    unsent = isinstance(error, errors.ProgrammingError) and not error.sqlstate
+    return unsent or (error.sqlstate or "").startswith(("42", "22P02"))
 
 
 def open_cursor(conn: Conn) -> Cursor[Row]:

@@ -130,3 +130,9 @@ def wire(vector: NDArray[np.float32], kind: str) -> bytes:
             "half-precision value 65504: normalise it, or store full vectors as vector"
         )
     return header + values.tobytes()
+
+
+def as_text(data: bytes, kind: str) -> str:
+    """What `wire` made, as pgvector's text: `[1,2,3]`."""
+    values = np.frombuffer(data, dtype=">f2" if kind == "halfvec" else ">f4", offset=4)
+    return f"[{','.join(str(value) for value in values)}]"

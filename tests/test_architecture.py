@@ -28,6 +28,7 @@ LAYERS: tuple[set[str], ...] = (
     {"errors"},
     {"layout", "server", "source", "vectors"},
     {"facts"},
+    {"shape"},
     {"catalog", "connect", "render"},
     {"progress", "settings"},
     {"plan"},

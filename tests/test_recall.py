@@ -15,6 +15,7 @@ from mrl_pg.layout import Distance
 from mrl_pg.plan import QueryVector
 from mrl_pg.recall.compare import Measured, measure
 from mrl_pg.recall.score import TOLERANCE, Recall, recall_at_k, summarise
+from mrl_pg.recall.short_pass import nearest_short
 from mrl_pg.recall.single_pass import SinglePass, single_pass
 from mrl_pg.recall.truth import BLOCK_ROWS, distances, nearest
 from mrl_pg.vectors import wire
@@ -175,7 +176,7 @@ def test_a_single_pass_uses_its_index(
     query = rows[7] + np.float32(0.1)
     explained = search.cursor.execute(
         b"explain (format json) " + search.statement,
-        {"query": QueryVector(wire(query, kind))},
+        {"query": QueryVector(wire(query, kind), kind)},
     ).fetchall()
     assert f'"Index Name": "{rival.name}"' in json.dumps(explained)
     answer = [row[0] for row in search(query)]
@@ -187,6 +188,45 @@ def test_a_single_pass_uses_its_index(
         sql.SQL("select to_regclass({})").format(sql.Literal(rival.name))
     )
     assert left.fetchone() == (None,)
+
+
+@pytest.mark.parametrize("kind", ["vector", "halfvec"])
+def test_a_single_pass_takes_any_name_and_leaves_the_table_as_it_was(
+    conn: Conn, kind: Literal["vector", "halfvec"]
+) -> None:
+    """A percent sign in a name used to be read as a placeholder."""
+    conn.execute('create schema "s%s"')
+    conn.execute('create table "s%s"."t%d" ("k%(x)s" int primary key, "e%" vector(8))')
+    conn.execute(
+        """insert into "s%s"."t%d"
+        select n, array[1, n, 0, 0, 0, 0, 0, 1]::vector from generate_series(1, 50) n"""
+    )
+    layout = MatryoshkaIndex("t%d", "e%", dims=4, schema="s%s")
+    rival = single_pass(conn, layout, kind)
+    assert rival.create(conn) > 0
+    assert rival.size(conn) > 0
+    search = rival.searcher(conn, 3)
+    query = np.array([1, 7, 0, 0, 0, 0, 0, 1], dtype=np.float32)
+    assert search(query)[0][0] == 7
+    options = conn.execute("select reloptions from pg_class where relname = 't%d'")
+    assert options.fetchall() == [(None,)]
+    layout.create(conn)
+    assert len(nearest_short(conn, layout, query, k=3)) == 3
+
+
+def test_the_short_pass_answers_as_many_as_asked(
+    conn: Conn, rows: NDArray[np.float32]
+) -> None:
+    """Under the default ef_search it used to stop at 40."""
+    index = MatryoshkaIndex("docs", "embedding", dims=48)
+    index.create(conn)
+    conn.execute("set enable_seqscan = off")
+    keys = nearest_short(conn, index, rows[7], k=150)
+    assert len(set(keys)) == 150
+    short = normalise(rows[:, :48])
+    truth = nearest(short, short[7:8], k=150).rows[0]
+    assert len(set(keys) & set(truth.tolist())) >= 140
+    assert conn.execute("show hnsw.ef_search").fetchone() == ("40",)
 
 
 def test_every_search_is_measured(conn: Conn, rows: NDArray[np.float32]) -> None:

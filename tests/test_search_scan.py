@@ -125,22 +125,28 @@ def test_a_scan_stopped_early_says_so(docs: Docs) -> None:
     assert whole.seen == 20
 
 
-def test_k_rows_from_too_few_candidates_are_cut_short_too(docs: Docs) -> None:
+def test_k_rows_from_too_few_candidates_show_in_seen(docs: Docs) -> None:
+    """Whether a filter lets more through is counted only when k was not reached."""
     query = docs.vectors[17]
     ranked = nearest(docs.vectors, query, ROWS)
-    found = docs.index.search(
-        docs.conn,
-        query,
-        k=2,
-        candidates=20,
-        where=FAR,
-        params={"ids": ranked[:3] + ranked[-40:]},
-        max_scan_tuples=1,
+    found, short = (
+        docs.index.search(
+            docs.conn,
+            query,
+            k=k,
+            candidates=20,
+            where=FAR,
+            params={"ids": ranked[:3] + ranked[-40:]},
+            max_scan_tuples=1,
+        )
+        for k in (2, 20)
     )
     assert found.keys == ranked[:2]
     assert found.seen is not None
     assert 3 <= found.seen < 20
-    assert found.cut_short
+    assert not found.cut_short
+    assert len(short) == short.seen == found.seen
+    assert short.cut_short
 
 
 def test_dead_rows_do_not_starve_a_search(conn: Conn) -> None:

@@ -21,8 +21,7 @@ from helpers import (
 from psycopg import sql
 
 from mrl_pg import MatryoshkaIndex
-from mrl_pg.index import Where
-from mrl_pg.plan import Params
+from mrl_pg.plan import Params, Where
 from mrl_pg.server import EmbeddedServer
 
 AWKWARD = (

@@ -1,11 +1,13 @@
 """The first pass alone, to see what the second one mends."""
 
+from dataclasses import replace
 from typing import Any
 
 from psycopg import sql
 
-from mrl_pg import catalog, plan, render, search
+from mrl_pg import catalog, plan, render, search, settings
 from mrl_pg.catalog import Conn
+from mrl_pg.facts import check_ready
 from mrl_pg.layout import IndexLayout
 from mrl_pg.vectors import VectorLike
 
@@ -15,10 +17,13 @@ def nearest_short(
 ) -> list[Any]:
     """Keys of the k rows nearest by short vectors, in that order.
 
-    Uses the short index under the session's own `hnsw.ef_search`. A composite
-    key is a tuple. Raises what a search raises.
+    For these k the index searches as widely as a search with k candidates, and
+    goes on if fewer came. A composite key is a tuple. Raises what a search raises.
     """
-    facts = catalog.facts(conn, layout, ready=True)
+    facts = catalog.facts(conn, layout)
+    check_ready(layout, facts)
+    # in a statement with a placeholder, percent signs of names are doubled
+    facts = replace(facts, extension_schema=facts.extension_schema.replace("%", "%%"))
     bound = plan.as_query(layout, facts, query)
     statement = render.template(
         "short_pass",
@@ -31,6 +36,14 @@ def nearest_short(
         short_operator=sql.SQL(layout.short_operator),
         k=sql.Literal(k),
     )
-    with search.open_cursor(conn) as cursor:
+    wide = {
+        "hnsw.ef_search": str(min(k, plan.MAX_EF_SEARCH)),
+        "hnsw.iterative_scan": "strict_order",
+    }
+    with (
+        conn.transaction(),
+        settings.local(conn, wide),
+        search.open_cursor(conn) as cursor,
+    ):
         rows = cursor.execute(statement, [bound]).fetchall()
     return [row[0] if len(facts.keys) == 1 else row for row in rows]

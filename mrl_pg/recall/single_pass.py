@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from psycopg import Cursor, sql
 
-from mrl_pg import catalog, render, search, source
+from mrl_pg import catalog, render, search, settings, source
 from mrl_pg.catalog import Conn
 from mrl_pg.facts import Facts
 from mrl_pg.layout import IndexLayout, fit
@@ -33,27 +33,26 @@ class SinglePass:
         return fit(f"{self.layout.table}_{self.layout.column}", f"_{self.kind}_single")
 
     def create(self, conn: Conn) -> float:
-        """Build the index, over the column or over its cast; seconds it took."""
-        slots = self._slots()
-        conn.execute(
-            render.template(
-                "set_parallel_workers", table=slots["table"], workers=sql.Literal(2)
-            )
+        """Build the index, over the column or over its cast; seconds it took.
+
+        The build is as parallel as the server allows, also when most of the
+        table is in TOAST, which the server does not count when it plans one.
+        """
+        statement = render.template(
+            "single_pass_index",
+            index=sql.Identifier(self.name),
+            table=sql.Identifier(self.facts.schema, self.facts.table),
+            value=self._value(self.facts, sql.Identifier(self.layout.column)),
+            extension=sql.Identifier(self.facts.extension_schema),
+            operator_class=sql.Identifier(f"{self.kind}_{self.layout.distance}_ops"),
+            m=sql.Literal(self.layout.m),
+            ef_construction=sql.Literal(self.layout.ef_construction),
         )
-        start = time.perf_counter()
-        conn.execute(
-            render.template(
-                "single_pass_index",
-                index=sql.Identifier(self.name),
-                operator_class=sql.Identifier(
-                    f"{self.kind}_{self.layout.distance}_ops"
-                ),
-                m=sql.Literal(self.layout.m),
-                ef_construction=sql.Literal(self.layout.ef_construction),
-                **slots,
-            )
-        )
-        return time.perf_counter() - start
+        small = {"min_parallel_table_scan_size": "0"}
+        with conn.transaction(), settings.local(conn, small):
+            start = time.perf_counter()
+            conn.execute(statement)
+            return time.perf_counter() - start
 
     def size(self, conn: Conn) -> int:
         """Bytes of the index."""
@@ -68,26 +67,27 @@ class SinglePass:
 
     def searcher(self, conn: Conn, k: int) -> "SingleSearch":
         """A prepared search for k rows; `hnsw.ef_search` is the session's own."""
-        facts = replace(self.facts, full_type=self.kind)
+        # in a statement with a placeholder, percent signs of names are doubled
+        home = self.facts.extension_schema.replace("%", "%%")
+        facts = replace(self.facts, extension_schema=home)
+        wanted = replace(facts, full_type=self.kind)
         statement = render.template(
             "single_pass",
-            key=sql.Identifier(self.facts.keys[0]),
+            key=render.name(facts.keys[0]),
+            value=self._value(facts, render.name(self.layout.column)),
+            table=render.name(facts.schema, facts.table),
+            extension=sql.Identifier(home),
             operator=sql.SQL(self.layout.operator),
-            query=render.query(facts, sql.Placeholder("query")),
+            query=render.query(wanted, sql.Placeholder("query")),
             k=sql.Literal(k),
-            **self._slots(),
         )
         return SingleSearch(search.open_cursor(conn), statement.as_bytes(), self.kind)
 
-    def _slots(self) -> dict[str, sql.Composable]:
-        column = sql.Identifier(self.layout.column)
-        cast = render.query(replace(self.facts, full_type=self.kind), column)
-        same = self.kind == self.facts.full_type
-        return {
-            "value": column if same else sql.SQL("({})").format(cast),
-            "table": sql.Identifier(self.facts.schema, self.facts.table),
-            "extension": sql.Identifier(self.facts.extension_schema),
-        }
+    def _value(self, facts: Facts, column: sql.Identifier) -> sql.Composable:
+        if self.kind == facts.full_type:
+            return column
+        cast = render.query(replace(facts, full_type=self.kind), column)
+        return sql.SQL("({})").format(cast)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +100,7 @@ class SingleSearch:
 
     def __call__(self, query: NDArray[np.float32]) -> list[tuple[Any, ...]]:
         """Rows of key and distance, nearest first."""
-        data = {"query": QueryVector(wire(query, self.kind))}
+        data = {"query": QueryVector(wire(query, self.kind), self.kind)}
         return self.cursor.execute(self.statement, data, prepare=True).fetchall()
 
 

@@ -2,6 +2,7 @@
 -- Parameters: schema ('' for the search path), table, column, short, index
 -- Called by: mrl_pg.catalog
 select
+    class.oid::bigint as table_id,
     space.nspname::text as schema,
     class.relname::text as "table",
     class.relkind::text as relation_kind,
@@ -31,6 +32,14 @@ select
             and not attribute.attisdropped
         order by attribute.attnum
     ) as columns,
+    array(
+        select pg_catalog.format_type(attribute.atttypid, attribute.atttypmod)
+        from pg_catalog.pg_attribute as attribute
+        where attribute.attrelid = class.oid
+            and attribute.attnum > 0
+            and not attribute.attisdropped
+        order by attribute.attnum
+    ) as column_types,
     index.definition as index_definition,
     index.operator_class as index_operator_class,
     index.options as index_options,

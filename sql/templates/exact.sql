@@ -1,10 +1,11 @@
 -- The exact search that everything is compared with: every row, full vectors, no index.
 -- Slots: query, table, columns, where, k
--- Called by: mrl_pg.plan
+-- Called by: mrl_pg.render
 select
     {names},
     distance,
-    null::pg_catalog.int8 as seen
+    null::pg_catalog.int8 as seen,
+    {table_id} as table_id
 from (
     select
         {columns},

@@ -1,10 +1,22 @@
--- Whether the table holds more rows that a first pass could have handed over.
--- Slots: table, value, extension, operator, where, seen
--- Called by: mrl_pg.plan, only after a search that saw fewer candidates than asked
-select exists (
-    select
-    from {table}
-    -- a vector that is not even comparable with itself is never answered
-    where ({value} operator({extension}.{operator}) {value}) operator(pg_catalog.<>) 'NaN'::pg_catalog.float8{where}
-    offset {seen}
-)
+-- Whether the table holds more rows than a first pass handed over, and its oid.
+-- Slots: table, table_id, full, extension, operator, where, seen
+-- Called by: mrl_pg.render, for a search that came back with too few
+select
+    -- counts first, without a look at a vector
+    exists (
+        select
+        from {table}
+        where true{where}
+            and {full} is not null
+        offset {seen}
+    )
+    and exists (
+        select
+        from {table}
+        where true{where}
+            -- a vector that is not even comparable with itself is never answered
+            and ({full} operator({extension}.{operator}) {full})
+                operator(pg_catalog.<>) 'NaN'::pg_catalog.float8
+        offset {seen}
+    ) as left_over,
+    {table_id} as table_id

@@ -1,6 +1,6 @@
 -- The two-pass search: candidates by the short index, then the k nearest by full vectors.
 -- Slots: query, settings, names, columns, tables and limits; the text is one plain SELECT
--- Called by: mrl_pg.plan
+-- Called by: mrl_pg.render
 with mrl_query as materialized (
     select {query} as "full"
 ),
@@ -8,7 +8,8 @@ mrl_before as materialized (
     select
         pg_catalog.current_setting('hnsw.ef_search', true) as ef_search,
         pg_catalog.current_setting('hnsw.iterative_scan', true) as iterative_scan,
-        pg_catalog.current_setting('hnsw.max_scan_tuples', true) as max_scan_tuples
+        pg_catalog.current_setting('hnsw.max_scan_tuples', true) as max_scan_tuples,
+        pg_catalog.current_setting('hnsw.scan_mem_multiplier', true) as scan_memory
 ),
 -- hands over keys and true distances, not full vectors: nothing large is copied
 candidates ({names}, distance) as materialized (
@@ -26,7 +27,21 @@ candidates ({names}, distance) as materialized (
             pg_catalog.set_config('hnsw.iterative_scan', {iterative_scan}, true),
             pg_catalog.set_config(
                 'hnsw.max_scan_tuples',
-                coalesce({max_scan_tuples}, mrl_before.max_scan_tuples),
+                coalesce(
+                    {max_scan_tuples},
+                    greatest(
+                        mrl_before.max_scan_tuples::pg_catalog.int4,
+                        {least_scan_tuples}
+                    )::pg_catalog.text
+                ),
+                true
+            ),
+            pg_catalog.set_config(
+                'hnsw.scan_mem_multiplier',
+                greatest(
+                    mrl_before.scan_memory::pg_catalog.float8,
+                    {scan_memory}
+                )::pg_catalog.text,
                 true
             )
         )
@@ -43,7 +58,8 @@ after as materialized (
         done.seen,
         pg_catalog.set_config('hnsw.ef_search', mrl_before.ef_search, true),
         pg_catalog.set_config('hnsw.iterative_scan', mrl_before.iterative_scan, true),
-        pg_catalog.set_config('hnsw.max_scan_tuples', mrl_before.max_scan_tuples, true)
+        pg_catalog.set_config('hnsw.max_scan_tuples', mrl_before.max_scan_tuples, true),
+        pg_catalog.set_config('hnsw.scan_mem_multiplier', mrl_before.scan_memory, true)
     from mrl_before
     cross join (
         -- rows without a distance are no candidates: nothing would tell they came
@@ -56,7 +72,8 @@ after as materialized (
 select
     {names},
     distance,
-    (select seen from after) as seen
+    (select seen from after) as seen,
+    {table_id} as table_id
 from candidates
 -- a one-time filter too: the settings are put back even when no candidate came
 where (select seen from after) is not null
