@@ -109,9 +109,11 @@ def create(
     """
     facts = _check_create(layout, catalog.read(conn, layout))
     with conn.transaction(), Cursor(conn, row_factory=dict_row) as cursor:
-        cursor.execute(_lock(facts))
-        facts = catalog.read(conn, layout)
-        _warn_unit_length(layout, cursor.execute(_norms(layout, facts)).fetchone())
+        if create_steps(layout, facts):
+            cursor.execute(_lock(facts))
+            facts = catalog.read(conn, layout)
+        if layout.distance != "cosine":
+            _warn_unit_length(layout, cursor.execute(_norms(layout, facts)).fetchone())
         done = []
         with (
             settings.local(conn, _settings(workers, maintenance_work_mem)),
@@ -139,10 +141,12 @@ async def create_async(
     """The same on an asynchronous connection."""
     facts = _check_create(layout, await catalog.read_async(conn, layout))
     async with conn.transaction(), AsyncCursor(conn, row_factory=dict_row) as cursor:
-        await cursor.execute(_lock(facts))
-        facts = await catalog.read_async(conn, layout)
-        await cursor.execute(_norms(layout, facts))
-        _warn_unit_length(layout, await cursor.fetchone())
+        if create_steps(layout, facts):
+            await cursor.execute(_lock(facts))
+            facts = await catalog.read_async(conn, layout)
+        if layout.distance != "cosine":
+            await cursor.execute(_norms(layout, facts))
+            _warn_unit_length(layout, await cursor.fetchone())
         done = []
         async with settings.local_async(conn, _settings(workers, maintenance_work_mem)):
             with watch(conn, progress):
@@ -163,10 +167,10 @@ def drop(conn: Conn, layout: IndexLayout) -> BuildReport:
     Takes an ACCESS EXCLUSIVE lock for a moment; nothing is rewritten.
     """
     facts = catalog.read(conn, layout)
-    drop_steps(layout, facts)
     with conn.transaction(), Cursor(conn, row_factory=dict_row) as cursor:
-        cursor.execute(_lock(facts))
-        facts = catalog.read(conn, layout)
+        if drop_steps(layout, facts):
+            cursor.execute(_lock(facts))
+            facts = catalog.read(conn, layout)
         done = []
         for step in drop_steps(layout, facts):
             start = time.perf_counter()
@@ -181,10 +185,10 @@ def drop(conn: Conn, layout: IndexLayout) -> BuildReport:
 async def drop_async(conn: AsyncConn, layout: IndexLayout) -> BuildReport:
     """The same on an asynchronous connection."""
     facts = await catalog.read_async(conn, layout)
-    drop_steps(layout, facts)
     async with conn.transaction(), AsyncCursor(conn, row_factory=dict_row) as cursor:
-        await cursor.execute(_lock(facts))
-        facts = await catalog.read_async(conn, layout)
+        if drop_steps(layout, facts):
+            await cursor.execute(_lock(facts))
+            facts = await catalog.read_async(conn, layout)
         done = []
         for step in drop_steps(layout, facts):
             start = time.perf_counter()
@@ -225,7 +229,7 @@ def _norms(layout: IndexLayout, facts: Facts) -> sql.Composed:
 
 
 def _warn_unit_length(layout: IndexLayout, sample: dict[str, Any] | None) -> None:
-    if sample and sample["off"] and layout.distance != "cosine":
+    if sample and sample["off"]:
         warnings.warn(
             f"{sample['off']} of the first {sample['rows']} vectors are not of length "
             f"1: under {layout.distance!r} the short vectors, which are, rank them by "

@@ -51,7 +51,8 @@ def watch(conn: Conn | AsyncConn, watcher: Watcher | None) -> Iterator[None]:
         yield
     finally:
         stop.set()
-        thread.join()
+        # it wakes at once, unless it waits for a server that takes no more connections
+        thread.join(timeout=1)
 
 
 def _conninfo(conn: Conn | AsyncConn) -> str:
