@@ -1,11 +1,11 @@
 """Installs and removes the database side: the `mrl` schema of `sql/install.sql`."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 
 from psycopg import AsyncCursor, Cursor
+from psycopg.errors import ObjectNotInPrerequisiteState
 from psycopg.rows import tuple_row
 
 from mrl_pg import source
@@ -42,31 +42,39 @@ def install(conn: Conn) -> InstallReport:
     """Install or upgrade the `mrl` schema, in one transaction; safe to repeat.
 
     Needs CREATE on the database. Raises PgvectorMissing or PgvectorTooOld, and
-    NotInstalled when the database holds a newer version than this package.
+    NotInstalled when the database holds a newer version than this package, or a
+    schema `mrl` with something in it of a role that the installer cannot rely on.
     """
-    with conn.transaction(), Cursor(conn, row_factory=tuple_row) as cursor:
-        pgvector, _, installed = cursor.execute(_STATE).fetchall()[0]
-        check_pgvector(pgvector)
-        found = cursor.execute(_VERSION).fetchall()[0][0] if installed else None
-        _check_upgrade(found)
-        for script in _scripts("install.sql"):
-            cursor.execute(script)
+    try:
+        with conn.transaction(), Cursor(conn, row_factory=tuple_row) as cursor:
+            pgvector, _, installed = cursor.execute(_STATE).fetchall()[0]
+            check_pgvector(pgvector)
+            found = cursor.execute(_VERSION).fetchall()[0][0] if installed else None
+            for script in _scripts("install.sql"):
+                cursor.execute(script)
+    except ObjectNotInPrerequisiteState as error:
+        raise _refused(error) from error
     return InstallReport(found, VERSION)
 
 
 async def install_async(conn: AsyncConn) -> InstallReport:
     """The same on an asynchronous connection."""
-    async with conn.transaction(), AsyncCursor(conn, row_factory=tuple_row) as cursor:
-        await cursor.execute(_STATE)
-        pgvector, _, installed = (await cursor.fetchall())[0]
-        check_pgvector(pgvector)
-        found = None
-        if installed:
-            await cursor.execute(_VERSION)
-            found = (await cursor.fetchall())[0][0]
-        _check_upgrade(found)
-        for script in _scripts("install.sql"):
-            await cursor.execute(script)
+    try:
+        async with (
+            conn.transaction(),
+            AsyncCursor(conn, row_factory=tuple_row) as cursor,
+        ):
+            await cursor.execute(_STATE)
+            pgvector, _, installed = (await cursor.fetchall())[0]
+            check_pgvector(pgvector)
+            found = None
+            if installed:
+                await cursor.execute(_VERSION)
+                found = (await cursor.fetchall())[0][0]
+            for script in _scripts("install.sql"):
+                await cursor.execute(script)
+    except ObjectNotInPrerequisiteState as error:
+        raise _refused(error) from error
     return InstallReport(found, VERSION)
 
 
@@ -104,12 +112,7 @@ def _scripts(manifest: str) -> Sequence[bytes]:
     return [source.read(name).encode() for name in source.manifest(manifest)]
 
 
-def _check_upgrade(found: str | None) -> None:
-    def numbers(text: str) -> list[int]:
-        return [int(part) for part in re.findall(r"\d+", text)[:3]]
-
-    if found is not None and numbers(found) > numbers(VERSION):
-        raise NotInstalled(
-            f"the database holds mrl_pg {found}, newer than this package ({VERSION}): "
-            "upgrade the package"
-        )
+def _refused(error: ObjectNotInPrerequisiteState) -> NotInstalled:
+    """What schema.sql or refuse_downgrade.sql says, with the next step."""
+    said, hint = error.diag.message_primary, error.diag.message_hint
+    return NotInstalled(f"{said}: {hint}" if hint else f"{said}")

@@ -2,6 +2,9 @@
 -- Short columns and their indexes use pgvector alone, so they stay and keep working.
 -- Called by: uninstall.sql, mrl_pg.uninstall
 drop view if exists mrl.indexes;
+drop function if exists mrl.unregister(regclass, name);
+drop function if exists mrl.register(regclass, name, name, name, int, text, text);
+drop function if exists mrl.check_owner(regclass);
 drop table if exists mrl.registry;
 drop function if exists mrl.index_bytes(regclass);
 do $drop$

@@ -212,13 +212,25 @@ def test_a_role_without_create_gets_the_error_of_postgresql(
         database = bare.info.dbname
         bare.execute(f"grant create on database {database} to install_guest".encode())
         assert install(guest).version == VERSION
-    with pytest.raises(NotInstalled, match="newer than this package"):
-        bare.execute(
-            "create or replace function mrl.version() returns text "
-            "language sql immutable parallel safe return '99.0.0'::text"
-        )
-        install(bare)
-    assert answer(bare, "select mrl.version()") == "99.0.0"
+
+
+def test_a_newer_version_is_refused(conn: Conn, database: str) -> None:
+    conn.execute(
+        "create or replace function mrl.version() returns text "
+        "language sql immutable parallel safe return '99.0.0.dev1'::text"
+    )
+    message = f"mrl_pg 99.0.0.dev1, newer than this package .{VERSION}.: upgrade the"
+    with pytest.raises(NotInstalled, match=message):
+        install(conn)
+
+    async def run() -> None:
+        async with await psycopg.AsyncConnection.connect(database) as other:
+            await install_async(other)
+
+    with pytest.raises(NotInstalled, match=message):
+        asyncio.run(run())
+    assert answer(conn, "select mrl.version()") == "99.0.0.dev1"
+    assert uninstall(conn).found == "99.0.0.dev1"
 
 
 def test_without_pgvector(bare_database: str) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from mrl_pg import install, server, source, uninstall
+from mrl_pg import MatryoshkaIndex, install, server, source, uninstall
 from mrl_pg.install import VERSION
 
 ROOT = Path(__file__).parents[1]
@@ -65,11 +65,18 @@ def by_psql(url: str, version: int, folder: Path) -> None:
     assert f"mrl_pg {VERSION} is installed" in done.stdout
 
 
-def by_alembic(url: str, version: int, folder: Path) -> None:
+def alembic(url: str, folder: Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "alembic"]
     command += ["-c", str(ROOT / "migrations" / "alembic.ini")]
     command += ["-x", "dsn=" + url.replace("postgresql://", "postgresql+psycopg://")]
-    subprocess.run([*command, "upgrade", "head"], check=True, cwd=folder)
+    return subprocess.run(
+        [*command, "upgrade", "head"], cwd=folder, capture_output=True, text=True
+    )
+
+
+def by_alembic(url: str, version: int, folder: Path) -> None:
+    done = alembic(url, folder)
+    assert done.returncode == 0, done.stderr
 
 
 def by_python_twice(url: str, version: int, folder: Path) -> None:
@@ -94,7 +101,7 @@ def test_every_way_leaves_the_same_catalog(
         conn.execute("create extension vector")
     install_by(bare_database, pg_version, tmp_path)
     wanted = catalog(database)
-    assert all(wanted.values())
+    assert [what for what, rows in wanted.items() if not rows] == ["policies"]
     assert catalog(bare_database) == wanted
 
 
@@ -131,6 +138,74 @@ def test_psql_with_an_old_pgvector(bare_database: str, pg_version: int) -> None:
         assert done.returncode != 0
         assert "pgvector 0.7.4 is too old: mrl_pg needs 0.8.0" in done.stderr
         assert conn.execute("select to_regnamespace('mrl')").fetchone() == (None,)
+
+
+@pytest.mark.parametrize("door", ["psql", "alembic"])
+def test_no_way_goes_back_to_an_older_version(
+    conn: Conn, database: str, pg_version: int, tmp_path: Path, door: str
+) -> None:
+    conn.execute(
+        "create or replace function mrl.version() returns text "
+        "language sql immutable parallel safe return '0.10.0'::text"
+    )
+    before = catalog(database)
+    if door == "psql":
+        done = psql(database, pg_version, SQL / "install.sql")
+    else:
+        done = alembic(database, tmp_path)
+    assert done.returncode != 0
+    assert f"mrl_pg 0.10.0, newer than this package ({VERSION})" in done.stderr
+    assert "HINT:  upgrade the package" in done.stderr
+    assert catalog(database) == before
+
+
+def test_row_security_of_early_installs_goes(conn: Conn, database: str) -> None:
+    wanted = catalog(database)
+    conn.execute(
+        "alter table mrl.registry enable row level security; "
+        "create policy readable on mrl.registry for select using (true); "
+        "create policy owned on mrl.registry for all using (true); "
+        "grant select, insert, update, delete on mrl.registry to public"
+    )
+    install(conn)
+    assert catalog(database) == wanted
+
+
+def test_functions_are_public_whatever_the_default(bare_database: str) -> None:
+    with psycopg.connect(bare_database, autocommit=True) as conn:
+        conn.execute("create extension vector")
+        conn.execute("alter default privileges revoke execute on functions from public")
+        install(conn)
+        closed = conn.execute(
+            "select proname from pg_proc where pronamespace = 'mrl'::regnamespace "
+            "and not has_function_privilege('public', oid, 'execute')"
+        )
+        assert closed.fetchall() == []
+
+
+def test_an_index_of_that_name_on_another_table_is_not_shown(conn: Conn) -> None:
+    conn.execute("create table docs (id int primary key, embedding vector(4))")
+    conn.execute("create table other (embedding vector(4))")
+    index = MatryoshkaIndex("docs", "embedding", dims=2)
+    index.create(conn)
+    conn.execute(f"drop index {index.name}".encode())
+    conn.execute(
+        f"create index {index.name} on other "
+        "using hnsw (embedding vector_l2_ops) with (m = 5)".encode()
+    )
+    rows = conn.execute("select m, index_bytes, usable from mrl.indexes").fetchall()
+    assert rows == [(None, None, False)]
+
+
+def test_whether_mrl_is_there_is_seen_without_any_right(conn: Conn) -> None:
+    query = source.statement("queries/pgvector.sql").encode()
+    there = conn.execute(query).fetchall()
+    assert there[0][2] is True
+    with conn.transaction(force_rollback=True):
+        conn.execute("revoke usage on schema mrl from public")
+        conn.execute("create role catalog_guest")
+        conn.execute("set role catalog_guest")
+        assert conn.execute(query).fetchall() == there
 
 
 def test_the_manifest_names_every_file_once() -> None:

@@ -1,12 +1,14 @@
 """The registry's rows: owners write their own, and rows of dropped tables go."""
 
+import subprocess
 from collections.abc import Iterator
 from typing import Any
 
 import psycopg
 import pytest
+from psycopg.conninfo import make_conninfo
 
-from mrl_pg import MatryoshkaIndex
+from mrl_pg import MatryoshkaIndex, server
 
 Conn = psycopg.Connection[Any]
 
@@ -38,32 +40,98 @@ def two_owners(roles: tuple[str, str], conn: Conn) -> Conn:
     return conn
 
 
-def changed(conn: Conn, statement: str) -> int:
-    return conn.execute(statement.encode()).rowcount
+REGISTER = "select mrl.register('{}.docs', 'v', 's', 'i', 2, 'bit', 'l2')"
+UNREGISTER = "select mrl.unregister('{}.docs', 'i')"
+ROWS = "select table_id::text, index_name from mrl.registry where index_name = 'i'"
+
+
+def run(conn: Conn, statement: str) -> list[Any]:
+    return conn.execute(statement.encode()).fetchall()
 
 
 def test_owners_write_only_about_their_own_tables(two_owners: Conn) -> None:
     conn = two_owners
     rows = conn.execute("select table_name::text from mrl.indexes order by 1")
     assert rows.fetchall() == [("a.docs",), ("b.docs",)]
-    theirs = "where table_id = 'b.docs'::regclass"
-    mine = "where table_id = 'a.docs'::regclass"
-    assert changed(conn, f"update mrl.registry set dims = 3 {theirs}") == 0
-    assert changed(conn, f"delete from mrl.registry {theirs}") == 0
-    assert changed(conn, f"update mrl.registry set dims = 3 {mine}") == 1
-    insert = (
-        "insert into mrl.registry (table_id, full_column, short_column, index_name, "
-        "dims, kind, distance) values ('{}.docs'::regclass, 'v', 's', 'i', 2, "
-        "'bit', 'l2')"
+    for statement in (REGISTER, UNREGISTER):
+        with pytest.raises(
+            psycopg.errors.InsufficientPrivilege,
+            match=r"role registry_a does not own table b.docs\n.*as role registry_b",
+        ):
+            run(conn, statement.format("b"))
+    for _ in range(2):
+        run(conn, REGISTER.format("a"))
+        assert run(conn, ROWS) == [("a.docs", "i")]
+    run(conn, UNREGISTER.format("a"))
+    assert run(conn, ROWS) == []
+    index = MatryoshkaIndex("docs", "v", dims=2, schema="a")
+    assert index.drop(conn).changed
+    assert index.create(conn).changed
+
+
+def test_a_member_and_a_superuser_write_for_the_owner(two_owners: Conn) -> None:
+    conn = two_owners
+    conn.execute("reset role")
+    run(conn, REGISTER.format("b"))
+    run(conn, UNREGISTER.format("b"))
+    conn.execute("grant registry_b to registry_a")
+    conn.execute("set role registry_a")
+    run(conn, REGISTER.format("b"))
+    assert run(conn, ROWS) == [("b.docs", "i")]
+
+
+def test_who_connected_is_asked_where_no_role_is_set(two_owners: Conn) -> None:
+    conn = two_owners
+    conn.execute("reset role")
+    conn.execute("set session authorization registry_b")
+    run(conn, REGISTER.format("b"))
+    with pytest.raises(psycopg.errors.InsufficientPrivilege, match="registry_b does"):
+        run(conn, REGISTER.format("a"))
+    conn.execute("reset session authorization")
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "insert into mrl.registry select * from mrl.registry",
+        "update mrl.registry set dims = 3",
+        "delete from mrl.registry",
+        "truncate mrl.registry",
+    ],
+)
+def test_nobody_writes_rows_by_hand(two_owners: Conn, statement: str) -> None:
+    with pytest.raises(psycopg.errors.InsufficientPrivilege, match="table registry"):
+        run(two_owners, statement)
+
+
+@pytest.mark.parametrize("name", ["999999", "mrl.indexes", "pg_class_oid_index"])
+def test_only_tables_are_registered(conn: Conn, name: str) -> None:
+    call = "select mrl.register(%s::regclass, 'v', 's', 'i', 2, 'bit', 'l2')"
+    with pytest.raises(psycopg.errors.UndefinedTable, match=f"{name} is not a table"):
+        conn.execute(call.encode(), [name])
+    with pytest.raises(psycopg.errors.UndefinedTable, match="null is not a table"):
+        conn.execute("select mrl.unregister(null, 'i')")
+
+
+def test_a_role_that_reads_all_data_can_dump_the_registry(
+    two_owners: Conn, database: str, pg_version: int
+) -> None:
+    conn = two_owners
+    conn.execute("reset role")
+    conn.execute("alter role registry_a login")
+    conn.execute("grant pg_read_all_data to registry_a")
+    done = subprocess.run(
+        [
+            server.bin_dir(pg_version) / "pg_dump",
+            *("-d", make_conninfo(database, user="registry_a")),
+        ],
+        capture_output=True,
+        text=True,
     )
-    assert changed(conn, insert.format("a")) == 1
-    for statement in (
-        insert.format("b"),
-        f"update mrl.registry set table_id = 'b.docs'::regclass {mine}",
-    ):
-        with pytest.raises(psycopg.errors.InsufficientPrivilege, match="row-level"):
-            conn.execute(statement.encode())
-    assert changed(conn, f"delete from mrl.registry {mine}") == 2
+    assert done.returncode == 0, done.stderr
+    _, _, data = done.stdout.partition("COPY mrl.registry")
+    rows = data.partition("\\.\n")[0].splitlines()[1:]
+    assert sorted(row.split("\t")[0] for row in rows) == ["a.docs", "b.docs"]
 
 
 def test_rows_of_dropped_tables_are_swept(two_owners: Conn) -> None:

@@ -113,19 +113,28 @@ def test_labels_tell_the_truth(conn: Conn) -> None:
         "select proname, provolatile, proisstrict, prosqlbody is not null, proconfig "
         "from pg_proc where pronamespace = 'mrl'::regnamespace order by proname, oid"
     ).fetchall()
+    # plpgsql binds no names at creation: its search path is fixed instead
+    fixed = ["search_path=pg_catalog, pg_temp"]
     assert rows == [
+        ("check_owner", "s", False, False, fixed),
         ("index_bytes", "s", True, True, None),
-        # plpgsql binds no names at creation: its search path is fixed instead
-        ("refuse_dims", "i", False, False, ["search_path=pg_catalog, pg_temp"]),
+        ("refuse_dims", "i", False, False, fixed),
+        ("register", "v", False, False, fixed),
         ("truncate", "i", True, True, None),
         ("truncate", "i", True, True, None),
+        ("unregister", "v", False, False, fixed),
         ("version", "i", False, True, None),
     ]
-    unsafe = conn.execute(
-        "select proname from pg_proc where pronamespace = 'mrl'::regnamespace "
-        "and (proparallel <> 's' or prosecdef)"
+    others = conn.execute(
+        "select proname, proparallel, prosecdef from pg_proc "
+        "where pronamespace = 'mrl'::regnamespace "
+        "and (proparallel <> 's' or prosecdef) order by proname"
     )
-    assert unsafe.fetchall() == []
+    assert others.fetchall() == [
+        ("check_owner", "u", False),
+        ("register", "u", True),
+        ("unregister", "u", True),
+    ]
 
 
 def test_every_object_is_commented(conn: Conn) -> None:

@@ -16,7 +16,8 @@ select
     ) as rows
 from pg_catalog.pg_class as class
 join pg_catalog.pg_namespace as space on space.oid = class.relnamespace
-join pg_catalog.pg_class as index_class on index_class.relnamespace = space.oid
+join pg_catalog.pg_index as state on state.indrelid = class.oid
+join pg_catalog.pg_class as index_class on index_class.oid = state.indexrelid
 where space.nspname = %(schema)s
     and class.relname = %(table)s
     and index_class.relname = %(index_name)s

@@ -4,7 +4,15 @@
 select
     extension.extversion as pgvector_version,
     space.nspname::text as extension_schema,
-    to_regprocedure('mrl.version()') is not null as mrl_installed
+    exists (
+        -- not by name alone: that asks for the right to use the schema
+        select
+        from pg_catalog.pg_proc as proc
+        join pg_catalog.pg_namespace as home on home.oid = proc.pronamespace
+        where home.nspname = 'mrl'
+            and proc.proname = 'version'
+            and proc.pronargs = 0
+    ) as mrl_installed
 from (values (1)) as always (one)
 left join pg_catalog.pg_extension as extension on extension.extname = 'vector'
 left join pg_catalog.pg_namespace as space on space.oid = extension.extnamespace

@@ -1,4 +1,9 @@
--- Version of the installed database side.
--- No parameters
+-- Version of the installed database side, read and not run: it may be a stranger's.
+-- No parameters; no row when there is none
 -- Called by: mrl_pg.install
-select mrl.version()
+select substring(pg_catalog.pg_get_function_sqlbody(proc.oid) from '''(.+)''')
+from pg_catalog.pg_proc as proc
+join pg_catalog.pg_namespace as space on space.oid = proc.pronamespace
+where space.nspname = 'mrl'
+    and proc.proname = 'version'
+    and proc.pronargs = 0

@@ -1,6 +1,6 @@
--- One row per short column and index that mrl_pg made; owners of a table write its rows.
+-- One row per short column and index that mrl_pg made; all may read it.
 -- mrl.registry
--- Called by: queries/register.sql, queries/unregister.sql, mrl.indexes
+-- Called by: mrl.register, mrl.unregister, mrl.indexes
 create table if not exists mrl.registry (
     -- regclass follows a rename, and pg_dump writes it as a name
     table_id regclass not null,
@@ -17,18 +17,7 @@ create table if not exists mrl.registry (
 comment on table mrl.registry is
 'Short columns and indexes made by mrl_pg; read them through mrl.indexes.';
 
-alter table mrl.registry enable row level security;
+-- what early installs had; it kept pg_dump from reading for roles without BYPASSRLS
+alter table mrl.registry disable row level security;
 drop policy if exists readable on mrl.registry;
-create policy readable on mrl.registry for select using (true);
 drop policy if exists owned on mrl.registry;
-create policy owned on mrl.registry for all using (
-    -- a row whose table is gone belongs to whoever meets it
-    coalesce(
-        (
-            select pg_has_role(current_user, class.relowner, 'usage')
-            from pg_class as class
-            where class.oid = table_id
-        ),
-        true
-    )
-);

@@ -13,8 +13,8 @@ select
     registry.index_name,
     option.m,
     option.ef_construction,
-    coalesce(index_state.indisvalid and index_state.indisready, false) as usable,
-    mrl.index_bytes(index_class.oid::regclass) as index_bytes,
+    coalesce(index.usable, false) as usable,
+    mrl.index_bytes(index.oid::regclass) as index_bytes,
     nullif(table_class.reltuples, -1)::bigint as estimated_rows,
     registry.created_at
 from mrl.registry as registry
@@ -23,19 +23,24 @@ left join pg_attribute as full_attribute
     on full_attribute.attrelid = table_class.oid
     and full_attribute.attname = registry.full_column
     and not full_attribute.attisdropped
-left join pg_class as index_class
-    on index_class.relname = registry.index_name
-    and index_class.relnamespace = table_class.relnamespace
-left join pg_index as index_state
-    on index_state.indexrelid = index_class.oid
-    and index_state.indrelid = table_class.oid
+left join lateral (
+    -- by table and name: an index of that name may be another table's
+    select
+        class.oid,
+        class.reloptions,
+        state.indisvalid and state.indisready as usable
+    from pg_index as state
+    join pg_class as class on class.oid = state.indexrelid
+    where state.indrelid = table_class.oid
+        and class.relname = registry.index_name
+) as index on true
 left join lateral (
     select
         max(option_value) filter (where option_name = 'm') as m,
         max(option_value) filter (
             where option_name = 'ef_construction'
         ) as ef_construction
-    from pg_options_to_table(index_class.reloptions)
+    from pg_options_to_table(index.reloptions)
 ) as option on true;
 
 comment on view mrl.indexes is

@@ -1,0 +1,37 @@
+-- Refuses a session that does not own a table; for functions that run as their definer.
+-- mrl.check_owner(table_id regclass) -> void
+-- Called by: mrl.register, mrl.unregister
+create or replace function mrl.check_owner(table_id regclass)
+returns void
+language plpgsql
+stable
+set search_path = pg_catalog, pg_temp
+as $body$
+declare
+    -- not current_user, which is the definer in there
+    caller name := coalesce(
+        nullif(current_setting('role'), 'none'), session_user
+    );
+    table_owner oid := (
+        select class.relowner
+        from pg_class as class
+        where class.oid = table_id
+            and class.relkind in ('r', 'p')
+    );
+begin
+    if table_owner is null then
+        raise exception '% is not a table', coalesce(table_id::text, 'null')
+            using errcode = 'undefined_table';
+    elsif not pg_has_role(caller, table_owner, 'usage') then
+        raise exception 'role % does not own table %', caller, table_id
+            using errcode = 'insufficient_privilege',
+                hint = format(
+                    'do this as role %s, or as a member of it',
+                    quote_ident(pg_get_userbyid(table_owner))
+                );
+    end if;
+end
+$body$;
+
+comment on function mrl.check_owner(regclass) is
+'Raises insufficient_privilege unless the session, or the role it set, owns the table.';

@@ -1,0 +1,20 @@
+-- Takes one short column out of the registry.
+-- mrl.unregister(table_id regclass, index_name name) -> void
+-- Called by: queries/unregister.sql
+create or replace function mrl.unregister(table_id regclass, index_name name)
+returns void
+language plpgsql
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+as $body$
+begin
+    perform mrl.check_owner(unregister.table_id);
+    delete from mrl.registry as registry
+    where registry.table_id = unregister.table_id
+        and registry.index_name = unregister.index_name;
+end
+$body$;
+
+comment on function mrl.unregister(regclass, name) is
+'Takes one short column of a table you own out of mrl.registry.';
