@@ -17,7 +17,7 @@ MrlError
 ├── PgvectorError             pgvector is missing or too old
 │   ├── PgvectorMissing
 │   └── PgvectorTooOld
-├── NotInstalled              the `mrl` schema is missing, or newer than this package
+├── NotInstalled              the `mrl` schema: missing, newer, not trusted
 └── ServerError               no server, or the embedded one did not start
 """
 
@@ -101,7 +101,7 @@ class PgvectorTooOld(PgvectorError):
 
 
 class NotInstalled(MrlError):
-    """The database side is missing, or newer than this package."""
+    """The database side is missing, newer than this package, or another role's."""
 
     exit_code = 5
 
