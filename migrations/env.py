@@ -1,11 +1,12 @@
 """Alembic environment: installs mrl_pg's database side, alone or beside your history.
 
-Alone: `alembic -c migrations/alembic.ini -x dsn=postgresql+psycopg:///docs upgrade
+Alone: `alembic -c migrations/alembic.ini -x dsn=postgresql:///docs upgrade
 head` (or DATABASE_URL in place of -x). Its version table, `mrl_alembic_version`,
 keeps out of your application's.
 """
 
 import os
+import re
 
 from alembic import context
 from sqlalchemy import create_engine
@@ -14,15 +15,18 @@ VERSION_TABLE = "mrl_alembic_version"
 
 
 def url() -> str:
-    """`-x dsn=…`, `sqlalchemy.url` or DATABASE_URL, whichever is there first."""
+    """`-x dsn=…`, `sqlalchemy.url` or DATABASE_URL, whichever is there first.
+
+    A URL as libpq writes it means psycopg here, not SQLAlchemy's default driver.
+    """
     chosen = (
         context.get_x_argument(as_dictionary=True).get("dsn")
         or context.config.get_main_option("sqlalchemy.url")
         or os.environ.get("DATABASE_URL")
     )
     if not chosen:
-        raise SystemExit("no database: pass -x dsn=postgresql+psycopg://…")
-    return chosen
+        raise SystemExit("no database: pass -x dsn=postgresql://…")
+    return re.sub(r"^postgres(ql)?://", "postgresql+psycopg://", chosen)
 
 
 def main() -> None:

@@ -10,7 +10,10 @@ import numpy as np
 import psycopg
 import pytest
 from helpers import Conn, connect, make_table, matryoshka, nearest
+from psycopg.conninfo import make_conninfo
 
+from mrl_pg.cli.describe import split_table
+from mrl_pg.errors import InvalidSetting
 from mrl_pg.server import EmbeddedServer
 
 
@@ -142,3 +145,100 @@ def test_every_command_teaches(conn: psycopg.Connection) -> None:
         text = mrl_pg(command, "--help").stdout
         assert f"Example: mrl-pg {command}" in text
         assert "--dsn" in text
+
+
+def test_text_of_a_table_is_never_read_as_markup(
+    database: str, docs: np.ndarray, conn: Conn, tmp_path: Path
+) -> None:
+    """A title with `[/b]` in it used to end in a traceback."""
+    conn.execute("update docs set title = '[/b] [red]' || title")
+    conn.execute('alter table docs rename column title to "[/i]"')
+    conn.execute('alter table docs rename to "a.[/b]"')
+    np.save(tmp_path / "query.npy", docs[7])
+    describe = ('"a.[/b]"', "embedding", "--dims", "32", "--dsn", database)
+    assert mrl_pg("create", *describe).returncode == 0
+    shown = mrl_pg(
+        *("search", *describe, "--query", str(tmp_path / "query.npy"), "-k", "2"),
+        *("--columns", "[/i]"),
+    )
+    assert shown.returncode == 0, shown.stderr
+    assert "[/b] [red]title 8" in shown.stdout
+    assert "[/i]" in shown.stdout
+    listed = mrl_pg("indexes", "--dsn", database)
+    assert listed.returncode == 0, listed.stderr
+    assert "[/b]" in listed.stdout
+
+
+def test_a_column_called_distance_stays_apart_from_the_true_distance(
+    database: str, docs: np.ndarray, conn: Conn, tmp_path: Path
+) -> None:
+    conn.execute("alter table docs rename column n to distance")
+    np.save(tmp_path / "query.npy", docs[7])
+    found = mrl_pg(
+        *("search", "docs", "embedding", "--dims", "32", "--exact", "-k", "1"),
+        *("--query", str(tmp_path / "query.npy"), "--columns", "distance, title"),
+        *("--json", "--dsn", database),
+    )
+    (hit,) = json.loads(found.stdout)["hits"]
+    assert hit["distance"] == pytest.approx(0, abs=1e-5)
+    assert hit["columns"] == {"distance": 8, "title": "title 8"}
+
+
+def test_a_search_that_was_cut_short_says_so(
+    database: str, docs: np.ndarray, tmp_path: Path
+) -> None:
+    by_index = "-c enable_seqscan=off -c enable_sort=off -c enable_bitmapscan=off"
+    dsn = make_conninfo(database, options=by_index)
+    describe = ("docs", "embedding", "--dims", "32", "--dsn", dsn)
+    assert mrl_pg("create", *describe).returncode == 0
+    np.save(tmp_path / "query.npy", docs[7])
+    query = ("--query", str(tmp_path / "query.npy"), "--where", "n < 1")
+    limits = ("--candidates", "10", "--ef-search", "20", "--max-scan-tuples", "1")
+    shown = mrl_pg("search", *describe, *query, *limits)
+    assert shown.returncode == 0, shown.stderr
+    (told,) = (line for line in shown.stderr.splitlines() if "candidates" in line)
+    assert "raise --max-scan-tuples" in told
+    assert "--exact" in told
+    found = json.loads(mrl_pg("search", *describe, *query, *limits, "--json").stdout)
+    assert (found["cut_short"], found["ef_search"]) == (True, 20)
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("docs", ("", "docs")),
+        ("Schema.Docs", ("Schema", "Docs")),
+        ('"a.b"', ("", "a.b")),
+        ('s."a ""b"""', ("s", 'a "b"')),
+        ('"x.y"."a.b"', ("x.y", "a.b")),
+    ],
+)
+def test_a_table_is_named_as_in_sql(text: str, names: tuple[str, str]) -> None:
+    assert split_table(text) == names
+
+
+@pytest.mark.parametrize("text", ["", "a.b.c", '"a', "a.", ".a", 'a"b'])
+def test_what_is_no_name_is_refused(text: str) -> None:
+    with pytest.raises(InvalidSetting, match="quote each part"):
+        split_table(text)
+
+
+def test_a_quoted_table_from_load_to_drop(
+    bare_database: str, docs: np.ndarray, tmp_path: Path
+) -> None:
+    with connect(bare_database) as conn:
+        conn.execute("create extension vector")
+    np.save(tmp_path / "docs.npy", docs)
+    np.save(tmp_path / "query.npy", docs[0])
+    assert mrl_pg("install", "--dsn", bare_database).returncode == 0
+    file = str(tmp_path / "docs.npy")
+    name = '"a.b"'
+    describe = (name, "embedding", "--dims", "32", "--dsn", bare_database)
+    for arguments in (
+        ("load", file, "--table", name, "--dsn", bare_database),
+        ("create", *describe),
+        ("search", *describe, "--query", str(tmp_path / "query.npy")),
+        ("drop", *describe),
+    ):
+        done = mrl_pg(*arguments)
+        assert done.returncode == 0, done.stderr

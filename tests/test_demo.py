@@ -1,9 +1,12 @@
 """The demo itself, as a newcomer runs it, on fewer rows."""
 
 import json
+import os
 import subprocess
 import sys
+from contextlib import suppress
 
+import pytest
 from helpers import connect
 
 from mrl_pg.demo.corpus import EXAMPLES
@@ -73,3 +76,29 @@ def test_words_the_model_does_not_know_are_an_input_error(database: str) -> None
     assert done.returncode == 2
     assert "xqzzt" in done.stderr
     assert done.stdout == ""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudo-terminals")
+@pytest.mark.parametrize("end", [b"\x04", b"\x03", b"\n"], ids=["^D", "^C", "empty"])
+def test_the_prompt_ends_without_an_error(database: str, end: bytes) -> None:
+    """Ctrl-D and Ctrl-C used to end it with `Aborted.` and exit code 1."""
+    import pty
+
+    pid, terminal = pty.fork()
+    if pid == 0:
+        small = ("--rows", "200", "--no-compare", "--dsn", database)
+        os.execv(sys.executable, [sys.executable, "-m", "mrl_pg", "demo", *small])
+    shown = b""
+    typed = [b"unable to sleep [/b]\n", end]
+    with suppress(OSError):  # Linux: the other side has gone
+        while part := os.read(terminal, 4096):
+            shown += part
+            if typed and shown.endswith(b"> "):
+                os.write(terminal, typed.pop(0))
+                shown += b"|"
+    os.close(terminal)
+    _, status = os.waitpid(pid, 0)
+    assert os.waitstatus_to_exitcode(status) == 0, shown.decode()
+    assert b"insomnia" in shown
+    assert b"Aborted" not in shown
+    assert not typed

@@ -199,14 +199,16 @@ def test_a_single_pass_takes_any_name_and_leaves_the_table_as_it_was(
     conn.execute('create table "s%s"."t%d" ("k%(x)s" int primary key, "e%" vector(8))')
     conn.execute(
         """insert into "s%s"."t%d"
-        select n, array[1, n, 0, 0, 0, 0, 0, 1]::vector from generate_series(1, 50) n"""
+        select n, array[cos(n), sin(n), 0, 0, 0, 0, 0, 0]::vector
+        from generate_series(1, 12) n"""
     )
     layout = MatryoshkaIndex("t%d", "e%", dims=4, schema="s%s")
     rival = single_pass(conn, layout, kind)
     assert rival.create(conn) > 0
     assert rival.size(conn) > 0
     search = rival.searcher(conn, 3)
-    query = np.array([1, 7, 0, 0, 0, 0, 0, 1], dtype=np.float32)
+    query = np.zeros(8, dtype=np.float32)
+    query[:2] = math.cos(7), math.sin(7)
     assert search(query)[0][0] == 7
     options = conn.execute("select reloptions from pg_class where relname = 't%d'")
     assert options.fetchall() == [(None,)]

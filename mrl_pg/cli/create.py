@@ -6,11 +6,9 @@ from contextlib import contextmanager
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeElapsedColumn
-from rich.progress import Progress as Bar
 
 from mrl_pg.build import BuildReport
+from mrl_pg.cli.bar import bar
 from mrl_pg.cli.describe import (
     Column,
     Dims,
@@ -68,7 +66,7 @@ def create(
     index = describe(
         table, column, dims, kind, distance, m, ef_construction, short, name
     )
-    with connection(dsn, directory, pg) as conn, bar(f"{index}") as watcher:
+    with connection(dsn, directory, pg) as conn, watched(f"{index}") as watcher:
         report = index.create(
             conn, workers=workers, maintenance_work_mem=memory, progress=watcher
         )
@@ -98,23 +96,12 @@ def drop(
 
 
 @contextmanager
-def bar(title: str) -> Iterator[Watcher]:
-    """A progress bar on stderr for a build; a plain terminal or a pipe gets none."""
-    console = Console(stderr=True)
-    with Bar(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TaskProgressColumn(),
-        TimeElapsedColumn(),
-        console=console,
-        transient=True,
-        disable=not console.is_terminal,
-    ) as shown:
-        task = shown.add_task(f"{title}: adding the column", total=None)
+def watched(title: str) -> Iterator[Watcher]:
+    """A progress bar for a build, and what the build moves it with."""
+    with bar(f"{title}: adding the column") as update:
 
         def watch(progress: Progress) -> None:
-            shown.update(
-                task,
+            update(
                 description=f"{title}: {progress.phase}",
                 completed=progress.done,
                 total=progress.total or None,

@@ -2,24 +2,25 @@
 
 import json
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from itertools import zip_longest
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich import box
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.markup import escape
 from rich.table import Table
 
+from mrl_pg.catalog import Conn
+from mrl_pg.cli.bar import bar
 from mrl_pg.cli.options import PG_DEFAULT, Directory, Dsn, Json, Pg, connection, say
 from mrl_pg.demo import contest as contests
 from mrl_pg.demo import dictionary as dictionaries
 from mrl_pg.demo.corpus import EXAMPLES
 from mrl_pg.demo.dictionary import Answer, Answers
 from mrl_pg.errors import InvalidVector
+from mrl_pg.index import MatryoshkaIndex
 from mrl_pg.recall.score import three_digits
 
 Queries = Annotated[
@@ -54,20 +55,22 @@ def demo(
     Example: mrl-pg demo --query "fear of spiders" --no-compare
     """
     console = Console()
-    quiet = Console(stderr=True)
     with connection(dsn, directory, pg) as conn:
-        with _bar(quiet) as (bar, task):
+        with bar("starting") as update:
 
             def embedded(done: int, total: int) -> None:
-                bar.update(task, description="embedding", completed=done, total=total)
+                update(description="embedding", completed=done, total=total)
 
             def loaded(done: int, total: int | None) -> None:
-                bar.update(task, description="loading", completed=done, total=total)
+                update(description="loading", completed=done, total=total)
 
             words = dictionaries.read(rows, embedded)
             say(dictionaries.fill(conn, words, loaded))
+            if compare:
+                update(description="adding the short columns", total=None)
+                contests.add_columns(conn)
             index = dictionaries.index()
-            bar.update(task, description="building the short index", total=None)
+            update(description="building the short index", total=None)
             ready = index.create(conn)
         say(str(ready))
         texts = query or [text for text, _ in EXAMPLES]
@@ -79,11 +82,10 @@ def demo(
                 console.print(all_answers(answer))
         results = []
         if compare:
-            with _bar(quiet) as (bar, task):
+            with bar("starting") as update:
 
                 def tell(stage: contests.Stage) -> None:
-                    bar.update(
-                        task,
+                    update(
                         description=stage.text,
                         completed=stage.done,
                         total=stage.total or None,
@@ -106,7 +108,8 @@ HEADS = ("short pass alone", "two passes", "exact search")
 
 def all_answers(answers: Answers) -> Table:
     """What three searches say to one text, nearest first."""
-    table = Table(title=f'"{answers.text}"', title_justify="left", box=box.SIMPLE_HEAD)
+    title = escape(f'"{answers.text}"')
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
     for head in HEADS:
         table.add_column(head, ratio=1)
     for place in zip_longest(answers.short_pass, answers.two_passes, answers.exact):
@@ -121,7 +124,7 @@ def first_answers(several: list[Answers]) -> Table:
         table.add_column(head, ratio=1)
     for answers in several:
         found = (answers.short_pass, answers.two_passes, answers.exact)
-        table.add_row(answers.text, *(_worded(part[0]) for part in found))
+        table.add_row(escape(answers.text), *(_worded(part[0]) for part in found))
     return table
 
 
@@ -130,15 +133,16 @@ def _worded(answer: Answer | None) -> str:
         return ""
     words = answer.words.split(", ")
     more = ", …" if len(words) > 2 else ""
-    return f"{', '.join(words[:2])}{more} ({answer.distance:.2f})"
+    return escape(f"{', '.join(words[:2])}{more} ({answer.distance:.2f})")
 
 
 def contest_table(results: list[contests.Built], rows: int) -> Table:
     """Cost and curve of every index of the contest."""
     table = Table(
         title=f"{rows:,} rows, {contests.QUERIES} queries, k = {contests.K}; recall "
-        "against exact search.\nn is ef_search for one pass over full vectors, "
-        "candidates for two passes; times in ms.",
+        "against exact search;\ntimes in ms. All built with m 16, ef_construction "
+        f"{dictionaries.EF_CONSTRUCTION}. n is ef_search for one\npass over full "
+        "vectors, candidates for two passes.",
         title_justify="left",
         box=box.SIMPLE_HEAD,
         pad_edge=False,
@@ -167,28 +171,19 @@ def contest_table(results: list[contests.Built], rows: int) -> Table:
 
 
 def _prompt(
-    conn: Any, words: dictionaries.Dictionary, index: Any, console: Console
+    conn: Conn,
+    words: dictionaries.Dictionary,
+    index: MatryoshkaIndex,
+    console: Console,
 ) -> None:
-    say("Describe a word (an empty line ends):")
-    while text := console.input("> ").strip():
-        try:
-            answer = dictionaries.ask(conn, words.model, index, text)
-        except InvalidVector as error:
-            say(f"error: {error}")
-            continue
-        console.print(all_answers(answer))
-
-
-@contextmanager
-def _bar(console: Console) -> Iterator[tuple[Progress, TaskID]]:
-    """A progress bar on stderr; a pipe gets none."""
-    with Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.percentage:>3.0f}%"),
-        TimeElapsedColumn(),
-        console=console,
-        transient=True,
-        disable=not console.is_terminal,
-    ) as bar:
-        yield bar, bar.add_task("starting", total=None)
+    say("Describe a word (an empty line or Ctrl-D ends):")
+    try:
+        while text := console.input("> ").strip():
+            try:
+                answer = dictionaries.ask(conn, words.model, index, text)
+            except InvalidVector as error:
+                say(f"error: {error}")
+                continue
+            console.print(all_answers(answer))
+    except (EOFError, KeyboardInterrupt):
+        console.print()  # the shell's prompt begins on a line of its own

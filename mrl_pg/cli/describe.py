@@ -1,14 +1,20 @@
 """Arguments that describe a short column and its index, for several commands."""
 
+import re
 from typing import Annotated, TypeAlias, cast
 
 import typer
 
+from mrl_pg.errors import InvalidSetting
 from mrl_pg.index import MatryoshkaIndex
 from mrl_pg.layout import Distance, Kind
 
 Table: TypeAlias = Annotated[
-    str, typer.Argument(metavar="TABLE", help="Table, or schema.table.")
+    str,
+    typer.Argument(
+        metavar="TABLE",
+        help="Table, or schema.table; quoted as in SQL when a name holds a dot.",
+    ),
 ]
 Column: TypeAlias = Annotated[
     str, typer.Argument(metavar="COLUMN", help="Column of the full vectors.")
@@ -40,9 +46,22 @@ Name: TypeAlias = Annotated[
 
 
 def split_table(text: str) -> tuple[str, str]:
-    """Schema ('' when not named) and table; the first dot parts them."""
-    schema, dot, table = text.partition(".")
-    return (schema, table) if dot else ("", text)
+    """Schema ('' when not named) and table of `docs`, `schema.docs` or `"a.b"."c"`.
+
+    Capitals are kept, quoted or not. Raises InvalidSetting.
+    """
+    part = r'"((?:[^"]|"")+)"|([^".]+)'
+    match = re.fullmatch(rf"(?:(?:{part})\.)?(?:{part})", text)
+    if match is None:
+        raise InvalidSetting(
+            f"{text!r} is not a table's name: write docs, schema.docs, or quote each "
+            'part as in SQL: \'"my.schema"."my table"\''
+        )
+    schema, table = (
+        quoted.replace('""', '"') if quoted else plain or ""
+        for quoted, plain in (match.group(1, 2), match.group(3, 4))
+    )
+    return schema, table
 
 
 def describe(

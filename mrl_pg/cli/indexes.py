@@ -6,6 +6,7 @@ import typer
 from psycopg import errors
 from psycopg.rows import dict_row
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from mrl_pg import source
@@ -44,11 +45,11 @@ def indexes(
     )
     for row in rows:
         table.add_row(
-            row["table_name"],
-            f"{row['full_column']}({row['full_dims']})",
+            escape(row["table_name"]),
+            escape(f"{row['full_column']}({row['full_dims']})"),
             f"{row['kind']}({row['dims']})",
             row["distance"],
-            row["index_name"],
+            escape(row["index_name"]),
             f"{(row['index_bytes'] or 0) / 1e6:,.1f} MB",
             "?" if row["estimated_rows"] is None else f"{row['estimated_rows']:,}",
             "usable" if row["usable"] else "missing or invalid",

@@ -1,7 +1,6 @@
 """`mrl-pg load`: vectors from a file into a table."""
 
 import json
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -11,11 +10,11 @@ from time import perf_counter
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import TextColumn, TimeRemainingColumn
 
+from mrl_pg.cli.bar import bar
+from mrl_pg.cli.describe import split_table
 from mrl_pg.cli.options import PG_DEFAULT, Directory, Dsn, Json, Pg, connection
-from mrl_pg.errors import InvalidSetting
 from mrl_pg.load import load as load_file
 from mrl_pg.load.loader import Progress as Report
 
@@ -84,13 +83,13 @@ def load(
 
     Example: mrl-pg load articles.parquet --table docs --column embedding
     """
-    schema, name = split_name(table)
-    with connection(dsn, directory, pg) as conn, bar(file) as progress:
+    schema, name = split_table(table)
+    with connection(dsn, directory, pg) as conn, watched(file) as progress:
         report = load_file(
             conn,
             file,
             name,
-            schema=schema,
+            schema=schema or None,
             column=column,
             key=key,
             kind=kind.value,
@@ -100,42 +99,17 @@ def load(
     typer.echo(json.dumps(asdict(report), indent=2) if as_json else str(report))
 
 
-def split_name(text: str) -> tuple[str | None, str]:
-    """Schema and table of `docs`, `schema.docs` or `"a.b"."c"`; capitals are kept."""
-    part = r'"((?:[^"]|"")+)"|([^".]+)'
-    match = re.fullmatch(rf"(?:(?:{part})\.)?(?:{part})", text)
-    if match is None:
-        raise InvalidSetting(
-            f"--table {text!r} is not a name: write docs, schema.docs, or quote "
-            'each part as in SQL: \'"my.schema"."my table"\''
-        )
-    names = [
-        quoted.replace('""', '"') if quoted else plain
-        for quoted, plain in (match.group(1, 2), match.group(3, 4))
-    ]
-    return names[0], names[1]
-
-
 @contextmanager
-def bar(file: Path) -> Iterator[Report]:
-    """A progress bar on stderr if somebody looks, and what keeps it going."""
-    console = Console(stderr=True)
+def watched(file: Path) -> Iterator[Report]:
+    """A progress bar with the rate of the file, and what the loader moves it with."""
     size = file.stat().st_size / 1e6 if file.is_file() else 0.0
     started = perf_counter()
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.completed:,.0f} rows  {task.fields[rate]:.1f} MB/s"),
-        TimeRemainingColumn(),
-    )
-    with Progress(
-        *columns, console=console, transient=True, disable=not console.is_terminal
-    ) as shown:
-        task = shown.add_task(file.name, total=None, rate=0.0)
+    rate = TextColumn("{task.completed:,.0f} rows  {task.fields[rate]:.1f} MB/s")
+    with bar(file.name, rate, TimeRemainingColumn(), rate=0.0) as update:
 
         def report(rows: int, total: int | None) -> None:
             share = rows / total if total else 0.0
-            rate = size * share / max(perf_counter() - started, 1e-9)
-            shown.update(task, completed=rows, total=total, rate=rate)
+            seconds = max(perf_counter() - started, 1e-9)
+            update(completed=rows, total=total, rate=size * share / seconds)
 
         yield report

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table as Grid
 
 from mrl_pg.cli.describe import (
@@ -20,7 +21,7 @@ from mrl_pg.cli.describe import (
     Table,
     describe,
 )
-from mrl_pg.cli.options import PG_DEFAULT, Directory, Dsn, Json, Pg, connection
+from mrl_pg.cli.options import PG_DEFAULT, Directory, Dsn, Json, Pg, connection, say
 from mrl_pg.errors import InvalidFile
 from mrl_pg.search import SearchResult
 
@@ -52,6 +53,20 @@ def search(
         int | None,
         typer.Option(help="Rows re-ranked exactly.  [default: 160, or 8 k if more]"),
     ] = None,
+    ef_search: Annotated[
+        int | None,
+        typer.Option(
+            help="Width of the search in the index.  [default: candidates, at most "
+            "1000]"
+        ),
+    ] = None,
+    max_scan_tuples: Annotated[
+        int | None,
+        typer.Option(
+            help="Rows that a filtered search visits at most.  [default: the server's, "
+            "20000]"
+        ),
+    ] = None,
     where: Where = None,
     columns: Annotated[
         str, typer.Option(help="Columns to show, comma separated.")
@@ -78,6 +93,8 @@ def search(
             vector,
             k=k,
             candidates=candidates,
+            ef_search=ef_search,
+            max_scan_tuples=max_scan_tuples,
             where=where,
             columns=[part.strip() for part in columns.split(",") if part.strip()],
             exact=exact,
@@ -85,11 +102,12 @@ def search(
     if as_json:
         typer.echo(json.dumps(as_dict(result), indent=2, default=str))
         return
-    grid = Grid("key", "distance", *(result[0].columns if result else ()))
-    for hit in result:
-        values = (str(value) for value in hit.columns.values())
-        grid.add_row(str(hit.key), f"{hit.distance:.4f}", *values)
-    Console().print(grid)
+    Console().print(as_table(result))
+    if result.cut_short:
+        say(
+            f"only {result.seen} of {result.candidates} candidates came, although the "
+            "table holds more: raise --max-scan-tuples, or search with --exact"
+        )
 
 
 def read_query(path: Path) -> Any:
@@ -105,11 +123,22 @@ def read_query(path: Path) -> Any:
         ) from error
 
 
+def as_table(result: SearchResult) -> Grid:
+    """A result for people: key, distance and asked columns of each hit."""
+    asked = result[0].columns if result else ()
+    grid = Grid("key", "distance", *(escape(column) for column in asked))
+    for hit in result:
+        values = (escape(str(value)) for value in hit.columns.values())
+        grid.add_row(escape(str(hit.key)), f"{hit.distance:.4f}", *values)
+    return grid
+
+
 def as_dict(result: SearchResult) -> dict[str, Any]:
     """A result as JSON takes it."""
     return {
         "hits": [
-            {"key": hit.key, "distance": hit.distance, **hit.columns} for hit in result
+            {"key": hit.key, "distance": hit.distance, "columns": dict(hit.columns)}
+            for hit in result
         ],
         "k": result.k,
         "candidates": result.candidates,

@@ -17,8 +17,9 @@ def nearest_short(
 ) -> list[Any]:
     """Keys of the k rows nearest by short vectors, in that order.
 
-    For these k the index searches as widely as a search with k candidates, and
-    goes on if fewer came. A composite key is a tuple. Raises what a search raises.
+    The index is searched as widely as a search for k searches it, so that what is
+    missed is missed by short vectors, and goes on if fewer than k came. A
+    composite key is a tuple. Raises what a search raises.
     """
     facts = catalog.facts(conn, layout)
     check_ready(layout, facts)
@@ -37,7 +38,7 @@ def nearest_short(
         k=sql.Literal(k),
     )
     wide = {
-        "hnsw.ef_search": str(min(k, plan.MAX_EF_SEARCH)),
+        "hnsw.ef_search": str(min(plan.default_candidates(k), plan.MAX_EF_SEARCH)),
         "hnsw.iterative_scan": "strict_order",
     }
     with (

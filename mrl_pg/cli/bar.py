@@ -1,0 +1,42 @@
+"""The progress bar of every command that keeps people waiting."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeAlias
+
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    Progress,
+    ProgressColumn,
+    TaskProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
+
+Update: TypeAlias = Callable[..., Any]
+"""Moves the bar: `description`, `completed`, `total`, and fields of its columns."""
+
+
+@contextmanager
+def bar(title: str, *columns: ProgressColumn, **fields: Any) -> Iterator[Update]:
+    """A bar on stderr that goes when the block ends; a pipe or a file gets none.
+
+    `columns` stand after the bar itself, by default percentage and time; `fields`
+    are their first values. Words are shown as they are, never as markup.
+    """
+    console = Console(stderr=True)
+    with Progress(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        *(columns or (TaskProgressColumn(), TimeElapsedColumn())),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    ) as shown:
+        task = shown.add_task(title, total=None, **fields)
+
+        def update(**changes: Any) -> None:
+            shown.update(task, **changes)
+
+        yield update
