@@ -7,7 +7,7 @@ PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 .PHONY: demo test check format bench clean
 
 demo: .venv/demo  ## search a dictionary by meaning, on an embedded PostgreSQL
-	$(BIN)/mrl-pg demo
+	$(BIN)/mrl-pg demo --directory .mrl_pg/pg18
 
 test: .venv/installed  ## all tests, on PostgreSQL 18 and 16
 	$(BIN)/pytest
