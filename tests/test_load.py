@@ -204,7 +204,10 @@ def test_parquet(
     conn: Conn, tmp_path: Path, vectors: NDArray[np.float32], type: Any
 ) -> None:
     rows: list[Any] = vectors.tolist()
-    rows[13] = None
+    # before 26 pyarrow cannot read back a NULL among lists of one fixed size
+    nulls = int(arrow.types.is_list(type) or int(arrow.__version__.split(".")[0]) >= 26)
+    if nulls:
+        rows[13] = None
     day, moment = date(2024, 2, 29), datetime(1999, 1, 1, 5, tzinfo=timezone.utc)
     table = arrow.table(
         {
@@ -229,7 +232,7 @@ def test_parquet(
     ]
     found = select(conn, "embedding::real[]::float8[]")
     assert [row[0] for row in found] == rows
-    assert report.null_vectors == 1
+    assert report.null_vectors == nulls
 
 
 def test_parquet_without_pyarrow_names_the_extra(
