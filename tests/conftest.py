@@ -1,6 +1,5 @@
 """Databases for tests: two servers a session, one fresh database a test."""
 
-import itertools
 import os
 import shutil
 import tempfile
@@ -9,6 +8,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from helpers import fresh_database
 from psycopg import sql
 
 from mrl_pg import server
@@ -34,7 +34,6 @@ SETTINGS = {
     "log_checkpoints": "off",
 }
 TEMPLATE = "mrl_template"
-NUMBERS = itertools.count(1)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -92,7 +91,8 @@ def database(
     pg_server: EmbeddedServer, admin: psycopg.Connection, template: str
 ) -> Iterator[str]:
     """Connection string of a fresh database with pgvector and mrl installed."""
-    yield from _fresh(pg_server, admin, template)
+    with fresh_database(pg_server, admin, template) as url:
+        yield url
 
 
 @pytest.fixture
@@ -100,7 +100,8 @@ def bare_database(
     pg_server: EmbeddedServer, admin: psycopg.Connection
 ) -> Iterator[str]:
     """Connection string of a fresh database without pgvector or mrl."""
-    yield from _fresh(pg_server, admin, "template0")
+    with fresh_database(pg_server, admin, "template0") as url:
+        yield url
 
 
 @pytest.fixture
@@ -108,17 +109,3 @@ def conn(database: str) -> Iterator[psycopg.Connection]:
     """An autocommit connection to `database`."""
     with psycopg.connect(database, autocommit=True) as connection:
         yield connection
-
-
-def _fresh(
-    pg_server: EmbeddedServer, admin: psycopg.Connection, template: str
-) -> Iterator[str]:
-    name = f"test_{next(NUMBERS)}"
-    # A small template copies faster through the log: file_copy makes two checkpoints.
-    create = sql.SQL("create database {} template {} strategy wal_log")
-    admin.execute(create.format(sql.Identifier(name), sql.Identifier(template)))
-    try:
-        yield pg_server.url(name)
-    finally:
-        drop = sql.SQL("drop database {} with (force)")
-        admin.execute(drop.format(sql.Identifier(name)))

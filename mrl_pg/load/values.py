@@ -27,7 +27,6 @@ WIRE: dict[str, np.dtype[Any]] = {
 """Type by its name in pg_type, and what travels for it."""
 
 INTEGERS = ("int2", "int4", "int8")
-FLOATS = ("float4", "float8")
 TRUE = frozenset({"t", "true", "y", "yes", "on", "1"})
 FALSE = frozenset({"f", "false", "n", "no", "off", "0"})
 WHOLE = re.compile(r"\s*[+-]?[0-9]+\s*")
