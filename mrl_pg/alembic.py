@@ -1,11 +1,15 @@
 """The Alembic door: runs files of `sql/` inside a revision, online and offline."""
 
+import logging
+import re
 from typing import Protocol
 
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection
 
 from mrl_pg import source
+
+log = logging.getLogger(__name__)
 
 
 class Operations(Protocol):
@@ -18,11 +22,32 @@ class Operations(Protocol):
         """The connection of an online migration."""
 
 
-def run_manifest(operations: Operations, name: str) -> None:
-    """Run every file that `install.sql` or `uninstall.sql` names, in order.
+def install_release(operations: Operations, version: str) -> None:
+    """Run every file of one release, unless the database holds it, or a newer one.
 
-    The text goes to the server, or with --sql to the output, byte for byte.
+    So a database that psql or `mrl_pg.install` brought further is left as it is, and
+    only the revision is noted. The text goes to the server, or with --sql to the
+    output, byte for byte.
     """
+    if not operations.get_context().as_sql:
+        found = installed_version(operations.get_bind())
+        if found is not None and _numbers(found) >= _numbers(version):
+            log.info("mrl_pg %s is there already: %s is not installed", found, version)
+            return
+    run_manifest(operations, f"releases/{version}.sql")
+
+
+def installed_version(connection: Connection) -> str | None:
+    """Version of the database side; None when there is none."""
+    state = connection.exec_driver_sql(source.statement("queries/pgvector.sql"))
+    if not state.one().mrl_installed:
+        return None
+    version = connection.exec_driver_sql(source.statement("queries/version.sql"))
+    return str(version.scalar_one())
+
+
+def run_manifest(operations: Operations, name: str) -> None:
+    """Run every file that a manifest such as `uninstall.sql` names, in order."""
     for part in source.manifest(name):
         run_verbatim(operations, source.read(part))
 
@@ -36,3 +61,7 @@ def run_verbatim(operations: Operations, text: str) -> None:
         operations.get_bind().exec_driver_sql(
             text, execution_options={"no_parameters": True}
         )
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in re.findall(r"\d+", version)[:3])

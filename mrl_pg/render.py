@@ -1,4 +1,4 @@
-"""Templates of `sql/templates/` with their slots filled: values in, statements out."""
+"""Templates of `sql/` with their slots filled: values in, statements out."""
 
 import zlib
 from collections.abc import Iterable
@@ -15,8 +15,12 @@ from mrl_pg.shape import Shape
 
 def template(name: str, /, **slots: sql.Composable) -> sql.Composed:
     """`sql/templates/NAME.sql` with each `{slot}` replaced by what is passed for it."""
-    text = source.statement(f"templates/{name}.sql")
-    return sql.SQL(text).format(**slots)
+    return sql.SQL(source.template(name)).format(**slots)
+
+
+def statement(name: str, /, **slots: sql.Composable) -> sql.Composed:
+    """The same of `sql/statements/NAME.sql`, which Python alone uses."""
+    return sql.SQL(source.statement(f"statements/{name}.sql")).format(**slots)
 
 
 def comma(parts: Iterable[sql.Composable]) -> sql.Composed:
@@ -77,6 +81,7 @@ def create_index(layout: IndexLayout, facts: Facts) -> sql.Composed:
     """`create index … using hnsw …` on the short column."""
     return template(
         "create_index",
+        concurrently=sql.SQL(""),
         index=sql.Identifier(layout.name),
         table=sql.Identifier(facts.schema, facts.table),
         short=sql.Identifier(layout.short),
@@ -89,7 +94,11 @@ def create_index(layout: IndexLayout, facts: Facts) -> sql.Composed:
 
 def drop_index(layout: IndexLayout, facts: Facts) -> sql.Composed:
     """`drop index if exists …` for the short column's index."""
-    return template("drop_index", index=sql.Identifier(facts.schema, layout.name))
+    return template(
+        "drop_index",
+        concurrently=sql.SQL(""),
+        index=sql.Identifier(facts.schema, layout.name),
+    )
 
 
 def drop_short_column(layout: IndexLayout, facts: Facts) -> sql.Composed:
@@ -101,6 +110,9 @@ def drop_short_column(layout: IndexLayout, facts: Facts) -> sql.Composed:
     )
 
 
+_OF_QUERY = sql.SQL("(select {} from mrl_query)")
+
+
 @lru_cache(maxsize=512)
 def search_statements(shape: Shape) -> tuple[bytes, bytes]:
     """The search and its `more_rows`, as bytes; the same object for equal shapes."""
@@ -110,17 +122,22 @@ def search_statements(shape: Shape) -> tuple[bytes, bytes]:
     table = _table(layout, facts)
     slots: dict[str, sql.Composable] = {
         "table": table,
-        "table_id": _table_id(table),
         "extension": sql.Identifier(home),
         "full": name(layout.column),
         "operator": sql.SQL(layout.operator),
         "where": _filter(shape.where),
     }
-    more = template("more_rows", seen=_placeholder(shape, "mrl_seen"), **slots)
+    extra = sql.SQL(",\n    {} as table_id").format(_table_id(table))
+    seen = _placeholder(shape, "mrl_seen")
+    more = template("more_rows", seen=seen, extra=extra, **slots)
     slots |= _answer_slots(shape, facts)
+    query = slots.pop("query")
     if shape.scan == "exact":
-        return _signed(template("exact", **slots), facts), b""
-    two_pass = template("two_pass", **slots, **_first_pass_slots(shape, facts))
+        extra = sql.SQL(",\n    null::pg_catalog.int8 as seen{}").format(extra)
+        return _signed(template("exact", query=query, extra=extra, **slots), facts), b""
+    extra = sql.SQL(",\n    (select seen from after) as seen{}").format(extra)
+    passes = template("first_pass", **slots, **_first_pass_slots(shape, facts))
+    two_pass = template("two_pass", query=query, passes=passes, extra=extra, **slots)
     return _signed(two_pass, facts), more.as_bytes()
 
 
@@ -138,19 +155,29 @@ def _answer_slots(shape: Shape, facts: Facts) -> dict[str, sql.Composable]:
 
 def _first_pass_slots(shape: Shape, facts: Facts) -> dict[str, sql.Composable]:
     layout = shape.layout
-    scan_tuples = shape.max_scan_tuples
-    scan = "relaxed_order" if shape.scan == "iterative" else "off"
+    short_query = short_value(layout, facts, sql.Identifier("full"))
     return {
+        "value": name(layout.column),
+        "query": _OF_QUERY.format(sql.Identifier("full")),
+        "gate": _gate(shape),
         "short": name(layout.short),
         "short_operator": sql.SQL(layout.short_operator),
-        "short_query": short_value(layout, facts, sql.Identifier("full")),
-        "ef_search": sql.Literal(str(shape.ef_search)),
-        "iterative_scan": sql.Literal(scan),
-        "max_scan_tuples": sql.Literal(scan_tuples and str(scan_tuples)),
-        "least_scan_tuples": sql.Literal(shape.least_scan_tuples),
-        "scan_memory": sql.Literal(shape.scan_memory),
+        "short_query": _OF_QUERY.format(short_query),
         "candidates": sql.Literal(shape.candidates),
     }
+
+
+def _gate(shape: Shape) -> sql.Composed:
+    scan_tuples = shape.max_scan_tuples
+    scan = "relaxed_order" if shape.scan == "iterative" else "off"
+    return template(
+        "gate",
+        ef_search=sql.Literal(str(shape.ef_search)),
+        iterative_scan=sql.Literal(scan),
+        max_scan_tuples=sql.Literal(scan_tuples and str(scan_tuples)),
+        least_scan_tuples=sql.Literal(shape.least_scan_tuples),
+        scan_memory=sql.Literal(shape.scan_memory),
+    )
 
 
 def _table(layout: IndexLayout, facts: Facts) -> sql.Identifier:

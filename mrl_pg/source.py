@@ -1,10 +1,14 @@
 """The only reader of `sql/`: every statement mrl_pg sends is a file there."""
 
+import posixpath
 from functools import cache
 from importlib.resources import files
 
 HEADER_LINES = 3
 """Each file opens with three comment lines: purpose, slots or signature, callers."""
+
+TEMPLATE_MARK = "$template$"
+"""Around the text of a template, in the function that gives it to the SQL door."""
 
 
 @cache
@@ -21,7 +25,28 @@ def statement(name: str) -> str:
 
 
 @cache
+def template(name: str) -> str:
+    """Text with slots of `templates/NAME.sql`, as `mrl._NAME()` gives it in SQL."""
+    return read(f"templates/{name}.sql").split(TEMPLATE_MARK)[1].strip("\n")
+
+
+@cache
 def manifest(name: str) -> tuple[str, ...]:
-    r"""Files that a psql script such as `install.sql` names by `\ir`, in order."""
-    lines = read(name).splitlines()
-    return tuple(line.split()[1] for line in lines if line.startswith("\\ir "))
+    r"""Files that a psql script such as `install.sql` runs by `\ir`, in order.
+
+    A file under `releases/` is a manifest itself; its names are relative to it.
+    """
+    named = [line.split()[1] for line in read(name).splitlines() if _includes(line)]
+    inside = [
+        posixpath.normpath(posixpath.join(posixpath.dirname(name), file))
+        for file in named
+    ]
+    return tuple(
+        part
+        for file in inside
+        for part in (manifest(file) if file.startswith("releases/") else (file,))
+    )
+
+
+def _includes(line: str) -> bool:
+    return line.startswith("\\ir ")

@@ -4,19 +4,6 @@
 \set ON_ERROR_STOP on
 begin;
 set local client_min_messages = warning;
-\ir schema.sql
-\ir functions/version.sql
-\ir refuse_downgrade.sql
-\ir functions/refuse_dims.sql
-\ir functions/truncate_vector.sql
-\ir functions/truncate_halfvec.sql
-\ir functions/index_bytes.sql
-\ir tables/registry.sql
-\ir functions/check_owner.sql
-\ir functions/register.sql
-\ir functions/unregister.sql
-\ir views/indexes.sql
-\ir grants.sql
-\ir restore_path.sql
+\ir releases/0.2.0.sql
 commit;
 select 'mrl_pg ' || mrl.version() || ' is installed' as result;

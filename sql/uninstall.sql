@@ -1,8 +1,9 @@
 -- Removes what install.sql made, in one transaction; short columns and indexes stay.
 -- Run: psql -X -f sql/uninstall.sql
--- Called by: people, mrl_pg.uninstall, migrations; each runs the file below
+-- Called by: people, mrl_pg.uninstall, migrations; each runs the files below
 \set ON_ERROR_STOP on
 begin;
 set local client_min_messages = warning;
+\ir drop_sql_door.sql
 \ir drop.sql
 commit;

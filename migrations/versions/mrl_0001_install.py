@@ -6,7 +6,7 @@ the schema; short columns and their indexes stay and keep working.
 
 from alembic import op
 
-from mrl_pg.alembic import run_manifest
+from mrl_pg.alembic import install_release, run_manifest
 
 revision = "mrl_0001"
 down_revision = None
@@ -15,10 +15,10 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Run the files of `sql/install.sql`."""
-    run_manifest(op, "install.sql")
+    """Run the files of release 0.1.0."""
+    install_release(op, "0.1.0")
 
 
 def downgrade() -> None:
-    """Run the file of `sql/uninstall.sql`."""
-    run_manifest(op, "uninstall.sql")
+    """Remove what they made."""
+    run_manifest(op, "releases/0.1.0.down.sql")

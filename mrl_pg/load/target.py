@@ -18,7 +18,7 @@ from mrl_pg.load.block import Block, refuse
 from mrl_pg.load.matrix import length
 from mrl_pg.load.pack import SUPPORTED, VECTOR_WIRE, Column, Packer, in_order
 from mrl_pg.load.wanted import MAX_DIMS, PLAIN_LIMIT, Wanted
-from mrl_pg.render import comma, template
+from mrl_pg.render import comma, statement
 
 VALUE_BYTES = {"vector": 4, "halfvec": 2}
 
@@ -72,10 +72,10 @@ def _create(wanted: Wanted, first: Block, extension_schema: str, encoding: str) 
     table = wanted.identifier()
     definitions = [_definition(column, extension_schema) for column in columns]
     if wanted.key not in first.names:
-        key = template("identity_column", name=sql.Identifier(wanted.key))
+        key = statement("identity_column", name=sql.Identifier(wanted.key))
         definitions.insert(0, key)
     setup = [
-        template(
+        statement(
             "create_table",
             table=table,
             columns=comma(definitions),
@@ -85,7 +85,7 @@ def _create(wanted: Wanted, first: Block, extension_schema: str, encoding: str) 
     if wanted.storage is not None:
         # a statement of its own: before PostgreSQL 16 it is no part of create table
         setup.append(
-            template(
+            statement(
                 "set_storage",
                 table=table,
                 column=sql.Identifier(wanted.column),
@@ -162,7 +162,7 @@ def _job(
     dims = next(c.dims for c in columns if c.name == wanted.column)
     return Job(
         setup=setup,
-        copy=template("copy_from", table=table, columns=names),
+        copy=statement("copy_from", table=table, columns=names),
         packer=Packer(wanted.origin, columns, wanted.column, codec, skipped),
         dims=dims or 0,
         created=bool(setup),

@@ -26,7 +26,7 @@ def nearest_short(
     # in a statement with a placeholder, percent signs of names are doubled
     facts = replace(facts, extension_schema=facts.extension_schema.replace("%", "%%"))
     bound = plan.as_query(layout, facts, query)
-    statement = render.template(
+    statement = render.statement(
         "short_pass",
         query=render.query(facts, sql.Placeholder()),
         columns=render.comma(render.name(key) for key in facts.keys),

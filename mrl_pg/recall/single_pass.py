@@ -38,7 +38,7 @@ class SinglePass:
         The build is as parallel as the server allows, also when most of the
         table is in TOAST, which the server does not count when it plans one.
         """
-        statement = render.template(
+        statement = render.statement(
             "single_pass_index",
             index=sql.Identifier(self.name),
             table=sql.Identifier(self.facts.schema, self.facts.table),
@@ -63,7 +63,7 @@ class SinglePass:
     def drop(self, conn: Conn) -> None:
         """Drop the index."""
         index = sql.Identifier(self.facts.schema, self.name)
-        conn.execute(render.template("drop_index", index=index))
+        conn.execute(render.statement("drop_index", index=index))
 
     def searcher(self, conn: Conn, k: int) -> "SingleSearch":
         """A prepared search for k rows; `hnsw.ef_search` is the session's own."""
@@ -71,7 +71,7 @@ class SinglePass:
         home = self.facts.extension_schema.replace("%", "%%")
         facts = replace(self.facts, extension_schema=home)
         wanted = replace(facts, full_type=self.kind)
-        statement = render.template(
+        statement = render.statement(
             "single_pass",
             key=render.name(facts.keys[0]),
             value=self._value(facts, render.name(self.layout.column)),

@@ -1,7 +1,17 @@
 -- Adds the short column; rewrites the table under an ACCESS EXCLUSIVE lock.
 -- Slots: table, short, type, value
 -- Called by: mrl_pg.build
+create or replace function mrl._add_short_column()
+returns text
+language sql
+immutable
+parallel safe
+return $template$
 alter table {table}
     add column {short} {type} generated always as ({value}) stored,
     -- kept in the row, so that builds read it in one pass and in parallel
     alter column {short} set storage main
+$template$::text;
+
+comment on function mrl._add_short_column() is
+'Internal. Template: adds the short column.';

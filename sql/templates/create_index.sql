@@ -1,7 +1,17 @@
 -- Builds the HNSW index of the short column; writes wait, reads go on.
 -- Slots: index, table, short, extension, operator_class, m, ef_construction
 -- Called by: mrl_pg.build
-create index {index}
+create or replace function mrl._create_index()
+returns text
+language sql
+immutable
+parallel safe
+return $template$
+create index{concurrently} {index}
 on {table}
 using hnsw ({short} {extension}.{operator_class})
 with (m = {m}, ef_construction = {ef_construction})
+$template$::text;
+
+comment on function mrl._create_index() is
+'Internal. Template: builds the HNSW index of the short column.';

@@ -1,4 +1,14 @@
 -- Drops the index of the short column.
 -- Slots: index (schema-qualified)
 -- Called by: mrl_pg.build
-drop index if exists {index}
+create or replace function mrl._drop_index()
+returns text
+language sql
+immutable
+parallel safe
+return $template$
+drop index{concurrently} if exists {index}
+$template$::text;
+
+comment on function mrl._drop_index() is
+'Internal. Template: drops the index of the short column.';

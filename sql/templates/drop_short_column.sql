@@ -1,5 +1,15 @@
 -- Drops the short column; no rewrite, an ACCESS EXCLUSIVE lock for a moment.
 -- Slots: table, short
 -- Called by: mrl_pg.build
+create or replace function mrl._drop_short_column()
+returns text
+language sql
+immutable
+parallel safe
+return $template$
 alter table {table}
     drop column if exists {short}
+$template$::text;
+
+comment on function mrl._drop_short_column() is
+'Internal. Template: drops the short column.';

@@ -1,11 +1,15 @@
 -- The exact search that everything is compared with: every row, full vectors, no index.
 -- Slots: query, table, columns, where, k
 -- Called by: mrl_pg.render
+create or replace function mrl._exact()
+returns text
+language sql
+immutable
+parallel safe
+return $template$
 select
     {names},
-    distance,
-    null::pg_catalog.int8 as seen,
-    {table_id} as table_id
+    distance{extra}
 from (
     select
         {columns},
@@ -18,3 +22,7 @@ from (
 where distance operator(pg_catalog.<>) 'NaN'::pg_catalog.float8
 order by distance, {key_names}
 limit {k}
+$template$::text;
+
+comment on function mrl._exact() is
+'Internal. Template: the exact search, without an index.';

@@ -1,4 +1,14 @@
 -- Keeps a second build and schema changes off the table; reads and writes go on.
 -- Slots: table
 -- Called by: mrl_pg.build
+create or replace function mrl._lock_table()
+returns text
+language sql
+immutable
+parallel safe
+return $template$
 lock table {table} in share update exclusive mode
+$template$::text;
+
+comment on function mrl._lock_table() is
+'Internal. Template: keeps a second build off the table.';

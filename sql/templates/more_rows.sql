@@ -1,6 +1,12 @@
 -- Whether the table holds more rows than a first pass handed over, and its oid.
 -- Slots: table, table_id, full, extension, operator, where, seen
 -- Called by: mrl_pg.render, for a search that came back with too few
+create or replace function mrl._more_rows()
+returns text
+language sql
+immutable
+parallel safe
+return $template$
 select
     -- counts first, without a look at a vector
     exists (
@@ -18,5 +24,8 @@ select
             and ({full} operator({extension}.{operator}) {full})
                 operator(pg_catalog.<>) 'NaN'::pg_catalog.float8
         offset {seen}
-    ) as left_over,
-    {table_id} as table_id
+    ) as left_over{extra}
+$template$::text;
+
+comment on function mrl._more_rows() is
+'Internal. Template: whether rows are left over after a search.';

@@ -1,4 +1,14 @@
 -- The short value of a full vector, kinds vector and halfvec: renormalised prefix.
 -- Slots: extension, full (an expression), dims, kind
 -- Called by: mrl_pg.render.short_value, for the column and for the query alike
+create or replace function mrl._short_value()
+returns text
+language sql
+immutable
+parallel safe
+return $template$
 {extension}.l2_normalize({extension}.subvector({full}, 1, {dims}))::{extension}.{kind}({dims})
+$template$::text;
+
+comment on function mrl._short_value() is
+'Internal. Template: the short value of kinds vector and halfvec.';

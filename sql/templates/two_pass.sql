@@ -1,6 +1,12 @@
 -- The two-pass search: candidates by the short index, then the k nearest by full vectors.
 -- Slots: query, settings, names, columns, tables and limits; the text is one plain SELECT
 -- Called by: mrl_pg.render
+create or replace function mrl._two_pass()
+returns text
+language sql
+immutable
+parallel safe
+return $template$
 with mrl_query as materialized (
     select {query} as "full"
 ),
@@ -13,45 +19,7 @@ mrl_before as materialized (
 ),
 -- hands over keys and true distances, not full vectors: nothing large is copied
 candidates ({names}, distance) as materialized (
-    select
-        {columns},
-        {full} operator({extension}.{operator}) (
-            select "full"
-            from mrl_query
-        )
-    from {table}
-    -- a one-time filter: the settings are in force before the scan starts
-    where (
-        select pg_catalog.concat(
-            pg_catalog.set_config('hnsw.ef_search', {ef_search}, true),
-            pg_catalog.set_config('hnsw.iterative_scan', {iterative_scan}, true),
-            pg_catalog.set_config(
-                'hnsw.max_scan_tuples',
-                coalesce(
-                    {max_scan_tuples},
-                    greatest(
-                        mrl_before.max_scan_tuples::pg_catalog.int4,
-                        {least_scan_tuples}
-                    )::pg_catalog.text
-                ),
-                true
-            ),
-            pg_catalog.set_config(
-                'hnsw.scan_mem_multiplier',
-                greatest(
-                    mrl_before.scan_memory::pg_catalog.float8,
-                    {scan_memory}
-                )::pg_catalog.text,
-                true
-            )
-        )
-        from mrl_before
-    ) is not null{where}
-    order by {short} operator({extension}.{short_operator}) (
-        select {short_query}
-        from mrl_query
-    )
-    limit {candidates}
+{passes}
 ),
 after as materialized (
     select
@@ -71,9 +39,7 @@ after as materialized (
 )
 select
     {names},
-    distance,
-    (select seen from after) as seen,
-    {table_id} as table_id
+    distance{extra}
 from candidates
 -- a one-time filter too: the settings are put back even when no candidate came
 where (select seen from after) is not null
@@ -81,3 +47,7 @@ where (select seen from after) is not null
     and distance operator(pg_catalog.<>) 'NaN'::pg_catalog.float8
 order by distance, {key_names}
 limit {k}
+$template$::text;
+
+comment on function mrl._two_pass() is
+'Internal. Template: the two-pass search as one plain SELECT that sets and restores its own settings.';

@@ -1,0 +1,24 @@
+-- Drops what 0.2.0 brought: search, indexes and recall from SQL; registry and rest stay.
+-- Refuses while something of yours, such as a search function made here, is bound to one.
+-- Called by: uninstall.sql, mrl_pg.uninstall, mrl_0002_sql_door.py
+do $drop$
+declare
+    function regprocedure;
+begin
+    for function in
+        select proc.oid
+        from pg_proc as proc
+        where proc.pronamespace = to_regnamespace('mrl')
+            and (
+                proc.proname like '\_%'
+                or proc.proname in (
+                    'search', 'search_keys', 'search_many', 'search_sql',
+                    'create_search_function', 'create_index', 'create_index_sql',
+                    'drop_index', 'recall'
+                )
+            )
+    loop
+        execute format('drop function %s', function);
+    end loop;
+end
+$drop$;

@@ -1,0 +1,13 @@
+-- Dimensions of a query.
+-- mrl._dims(query vector) -> int
+-- Called by: mrl._plan
+create or replace function mrl._dims(query vector)
+returns int
+language sql
+immutable
+strict
+parallel safe
+return vector_dims(query);
+
+comment on function mrl._dims(vector) is
+'Internal. vector_dims, bound to where pgvector is.';

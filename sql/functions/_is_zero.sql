@@ -1,0 +1,13 @@
+-- Whether a query is all zeros and has no direction.
+-- mrl._is_zero(query vector) -> boolean
+-- Called by: mrl._plan
+create or replace function mrl._is_zero(query vector)
+returns boolean
+language sql
+immutable
+strict
+parallel safe
+return vector_norm(query) = 0;
+
+comment on function mrl._is_zero(vector) is
+'Internal. Whether a query has no direction.';

@@ -1,0 +1,12 @@
+-- pgvector's operator of a distance.
+-- mrl._operator(distance text) -> text
+-- Called by: mrl._full, mrl._slots; mrl_pg.layout is its twin in Python
+create or replace function mrl._operator(distance text)
+returns text
+language sql
+immutable
+parallel safe
+return case distance when 'cosine' then '<=>' when 'l2' then '<->' when 'ip' then '<#>' end;
+
+comment on function mrl._operator(text) is
+'Internal. Operator of a distance.';

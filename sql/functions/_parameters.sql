@@ -1,0 +1,20 @@
+-- Highest parameter that a filter names, 0 for none; what stands in quotes does not count.
+-- mrl._parameters(filter text) -> int
+-- Called by: mrl._check_filter, mrl.search_sql, mrl.create_search_function
+create or replace function mrl._parameters(filter text)
+returns int
+language sql
+immutable
+parallel safe
+return coalesce(
+    (
+        select max(number[1]::int)
+        from regexp_matches(
+            regexp_replace(filter, '''[^'']*''|"[^"]*"', '', 'g'), '[$]([0-9]{1,6})', 'g'
+        ) as number
+    ),
+    0
+);
+
+comment on function mrl._parameters(text) is
+'Internal. Highest parameter that a filter names.';

@@ -1,0 +1,109 @@
+-- What one search will do: its statement and the settings it runs under; reads, runs nothing.
+-- mrl._plan(form, table_id, full_column, queries, k, candidates, filter, …) -> record
+-- Called by: mrl.search, mrl.search_keys, mrl.search_many
+create or replace function mrl._plan(
+    -- rows, batch, or keys
+    form text,
+    table_id oid,
+    key_type regtype,
+    full_column name,
+    queries vector[],
+    k int,
+    candidates int,
+    filter text,
+    arguments int,
+    dims int,
+    kind text,
+    index_name name,
+    ef_search int,
+    max_scan_tuples int,
+    passes text[],
+    exact boolean,
+    -- a second try, after too few candidates came
+    again boolean,
+    out statement text,
+    out settings text[],
+    out guarded boolean,
+    out left_over text
+)
+language plpgsql
+stable
+set search_path = pg_catalog, pg_temp
+as $body$
+declare
+    found record;
+    slots jsonb;
+    steps jsonb;
+    -- a filter or row-level security lets only some rows through
+    limited boolean;
+    effort record;
+    least int;
+    answer text;
+    condition text;
+begin
+    if exact then
+        slots := mrl._full(table_id, full_column);
+    elsif passes is not null then
+        if candidates is not null or dims is not null or kind is not null then
+            raise exception 'passes name candidates, dims and kind themselves'
+                using errcode = 'invalid_parameter_value', hint = 'leave those out';
+        end if;
+        steps := mrl._steps(table_id, full_column, passes, k);
+        slots := steps -> 0;
+        candidates := slots ->> 'count';
+    else
+        found := mrl._found(table_id, full_column, dims, kind, index_name);
+        slots := found.slots;
+    end if;
+    for place in 1 .. coalesce(cardinality(queries), 0) loop
+        if mrl._dims(queries[place]) is distinct from (slots ->> 'full_dims')::int
+            or slots ->> 'operator' = '<=>' and mrl._is_zero(queries[place])
+        then
+            perform mrl._refuse_query(queries[place], slots);
+        end if;
+    end loop;
+    if filter is not null or arguments > 0 then
+        perform mrl._check_filter(filter, arguments);
+    end if;
+    limited := filter is not null or row_security_active(table_id);
+    effort := mrl._effort(k, candidates, ef_search, max_scan_tuples, limited or again);
+    guarded := not (limited or again or exact);
+    settings := case when not exact then effort.settings end;
+    least := case when guarded
+        then coalesce((steps -> -1 ->> 'count')::int, effort.candidates) - 1
+        else 0
+    end;
+    answer := case form
+        when 'rows' then 'mrl_row.*'
+        when 'keys' then mrl._key(table_id, key_type) || ', mrl_pass.distance'
+    end;
+    condition := mrl._condition(filter);
+    if form <> 'batch' and steps is null and not exact then
+        statement := format(
+            found.pattern,
+            answer, slots ->> 'table', condition, effort.candidates, least, k
+        );
+    else
+        slots := slots || jsonb_build_object(
+            'answer', answer,
+            'where', condition,
+            'candidates', effort.candidates,
+            'least', least,
+            'k', k
+        );
+        statement := mrl._compose(form, slots, steps, exact);
+    end if;
+    if not (guarded or exact) then
+        left_over := mrl._render(
+            mrl._more_rows(),
+            slots || jsonb_build_object('where', condition, 'seen', '$18', 'extra', '')
+        );
+    end if;
+end
+$body$;
+
+comment on function mrl._plan(
+    text, oid, regtype, name, vector[], int, int, text, int, int, text, name, int, int,
+    text[], boolean, boolean
+) is
+'Internal. Statement and settings of one search.';

@@ -1,0 +1,21 @@
+-- A template with its slots filled, each once: what a slot brings is never read again.
+-- mrl._render(template text, slots jsonb) -> text
+-- Called by: mrl._pattern, mrl._compose, mrl._passes, mrl.create_index_sql
+create or replace function mrl._render(template text, slots jsonb)
+returns text
+language sql
+immutable
+strict
+parallel safe
+return (
+    -- pieces in odd places are text, those in even places names of slots
+    select string_agg(
+        case when place % 2 = 1 then piece else slots ->> piece end, '' order by place
+    )
+    from unnest(
+        string_to_array(replace(btrim(template, e'\n'), '}', '{'), '{')
+    ) with ordinality as part (piece, place)
+);
+
+comment on function mrl._render(text, jsonb) is
+'Internal. A template with its slots filled.';

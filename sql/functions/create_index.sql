@@ -1,0 +1,67 @@
+-- Gives a table a short column and its index, in one transaction, and registers them.
+-- mrl.create_index('docs', 'embedding', dims => 256, …) -> name of the index
+-- Called by: people
+create or replace function mrl.create_index(
+    table_name regclass,
+    full_column name,
+    dims int,
+    kind text default 'halfvec',
+    distance text default 'cosine',
+    m int default 16,
+    ef_construction int default 64,
+    short_column name default null,
+    index_name name default null
+)
+returns name
+language plpgsql
+volatile
+set search_path = pg_catalog, pg_temp
+as $body$
+declare
+    slots jsonb := mrl._table(table_name, full_column);
+    step text;
+    sample record;
+begin
+    -- a second build waits here, then finds nothing left to do
+    execute mrl._render(mrl._lock_table(), slots);
+    for step in
+        select statement
+        from mrl.create_index_sql(
+            table_name, full_column, dims, kind, distance, m, ef_construction,
+            short_column, index_name, false
+        ) as statement
+    loop
+        execute step;
+    end loop;
+    if distance <> 'cosine' then
+        execute mrl._render(mrl._norm_sample(), slots) into sample;
+        if sample.off > 0 then
+            raise warning '% of the first % vectors are not of length 1: under distance %',
+                sample.off, sample.rows, distance
+                using detail = 'The short vectors are, so they rank these by direction only.',
+                    hint = 'distance => ''cosine'' may be what you want';
+        end if;
+    end if;
+    return (
+        select registry.index_name
+        from mrl.registry as registry
+        where registry.table_id = create_index.table_name
+            and registry.full_column = create_index.full_column
+            and registry.dims = create_index.dims
+            and registry.kind = create_index.kind
+            and registry.distance = create_index.distance
+            and registry.index_name
+                = coalesce(create_index.index_name, registry.index_name)
+        order by registry.created_at desc
+        limit 1
+    );
+end
+$body$;
+
+comment on function mrl.create_index(
+    regclass, name, int, text, text, int, int, name, name
+) is
+'Gives a table a short column of dims leading dimensions and its HNSW index, and answers '
+'the index''s name. kind: vector, halfvec or bit; distance: cosine, l2 or ip. Rewrites the '
+'table under an ACCESS EXCLUSIVE lock until the transaction ends; mrl.create_index_sql is '
+'for tables in use. Does only what is missing.';

@@ -1,0 +1,123 @@
+-- Makes a function of your own that searches one table, callable as an RPC of PostgREST.
+-- mrl.create_search_function('search_docs', 'docs', 'embedding', …) -> regprocedure
+-- Called by: people
+create or replace function mrl.create_search_function(
+    function_name text,
+    table_name regclass,
+    full_column name,
+    k int default 10,
+    candidates int default null,
+    filter text default null,
+    -- of the filter's $1, $2 …: array['tenant bigint', 'since timestamptz']
+    parameters text[] default '{}',
+    dims int default null,
+    kind text default null,
+    index_name name default null,
+    ef_search int default null,
+    max_scan_tuples int default null,
+    passes text[] default null
+)
+returns regprocedure
+language plpgsql
+volatile
+set search_path = pg_catalog, pg_temp
+as $body$
+declare
+    slots jsonb;
+    steps jsonb;
+    effort record;
+    once_more record;
+    limited boolean := filter is not null
+        or (select relrowsecurity from pg_class where oid = table_name);
+    name text;
+    list record;
+    query text := format('$%s', cardinality(parameters) + 1);
+    nearest text;
+    made regprocedure;
+begin
+    perform mrl._check_filter(filter, cardinality(parameters));
+    if passes is not null then
+        steps := mrl._steps(table_name, full_column, passes, k);
+        slots := steps -> 0;
+        candidates := coalesce(candidates, (slots ->> 'count')::int);
+    else
+        slots := (mrl._found(table_name, full_column, dims, kind, index_name)).slots;
+    end if;
+    name := mrl._function_name(function_name, slots ->> 'schema_name');
+    list := mrl._parameter_list(parameters, slots, k);
+    effort := mrl._effort(k, candidates, ef_search, max_scan_tuples, limited);
+    once_more := mrl._effort(k, candidates, ef_search, max_scan_tuples, true);
+    steps := coalesce(
+        steps, jsonb_build_array(slots || jsonb_build_object('count', effort.candidates))
+    );
+    slots := slots || jsonb_build_object(
+        'function', name,
+        'parameters', list.list,
+        'where', mrl._condition(filter),
+        'gate', 'true',
+        'answer', 'mrl_row.*',
+        'extra', '',
+        'query', query,
+        'k', format('$%s', cardinality(parameters) + 2),
+        'candidates', (steps -> -1 ->> 'count')::int,
+        'least', 0,
+        'seen', 'mrl_came',
+        'cosine', slots ->> 'operator' = '<=>',
+        'facts', format(
+            '%L::pg_catalog.jsonb',
+            jsonb_build_object(
+                'table', slots -> 'table',
+                'full', slots -> 'full',
+                'full_dims', slots -> 'full_dims',
+                'operator', slots -> 'operator'
+            )
+        ),
+        'guarded', not limited,
+        'settings', format('%L::pg_catalog.text[]', effort.settings),
+        'settings_again', format('%L::pg_catalog.text[]', once_more.settings)
+    );
+    slots := slots || jsonb_build_object(
+        'passes', mrl._passes(steps, slots, format('%s::%s', query, slots ->> 'type'), false)
+    );
+    nearest := mrl._render(mrl._nearest(), slots);
+    slots := slots || jsonb_build_object(
+        'statement_again',
+        mrl._render(mrl._answers(), slots || jsonb_build_object('nearest', nearest)),
+        'left_over', mrl._render(mrl._more_rows(), slots)
+    );
+    if not limited then
+        nearest := mrl._render(
+            mrl._nearest(),
+            slots || jsonb_build_object('least', (steps -> -1 ->> 'count')::int - 1)
+        );
+    end if;
+    slots := slots || jsonb_build_object(
+        'statement',
+        mrl._render(mrl._answers(), slots || jsonb_build_object('nearest', nearest))
+    );
+    if position('$mrl_pg$' in slots::text) > 0 then
+        raise exception 'the filter or a name holds $mrl_pg$, which ends the function'
+            using errcode = 'invalid_parameter_value', hint = 'write it without';
+    end if;
+    execute mrl._render(mrl._search_function(), slots);
+    made := format('%s(%s)', name, list.types);
+    execute format(
+        'comment on function %s is %L',
+        made,
+        format(
+            'The k rows of %s nearest to a query, nearest first%s.',
+            slots ->> 'table',
+            case when filter is null then '' else format(', where %s', filter) end
+        )
+    );
+    return made;
+end
+$body$;
+
+comment on function mrl.create_search_function(
+    text, regclass, name, int, int, text, text[], int, text, name, int, int, text[]
+) is
+'Makes a function (query, k, and the filter''s parameters) that answers rows of one table, '
+'as PostgREST calls it by RPC; in the table''s schema unless named with one. Its statement '
+'is fixed and its plan kept, so it is the fastest way to search from SQL. Callers choose '
+'values, never the filter. Drop it before you change the table''s names.';

@@ -1,0 +1,97 @@
+-- Recall of a search on your own rows against exact search, and where the rest is lost.
+-- mrl.recall('docs', 'embedding', k => 10, sample => 50, …) -> one row
+-- Called by: people
+create or replace function mrl.recall(
+    table_name regclass,
+    full_column name,
+    k int default 10,
+    sample int default 50,
+    candidates int default null,
+    filter text default null,
+    args text[] default null,
+    dims int default null,
+    kind text default null,
+    index_name name default null,
+    ef_search int default null,
+    max_scan_tuples int default null,
+    queries vector[] default null,
+    out recall double precision,
+    out low double precision,
+    out high double precision,
+    out loss_graph double precision,
+    out loss_shortlist double precision,
+    out loss_prefix double precision,
+    out measured int
+)
+language plpgsql
+volatile
+parallel unsafe
+as $body$
+-- no search_path of its own: names in the filter mean what they mean to the caller
+#variable_conflict use_variable
+declare
+    plan record;
+    asked record;
+    one record;
+    before text[];
+    settings text[];
+    recalls double precision[] := '{}';
+    shortlists double precision[] := '{}';
+    prefixes double precision[] := '{}';
+    told timestamptz := pg_catalog.clock_timestamp();
+begin
+    plan := mrl._plan_recall(
+        table_name, full_column, k, sample, candidates, filter,
+        pg_catalog.cardinality(args), dims, kind, index_name, ef_search,
+        max_scan_tuples, queries
+    );
+    for asked in execute plan.sampling
+        using args[1], args[2], args[3], args[4], args[5], args[6], args[7], args[8],
+            args[9], args[10], args[11], args[12], args[13], args[14], args[15],
+            args[16], queries
+    loop
+        -- the settings hold for this statement alone
+        before := mrl._enter(plan.settings);
+        execute plan.statement into one
+            using args[1], args[2], args[3], args[4], args[5], args[6], args[7], args[8],
+                args[9], args[10], args[11], args[12], args[13], args[14], args[15],
+                args[16], asked.mrl_full, asked.mrl_part, asked.mrl_place;
+        settings := mrl._enter(before);
+        if one.k operator(pg_catalog.>) 0 then
+            recalls := pg_catalog.array_append(
+                recalls, one.graph::float8 operator(pg_catalog./) one.k::float8
+            );
+            shortlists := pg_catalog.array_append(
+                shortlists, one.shortlist::float8 operator(pg_catalog./) one.k::float8
+            );
+            prefixes := pg_catalog.array_append(
+                prefixes, one.prefix::float8 operator(pg_catalog./) one.k::float8
+            );
+        end if;
+        if pg_catalog.clock_timestamp()
+            operator(pg_catalog.>) (told operator(pg_catalog.+) interval '10 s')
+        then
+            raise notice '% queries measured', pg_catalog.cardinality(recalls);
+            told := pg_catalog.clock_timestamp();
+        end if;
+    end loop;
+    measured := pg_catalog.cardinality(recalls);
+    select interval.mean, interval.low, interval.high
+    into recall, low, high
+    from mrl._interval(recalls, k) as interval;
+    loss_shortlist := mrl._loss(shortlists);
+    loss_prefix := mrl._loss(prefixes);
+    -- a graph can hand over by luck what an exact shortlist would not: below 0 then
+    loss_graph := mrl._loss(recalls) operator(pg_catalog.-) loss_shortlist;
+end
+$body$;
+
+comment on function mrl.recall(
+    regclass, name, int, int, int, text, text[], int, text, name, int, int,
+    vector[]
+) is
+'Mean recall of a search against exact search, with a 95 % interval, over a random sample '
+'of the table''s rows (each without itself) or the queries given. 1 - recall is loss_graph '
+'(what HNSW missed: raise ef_search, or m when building) plus loss_shortlist (what more '
+'candidates would have brought). loss_prefix is what short vectors alone, never re-ranked, '
+'would lose. Reads the whole table twice for each query.';

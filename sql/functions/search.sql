@@ -1,0 +1,72 @@
+-- The k rows nearest to a query, as rows of your own table, nearest first.
+-- mrl.search(null::docs, 'embedding', query, k => 10, …) -> setof docs
+-- Called by: people
+create or replace function mrl.search(
+    of_type anyelement,
+    full_column name,
+    query vector,
+    k int default 10,
+    candidates int default null,
+    filter text default null,
+    args text[] default null,
+    dims int default null,
+    kind text default null,
+    index_name name default null,
+    ef_search int default null,
+    max_scan_tuples int default null,
+    passes text[] default null,
+    exact boolean default false
+)
+returns setof anyelement
+language plpgsql
+volatile
+parallel unsafe
+as $body$
+-- no search_path of its own: names in the filter mean what they mean to the caller
+declare
+    table_id oid := mrl._table_of(pg_catalog.pg_typeof(of_type));
+    plan record;
+    before text[];
+    settings text[];
+    came bigint;
+    more boolean;
+begin
+    for attempt in 1 .. 2 loop
+        plan := mrl._plan(
+            'rows', table_id, null, full_column, array[query], k, candidates, filter,
+            pg_catalog.cardinality(args), dims, kind, index_name, ef_search,
+            max_scan_tuples, passes, exact, attempt operator(pg_catalog.=) 2
+        );
+        settings := mrl._enter(plan.settings);
+        before := coalesce(before, settings);
+        return query execute plan.statement
+            using args[1], args[2], args[3], args[4], args[5], args[6], args[7], args[8],
+                args[9], args[10], args[11], args[12], args[13], args[14], args[15],
+                args[16], query;
+        get diagnostics came = row_count;
+        -- none: too few candidates, so once more with a scan that goes on for them
+        exit when came operator(pg_catalog.>) 0 or not plan.guarded;
+    end loop;
+    settings := mrl._enter(before);
+    if came operator(pg_catalog.<) k and plan.left_over is not null then
+        execute plan.left_over into more
+            using args[1], args[2], args[3], args[4], args[5], args[6], args[7], args[8],
+                args[9], args[10], args[11], args[12], args[13], args[14], args[15],
+                args[16], query, came;
+        if more then
+            perform mrl._warn_cut_short(came, k);
+        end if;
+    end if;
+end
+$body$;
+
+comment on function mrl.search(
+    anyelement, name, vector, int, int, text, text[], int, text, name, int,
+    int, text[], boolean
+) is
+'The k rows nearest to a query, as rows of the table whose type is passed as NULL, '
+'nearest first: candidates by a short index, order by full vectors. '
+'filter: a condition on its columns, $1 to $16 are the args. '
+'dims, kind or index_name: which short column, else the oldest. '
+'passes: more than two, as in array[''bit(512) 400'', ''halfvec(256) 100'']. '
+'Warns when fewer than k came though there are more.';

@@ -1,0 +1,95 @@
+-- Prints the two-pass search as one plain SELECT, to prepare and send from anywhere.
+-- mrl.search_sql('docs', 'embedding', k => 10, filter => 'tenant = $1', …) -> text
+-- Called by: people
+create or replace function mrl.search_sql(
+    table_name regclass,
+    full_column name,
+    k int default 10,
+    candidates int default null,
+    filter text default null,
+    dims int default null,
+    kind text default null,
+    index_name name default null,
+    ef_search int default null,
+    max_scan_tuples int default null,
+    passes text[] default null,
+    columns name[] default null
+)
+returns text
+language plpgsql
+stable
+set search_path = pg_catalog, pg_temp
+as $body$
+declare
+    slots jsonb;
+    steps jsonb;
+    effort record;
+    -- the filter's own parameters come first
+    query text := format('$%s', mrl._parameters(filter) + 1);
+    chosen name[] := coalesce(columns, mrl._keys_of(table_name), '{}');
+    settings text[];
+begin
+    if passes is not null then
+        steps := mrl._steps(table_name, full_column, passes, k);
+        slots := steps -> 0;
+        candidates := coalesce(candidates, (slots ->> 'count')::int);
+    else
+        slots := (mrl._found(table_name, full_column, dims, kind, index_name)).slots;
+    end if;
+    effort := mrl._effort(
+        k,
+        candidates,
+        ef_search,
+        max_scan_tuples,
+        filter is not null
+            or (select relrowsecurity from pg_class where oid = table_name)
+    );
+    steps := coalesce(
+        steps, jsonb_build_array(slots || jsonb_build_object('count', effort.candidates))
+    );
+    settings := effort.settings;
+    slots := slots || jsonb_build_object(
+        'query', format('%s::%s', query, slots ->> 'type'),
+        'where', mrl._condition(filter),
+        'key_names', slots ->> 'names',
+        'extra', '',
+        'k', k,
+        'candidates', effort.candidates,
+        'ef_search', quote_literal(settings[1]),
+        'iterative_scan', quote_literal(settings[2]),
+        'max_scan_tuples', coalesce(quote_literal(max_scan_tuples), 'null'),
+        'least_scan_tuples', least(2 * effort.candidates::bigint, 2147483647),
+        'scan_memory', least(
+            ceil(greatest(effort.candidates, max_scan_tuples) / 4000.0), 64
+        )
+    );
+    slots := slots || jsonb_build_object('gate', mrl._render(mrl._gate(), slots));
+    return format(e'-- %s: the query, a vector(%s)\n', query, slots ->> 'full_dims')
+        || mrl._render(
+            mrl._answers(),
+            slots || jsonb_build_object(
+                'answer', concat_ws(
+                    ', ',
+                    (
+                        select string_agg(format('mrl_row.%I', name), ', ' order by place)
+                        from unnest(chosen) with ordinality as part (name, place)
+                    ),
+                    'mrl_pass.distance'
+                ),
+                'nearest', mrl._render(
+                    mrl._two_pass(),
+                    slots || jsonb_build_object(
+                        'passes', mrl._passes(steps, slots, '"full"', true)
+                    )
+                )
+            )
+        );
+end
+$body$;
+
+comment on function mrl.search_sql(
+    regclass, name, int, int, text, int, text, name, int, int, text[], name[]
+) is
+'The two-pass search as one plain SELECT, to prepare and send from anywhere: the last '
+'parameter is the query, those before it are the filter''s. Answers columns (the primary '
+'key when none are named) and the true distance, and sets and restores its own settings.';

@@ -1,0 +1,12 @@
+-- Refuses to install beside an extension mrl_pg: `alter extension` upgrades that one.
+-- The script of the extension itself does not run this file.
+-- Called by: install.sql, mrl_pg.install, migrations
+do $check$
+begin
+    if exists (select from pg_extension where extname = 'mrl_pg') then
+        raise exception 'mrl_pg is installed as an extension in this database'
+            using errcode = 'object_not_in_prerequisite_state',
+                hint = 'alter extension mrl_pg update;';
+    end if;
+end
+$check$;

@@ -1,0 +1,19 @@
+-- Answers in true order: whole rows of the table, or keys and distances.
+-- Slots: answer, nearest (a search that names rows), names, pass_names, table, same_row
+-- Called by: mrl._plan
+create or replace function mrl._answers()
+returns text
+language sql
+immutable
+parallel safe
+return $template$
+select {answer}
+from (
+{nearest}
+) as mrl_pass ({names}, distance)
+join {table} as mrl_row on {same_row}
+order by mrl_pass.distance, {pass_names}
+$template$::text;
+
+comment on function mrl._answers() is
+'Internal. Template: answers, as rows or as keys.';

@@ -1,0 +1,23 @@
+-- Answers to many queries, planned once: number of the query, row, true distance.
+-- Slots: queries (an array), type, nearest, names, pass_names, table, same_row
+-- Called by: mrl._plan
+create or replace function mrl._batch()
+returns text
+language sql
+immutable
+parallel safe
+return $template$
+select
+    mrl_query.mrl_number::pg_catalog.int4 as number,
+    mrl_row as hit,
+    mrl_pass.distance
+from pg_catalog.unnest({queries}) with ordinality as mrl_query (mrl_full, mrl_number)
+cross join lateral (
+{nearest}
+) as mrl_pass ({names}, distance)
+join {table} as mrl_row on {same_row}
+order by mrl_query.mrl_number, mrl_pass.distance, {pass_names}
+$template$::text;
+
+comment on function mrl._batch() is
+'Internal. Template: answers to many queries.';

@@ -1,0 +1,20 @@
+-- The first pass: candidates by the short index, with their distance in the next pass.
+-- Slots: columns, value, operator, query, table, gate, where, short, short_operator, …
+-- Called by: mrl_pg.render, mrl._passes
+create or replace function mrl._first_pass()
+returns text
+language sql
+immutable
+parallel safe
+return $template$
+select
+    {columns},
+    {value} operator({extension}.{operator}) {query}
+from {table}
+where {gate}{where}
+order by {short} operator({extension}.{short_operator}) {short_query}
+limit {candidates}
+$template$::text;
+
+comment on function mrl._first_pass() is
+'Internal. Template: candidates by the short index.';

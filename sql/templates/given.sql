@@ -1,0 +1,18 @@
+-- Queries that a caller brings.
+-- Slots: queries (an array)
+-- Called by: mrl._plan_recall
+create or replace function mrl._given()
+returns text
+language sql
+immutable
+parallel safe
+return $template$
+select
+    mrl_full,
+    null::pg_catalog.oid as mrl_part,
+    null::pg_catalog.tid as mrl_place
+from pg_catalog.unnest({queries}) as mrl_full
+$template$::text;
+
+comment on function mrl._given() is
+'Internal. Template: queries that a caller brings.';

@@ -1,0 +1,29 @@
+-- The k nearest of the candidates; no row at all when fewer than `least` came.
+-- Slots: names, passes, least (counted from 0), k
+-- Called by: mrl._plan
+create or replace function mrl._nearest()
+returns text
+language sql
+immutable
+parallel safe
+return $template$
+with mrl_candidates ({names}, distance) as materialized (
+{passes}
+)
+select {names}, distance
+from mrl_candidates
+-- a zero vector has no cosine distance, a NULL none at all
+where distance operator(pg_catalog.<>) 'NaN'::pg_catalog.float8
+    -- too few, as after many deletes: `mrl.search` scans on instead
+    and exists (
+        select
+        from mrl_candidates
+        where distance operator(pg_catalog.<>) 'NaN'::pg_catalog.float8
+        offset {least}
+    )
+order by distance, {names}
+limit {k}
+$template$::text;
+
+comment on function mrl._nearest() is
+'Internal. Template: the k nearest of the candidates.';

@@ -1,0 +1,54 @@
+"""Builds the extension: mrl_pg.control and mrl_pg--VERSION.sql, from the files of sql/.
+
+    python tools/build_extension.py dist/extension
+    cp dist/extension/* "$(pg_config --sharedir)/extension/"
+
+The script holds the same files as sql/install.sql, in the same order; only what refuses
+to install beside an extension is left out, and the registry is marked for pg_dump.
+"""
+
+import sys
+from pathlib import Path
+
+from mrl_pg import source
+from mrl_pg.install import VERSION
+
+CONTROL = f"""\
+# mrl_pg: Matryoshka two-pass retrieval with pgvector
+comment = 'Matryoshka two-pass retrieval with pgvector'
+default_version = '{VERSION}'
+requires = 'vector'
+relocatable = false
+# needs CREATE on the database, as the other ways to install do
+superuser = false
+"""
+
+GUARD = r"""\echo Use "create extension mrl_pg" to load this file. \quit
+"""
+
+
+def main() -> None:
+    """Write both files into the folder that is named."""
+    folder = Path(sys.argv[1])
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in write(folder):
+        print(path)
+
+
+def write(folder: Path) -> list[Path]:
+    """Control file and script in `folder`, which must exist."""
+    names = [
+        name
+        for name in source.manifest("install.sql")
+        if name != "refuse_extension.sql"
+    ]
+    parts = [source.read(name) for name in [*names, "extension_dump.sql"]]
+    control = folder / "mrl_pg.control"
+    script = folder / f"mrl_pg--{VERSION}.sql"
+    control.write_text(CONTROL, encoding="utf-8")
+    script.write_text(GUARD + "\n".join(parts), encoding="utf-8")
+    return [control, script]
+
+
+if __name__ == "__main__":
+    main()
