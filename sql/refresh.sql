@@ -1,6 +1,6 @@
 -- Derives anew what the registry derives, after an upgrade; a stale row stays as it is.
 -- No signature: it updates mrl.registry.
--- Called by: install.sql, mrl_pg.install, migrations
+-- Called by: install.sql, mrl_pg.install, mrl_0002_sql_door.py
 do $refresh$
 declare
     row record;

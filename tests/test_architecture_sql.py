@@ -1,6 +1,7 @@
 """Files of sql/: their headers, who names them, and no SQL text anywhere else."""
 
 import ast
+import pkgutil
 import re
 from pathlib import Path
 
@@ -15,7 +16,13 @@ SQL = ROOT / "sql"
 FILES = sorted(SQL.rglob("*.sql"))
 PYTHON = sorted(PACKAGE.rglob("*.py"))
 CALLED = "-- Called by: "
-CALLERS = re.compile(r"[a-z_/]+\.sql|mrl-pg \w+|mrl_pg(?:\.\w+)+|mrl\.\w+|migrations")
+CALLERS = re.compile(
+    r"[a-z_/][\w/.]*\.(?:sql|py)|mrl-pg \w+|mrl_pg(?:\.\w+)+|mrl\.\w+|migrations"
+)
+TWIN = re.compile(r"; (mrl_pg[\w.]+) is its twin in (?:Python|NumPy)$")
+RELEASES = [path for path in FILES if path.parent.name == "releases"]
+MANIFESTS = [SQL / "install.sql", SQL / "uninstall.sql", *RELEASES]
+WIDTH = 100
 
 STATEMENT = re.compile(
     r"^\s*(select|insert|update|delete|create|alter|drop"
@@ -34,16 +41,27 @@ def header(path: Path) -> list[str]:
     return path.read_text().splitlines()[: source.HEADER_LINES]
 
 
+def body(path: Path) -> str:
+    """Text of a caller; who calls that one, in its header, says nothing."""
+    lines = path.read_text().splitlines()
+    return "\n".join(lines[source.HEADER_LINES :] if path.suffix == ".sql" else lines)
+
+
 def callers(caller: str) -> list[Path]:
     """Files that a name in a header stands for."""
     if caller.endswith(".sql"):
         return [SQL / caller]
+    if caller.endswith(".py"):
+        folder = ROOT if "/" in caller else ROOT / "migrations" / "versions"
+        return [folder / caller]
     if caller == "migrations":
         return sorted((ROOT / "migrations").rglob("*.py"))
     if caller.startswith("mrl-pg "):
         return [PACKAGE / "cli" / f"{caller.removeprefix('mrl-pg ')}.py"]
     if caller.startswith("mrl."):
-        made = re.compile(rf"(function|view|table) (if not exists )?{caller}\b")
+        name = re.escape(caller)
+        kind = r"(or replace )?(function|view|table) (if not exists )?"
+        made = re.compile(rf"^create {kind}{name}\b", re.MULTILINE)
         return [path for path in FILES if made.search(path.read_text())]
     names = caller.split(".")[1:]
     if names[0] in mrl_pg.__all__:
@@ -57,16 +75,35 @@ def callers(caller: str) -> list[Path]:
 
 
 def mentions(text: str, path: Path) -> bool:
-    """Whether a text names a file, what it makes, or the manifest that lists it."""
-    if re.search(rf"\b{path.stem}\b", text):
+    """Whether a text names a file, what it makes, or a manifest that lists it."""
+    if used(path).search(text):
         return True
+    named = [
+        manifest
+        for manifest in MANIFESTS
+        if f'"{of(manifest)}"' in text or f'"{manifest.stem}"' in text
+    ]
+    return any(runs(manifest, path) for manifest in named)
+
+
+def used(path: Path) -> re.Pattern[str]:
+    """What a text holds that uses a file."""
+    # of register.2.sql, what register.sql makes, too
+    stem = re.escape(path.name.split(".")[0])
+    if path.parent.name == "releases":
+        return re.compile(rf"\b{re.escape(path.name)}\b")
+    if path.parent.name == "templates":
+        # by Python, and by SQL as a function
+        return re.compile(rf'"{stem}"|(?<!function )mrl\._{stem}\(\)')
     made = re.match(r"-- (mrl\.\w+)", header(path)[1])
-    if made and made[1] in text:
-        return True
-    return any(
-        f'"{manifest}"' in text and of(path) in source.manifest(manifest)
-        for manifest in ("install.sql", "uninstall.sql")
-    )
+    return re.compile(rf"\b{stem}\b" + (rf"|\b{re.escape(made[1])}\b" if made else ""))
+
+
+def runs(manifest: Path, path: Path) -> bool:
+    """Whether psql comes to a file, or to a manifest, by running a manifest."""
+    line = rf"^\\ir .*\b{re.escape(of(path))}$"
+    named = re.search(line, manifest.read_text(), re.MULTILINE)
+    return manifest == path or bool(named) or of(path) in source.manifest(of(manifest))
 
 
 @pytest.mark.parametrize("path", FILES, ids=of)
@@ -75,23 +112,45 @@ def test_a_file_says_what_it_is_and_who_calls_it(path: Path) -> None:
     assert len(lines) == 3
     for line in lines:
         assert re.match(r"-- \S", line)
+        assert len(line) <= WIDTH
+    assert not path.read_text().splitlines()[3].startswith("--")
     assert lines[2].startswith(CALLED)
-    named = CALLERS.findall(lines[2].removeprefix(CALLED))
-    assert named or "people" in lines[2]
+    called = lines[2].removeprefix(CALLED)
+    if twin := TWIN.search(called):
+        assert pkgutil.resolve_name(twin[1])
+        called = called[: twin.start()]
+    named = CALLERS.findall(called)
+    assert named or "people" in called
     for caller in named:
-        files = [file for file in callers(caller) if file.is_file()]
+        files = [file for file in callers(caller) if file.is_file() and file != path]
         assert files, f"{caller} is nothing"
-        assert any(mentions(file.read_text(), path) for file in files), caller
+        assert any(
+            mentions(body(file), path) or (file in MANIFESTS and runs(file, path))
+            for file in files
+        ), caller
 
 
 @pytest.mark.parametrize(
     "path",
-    [path for path in FILES if path.parent.name in ("queries", "templates")],
+    [
+        path
+        for path in FILES
+        if path.parent.name in ("queries", "statements", "templates")
+    ],
     ids=of,
 )
 def test_every_template_and_query_is_used(path: Path) -> None:
     name = re.compile(rf'"({path.parent.name}/)?{path.stem}(\.sql)?"')
-    assert any(name.search(module.read_text()) for module in PYTHON)
+    by_sql = path.parent.name == "templates" and any(
+        used(path).search(file.read_text()) for file in FILES if file != path
+    )
+    assert by_sql or any(name.search(module.read_text()) for module in PYTHON)
+
+
+@pytest.mark.parametrize("path", FILES, ids=of)
+def test_internal_names_are_real(path: Path) -> None:
+    for name in set(re.findall(r"\bmrl\._\w+", path.read_text())):
+        assert callers(name), name
 
 
 @pytest.mark.parametrize("path", FILES, ids=of)

@@ -1,6 +1,6 @@
 -- Refuses a size, kind, distance or graph that PostgreSQL or pgvector would refuse.
 -- mrl._check_layout(dims, kind, distance, m, ef_construction) -> void
--- Called by: mrl._slots, mrl.create_index_sql; mrl_pg.layout is its twin in Python
+-- Called by: mrl.create_index_sql; mrl_pg.layout is its twin in Python
 create or replace function mrl._check_layout(
     dims int, kind text, distance text, m int, ef_construction int
 )

@@ -1,4 +1,4 @@
--- The statement of a search that mrl._pieces does not foresee: many queries or passes, exact.
+-- The statement of a search that mrl._pattern does not foresee: many queries or passes, exact.
 -- mrl._compose(form text, slots jsonb, steps jsonb, exact boolean) -> text
 -- Called by: mrl._plan
 create or replace function mrl._compose(

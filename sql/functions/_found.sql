@@ -1,6 +1,6 @@
 -- The short column that a search means, as slots: by the registry, checked on the catalog.
 -- mrl._found(table_id oid, full_column name, dims, kind, index_name) -> slots, pattern
--- Called by: mrl._plan, mrl._passes
+-- Called by: mrl._plan, mrl._plan_recall, mrl._steps, mrl.search_sql, mrl.create_search_function
 create or replace function mrl._found(
     table_id oid,
     full_column name,

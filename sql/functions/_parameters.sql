@@ -1,6 +1,6 @@
 -- Highest parameter that a filter names, 0 for none; what stands in quotes does not count.
 -- mrl._parameters(filter text) -> int
--- Called by: mrl._check_filter, mrl.search_sql, mrl.create_search_function
+-- Called by: mrl._check_filter, mrl.search_sql
 create or replace function mrl._parameters(filter text)
 returns int
 language sql

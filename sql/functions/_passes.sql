@@ -1,6 +1,6 @@
 -- All passes of a search before the last, one inside the other, as SQL text.
 -- mrl._passes(steps jsonb, slots jsonb, query text, wrapped boolean) -> text
--- Called by: mrl._plan
+-- Called by: mrl._compose, mrl.search_sql, mrl.create_search_function
 create or replace function mrl._passes(
     steps jsonb, slots jsonb, query text, wrapped boolean
 )

@@ -1,6 +1,6 @@
 -- A template with its slots filled, each once: what a slot brings is never read again.
 -- mrl._render(template text, slots jsonb) -> text
--- Called by: mrl._pattern, mrl._compose, mrl._passes, mrl.create_index_sql
+-- Called by: mrl._pattern, mrl._compose, mrl.create_index_sql, and most that make statements
 create or replace function mrl._render(template text, slots jsonb)
 returns text
 language sql

@@ -1,6 +1,6 @@
 -- The short value of an expression, of either kind, as SQL text.
 -- mrl._short_of(value text, slots jsonb) -> text
--- Called by: mrl._slots, mrl._passes
+-- Called by: mrl._pattern, mrl._passes, mrl._plan_recall, mrl.create_index_sql
 create or replace function mrl._short_of(value text, slots jsonb)
 returns text
 language plpgsql

@@ -1,6 +1,6 @@
 -- The passes that a caller lists, such as {bit(512) 400, halfvec(256) 100}, as slots.
 -- mrl._steps(table_id oid, full_column name, passes text[], k int) -> jsonb
--- Called by: mrl._plan
+-- Called by: mrl._plan, mrl.search_sql, mrl.create_search_function
 create or replace function mrl._steps(
     table_id oid, full_column name, passes text[], k int
 )

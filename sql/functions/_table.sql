@@ -1,6 +1,6 @@
 -- What a table and its full column must be for mrl_pg, or the error that says why not.
 -- mrl._table(table_id oid, full_column name) -> jsonb
--- Called by: mrl._slots, mrl.create_index_sql, mrl._found
+-- Called by: mrl._slots, mrl._full, mrl._found, mrl.create_index, mrl.create_index_sql
 create or replace function mrl._table(table_id oid, full_column name)
 returns jsonb
 language plpgsql

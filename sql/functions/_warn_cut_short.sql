@@ -1,6 +1,6 @@
 -- Says that a search brought fewer rows than asked though the table holds more.
 -- mrl._warn_cut_short(came bigint, k int) -> void
--- Called by: mrl.search, mrl.search_keys, mrl.search_many
+-- Called by: mrl.search, mrl.search_keys, mrl.search_many, templates/search_function.sql
 create or replace function mrl._warn_cut_short(came bigint, k int)
 returns void
 language plpgsql

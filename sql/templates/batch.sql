@@ -1,6 +1,6 @@
 -- Answers to many queries, planned once: number of the query, row, true distance.
 -- Slots: queries (an array), type, nearest, names, pass_names, table, same_row
--- Called by: mrl._plan
+-- Called by: mrl._compose
 create or replace function mrl._batch()
 returns text
 language sql

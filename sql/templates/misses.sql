@@ -1,6 +1,6 @@
 -- How many of the true k nearest each pass hands over, for one query; judged by distance.
 -- Slots: exact, passes, names, columns, full, operator, query, table, where, short, other, …
--- Called by: mrl.recall
+-- Called by: mrl._plan_recall
 create or replace function mrl._misses()
 returns text
 language sql

@@ -1,6 +1,6 @@
 -- The k nearest of the candidates; no row at all when fewer than `least` came.
 -- Slots: names, passes, least (counted from 0), k
--- Called by: mrl._plan
+-- Called by: mrl._compose, mrl._pattern, mrl.create_search_function
 create or replace function mrl._nearest()
 returns text
 language sql

@@ -1,6 +1,6 @@
 -- How many of the first hundred full vectors are not of length 1, within 1 %.
 -- Slots: table, full, extension, norm (vector_norm or l2_norm)
--- Called by: mrl_pg.build, for distances under which length matters
+-- Called by: mrl_pg.build and mrl.create_index, for distances under which length matters
 create or replace function mrl._norm_sample()
 returns text
 language sql

@@ -1,6 +1,6 @@
 -- The two-pass search: candidates by the short index, then the k nearest by full vectors.
 -- Slots: query, settings, names, columns, tables and limits; the text is one plain SELECT
--- Called by: mrl_pg.render
+-- Called by: mrl_pg.render, mrl.search_sql
 create or replace function mrl._two_pass()
 returns text
 language sql
@@ -50,4 +50,5 @@ limit {k}
 $template$::text;
 
 comment on function mrl._two_pass() is
-'Internal. Template: the two-pass search as one plain SELECT that sets and restores its own settings.';
+'Internal. Template: the two-pass search as one plain SELECT that sets and restores its own '
+'settings.';
