@@ -23,6 +23,7 @@ begin
         'gate', 'true',
         'query', query,
         'queries', '$17',
+        'numbers', '$18::pg_catalog.int4[]',
         'extra', ''
     );
     steps := coalesce(

@@ -1,6 +1,6 @@
 -- Sets what a search needs until it ends, and says what was there before.
 -- mrl._enter(wanted text[]) -> text[]: ef_search, iterative_scan, max_scan_tuples, memory
--- Called by: mrl.search, mrl.search_keys, mrl.search_many, mrl.recall
+-- Called by: mrl.search and its kin, mrl.recall, templates/search_function.sql
 create or replace function mrl._enter(wanted text[])
 returns text[]
 language plpgsql
@@ -18,9 +18,9 @@ declare
     before text[];
     done text;
 begin
-    for place in 1 .. 4 loop
+    -- a scan that stops by itself is two settings, one that goes on is four
+    for place in 1 .. coalesce(pg_catalog.cardinality(wanted), 0) loop
         before[place] := pg_catalog.current_setting(names[place], true);
-        -- NULL: as the session has it
         if wanted[place] operator(pg_catalog.<>) before[place] then
             done := pg_catalog.set_config(names[place], wanted[place], true);
         end if;

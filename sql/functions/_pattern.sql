@@ -1,6 +1,6 @@
 -- What of a search by one short column is the same each time, as a pattern for format().
--- mrl._pattern(slots jsonb) -> text: %1$s answer, %2$s table, %3$s where, %4$s candidates, …
--- Called by: mrl.register, refresh.sql
+-- mrl._pattern(slots jsonb) -> text: answer, table, where, candidates, least, k, query
+-- Called by: mrl.register, mrl._found, refresh.sql
 create or replace function mrl._pattern(slots jsonb)
 returns text
 language plpgsql
@@ -8,19 +8,18 @@ stable
 set search_path = pg_catalog, pg_temp
 as $body$
 declare
-    query text := format('$17::%s', slots ->> 'type');
     value record;
+    query text;
 begin
+    for value in select * from jsonb_each_text(slots) loop
+        slots := slots || jsonb_build_object(value.key, replace(value.value, '%', '%%'));
+    end loop;
+    query := format('%%7$s::%s', slots ->> 'type');
     slots := slots || jsonb_build_object(
         'value', slots ->> 'full',
         'query', query,
         'short_query', mrl._short_of(query, slots),
-        'gate', 'true'
-    );
-    for value in select * from jsonb_each_text(slots) loop
-        slots := slots || jsonb_build_object(value.key, replace(value.value, '%', '%%'));
-    end loop;
-    slots := slots || jsonb_build_object(
+        'gate', 'true',
         'answer', '%1$s',
         'table', '%2$s',
         'where', '%3$s',

@@ -81,7 +81,7 @@ begin
     if form <> 'batch' and steps is null and not exact then
         statement := format(
             found.pattern,
-            answer, slots ->> 'table', condition, effort.candidates, least, k
+            answer, slots ->> 'table', condition, effort.candidates, least, k, '$17'
         );
     else
         slots := slots || jsonb_build_object(

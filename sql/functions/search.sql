@@ -24,13 +24,38 @@ parallel unsafe
 as $body$
 -- no search_path of its own: names in the filter mean what they mean to the caller
 declare
-    table_id oid := mrl._table_of(pg_catalog.pg_typeof(of_type));
+    -- a row type has the name of its table
+    table_id oid := pg_catalog.to_regclass(pg_catalog.pg_typeof(of_type)::text);
     plan record;
     before text[];
     settings text[];
+    ef_before text;
+    scan_before text;
     came bigint;
     more boolean;
 begin
+    if filter is null and args is null and ef_search is null
+        and max_scan_tuples is null and passes is null and not exact
+    then
+        plan := mrl._ordinary(
+            table_id, full_column, query, k, candidates, dims, kind, index_name
+        );
+        if plan.statement is not null then
+            -- as mrl._enter would, without the call
+            ef_before := pg_catalog.current_setting('hnsw.ef_search');
+            scan_before := pg_catalog.current_setting('hnsw.iterative_scan');
+            settings[1] := pg_catalog.set_config('hnsw.ef_search', plan.ef_search, true);
+            settings[2] := pg_catalog.set_config('hnsw.iterative_scan', 'off', true);
+            return query execute plan.statement using query;
+            get diagnostics came = row_count;
+            settings[1] := pg_catalog.set_config('hnsw.ef_search', ef_before, true);
+            settings[2] := pg_catalog.set_config('hnsw.iterative_scan', scan_before, true);
+            if came operator(pg_catalog.>) 0 then
+                return;
+            end if;
+        end if;
+    end if;
+    table_id := coalesce(table_id, mrl._table_of(pg_catalog.pg_typeof(of_type)));
     for attempt in 1 .. 2 loop
         plan := mrl._plan(
             'rows', table_id, null, full_column, array[query], k, candidates, filter,

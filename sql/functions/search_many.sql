@@ -28,15 +28,18 @@ declare
     plan record;
     before text[];
     settings text[];
-    answer record;
-    -- numbers of the queries still to be answered, and how many rows came for each
+    -- numbers of the queries still to be answered
     numbers int[];
-    came bigint[];
+    answered int[];
+    wanted bigint;
+    came bigint;
     more boolean;
 begin
+    if coalesce(pg_catalog.cardinality(queries), 0) operator(pg_catalog.=) 0 then
+        return;
+    end if;
     queries := queries[:];
     numbers := array(select pg_catalog.generate_series(1, pg_catalog.cardinality(queries)));
-    came := pg_catalog.array_fill(0::pg_catalog.int8, array[pg_catalog.cardinality(queries)]);
     for attempt in 1 .. 2 loop
         exit when pg_catalog.cardinality(numbers) operator(pg_catalog.=) 0;
         plan := mrl._plan(
@@ -46,45 +49,44 @@ begin
         );
         settings := mrl._enter(plan.settings);
         before := coalesce(before, settings);
-        for answer in execute plan.statement
+        return query execute plan.statement
             using args[1], args[2], args[3], args[4], args[5], args[6], args[7], args[8],
                 args[9], args[10], args[11], args[12], args[13], args[14], args[15],
-                args[16], queries
-        loop
-            query := numbers[answer.number];
-            hit := answer.hit;
-            distance := answer.distance;
-            came[query] := came[query] operator(pg_catalog.+) 1;
-            return next;
-        end loop;
-        exit when not plan.guarded;
-        -- too few candidates came for these: once more, with a scan that goes on for them
+                args[16], queries, numbers;
+        get diagnostics came = row_count;
+        wanted := k operator(pg_catalog.*) pg_catalog.cardinality(numbers)::pg_catalog.int8;
+        exit when came operator(pg_catalog.=) wanted or not plan.guarded;
+        -- too few candidates came for some: these once more, with a scan that goes on
+        execute pg_catalog.format(
+            'select pg_catalog.array_agg(distinct number) from (%s) as answers',
+            plan.statement
+        ) into answered
+            using args[1], args[2], args[3], args[4], args[5], args[6], args[7], args[8],
+                args[9], args[10], args[11], args[12], args[13], args[14], args[15],
+                args[16], queries, numbers;
         queries := array(
             select queries[place]
             from pg_catalog.generate_subscripts(numbers, 1) as place
-            where came[numbers[place]] operator(pg_catalog.=) 0
+            where not coalesce(numbers[place] operator(pg_catalog.=) any (answered), false)
             order by place
         );
         numbers := array(
             select number
             from pg_catalog.unnest(numbers) as number
-            where came[number] operator(pg_catalog.=) 0
+            where not coalesce(number operator(pg_catalog.=) any (answered), false)
             order by number
         );
     end loop;
-    if before is not null then
-        settings := mrl._enter(before);
-    end if;
-    if plan.left_over is not null and k operator(pg_catalog.>) any (came) then
+    settings := mrl._enter(before);
+    -- fewer than k each, on the average: had all rows come, none would be left over
+    if came operator(pg_catalog.<) wanted and plan.left_over is not null then
+        came := came operator(pg_catalog./) pg_catalog.cardinality(numbers);
         execute plan.left_over into more
             using args[1], args[2], args[3], args[4], args[5], args[6], args[7], args[8],
                 args[9], args[10], args[11], args[12], args[13], args[14], args[15],
-                args[16], queries,
-                (select pg_catalog.min(least) from pg_catalog.unnest(came) as least);
+                args[16], queries, came;
         if more then
-            perform mrl._warn_cut_short(
-                (select pg_catalog.min(least) from pg_catalog.unnest(came) as least), k
-            );
+            perform mrl._warn_cut_short(came, k);
         end if;
     end if;
 end

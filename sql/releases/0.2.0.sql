@@ -55,6 +55,7 @@
 \ir ../functions/_parameters.sql
 \ir ../functions/_check_filter.sql
 \ir ../functions/_condition.sql
+\ir ../functions/_load.sql
 \ir ../functions/_effort.sql
 \ir ../functions/_enter.sql
 \ir ../functions/_passes.sql
@@ -63,6 +64,7 @@
 \ir ../functions/_key.sql
 \ir ../functions/_compose.sql
 \ir ../functions/_plan.sql
+\ir ../functions/_ordinary.sql
 \ir ../functions/_warn_cut_short.sql
 \ir ../functions/search.sql
 \ir ../functions/search_keys.sql

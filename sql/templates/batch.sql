@@ -1,5 +1,5 @@
 -- Answers to many queries, planned once: number of the query, row, true distance.
--- Slots: queries (an array), type, nearest, names, pass_names, table, same_row
+-- Slots: queries and numbers (arrays), nearest, names, pass_names, table, same_row
 -- Called by: mrl._compose
 create or replace function mrl._batch()
 returns text
@@ -8,10 +8,12 @@ immutable
 parallel safe
 return $template$
 select
-    mrl_query.mrl_number::pg_catalog.int4 as number,
+    mrl_query.mrl_number as number,
     mrl_row as hit,
     mrl_pass.distance
-from pg_catalog.unnest({queries}) with ordinality as mrl_query (mrl_full, mrl_number)
+from rows from (
+    pg_catalog.unnest({queries}), pg_catalog.unnest({numbers})
+) as mrl_query (mrl_full, mrl_number)
 cross join lateral (
 {nearest}
 ) as mrl_pass ({names}, distance)
