@@ -16,6 +16,8 @@ stable
 set search_path = pg_catalog, pg_temp
 as $body$
 declare
+    -- before a setting of it is read here or set by mrl._enter, in a fresh session
+    loaded boolean := mrl._load();
     wrong text;
     asked int := candidates;
 begin

@@ -19,6 +19,9 @@ declare
     centre float8;
     reach float8;
 begin
+    if n = 0 then
+        return;
+    end if;
     select avg(recall), coalesce(var_samp(recall), 0)
     into mean, spread
     from unnest(recalls) as recall;

@@ -31,15 +31,20 @@ declare
         or (select relrowsecurity from pg_class where oid = table_name);
     name text;
     list record;
-    query text := format('$%s', cardinality(parameters) + 1);
+    query text := format('$%s', coalesce(cardinality(parameters), 0) + 1);
     nearest text;
     made regprocedure;
 begin
+    parameters := coalesce(parameters, '{}');
     perform mrl._check_filter(filter, cardinality(parameters));
     if passes is not null then
+        if candidates is not null or dims is not null or kind is not null then
+            raise exception 'passes name candidates, dims and kind themselves'
+                using errcode = 'invalid_parameter_value', hint = 'leave those out';
+        end if;
         steps := mrl._steps(table_name, full_column, passes, k);
         slots := steps -> 0;
-        candidates := coalesce(candidates, (slots ->> 'count')::int);
+        candidates := slots ->> 'count';
     else
         slots := (mrl._found(table_name, full_column, dims, kind, index_name)).slots;
     end if;

@@ -30,9 +30,13 @@ declare
     settings text[];
 begin
     if passes is not null then
+        if candidates is not null or dims is not null or kind is not null then
+            raise exception 'passes name candidates, dims and kind themselves'
+                using errcode = 'invalid_parameter_value', hint = 'leave those out';
+        end if;
         steps := mrl._steps(table_name, full_column, passes, k);
         slots := steps -> 0;
-        candidates := coalesce(candidates, (slots ->> 'count')::int);
+        candidates := slots ->> 'count';
     else
         slots := (mrl._found(table_name, full_column, dims, kind, index_name)).slots;
     end if;
