@@ -139,8 +139,8 @@ def _start(
             if held_version(folder) is None:
                 initialise(folder, version, sync=overrides.get("fsync") != "off")
             configure(folder, extra)
-            forget_dead(folder / "postmaster.pid")
-            forget_dead(socket_folder(folder) / ".s.PGSQL.5432.lock")
+            forget_dead(folder / "postmaster.pid", folder)
+            forget_dead(socket_folder(folder) / ".s.PGSQL.5432.lock", folder)
             _launch(folder, version, timeout)
         server = ready(folder)
         if server is None:
@@ -178,7 +178,9 @@ def _add_pgvector(server: EmbeddedServer) -> None:
     try:
         # An empty hostaddr, or PGHOSTADDR would lead to another server.
         with psycopg.connect(server.url(), hostaddr="", autocommit=True) as conn:
-            conn.execute("create extension if not exists vector")
+            # A read replica has what its primary has, and takes nothing else.
+            if conn.execute("select pg_is_in_recovery()").fetchone() != (True,):
+                conn.execute("create extension if not exists vector")
     except psycopg.OperationalError as error:
         raise ServerError(
             f"the server in {server.directory} does not answer: {error}"

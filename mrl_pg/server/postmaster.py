@@ -83,16 +83,19 @@ def settle(folder: Path, timeout: int) -> Postmaster | None:
     return found
 
 
-def forget_dead(lock: Path) -> None:
-    """Let PostgreSQL see that the process named in a lock of its own is dead.
+def forget_dead(lock: Path, folder: Path) -> None:
+    """Let PostgreSQL see that a lock in its data folder names no server of the folder.
 
-    It sees so itself, unless the number belongs to another program by now, as when
-    a container starts again, or to a zombie. The file stays: its other lines let
-    PostgreSQL look for orphans that still hold the shared memory.
+    It sees that the process is dead, unless the number belongs to another program by
+    now, as when a container starts again, or to a zombie; and the lock of a socket
+    may have come here in a copy of another server's folder, as pg_basebackup makes.
+    The file stays: its other lines let PostgreSQL look for orphans that still hold
+    the shared memory.
     """
     with suppress(FileNotFoundError):
         pid, *others = lock.read_text().splitlines(keepends=True) or [""]
-        if pid.strip() and not _is_postgres(int(pid)):
+        copied = bool(others) and others[0].rstrip("\n") != str(folder)
+        if pid.strip() and (copied or not _is_postgres(int(pid))):
             lock.write_text("".join([f"{_NO_PROCESS}\n", *others]))
 
 
