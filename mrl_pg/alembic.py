@@ -32,7 +32,7 @@ def install_release(operations: Operations, version: str) -> None:
     if not operations.get_context().as_sql:
         found = installed_version(operations.get_bind())
         if found is not None and _numbers(found) >= _numbers(version):
-            log.info("mrl_pg %s is there already: %s is not installed", found, version)
+            log.warning("mrl_pg %s is there: %s is not installed", found, version)
             return
     run_manifest(operations, f"releases/{version}.sql")
 

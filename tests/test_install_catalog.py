@@ -1,88 +1,25 @@
 """psql, Python and Alembic leave the same catalog; files and versions agree."""
 
 import re
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import psycopg
 import pytest
+from installs import (
+    ROOT,
+    SQL,
+    Conn,
+    alembic,
+    by_alembic,
+    by_psql,
+    by_python_twice,
+    catalog,
+    psql,
+)
 
-from mrl_pg import MatryoshkaIndex, install, server, source, uninstall
+from mrl_pg import MatryoshkaIndex, install, source, uninstall
 from mrl_pg.install import VERSION
-
-ROOT = Path(__file__).parents[1]
-SQL = ROOT / "sql"
-Conn = psycopg.Connection[Any]
-Catalog = dict[str, list[str]]
-IN_MRL = "in (select oid from pg_class where relnamespace = 'mrl'::regnamespace)"
-CATALOG = {
-    "functions": "select pg_get_functiondef(oid), proacl::text, "
-    "proowner::regrole::text, obj_description(oid, 'pg_proc') "
-    "from pg_proc where pronamespace = 'mrl'::regnamespace",
-    "columns": "select attrelid::regclass::text, attnum, attname::text, "
-    "format_type(atttypid, atttypmod), attnotnull, attacl::text, "
-    "pg_get_expr(adbin, adrelid), col_description(attrelid, attnum) from pg_attribute "
-    "left join pg_attrdef on adrelid = attrelid and adnum = attnum "
-    f"where attrelid {IN_MRL}",
-    "relations": "select relname::text, relkind::text, relrowsecurity, "
-    "relforcerowsecurity, relacl::text, relowner::regrole::text, reloptions, "
-    "obj_description(oid, 'pg_class') "
-    "from pg_class where relnamespace = 'mrl'::regnamespace",
-    "views": "select relname::text, pg_get_viewdef(oid) from pg_class "
-    "where relnamespace = 'mrl'::regnamespace and relkind = 'v'",
-    "constraints": "select conname::text, pg_get_constraintdef(oid) "
-    "from pg_constraint where connamespace = 'mrl'::regnamespace",
-    "policies": "select * from pg_policies where schemaname = 'mrl'",
-    "schema": "select nspacl::text, nspowner::regrole::text, "
-    "obj_description(oid, 'pg_namespace') from pg_namespace where nspname = 'mrl'",
-}
-
-
-def catalog(url: str) -> Catalog:
-    with psycopg.connect(url, autocommit=True) as conn:
-        return {
-            what: sorted(repr(row) for row in conn.execute(query.encode()).fetchall())
-            for what, query in CATALOG.items()
-        }
-
-
-def psql(url: str, version: int, script: Path) -> subprocess.CompletedProcess[str]:
-    program = server.bin_dir(version) / "psql"
-    return subprocess.run(
-        [program, "-X", "-v", "ON_ERROR_STOP=1", "-d", url, "-f", script],
-        capture_output=True,
-        text=True,
-    )
-
-
-def by_psql(url: str, version: int, folder: Path) -> None:
-    done = psql(url, version, SQL / "install.sql")
-    assert done.returncode == 0, done.stderr
-    assert done.stderr == ""
-    assert f"mrl_pg {VERSION} is installed" in done.stdout
-
-
-def alembic(url: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "alembic"]
-    command += ["-c", str(ROOT / "migrations" / "alembic.ini")]
-    command += ["-x", "dsn=" + url.replace("postgresql://", "postgresql+psycopg://")]
-    return subprocess.run(
-        [*command, "upgrade", "head"], cwd=folder, capture_output=True, text=True
-    )
-
-
-def by_alembic(url: str, version: int, folder: Path) -> None:
-    done = alembic(url, folder)
-    assert done.returncode == 0, done.stderr
-
-
-def by_python_twice(url: str, version: int, folder: Path) -> None:
-    with psycopg.connect(url) as conn:
-        install(conn)
-        install(conn)
 
 
 @pytest.mark.parametrize(
@@ -140,22 +77,33 @@ def test_psql_with_an_old_pgvector(bare_database: str, pg_version: int) -> None:
         assert conn.execute("select to_regnamespace('mrl')").fetchone() == (None,)
 
 
-@pytest.mark.parametrize("door", ["psql", "alembic"])
-def test_no_way_goes_back_to_an_older_version(
-    conn: Conn, database: str, pg_version: int, tmp_path: Path, door: str
+NEWER = (
+    "create or replace function mrl.version() returns text "
+    "language sql immutable parallel safe return '0.10.0'::text"
+)
+
+
+def test_psql_does_not_go_back_to_an_older_version(
+    conn: Conn, database: str, pg_version: int
 ) -> None:
-    conn.execute(
-        "create or replace function mrl.version() returns text "
-        "language sql immutable parallel safe return '0.10.0'::text"
-    )
+    conn.execute(NEWER)
     before = catalog(database)
-    if door == "psql":
-        done = psql(database, pg_version, SQL / "install.sql")
-    else:
-        done = alembic(database, tmp_path)
+    done = psql(database, pg_version, SQL / "install.sql")
     assert done.returncode != 0
     assert f"mrl_pg 0.10.0, newer than this package ({VERSION})" in done.stderr
     assert "HINT:  upgrade the package" in done.stderr
+    assert catalog(database) == before
+
+
+def test_alembic_leaves_a_newer_version_as_it_is(
+    conn: Conn, database: str, tmp_path: Path
+) -> None:
+    conn.execute(NEWER)
+    before = catalog(database)
+    done = alembic(database, tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "mrl_pg 0.10.0 is there: 0.1.0 is not installed" in done.stderr
+    assert f"mrl_pg 0.10.0 is there: {VERSION} is not installed" in done.stderr
     assert catalog(database) == before
 
 
@@ -208,23 +156,46 @@ def test_whether_mrl_is_there_is_seen_without_any_right(conn: Conn) -> None:
         assert conn.execute(query).fetchall() == there
 
 
-def test_the_manifest_names_every_file_once() -> None:
-    named = source.manifest("install.sql")
-    assert len(named) == len(set(named))
+def test_the_manifests_name_every_file_once() -> None:
+    releases = [f"releases/{path.name}" for path in (SQL / "releases").glob("*.sql")]
+    manifests = ["install.sql", "uninstall.sql", *releases]
+    for manifest in manifests:
+        named = source.manifest(manifest)
+        assert len(named) == len(set(named))
+        for name in named:
+            assert (SQL / name).is_file()
     kept = {
         path.relative_to(SQL).as_posix()
-        for folder in ("functions", "tables", "views")
+        for folder in ("functions", "tables", "templates", "views")
         for path in (SQL / folder).glob("*.sql")
     }
-    assert kept <= set(named)
-    for name in (*named, *source.manifest("uninstall.sql")):
-        assert (SQL / name).is_file()
+    assert kept <= {name for manifest in releases for name in source.manifest(manifest)}
+
+
+def test_the_manifest_names_the_newest_of_each_function() -> None:
+    named = source.manifest("install.sql")
+    assert named == source.manifest(f"releases/{VERSION}.sql")
+    for folder in ("functions", "templates", "views"):
+        versions: dict[str, list[int]] = {}
+        for path in (SQL / folder).glob("*.sql"):
+            stem, _, number = path.stem.partition(".")
+            versions.setdefault(stem, []).append(int(number or 1))
+        for stem, numbers in versions.items():
+            last = max(numbers)
+            assert sorted(numbers) == [*range(1, last + 1)]
+            inside = [name for name in named if name.startswith(f"{folder}/{stem}.")]
+            assert inside == [f"{folder}/{stem}{f'.{last}' if last > 1 else ''}.sql"]
 
 
 def test_one_version() -> None:
     project = (ROOT / "pyproject.toml").read_text()
     declared = re.search(r'^version = "(.+)"$', project, re.MULTILINE)
-    installed = re.search(r"return '(.+)'::text", source.read("functions/version.sql"))
+    [file] = [
+        name
+        for name in source.manifest("install.sql")
+        if name.startswith("functions/version.")
+    ]
+    installed = re.search(r"return '(.+)'::text", source.read(file))
     assert declared is not None
     assert installed is not None
     assert declared[1] == installed[1] == VERSION

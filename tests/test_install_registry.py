@@ -1,5 +1,6 @@
 """The registry's rows: owners write their own, and rows of dropped tables go."""
 
+import re
 import subprocess
 from collections.abc import Iterator
 from typing import Any
@@ -26,7 +27,10 @@ def roles(admin: Conn) -> Iterator[tuple[str, str]]:
 
 @pytest.fixture
 def two_owners(roles: tuple[str, str], conn: Conn) -> Conn:
-    """A connection as the first of two roles with an indexed table each."""
+    """A connection as the first of two roles with an indexed table each.
+
+    A second index `i` on the short column is not in the registry.
+    """
     for role, schema in zip(roles, ("a", "b"), strict=True):
         conn.execute(f"create schema {schema} authorization {role}".encode())
         conn.execute(f"set role {role}".encode())
@@ -34,13 +38,18 @@ def two_owners(roles: tuple[str, str], conn: Conn) -> Conn:
             f"create table {schema}.docs (id int primary key, v vector(4))".encode()
         )
         MatryoshkaIndex("docs", "v", dims=2, schema=schema).create(conn)
+        conn.execute(
+            f"create index i on {schema}.docs "
+            "using hnsw (v_2_halfvec halfvec_cosine_ops)".encode()
+        )
         conn.execute(f"grant usage on schema {schema} to public".encode())
         conn.execute("reset role")
     conn.execute("set role registry_a")
     return conn
 
 
-REGISTER = "select mrl.register('{}.docs', 'v', 's', 'i', 2, 'bit', 'l2')"
+CALL = "select mrl.register('{}.docs', 'v', '{}', '{}', {}, '{}', '{}')"
+REGISTER = CALL.format("{}", "v_2_halfvec", "i", 2, "halfvec", "cosine")
 UNREGISTER = "select mrl.unregister('{}.docs', 'i')"
 ROWS = "select table_id::text, index_name from mrl.registry where index_name = 'i'"
 
@@ -88,6 +97,23 @@ def test_who_connected_is_asked_where_no_role_is_set(two_owners: Conn) -> None:
     with pytest.raises(psycopg.errors.InsufficientPrivilege, match="registry_b does"):
         run(conn, REGISTER.format("a"))
     conn.execute("reset session authorization")
+
+
+@pytest.mark.parametrize(
+    ("said", "short", "index", "dims"),
+    [
+        ("index nowhere of a.docs does not exist", "v_2_halfvec", "nowhere", 2),
+        ("column a.docs.nowhere is not the halfvec(2) prefix of v", "nowhere", "i", 2),
+        ("column a.docs.v is not the halfvec(2) prefix of v", "v", "i", 2),
+        ("column a.docs.v_2_halfvec is not the halfvec(1)", "v_2_halfvec", "i", 1),
+    ],
+)
+def test_only_what_is_there_is_registered(
+    two_owners: Conn, said: str, short: str, index: str, dims: int
+) -> None:
+    with pytest.raises(psycopg.Error, match=re.escape(said)):
+        run(two_owners, CALL.format("a", short, index, dims, "halfvec", "cosine"))
+    assert run(two_owners, ROWS) == []
 
 
 @pytest.mark.parametrize(

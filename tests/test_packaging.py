@@ -58,6 +58,7 @@ def test_the_wheel_holds_every_file(wheel: Path) -> None:
         ("mrl_pg/demo/data", "mrl_pg/demo/data", "*"),
         ("migrations", "mrl_pg/migrations", "**/*.py"),
         ("sql", "mrl_pg/sql", "**/*.sql"),
+        ("sql", "mrl_pg/sql", "frozen.txt"),
     ):
         wanted |= {
             f"{inside}/{path.relative_to(ROOT / folder).as_posix()}"

@@ -108,33 +108,64 @@ def test_null_gives_null(conn: Conn, kind: str) -> None:
     assert from_sql(conn, kind, [1, 2], None) is None
 
 
-def test_labels_tell_the_truth(conn: Conn) -> None:
-    rows = conn.execute(
-        "select proname, provolatile, proisstrict, prosqlbody is not null, proconfig "
-        "from pg_proc where pronamespace = 'mrl'::regnamespace order by proname, oid"
+FIXED = ["search_path=pg_catalog, pg_temp"]
+"""plpgsql binds no names at creation: its search path is fixed instead."""
+
+CALLERS_PATH = {"_enter", "_table_of", "recall", "search", "search_keys", "search_many"}
+"""plpgsql, too, with names in full: run at each search, or for the caller's path."""
+
+
+def labels(conn: Conn) -> list[tuple[str, str, str, bool, bool, list[str] | None]]:
+    """Of every function: name, volatility, parallel, strict, bound body, settings."""
+    return conn.execute(
+        "select proname, provolatile, proparallel, proisstrict, "
+        "prosqlbody is not null, proconfig from pg_proc "
+        "where pronamespace = 'mrl'::regnamespace order by proname, oid"
     ).fetchall()
-    # plpgsql binds no names at creation: its search path is fixed instead
-    fixed = ["search_path=pg_catalog, pg_temp"]
-    assert rows == [
-        ("check_owner", "s", False, False, fixed),
-        ("index_bytes", "s", True, True, None),
-        ("refuse_dims", "i", False, False, fixed),
-        ("register", "v", False, False, fixed),
-        ("truncate", "i", True, True, None),
-        ("truncate", "i", True, True, None),
-        ("unregister", "v", False, False, fixed),
-        ("version", "i", False, True, None),
+
+
+def test_labels_tell_the_truth(conn: Conn) -> None:
+    assert [row for row in labels(conn) if not row[0].startswith("_")] == [
+        ("check_owner", "s", "u", False, False, FIXED),
+        ("create_index", "v", "u", False, False, FIXED),
+        ("create_index_sql", "s", "u", False, False, FIXED),
+        ("create_search_function", "v", "u", False, False, FIXED),
+        ("drop_index", "v", "u", False, False, FIXED),
+        ("index_bytes", "s", "s", True, True, None),
+        ("recall", "v", "u", False, False, None),
+        ("refuse_dims", "i", "s", False, False, FIXED),
+        ("register", "v", "u", False, False, FIXED),
+        ("search", "v", "u", False, False, None),
+        ("search_keys", "v", "u", False, False, None),
+        ("search_many", "v", "u", False, False, None),
+        ("search_sql", "s", "u", False, False, FIXED),
+        ("truncate", "i", "s", True, True, None),
+        ("truncate", "i", "s", True, True, None),
+        ("unregister", "v", "u", False, False, FIXED),
+        ("version", "i", "s", False, True, None),
     ]
-    others = conn.execute(
-        "select proname, proparallel, prosecdef from pg_proc "
-        "where pronamespace = 'mrl'::regnamespace "
-        "and (proparallel <> 's' or prosecdef) order by proname"
+
+
+def test_internal_functions_are_bound_and_labelled(conn: Conn) -> None:
+    changing = set()
+    for name, volatile, parallel, _, bound, path in labels(conn):
+        assert path == (None if bound or name in CALLERS_PATH else FIXED), name
+        # what only counts may run in a worker; what asks the catalogs is asked once
+        assert parallel == ("s" if volatile == "i" or bound else "u"), name
+        if volatile == "v":
+            changing.add(name)
+    assert {name for name in changing if name.startswith("_")} == {
+        "_enter",
+        "_warn_cut_short",
+    }
+
+
+def test_only_the_registry_is_written_with_its_owners_rights(conn: Conn) -> None:
+    definer = conn.execute(
+        "select proname from pg_proc where pronamespace = 'mrl'::regnamespace "
+        "and prosecdef order by proname"
     )
-    assert others.fetchall() == [
-        ("check_owner", "u", False),
-        ("register", "u", True),
-        ("unregister", "u", True),
-    ]
+    assert definer.fetchall() == [("register",), ("unregister",)]
 
 
 def test_every_object_is_commented(conn: Conn) -> None:
@@ -144,6 +175,9 @@ def test_every_object_is_commented(conn: Conn) -> None:
         "union all select relname from pg_class "
         "where relnamespace = 'mrl'::regnamespace and relkind not in ('i', 't') "
         "and obj_description(oid, 'pg_class') is null "
+        "union all select 'column ' || attname from pg_attribute "
+        "where attrelid = 'mrl.registry'::regclass and attnum > 8 "
+        "and not attisdropped and col_description(attrelid, attnum) is null "
         "union all select nspname from pg_namespace "
         "where nspname = 'mrl' and obj_description(oid, 'pg_namespace') is null"
     )

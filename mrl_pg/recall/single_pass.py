@@ -63,7 +63,8 @@ class SinglePass:
     def drop(self, conn: Conn) -> None:
         """Drop the index."""
         index = sql.Identifier(self.facts.schema, self.name)
-        conn.execute(render.template("drop_index", index=index))
+        nothing = sql.SQL("")
+        conn.execute(render.template("drop_index", concurrently=nothing, index=index))
 
     def searcher(self, conn: Conn, k: int) -> "SingleSearch":
         """A prepared search for k rows; `hnsw.ef_search` is the session's own."""
