@@ -7,8 +7,8 @@ Single searches: pgbench of the embedded server, prepared, one client. The forms
 turns within one script, each on a random query, so that what the machine does besides
 falls on all; the order changes from run to run. By hand is what `mrl.search_sql`
 prints. Batches: one `mrl.search_many` of 100 queries against 100 prepared calls of
-`mrl.search`, on the local socket, and through a proxy that holds each message back for a while,
-in both directions.
+`mrl.search`, on the local socket, and through a proxy that holds each message back
+for a while, in both directions.
 """
 
 import argparse

@@ -17,22 +17,34 @@ set search_path = pg_catalog, pg_temp
 as $body$
 declare
     slots jsonb := mrl._table(table_id, full_column);
-    usable boolean;
+    index record;
     short record;
 begin
-    select state.indisvalid and state.indisready
-    into usable
+    select
+        state.indisvalid and state.indisready as usable,
+        operator_class.opcname,
+        pg_get_indexdef(state.indexrelid, 1, false) as key
+    into index
     from pg_index as state
     join pg_class as class on class.oid = state.indexrelid
+    join pg_opclass as operator_class on operator_class.oid = state.indclass[0]
     where state.indrelid = _slots.table_id
         and class.relname = _slots.index_name;
-    if usable is not true then
+    if index.usable is not true then
         raise exception 'index % of % %',
             quote_ident(index_name),
             slots ->> 'table',
-            case when usable is null then 'does not exist' else 'is not valid' end
+            case when index.usable is null then 'does not exist' else 'is not valid' end
             using errcode = 'undefined_object',
                 hint = 'run what mrl.create_index_sql(…) returns, or mrl.create_index(…)';
+    elsif index.opcname <> mrl._operator_class(kind, distance)
+        or index.key <> quote_ident(short_column)
+    then
+        raise exception 'index % of % is not one of % for distance %',
+            quote_ident(index_name), slots ->> 'table', quote_ident(short_column), distance
+            using errcode = 'object_not_in_prerequisite_state',
+                detail = format('it is of %s with %s', index.key, index.opcname),
+                hint = 'name the kind and distance that it was made with';
     end if;
     select
         format_type(attribute.atttypid, attribute.atttypmod) as type,

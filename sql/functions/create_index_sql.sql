@@ -57,9 +57,7 @@ begin
         'dims', dims,
         'kind', kind,
         'short', quote_ident(short_column),
-        'operator_class', format(
-            '%s_%s_ops', kind, case kind when 'bit' then 'hamming' else distance end
-        ),
+        'operator_class', mrl._operator_class(kind, distance),
         'm', m,
         'ef_construction', ef_construction,
         'concurrently', case when concurrent and not partitioned

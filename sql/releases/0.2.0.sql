@@ -36,6 +36,7 @@
 \ir ../functions/_fit.sql
 \ir ../functions/_names.sql
 \ir ../functions/_operator.sql
+\ir ../functions/_operator_class.sql
 \ir ../functions/_check_layout.sql
 \ir ../functions/_short_of.sql
 \ir ../functions/_places.sql
