@@ -6,7 +6,7 @@ create or replace function mrl._check_layout(
 )
 returns void
 language plpgsql
-immutable
+stable
 parallel safe
 set search_path = pg_catalog, pg_temp
 as $body$

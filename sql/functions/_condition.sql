@@ -4,7 +4,7 @@
 create or replace function mrl._condition(filter text)
 returns text
 language sql
-immutable
+stable
 parallel safe
 return case when filter is null
     then ''

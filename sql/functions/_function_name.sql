@@ -4,7 +4,7 @@
 create or replace function mrl._function_name(name text, schema_name name)
 returns text
 language plpgsql
-immutable
+stable
 parallel safe
 set search_path = pg_catalog, pg_temp
 as $body$

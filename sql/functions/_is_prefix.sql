@@ -6,7 +6,7 @@ create or replace function mrl._is_prefix(
 )
 returns boolean
 language sql
-immutable
+stable
 parallel safe
 return coalesce(
     type ~ format('(^|[.])%s\(%s\)$', kind, dims)

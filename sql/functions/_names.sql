@@ -11,7 +11,7 @@ create or replace function mrl._names(
     out index_name name
 )
 language plpgsql
-immutable
+stable
 parallel safe
 set search_path = pg_catalog, pg_temp
 as $body$

@@ -4,7 +4,7 @@
 create or replace function mrl._operator_class(kind text, distance text)
 returns name
 language sql
-immutable
+stable
 parallel safe
 return format('%s_%s_ops', kind, case kind when 'bit' then 'hamming' else distance end)::name;
 

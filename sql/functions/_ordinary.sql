@@ -32,7 +32,18 @@ begin
         ),
         effort.candidates
     into statement, ef_search
-    from mrl.registry as registry
+    from (
+        -- the oldest, even if it cannot be used: mrl._plan says why
+        select *
+        from mrl.registry as registry
+        where registry.table_id = _ordinary.table_id::regclass
+            and registry.full_column = _ordinary.full_column
+            and (_ordinary.dims is null or registry.dims = _ordinary.dims)
+            and (_ordinary.kind is null or registry.kind = _ordinary.kind)
+            and (_ordinary.index_name is null or registry.index_name = _ordinary.index_name)
+        order by registry.created_at, registry.index_name
+        limit 1
+    ) as registry
     join pg_class as class on class.oid = registry.table_id
     join pg_attribute as attribute
         on attribute.attrelid = registry.table_id
@@ -41,13 +52,8 @@ begin
         -- as mrl._effort chooses them
         select coalesce(_ordinary.candidates, greatest(160, 8 * _ordinary.k::bigint))
     ) as effort (candidates)
-    where registry.table_id = _ordinary.table_id::regclass
-        and registry.full_column = _ordinary.full_column
-        and (_ordinary.dims is null or registry.dims = _ordinary.dims)
-        and (_ordinary.kind is null or registry.kind = _ordinary.kind)
-        and (_ordinary.index_name is null or registry.index_name = _ordinary.index_name)
-        -- what mrl._plan and those it calls look at one by one
-        and attribute.attnum = (registry.slots ->> 'full_number')::int
+    -- what mrl._plan and those it calls look at one by one
+    where attribute.attnum = (registry.slots ->> 'full_number')::int
         and (class.relhassubclass or class.relkind = 'p')
             = (registry.slots ->> 'parts')::boolean
         and to_regclass(registry.slots ->> 'index') is not null
@@ -55,9 +61,7 @@ begin
         and mrl._dims(_ordinary.query) = (registry.slots ->> 'full_dims')::int
         and not mrl._is_zero(_ordinary.query)
         and _ordinary.k between 1 and effort.candidates
-        and effort.candidates <= 1000
-    order by registry.created_at, registry.index_name
-    limit 1;
+        and effort.candidates <= 1000;
 end
 $body$;
 

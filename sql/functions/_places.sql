@@ -1,6 +1,6 @@
 -- How passes name a row: by where it is, the same within one statement, whatever its key.
 -- mrl._places(parts boolean) -> jsonb
--- Called by: mrl._table
+-- Called by: mrl._table, mrl.search_sql, mrl.create_search_function
 create or replace function mrl._places(parts boolean)
 returns jsonb
 language sql

@@ -55,7 +55,8 @@ begin
     steps := coalesce(
         steps, jsonb_build_array(slots || jsonb_build_object('count', effort.candidates))
     );
-    slots := slots || jsonb_build_object(
+    -- kept for long, so a table without parts or children may come to have some
+    slots := slots || mrl._places(true) || jsonb_build_object(
         'function', name,
         'parameters', list.list,
         'where', mrl._condition(filter),

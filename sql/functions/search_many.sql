@@ -35,7 +35,10 @@ declare
     came bigint;
     more boolean;
 begin
-    if coalesce(pg_catalog.cardinality(queries), 0) operator(pg_catalog.=) 0 then
+    if queries is null then
+        raise exception 'queries is NULL'
+            using errcode = 'null_value_not_allowed', hint = 'pass an array of vectors';
+    elsif pg_catalog.cardinality(queries) operator(pg_catalog.=) 0 then
         return;
     end if;
     queries := queries[:];

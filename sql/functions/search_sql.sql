@@ -52,7 +52,8 @@ begin
         steps, jsonb_build_array(slots || jsonb_build_object('count', effort.candidates))
     );
     settings := effort.settings;
-    slots := slots || jsonb_build_object(
+    -- kept for long, so a table without parts or children may come to have some
+    slots := slots || mrl._places(true) || jsonb_build_object(
         'query', format('%s::%s', query, slots ->> 'type'),
         'where', mrl._condition(filter),
         'key_names', slots ->> 'names',
