@@ -1,6 +1,6 @@
 -- Statement and ef_search of an ordinary search, by one look; NULL for any other.
 -- mrl._ordinary(table_id, full_column, query, k, candidates, dims, …) -> statement, ef_search
--- Called by: mrl.search, which asks mrl._plan when this has no answer
+-- Called by: mrl.search
 create or replace function mrl._ordinary(
     table_id oid,
     full_column name,

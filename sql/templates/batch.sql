@@ -9,7 +9,8 @@ parallel safe
 return $template$
 select
     mrl_query.mrl_number as number,
-    mrl_row as hit,
+    -- the whole row, also of a table with a column mrl_row
+    mrl_row.*::{table} as hit,
     mrl_pass.distance
 from rows from (
     pg_catalog.unnest({queries}), pg_catalog.unnest({numbers})
