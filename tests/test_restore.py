@@ -1,6 +1,5 @@
 """What pg_dump takes along, and psql with the SQL files alone."""
 
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -16,9 +15,10 @@ from helpers import (
     nearest,
 )
 from psycopg import sql
+from servers import psql, run
 
 import mrl_pg
-from mrl_pg import MatryoshkaIndex, server
+from mrl_pg import MatryoshkaIndex
 from mrl_pg.install import VERSION
 from mrl_pg.layout import Kind
 
@@ -29,23 +29,6 @@ REGISTRY = (
     "distance, index_name, m, ef_construction, usable, created_at "
     "from mrl.indexes order by index_name"
 )
-
-
-def run(version: int, program: str, *arguments: str) -> str:
-    """Output of one of the server's programs; its errors fail the test."""
-    done = subprocess.run(
-        [server.bin_dir(version) / program, *arguments],
-        check=False,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
-def psql(version: int, url: str, *arguments: str) -> str:
-    options = ("-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-d", url)
-    return run(version, "psql", *options, *arguments)
 
 
 @pytest.mark.parametrize("schema", ["public", 'My "100%" docs'])

@@ -1,0 +1,158 @@
+"""What a database with mrl_pg holds and answers, before and after it has moved."""
+
+from typing import Any
+
+from helpers import (
+    Conn,
+    append,
+    force_index,
+    make_table,
+    matryoshka,
+    nearest,
+)
+from psycopg import RawCursor, sql
+from servers import index_scans
+
+from mrl_pg import MatryoshkaIndex
+from mrl_pg.layout import Distance, Kind
+
+VECTORS = matryoshka(300)
+QUERY = str(VECTORS[7].tolist())
+ALL = 300
+"""Candidates that make every answer exact: a graph built anew may differ."""
+
+
+TABLES = ("docs", '"my schema"."100% odd"')
+LAYOUTS: tuple[tuple[str, int, Kind, Distance], ...] = (
+    ("docs", 48, "halfvec", "cosine"),
+    ("docs", 64, "bit", "cosine"),
+    ("docs", 32, "vector", "l2"),
+    ('"my schema"."100% odd"', 48, "vector", "cosine"),
+    ('"my schema"."100% odd"', 40, "halfvec", "ip"),
+)
+"""Table, dims, kind and distance of each short column."""
+
+PYTHON = (
+    MatryoshkaIndex("docs", "embedding", dims=48),
+    MatryoshkaIndex(
+        "100% odd", "embedding", dims=48, kind="vector", schema="my schema"
+    ),
+)
+
+
+def fill(conn: Conn) -> None:
+    """Two tables, one of which lost columns, with short columns and functions."""
+    make_table(conn, VECTORS)
+    conn.execute('create schema "my schema"')
+    conn.execute(
+        'create table "my schema"."100% odd" (gone int, id bigint primary key,'
+        " lost text, n int, title text, embedding vector(64), late int)"
+    )
+    for column in ("gone", "lost", "late"):
+        conn.execute(
+            sql.SQL('alter table "my schema"."100% odd" drop column {}').format(
+                sql.Identifier(column)
+            )
+        )
+    append(conn, VECTORS, sql.Identifier("my schema", "100% odd"))
+    conn.execute('analyze "my schema"."100% odd"')
+    for table in TABLES:
+        create(conn, table)
+    conn.execute(
+        "select mrl.create_search_function('search_docs', 'docs', 'embedding',"
+        " candidates => 300)"
+    )
+    conn.execute(
+        "select mrl.create_search_function('search_odd', %s, 'embedding', dims => 48,"
+        " candidates => 300, filter => 'n < $1', parameters => '{below int}')",
+        [TABLES[1]],
+    )
+
+
+def create(conn: Conn, table: str) -> None:
+    """The short columns of one table."""
+    for layout in LAYOUTS:
+        if layout[0] == table:
+            conn.execute(
+                "select mrl.create_index(%s, 'embedding', dims => %s, kind => %s,"
+                " distance => %s, m => 12)",
+                layout,
+            )
+
+
+def held(conn: Conn) -> dict[str, list[tuple[Any, ...]]]:
+    """Rows, registry, definitions of indexes and functions, and who may use them."""
+    asked = {
+        **{table: f"select * from {table} order by id" for table in TABLES},
+        "mrl.indexes": (
+            "select table_name::text, full_column, full_dims, short_column, dims, kind,"
+            " distance, index_name, m, ef_construction, usable, created_at"
+            " from mrl.indexes order by index_name"
+        ),
+        "pg_indexes": (
+            "select * from pg_indexes where indexdef ~ 'embedding' order by indexname"
+        ),
+        "functions": (
+            "select oid::regprocedure::text, pg_get_functiondef(oid),"
+            " coalesce(proacl, acldefault('f', proowner))::text, obj_description(oid)"
+            " from pg_proc where pronamespace = 'mrl'::regnamespace or"
+            " proname ~ '^search_(docs|odd)$' order by 1"
+        ),
+        "mrl": "select nspacl::text, obj_description(oid) from pg_namespace"
+        " where nspname = 'mrl'",
+    }
+    return {
+        name: conn.execute(statement.encode()).fetchall()
+        for name, statement in asked.items()
+    }
+
+
+def answered(conn: Conn) -> dict[str, list[tuple[Any, ...]]]:
+    """What each way to search answers; fails when one does not use its index."""
+    force_index(conn)
+    found = {}
+    for table, dims, kind, distance in LAYOUTS:
+        statement = (
+            f"select id from mrl.search(null::{table}, 'embedding', %s, dims => %s,"
+            " kind => %s, candidates => 300)".replace("100%", "100%%")
+        )
+        (index,) = conn.execute(
+            "select format('%%I.%%I', nspname, index_name) from mrl.registry"
+            " join pg_class on pg_class.oid = table_id"
+            " join pg_namespace on pg_namespace.oid = relnamespace"
+            " where table_id = %s::regclass and dims = %s",
+            [table, dims],
+        ).fetchall()[0]
+        given = (QUERY, dims, kind)
+        found[index] = conn.execute(statement, given).fetchall()
+        assert index_scans(conn, index, statement, *given) == 1
+        assert [key for (key,) in found[index]] == nearest(
+            VECTORS, VECTORS[7], 10, distance
+        )
+    for table in TABLES:
+        printed = "select mrl.search_sql(%s, 'embedding', candidates => 300)"
+        text = conn.execute(printed, [table]).fetchall()[0][0]
+        with RawCursor(conn) as cursor:
+            found[text] = cursor.execute(text, [QUERY]).fetchall()
+    found["search_docs"] = conn.execute(
+        "select id from search_docs(%s, k => 9)", [QUERY]
+    ).fetchall()
+    found["search_odd"] = conn.execute(
+        'select id from "my schema".search_odd(below => 40, query => %s, k => 9)',
+        [QUERY],
+    ).fetchall()
+    assert len(found["search_docs"]) == len(found["search_odd"]) == 9
+    for index in PYTHON:
+        answer = index.search(conn, VECTORS[7], candidates=ALL)
+        found[repr(index)] = [(hit.key, hit.distance) for hit in answer]
+    return found
+
+
+def stale(conn: Conn) -> int:
+    """Rows of the registry whose derived part tells of other columns."""
+    asked = (
+        "select count(*) from mrl.registry join pg_attribute on attrelid = table_id"
+        " and attname = full_column where attnum <> (slots ->> 'full_number')::int"
+    )
+    count: int = conn.execute(asked).fetchall()[0][0]
+    return count
