@@ -12,6 +12,7 @@ for a while, in both directions.
 """
 
 import argparse
+import queue
 import random
 import re
 import socket
@@ -242,25 +243,23 @@ def forward(listener: socket.socket, target: str, latency: float) -> None:
 
 
 def pump(source: socket.socket, sink: socket.socket, wait: float) -> None:
-    """Copy what comes, after a wait; what comes meanwhile waits no longer."""
-    while data := source.recv(1 << 20):
-        time.sleep(wait)
-        sink.sendall(data + rest(source))
-    sink.shutdown(socket.SHUT_WR)
+    """Hand on what comes, each piece a while after it came; any number on the way."""
+    way: queue.SimpleQueue[tuple[float, bytes]] = queue.SimpleQueue()
 
+    def deliver() -> None:
+        while True:
+            due, data = way.get()
+            time.sleep(max(0.0, due - time.perf_counter()))
+            if not data:
+                sink.shutdown(socket.SHUT_WR)
+                return
+            sink.sendall(data)
 
-def rest(source: socket.socket) -> bytes:
-    """What has come besides, without waiting for it."""
-    data = b""
-    source.setblocking(False)
-    try:
-        while more := source.recv(1 << 20):
-            data += more
-    except BlockingIOError:
-        pass
-    finally:
-        source.setblocking(True)
-    return data
+    threading.Thread(target=deliver, daemon=True).start()
+    data = b"not yet"
+    while data:
+        data = source.recv(1 << 20)
+        way.put((time.perf_counter() + wait, data))
 
 
 if __name__ == "__main__":

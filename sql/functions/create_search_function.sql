@@ -64,7 +64,8 @@ begin
         'answer', 'mrl_row.*',
         'extra', '',
         'query', query,
-        'k', format('$%s', cardinality(parameters) + 2),
+        -- a subquery: plans do not depend on it, so one is kept for all calls
+        'k', format('(select $%s)', cardinality(parameters) + 2),
         'candidates', (steps -> -1 ->> 'count')::int,
         'least', 0,
         'seen', 'mrl_came',
@@ -105,6 +106,7 @@ begin
         raise exception 'the filter or a name holds $mrl_pg$, which ends the function'
             using errcode = 'invalid_parameter_value', hint = 'write it without';
     end if;
+    slots := slots || jsonb_build_object('k', format('$%s', cardinality(parameters) + 2));
     execute mrl._render(mrl._search_function(), slots);
     made := format('%s(%s)', name, list.types);
     execute format(
