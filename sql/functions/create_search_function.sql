@@ -128,4 +128,5 @@ comment on function mrl.create_search_function(
 'Makes a function (query, k, and the filter''s parameters) that answers rows of one table, '
 'as PostgREST calls it by RPC; in the table''s schema unless named with one. Its statement '
 'is fixed and its plan kept, so it is the fastest way to search from SQL. Callers choose '
-'values, never the filter. Drop it before you change the table''s names.';
+'values, never the filter. It names table and columns as they are now: make it anew after '
+'a rename.';

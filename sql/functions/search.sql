@@ -91,7 +91,8 @@ comment on function mrl.search(
 ) is
 'The k rows nearest to a query, as rows of the table whose type is passed as NULL, '
 'nearest first: candidates by a short index, order by full vectors. '
-'filter: a condition on its columns, $1 to $16 are the args. '
+'filter: a condition on its columns; its $1 to $16 are the args, which are text: '
+'tenant = $1::int. '
 'dims, kind or index_name: which short column, else the oldest. '
 'passes: more than two, as in array[''bit(512) 400'', ''halfvec(256) 100'']. '
 'Warns when fewer than k came though there are more.';
