@@ -1,6 +1,6 @@
 """What a database with mrl_pg holds and answers, before and after it has moved."""
 
-from typing import Any
+from typing import Any, TypeAlias
 
 from helpers import (
     Conn,
@@ -15,6 +15,9 @@ from servers import index_scans
 
 from mrl_pg import MatryoshkaIndex
 from mrl_pg.layout import Distance, Kind
+
+State: TypeAlias = dict[str, list[tuple[Any, ...]]]
+"""Rows by what was asked."""
 
 VECTORS = matryoshka(300)
 QUERY = str(VECTORS[7].tolist())
@@ -80,7 +83,7 @@ def create(conn: Conn, table: str) -> None:
             )
 
 
-def held(conn: Conn) -> dict[str, list[tuple[Any, ...]]]:
+def held(conn: Conn) -> State:
     """Rows, registry, definitions of indexes and functions, and who may use them."""
     asked = {
         **{table: f"select * from {table} order by id" for table in TABLES},
@@ -107,10 +110,10 @@ def held(conn: Conn) -> dict[str, list[tuple[Any, ...]]]:
     }
 
 
-def answered(conn: Conn) -> dict[str, list[tuple[Any, ...]]]:
+def answered(conn: Conn) -> State:
     """What each way to search answers; fails when one does not use its index."""
     force_index(conn)
-    found = {}
+    found: State = {}
     for table, dims, kind, distance in LAYOUTS:
         statement = (
             f"select id from mrl.search(null::{table}, 'embedding', %s, dims => %s,"
