@@ -29,8 +29,8 @@ STATEMENT = re.compile(
     # people's help texts begin with a capital, statements shout or whisper
     r"|SELECT|INSERT|UPDATE|DELETE|CREATE|ALTER|DROP)\s+\w+"
 )
-SHORT_ONES = {"create extension if not exists vector"}
-"""Of server.py: it has no database side to read a file for."""
+SHORT_ONES = {"create extension if not exists vector", "select pg_is_in_recovery()"}
+"""Of mrl_pg.server: it has no database side to read a file for."""
 
 
 def of(path: Path) -> str:

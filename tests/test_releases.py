@@ -9,6 +9,7 @@ import psycopg
 import pytest
 from helpers import connect, force_index, make_table, matryoshka, nearest
 from installs import SQL, Conn, alembic, by_alembic, by_psql, catalog
+from servers import index_scans
 
 from mrl_pg import MatryoshkaIndex, install, source
 from mrl_pg.install import VERSION
@@ -131,23 +132,12 @@ def assert_searches(url: str) -> None:
         assert conn.execute(DERIVED).fetchone() == (0,)
         force_index(conn)
         for index in INDEXES:
-            before = scans(conn, index)
-            found = conn.execute(SEARCH, [str(QUERY.tolist()), index.kind]).fetchall()
+            query = str(QUERY.tolist())
+            found = conn.execute(SEARCH, [query, index.kind]).fetchall()
             assert [key for (key,) in found] == wanted
-            assert scans(conn, index) == before + 1
+            assert index_scans(conn, index.name, SEARCH, query, index.kind) == 1
             assert index.search(conn, QUERY, candidates=400).keys == wanted
             assert not index.create(conn).changed
-
-
-def scans(conn: Conn, index: MatryoshkaIndex) -> int:
-    """How often an index has been scanned."""
-    conn.execute("select pg_stat_force_next_flush()")
-    used = conn.execute(
-        "select idx_scan from pg_stat_user_indexes where indexrelname = %s",
-        [index.name],
-    )
-    count: int = used.fetchall()[0][0]
-    return count
 
 
 def by_python(url: str, version: int, folder: Path) -> None:

@@ -114,6 +114,9 @@ FIXED = ["search_path=pg_catalog, pg_temp"]
 CALLERS_PATH = {"_enter", "_table_of", "recall", "search", "search_keys", "search_many"}
 """plpgsql, too, with names in full: run at each search, or for the caller's path."""
 
+FORMATTING = {"_check_layout", "_function_name", "_names"}
+"""Stable only because format() is; they ask no catalog."""
+
 
 def labels(conn: Conn) -> list[tuple[str, str, str, bool, bool, list[str] | None]]:
     """Of every function: name, volatility, parallel, strict, bound body, settings."""
@@ -151,13 +154,22 @@ def test_internal_functions_are_bound_and_labelled(conn: Conn) -> None:
     for name, volatile, parallel, _, bound, path in labels(conn):
         assert path == (None if bound or name in CALLERS_PATH else FIXED), name
         # what only counts may run in a worker; what asks the catalogs is asked once
-        assert parallel == ("s" if volatile == "i" or bound else "u"), name
+        computes = volatile == "i" or bound or name in FORMATTING
+        assert parallel == ("s" if computes else "u"), name
         if volatile == "v":
             changing.add(name)
     assert {name for name in changing if name.startswith("_")} == {
         "_enter",
         "_warn_cut_short",
     }
+
+
+def test_nothing_immutable_formats(conn: Conn) -> None:
+    rows = conn.execute(
+        "select proname from pg_proc where pronamespace = 'mrl'::regnamespace "
+        "and provolatile = 'i' and pg_get_functiondef(oid) ~ '[^_]format\\('"
+    )
+    assert rows.fetchall() == []
 
 
 def test_only_the_registry_is_written_with_its_owners_rights(conn: Conn) -> None:
