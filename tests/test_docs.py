@@ -68,14 +68,6 @@ def test_shell_quick_start_runs_as_written(
     assert "usable" in done.stdout
 
 
-def test_sql_quick_start_runs_as_written(conn: psycopg.Connection) -> None:
-    """Both statements, with the answer that the comment gives."""
-    (script,) = blocks(ROOT / "README.md", "sql")
-    first, second = [part for part in script.split("\n") if part]
-    assert str(conn.execute(first.encode()).fetchall()[0][0]) == "[0.6,0.8]"
-    assert conn.execute(second.encode()).fetchall() == []
-
-
 def test_errors_page_lists_every_error_with_its_exit_code() -> None:
     rows = re.findall(
         r"^\| `(\w+)` \|.*\| (\d+) \|$",
