@@ -32,6 +32,20 @@ ASKED = [
     *("k", "candidates", "filter", "dims", "kind", "index_name", "ef_search"),
     *("max_scan_tuples", "passes", "exact"),
 ]
+COLUMNS = (
+    "select attname, attnum, format_type(atttypid, atttypmod), attstorage,"
+    " attgenerated, pg_get_expr(adbin, adrelid), attnotnull, attisdropped"
+    " from pg_attribute left join pg_attrdef on adrelid = attrelid and adnum = attnum"
+    " where attrelid = %s::regclass and attnum > 0 and not attisdropped order by 1"
+)
+INDEXES = (
+    "select pg_get_indexdef(indexrelid), indisvalid, indisready from pg_index"
+    " where indrelid = %s::regclass order by 1"
+)
+REGISTRY = (
+    "select table_id, full_column, short_column, index_name, dims, kind, distance,"
+    " slots, pattern from mrl.registry where table_id = %s::regclass order by 4"
+)
 PLAN = sql.SQL(
     "select plan.* from mrl._plan({form}, {table}::regclass, {key}::regtype,"
     " 'embedding', {queries}::vector[], {k}, {candidates}, {filter}, {arguments},"
@@ -286,3 +300,12 @@ def notices(conn: Conn) -> Iterator[list[str]]:
         yield told
     finally:
         conn.remove_notice_handler(hear)
+
+
+def catalog(conn: Conn, table: str = "docs", *, numbers: bool = False) -> list[Any]:
+    """Columns, indexes and registry rows of a table."""
+    columns, *rest = [
+        conn.execute(query.encode(), [table]).fetchall()
+        for query in (COLUMNS, INDEXES, REGISTRY)
+    ]
+    return [[row if numbers else (row[0], *row[2:]) for row in columns], *rest]

@@ -1,6 +1,6 @@
 -- Names of a short column and its index when nobody gives them.
 -- mrl._names(table_name, full_column, dims, kind, distance) -> short_column, index_name
--- Called by: mrl.create_index_sql; mrl_pg.layout is its twin in Python
+-- Called by: mrl.create_index_sql, mrl.create_index; mrl_pg.layout is its twin in Python
 create or replace function mrl._names(
     table_name name,
     full_column name,

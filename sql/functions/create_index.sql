@@ -42,18 +42,11 @@ begin
                     hint = 'distance => ''cosine'' may be what you want';
         end if;
     end if;
-    return (
-        select registry.index_name
-        from mrl.registry as registry
-        where registry.table_id = create_index.table_name
-            and registry.full_column = create_index.full_column
-            and registry.dims = create_index.dims
-            and registry.kind = create_index.kind
-            and registry.distance = create_index.distance
-            and registry.index_name
-                = coalesce(create_index.index_name, registry.index_name)
-        order by registry.created_at desc
-        limit 1
+    return coalesce(
+        index_name,
+        (
+            mrl._names(slots ->> 'table_name', full_column, dims, kind, distance)
+        ).index_name
     );
 end
 $body$;
