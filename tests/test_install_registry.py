@@ -100,20 +100,34 @@ def test_who_connected_is_asked_where_no_role_is_set(two_owners: Conn) -> None:
 
 
 @pytest.mark.parametrize(
-    ("said", "short", "index", "dims"),
+    ("said", "values"),
     [
-        ("index nowhere of a.docs does not exist", "v_2_halfvec", "nowhere", 2),
-        ("column a.docs.nowhere is not the halfvec(2) prefix of v", "nowhere", "i", 2),
-        ("column a.docs.v is not the halfvec(2) prefix of v", "v", "i", 2),
-        ("column a.docs.v_2_halfvec is not the halfvec(1)", "v_2_halfvec", "i", 1),
+        ("index nowhere of a.docs does not exist", ("v_2_halfvec", "nowhere")),
+        ("index i of a.docs is not one of nowhere", ("nowhere", "i")),
+        ("index i of a.docs is not one of v for", ("v", "i")),
+        (
+            "index i of a.docs is not one of v_2_halfvec for distance l2",
+            ("v_2_halfvec", "i", 2, "halfvec", "l2"),
+        ),
+        (
+            "column a.docs.v_2_halfvec is not the halfvec(1) prefix of v",
+            ("v_2_halfvec", "i", 1),
+        ),
+        (
+            "column a.docs.v is not the vector(2) prefix of v",
+            ("v", "full", 2, "vector"),
+        ),
     ],
 )
 def test_only_what_is_there_is_registered(
-    two_owners: Conn, said: str, short: str, index: str, dims: int
+    two_owners: Conn, said: str, values: tuple[object, ...]
 ) -> None:
+    two_owners.execute('create index "full" on a.docs using hnsw (v vector_cosine_ops)')
+    rest = (2, "halfvec", "cosine")[len(values) - 2 :]
+    before = run(two_owners, "select * from mrl.registry")
     with pytest.raises(psycopg.Error, match=re.escape(said)):
-        run(two_owners, CALL.format("a", short, index, dims, "halfvec", "cosine"))
-    assert run(two_owners, ROWS) == []
+        run(two_owners, CALL.format("a", *values, *rest))
+    assert run(two_owners, "select * from mrl.registry") == before
 
 
 @pytest.mark.parametrize(
