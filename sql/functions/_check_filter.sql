@@ -20,10 +20,11 @@ begin
             using errcode = 'invalid_parameter_value';
     end if;
     if named > coalesce(arguments, 0) then
-        raise exception 'the filter names $%, args has % values',
+        raise exception 'the filter names $%, and % values are given',
             named, coalesce(arguments, 0)
             using errcode = 'invalid_parameter_value',
-                hint = 'filter => ''tenant = $1::int'', args => array[''7'']';
+                hint = 'filter => ''tenant = $1::int'', args => array[''7'']; for '
+                    'mrl.create_search_function: parameters => array[''tenant int'']';
     end if;
 end
 $body$;

@@ -60,8 +60,10 @@ begin
                 hint = case
                     when present is not null then 'there are: ' || present
                     else format(
-                        'select mrl.create_index(%L, %L, dims => 256), or exact => true',
-                        slots ->> 'table', full_column
+                        'select mrl.create_index(%L, %L, dims => %s), or exact => true',
+                        slots ->> 'table',
+                        full_column,
+                        least(256, (slots ->> 'full_dims')::int)
                     )
                 end;
     end if;
