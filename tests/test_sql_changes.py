@@ -13,6 +13,7 @@ from door import (
     ordered,
     planned,
     refused,
+    run,
     scanning,
     share,
     stock,
@@ -113,6 +114,9 @@ def test_rows_deleted_and_not_yet_vacuumed(conn: Conn) -> None:
         assert [key for key, _ in first] == near[1300:1320]
         assert first == second
         found = conn.execute("select id from near(%s)", [text(vectors[9])]).fetchall()
+        assert [row[0] for row in found] == near[1300:1310]
+        statement = one(conn, "select mrl.search_sql('docs', 'embedding')")
+        found = run(conn, statement, ["vector"], [text(vectors[9])])
         assert [row[0] for row in found] == near[1300:1310]
     assert told == []
     assert ordered(planned(conn, "rows", [vectors[9]], again=True)) == [name]

@@ -18,8 +18,8 @@ declare
     before text[];
     done text;
 begin
-    -- a scan that stops by itself is two settings, one that goes on is four
-    for place in 1 .. coalesce(pg_catalog.cardinality(wanted), 0) loop
+    for place in 1 .. 4 loop
+        -- all four, though a scan that stops by itself wants two: a second try may want more
         before[place] := pg_catalog.current_setting(names[place], true);
         if wanted[place] operator(pg_catalog.<>) before[place] then
             done := pg_catalog.set_config(names[place], wanted[place], true);

@@ -26,7 +26,7 @@ declare
     slots jsonb;
     steps jsonb;
     effort record;
-    once_more record;
+    settings_again text;
     limited boolean := filter is not null
         or (select relrowsecurity from pg_class where oid = table_name);
     name text;
@@ -51,7 +51,11 @@ begin
     name := mrl._function_name(function_name, slots ->> 'schema_name');
     list := mrl._parameter_list(parameters, slots, k);
     effort := mrl._effort(k, candidates, ef_search, max_scan_tuples, limited);
-    once_more := mrl._effort(k, candidates, ef_search, max_scan_tuples, true);
+    -- by the settings of the session that calls, not of this one
+    settings_again := format(
+        '(mrl._effort(%L, %L, %L, %L, true)).settings',
+        k, effort.candidates, ef_search, max_scan_tuples
+    );
     steps := coalesce(
         steps, jsonb_build_array(slots || jsonb_build_object('count', effort.candidates))
     );
@@ -80,8 +84,11 @@ begin
             )
         ),
         'guarded', not limited,
-        'settings', format('%L::pg_catalog.text[]', effort.settings),
-        'settings_again', format('%L::pg_catalog.text[]', once_more.settings)
+        'settings', case when cardinality(effort.settings) = 2
+            then format('%L::pg_catalog.text[]', effort.settings)
+            else settings_again
+        end,
+        'settings_again', settings_again
     );
     slots := slots || jsonb_build_object(
         'passes', mrl._passes(steps, slots, format('%s::%s', query, slots ->> 'type'), false)
