@@ -1,5 +1,5 @@
 -- Drops what 0.2.0 brought: search, indexes and recall from SQL; registry and rest stay.
--- Refuses while something of yours is bound to one; search functions made here stay, and fail.
+-- Refuses while something of yours is bound to one, as every made search function is.
 -- Called by: uninstall.sql, mrl_pg.uninstall, mrl_0002_sql_door.py
 do $drop$
 declare

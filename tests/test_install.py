@@ -126,6 +126,19 @@ def test_uninstall_refuses_while_a_view_of_yours_uses_it(conn: Conn) -> None:
     assert answer(conn, INSTALLED) is False
 
 
+def test_uninstall_refuses_while_a_made_search_function_is_there(bare: Conn) -> None:
+    make_docs(bare)
+    install(bare)
+    INDEX.create(bare)
+    made = "select mrl.create_search_function('search_docs', 'docs', 'embedding')"
+    bare.execute(made.encode())
+    with pytest.raises(psycopg.errors.DependentObjectsStillExist, match="search_docs"):
+        uninstall(bare)
+    assert answer(bare, "select count(*) from search_docs('[1,1,2,3]')") == 9
+    bare.execute("drop function search_docs")
+    assert uninstall(bare) == InstallReport(VERSION, None)
+
+
 def test_uninstall_works_after_pgvector_is_gone(conn: Conn) -> None:
     conn.execute("set client_min_messages = error")
     conn.execute("drop extension vector cascade")

@@ -26,7 +26,8 @@ begin
         list := list || format('%I %s, ', parts[1], to_regtype(parts[2]));
         types := types || format('%s, ', to_regtype(parts[2]));
     end loop;
-    list := list || format('query %s, k pg_catalog.int4 default %s', vector, k);
+    -- PostgreSQL sees no dependency in the body, but it does in a default
+    list := list || format('query %s, k pg_catalog.int4 default mrl._k(%s)', vector, k);
     types := types || format('%s, int4', vector);
 end
 $body$;

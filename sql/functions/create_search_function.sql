@@ -134,6 +134,5 @@ comment on function mrl.create_search_function(
 ) is
 'Makes a function (query, k, and the filter''s parameters) that answers rows of one table, '
 'as PostgREST calls it by RPC; in the table''s schema unless named with one. Its statement '
-'is fixed and its plan kept, so it is the fastest way to search from SQL. Callers choose '
-'values, never the filter. It names table and columns as they are now: make it anew after '
-'a rename.';
+'is fixed and its plan kept. Callers choose values, never the filter. It names table and '
+'columns as they are now: make it anew after a rename.';

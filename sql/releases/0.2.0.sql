@@ -72,6 +72,7 @@
 \ir ../functions/search_many.sql
 \ir ../functions/search_sql.sql
 \ir ../functions/_function_name.sql
+\ir ../functions/_k.sql
 \ir ../functions/_parameter_list.sql
 \ir ../functions/_refuse_k.sql
 \ir ../functions/create_search_function.sql
