@@ -4,7 +4,7 @@ import asyncio
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import AsyncExitStack, ExitStack
 from typing import Any, NoReturn, TypeAlias
 
 import psycopg
@@ -128,19 +128,34 @@ def ask(conn: Conn, index: MatryoshkaIndex, statement: str) -> dict[str, list[Ke
 
 
 async def ask_async(
-    url: str, index: MatryoshkaIndex, threshold: int | None = 5
+    conn: AsyncConnection[Any], index: MatryoshkaIndex
 ) -> dict[str, list[Keys]]:
-    async with await AsyncConnection.connect(
-        url, autocommit=True, prepare_threshold=threshold
-    ) as conn:
-        return {
-            "search": [
-                (await index.search_async(conn, query, k=K)).keys for query in QUERIES
-            ],
-            "search_many": [
-                one.keys for one in await index.search_many_async(conn, QUERIES, k=K)
-            ],
-        }
+    several = await index.search_many_async(conn, QUERIES, k=K)
+    one_by_one = [await index.search_async(conn, query, k=K) for query in QUERIES]
+    return {
+        "search": [found.keys for found in one_by_one],
+        "search_many": [found.keys for found in several],
+    }
+
+
+def ask_at_once(
+    url: str, index: MatryoshkaIndex, clients: int, size: int, **options: Any
+) -> tuple[list[dict[str, list[Keys]]], dict[int, dict[str, str]]]:
+    """What several asynchronous clients are answered, and the pool afterwards."""
+
+    async def run() -> tuple[list[dict[str, list[Keys]]], dict[int, dict[str, str]]]:
+        async with AsyncExitStack() as stack:
+            opened = [
+                await stack.enter_async_context(
+                    await AsyncConnection.connect(url, autocommit=True, **options)
+                )
+                for _ in range(clients)
+            ]
+            found = await asyncio.gather(*(ask_async(conn, index) for conn in opened))
+            # before they leave, or the pooler may close a connection not yet at rest
+            return found, backends(url, size)
+
+    return asyncio.run(run())
 
 
 def printed(conn: Conn) -> str:
@@ -188,22 +203,19 @@ def test_clients_that_share_a_server_connection_get_the_direct_answers(
                 for client in clients * 3
             ]
             assert [one.result() for one in asked] == [direct] * len(asked)
-    # the same server connections as before, as they were
-    assert backends(pooled, size) == before
+        # the same server connections as before, as they were
+        assert backends(pooled, size) == before
 
 
 def test_asynchronous_clients_do_too(
     docs: Docs, pooled: str, request: pytest.FixtureRequest
 ) -> None:
     size = request.node.callspec.params["pooled"]
-    direct = asyncio.run(ask_async(docs.url, docs.index))
+    (direct,), _ = ask_at_once(docs.url, docs.index, 1, 1)
     before = backends(pooled, size)
-
-    async def all_at_once() -> list[dict[str, list[Keys]]]:
-        return await asyncio.gather(*(ask_async(pooled, docs.index) for _ in range(8)))
-
-    assert asyncio.run(all_at_once()) == [direct] * 8
-    assert backends(pooled, size) == before
+    found, after = ask_at_once(pooled, docs.index, 8, size)
+    assert found == [direct] * 8
+    assert after == before
 
 
 def test_the_index_is_used_through_the_pooler(docs: Docs, pooled: str) -> None:
@@ -232,7 +244,7 @@ def test_a_failed_search_leaves_no_setting_to_the_next_client(
                 docs.index.search(conn, QUERIES[0], where="1 / (id - id) > 0")
             found = docs.index.search(other, QUERIES[0], k=K).keys
             assert found == nearest(docs.vectors, QUERIES[0], K)
-    assert backends(pooled, size) == before
+        assert backends(pooled, size) == before
 
 
 def test_settings_hold_to_the_end_of_a_transaction_and_no_further(
@@ -246,7 +258,7 @@ def test_settings_hold_to_the_end_of_a_transaction_and_no_further(
             ask(conn, docs.index, printed(conn))
             shown = conn.execute("show hnsw.ef_search").fetchall()
         assert shown == [("200",)]
-    assert backends(pooled, size) == before
+        assert backends(pooled, size) == before
 
 
 def test_without_tracking_a_connection_that_prepares_nothing_works(
@@ -274,15 +286,12 @@ def test_without_tracking_a_connection_that_prepares_nothing_works(
             assert [one.result() for one in asked] == [direct] * len(asked)
         prepared = "select count(*) from pg_prepared_statements"
         assert clients[0].execute(prepared).fetchall() == [(0,)]
-    assert backends(untracked, 1) == before
+        assert backends(untracked, 1) == before
 
-    async def all_at_once() -> list[dict[str, list[Keys]]]:
-        several = (ask_async(untracked, docs.index, None) for _ in range(4))
-        return await asyncio.gather(*several)
-
-    found = asyncio.run(all_at_once())
-    assert found == [asyncio.run(ask_async(docs.url, docs.index))] * 4
-    assert backends(untracked, 1) == before
+    (direct,), _ = ask_at_once(docs.url, docs.index, 1, 1)
+    found, after = ask_at_once(untracked, docs.index, 4, 1, prepare_threshold=None)
+    assert found == [direct] * 4
+    assert after == before
 
 
 def test_without_tracking_two_clients_that_prepare_collide(
@@ -295,5 +304,5 @@ def test_without_tracking_two_clients_that_prepare_collide(
         second.prepare_threshold = None
         found = docs.index.search(second, QUERIES[0], k=K).keys
         assert found == nearest(docs.vectors, QUERIES[0], K)
-        # as of a server that goes away: the name stays behind in the pool
+        # or the name would stay behind in the pool
         second.execute("deallocate all")
