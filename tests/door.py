@@ -9,7 +9,7 @@ import psycopg
 import pytest
 from helpers import TOLERANCE, Conn, Vectors, distances, force_index, make_table, nodes
 from numpy.typing import NDArray
-from psycopg import errors, sql
+from psycopg import errors, pq, sql
 
 from mrl_pg.layout import Distance
 
@@ -196,18 +196,19 @@ def planned(
         **slots,
     )
     statement, settings, *_ = conn.execute(call).fetchall()[0]
-    kind = "vector[]" if form == "batch" else "vector"
-    query = [text(query) for query in queries]
-    values = [*(args or ()), *[None] * (16 - len(args or ()))]
+    types = [*["text"] * 16, "vector"]
+    values: list[Any] = [
+        *(args or ()),
+        *[None] * (16 - len(args or ())),
+        text(queries[0]),
+    ]
+    if form == "batch":
+        types[16:] = ["vector[]", "int[]"]
+        values[16:] = [text(query) for query in queries], [*range(len(queries))]
     with conn.transaction(force_rollback=True):
         for name, value in zip(SETTINGS, settings or (), strict=False):
             conn.execute("select set_config(%s, %s, true)", [name, value])
-        return prepared(
-            conn,
-            statement,
-            [*["text"] * 16, kind],
-            [*values, query if form == "batch" else query[0]],
-        )
+        return prepared(conn, statement, types, values)
 
 
 def prepared(
@@ -235,9 +236,11 @@ def run(
             for value, of_type in zip(values, types, strict=True)
         ),
     )
-    rows = conn.execute(call).fetchall()
-    conn.execute("deallocate asked")
-    return rows
+    try:
+        return conn.execute(call).fetchall()
+    finally:
+        if conn.info.transaction_status != pq.TransactionStatus.INERROR:
+            conn.execute("deallocate asked")
 
 
 @contextmanager

@@ -19,7 +19,9 @@ from (
     order by distance, {names}
     limit {count}
 ) as mrl_pass ({names}, distance)
+-- no index may order this: it would hand over a few rows of the table instead
 join {table} as mrl_row on {same_row}
+offset 0
 $template$::text;
 
 comment on function mrl._narrow() is
