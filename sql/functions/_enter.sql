@@ -9,14 +9,14 @@ parallel unsafe
 as $body$
 -- names in full rather than a search_path: this runs twice a search
 declare
-    names text[] := array[
+    names pg_catalog.text[] := array[
         'hnsw.ef_search',
         'hnsw.iterative_scan',
         'hnsw.max_scan_tuples',
         'hnsw.scan_mem_multiplier'
     ];
-    before text[];
-    done text;
+    before pg_catalog.text[];
+    done pg_catalog.text;
 begin
     for place in 1 .. 4 loop
         -- all four, though a scan that stops by itself wants two: a second try may want more

@@ -8,7 +8,7 @@ stable
 as $body$
 declare
     -- a row type has the name of its table; what it is, mrl._table looks at
-    table_id oid := pg_catalog.to_regclass(type::text);
+    table_id pg_catalog.oid := pg_catalog.to_regclass(type::pg_catalog.text);
 begin
     if table_id is null then
         raise exception 'type % is not the row type of a table', type

@@ -30,15 +30,15 @@ as $body$
 -- no search_path of its own: names in the filter mean what they mean to the caller
 #variable_conflict use_variable
 declare
-    plan record;
-    asked record;
-    one record;
-    before text[];
-    settings text[];
+    plan pg_catalog.record;
+    asked pg_catalog.record;
+    one pg_catalog.record;
+    before pg_catalog.text[];
+    settings pg_catalog.text[];
     recalls double precision[] := '{}';
     shortlists double precision[] := '{}';
     prefixes double precision[] := '{}';
-    told timestamptz := pg_catalog.clock_timestamp();
+    told pg_catalog.timestamptz := pg_catalog.clock_timestamp();
 begin
     plan := mrl._plan_recall(
         table_name, full_column, k, sample, candidates, filter,
@@ -59,13 +59,13 @@ begin
         settings := mrl._enter(before);
         if one.k operator(pg_catalog.>) 0 then
             recalls := pg_catalog.array_append(
-                recalls, one.graph::float8 operator(pg_catalog./) one.k::float8
+                recalls, one.graph::double precision operator(pg_catalog./) one.k
             );
             shortlists := pg_catalog.array_append(
-                shortlists, one.shortlist::float8 operator(pg_catalog./) one.k::float8
+                shortlists, one.shortlist::double precision operator(pg_catalog./) one.k
             );
             prefixes := pg_catalog.array_append(
-                prefixes, one.prefix::float8 operator(pg_catalog./) one.k::float8
+                prefixes, one.prefix::double precision operator(pg_catalog./) one.k
             );
         end if;
         if pg_catalog.clock_timestamp()

@@ -25,12 +25,14 @@ as $body$
 -- no search_path of its own: names in the filter mean what they mean to the caller
 declare
     -- a row type has the name of its table
-    table_id oid := pg_catalog.to_regclass(pg_catalog.pg_typeof(of_type)::text);
-    plan record;
-    before text[];
-    settings text[];
-    ef_before text;
-    scan_before text;
+    table_id pg_catalog.oid := pg_catalog.to_regclass(
+        pg_catalog.pg_typeof(of_type)::pg_catalog.text
+    );
+    plan pg_catalog.record;
+    before pg_catalog.text[];
+    settings pg_catalog.text[];
+    ef_before pg_catalog.text;
+    scan_before pg_catalog.text;
     came bigint;
     more boolean;
 begin

@@ -25,9 +25,9 @@ parallel unsafe
 as $body$
 -- no search_path of its own: names in the filter mean what they mean to the caller
 declare
-    plan record;
-    before text[];
-    settings text[];
+    plan pg_catalog.record;
+    before pg_catalog.text[];
+    settings pg_catalog.text[];
     came bigint;
     more boolean;
 begin

@@ -24,10 +24,10 @@ parallel unsafe
 as $body$
 -- no search_path of its own: names in the filter mean what they mean to the caller
 declare
-    table_id oid := mrl._table_of(pg_catalog.pg_typeof(of_type));
-    plan record;
-    before text[];
-    settings text[];
+    table_id pg_catalog.oid := mrl._table_of(pg_catalog.pg_typeof(of_type));
+    plan pg_catalog.record;
+    before pg_catalog.text[];
+    settings pg_catalog.text[];
     -- numbers of the queries still to be answered
     numbers int[];
     answered int[];
