@@ -3,15 +3,17 @@
     python benchmarks/sql.py                            # random clustered rows
     python benchmarks/sql.py --vectors embeddings.npy --rows 100000
 
-Single searches: pgbench of the embedded server, prepared, one client. The forms take
-turns within one script, each on a random query, so that what the machine does besides
-falls on all; the order changes from run to run. By hand is what `mrl.search_sql`
-prints. Batches: one `mrl.search_many` of 100 queries against 100 prepared calls of
-`mrl.search`, on the local socket, and through a proxy that holds each message back
-for a while, in both directions.
+Single searches: pgbench of the embedded server, prepared, one client; each form answers
+ten ids. The forms take turns within one script, each on a random query, so that what
+the machine does besides falls on all; the order changes from run to run. By hand is
+what `mrl.search_sql` prints; the recipe is that of pgvector's manual, which leaves its
+settings to the session. Batches: one `mrl.search_many` of 100 queries against 100
+prepared calls of `mrl.search`, on the local socket, and through a proxy that holds each
+message back for a while, in both directions.
 """
 
 import argparse
+import os
 import queue
 import random
 import re
@@ -37,11 +39,16 @@ from mrl_pg.load.wanted import Storage
 QUERY = "(select embedding from queries where id = :id)"
 FORMS = {
     "by hand": "{hand}",
+    "recipe": "select id from (select * from {table} order by {first} limit 160) "
+    "as found order by embedding <=> {query} limit 10",
     "created function": "select id from {function}({query})",
     "mrl.search": "select id from mrl.search(null::{table}, 'embedding', {query})",
     "mrl.search_keys": "select key from mrl.search_keys("
     "null::bigint, '{table}', 'embedding', {query})",
 }
+ENVIRONMENT = {**os.environ, "PGOPTIONS": "-c hnsw.ef_search=160"}
+"""For the recipe; every other form sets and restores its own."""
+
 TABLES: dict[str, tuple[str, int, Storage | None]] = {
     # how PostgreSQL keeps a vector of 1536 dimensions by itself, and in the row
     "toasted": ("halfvec", 256, None),
@@ -107,12 +114,23 @@ def singles(
         "select mrl.create_search_function(%s, %s, 'embedding')", [function, table]
     )
     printed = conn.execute(
-        "select mrl.search_sql(%s, 'embedding', columns => '{id}')", [table]
+        "select mrl.search_sql(%s, 'embedding')", [table]
+    ).fetchall()[0][0]
+    first = conn.execute(
+        "select short_column || case kind when 'bit' then %s else %s end "
+        "from mrl.indexes where table_name = %s::regclass",
+        [
+            f" <~> binary_quantize({QUERY})::bit(1536)",
+            f" <=> l2_normalize(subvector({QUERY}, 1, 256))::halfvec(256)",
+            table,
+        ],
     ).fetchall()[0][0]
     # pgbench reads a script by lines, and takes a colon for a variable of its own
     hand = " ".join(re.sub(r"--.*", "", printed).split()).replace("$1", QUERY)
     forms = {
-        name: form.format(hand=hand, function=function, table=table, query=QUERY)
+        name: form.format(
+            hand=hand, function=function, table=table, query=QUERY, first=first
+        )
         for name, form in FORMS.items()
     }
     check_same(conn, forms)
@@ -128,6 +146,7 @@ def singles(
 
 def check_same(conn: psycopg.Connection, forms: dict[str, str]) -> None:
     """Every form answers the same keys."""
+    conn.execute("set hnsw.ef_search = 160")
     answers = {
         name: [row[0] for row in conn.execute(form.replace(":id", "7").encode())]
         for name, form in forms.items()
@@ -154,7 +173,9 @@ def pgbench(
             "prepared",
         ]
         command += [f"--random-seed={run}", "-t", str(searches), "-f", script.name]
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        done = subprocess.run(
+            command, capture_output=True, text=True, check=True, env=ENVIRONMENT
+        )
     report = re.findall(r"^\s+([\d.]+)\s+\d+\s+(select|with)\b", done.stdout, re.M)
     return {name: float(took) for name, (took, _) in zip(order, report, strict=True)}
 
@@ -233,13 +254,8 @@ def forward(listener: socket.socket, target: str, latency: float) -> None:
             return
         upstream = socket.socket(socket.AF_UNIX)
         upstream.connect(target)
-        for source, sink, wait in (
-            (client, upstream, latency),
-            (upstream, client, 0.0),
-        ):
-            threading.Thread(
-                target=pump, args=(source, sink, wait), daemon=True
-            ).start()
+        for ends in ((client, upstream), (upstream, client)):
+            threading.Thread(target=pump, args=(*ends, latency), daemon=True).start()
 
 
 def pump(source: socket.socket, sink: socket.socket, wait: float) -> None:
