@@ -2,23 +2,9 @@
 
 from typing import Any
 
-from door import (
-    assert_exact,
-    create,
-    ids,
-    keys,
-    many,
-    notices,
-    one,
-    ordered,
-    planned,
-    refused,
-    run,
-    scanning,
-    share,
-    stock,
-    text,
-)
+from door import assert_exact, create, ids, keys, many, one, share, stock, text
+from door_plans import ordered, planned, run, scanning
+from door_state import notices, refused
 from helpers import Conn, matryoshka, nearest
 from psycopg import errors, sql
 

@@ -4,18 +4,9 @@ import subprocess
 from typing import Any
 
 import pytest
-from door import (
-    catalog,
-    create,
-    ids,
-    named,
-    notices,
-    one,
-    ordered,
-    planned,
-    refused,
-    scanning,
-)
+from door import create, ids, named, one
+from door_plans import ordered, planned, scanning
+from door_state import catalog, notices, refused
 from helpers import Conn, append, force_index, make_table, matryoshka, nearest
 from psycopg import errors, sql
 

@@ -5,16 +5,9 @@ from typing import Any
 
 import psycopg
 import pytest
-from door import (
-    ids,
-    notices,
-    one,
-    refused,
-    scanning,
-    share,
-    stock,
-    text,
-)
+from door import ids, one, share, stock, text
+from door_plans import scanning
+from door_state import notices, refused
 from helpers import (
     Conn,
     Docs,

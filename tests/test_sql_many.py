@@ -6,20 +6,9 @@ from typing import Any
 import numpy as np
 import psycopg
 import pytest
-from door import (
-    assert_exact,
-    create,
-    keys,
-    many,
-    notices,
-    one,
-    ordered,
-    planned,
-    refused,
-    scanning,
-    share,
-    stock,
-)
+from door import assert_exact, create, keys, many, one, share, stock
+from door_plans import ordered, planned, scanning
+from door_state import notices, refused
 from helpers import Conn, Docs, force_index, fresh_docs, matryoshka, nearest
 from psycopg import errors
 

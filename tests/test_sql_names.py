@@ -3,7 +3,8 @@
 from typing import Any
 
 import pytest
-from door import catalog, one
+from door import one
+from door_state import catalog
 from helpers import Conn, make_table, matryoshka
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st

@@ -2,7 +2,9 @@
 
 from collections.abc import Iterator
 
-from door import ids, ordered, planned, refused, scanning, share, stock, text
+from door import ids, share, stock, text
+from door_plans import ordered, planned, scanning
+from door_state import refused
 from helpers import Conn, connect, matryoshka, nearest
 from psycopg import errors
 

@@ -6,7 +6,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import psycopg
 import pytest
-from door import create, keys, many, named, ordered, planned, refused, scanning, text
+from door import create, keys, many, named, text
+from door_plans import ordered, planned, scanning
+from door_state import refused
 from helpers import (
     Conn,
     Docs,

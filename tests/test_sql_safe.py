@@ -4,23 +4,9 @@ from typing import Any
 
 import psycopg
 import pytest
-from door import (
-    assert_exact,
-    create,
-    ids,
-    keys,
-    many,
-    notices,
-    one,
-    ordered,
-    planned,
-    refused,
-    run,
-    scanning,
-    share,
-    stock,
-    text,
-)
+from door import assert_exact, create, ids, keys, many, one, share, stock, text
+from door_plans import ordered, planned, run, scanning
+from door_state import notices, refused
 from helpers import Conn, connect, force_index, make_table, matryoshka, nearest, role
 from psycopg import errors, sql
 

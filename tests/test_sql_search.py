@@ -5,19 +5,9 @@ from typing import Any
 
 import psycopg
 import pytest
-from door import (
-    assert_exact,
-    create,
-    ids,
-    keys,
-    notices,
-    ordered,
-    planned,
-    scanning,
-    share,
-    stock,
-    tree,
-)
+from door import assert_exact, create, ids, keys, share, stock
+from door_plans import ordered, planned, scanning, tree
+from door_state import notices
 from helpers import (
     Conn,
     Docs,

@@ -5,22 +5,9 @@ from typing import Any
 
 import psycopg
 import pytest
-from door import (
-    change,
-    create,
-    current,
-    ids,
-    keys,
-    many,
-    one,
-    ordered,
-    planned,
-    refused,
-    run,
-    scanning,
-    share,
-    text,
-)
+from door import create, ids, keys, many, one, share, text
+from door_plans import ordered, planned, run, scanning
+from door_state import change, current, refused
 from helpers import Conn, Docs, connect, force_index, fresh_docs, nearest, role
 from psycopg import errors
 

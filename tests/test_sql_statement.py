@@ -5,18 +5,9 @@ from typing import Any
 
 import psycopg
 import pytest
-from door import (
-    assert_exact,
-    one,
-    ordered,
-    prepared,
-    refused,
-    run,
-    scanning,
-    share,
-    text,
-    tree,
-)
+from door import assert_exact, one, share, text
+from door_plans import ordered, prepared, run, scanning, tree
+from door_state import refused
 from helpers import (
     Docs,
     connect,

@@ -3,22 +3,9 @@
 from typing import Any
 
 import pytest
-from door import (
-    assert_exact,
-    create,
-    ids,
-    keys,
-    many,
-    one,
-    ordered,
-    planned,
-    refused,
-    run,
-    scanning,
-    share,
-    stock,
-    text,
-)
+from door import assert_exact, create, ids, keys, many, one, share, stock, text
+from door_plans import ordered, planned, run, scanning
+from door_state import refused
 from helpers import Conn, append, force_index, make_table, matryoshka, nearest
 from psycopg import errors, sql
 

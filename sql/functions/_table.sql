@@ -47,7 +47,7 @@ begin
                 when 'm' then 'materialized view'
                 when 'f' then 'foreign table'
                 when 'c' then 'composite type'
-                else 'relation of kind ' || found.relkind
+                else format('relation of kind %s', found.relkind)
             end
             using errcode = 'wrong_object_type',
                 hint = 'name the table that holds the vectors';
