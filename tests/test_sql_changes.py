@@ -57,6 +57,19 @@ def test_a_full_column_swapped_by_renames(conn: Conn) -> None:
         many(conn, [QUERY])
 
 
+def test_a_column_of_yours_is_not_dropped(conn: Conn) -> None:
+    name = stock(conn, VECTORS)
+    conn.execute(
+        "alter table docs rename column embedding_32_halfvec to short;"
+        "alter table docs add column embedding_32_halfvec int default 7"
+    )
+    for call in (keys, ids):
+        with refused(errors.UndefinedFunction, "operator does not exist: integer"):
+            call(conn, QUERY)
+    assert one(conn, "select mrl.drop_index('docs', 'embedding')") == name
+    assert one(conn, "select sum(embedding_32_halfvec) from docs") == 7 * 500
+
+
 def test_an_index_dropped_by_hand(conn: Conn) -> None:
     name = stock(conn, VECTORS)
     create(conn, dims=16)

@@ -53,7 +53,14 @@ begin
             )
         );
     end if;
-    if not exists (
+    if exists (
+        -- generated: a column of yours that has come to bear its name holds your values
+        select
+        from pg_attribute as attribute
+        where attribute.attrelid = drop_index.table_name
+            and attribute.attname = known.short_column
+            and attribute.attgenerated = 's'
+    ) and not exists (
         select
         from pg_attribute as attribute
         join pg_index as state on state.indrelid = attribute.attrelid
