@@ -190,7 +190,10 @@ def test_passes_that_are_refused(
             docs.conn.execute(call_sql.encode(), [passes])
 
 
-@pytest.mark.parametrize("with_it", [{"candidates": 90}, {"dims": 8}, {"kind": "bit"}])
+@pytest.mark.parametrize(
+    "with_it",
+    [{"candidates": 90}, {"dims": 8}, {"kind": "bit"}, {"index_name": "docs_hnsw"}],
+)
 def test_passes_say_all_there_is_to_say(docs: Docs, with_it: dict[str, Any]) -> None:
     with refused(
         errors.InvalidParameterValue, "passes name candidates, dims and kind", "leave"
@@ -201,3 +204,8 @@ def test_passes_say_all_there_is_to_say(docs: Docs, with_it: dict[str, Any]) -> 
         call = f"select {function}'docs', 'embedding', passes => %s, {name} => %s)"
         with refused(errors.InvalidParameterValue, "passes name candidates"):
             docs.conn.execute(call.encode(), [FUNNEL, value])
+
+
+def test_an_exact_search_has_no_passes(docs: Docs) -> None:
+    with refused(errors.InvalidParameterValue, "exact search has no passes", "leave"):
+        ids(docs.conn, docs.vectors[0], passes=FUNNEL, exact=True)

@@ -42,13 +42,16 @@ declare
     condition text;
 begin
     if exact then
+        if passes is not null then
+            raise exception 'an exact search has no passes'
+                using errcode = 'invalid_parameter_value',
+                    hint = 'leave passes out, or exact';
+        end if;
         slots := mrl._full(table_id, full_column);
     elsif passes is not null then
-        if candidates is not null or dims is not null or kind is not null then
-            raise exception 'passes name candidates, dims and kind themselves'
-                using errcode = 'invalid_parameter_value', hint = 'leave those out';
-        end if;
-        steps := mrl._steps(table_id, full_column, passes, k);
+        steps := mrl._steps(
+            table_id, full_column, passes, k, num_nonnulls(candidates, dims, kind, index_name)
+        );
         slots := steps -> 0;
         candidates := slots ->> 'count';
     else

@@ -1,8 +1,13 @@
 -- The passes that a caller lists, such as {bit(512) 400, halfvec(256) 100}, as slots.
--- mrl._steps(table_id oid, full_column name, passes text[], k int) -> jsonb
+-- mrl._steps(table_id oid, full_column name, passes text[], k int, others int) -> jsonb
 -- Called by: mrl._plan, mrl.search_sql, mrl.create_search_function
 create or replace function mrl._steps(
-    table_id oid, full_column name, passes text[], k int
+    table_id oid,
+    full_column name,
+    passes text[],
+    k int,
+    -- arguments beside passes that say what these say
+    others int
 )
 returns jsonb
 language plpgsql
@@ -18,7 +23,11 @@ declare
     first jsonb;
     step jsonb;
 begin
-    if cardinality(passes) = 0 then
+    if others > 0 then
+        raise exception 'passes name candidates, dims and kind themselves'
+            using errcode = 'invalid_parameter_value',
+                hint = 'leave those and index_name out';
+    elsif cardinality(passes) = 0 then
         raise exception 'passes is empty'
             using errcode = 'invalid_parameter_value',
                 hint = 'list at least one, as in array[''bit(512) 400'']';
@@ -60,5 +69,5 @@ begin
 end
 $body$;
 
-comment on function mrl._steps(oid, name, text[], int) is
+comment on function mrl._steps(oid, name, text[], int, int) is
 'Internal. The passes that a caller lists, checked.';

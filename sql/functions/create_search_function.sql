@@ -38,11 +38,9 @@ begin
     parameters := coalesce(parameters, '{}');
     perform mrl._check_filter(filter, cardinality(parameters));
     if passes is not null then
-        if candidates is not null or dims is not null or kind is not null then
-            raise exception 'passes name candidates, dims and kind themselves'
-                using errcode = 'invalid_parameter_value', hint = 'leave those out';
-        end if;
-        steps := mrl._steps(table_name, full_column, passes, k);
+        steps := mrl._steps(
+            table_name, full_column, passes, k, num_nonnulls(candidates, dims, kind, index_name)
+        );
         slots := steps -> 0;
         candidates := slots ->> 'count';
     else

@@ -18,6 +18,7 @@ declare
     matches int;
     slots jsonb := jsonb_build_object('table', table_name, 'concurrently', '');
 begin
+    perform mrl.check_owner(table_name);
     execute mrl._render(mrl._lock_table(), slots);
     select registry.*, space.nspname, count(*) over () as matches
     into known
