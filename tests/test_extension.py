@@ -37,6 +37,10 @@ INDEX = MatryoshkaIndex("docs", "embedding", dims=32)
 SEARCH = (
     "select id from mrl.search(null::docs, 'embedding', %s::vector, candidates => 400)"
 )
+MAKE_FUNCTION = (
+    "select mrl.create_search_function("
+    "'search_docs', 'docs', 'embedding', candidates => 400)"
+)
 FUNCTION = "select id from search_docs(%s::vector, 5)"
 REGISTRY = "select * from mrl.registry order by index_name"
 VIEW = "select index_name, m, ef_construction, usable from mrl.indexes"
@@ -116,10 +120,7 @@ def fill(conn: Conn) -> None:
     """A table with an index and a search function, all by the SQL door."""
     make_table(conn, VECTORS)
     conn.execute("select mrl.create_index('docs', 'embedding', dims => 32)")
-    conn.execute(
-        "select mrl.create_search_function("
-        "'search_docs', 'docs', 'embedding', candidates => 400)"
-    )
+    conn.execute(MAKE_FUNCTION)
     conn.execute("analyze docs")
 
 
@@ -252,6 +253,12 @@ def test_drop_extension_leaves_short_columns(two_databases: tuple[str, str]) -> 
         conn.execute("create extension mrl_pg")
         fill(conn)
         rows = conn.execute("select * from docs order by id").fetchall()
+        # a made function needs it
+        with pytest.raises(
+            psycopg.errors.DependentObjectsStillExist, match="search_docs"
+        ):
+            conn.execute("drop extension mrl_pg")
+        conn.execute("drop function search_docs")
         conn.execute("drop extension mrl_pg")
         assert conn.execute("select to_regnamespace('mrl')").fetchone() == (None,)
         assert conn.execute("select * from docs order by id").fetchall() == rows
@@ -264,4 +271,5 @@ def test_drop_extension_leaves_short_columns(two_databases: tuple[str, str]) -> 
         # created again, it takes the column and the index as they are
         conn.execute("create extension mrl_pg")
         conn.execute("select mrl.create_index('docs', 'embedding', dims => 32)")
+        conn.execute(MAKE_FUNCTION)
     assert_answers(url)
