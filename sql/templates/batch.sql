@@ -8,18 +8,24 @@ immutable
 parallel safe
 return $template$
 select
-    mrl_query.mrl_number as number,
-    -- the whole row, also of a table with a column mrl_row
-    mrl_row.*::{table} as hit,
+    mrl_pass.mrl_number as number,
+    -- rows come last: a sort would carry them whole
+    (
+        select mrl_row.*::{table}
+        from {table} as mrl_row
+        where {same_row}
+    ) as hit,
     mrl_pass.distance
-from rows from (
-    pg_catalog.unnest({queries}), pg_catalog.unnest({numbers})
-) as mrl_query (mrl_full, mrl_number)
-cross join lateral (
+from (
+    select mrl_query.mrl_number, mrl_pass.*
+    from rows from (
+        pg_catalog.unnest({queries}), pg_catalog.unnest({numbers})
+    ) as mrl_query (mrl_full, mrl_number)
+    cross join lateral (
 {nearest}
-) as mrl_pass ({names}, distance)
-join {table} as mrl_row on {same_row}
-order by mrl_query.mrl_number, mrl_pass.distance, {pass_names}
+    ) as mrl_pass ({names}, distance)
+    order by mrl_query.mrl_number, mrl_pass.distance, {pass_names}
+) as mrl_pass (mrl_number, {names}, distance)
 $template$::text;
 
 comment on function mrl._batch() is
