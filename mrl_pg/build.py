@@ -65,13 +65,17 @@ def create_steps(layout: IndexLayout, facts: Facts) -> list[Step]:
     usable = facts.index_definition is not None and facts.index_usable
     steps = []
     if facts.short_type is None:
-        add = render.add_short_column(layout, facts)
+        add = render.add_short_column(
+            layout, render.table_of(facts), render.home(facts.extension_schema)
+        )
         steps.append(Step(f"added column {layout.short}", add))
     if facts.index_definition is not None and not usable:
-        drop = render.drop_index(layout, facts)
+        drop = render.drop_index(sql.Identifier(facts.schema, layout.name))
         steps.append(Step("dropped the invalid index of that name", drop))
     if not usable:
-        build = render.create_index(layout, facts)
+        build = render.create_index(
+            layout, render.table_of(facts), render.home(facts.extension_schema)
+        )
         steps.append(Step(f"built index {layout.name}", build))
     return steps
 
@@ -86,10 +90,10 @@ def drop_steps(layout: IndexLayout, facts: Facts) -> list[Step]:
                 f"index {layout.name!r} is not on {layout.short!r}: "
                 f"{facts.index_definition}; drop it by hand if you mean it"
             )
-        drop = render.drop_index(layout, facts)
+        drop = render.drop_index(sql.Identifier(facts.schema, layout.name))
         steps.append(Step(f"dropped index {layout.name}", drop))
     if facts.short_type is not None and not facts.other_indexes:
-        drop = render.drop_short_column(layout, facts)
+        drop = render.drop_short_column(layout, render.table_of(facts))
         steps.append(Step(f"dropped column {layout.short}", drop))
     return steps
 
@@ -212,18 +216,16 @@ def _check_create(layout: IndexLayout, facts: Facts) -> Facts:
 
 
 def _lock(facts: Facts) -> sql.Composed:
-    return render.template(
-        "lock_table", table=sql.Identifier(facts.schema, facts.table)
-    )
+    return render.template("lock_table", table=render.table_of(facts))
 
 
 def _norms(layout: IndexLayout, facts: Facts) -> sql.Composed:
     norm = "vector_norm" if facts.full_type == "vector" else "l2_norm"
     return render.template(
         "norm_sample",
-        table=sql.Identifier(facts.schema, facts.table),
+        table=render.table_of(facts),
         full=sql.Identifier(layout.column),
-        extension=sql.Identifier(facts.extension_schema),
+        extension=render.home(facts.extension_schema),
         norm=sql.Identifier(norm),
     )
 

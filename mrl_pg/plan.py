@@ -13,7 +13,7 @@ from mrl_pg import render
 from mrl_pg.errors import ColumnNotFound, InvalidSetting
 from mrl_pg.facts import Facts, check_ready
 from mrl_pg.layout import IndexLayout
-from mrl_pg.shape import Scan, Shape
+from mrl_pg.shape import Effort, Scan, Shape
 from mrl_pg.vectors import VectorLike, as_text, as_vector, wire
 
 MAX_ROWS = 1_000_000_000
@@ -95,7 +95,8 @@ class SearchPlan:
 
     def iterative(self) -> "SearchPlan":
         """The same search with a scan that goes on past ef_search."""
-        return _plan(replace(self.shape, scan="iterative"), self.bound)
+        effort = replace(self.shape.effort, scan="iterative")
+        return _plan(replace(self.shape, effort=effort), self.bound)
 
     def more_bound(self, seen: int) -> SearchParams:
         """Parameters of `more_statement` after `seen` candidates."""
@@ -125,24 +126,34 @@ def make(
 
 def decide(layout: IndexLayout, facts: Facts, options: Options) -> Shape:
     """Choose candidates, settings and scan; raise InvalidSetting or ColumnNotFound."""
-    k, exact = options.k, options.exact
-    _check_count("k", k)
     _check_filter(options)
     _check_columns(facts, options.columns)
-    candidates, ef_search = (None, None) if exact else _effort(options)
     return Shape(
         layout=layout,
         facts=facts,
-        k=k,
-        candidates=candidates,
-        ef_search=ef_search,
-        scan=_scan(facts, options, candidates),
-        max_scan_tuples=options.max_scan_tuples,
-        least_scan_tuples=2 * (candidates or 0),
-        scan_memory=_scan_memory(max(candidates or 0, options.max_scan_tuples or 0)),
+        # dead rows can starve a single scan too: `search` then scans on by itself
+        effort=effort(options, goes_on=options.where is not None or facts.row_security),
         columns=tuple(options.columns),
         where=None if options.where is None else str(options.where),
         named=options.params is None or isinstance(options.params, Mapping),
+    )
+
+
+def effort(options: Options, *, goes_on: bool) -> Effort:
+    """Candidates and settings; `goes_on` past ef_search when that brings too few.
+
+    Raises InvalidSetting.
+    """
+    _check_count("k", options.k)
+    candidates, ef_search = (None, None) if options.exact else _breadth(options)
+    return Effort(
+        k=options.k,
+        candidates=candidates,
+        ef_search=ef_search,
+        scan=_scan(candidates, goes_on),
+        max_scan_tuples=options.max_scan_tuples,
+        least_scan_tuples=2 * (candidates or 0),
+        scan_memory=_scan_memory(max(candidates or 0, options.max_scan_tuples or 0)),
     )
 
 
@@ -171,7 +182,7 @@ def _readable(value: Any) -> Any:
     return as_text(value.data, value.kind) if isinstance(value, QueryVector) else value
 
 
-def _effort(options: Options) -> tuple[int, int]:
+def _breadth(options: Options) -> tuple[int, int]:
     """Candidates and ef_search."""
     k, candidates, ef_search = options.k, options.candidates, options.ef_search
     candidates = default_candidates(k) if candidates is None else candidates
@@ -193,12 +204,10 @@ def _effort(options: Options) -> tuple[int, int]:
     return candidates, ef_search
 
 
-def _scan(facts: Facts, options: Options, candidates: int | None) -> Scan:
+def _scan(candidates: int | None, goes_on: bool) -> Scan:
     if candidates is None:
         return "exact"
-    # dead rows can starve a single scan too: `search` then scans on by itself
-    filtered = options.where is not None or facts.row_security
-    return "iterative" if filtered or candidates > MAX_EF_SEARCH else "single"
+    return "iterative" if goes_on or candidates > MAX_EF_SEARCH else "single"
 
 
 def _scan_memory(tuples: int) -> int:

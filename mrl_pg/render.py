@@ -2,7 +2,7 @@
 
 import zlib
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from psycopg import sql
@@ -10,7 +10,9 @@ from psycopg import sql
 from mrl_pg import source
 from mrl_pg.facts import Facts
 from mrl_pg.layout import IndexLayout
-from mrl_pg.shape import Shape
+from mrl_pg.shape import Effort, Shape
+
+_OF_QUERY = sql.SQL("(select {} from mrl_query)")
 
 
 def template(name: str, /, **slots: sql.Composable) -> sql.Composed:
@@ -33,6 +35,16 @@ def name(*parts: str) -> sql.Identifier:
     return sql.Identifier(*(part.replace("%", "%%") for part in parts))
 
 
+def home(schema: str) -> sql.Composable:
+    """What stands before pgvector's names: its schema; "" leaves it to the path."""
+    return sql.SQL("{}.").format(sql.Identifier(schema)) if schema else sql.SQL("")
+
+
+def table_of(facts: Facts) -> sql.Identifier:
+    """The table in its schema, for a statement without parameters."""
+    return sql.Identifier(facts.schema, facts.table)
+
+
 def query(facts: Facts, placeholder: sql.Composable) -> sql.Composed:
     """The query parameter, cast to the type of the full column."""
     return sql.SQL("{}::{}({})").format(
@@ -43,11 +55,11 @@ def query(facts: Facts, placeholder: sql.Composable) -> sql.Composed:
 
 
 def short_value(
-    layout: IndexLayout, facts: Facts, full: sql.Composable
+    layout: IndexLayout, extension: sql.Composable, full: sql.Composable
 ) -> sql.Composed:
     """The short value of a full vector: the one place that says how it is computed."""
     slots: dict[str, sql.Composable] = {
-        "extension": sql.Identifier(facts.extension_schema),
+        "extension": extension,
         "full": full,
         "dims": sql.Literal(layout.dims),
     }
@@ -56,127 +68,164 @@ def short_value(
     return template("short_value", kind=sql.Identifier(layout.kind), **slots)
 
 
-def short_type(layout: IndexLayout, facts: Facts) -> sql.Composed:
+def short_type(layout: IndexLayout, extension: sql.Composable) -> sql.Composed:
     """Type of the short column: `"public"."halfvec"(256)` or `bit(256)`."""
-    kind = (
-        sql.SQL("bit")
-        if layout.kind == "bit"
-        else sql.Identifier(facts.extension_schema, layout.kind)
+    if layout.kind == "bit":
+        return sql.SQL("bit({})").format(sql.Literal(layout.dims))
+    return sql.SQL("{}{}({})").format(
+        extension, sql.Identifier(layout.kind), sql.Literal(layout.dims)
     )
-    return sql.SQL("{}({})").format(kind, sql.Literal(layout.dims))
 
 
-def add_short_column(layout: IndexLayout, facts: Facts) -> sql.Composed:
+def add_short_column(
+    layout: IndexLayout, table: sql.Identifier, extension: sql.Composable
+) -> sql.Composed:
     """`alter table … add column …` for the short column."""
     return template(
         "add_short_column",
-        table=sql.Identifier(facts.schema, facts.table),
+        table=table,
         short=sql.Identifier(layout.short),
-        type=short_type(layout, facts),
-        value=short_value(layout, facts, sql.Identifier(layout.column)),
+        type=short_type(layout, extension),
+        value=short_value(layout, extension, sql.Identifier(layout.column)),
     )
 
 
-def create_index(layout: IndexLayout, facts: Facts) -> sql.Composed:
+def create_index(
+    layout: IndexLayout,
+    table: sql.Identifier,
+    extension: sql.Composable,
+    *,
+    concurrently: bool = False,
+) -> sql.Composed:
     """`create index … using hnsw …` on the short column."""
     return template(
         "create_index",
-        concurrently=sql.SQL(""),
+        concurrently=_concurrently(concurrently),
         index=sql.Identifier(layout.name),
-        table=sql.Identifier(facts.schema, facts.table),
+        table=table,
         short=sql.Identifier(layout.short),
-        extension=sql.Identifier(facts.extension_schema),
+        extension=extension,
         operator_class=sql.Identifier(layout.operator_class),
         m=sql.Literal(layout.m),
         ef_construction=sql.Literal(layout.ef_construction),
     )
 
 
-def drop_index(layout: IndexLayout, facts: Facts) -> sql.Composed:
-    """`drop index if exists …` for the short column's index."""
-    return template(
-        "drop_index",
-        concurrently=sql.SQL(""),
-        index=sql.Identifier(facts.schema, layout.name),
-    )
+def drop_index(index: sql.Identifier, *, concurrently: bool = False) -> sql.Composed:
+    """`drop index if exists …`."""
+    return template("drop_index", concurrently=_concurrently(concurrently), index=index)
 
 
-def drop_short_column(layout: IndexLayout, facts: Facts) -> sql.Composed:
+def drop_short_column(layout: IndexLayout, table: sql.Identifier) -> sql.Composed:
     """`alter table … drop column if exists …` for the short column."""
     return template(
-        "drop_short_column",
-        table=sql.Identifier(facts.schema, facts.table),
-        short=sql.Identifier(layout.short),
+        "drop_short_column", table=table, short=sql.Identifier(layout.short)
     )
 
 
-_OF_QUERY = sql.SQL("(select {} from mrl_query)")
+def _concurrently(wanted: bool) -> sql.SQL:
+    return sql.SQL(" concurrently") if wanted else sql.SQL("")
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What the doors write in their own ways in one statement of a search, as SQL.
+
+    `columns` of the table are called `names` in the answer, whose first ones are the
+    key, `keys`; `extra` is a further column of the answer, with a comma before it.
+    """
+
+    table: sql.Composable
+    full: sql.Composable
+    short: sql.Composable
+    extension: sql.Composable
+    query: sql.Composable
+    where: sql.Composable
+    columns: sql.Composable
+    names: sql.Composable
+    keys: sql.Composable
+    extra: sql.Composable
+
+
+def search(layout: IndexLayout, effort: Effort, parts: Parts) -> sql.Composed:
+    """The statement of a search: its two passes, or the exact one."""
+    slots: dict[str, sql.Composable] = {
+        "table": parts.table,
+        "extension": parts.extension,
+        "full": parts.full,
+        "operator": sql.SQL(layout.operator),
+        "where": parts.where,
+        "columns": parts.columns,
+        "names": parts.names,
+        "key_names": parts.keys,
+        "k": sql.Literal(effort.k),
+    }
+    if effort.scan == "exact":
+        extra = sql.SQL(",\n    null::pg_catalog.int8 as seen{}").format(parts.extra)
+        return template("exact", query=parts.query, extra=extra, **slots)
+    extra = sql.SQL(",\n    (select seen from after) as seen{}").format(parts.extra)
+    full_query = sql.Identifier("full")
+    passes = template(
+        "first_pass",
+        value=parts.full,
+        query=_OF_QUERY.format(full_query),
+        gate=_gate(effort),
+        short=parts.short,
+        short_operator=sql.SQL(layout.short_operator),
+        short_query=_OF_QUERY.format(short_value(layout, parts.extension, full_query)),
+        candidates=sql.Literal(effort.candidates),
+        **slots,
+    )
+    return template("two_pass", query=parts.query, passes=passes, extra=extra, **slots)
 
 
 @lru_cache(maxsize=512)
 def search_statements(shape: Shape) -> tuple[bytes, bytes]:
     """The search and its `more_rows`, as bytes; the same object for equal shapes."""
     layout = shape.layout
-    home = shape.facts.extension_schema.replace("%", "%%")
-    facts = replace(shape.facts, extension_schema=home)
+    schema = shape.facts.extension_schema.replace("%", "%%")
+    facts = replace(shape.facts, extension_schema=schema)
     table = _table(layout, facts)
-    slots: dict[str, sql.Composable] = {
-        "table": table,
-        "extension": sql.Identifier(home),
-        "full": name(layout.column),
-        "operator": sql.SQL(layout.operator),
-        "where": _filter(shape.where),
-    }
-    extra = sql.SQL(",\n    {} as table_id").format(_table_id(table))
-    seen = _placeholder(shape, "mrl_seen")
-    more = template("more_rows", seen=seen, extra=extra, **slots)
-    slots |= _answer_slots(shape, facts)
-    query = slots.pop("query")
-    if shape.scan == "exact":
-        extra = sql.SQL(",\n    null::pg_catalog.int8 as seen{}").format(extra)
-        return _signed(template("exact", query=query, extra=extra, **slots), facts), b""
-    extra = sql.SQL(",\n    (select seen from after) as seen{}").format(extra)
-    passes = template("first_pass", **slots, **_first_pass_slots(shape, facts))
-    two_pass = template("two_pass", query=query, passes=passes, extra=extra, **slots)
-    return _signed(two_pass, facts), more.as_bytes()
-
-
-def _answer_slots(shape: Shape, facts: Facts) -> dict[str, sql.Composable]:
     keys = [sql.Identifier(f"key_{i}") for i in range(1, len(facts.keys) + 1)]
     extras = [sql.Identifier(f"column_{i}") for i in range(1, len(shape.columns) + 1)]
-    return {
-        "query": query(facts, _placeholder(shape, "mrl_query")),
-        "columns": comma(name(column) for column in (*facts.keys, *shape.columns)),
-        "names": comma([*keys, *extras]),
-        "key_names": comma(keys),
-        "k": sql.Literal(shape.k),
-    }
+    parts = Parts(
+        table=table,
+        full=name(layout.column),
+        short=name(layout.short),
+        extension=home(schema),
+        query=query(facts, _placeholder(shape, "mrl_query")),
+        where=condition(shape.where),
+        columns=comma(name(column) for column in (*facts.keys, *shape.columns)),
+        names=comma([*keys, *extras]),
+        keys=comma(keys),
+        extra=sql.SQL(",\n    {} as table_id").format(_table_id(table)),
+    )
+    statement = _signed(search(layout, shape.effort, parts), facts)
+    if shape.effort.scan == "exact":
+        return statement, b""
+    more = template(
+        "more_rows",
+        table=parts.table,
+        full=parts.full,
+        extension=parts.extension,
+        operator=sql.SQL(layout.operator),
+        where=parts.where,
+        seen=_placeholder(shape, "mrl_seen"),
+        extra=parts.extra,
+    )
+    return statement, more.as_bytes()
 
 
-def _first_pass_slots(shape: Shape, facts: Facts) -> dict[str, sql.Composable]:
-    layout = shape.layout
-    short_query = short_value(layout, facts, sql.Identifier("full"))
-    return {
-        "value": name(layout.column),
-        "query": _OF_QUERY.format(sql.Identifier("full")),
-        "gate": _gate(shape),
-        "short": name(layout.short),
-        "short_operator": sql.SQL(layout.short_operator),
-        "short_query": _OF_QUERY.format(short_query),
-        "candidates": sql.Literal(shape.candidates),
-    }
-
-
-def _gate(shape: Shape) -> sql.Composed:
-    scan_tuples = shape.max_scan_tuples
-    scan = "relaxed_order" if shape.scan == "iterative" else "off"
+def _gate(effort: Effort) -> sql.Composed:
+    scan_tuples = effort.max_scan_tuples
+    scan = "relaxed_order" if effort.scan == "iterative" else "off"
     return template(
         "gate",
-        ef_search=sql.Literal(str(shape.ef_search)),
+        ef_search=sql.Literal(str(effort.ef_search)),
         iterative_scan=sql.Literal(scan),
         max_scan_tuples=sql.Literal(scan_tuples and str(scan_tuples)),
-        least_scan_tuples=sql.Literal(shape.least_scan_tuples),
-        scan_memory=sql.Literal(shape.scan_memory),
+        least_scan_tuples=sql.Literal(effort.least_scan_tuples),
+        scan_memory=sql.Literal(effort.scan_memory),
     )
 
 
@@ -201,8 +250,8 @@ def _placeholder(shape: Shape, parameter: str) -> sql.Placeholder:
     return sql.Placeholder(parameter) if shape.named else sql.Placeholder()
 
 
-def _filter(where: str | None) -> sql.Composable:
-    """The caller's condition on lines of its own, so that a comment in it ends."""
+def condition(where: str | None) -> sql.Composable:
+    """A further condition on lines of its own, so that a comment in it ends."""
     if where is None:
         return sql.SQL("")
     return sql.SQL("\n    and (\n{}\n    )").format(sql.SQL(where))

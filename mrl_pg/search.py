@@ -273,7 +273,7 @@ def _complete(
         more = cursor.fetchall()
         check_table(plan.shape, more)
         left_over[seen] = more[0][0]
-    if left_over[seen] and plan.shape.scan == "single":
+    if left_over[seen] and plan.shape.effort.scan == "single":
         plan = plan.iterative()
         cursor.execute(plan.statement, plan.bound, prepare=True)
         return _complete(cursor, plan, cursor.fetchall(), left_over)
@@ -292,7 +292,7 @@ async def _complete_async(
         more = await cursor.fetchall()
         check_table(plan.shape, more)
         left_over[seen] = more[0][0]
-    if left_over[seen] and plan.shape.scan == "single":
+    if left_over[seen] and plan.shape.effort.scan == "single":
         plan = plan.iterative()
         await cursor.execute(plan.statement, plan.bound, prepare=True)
         return await _complete_async(cursor, plan, await cursor.fetchall(), left_over)
@@ -311,11 +311,12 @@ def short_of(shape: Shape, rows: Sequence[Row]) -> int | None:
     Under a filter that is only when k was not reached: counting what a filter
     lets through may cost more than the search. No rows count as none seen.
     """
-    if shape.candidates is None:
+    effort = shape.effort
+    if effort.candidates is None:
         return None
     seen: int = rows[0][-2] if rows else 0
     filtered = shape.where is not None or shape.facts.row_security
-    return seen if seen < (shape.k if filtered else shape.candidates) else None
+    return seen if seen < (effort.k if filtered else effort.candidates) else None
 
 
 def result(shape: Shape, rows: Sequence[Row], left_over: bool) -> SearchResult:
@@ -329,14 +330,14 @@ def result(shape: Shape, rows: Sequence[Row], left_over: bool) -> SearchResult:
         )
         for row in rows
     )
-    exact = shape.scan == "exact"
+    effort = shape.effort
     return SearchResult(
         hits=hits,
-        k=shape.k,
-        candidates=shape.candidates,
-        seen=None if exact else (rows[0][-2] if rows else 0),
-        ef_search=shape.ef_search,
-        scan=shape.scan,
+        k=effort.k,
+        candidates=effort.candidates,
+        seen=None if effort.scan == "exact" else (rows[0][-2] if rows else 0),
+        ef_search=effort.ef_search,
+        scan=effort.scan,
         cut_short=left_over,
     )
 

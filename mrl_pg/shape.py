@@ -11,17 +11,14 @@ Scan: TypeAlias = Literal["single", "iterative", "exact"]
 
 
 @dataclass(frozen=True, slots=True)
-class Shape:
-    """What decides the text of a statement; equal shapes share one.
+class Effort:
+    """How many rows each pass hands on, and how widely the index is searched.
 
-    `least_scan_tuples` and `scan_memory` only raise the session's own
-    `hnsw.max_scan_tuples` and `hnsw.scan_mem_multiplier`; `max_scan_tuples`
-    replaces it. `named` says how the values of `where` are written: `%(name)s`
-    or `%s`.
+    `candidates` and `ef_search` are None for an exact search. `least_scan_tuples`
+    and `scan_memory` only raise the session's own `hnsw.max_scan_tuples` and
+    `hnsw.scan_mem_multiplier`; `max_scan_tuples` replaces it.
     """
 
-    layout: IndexLayout
-    facts: Facts
     k: int
     candidates: int | None
     ef_search: int | None
@@ -29,6 +26,18 @@ class Shape:
     max_scan_tuples: int | None
     least_scan_tuples: int
     scan_memory: int
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """What decides the text of a statement; equal shapes share one.
+
+    `named` says how the values of `where` are written: `%(name)s` or `%s`.
+    """
+
+    layout: IndexLayout
+    facts: Facts
+    effort: Effort
     columns: tuple[str, ...]
     where: str | None
     named: bool

@@ -55,7 +55,9 @@ def add_columns(conn: Conn) -> None:
     """
     for kind, dims in SHORT:
         short = index(kind, dims)
-        conn.execute(render.add_short_column(short, catalog.facts(conn, short)))
+        facts = catalog.facts(conn, short)
+        extension = render.home(facts.extension_schema)
+        conn.execute(render.add_short_column(short, render.table_of(facts), extension))
         catalog.forget(conn, short)
 
 

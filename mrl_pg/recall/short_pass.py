@@ -25,6 +25,7 @@ def nearest_short(
     check_ready(layout, facts)
     # in a statement with a placeholder, percent signs of names are doubled
     facts = replace(facts, extension_schema=facts.extension_schema.replace("%", "%%"))
+    extension = render.home(facts.extension_schema)
     bound = plan.as_query(layout, facts, query)
     statement = render.statement(
         "short_pass",
@@ -32,8 +33,8 @@ def nearest_short(
         columns=render.comma(render.name(key) for key in facts.keys),
         table=render.name(facts.schema, facts.table),
         short=render.name(layout.short),
-        short_query=render.short_value(layout, facts, sql.Identifier("full")),
-        extension=sql.Identifier(facts.extension_schema),
+        short_query=render.short_value(layout, extension, sql.Identifier("full")),
+        extension=extension,
         short_operator=sql.SQL(layout.short_operator),
         k=sql.Literal(k),
     )

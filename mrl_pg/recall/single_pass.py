@@ -43,7 +43,7 @@ class SinglePass:
             index=sql.Identifier(self.name),
             table=sql.Identifier(self.facts.schema, self.facts.table),
             value=self._value(self.facts, sql.Identifier(self.layout.column)),
-            extension=sql.Identifier(self.facts.extension_schema),
+            extension=render.home(self.facts.extension_schema),
             operator_class=sql.Identifier(f"{self.kind}_{self.layout.distance}_ops"),
             m=sql.Literal(self.layout.m),
             ef_construction=sql.Literal(self.layout.ef_construction),
@@ -62,9 +62,7 @@ class SinglePass:
 
     def drop(self, conn: Conn) -> None:
         """Drop the index."""
-        index = sql.Identifier(self.facts.schema, self.name)
-        nothing = sql.SQL("")
-        conn.execute(render.template("drop_index", concurrently=nothing, index=index))
+        conn.execute(render.drop_index(sql.Identifier(self.facts.schema, self.name)))
 
     def searcher(self, conn: Conn, k: int) -> "SingleSearch":
         """A prepared search for k rows; `hnsw.ef_search` is the session's own."""
@@ -77,7 +75,7 @@ class SinglePass:
             key=render.name(facts.keys[0]),
             value=self._value(facts, render.name(self.layout.column)),
             table=render.name(facts.schema, facts.table),
-            extension=sql.Identifier(home),
+            extension=render.home(home),
             operator=sql.SQL(self.layout.operator),
             query=render.query(wanted, sql.Placeholder("query")),
             k=sql.Literal(k),

@@ -9,7 +9,7 @@ stable
 set search_path = pg_catalog, pg_temp
 as $body$
 declare
-    vector text := format('%s.vector', slots ->> 'extension');
+    vector text := format('%svector', slots ->> 'extension');
     parameter text;
     parts text[];
 begin

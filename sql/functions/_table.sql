@@ -83,7 +83,7 @@ begin
         'full_dims', found.atttypmod,
         'type', format('%I.%I(%s)', found.extension, found.typname, found.atttypmod),
         'norm', case found.typname when 'vector' then 'vector_norm' else 'l2_norm' end,
-        'extension', quote_ident(found.extension),
+        'extension', format('%I.', found.extension),
         'parts', found.parts
     ) || mrl._places(found.parts);
 end

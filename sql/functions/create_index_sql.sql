@@ -69,7 +69,7 @@ begin
         'value', mrl._short_of(slots ->> 'full', slots),
         'type', case kind
             when 'bit' then format('bit(%s)', dims)
-            else format('%s.%s(%s)', slots ->> 'extension', kind, dims)
+            else format('%s%s(%s)', slots ->> 'extension', kind, dims)
         end
     );
     found := mrl._standing(table_name, full_column, short_column, index_name, slots);

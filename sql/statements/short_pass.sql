@@ -6,7 +6,7 @@ with mrl_query as materialized (
 )
 select {columns}
 from {table}
-order by {short} operator({extension}.{short_operator}) (
+order by {short} operator({extension}{short_operator}) (
     select {short_query}
     from mrl_query
 )

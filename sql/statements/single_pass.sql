@@ -3,7 +3,7 @@
 -- Called by: mrl_pg.recall.single_pass
 select
     {key},
-    {value} operator({extension}.{operator}) {query} as distance
+    {value} operator({extension}{operator}) {query} as distance
 from {table}
-order by {value} operator({extension}.{operator}) {query}
+order by {value} operator({extension}{operator}) {query}
 limit {k}

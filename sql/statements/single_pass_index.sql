@@ -3,5 +3,5 @@
 -- Called by: mrl_pg.recall.single_pass
 create index {index}
 on {table}
-using hnsw ({value} {extension}.{operator_class})
+using hnsw ({value} {extension}{operator_class})
 with (m = {m}, ef_construction = {ef_construction})

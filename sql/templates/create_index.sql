@@ -1,5 +1,5 @@
 -- Builds the HNSW index of the short column; writes wait, reads go on.
--- Slots: index, table, short, extension, operator_class, m, ef_construction
+-- Slots: concurrently, index, table, short, extension, operator_class, m, ef_construction
 -- Called by: mrl_pg.render, mrl.create_index_sql
 create or replace function mrl._create_index()
 returns text
@@ -9,7 +9,7 @@ parallel safe
 return $template$
 create index{concurrently} {index}
 on {table}
-using hnsw ({short} {extension}.{operator_class})
+using hnsw ({short} {extension}{operator_class})
 with (m = {m}, ef_construction = {ef_construction})
 $template$::text;
 

@@ -1,6 +1,6 @@
 -- Drops the index of the short column.
--- Slots: index (schema-qualified)
--- Called by: mrl_pg.render, mrl_pg.recall.single_pass, mrl.create_index_sql
+-- Slots: concurrently, index (schema-qualified)
+-- Called by: mrl_pg.render, mrl.create_index_sql
 create or replace function mrl._drop_index()
 returns text
 language sql

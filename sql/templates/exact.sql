@@ -13,7 +13,7 @@ select
 from (
     select
         {columns},
-        {full} operator({extension}.{operator}) {query}
+        {full} operator({extension}{operator}) {query}
     from {table}
     where true{where}
     -- keeps an index on the full column out of it

@@ -9,10 +9,10 @@ parallel safe
 return $template$
 select
     {columns},
-    {value} operator({extension}.{operator}) {query}
+    {value} operator({extension}{operator}) {query}
 from {table}
 where {gate}{where}
-order by {short} operator({extension}.{short_operator}) {short_query}
+order by {short} operator({extension}{short_operator}) {short_query}
 limit {candidates}
 $template$::text;
 

@@ -14,13 +14,13 @@ with mrl_truth ({names}, distance) as materialized (
 mrl_short ({names}, distance, mrl_rank) as materialized (
     select
         {names},
-        mrl_full operator({extension}.{operator}) {query},
+        mrl_full operator({extension}{operator}) {query},
         pg_catalog.row_number() over (order by mrl_far)
     from (
         select
             {columns},
             {full},
-            ({short} operator({extension}.{short_operator}) {short_query})
+            ({short} operator({extension}{short_operator}) {short_query})
                 operator(pg_catalog.+) 0::pg_catalog.float8 as mrl_far
         from {table}
         where true{where}

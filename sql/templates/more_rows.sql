@@ -21,7 +21,7 @@ select
         from {table}
         where true{where}
             -- a vector that is not even comparable with itself is never answered
-            and ({full} operator({extension}.{operator}) {full})
+            and ({full} operator({extension}{operator}) {full})
                 operator(pg_catalog.<>) 'NaN'::pg_catalog.float8
         offset {seen}
     ) as left_over{extra}

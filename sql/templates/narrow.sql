@@ -9,7 +9,7 @@ parallel safe
 return $template$
 select
     {pass_names},
-    mrl_row.{value} operator({extension}.{operator}) {query}
+    mrl_row.{value} operator({extension}{operator}) {query}
 from (
     select {names}, distance
     from (

@@ -9,7 +9,7 @@ parallel safe
 return $template$
 select
     pg_catalog.count(*) filter (
-        where pg_catalog.abs({extension}.{norm}(sample."full") - 1) > 0.01
+        where pg_catalog.abs({extension}{norm}(sample."full") - 1) > 0.01
     ) as off,
     pg_catalog.count(*) as rows
 from (

@@ -7,7 +7,7 @@ language sql
 immutable
 parallel safe
 return $template$
-{extension}.binary_quantize({extension}.subvector({full}, 1, {dims}))::bit({dims})
+{extension}binary_quantize({extension}subvector({full}, 1, {dims}))::bit({dims})
 $template$::text;
 
 comment on function mrl._short_bits() is

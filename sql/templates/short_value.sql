@@ -7,7 +7,7 @@ language sql
 immutable
 parallel safe
 return $template$
-{extension}.l2_normalize({extension}.subvector({full}, 1, {dims}))::{extension}.{kind}({dims})
+{extension}l2_normalize({extension}subvector({full}, 1, {dims}))::{extension}{kind}({dims})
 $template$::text;
 
 comment on function mrl._short_value() is
