@@ -5,6 +5,7 @@ MrlError
 │   ├── InvalidVector         wrong length, NaN, infinity, zero under cosine
 │   ├── InvalidSetting        k, candidates, dims, kind, distance, names …
 │   ├── InvalidFilter         a `where` that the server cannot run
+│   ├── InvalidStatement      a Select that no search can be made of
 │   └── InvalidFile           a file `load` cannot take; names the rows
 ├── TableError                the table is not what a search needs
 │   ├── TableNotFound
@@ -44,6 +45,10 @@ class InvalidSetting(InputError):
 
 class InvalidFilter(InputError):
     """The server cannot parse or type-check a `where`."""
+
+
+class InvalidStatement(InputError):
+    """A SQLAlchemy Select cannot be made a search; the message says what to do."""
 
 
 class InvalidFile(InputError):

@@ -123,6 +123,28 @@ def drop_short_column(layout: IndexLayout, table: sql.Identifier) -> sql.Compose
     )
 
 
+def call_create_index(layout: IndexLayout) -> sql.Composed:
+    """`select mrl.create_index(…)`: the server does it, whatever pgvector's schema."""
+    return statement(
+        "call_create_index",
+        table=regclass(layout),
+        column=sql.Literal(layout.column),
+        dims=sql.Literal(layout.dims),
+        kind=sql.Literal(layout.kind),
+        distance=sql.Literal(layout.distance),
+        m=sql.Literal(layout.m),
+        ef_construction=sql.Literal(layout.ef_construction),
+        short=sql.Literal(layout.short),
+        index=sql.Literal(layout.name),
+    )
+
+
+def regclass(layout: IndexLayout) -> sql.Literal:
+    """The table's name as a literal, quoted where it must be."""
+    parts = [layout.schema, layout.table] if layout.schema else [layout.table]
+    return sql.Literal(sql.Identifier(*parts).as_string())
+
+
 def _concurrently(wanted: bool) -> sql.SQL:
     return sql.SQL(" concurrently") if wanted else sql.SQL("")
 

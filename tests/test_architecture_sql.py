@@ -17,7 +17,7 @@ FILES = sorted(SQL.rglob("*.sql"))
 PYTHON = sorted(PACKAGE.rglob("*.py"))
 CALLED = "-- Called by: "
 CALLERS = re.compile(
-    r"[a-z_/][\w/.]*\.(?:sql|py)|mrl-pg \w+|mrl_pg(?:\.\w+)+|mrl\.\w+|migrations"
+    r"[a-z_/][\w/.]*\.(?:sql|py)\b|mrl-pg \w+|mrl_pg(?:\.\w+)+|mrl\.\w+|migrations"
 )
 TWIN = re.compile(r"; (mrl_pg[\w.]+) is its twin in (?:Python|NumPy)$")
 RELEASES = [path for path in FILES if path.parent.name == "releases"]

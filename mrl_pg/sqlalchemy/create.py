@@ -1,0 +1,83 @@
+"""Sends SQL on a SQLAlchemy connection: installs, and makes short columns."""
+
+import re
+from typing import Any
+
+from psycopg.errors import ObjectNotInPrerequisiteState
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
+
+from mrl_pg import render, source
+from mrl_pg.errors import NotInstalled
+from mrl_pg.facts import check_pgvector
+from mrl_pg.install import VERSION, InstallReport, refused
+from mrl_pg.layout import IndexLayout
+
+SQL_DOOR = (0, 2)
+"""First version of the database side that creates indexes by itself."""
+
+
+def send(connection: Any, statement: str) -> Any:
+    """Run SQL as it is: neither `:name` nor `%` in it means anything.
+
+    A mock connection, as `create_mock_engine` makes one, is handed it as text.
+    """
+    if isinstance(connection, Connection):
+        return connection.exec_driver_sql(
+            statement, execution_options={"no_parameters": True}
+        )
+    return connection.execute(text(statement.replace(":", "\\:")))
+
+
+def install(connection: Connection) -> InstallReport:
+    """Install or upgrade the `mrl` schema in the connection's transaction.
+
+    The twin of `mrl_pg.install` for `Connection`, and for an `AsyncConnection` as
+    `await conn.run_sync(install)`. Raises what that raises.
+    """
+    check_pgvector(send(connection, _STATE).one().pgvector_version)
+    found = installed_version(connection)
+    try:
+        with connection.begin_nested():
+            for name in source.manifest("install.sql"):
+                send(connection, source.read(name))
+    except DBAPIError as error:
+        if isinstance(error.orig, ObjectNotInPrerequisiteState):
+            raise refused(error.orig) from error
+        raise
+    return InstallReport(found, VERSION)
+
+
+def installed_version(connection: Connection) -> str | None:
+    """Version of the database side; None when there is none."""
+    if not send(connection, _STATE).one().mrl_installed:
+        return None
+    return str(send(connection, _VERSION).scalar_one())
+
+
+def check_installed(connection: Any) -> None:
+    """Raise NotInstalled unless the database side can create indexes."""
+    if not isinstance(connection, Connection):
+        return
+    found = installed_version(connection)
+    if found is None or numbers(found) < SQL_DOOR:
+        there = f"mrl_pg {found} is" if found else "mrl_pg is not"
+        raise NotInstalled(
+            f"{there} installed in this database: op.install_mrl() in a revision, "
+            "mrl_pg.sqlalchemy.install(connection), `mrl-pg install` or psql -f "
+            "sql/install.sql brings it up to date"
+        )
+
+
+def create(connection: Any, index: IndexLayout) -> None:
+    """Have the server make a short column and its index; what is there stays."""
+    send(connection, render.call_create_index(index).as_string())
+
+
+def numbers(version: str) -> tuple[int, ...]:
+    """`0.2.1` as (0, 2, 1), to be compared."""
+    return tuple(int(part) for part in re.findall(r"\d+", version)[:3])
+
+
+_STATE = source.statement("queries/pgvector.sql")
+_VERSION = source.statement("queries/version.sql")

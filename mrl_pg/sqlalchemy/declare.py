@@ -1,0 +1,188 @@
+"""`Matryoshka`: says on a vector column that it has a short one, and what it is."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from pgvector.sqlalchemy import HALFVEC, VECTOR
+from sqlalchemy import Column, Table, TypeDecorator, event
+from sqlalchemy.exc import ArgumentError
+from sqlalchemy.schema import SchemaItem
+from sqlalchemy.types import TypeEngine
+
+from mrl_pg.errors import InvalidSetting, NoPrimaryKey, NotAVectorColumn
+from mrl_pg.index import MatryoshkaIndex
+from mrl_pg.layout import Distance, IndexLayout, Kind
+from mrl_pg.sqlalchemy import create
+
+INFO = "mrl_pg"
+"""Key of `Column.info` that holds the declarations; copies of a column keep it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Declaration:
+    """What `Matryoshka` was given; `short` and `name` empty when it was not."""
+
+    dims: int
+    kind: Kind
+    distance: Distance
+    m: int
+    ef_construction: int
+    short: str
+    name: str
+
+    def on(self, table: str, column: str, schema: str = "") -> MatryoshkaIndex:
+        """The index that it means on a table."""
+        return MatryoshkaIndex(
+            table,
+            column,
+            dims=self.dims,
+            kind=self.kind,
+            distance=self.distance,
+            m=self.m,
+            ef_construction=self.ef_construction,
+            schema=schema,
+            short=self.short,
+            name=self.name,
+        )
+
+    def allows(self, found: IndexLayout) -> bool:
+        """Whether an index in the database is the one declared.
+
+        Its name may be another one than ours when none was declared.
+        """
+        wanted = self.on(found.table, found.column, found.schema)
+        return all(
+            getattr(wanted, field) == getattr(found, field)
+            for field in ("dims", "kind", "distance", "m", "ef_construction", "short")
+        ) and self.name in ("", found.name)
+
+
+class Matryoshka(SchemaItem):
+    """Declares a short column of `dims` leading dimensions, and its HNSW index.
+
+    It stands beside the type of a vector column, declarative or Core:
+
+        embedding = mapped_column(VECTOR(1536), Matryoshka(256))
+        Column("embedding", VECTOR(1536), Matryoshka(256, kind="bit"))
+
+    `kind`: vector, halfvec or bit; `distance`: cosine, l2 or ip; `m` and
+    `ef_construction` as pgvector has them; `short` and `name` when the derived
+    names of the column and of the index will not do. Several on one column are
+    several sizes; a search takes the first.
+
+    The short column is no attribute of the model and no column of the Table: the
+    server computes it. `alembic revision --autogenerate` and
+    `MetaData.create_all` make it.
+
+    Raises InvalidSetting at once for what PostgreSQL or pgvector would refuse.
+    """
+
+    __visit_name__ = "matryoshka"
+
+    def __init__(
+        self,
+        dims: int,
+        *,
+        kind: Kind = "halfvec",
+        distance: Distance = "cosine",
+        m: int = 16,
+        ef_construction: int = 64,
+        short: str = "",
+        name: str = "",
+    ) -> None:
+        """Check what can be checked without the table."""
+        self.declaration = Declaration(
+            dims, kind, distance, m, ef_construction, short, name
+        )
+        # derives names and checks the rest, whatever the table will be called
+        self.declaration.on("table", "column")
+
+    def _set_parent(self, parent: Any, **kw: Any) -> None:
+        """Keep the declaration on the column; SQLAlchemy's hook for what it holds."""
+        if not isinstance(parent, Column):
+            raise ArgumentError(
+                f"Matryoshka({self.declaration.dims}) belongs to a column, not to "
+                f"{parent!r}: Column(…, VECTOR(…), Matryoshka(…)) or mapped_column(…)"
+            )
+        known = parent.info.get(INFO, ())
+        parent.info[INFO] = (*known, self.declaration)
+        if not known:
+            # copied with the column, as into the tables of a mixin's models
+            event.listen(parent, "after_parent_attach", _watch, propagate=True)
+
+
+def declarations(column: Any) -> tuple[Declaration, ...]:
+    """What was declared on a column, in order."""
+    known: tuple[Declaration, ...] = column.info.get(INFO, ())
+    return known
+
+
+def indexes_of(table: Any) -> tuple[MatryoshkaIndex, ...]:
+    """The indexes declared on a Table or on a mapped class, in order.
+
+    Each works with psycopg as well: `index.search(conn, query)`.
+    """
+    table = getattr(table, "__table__", table)
+    return tuple(
+        declaration.on(table.name, column.name, table.schema or "")
+        for column in table.columns
+        for declaration in declarations(column)
+    )
+
+
+def check(column: Any, dims: int) -> None:
+    """Raise NotAVectorColumn, InvalidSetting or NoPrimaryKey for a bad declaration."""
+    full = full_type(column)[1]
+    if dims > full:
+        raise InvalidSetting(
+            f"Matryoshka({dims}) is above the {full} dimensions of {column}: a prefix "
+            "can be at most as long as its vector"
+        )
+    if not column.table.primary_key.columns:
+        raise NoPrimaryKey(
+            f"table {column.table} has no primary key, which answers are named by: "
+            "add one"
+        )
+
+
+def full_type(column: Any) -> tuple[str, int]:
+    """`vector` or `halfvec`, and the dimensions of a full column.
+
+    Raises NotAVectorColumn.
+    """
+    plain: TypeEngine[Any] = column.type
+    while isinstance(plain, TypeDecorator):
+        plain = plain.impl_instance
+    if not isinstance(plain, (VECTOR, HALFVEC)):
+        raise NotAVectorColumn(
+            f"column {column} is of type {column.type!r}: the full column must be "
+            "VECTOR(n) or HALFVEC(n) of pgvector.sqlalchemy"
+        )
+    if plain.dim is None:
+        raise NotAVectorColumn(
+            f"column {column} declares no dimensions, so its rows may differ: "
+            f"give {type(plain).__name__}(n)"
+        )
+    return type(plain).__name__.lower(), plain.dim
+
+
+def _watch(column: Any, table: Any) -> None:
+    if isinstance(table, Table) and not event.contains(
+        table, "after_create", _after_create
+    ):
+        event.listen(table, "before_create", _before_create)
+        event.listen(table, "after_create", _after_create)
+
+
+def _before_create(table: Any, connection: Any, **kw: Any) -> None:
+    for column in table.columns:
+        for declaration in declarations(column):
+            check(column, declaration.dims)
+    create.check_installed(connection)
+
+
+def _after_create(table: Any, connection: Any, **kw: Any) -> None:
+    places = connection.get_execution_options().get("schema_translate_map") or {}
+    schema = places.get(table.schema, table.schema) or ""
+    for index in indexes_of(table):
+        create.create(connection, replace(index, schema=schema))

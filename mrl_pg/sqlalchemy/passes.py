@@ -1,0 +1,132 @@
+"""The two passes as an element of a statement: compiles to the template of `sql/`."""
+
+from typing import Any
+
+from psycopg import sql
+from sqlalchemy import BigInteger, ColumnClause, Float, column
+from sqlalchemy.exc import CompileError
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.elements import ClauseElement
+from sqlalchemy.sql.expression import table as named_table
+from sqlalchemy.sql.selectable import CTE, TextualSelect
+from sqlalchemy.sql.visitors import InternalTraversal
+
+from mrl_pg import render
+from mrl_pg.layout import IndexLayout
+from mrl_pg.shape import Effort
+
+NAME = "mrl_hits"
+MOST_KEYS = 32
+"""Columns that a primary key has at most (PostgreSQL's INDEX_MAX_KEYS)."""
+
+HITS = named_table(
+    NAME,
+    column("distance", Float()),
+    column("seen", BigInteger()),
+    *(column(f"key_{place}") for place in range(1, MOST_KEYS + 1)),
+)
+"""The k rows found, by key, as the rest of a statement sees them."""
+
+
+class Passes(ClauseElement):
+    """The statement of a search over one table, as `render.search` puts it together.
+
+    `condition` filters the first pass by the table's own columns; `members`, a
+    condition that the key is in a subquery, does it when a filter needs more.
+    """
+
+    __visit_name__ = "mrl_passes"
+    inherit_cache = True
+    _traverse_internals = [  # noqa: RUF012  SQLAlchemy's own way to say it
+        ("table", InternalTraversal.dp_clauseelement),
+        ("condition", InternalTraversal.dp_clauseelement),
+        ("members", InternalTraversal.dp_clauseelement),
+        ("query", InternalTraversal.dp_clauseelement),
+        ("layout", InternalTraversal.dp_plain_obj),
+        ("effort", InternalTraversal.dp_plain_obj),
+        ("by_members", InternalTraversal.dp_plain_obj),
+    ]
+
+    def __init__(
+        self,
+        table: Any,
+        condition: Any,
+        members: Any,
+        query: Any,
+        layout: IndexLayout,
+        effort: Effort,
+        by_members: bool,
+    ) -> None:
+        """Take the parts as they are; `statement.filters` makes the conditions."""
+        self.table = table
+        self.condition = condition
+        self.members = members
+        self.query = query
+        self.layout = layout
+        self.effort = effort
+        self.by_members = by_members
+
+    def hits(self) -> CTE:
+        """`mrl_hits`, to stand in the WITH of the statement that reads it."""
+        count = range(1, self.key_count + 1)
+        keys: list[ColumnClause[Any]] = [column(f"key_{place}") for place in count]
+        rows = [*keys, column("distance", Float()), column("seen", BigInteger())]
+        # TextualSelect wants a text; all it does is compile it
+        select = TextualSelect(self, rows, positional=True)  # type: ignore[arg-type]
+        return select.cte(NAME, nesting=True)
+
+    @property
+    def key_count(self) -> int:
+        """Columns of the primary key."""
+        return len(list(self.table.primary_key))
+
+
+@compiles(Passes)
+def _compile(element: Passes, compiler: Any, **kw: Any) -> str:
+    if compiler.dialect.name not in ("postgresql", "default"):
+        raise CompileError(
+            f"a search is for PostgreSQL, not for {compiler.dialect.name}"
+        )
+    # it would report tables of the inner statement as unjoined ones of the outer
+    kw.pop("from_linter", None)
+    own = element.table
+    # what SQLAlchemy keeps of a SELECT while it compiles it: subqueries of the
+    # filter correlate to the table that the first pass reads
+    compiler.stack.append(
+        {"correlate_froms": {own}, "asfrom_froms": {own}, "selectable": element}
+    )
+    try:
+        table = compiler.process(own, **{**kw, "asfrom": True})
+        condition = _condition(element, compiler)
+        where = None if condition is None else compiler.process(condition, **kw)
+        query = compiler.process(element.query, **kw)
+    finally:
+        compiler.stack.pop(-1)
+    quote = compiler.preparer.quote
+    layout = element.layout
+    keys = [sql.Identifier(f"key_{i}") for i in range(1, element.key_count + 1)]
+    kind = element.query.type.get_col_spec()
+    parts = render.Parts(
+        table=sql.SQL(table),
+        full=sql.SQL(quote(layout.column)),
+        short=sql.SQL(quote(layout.short)),
+        extension=render.home(""),
+        query=sql.SQL(f"{query}::{kind}"),
+        where=render.condition(where),
+        columns=render.comma(sql.SQL(quote(key.name)) for key in own.primary_key),
+        names=render.comma(keys),
+        keys=render.comma(keys),
+        extra=sql.SQL(""),
+    )
+    return render.search(layout, element.effort, parts).as_string()
+
+
+def _condition(element: Passes, compiler: Any) -> Any:
+    """The filter, by members when criteria of `with_loader_criteria` belong to it.
+
+    An event may have brought those after the search was put together.
+    """
+    known = getattr(compiler, "_global_attributes", {})
+    criteria = any(key[0] == "additional_entity_criteria" for key in known)
+    by_members = element.by_members or (criteria and element.members is not None)
+    return element.members if by_members else element.condition

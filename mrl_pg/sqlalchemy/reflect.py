@@ -1,0 +1,95 @@
+"""Reads declarations back from a database: what mrl_pg registered there."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from psycopg import sql
+from sqlalchemy import Connection, Engine, Table, event
+
+from mrl_pg import source
+from mrl_pg.index import MatryoshkaIndex
+from mrl_pg.sqlalchemy.create import installed_version
+from mrl_pg.sqlalchemy.declare import INFO, Declaration
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """A short column that the database knows of; `usable` when its index is built.
+
+    `schema` is that of the table as the server says it, never empty.
+    """
+
+    index: MatryoshkaIndex
+    usable: bool
+
+
+def registered(
+    connection: Connection, table: str | None = None, schema: str | None = None
+) -> list[Registered]:
+    """Short columns of one table, or of all, by table and age; none without mrl_pg."""
+    if installed_version(connection) is None:
+        return []
+    name = None
+    if table is not None:
+        parts = [schema, table] if schema else [table]
+        name = sql.Identifier(*parts).as_string()
+    rows = connection.exec_driver_sql(_REGISTERED, {"table": name})
+    return [
+        Registered(
+            index=MatryoshkaIndex(
+                row["table"],
+                row["column"],
+                dims=row["dims"],
+                kind=row["kind"],
+                distance=row["distance"],
+                m=row["m"],
+                ef_construction=row["ef_construction"],
+                schema=row["schema"],
+                short=row["short"],
+                name=row["name"],
+            ),
+            usable=row["usable"],
+        )
+        for row in rows.mappings()
+    ]
+
+
+@event.listens_for(Table, "column_reflect")
+def _reflect(inspector: Any, table: Table, column_info: Any) -> None:
+    """Give a reflected vector column the declarations of the registry."""
+    named = type(column_info["type"]).__name__
+    if named not in ("VECTOR", "HALFVEC") or inspector.dialect.driver not in _DRIVERS:
+        return
+    with _connected(inspector.bind) as connection:
+        found = registered(connection, table.name, table.schema)
+    declared = [
+        Declaration(
+            known.index.dims,
+            known.index.kind,
+            known.index.distance,
+            known.index.m,
+            known.index.ef_construction,
+            known.index.short,
+            known.index.name,
+        )
+        for known in found
+        if known.index.column == column_info["name"]
+    ]
+    if declared:
+        info = column_info.setdefault("info", {})
+        info[INFO] = tuple(declared)
+
+
+@contextmanager
+def _connected(bind: Engine | Connection) -> Iterator[Connection]:
+    if isinstance(bind, Connection):
+        yield bind
+    else:
+        with bind.connect() as connection:
+            yield connection
+
+
+_DRIVERS = ("psycopg", "psycopg_async")
+_REGISTERED = source.statement("queries/registered.sql")

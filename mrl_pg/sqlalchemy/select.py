@@ -1,0 +1,104 @@
+"""`search`: makes a two-pass search of a Select that the caller has."""
+
+from typing import Any, TypeVar
+
+from sqlalchemy import BindParameter, bindparam
+from sqlalchemy.sql.expression import SQLColumnExpression
+from sqlalchemy.sql.selectable import GenerativeSelect
+
+from mrl_pg import plan
+from mrl_pg.errors import IndexNotFound, InvalidSetting
+from mrl_pg.index import MatryoshkaIndex
+from mrl_pg.plan import Options
+from mrl_pg.sqlalchemy.declare import check, declarations, full_type
+from mrl_pg.sqlalchemy.passes import HITS, Passes
+from mrl_pg.sqlalchemy.statement import filters, refuse
+from mrl_pg.sqlalchemy.vector import QueryType
+from mrl_pg.vectors import VectorLike
+
+Statement = TypeVar("Statement", bound=GenerativeSelect)
+
+distance = HITS.c.distance
+"""The true distance of a row to the query, to be selected beside it."""
+
+seen = HITS.c.seen
+"""Candidates that the first pass handed over; below `candidates` when it ran dry."""
+
+
+def search(
+    statement: Statement,
+    column: SQLColumnExpression[Any],
+    query: VectorLike | BindParameter[Any],
+    *,
+    k: int = 10,
+    candidates: int | None = None,
+    ef_search: int | None = None,
+    max_scan_tuples: int | None = None,
+    exact: bool = False,
+    index: MatryoshkaIndex | None = None,
+) -> Statement:
+    """The same Select, of the k rows whose `column` is nearest to the query.
+
+        search(select(Doc, distance).where(Doc.lang == "en"), Doc.embedding, query)
+
+    What the Select filters and joins decides which rows are found: it goes into the
+    first pass. What is added to the result, `search(…).join(…).where(…)`, sees the
+    k answers only; so do `limit` and `offset` there. Rows come nearest first, ties
+    by key. A join to many repeats a row of the table, which counts once for k.
+
+    `query`: full size, as a list, an array, a Vector or a HalfVector, or a
+    `bindparam` to give it later. `index`: another one than the first declared on
+    the column. The rest is as in `MatryoshkaIndex.search`. The scan goes on past
+    `ef_search` when too few rows came, for a single statement cannot ask again;
+    select `seen` beside `distance` to know how many candidates there were.
+
+    Raises InvalidStatement for a Select that groups, limits, orders or is distinct,
+    InvalidVector, InvalidSetting, IndexNotFound, NotAVectorColumn, NoPrimaryKey.
+    """
+    full: Any = getattr(column, "__clause_element__", lambda: column)()
+    refuse(statement, full)
+    table = full.table
+    base = next(iter(full.base_columns))
+    layout = _layout(base, index)
+    effort = plan.effort(
+        Options(k, candidates, ef_search, max_scan_tuples, None, None, (), exact),
+        goes_on=True,
+    )
+    bound = _bound(query, QueryType(*full_type(base), layout.distance == "cosine"))
+    condition, members, by_members = filters(statement, column, table)
+    passes = Passes(table, condition, members, bound, layout, effort, by_members)
+    keys = list(table.primary_key)
+    found = [key == HITS.c[f"key_{place}"] for place, key in enumerate(keys, 1)]
+    select: Any = statement
+    searched: Statement = (
+        select.add_cte(passes.hits(), nest_here=True)
+        .where(*found)
+        .order_by(distance, *keys)
+    )
+    return searched
+
+
+def _layout(column: Any, index: MatryoshkaIndex | None) -> MatryoshkaIndex:
+    """The index to search by, checked against its column."""
+    table = column.table
+    if index is None:
+        if not declarations(column):
+            raise IndexNotFound(
+                f"{column} declares no short column: write Matryoshka(256) beside its "
+                "type, or pass index="
+            )
+        index = declarations(column)[0].on(table.name, column.name, table.schema or "")
+    elif (index.table, index.column) != (table.name, column.name):
+        raise InvalidSetting(f"index={index} is not of {column}: pass one of its own")
+    check(column, index.dims)
+    return index
+
+
+def _bound(
+    query: VectorLike | BindParameter[Any], kind: QueryType
+) -> BindParameter[Any]:
+    """The query as a parameter of the statement; InvalidVector at once."""
+    if isinstance(query, BindParameter):
+        return bindparam(query.key, type_=kind, required=True)
+    kind.bound(query)
+    return bindparam("mrl_query", query, type_=kind, unique=True)

@@ -1,0 +1,131 @@
+"""Reads a Select: what it filters, joins and refuses to be.
+
+The only place that knows names of SQLAlchemy's that begin with an underscore; tests
+run it on the oldest and the newest release.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+from sqlalchemy import Select, Table, and_, tuple_
+from sqlalchemy.sql.selectable import Alias
+
+from mrl_pg.errors import InvalidStatement
+from mrl_pg.sqlalchemy.passes import HITS
+
+INSTEAD = {
+    "_limit_clause": "k=… says how many rows; page through them afterwards with "
+    "search(…, k=30).limit(10).offset(20)",
+    "_offset_clause": "k=… says how many rows; page through them afterwards with "
+    "search(…, k=30).limit(10).offset(20)",
+    "_fetch_clause": "k=… says how many rows",
+    "_order_by_clauses": "rows come nearest first; for another order afterwards, "
+    "search(…).order_by(None).order_by(…)",
+    "_group_by_clauses": "group the answers: select(…) from search(…).subquery()",
+    "_having_criteria": "group the answers: select(…) from search(…).subquery()",
+    "_distinct": "a row of the table counts once for k by itself; for distinct "
+    "answers, select(…).distinct() from search(…).subquery()",
+}
+"""What a Select may not do before it is searched with, and what to do instead."""
+
+
+def refuse(statement: Any, column: Any) -> None:
+    """Raise InvalidStatement for what no search can be made of."""
+    if not isinstance(statement, Select):
+        raise InvalidStatement(
+            f"a {type(statement).__name__} cannot be searched with: pass a Select, "
+            "such as select(Doc).where(…)"
+        )
+    table = getattr(column, "table", None)
+    base = table.element if isinstance(table, Alias) else table
+    if not isinstance(base, Table):
+        raise InvalidStatement(
+            f"{column} is not a column of a table but of {base}: the "
+            "first pass reads an index, which only a table has"
+        )
+    for attribute, instead in INSTEAD.items():
+        value = getattr(statement, attribute)
+        if value is not None and value is not False and value != ():
+            word = attribute.strip("_").removesuffix("_clause").split("_c")[0]
+            raise InvalidStatement(
+                f"the Select has {word.replace('_', ' ')} already: {instead}"
+            )
+    if HITS in _froms(statement._where_criteria) and _searched(statement):
+        raise InvalidStatement(
+            "the Select is a search already: for two searches in one statement, "
+            "join search(…).subquery() of each"
+        )
+
+
+def filters(statement: Any, column: Any, table: Any) -> tuple[Any, Any, bool]:
+    """What the first pass filters by: condition, members, and whether by members.
+
+    The condition reads the table alone. Members, that the key is among those of
+    the whole Select, can say it of any Select; None where nothing could call for it.
+    """
+    own = [part for part in statement._where_criteria if HITS not in part._from_objects]
+    keys = _keys(column, table)
+    rest: Any = statement.with_only_columns(*keys).correlate(None)
+    rest._where_criteria = tuple(own)
+    rest._for_update_arg = None
+    # options that add criteria count, those that load attributes do not
+    criteria = [option for option in statement._with_options if _adds_criteria(option)]
+    rest._with_options = tuple(criteria)
+    mapped = "compile_state_plugin" in statement._propagate_attrs
+    simple = _is_simple(statement, table, own) and not criteria
+    if not simple and table not in _froms(rest.get_final_froms()):
+        raise InvalidStatement(
+            f"the Select does not read {table.name}, whose vectors are searched: "
+            "select from it or join it"
+        )
+    condition = and_(*own) if own else None
+    key = keys[0] if len(keys) == 1 else tuple_(*keys)
+    members = key.in_(rest) if mapped or not simple else None
+    return (condition if simple else None), members, not simple
+
+
+def _keys(column: Any, table: Any) -> list[Any]:
+    """The primary key, as attributes of the entity that the column is one of.
+
+    So SQLAlchemy adds to a subquery of them what it adds to the entity's own rows.
+    """
+    entity = getattr(column, "parent", None)
+    if entity is None:
+        return list(table.primary_key)
+    base = table.element if isinstance(table, Alias) else table
+    return [
+        getattr(entity.entity, entity.mapper.get_property_by_column(key).key)
+        for key in base.primary_key
+    ]
+
+
+def _is_simple(statement: Any, table: Any, own: Iterable[Any]) -> bool:
+    """Whether the Select's filter is one on the table alone."""
+    if statement._setup_joins or _froms(own) - {table}:
+        return False
+    if set(_froms(statement._from_obj)) - {table}:
+        return False
+    return all(
+        table in column._from_objects and not _is_subclass(column)
+        for column in statement._raw_columns
+        if HITS not in column._from_objects
+    )
+
+
+def _is_subclass(column: Any) -> bool:
+    """Whether an entity is a part of its table, told by a discriminator."""
+    entity = column._annotations.get("parententity")
+    mapper = getattr(entity, "mapper", None)
+    return mapper is not None and mapper._single_table_criterion is not None
+
+
+def _adds_criteria(option: Any) -> bool:
+    return bool(getattr(option, "_is_criteria_option", False))
+
+
+def _searched(statement: Any) -> bool:
+    return any(cte.name == HITS.name for cte in statement._independent_ctes)
+
+
+def _froms(parts: Iterable[Any]) -> set[Any]:
+    return {source for part in parts for source in part._from_objects}
