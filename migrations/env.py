@@ -11,7 +11,7 @@ import re
 from alembic import context
 from sqlalchemy import create_engine
 
-VERSION_TABLE = "mrl_alembic_version"
+from mrl_pg.alembic import VERSION_TABLE
 
 
 def url() -> str:

@@ -116,6 +116,16 @@ def drop_index(index: sql.Identifier, *, concurrently: bool = False) -> sql.Comp
     return template("drop_index", concurrently=_concurrently(concurrently), index=index)
 
 
+def rename_index(index: sql.Identifier, new: str) -> sql.Composed:
+    """`alter index … rename to …`."""
+    return statement("rename_index", index=index, name=sql.Identifier(new))
+
+
+def create_vector() -> sql.Composed:
+    """`create extension if not exists vector`."""
+    return statement("create_vector")
+
+
 def drop_short_column(layout: IndexLayout, table: sql.Identifier) -> sql.Composed:
     """`alter table … drop column if exists …` for the short column."""
     return template(
@@ -123,20 +133,23 @@ def drop_short_column(layout: IndexLayout, table: sql.Identifier) -> sql.Compose
     )
 
 
-def call_create_index(layout: IndexLayout) -> sql.Composed:
-    """`select mrl.create_index(…)`: the server does it, whatever pgvector's schema."""
-    return statement(
-        "call_create_index",
-        table=regclass(layout),
-        column=sql.Literal(layout.column),
-        dims=sql.Literal(layout.dims),
-        kind=sql.Literal(layout.kind),
-        distance=sql.Literal(layout.distance),
-        m=sql.Literal(layout.m),
-        ef_construction=sql.Literal(layout.ef_construction),
-        short=sql.Literal(layout.short),
-        index=sql.Literal(layout.name),
-    )
+def call(what: str, layout: IndexLayout) -> sql.Composed:
+    """`select mrl.create_index(…)` and its like: one of `sql/statements/call_*.sql`.
+
+    The server does it, so that nothing need be known of the table here.
+    """
+    slots: dict[str, sql.Composable] = {
+        "table": regclass(layout),
+        "column": sql.Literal(layout.column),
+        "short": sql.Literal(layout.short),
+        "index": sql.Literal(layout.name),
+        "dims": sql.Literal(layout.dims),
+        "kind": sql.Literal(layout.kind),
+        "distance": sql.Literal(layout.distance),
+        "m": sql.Literal(layout.m),
+        "ef_construction": sql.Literal(layout.ef_construction),
+    }
+    return statement(what, **slots)
 
 
 def regclass(layout: IndexLayout) -> sql.Literal:

@@ -55,6 +55,11 @@ def installed_version(connection: Connection) -> str | None:
     return str(send(connection, _VERSION).scalar_one())
 
 
+def has_pgvector(connection: Connection) -> bool:
+    """Whether the extension is in this database."""
+    return send(connection, _STATE).one().pgvector_version is not None
+
+
 def check_installed(connection: Any) -> None:
     """Raise NotInstalled unless the database side can create indexes."""
     if not isinstance(connection, Connection):
@@ -71,7 +76,7 @@ def check_installed(connection: Any) -> None:
 
 def create(connection: Any, index: IndexLayout) -> None:
     """Have the server make a short column and its index; what is there stays."""
-    send(connection, render.call_create_index(index).as_string())
+    send(connection, render.call("call_create_index", index).as_string())
 
 
 def numbers(version: str) -> tuple[int, ...]:

@@ -1,6 +1,6 @@
 -- Version of the installed database side.
 -- mrl.version() -> text
--- Called by: mrl_pg.install, mrl_pg.alembic, refuse_downgrade.sql, people
+-- Called by: mrl_pg.install, mrl_pg.sqlalchemy.create, refuse_downgrade.sql, people
 create or replace function mrl.version()
 returns text
 language sql

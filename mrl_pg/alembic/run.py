@@ -1,13 +1,14 @@
-"""The Alembic door: runs files of `sql/` inside a revision, online and offline."""
+"""Runs SQL inside a revision, or with --sql prints it, byte for byte."""
 
 import logging
-import re
-from typing import Protocol
+from typing import Any, Protocol
 
 from alembic.runtime.migration import MigrationContext
+from psycopg import sql
 from sqlalchemy import Connection
 
 from mrl_pg import source
+from mrl_pg.sqlalchemy.create import installed_version, numbers, send
 
 log = logging.getLogger(__name__)
 
@@ -31,19 +32,10 @@ def install_release(operations: Operations, version: str) -> None:
     """
     if not operations.get_context().as_sql:
         found = installed_version(operations.get_bind())
-        if found is not None and _numbers(found) >= _numbers(version):
+        if found is not None and numbers(found) >= numbers(version):
             log.warning("mrl_pg %s is there: %s is not installed", found, version)
             return
     run_manifest(operations, f"releases/{version}.sql")
-
-
-def installed_version(connection: Connection) -> str | None:
-    """Version of the database side; None when there is none."""
-    state = connection.exec_driver_sql(source.statement("queries/pgvector.sql"))
-    if not state.one().mrl_installed:
-        return None
-    version = connection.exec_driver_sql(source.statement("queries/version.sql"))
-    return str(version.scalar_one())
 
 
 def run_manifest(operations: Operations, name: str) -> None:
@@ -52,16 +44,18 @@ def run_manifest(operations: Operations, name: str) -> None:
         run_verbatim(operations, source.read(part))
 
 
-def run_verbatim(operations: Operations, text: str) -> None:
+def run_statement(operations: Operations, statement: sql.Composed) -> Any:
+    """Run one statement that templates were rendered to; online, its result."""
+    text = statement.as_string()
+    if operations.get_context().as_sql:
+        return run_verbatim(operations, text + ";")
+    return run_verbatim(operations, text)
+
+
+def run_verbatim(operations: Operations, text: str) -> Any:
     """Send SQL as it is: neither `:name` nor `%` in it means anything."""
     context = operations.get_context()
     if context.as_sql:
         context.impl.static_output(text)
-    else:
-        operations.get_bind().exec_driver_sql(
-            text, execution_options={"no_parameters": True}
-        )
-
-
-def _numbers(version: str) -> tuple[int, ...]:
-    return tuple(int(part) for part in re.findall(r"\d+", version)[:3])
+        return None
+    return send(operations.get_bind(), text)

@@ -1,0 +1,209 @@
+"""Compares what models declare with what the database has, for --autogenerate."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from alembic import util
+from alembic.autogenerate import comparators
+from alembic.autogenerate.api import AutogenContext
+from alembic.operations import MigrateOperation, ops
+from sqlalchemy import Column, Connection
+
+from mrl_pg.alembic.operations import (
+    CreateMatryoshkaIndexOp,
+    DropMatryoshkaIndexOp,
+    InstallMrlOp,
+    ResizeMatryoshkaIndexOp,
+)
+from mrl_pg.alembic.write import import_vector_types
+from mrl_pg.index import MatryoshkaIndex
+from mrl_pg.install import VERSION
+from mrl_pg.sqlalchemy.create import SQL_DOOR, has_pgvector, installed_version, numbers
+from mrl_pg.sqlalchemy.declare import declarations, indexes_of
+from mrl_pg.sqlalchemy.reflect import Registered, registered
+
+VERSION_TABLE = "mrl_alembic_version"
+"""Where mrl_pg's own environment, `migrations/`, keeps its revision."""
+
+OWN_SCHEMA = "mrl"
+
+
+Place = tuple[str, str]
+"""A table: its schema, named even when it is the default one, and its name."""
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What a revision has to do, before and after Alembic's own operations."""
+
+    before: tuple[MigrateOperation, ...]
+    after: tuple[MigrateOperation, ...]
+
+
+def compare(
+    context: AutogenContext, upgrade_ops: ops.UpgradeOps, schemas: Iterable[str | None]
+) -> None:
+    """Add to a revision what models declare; take out what is mrl_pg's own affair."""
+    connection = context.connection
+    if connection is None or connection.dialect.name != "postgresql":
+        return
+    default = connection.dialect.default_schema_name or ""
+    known: dict[Place, list[Registered]] = defaultdict(list)
+    for found in registered(connection):
+        known[found.index.schema, found.index.table].append(found)
+    tables = {
+        (table.schema or default, table.name): table
+        for table in context.sorted_tables
+        if context.run_object_filters(table, table.name, "table", False, None)
+    }
+    hide(upgrade_ops, default, tables, known)
+    concurrently = bool(context.opts.get("mrl_concurrently"))
+    before: list[MigrateOperation] = []
+    after: list[MigrateOperation] = []
+    for place, table in tables.items():
+        changed = _changed_columns(upgrade_ops, default, place)
+        changes = changes_of(table, known[place], changed, concurrently)
+        before += changes.before
+        after += changes.after
+    for dropped in _dropped_tables(upgrade_ops):
+        place = dropped.schema or default, dropped.table_name
+        before += [
+            DropMatryoshkaIndexOp(replace(found.index, schema=dropped.schema or ""))
+            for found in known[place]
+        ]
+        _forget_short_columns(dropped, known[place])
+    if any(isinstance(op, CreateMatryoshkaIndexOp) for op in after):
+        before[:0] = _installation(connection)
+    upgrade_ops.ops[:] = [*before, *upgrade_ops.ops, *after]
+    import_vector_types(context)
+
+
+def changes_of(
+    table: Any,
+    known: Sequence[Registered],
+    changed: set[str],
+    concurrently: bool = False,
+) -> Changes:
+    """What to do for one table: declared on `table`, and `known` to the database.
+
+    Short columns of `changed` full columns, which are dropped or get another type,
+    are dropped before that and made anew after it.
+    """
+    schema = table.schema or ""
+    wanted = [
+        (declaration, declaration.on(table.name, column.name, schema))
+        for column in table.columns
+        for declaration in declarations(column)
+    ]
+    there = [(found, replace(found.index, schema=schema)) for found in known]
+    before: list[MigrateOperation] = []
+    after: list[MigrateOperation] = []
+    for declaration, index in list(wanted):
+        same = next((pair for pair in there if declaration.allows(pair[1])), None)
+        if same is None:
+            continue
+        wanted.remove((declaration, index))
+        there.remove(same)
+        if index.column in changed:
+            before.append(DropMatryoshkaIndexOp(same[1], concurrently))
+        if index.column in changed or not same[0].usable:
+            after.append(CreateMatryoshkaIndexOp(index, concurrently))
+    for _, index in wanted:
+        old = None if index.column in changed else _predecessor(index, there)
+        if old is None:
+            after.append(CreateMatryoshkaIndexOp(index, concurrently))
+        else:
+            there.remove(old)
+            after.append(ResizeMatryoshkaIndexOp(old[1], index, concurrently))
+    before += [DropMatryoshkaIndexOp(old, concurrently) for _, old in there]
+    return Changes(tuple(before), tuple(after))
+
+
+def hide(
+    upgrade_ops: ops.UpgradeOps,
+    default: str,
+    tables: Mapping[Place, Any],
+    known: Mapping[Place, Sequence[Registered]],
+) -> None:
+    """Take out what Alembic would do to short columns, their indexes, and `mrl`."""
+    kept: list[MigrateOperation] = []
+    for op in upgrade_ops.ops:
+        if isinstance(op, (ops.ModifyTableOps, ops.DropTableOp)) and (
+            op.schema == OWN_SCHEMA or op.table_name == VERSION_TABLE
+        ):
+            continue
+        if isinstance(op, ops.ModifyTableOps):
+            place = op.schema or default, op.table_name
+            made = [found.index for found in known.get(place, ())]
+            # what broke off half-way is not registered yet
+            made += indexes_of(tables[place]) if place in tables else ()
+            shorts, names = {i.short for i in made}, {i.name for i in made}
+            op.ops[:] = [part for part in op.ops if not _is_of(part, shorts, names)]
+            if op.is_empty():
+                continue
+        kept.append(op)
+    upgrade_ops.ops[:] = kept
+
+
+def _is_of(op: MigrateOperation, shorts: set[str], names: set[str]) -> bool:
+    if isinstance(op, ops.DropColumnOp):
+        return op.column_name in shorts
+    return isinstance(op, ops.DropIndexOp) and op.index_name in names
+
+
+def _predecessor(
+    index: MatryoshkaIndex, there: Sequence[tuple[Registered, MatryoshkaIndex]]
+) -> tuple[Registered, MatryoshkaIndex] | None:
+    """What a new declaration replaces: the same name, else the same column."""
+    of_column = [pair for pair in there if pair[1].column == index.column]
+    same_name = [pair for pair in of_column if pair[1].name == index.name]
+    return next(iter([*same_name, *of_column]), None)
+
+
+def _changed_columns(
+    upgrade_ops: ops.UpgradeOps, default: str, place: Place
+) -> set[str]:
+    """Columns of a table that are dropped or get another type."""
+    return {
+        part.column_name
+        for op in upgrade_ops.ops
+        if isinstance(op, ops.ModifyTableOps)
+        and (op.schema or default, op.table_name) == place
+        for part in op.ops
+        if isinstance(part, ops.DropColumnOp)
+        or (isinstance(part, ops.AlterColumnOp) and part.modify_type is not None)
+    }
+
+
+def _dropped_tables(upgrade_ops: ops.UpgradeOps) -> list[ops.DropTableOp]:
+    return [op for op in upgrade_ops.ops if isinstance(op, ops.DropTableOp)]
+
+
+def _forget_short_columns(op: ops.DropTableOp, known: Sequence[Registered]) -> None:
+    """The inverse makes the table; the inverse of our own drop makes short columns."""
+    shorts = {found.index.short for found in known}
+    if op._reverse is not None:
+        op._reverse.columns = [
+            item
+            for item in op._reverse.columns
+            if not (isinstance(item, Column) and item.name in shorts)
+        ]
+
+
+def _installation(connection: Connection) -> list[MigrateOperation]:
+    """The database side, when it is missing or too old."""
+    found = installed_version(connection)
+    if found is not None and numbers(found) >= SQL_DOOR:
+        return []
+    return [InstallMrlOp(VERSION, vector=not has_pgvector(connection))]
+
+
+def _last() -> dict[str, Any]:
+    """After Alembic's own comparisons: 1.18 and later would mix the order."""
+    priority = getattr(util, "DispatchPriority", None)
+    return {} if priority is None else {"priority": priority.LAST}
+
+
+comparators.dispatch_for("schema", **_last())(compare)

@@ -1,0 +1,110 @@
+"""Writes the operations into a revision, with all that they depend on spelled out."""
+
+from typing import Any
+
+from alembic.autogenerate import renderers
+from alembic.autogenerate.api import AutogenContext
+
+from mrl_pg.alembic.operations import (
+    CreateMatryoshkaIndexOp,
+    DropMatryoshkaIndexOp,
+    InstallMrlOp,
+    ResizeMatryoshkaIndexOp,
+    UninstallMrlOp,
+)
+from mrl_pg.index import MatryoshkaIndex
+
+IMPORT = (
+    "import mrl_pg.alembic  # noqa: F401  for op.create_matryoshka_index and its like"
+)
+"""What a revision needs for `op` to know the operations."""
+
+BUILT_WITH = ("dims", "kind", "distance", "m", "ef_construction")
+"""Always written: a default may change, a revision may not."""
+
+
+def import_vector_types(context: AutogenContext) -> None:
+    """Have a revision import pgvector's types when it names one.
+
+    Alembic writes them with their module and forgets the import; its imports are
+    gathered while it writes.
+    """
+    others = context.opts.get("render_item")
+
+    def render_item(kind: str, item: Any, context: AutogenContext) -> str | bool:
+        if kind == "type" and type(item).__module__.startswith("pgvector."):
+            context.imports.add("import pgvector.sqlalchemy")
+        return others(kind, item, context) if others else False
+
+    context.opts["render_item"] = render_item
+
+
+@renderers.dispatch_for(CreateMatryoshkaIndexOp)
+def _create(context: AutogenContext, operation: CreateMatryoshkaIndexOp) -> str:
+    return _one(context, "create_matryoshka_index", operation)
+
+
+@renderers.dispatch_for(DropMatryoshkaIndexOp)
+def _drop(context: AutogenContext, operation: DropMatryoshkaIndexOp) -> str:
+    return _one(context, "drop_matryoshka_index", operation)
+
+
+@renderers.dispatch_for(ResizeMatryoshkaIndexOp)
+def _resize(context: AutogenContext, operation: ResizeMatryoshkaIndexOp) -> str:
+    new, old = operation.new, operation.old
+    given = _given(new) | {f"existing_{k}": v for k, v in _given(old).items()}
+    return _call(
+        context,
+        "resize_matryoshka_index",
+        new.table,
+        new.column,
+        **given,
+        **_where(new, operation.concurrently),
+    )
+
+
+@renderers.dispatch_for(InstallMrlOp)
+def _install(context: AutogenContext, operation: InstallMrlOp) -> str:
+    extra = {"vector": True} if operation.vector else {}
+    return _call(context, "install_mrl", operation.version, **extra)
+
+
+@renderers.dispatch_for(UninstallMrlOp)
+def _uninstall(context: AutogenContext, operation: UninstallMrlOp) -> str:
+    return _call(context, "uninstall_mrl", operation.version)
+
+
+def _one(
+    context: AutogenContext,
+    name: str,
+    operation: CreateMatryoshkaIndexOp | DropMatryoshkaIndexOp,
+) -> str:
+    index = operation.index
+    where = _where(index, operation.concurrently)
+    return _call(context, name, index.table, index.column, **_given(index), **where)
+
+
+def _given(index: MatryoshkaIndex) -> dict[str, Any]:
+    """What the index is, its names only where they are not the derived ones."""
+    built = {field: getattr(index, field) for field in BUILT_WITH}
+    derived = MatryoshkaIndex(index.table, index.column, **built)
+    if index.short != derived.short:
+        built["short"] = index.short
+        derived = MatryoshkaIndex(index.table, index.column, **built)
+    if index.name != derived.name:
+        built["name"] = index.name
+    return built
+
+
+def _where(index: MatryoshkaIndex, concurrently: bool) -> dict[str, Any]:
+    given: dict[str, Any] = {"schema": index.schema} if index.schema else {}
+    return given | ({"concurrently": True} if concurrently else {})
+
+
+def _call(context: AutogenContext, name: str, *arguments: Any, **given: Any) -> str:
+    context.imports.add(IMPORT)
+    parts = [repr(argument) for argument in arguments]
+    parts += [f"{field}={value!r}" for field, value in given.items()]
+    prefix = context.opts.get("alembic_module_prefix") or "op."
+    lines = "".join(f"    {part},\n" for part in parts)
+    return f"{prefix}{name}(\n{lines})"

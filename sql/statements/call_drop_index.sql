@@ -1,0 +1,8 @@
+-- Has the server drop a short column and its index; no row when it knows of none.
+-- Slots: table, column, index (literals)
+-- Called by: mrl_pg.alembic.carry_out
+select mrl.drop_index(registry.table_id, registry.full_column, index_name => {index})
+from mrl.registry as registry
+where registry.table_id = {table}::pg_catalog.regclass
+    and registry.full_column = {column}
+    and registry.index_name = {index}

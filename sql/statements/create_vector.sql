@@ -1,0 +1,4 @@
+-- Creates pgvector where it is missing; by default an administrator's right.
+-- No slots
+-- Called by: mrl_pg.render
+create extension if not exists vector
