@@ -20,12 +20,15 @@ SQL_DOOR = (0, 2)
 def send(connection: Any, statement: str) -> Any:
     """Run SQL as it is: neither `:name` nor `%` in it means anything.
 
-    A mock connection, as `create_mock_engine` makes one, is handed it as text.
+    A mock connection, as `create_mock_engine` makes one, is handed it as text, and
+    Alembic's offline mode prints it.
     """
     if isinstance(connection, Connection):
         return connection.exec_driver_sql(
             statement, execution_options={"no_parameters": True}
         )
+    if hasattr(connection, "static_output"):
+        return connection.static_output(statement + ";")
     return connection.execute(text(statement.replace(":", "\\:")))
 
 

@@ -1,11 +1,14 @@
 """`Matryoshka`: says on a vector column that it has a short one, and what it is."""
 
 from dataclasses import dataclass, replace
+from itertools import count
+from operator import attrgetter
 from typing import Any
 
 from pgvector.sqlalchemy import HALFVEC, VECTOR
 from sqlalchemy import Column, Table, TypeDecorator, event
 from sqlalchemy.exc import ArgumentError
+from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.schema import SchemaItem
 from sqlalchemy.types import TypeEngine
 
@@ -15,7 +18,9 @@ from mrl_pg.layout import Distance, IndexLayout, Kind
 from mrl_pg.sqlalchemy import create
 
 INFO = "mrl_pg"
-"""Key of `Column.info` that holds the declarations; copies of a column keep it."""
+"""Key of `Column.info` that holds what reflection found."""
+
+_PLACES = count()
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +83,8 @@ class Matryoshka(SchemaItem):
     """
 
     __visit_name__ = "matryoshka"
+    # columns hold it as they hold a check, whose copies and merges ask for this
+    _type_bound = False
 
     def __init__(
         self,
@@ -96,25 +103,41 @@ class Matryoshka(SchemaItem):
         )
         # derives names and checks the rest, whatever the table will be called
         self.declaration.on("table", "column")
+        self._place = next(_PLACES)
+
+    def __repr__(self) -> str:
+        """`Matryoshka(256, kind='halfvec', distance='cosine')`."""
+        own = self.declaration
+        return f"Matryoshka({own.dims}, kind={own.kind!r}, distance={own.distance!r})"
 
     def _set_parent(self, parent: Any, **kw: Any) -> None:
-        """Keep the declaration on the column; SQLAlchemy's hook for what it holds."""
+        """Have the column hold it; SQLAlchemy's hook."""
         if not isinstance(parent, Column):
             raise ArgumentError(
-                f"Matryoshka({self.declaration.dims}) belongs to a column, not to "
-                f"{parent!r}: Column(…, VECTOR(…), Matryoshka(…)) or mapped_column(…)"
+                f"{self!r} belongs to a column, not to {parent!r}: "
+                "Column(…, VECTOR(…), Matryoshka(…)) or mapped_column(…)"
             )
-        known = parent.info.get(INFO, ())
-        parent.info[INFO] = (*known, self.declaration)
-        if not known:
-            # copied with the column, as into the tables of a mixin's models
-            event.listen(parent, "after_parent_attach", _watch, propagate=True)
+        held: Any = parent.constraints
+        held.add(self)
+
+    def _copy(self, **kw: Any) -> "Matryoshka":
+        """Itself, for it knows no column; to a mixin's models, to other metadata."""
+        return self
+
+
+@compiles(Matryoshka)
+def _nothing(element: Matryoshka, compiler: Any, **kw: Any) -> str:
+    """What it adds to the column in CREATE TABLE."""
+    return ""
 
 
 def declarations(column: Any) -> tuple[Declaration, ...]:
-    """What was declared on a column, in order."""
-    known: tuple[Declaration, ...] = column.info.get(INFO, ())
-    return known
+    """What was declared on a column, in order, or what reflection found."""
+    held = [item for item in column.constraints if isinstance(item, Matryoshka)]
+    held.sort(key=attrgetter("_place"))
+    # a dict, because a column and its Annotated type may say the same
+    declared = dict.fromkeys(item.declaration for item in held)
+    return tuple(declared) or column.info.get(INFO, ())
 
 
 def indexes_of(table: Any) -> tuple[MatryoshkaIndex, ...]:
@@ -166,23 +189,24 @@ def full_type(column: Any) -> tuple[str, int]:
     return type(plain).__name__.lower(), plain.dim
 
 
-def _watch(column: Any, table: Any) -> None:
-    if isinstance(table, Table) and not event.contains(
-        table, "after_create", _after_create
-    ):
-        event.listen(table, "before_create", _before_create)
-        event.listen(table, "after_create", _after_create)
-
-
+@event.listens_for(Table, "before_create")
 def _before_create(table: Any, connection: Any, **kw: Any) -> None:
+    # Alembic's offline mode has no connection but itself
+    to = connection or kw["_ddl_runner"]
+    if to.dialect.name != "postgresql" or not indexes_of(table):
+        return
     for column in table.columns:
         for declaration in declarations(column):
             check(column, declaration.dims)
-    create.check_installed(connection)
+    create.check_installed(to)
 
 
+@event.listens_for(Table, "after_create")
 def _after_create(table: Any, connection: Any, **kw: Any) -> None:
-    places = connection.get_execution_options().get("schema_translate_map") or {}
-    schema = places.get(table.schema, table.schema) or ""
+    to = connection or kw["_ddl_runner"]
+    if to.dialect.name != "postgresql":
+        return
+    # the translated one, where the connection translates schemas
+    schema = connection.schema_for_object(table) if connection else table.schema
     for index in indexes_of(table):
-        create.create(connection, replace(index, schema=schema))
+        create.create(to, replace(index, schema=schema or ""))
