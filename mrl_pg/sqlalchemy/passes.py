@@ -7,8 +7,7 @@ from sqlalchemy import BigInteger, ColumnClause, Float, column
 from sqlalchemy.exc import CompileError
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.elements import ClauseElement
-from sqlalchemy.sql.expression import table as named_table
-from sqlalchemy.sql.selectable import CTE, TextualSelect
+from sqlalchemy.sql.selectable import CTE, TableClause, TextualSelect
 from sqlalchemy.sql.visitors import InternalTraversal
 
 from mrl_pg import render
@@ -19,7 +18,24 @@ NAME = "mrl_hits"
 MOST_KEYS = 32
 """Columns that a primary key has at most (PostgreSQL's INDEX_MAX_KEYS)."""
 
-HITS = named_table(
+
+class Hits(TableClause):
+    """A table's name, which is no table that a caller could have forgotten to join.
+
+    `where(false())` takes the join away, and SQLAlchemy would warn of that.
+    """
+
+    inherit_cache = True
+
+
+@compiles(Hits)
+def _compile_hits(element: Hits, compiler: Any, **kw: Any) -> str:
+    kw["from_linter"] = None
+    text: str = compiler.visit_table(element, **kw)
+    return text
+
+
+HITS = Hits(
     NAME,
     column("distance", Float()),
     column("seen", BigInteger()),
