@@ -193,6 +193,14 @@ def test_only_a_column_takes_it() -> None:
     assert "Column(…, VECTOR(…), Matryoshka(…))" in str(caught.value)
 
 
+def test_two_indexes_of_one_name_are_refused() -> None:
+    with pytest.raises(InvalidSetting) as caught:
+        Column("embedding", VECTOR(8), Matryoshka(4), Matryoshka(4, m=8))
+    message = "would make a second index of one name: give one of them a name="
+    assert message in str(caught.value)
+    Column("embedding", VECTOR(8), Matryoshka(4), Matryoshka(4, m=8, name="better"))
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

@@ -1,6 +1,7 @@
 """Sends SQL on a SQLAlchemy connection: installs, and makes short columns."""
 
 import re
+from contextlib import nullcontext
 from typing import Any
 
 from psycopg.errors import ObjectNotInPrerequisiteState
@@ -36,19 +37,29 @@ def install(connection: Connection) -> InstallReport:
     """Install or upgrade the `mrl` schema in the connection's transaction.
 
     The twin of `mrl_pg.install` for `Connection`, and for an `AsyncConnection` as
-    `await conn.run_sync(install)`. Raises what that raises.
+    `await conn.run_sync(install)`. All or nothing under AUTOCOMMIT as well. Raises
+    what that raises.
     """
     check_pgvector(send(connection, _STATE).one().pgvector_version)
     found = installed_version(connection)
     try:
-        with connection.begin_nested():
-            for name in source.manifest("install.sql"):
-                send(connection, source.read(name))
+        # texts that are sent as one are one transaction where there is none
+        with nullcontext() if autocommits(connection) else connection.begin_nested():
+            files = source.manifest("install.sql")
+            send(connection, "\n".join(source.read(name) for name in files))
     except DBAPIError as error:
         if isinstance(error.orig, ObjectNotInPrerequisiteState):
             raise refused(error.orig) from error
         raise
     return InstallReport(found, VERSION)
+
+
+def autocommits(connection: Connection) -> bool:
+    """Whether the driver begins no transactions, as under isolation_level AUTOCOMMIT.
+
+    A Connection only knows of the level that was asked of itself, not of its engine.
+    """
+    return bool(getattr(connection.connection.dbapi_connection, "autocommit", False))
 
 
 def installed_version(connection: Connection) -> str | None:

@@ -50,6 +50,11 @@ class Declaration:
             name=self.name,
         )
 
+    def clashes(self, other: "Declaration") -> bool:
+        """Whether another index on the same column would have the same name."""
+        same = self.on("table", "column").name == other.on("table", "column").name
+        return same and self != other
+
     def allows(self, found: IndexLayout) -> bool:
         """Whether an index in the database is the one declared.
 
@@ -117,6 +122,12 @@ class Matryoshka(SchemaItem):
                 f"{self!r} belongs to a column, not to {parent!r}: "
                 "Column(…, VECTOR(…), Matryoshka(…)) or mapped_column(…)"
             )
+        for other in declarations(parent):
+            if self.declaration.clashes(other):
+                raise InvalidSetting(
+                    f"{self!r} would make a second index of one name: give one of them "
+                    "a name= of its own"
+                )
         held: Any = parent.constraints
         held.add(self)
 
