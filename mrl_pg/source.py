@@ -1,6 +1,7 @@
 """The only reader of `sql/`: every statement mrl_pg sends is a file there."""
 
 import posixpath
+import re
 from functools import cache
 from importlib.resources import files
 
@@ -46,6 +47,14 @@ def manifest(name: str) -> tuple[str, ...]:
         for file in inside
         for part in (manifest(file) if file.startswith("releases/") else (file,))
     )
+
+
+@cache
+def releases() -> tuple[str, ...]:
+    """Versions whose files are under `releases/`, oldest first."""
+    named = [file.name for file in files("mrl_pg.sql").joinpath("releases").iterdir()]
+    versions = {re.sub(r"(\.down)?\.sql$", "", name) for name in named}
+    return tuple(sorted(versions, key=lambda one: [int(n) for n in one.split(".")]))
 
 
 def _includes(line: str) -> bool:

@@ -60,11 +60,18 @@ def compare(
     }
     hide(upgrade_ops, default, tables, known)
     concurrently = bool(context.opts.get("mrl_concurrently"))
+    created = {
+        (op.schema or default, op.table_name)
+        for op in upgrade_ops.ops
+        if isinstance(op, ops.CreateTableOp)
+    }
     before: list[MigrateOperation] = []
     after: list[MigrateOperation] = []
     for place, table in tables.items():
         changed = _changed_columns(upgrade_ops, default, place)
-        changes = changes_of(table, known[place], changed, concurrently)
+        # a revision that makes the table is whole, or can be run again
+        beside = concurrently and place not in created
+        changes = changes_of(table, known[place], changed, beside)
         before += changes.before
         after += changes.after
     for dropped in _dropped_tables(upgrade_ops):
@@ -74,7 +81,7 @@ def compare(
             for found in known[place]
         ]
         _forget_short_columns(dropped, known[place])
-    if any(isinstance(op, CreateMatryoshkaIndexOp) for op in after):
+    if before or after:
         before[:0] = _installation(connection)
     upgrade_ops.ops[:] = [*before, *upgrade_ops.ops, *after]
     import_vector_types(context)
@@ -101,7 +108,8 @@ def changes_of(
     before: list[MigrateOperation] = []
     after: list[MigrateOperation] = []
     for declaration, index in list(wanted):
-        same = next((pair for pair in there if declaration.allows(pair[1])), None)
+        of_column = [pair for pair in there if pair[1].column == index.column]
+        same = next((pair for pair in of_column if declaration.allows(pair[1])), None)
         if same is None:
             continue
         wanted.remove((declaration, index))
@@ -197,7 +205,8 @@ def _installation(connection: Connection) -> list[MigrateOperation]:
     found = installed_version(connection)
     if found is not None and numbers(found) >= SQL_DOOR:
         return []
-    return [InstallMrlOp(VERSION, vector=not has_pgvector(connection))]
+    vector = not has_pgvector(connection)
+    return [InstallMrlOp(VERSION, vector, existing_version=found)]
 
 
 def _last() -> dict[str, Any]:

@@ -17,10 +17,12 @@ from mrl_pg.alembic.operations import (
 )
 from mrl_pg.alembic.run import (
     install_release,
+    remove_releases,
     run_manifest,
     run_statement,
     run_verbatim,
 )
+from mrl_pg.errors import InvalidSetting
 from mrl_pg.index import MatryoshkaIndex
 from mrl_pg.layout import fit
 from mrl_pg.sqlalchemy.create import check_installed
@@ -36,8 +38,11 @@ def install(operations: Operations, operation: InstallMrlOp) -> None:
 
 @Operations.implementation_for(UninstallMrlOp)
 def uninstall(operations: Operations, operation: UninstallMrlOp) -> None:
-    """Remove the schema."""
-    run_manifest(operations, "uninstall.sql")
+    """Remove the schema, or go back to an older release."""
+    if operation.existing_version is None:
+        run_manifest(operations, "uninstall.sql")
+    else:
+        remove_releases(operations, operation.version, operation.existing_version)
 
 
 @Operations.implementation_for(CreateMatryoshkaIndexOp)
@@ -67,25 +72,18 @@ def resize(operations: Operations, operation: ResizeMatryoshkaIndexOp) -> None:
     """Put one in the place of another."""
     _check(operations)
     old, new = operation.old, operation.new
+    keeps = _column(old) == _column(new)
     if operation.concurrently:
         with _autocommit(operations):
-            if old.name == new.name:
-                _rebuild_beside(operations, new)
-            else:
-                _build(operations, new, has_column=old.short == new.short)
-                _drop_beside(operations, old)
-        return
-    if old.name == new.name:
-        run_statement(operations, render.drop_index(_qualified(old)))
+            _replace_beside(operations, old, new, keeps)
+    elif keeps and old.name == new.name:
+        _drop_index(operations, old)
         run_statement(operations, render.call("call_create_index", new))
-        return
-    # a rewrite would build the old index anew, unless the short column is kept
-    steps = ["call_drop_index", "call_create_index"]
-    if old.short == new.short:
-        steps.reverse()
-    for step in steps:
-        index = old if step == "call_drop_index" else new
-        run_statement(operations, render.call(step, index))
+    else:
+        # a rewrite would build the old index anew, unless the short column is kept
+        steps = [("call_drop_index", old), ("call_create_index", new)]
+        for step, index in reversed(steps) if keeps else steps:
+            run_statement(operations, render.call(step, index))
 
 
 def _check(operations: Operations) -> None:
@@ -98,10 +96,15 @@ def _autocommit(operations: Operations) -> Iterator[None]:
     """Outside any transaction; a caller's own autocommit block will do."""
     context = operations.get_context()
     if not context.as_sql:
-        level = operations.get_bind().get_isolation_level()
-        if level == "AUTOCOMMIT":
+        options = operations.get_bind().get_execution_options()
+        if options.get("isolation_level") == "AUTOCOMMIT":
             yield
             return
+        if context._in_external_transaction:
+            raise InvalidSetting(
+                "concurrently=True in a transaction that Alembic did not begin: hand "
+                "context.configure a connection outside any, as engine.connect() gives"
+            )
     with context.autocommit_block():
         yield
 
@@ -129,18 +132,52 @@ def _build(
 
 
 def _drop_beside(operations: Operations, index: MatryoshkaIndex) -> None:
-    run_statement(operations, render.drop_index(_qualified(index), concurrently=True))
+    _drop_index(operations, index, concurrently=True)
     run_statement(operations, render.call("call_drop_index", index))
 
 
-def _rebuild_beside(operations: Operations, index: MatryoshkaIndex) -> None:
-    """Build under another name, then swap; an earlier try is gone on with."""
-    beside = replace(index, name=fit(index.name, "_new"))
-    _build(operations, beside, has_column=True)
-    run_statement(operations, render.drop_index(_qualified(index), concurrently=True))
-    run_statement(operations, render.rename_index(_qualified(beside), index.name))
-    run_statement(operations, render.call("call_register", index))
-    run_statement(operations, render.call("call_unregister", beside))
+def _drop_index(
+    operations: Operations, index: MatryoshkaIndex, *, concurrently: bool = False
+) -> None:
+    """Drop the index alone; never one of that name of another table."""
+    names = [(_qualified(index), concurrently)]
+    if not operations.get_context().as_sql:
+        found = run_statement(operations, render.call("find_index", index))
+        # PostgreSQL cannot drop a partitioned table's index concurrently
+        names = [
+            (sql.Identifier(schema, name), concurrently and kind == "i")
+            for schema, name, kind in found.all()
+        ]
+    for name, beside in names:
+        run_statement(operations, render.drop_index(name, concurrently=beside))
+
+
+def _replace_beside(
+    operations: Operations, old: MatryoshkaIndex, new: MatryoshkaIndex, keeps: bool
+) -> None:
+    """Build, then drop: under another name while the old one has the new one's.
+
+    Goes on with an earlier try. A short column that is to be another one under its
+    old name can only be dropped first.
+    """
+    if old.short == new.short and not keeps:
+        _drop_beside(operations, old)
+        _build(operations, new)
+    elif old.name != new.name:
+        _build(operations, new, has_column=keeps)
+        _drop_beside(operations, old)
+    else:
+        beside = replace(new, name=fit(new.name, "_new"))
+        _build(operations, beside, has_column=keeps)
+        _drop_beside(operations, old)
+        run_statement(operations, render.rename_index(_qualified(beside), new.name))
+        run_statement(operations, render.call("call_register", new))
+        run_statement(operations, render.call("call_unregister", beside))
+
+
+def _column(index: MatryoshkaIndex) -> tuple[str, int, str]:
+    """What the short column is, whatever its index."""
+    return index.short, index.dims, index.kind
 
 
 def _table(index: MatryoshkaIndex) -> sql.Identifier:

@@ -8,6 +8,7 @@ from psycopg import sql
 from sqlalchemy import Connection
 
 from mrl_pg import source
+from mrl_pg.errors import InvalidSetting
 from mrl_pg.sqlalchemy.create import installed_version, numbers, send
 
 log = logging.getLogger(__name__)
@@ -28,14 +29,35 @@ def install_release(operations: Operations, version: str) -> None:
 
     So a database that psql or `mrl_pg.install` brought further is left as it is, and
     only the revision is noted. The text goes to the server, or with --sql to the
-    output, byte for byte.
+    output, byte for byte. Raises InvalidSetting for a release that is not in this
+    package.
     """
+    check_release(version)
     if not operations.get_context().as_sql:
         found = installed_version(operations.get_bind())
         if found is not None and numbers(found) >= numbers(version):
             log.warning("mrl_pg %s is there: %s is not installed", found, version)
             return
     run_manifest(operations, f"releases/{version}.sql")
+
+
+def remove_releases(operations: Operations, version: str, existing: str) -> None:
+    """Undo the releases after `existing` up to `version`, the newest first."""
+    check_release(version)
+    check_release(existing)
+    for release in reversed(source.releases()):
+        if numbers(existing) < numbers(release) <= numbers(version):
+            run_manifest(operations, f"releases/{release}.down.sql")
+
+
+def check_release(version: str) -> None:
+    """Raise InvalidSetting for a release that is not in this package."""
+    known = source.releases()
+    if version not in known:
+        raise InvalidSetting(
+            f"version={version!r} is not in this mrl_pg, which has {', '.join(known)}: "
+            "give one of these, or upgrade the package"
+        )
 
 
 def run_manifest(operations: Operations, name: str) -> None:

@@ -65,13 +65,20 @@ def _resize(context: AutogenContext, operation: ResizeMatryoshkaIndexOp) -> str:
 
 @renderers.dispatch_for(InstallMrlOp)
 def _install(context: AutogenContext, operation: InstallMrlOp) -> str:
-    extra = {"vector": True} if operation.vector else {}
-    return _call(context, "install_mrl", operation.version, **extra)
+    return _call(context, "install_mrl", operation.version, **_beside(operation))
 
 
 @renderers.dispatch_for(UninstallMrlOp)
 def _uninstall(context: AutogenContext, operation: UninstallMrlOp) -> str:
-    return _call(context, "uninstall_mrl", operation.version)
+    return _call(context, "uninstall_mrl", operation.version, **_beside(operation))
+
+
+def _beside(operation: InstallMrlOp | UninstallMrlOp) -> dict[str, Any]:
+    """What an installation has besides its version, where it is not the default."""
+    given: dict[str, Any] = {"vector": True} if operation.vector else {}
+    if operation.existing_version is not None:
+        given["existing_version"] = operation.existing_version
+    return given
 
 
 def _one(
@@ -101,10 +108,12 @@ def _where(index: MatryoshkaIndex, concurrently: bool) -> dict[str, Any]:
     return given | ({"concurrently": True} if concurrently else {})
 
 
-def _call(context: AutogenContext, name: str, *arguments: Any, **given: Any) -> str:
+def _call(
+    context: AutogenContext, operation: str, /, *arguments: Any, **given: Any
+) -> str:
     context.imports.add(IMPORT)
     parts = [repr(argument) for argument in arguments]
     parts += [f"{field}={value!r}" for field, value in given.items()]
     prefix = context.opts.get("alembic_module_prefix") or "op."
     lines = "".join(f"    {part},\n" for part in parts)
-    return f"{prefix}{name}(\n{lines})"
+    return f"{prefix}{operation}(\n{lines})"

@@ -1,0 +1,342 @@
+"""Scratch applications with Alembic: its real command, or its commands in process."""
+
+import io
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import alembic
+import psycopg
+from alembic import command
+from alembic.config import Config
+from pgvector.sqlalchemy import VECTOR
+from sqlalchemy import Column, Connection, Engine, Integer, MetaData, Table
+from sqlalchemy import create_engine as engine_of
+from sqlalchemy.pool import NullPool
+
+from mrl_pg import server
+from mrl_pg.sqlalchemy import Matryoshka
+
+TEMPLATE = Path(alembic.__file__).parent / "templates" / "generic"
+Catalog = dict[str, list[str]]
+
+
+def sqlalchemy_url(url: str) -> str:
+    """The same database as SQLAlchemy's psycopg dialect writes it."""
+    return url.replace("postgresql:", "postgresql+psycopg:", 1)
+
+
+@contextmanager
+def engine(url: str) -> Iterator[Engine]:
+    """An engine that keeps no connection."""
+    made = engine_of(sqlalchemy_url(url), poolclass=NullPool)
+    yield made
+    made.dispose()
+
+
+# ------------------------------------------------------------------ what is there
+
+OURS = (
+    "nspname not in ('mrl', 'pg_catalog', 'information_schema', 'pg_toast') "
+    "and relname <> 'alembic_version'"
+)
+CATALOG = {
+    "columns": "select nspname, relname, attname, format_type(atttypid, atttypmod), "
+    "attnotnull, attgenerated::text, pg_get_expr(adbin, adrelid) from pg_attribute "
+    "join pg_class on pg_class.oid = attrelid "
+    "join pg_namespace on pg_namespace.oid = relnamespace "
+    "left join pg_attrdef on adrelid = attrelid and adnum = attnum "
+    f"where {OURS} and relkind = 'r' and attnum > 0 and not attisdropped",
+    "indexes": "select pg_get_indexdef(indexrelid), indisvalid from pg_index "
+    "join pg_class on pg_class.oid = indrelid "
+    f"join pg_namespace on pg_namespace.oid = relnamespace where {OURS}",
+    "extensions": "select extname from pg_extension",
+}
+REGISTRY = (
+    "select table_name::text, full_column, short_column, dims, kind, distance, "
+    "index_name, m, ef_construction, usable from mrl.indexes"
+)
+
+
+def catalog(url: str) -> Catalog:
+    """Tables, indexes, extensions and registry of a database, as text."""
+    with psycopg.connect(url, autocommit=True) as conn:
+        queries = dict(CATALOG)
+        installed = conn.execute("select to_regclass('mrl.indexes') is not null")
+        if installed.fetchall() == [(True,)]:
+            queries["registry"] = REGISTRY
+        return {
+            what: sorted(repr(row) for row in conn.execute(query.encode()).fetchall())
+            for what, query in queries.items()
+        }
+
+
+def registry(url: str) -> list[tuple[str, str, int, str, str, str, int, int, bool]]:
+    """`(table, short, dims, kind, distance, index, m, ef_construction, usable)`."""
+    with psycopg.connect(url) as conn:
+        rows = conn.execute(REGISTRY.encode()).fetchall()
+    return sorted((row[0], *row[2:]) for row in rows)
+
+
+def execute(url: str, *statements: str) -> list[Any]:
+    """Run statements one by one, each by itself; rows of the last."""
+    rows: list[Any] = []
+    with psycopg.connect(url, autocommit=True) as conn:
+        for statement in statements:
+            done = conn.execute(statement.encode())
+            rows = done.fetchall() if done.description else []
+    return rows
+
+
+def psql(url: str, version: int, text: str) -> None:
+    """Run a script with psql, which stops at the first error."""
+    program = str(server.bin_dir(version) / "psql")
+    done = subprocess.run(
+        [program, "-X", "-q", "-v", "ON_ERROR_STOP=1", "-d", url],
+        input=text,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+# ------------------------------------------------------------------ models as values
+
+
+def docs(
+    *declared: Matryoshka,
+    name: str = "docs",
+    schema: str | None = None,
+    full: Any = None,
+    metadata: MetaData | None = None,
+) -> MetaData:
+    """A table with a vector column and what is declared on it."""
+    metadata = metadata if metadata is not None else MetaData()
+    Table(
+        name,
+        metadata,
+        Column("id", Integer, primary_key=True),
+        Column("embedding", full or VECTOR(8), *declared),
+        schema=schema,
+    )
+    return metadata
+
+
+# ------------------------------------------------------------------ in this process
+
+ENV = """
+import mrl_pg.alembic
+from alembic import context
+
+given = context.config.attributes
+options = {"target_metadata": given["metadata"], **given["options"]}
+if context.is_offline_mode():
+    context.configure(dialect_name="postgresql", literal_binds=True, **options)
+    with context.begin_transaction():
+        context.run_migrations()
+else:
+    with given["engine"].connect() as connection:
+        given["before"](connection)
+        context.configure(connection=connection, **options)
+        with context.begin_transaction():
+            context.run_migrations()
+"""
+
+REVISION = '''"""Written by hand."""
+
+import sqlalchemy as sa
+from alembic import op
+
+import mrl_pg.alembic
+
+revision = {revision!r}
+down_revision = {down!r}
+
+
+def upgrade() -> None:
+    {upgrade}
+
+
+def downgrade() -> None:
+    {downgrade}
+'''
+
+
+def _nothing(connection: Connection) -> None:
+    pass
+
+
+@dataclass
+class Project:
+    """Alembic's commands in this process, on models that are values of a test."""
+
+    folder: Path
+    url: str
+    metadata: MetaData = field(default_factory=MetaData)
+    options: dict[str, Any] = field(default_factory=dict)
+    before: Any = _nothing
+    revisions: list[str] = field(default_factory=list)
+    printed: io.StringIO = field(default_factory=io.StringIO)
+
+    def __post_init__(self) -> None:
+        (self.folder / "versions").mkdir(parents=True, exist_ok=True)
+        (self.folder / "env.py").write_text(ENV)
+        mako = (TEMPLATE / "script.py.mako").read_text()
+        (self.folder / "script.py.mako").write_text(mako)
+
+    @contextmanager
+    def _config(self) -> Iterator[Config]:
+        config = Config(stdout=io.StringIO(), output_buffer=self.printed)
+        config.set_main_option("script_location", str(self.folder).replace("%", "%%"))
+        with engine(self.url) as made:
+            config.attributes.update(
+                metadata=self.metadata,
+                options=self.options,
+                engine=made,
+                before=self.before,
+            )
+            yield config
+
+    def revise(self, metadata: MetaData | None = None) -> str:
+        """Have autogenerate write a revision for the models; its text."""
+        self.metadata = metadata if metadata is not None else self.metadata
+        name = f"r{len(self.revisions) + 1}"
+        with self._config() as config:
+            command.revision(config, "auto", autogenerate=True, rev_id=name)
+        self.revisions.append(name)
+        text = (self.folder / "versions" / f"{name}_auto.py").read_text()
+        compile(text, name, "exec")
+        return text
+
+    def write(self, upgrade: str, downgrade: str = "pass") -> str:
+        """Write a revision by hand; its name. Lines beyond the first are indented."""
+        name = f"r{len(self.revisions) + 1}"
+        down = self.revisions[-1] if self.revisions else None
+        text = REVISION.format(
+            revision=name, down=down, upgrade=upgrade, downgrade=downgrade
+        )
+        (self.folder / "versions" / f"{name}_hand.py").write_text(text)
+        self.revisions.append(name)
+        return name
+
+    def upgrade(self, to: str = "head") -> None:
+        """`alembic upgrade`."""
+        with self._config() as config:
+            command.upgrade(config, to)
+
+    def downgrade(self, to: str = "-1") -> None:
+        """`alembic downgrade`."""
+        with self._config() as config:
+            command.downgrade(config, to)
+
+    def check(self) -> None:
+        """`alembic check`: raises when models and database differ."""
+        with self._config() as config:
+            command.check(config)
+
+    def text(self, revisions: str, *, down: bool = False) -> str:
+        """What `--sql` prints."""
+        self.printed = io.StringIO()
+        with self._config() as config:
+            run = command.downgrade if down else command.upgrade
+            run(config, revisions, sql=True)
+        return self.printed.getvalue()
+
+    def step(self, metadata: MetaData) -> str:
+        """Revise, upgrade, and see that nothing is left to do; the revision's text."""
+        text = self.revise(metadata)
+        self.upgrade()
+        self.check()
+        return text
+
+    def there_and_back(self, metadata: MetaData) -> str:
+        """A step whose downgrade undoes it, and whose upgrade does it again."""
+        before = catalog(self.url)
+        text = self.step(metadata)
+        after = catalog(self.url)
+        self.downgrade()
+        assert catalog(self.url) == before
+        self.upgrade()
+        assert catalog(self.url) == after
+        return text
+
+
+def operations(text: str) -> list[str]:
+    """Names of the operations that a revision's upgrade calls, in order."""
+    upgrade = text.split("def upgrade")[1].split("def downgrade")[0]
+    return re.findall(r"\bop\.(\w+)\(", upgrade)
+
+
+# ------------------------------------------------------------------ the real command
+
+
+@dataclass(frozen=True)
+class App:
+    """An application as `alembic init` makes one, and the real command."""
+
+    folder: Path
+    url: str
+
+    @classmethod
+    def start(
+        cls, folder: Path, url: str, *, template: str = "generic", options: str = ""
+    ) -> "App":
+        """`alembic init`, and the lines in env.py and alembic.ini that a user adds."""
+        app = cls(folder, url)
+        app.alembic("init", "-t", template, "alembic")
+        app.edit(
+            "alembic.ini",
+            "driver://user:pass@localhost/dbname",
+            sqlalchemy_url(url).replace("%", "%%"),
+        )
+        app.edit(
+            "alembic/env.py",
+            "target_metadata = None",
+            "import mrl_pg.alembic\nfrom models import Base\n\n"
+            "target_metadata = Base.metadata",
+        )
+        if options:
+            online = "connection=connection, target_metadata=target_metadata"
+            app.edit("alembic/env.py", online, f"{online}, {options}")
+        return app
+
+    def edit(self, name: str, old: str, new: str) -> None:
+        """Replace text that must be there."""
+        path = self.folder / name
+        text = path.read_text()
+        assert old in text, f"{name}: no {old!r}"
+        path.write_text(text.replace(old, new))
+
+    def models(self, text: str) -> None:
+        """Write models.py."""
+        (self.folder / "models.py").write_text(text)
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run `alembic …`; what it printed, and its errors."""
+        return subprocess.run(
+            [sys.executable, "-m", "alembic", *arguments],
+            cwd=self.folder,
+            capture_output=True,
+            text=True,
+        )
+
+    def alembic(self, *arguments: str) -> str:
+        """Run `alembic …`, which must succeed; what it printed."""
+        done = self.run(*arguments)
+        assert done.returncode == 0, done.stderr + done.stdout
+        return done.stdout
+
+    def revise(self, message: str) -> str:
+        """`alembic revision --autogenerate`; the text that it wrote."""
+        versions = self.folder / "alembic" / "versions"
+        before = set(versions.glob("*.py"))
+        self.alembic("revision", "--autogenerate", "-m", message)
+        (path,) = set(versions.glob("*.py")) - before
+        text = path.read_text()
+        compile(text, path, "exec")
+        return text
