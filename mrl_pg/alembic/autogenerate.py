@@ -53,6 +53,9 @@ def compare(
     known: dict[Place, list[Registered]] = defaultdict(list)
     for found in registered(connection):
         known[found.index.schema, found.index.table].append(found)
+        if found.visible and found.index.schema != default:
+            # as Alembic takes a table without a schema for it
+            known[default, found.index.table].append(found)
     tables = {
         (table.schema or default, table.name): table
         for table in context.sorted_tables

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Engine, Table, event
 
 from mrl_pg import source
 from mrl_pg.index import MatryoshkaIndex
-from mrl_pg.sqlalchemy.create import installed_version
+from mrl_pg.sqlalchemy.create import installed_version, send
 from mrl_pg.sqlalchemy.declare import INFO, Declaration
 
 
@@ -18,11 +18,13 @@ from mrl_pg.sqlalchemy.declare import INFO, Declaration
 class Registered:
     """A short column that the database knows of; `usable` when its index is built.
 
-    `schema` is that of the table as the server says it, never empty.
+    `schema` is that of the table as the server says it, never empty; `visible` when
+    the search path leads to the table without it.
     """
 
     index: MatryoshkaIndex
     usable: bool
+    visible: bool
 
 
 def registered(
@@ -31,6 +33,12 @@ def registered(
     """Short columns of one table, or of all, by table and age; none without mrl_pg."""
     if installed_version(connection) is None:
         return []
+    return _read(connection, table, schema)
+
+
+def _read(
+    connection: Connection, table: str | None, schema: str | None
+) -> list[Registered]:
     name = None
     if table is not None:
         parts = [schema, table] if schema else [table]
@@ -51,6 +59,7 @@ def registered(
                 name=row["name"],
             ),
             usable=row["usable"],
+            visible=row["visible"],
         )
         for row in rows.mappings()
     ]
@@ -63,7 +72,10 @@ def _reflect(inspector: Any, table: Table, column_info: Any) -> None:
     if named not in ("VECTOR", "HALFVEC") or inspector.dialect.driver not in _DRIVERS:
         return
     with _connected(inspector.bind) as connection:
-        found = registered(connection, table.name, table.schema)
+        # a role that may not know can reflect its tables all the same
+        if not send(connection, _READABLE).scalar_one():
+            return
+        found = _read(connection, table.name, table.schema)
     declared = [
         Declaration(
             known.index.dims,
@@ -92,4 +104,5 @@ def _connected(bind: Engine | Connection) -> Iterator[Connection]:
 
 
 _DRIVERS = ("psycopg", "psycopg_async")
+_READABLE = source.statement("queries/readable.sql")
 _REGISTERED = source.statement("queries/registered.sql")

@@ -13,7 +13,8 @@ select
     -- an index that was dropped by hand has none
     coalesce(known.m::int, 16) as m,
     coalesce(known.ef_construction::int, 64) as ef_construction,
-    known.usable
+    known.usable,
+    pg_catalog.pg_table_is_visible(class.oid) as visible
 from mrl.indexes as known
 join pg_catalog.pg_class as class on class.oid = known.table_name
 join pg_catalog.pg_namespace as space on space.oid = class.relnamespace
