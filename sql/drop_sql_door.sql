@@ -1,4 +1,4 @@
--- Drops what 0.2.0 brought: search, indexes and recall from SQL; registry and rest stay.
+-- Drops what 0.2.0 brought: search, indexes, recall, calibrations; registry and rest stay.
 -- Refuses while something of yours is bound to one, as every made search function is.
 -- Called by: uninstall.sql, mrl_pg.uninstall, mrl_0002_sql_door.py
 do $drop$
@@ -14,7 +14,7 @@ begin
                 or proc.proname in (
                     'search', 'search_keys', 'search_many', 'search_sql',
                     'create_search_function', 'create_index', 'create_index_sql',
-                    'drop_index', 'recall'
+                    'drop_index', 'recall', 'calibrate'
                 )
             )
     loop
@@ -22,3 +22,4 @@ begin
     end loop;
 end
 $drop$;
+drop table if exists mrl.calibrations;

@@ -1,4 +1,5 @@
--- Makes pg_dump write the registry's rows, though its table belongs to the extension.
+-- Makes pg_dump write registry and calibrations, though their tables are the extension's.
 -- Only in the script of the extension.
 -- Called by: tools/build_extension.py
 select pg_catalog.pg_extension_config_dump('mrl.registry', '');
+select pg_catalog.pg_extension_config_dump('mrl.calibrations', '');

@@ -1,8 +1,14 @@
 -- Mean recall with a 95 % interval: Wilson's (1927), fitted to answers that fail together.
--- mrl._interval(recalls float8[], k int) -> mean, low, high
--- Called by: mrl.recall; mrl_pg.recall.score is its twin in Python
+-- mrl._interval(recalls float8[], k int, z float8) -> mean, low, high
+-- Called by: mrl.recall, mrl._points; mrl_pg.recall.score is its twin in Python
 create or replace function mrl._interval(
-    recalls float8[], k int, out mean float8, out low float8, out high float8
+    recalls float8[],
+    k int,
+    -- standard normal quantile: of a two-sided interval when none is given
+    z float8 default 1.959964,
+    out mean float8,
+    out low float8,
+    out high float8
 )
 language plpgsql
 immutable
@@ -10,8 +16,6 @@ parallel safe
 set search_path = pg_catalog, pg_temp
 as $body$
 declare
-    -- standard normal quantile
-    z constant float8 := 1.959964;
     n float8 := cardinality(recalls);
     spread float8;
     size float8;
@@ -37,5 +41,5 @@ begin
 end
 $body$;
 
-comment on function mrl._interval(float8[], int) is
-'Internal. Mean recall with a 95 % interval.';
+comment on function mrl._interval(float8[], int, float8) is
+'Internal. Mean recall with an interval, of 95 % unless z says another.';

@@ -19,6 +19,7 @@ create or replace function mrl._plan(
     max_scan_tuples int,
     passes text[],
     exact boolean,
+    recall float8,
     -- a second try, after too few candidates came
     again boolean,
     out statement text,
@@ -36,6 +37,7 @@ declare
     steps jsonb;
     -- a filter or row-level security lets only some rows through
     limited boolean;
+    promised record;
     effort record;
     least int;
     answer text;
@@ -58,17 +60,25 @@ begin
         found := mrl._found(table_id, full_column, dims, kind, index_name);
         slots := found.slots;
     end if;
-    for place in 1 .. coalesce(cardinality(queries), 0) loop
-        if mrl._dims(queries[place]) is distinct from (slots ->> 'full_dims')::int
-            or slots ->> 'operator' = '<=>' and mrl._is_zero(queries[place])
-        then
-            perform mrl._refuse_query(queries[place], slots);
-        end if;
-    end loop;
+    perform mrl._check_queries(queries, slots);
     if filter is not null or arguments > 0 then
         perform mrl._check_filter(filter, arguments);
     end if;
     limited := filter is not null or row_security_active(table_id);
+    -- candidates that are named win
+    if recall is not null and candidates is null and steps is null and not exact then
+        promised := mrl._promised(
+            table_id, (slots ->> 'index_name')::name, k, recall, filter is not null
+        );
+        candidates := promised.candidates;
+        ef_search := coalesce(ef_search, promised.ef_search);
+        if not again then
+            perform mrl._warn_promise(
+                promised.promise, recall, promised.measured, slots ->> 'table', full_column,
+                k, filter is not null
+            );
+        end if;
+    end if;
     effort := mrl._effort(k, candidates, ef_search, max_scan_tuples, limited or again);
     guarded := not (limited or again or exact);
     settings := case when not exact then effort.settings end;
@@ -107,6 +117,6 @@ $body$;
 
 comment on function mrl._plan(
     text, oid, regtype, name, vector[], int, int, text, int, int, text, name, int, int,
-    text[], boolean, boolean
+    text[], boolean, float8, boolean
 ) is
 'Internal. Statement and settings of one search.';

@@ -41,13 +41,7 @@ begin
             using errcode = 'invalid_parameter_value', hint = 'give a number of queries';
     end if;
     perform mrl._check_filter(filter, arguments);
-    for place in 1 .. coalesce(cardinality(queries), 0) loop
-        if mrl._dims(queries[place]) is distinct from (slots ->> 'full_dims')::int
-            or slots ->> 'operator' = '<=>' and mrl._is_zero(queries[place])
-        then
-            perform mrl._refuse_query(queries[place], slots);
-        end if;
-    end loop;
+    perform mrl._check_queries(queries, slots);
     effort := mrl._effort(
         k + spare,
         effort.candidates + spare,

@@ -76,7 +76,8 @@ begin
         'operator', mrl._operator(distance),
         'distance', distance,
         'short', quote_ident(short_column),
-        'index', format('%I.%I', slots ->> 'schema_name', index_name)
+        'index', format('%I.%I', slots ->> 'schema_name', index_name),
+        'index_name', index_name
     );
     return slots || jsonb_build_object(
         'short_operator', case kind when 'bit' then '<~>' else slots ->> 'operator' end

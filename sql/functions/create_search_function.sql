@@ -15,7 +15,8 @@ create or replace function mrl.create_search_function(
     index_name name default null,
     ef_search int default null,
     max_scan_tuples int default null,
-    passes text[] default null
+    passes text[] default null,
+    recall float8 default null
 )
 returns regprocedure
 language plpgsql
@@ -25,6 +26,7 @@ as $body$
 declare
     slots jsonb;
     steps jsonb;
+    promised record;
     effort record;
     settings_again text;
     limited boolean := filter is not null
@@ -48,6 +50,17 @@ begin
     end if;
     name := mrl._function_name(function_name, slots ->> 'schema_name');
     list := mrl._parameter_list(parameters, slots, k);
+    if recall is not null and candidates is null and steps is null then
+        promised := mrl._promised(
+            table_name, (slots ->> 'index_name')::name, k, recall, filter is not null
+        );
+        candidates := promised.candidates;
+        ef_search := coalesce(ef_search, promised.ef_search);
+        perform mrl._warn_promise(
+            promised.promise, recall, promised.measured, slots ->> 'table', full_column, k,
+            filter is not null
+        );
+    end if;
     effort := mrl._effort(k, candidates, ef_search, max_scan_tuples, limited);
     -- by the settings of the session that calls, not of this one
     settings_again := format(
@@ -128,9 +141,10 @@ end
 $body$;
 
 comment on function mrl.create_search_function(
-    text, regclass, name, int, int, text, text[], int, text, name, int, int, text[]
+    text, regclass, name, int, int, text, text[], int, text, name, int, int, text[],
+    float8
 ) is
 'Makes a function (query, k, and the filter''s parameters) that answers rows of one table, '
 'as PostgREST calls it by RPC; in the table''s schema unless named with one. Its statement '
 'is fixed and its plan kept. Callers choose values, never the filter. It names table and '
-'columns as they are now: make it anew after a rename.';
+'columns as they are now, and keeps the recall calibrated now: make it anew after a change.';

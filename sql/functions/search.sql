@@ -15,7 +15,8 @@ create or replace function mrl.search(
     ef_search int default null,
     max_scan_tuples int default null,
     passes text[] default null,
-    exact boolean default false
+    exact boolean default false,
+    recall float8 default null
 )
 returns setof anyelement
 language plpgsql
@@ -37,7 +38,7 @@ declare
     more boolean;
 begin
     if filter is null and args is null and ef_search is null
-        and max_scan_tuples is null and passes is null and not exact
+        and max_scan_tuples is null and passes is null and not exact and recall is null
     then
         plan := mrl._ordinary(
             table_id, full_column, query, k, candidates, dims, kind, index_name
@@ -62,7 +63,8 @@ begin
         plan := mrl._plan(
             'rows', table_id, null, full_column, array[query], k, candidates, filter,
             pg_catalog.cardinality(args), dims, kind, index_name, ef_search,
-            max_scan_tuples, passes, exact, attempt operator(pg_catalog.=) 2
+            max_scan_tuples, passes, exact, recall,
+            attempt operator(pg_catalog.=) 2
         );
         settings := mrl._enter(plan.settings);
         before := coalesce(before, settings);
@@ -89,7 +91,7 @@ $body$;
 
 comment on function mrl.search(
     anyelement, name, vector, int, int, text, text[], int, text, name, int,
-    int, text[], boolean
+    int, text[], boolean, float8
 ) is
 'The k rows nearest to a query, as rows of the table whose type is passed as NULL, '
 'nearest first: candidates by a short index, order by full vectors. '
@@ -97,4 +99,5 @@ comment on function mrl.search(
 'tenant = $1::int. '
 'dims, kind or index_name: which short column, else the oldest. '
 'passes: more than two, as in array[''bit(512) 400'', ''halfvec(256) 100'']. '
+'recall: the cheapest search that mrl.calibrate measured to keep it. '
 'Warns when fewer than k came though there are more.';

@@ -16,7 +16,8 @@ create or replace function mrl.search_keys(
     ef_search int default null,
     max_scan_tuples int default null,
     passes text[] default null,
-    exact boolean default false
+    exact boolean default false,
+    recall float8 default null
 )
 returns table (key anyelement, distance double precision)
 language plpgsql
@@ -35,7 +36,8 @@ begin
         plan := mrl._plan(
             'keys', table_name, pg_catalog.pg_typeof(of_type), full_column, array[query],
             k, candidates, filter, pg_catalog.cardinality(args), dims, kind, index_name,
-            ef_search, max_scan_tuples, passes, exact, attempt operator(pg_catalog.=) 2
+            ef_search, max_scan_tuples, passes, exact, recall,
+            attempt operator(pg_catalog.=) 2
         );
         settings := mrl._enter(plan.settings);
         before := coalesce(before, settings);
@@ -62,7 +64,7 @@ $body$;
 
 comment on function mrl.search_keys(
     anyelement, regclass, name, vector, int, int, text, text[], int, text,
-    name, int, int, text[], boolean
+    name, int, int, text[], boolean, float8
 ) is
 'Keys and true distances of the k rows nearest to a query, nearest first; the key is of '
 'the type passed as NULL, jsonb for one of several columns. Otherwise like mrl.search.';

@@ -15,7 +15,8 @@ create or replace function mrl.search_many(
     ef_search int default null,
     max_scan_tuples int default null,
     passes text[] default null,
-    exact boolean default false
+    exact boolean default false,
+    recall float8 default null
 )
 returns table (query int, hit anyelement, distance double precision)
 language plpgsql
@@ -48,7 +49,8 @@ begin
         plan := mrl._plan(
             'batch', table_id, null, full_column, queries, k, candidates, filter,
             pg_catalog.cardinality(args), dims, kind, index_name, ef_search,
-            max_scan_tuples, passes, exact, attempt operator(pg_catalog.=) 2
+            max_scan_tuples, passes, exact, recall,
+            attempt operator(pg_catalog.=) 2
         );
         settings := mrl._enter(plan.settings);
         before := coalesce(before, settings);
@@ -97,7 +99,7 @@ $body$;
 
 comment on function mrl.search_many(
     anyelement, name, vector[], int, int, text, text[], int, text, name, int,
-    int, text[], boolean
+    int, text[], boolean, float8
 ) is
 'The k rows nearest to each of many queries, planned once: number of the query (from 1), '
 'row, true distance; nearest first within each query. Otherwise like mrl.search.';

@@ -13,7 +13,8 @@ create or replace function mrl.search_sql(
     ef_search int default null,
     max_scan_tuples int default null,
     passes text[] default null,
-    columns name[] default null
+    columns name[] default null,
+    recall float8 default null
 )
 returns text
 language plpgsql
@@ -23,6 +24,7 @@ as $body$
 declare
     slots jsonb;
     steps jsonb;
+    promised record;
     effort record;
     -- the filter's own parameters come first
     query text := format('$%s', mrl._parameters(filter) + 1);
@@ -37,6 +39,17 @@ begin
         candidates := slots ->> 'count';
     else
         slots := (mrl._found(table_name, full_column, dims, kind, index_name)).slots;
+    end if;
+    if recall is not null and candidates is null and steps is null then
+        promised := mrl._promised(
+            table_name, (slots ->> 'index_name')::name, k, recall, filter is not null
+        );
+        candidates := promised.candidates;
+        ef_search := coalesce(ef_search, promised.ef_search);
+        perform mrl._warn_promise(
+            promised.promise, recall, promised.measured, slots ->> 'table', full_column, k,
+            filter is not null
+        );
     end if;
     effort := mrl._effort(
         k,
@@ -91,8 +104,8 @@ end
 $body$;
 
 comment on function mrl.search_sql(
-    regclass, name, int, int, text, int, text, name, int, int, text[], name[]
+    regclass, name, int, int, text, int, text, name, int, int, text[], name[], float8
 ) is
 'The two-pass search as one plain SELECT, to prepare and send from anywhere: the last '
 'parameter is the query, those before it are the filter''s. Answers columns (the primary '
-'key when none are named) and the true distance, and sets and restores its own settings.';
+'key when none are named) and the true distance, and sets and restores its own settings. recall: as calibrated on the day it is printed.';

@@ -11,6 +11,7 @@
 \ir ../functions/index_bytes.sql
 \ir ../tables/registry.sql
 \ir ../tables/registry.2.sql
+\ir ../tables/calibrations.sql
 \ir ../templates/short_value.sql
 \ir ../templates/short_bits.sql
 \ir ../templates/first_pass.sql
@@ -25,6 +26,8 @@
 \ir ../templates/sample.sql
 \ir ../templates/given.sql
 \ir ../templates/misses.sql
+\ir ../templates/edge.sql
+\ir ../templates/near_places.sql
 \ir ../templates/more_rows.sql
 \ir ../templates/add_short_column.sql
 \ir ../templates/drop_short_column.sql
@@ -53,6 +56,7 @@
 \ir ../functions/_dims.sql
 \ir ../functions/_is_zero.sql
 \ir ../functions/_refuse_query.sql
+\ir ../functions/_check_queries.sql
 \ir ../functions/_parameters.sql
 \ir ../functions/_check_filter.sql
 \ir ../functions/_condition.sql
@@ -64,6 +68,9 @@
 \ir ../functions/_keys_of.sql
 \ir ../functions/_key.sql
 \ir ../functions/_compose.sql
+\ir ../functions/_built.sql
+\ir ../functions/_promised.sql
+\ir ../functions/_warn_promise.sql
 \ir ../functions/_plan.sql
 \ir ../functions/_ordinary.sql
 \ir ../functions/_warn_cut_short.sql
@@ -84,6 +91,12 @@
 \ir ../functions/_loss.sql
 \ir ../functions/_plan_recall.sql
 \ir ../functions/recall.sql
+\ir ../functions/_levels.sql
+\ir ../functions/_points.sql
+\ir ../functions/_ms_since.sql
+\ir ../functions/_plan_calibration.sql
+\ir ../functions/_keep_calibration.sql
+\ir ../functions/calibrate.sql
 \ir ../views/indexes.sql
 \ir ../refresh.sql
 \ir ../grants.sql

@@ -1,0 +1,77 @@
+-- Writes a calibration in the place of an older one: the points that no other beats.
+-- mrl._keep_calibration(table_id, index_name, k, filter, points, …) -> setof calibrations
+-- Called by: mrl.calibrate
+create or replace function mrl._keep_calibration(
+    table_id regclass,
+    index_name name,
+    k int,
+    filter text,
+    points jsonb,
+    share float8,
+    queries int
+)
+returns setof mrl.calibrations
+language plpgsql
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+as $body$
+#variable_conflict use_column
+declare
+    built record;
+begin
+    perform mrl.check_owner(_keep_calibration.table_id);
+    built := mrl._built(_keep_calibration.table_id, _keep_calibration.index_name);
+    delete from mrl.calibrations as old
+    where old.table_id = _keep_calibration.table_id
+        and old.index_name = _keep_calibration.index_name
+        and old.k = _keep_calibration.k
+        and old.filter = _keep_calibration.filter;
+    return query
+    with point as (
+        select *
+        from jsonb_to_recordset(points) as point (
+            candidates int, ef_search int, recall float8, low float8,
+            median_ms float8, p95_ms float8
+        )
+    ),
+    kept as (
+        insert into mrl.calibrations (
+            table_id, index_name, k, filter, candidates, ef_search, share,
+            recall, low, median_ms, p95_ms, queries, rows, m, ef_construction
+        )
+        select
+            _keep_calibration.table_id,
+            _keep_calibration.index_name,
+            _keep_calibration.k,
+            _keep_calibration.filter,
+            point.candidates,
+            point.ef_search,
+            _keep_calibration.share,
+            point.recall,
+            point.low,
+            point.median_ms,
+            point.p95_ms,
+            _keep_calibration.queries,
+            built.rows,
+            built.m,
+            built.ef_construction
+        from point
+        where not exists (
+            select
+            from point as better
+            where better.recall >= point.recall
+                and better.low >= point.low
+                and (better.median_ms, better.candidates, better.ef_search)
+                    < (point.median_ms, point.candidates, point.ef_search)
+        )
+        returning *
+    )
+    select * from kept order by median_ms;
+end
+$body$;
+
+comment on function mrl._keep_calibration(
+    regclass, name, int, text, jsonb, float8, int
+) is
+'Internal. Writes a calibration of a table you own.';

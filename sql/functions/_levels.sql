@@ -1,0 +1,23 @@
+-- Searches that a calibration tries: each searches the graph further than the one before.
+-- mrl._levels(k int) -> setof candidates, by number
+-- Called by: mrl.calibrate, mrl._points
+create or replace function mrl._levels(k int)
+returns setof int
+language sql
+immutable
+parallel safe
+begin atomic
+    -- by steps of the square root of 2; 1000 is where a scan that stops ends
+    select candidates::int
+    from (
+        select ceil(k * power(2, step / 2.0))
+        from generate_series(0, 24) as step
+        union
+        select 1000
+    ) as level (candidates)
+    where candidates between k and greatest(4000, 4 * k::bigint)
+    order by candidates;
+end;
+
+comment on function mrl._levels(int) is
+'Internal. Numbers of candidates that a calibration tries.';

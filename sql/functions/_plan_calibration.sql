@@ -1,0 +1,93 @@
+-- What a calibration will run: how it samples, exact search, and a pass to be timed.
+-- mrl._plan_calibration(table_name, full_column, k, sample, filter, …) -> record
+-- Called by: mrl.calibrate
+create or replace function mrl._plan_calibration(
+    table_name regclass,
+    full_column name,
+    k int,
+    sample int,
+    filter text,
+    arguments int,
+    dims int,
+    kind text,
+    index_name name,
+    queries vector[],
+    out slots jsonb,
+    out sampling text,
+    out edge text,
+    -- {candidates} is still to be filled in
+    out pass text,
+    -- rows that a search hands over for each query and that do not count
+    out spare int,
+    -- only some rows are let through
+    out limited boolean,
+    -- rows there are, and rows that the filter lets through
+    out counting text
+)
+language plpgsql
+stable
+set search_path = pg_catalog, pg_temp
+as $body$
+declare
+    query text;
+    checked record;
+begin
+    perform mrl.check_owner(table_name);
+    slots := (mrl._found(table_name, full_column, dims, kind, index_name)).slots;
+    -- refuses a k that no search takes
+    checked := mrl._effort(k, null, null, null, false);
+    if sample is null or sample < 1 then
+        raise exception 'sample % is below 1', coalesce(sample::text, 'NULL')
+            using errcode = 'invalid_parameter_value', hint = 'give a number of queries';
+    end if;
+    perform mrl._check_filter(filter, arguments);
+    perform mrl._check_queries(queries, slots);
+    limited := filter is not null or row_security_active(table_name);
+    -- a sampled row is its own nearest: one more of each, and not itself
+    spare := case when queries is null then 1 else 0 end;
+    query := format('$17::%s', slots ->> 'type');
+    slots := slots || jsonb_build_object(
+        'where', mrl._condition(filter),
+        'query', query,
+        'short_query', mrl._short_of(query, slots),
+        'value', slots ->> 'full',
+        'gate', 'true',
+        'extra', '',
+        'key_names', slots ->> 'names',
+        'sample', sample,
+        'queries', '$17',
+        'edge', '$20',
+        'candidates', '{candidates}',
+        'other', case when spare = 0 then 'true' else
+            'not (mrl_place operator(pg_catalog.=) $19'
+            || case when (slots ->> 'parts')::boolean
+                then ' and mrl_part operator(pg_catalog.=) $18)'
+                else ')'
+            end
+        end
+    );
+    sampling := mrl._render(
+        case when queries is null then mrl._sample() else mrl._given() end, slots
+    );
+    edge := mrl._render(
+        mrl._edge(),
+        slots || jsonb_build_object(
+            'exact', mrl._render(mrl._exact(), slots || jsonb_build_object('k', k + spare)),
+            'k', k
+        )
+    );
+    pass := mrl._render(
+        mrl._near_places(),
+        slots || jsonb_build_object('passes', mrl._render(mrl._first_pass(), slots))
+    );
+    counting := format(
+        'select count(*) as count, count(*) filter (where true%s) as passing from %s',
+        slots ->> 'where', slots ->> 'table'
+    );
+end
+$body$;
+
+comment on function mrl._plan_calibration(
+    regclass, name, int, int, text, int, int, text, name, vector[]
+) is
+'Internal. What a calibration will run.';

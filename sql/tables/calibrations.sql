@@ -1,0 +1,32 @@
+-- What searches were measured to find and to cost on your own rows; all may read it.
+-- mrl.calibrations
+-- Called by: mrl.calibrate, mrl._promised
+create table if not exists mrl.calibrations (
+    table_id regclass not null,
+    index_name name not null,
+    k int not null check (k > 0),
+    -- empty: every row; else a condition, with the values it was measured with
+    filter text not null,
+    candidates int not null check (candidates >= k),
+    ef_search int not null check (ef_search between 1 and 1000),
+    -- of the table's rows, those that the filter lets through
+    share float8 not null check (share > 0 and share <= 1),
+    recall float8 not null,
+    low float8 not null,
+    median_ms float8 not null,
+    p95_ms float8 not null,
+    queries int not null,
+    rows bigint not null,
+    m int not null,
+    ef_construction int not null,
+    measured_at timestamptz not null default now(),
+    primary key (table_id, index_name, k, filter, candidates, ef_search),
+    foreign key (table_id, index_name) references mrl.registry on delete cascade
+);
+
+comment on table mrl.calibrations is
+'Measured searches: recall, its lower bound (one-sided, 95 %) and time, for each k, number '
+'of candidates and ef_search on the front. mrl.calibrate writes it, recall => 0.99 reads it.';
+
+revoke all on mrl.calibrations from public;
+grant select on mrl.calibrations to public;

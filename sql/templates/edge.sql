@@ -1,0 +1,26 @@
+-- How far the k-th nearest row is from a query, by exact search, and how many there are.
+-- Slots: exact, names, other (a row that is not the query itself)
+-- Called by: mrl._plan_calibration
+create or replace function mrl._edge()
+returns text
+language sql
+immutable
+parallel safe
+return $template$
+select
+    -- rows that tie with the k-th are as good: sums in single precision differ by less
+    pg_catalog.max(distance) operator(pg_catalog.+) 1e-5::pg_catalog.float8 as edge,
+    pg_catalog.count(*) as k
+from (
+    select distance
+    from (
+{exact}
+    ) as mrl_truth ({names}, distance)
+    where {other}
+    order by distance
+    limit {k}
+) as mrl_truth
+$template$::text;
+
+comment on function mrl._edge() is
+'Internal. Template: how far the k-th nearest row is.';
