@@ -20,18 +20,18 @@ class Block(NamedTuple):
 
 
 def blocks(page: Path) -> list[Block]:
-    """Fenced blocks of a page but those of output, each with the one below it."""
+    """Fenced blocks of a page in order; output is with its block, not one itself."""
     text = page.read_text(encoding="utf-8")
-    found = list(FENCE.finditer(text))
-    following: list[re.Match[str] | None] = [*found[1:], None]
-    result = []
-    for this, after in zip(found, following, strict=True):
-        shown = None
-        if after is not None and after.group(1) == "text":
-            between = text[this.end() : after.start()]
-            shown = None if between.strip() else after.group(2)
-        if this.group(1) != "text":
-            result.append(Block(this.group(1), this.group(2), shown))
+    result: list[Block] = []
+    end = -1
+    for found in FENCE.finditer(text):
+        language, content = found.groups()
+        below = end >= 0 and not text[end : found.start()].strip()
+        if language == "text" and below and result[-1].shown is None:
+            result[-1] = result[-1]._replace(shown=content)
+        else:
+            result.append(Block(language, content, None))
+        end = found.end()
     return result
 
 

@@ -1,0 +1,1 @@
+"""Notes that are found by what they mean."""
