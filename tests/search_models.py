@@ -63,7 +63,7 @@ doc_topics = Table(
 
 
 class HasLanguage:
-    lang: Mapped[str]
+    lang: Mapped[str] = mapped_column()
 
 
 class Doc(HasLanguage, Base):
@@ -212,9 +212,13 @@ def prepare(engine: Engine, *, forced: bool = True) -> Engine:
 
 @dataclass(slots=True)
 class Sent:
-    """Statements that an engine sends, with their parameters."""
+    """Statements that an engine sends, with their parameters.
+
+    `compiled` says of each search whether it was: CACHE_HIT when it was not.
+    """
 
     statements: list[tuple[str, Any]]
+    compiled: list[str]
 
     @property
     def searches(self) -> list[tuple[str, Any]]:
@@ -225,10 +229,19 @@ class Sent:
 @contextmanager
 def sending(engine: Engine | AsyncEngine) -> Iterator[Sent]:
     """What an engine sends meanwhile."""
-    sent = Sent([])
+    sent = Sent([], [])
 
-    def hear(conn: Any, cursor: Any, statement: str, parameters: Any, *_: Any) -> None:
+    def hear(
+        conn: Any,
+        cursor: Any,
+        statement: str,
+        parameters: Any,
+        context: Any,
+        many: bool,
+    ) -> None:
         sent.statements.append((statement, parameters))
+        if "mrl_hits" in statement and context.compiled:
+            sent.compiled.append(context.cache_hit.name)
 
     target = engine.sync_engine if isinstance(engine, AsyncEngine) else engine
     event.listen(target, "before_cursor_execute", hear)

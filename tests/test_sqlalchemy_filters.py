@@ -183,7 +183,9 @@ def test_an_exact_search_filters_alike(
 CRITERIA: dict[str, Any] = {
     "of the entity": with_loader_criteria(Doc, Doc.lang == "en"),
     "by a function": with_loader_criteria(Doc, lambda cls: cls.lang == "en"),
-    "of a mixin": with_loader_criteria(HasLanguage, lambda cls: cls.lang == "en"),
+    "of a mixin": with_loader_criteria(
+        HasLanguage, lambda cls: cls.lang == "en", include_aliases=True
+    ),
 }
 
 

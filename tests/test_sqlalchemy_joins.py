@@ -88,6 +88,26 @@ JOINS: dict[str, tuple[Any, Callable[[int], bool]]] = {
         select(Doc.id).select_from(Author).join(Author.docs).where(Author.id == 6),
         lambda row: author_of(row) == 6,
     ),
+    "from another entity selected first": (
+        select(Author.name, Doc.id).join(Doc).where(Author.id == 6),
+        lambda row: author_of(row) == 6,
+    ),
+    "from another entity, by an onclause": (
+        select(Author, Doc.id).join(Doc, Doc.author_id == Author.id).where(Doc.n < 30),
+        lambda row: row % 100 < 30,
+    ),
+    "both entities selected": (
+        select(Doc, Doc.id, Tag).join(Doc.tags).where(Tag.name == "tag 1"),
+        lambda row: "tag 1" in tags_of(row),
+    ),
+    "both entities selected, comma": (
+        select(Doc.id, Author.name).where(Doc.author_id == Author.id, Author.id < 3),
+        lambda row: author_of(row) < 3,
+    ),
+    "a subquery selected": (
+        select(Doc.id, last.scalar_subquery().label("tag")).where(Doc.n < 30),
+        lambda row: row % 100 < 30,
+    ),
     "join_from": (
         select(Doc.id).join_from(Author, Doc).where(Author.id == 6),
         lambda row: author_of(row) == 6,

@@ -40,8 +40,9 @@ def refuse(statement: Any, column: Any) -> None:
     base = table.element if isinstance(table, Alias) else table
     if not isinstance(base, Table):
         raise InvalidStatement(
-            f"{column} is not a column of a table but of {base}: the "
-            "first pass reads an index, which only a table has"
+            f"{column} is not a column of a table but of {base}: the first pass reads "
+            "an index, which only a table has; search with the table's own column, or "
+            "with that of aliased(…, flat=True) for joined inheritance"
         )
     for attribute, instead in INSTEAD.items():
         value = getattr(statement, attribute)
@@ -63,22 +64,34 @@ def filters(statement: Any, column: Any, table: Any) -> tuple[Any, Any, bool]:
     The condition reads the table alone. Members, that the key is among those of
     the whole Select, can say it of any Select; None where nothing could call for it.
     """
-    own = [part for part in statement._where_criteria if HITS not in part._from_objects]
-    keys = _keys(column, table)
-    rest: Any = statement.with_only_columns(*keys).correlate(None)
+    own = _without_hits(statement._where_criteria)
+    # other tables' columns may wait for a join that comes after the search, unless
+    # the table is joined to them
+    beside = any(table in _froms([right]) for right, *_ in statement._setup_joins)
+    selected = [
+        part
+        for part in _without_hits(statement._raw_columns)
+        if beside or table in _sources(part)
+    ]
+    # what it selects from counts, not what it selects
+    rest: Any = statement.with_only_columns(*selected).with_only_columns(
+        *_keys(column, table), maintain_column_froms=True
+    )
+    rest = rest.correlate(None)
     rest._where_criteria = tuple(own)
     rest._for_update_arg = None
     # options that add criteria count, those that load attributes do not
     criteria = [option for option in statement._with_options if _adds_criteria(option)]
     rest._with_options = tuple(criteria)
     mapped = "compile_state_plugin" in statement._propagate_attrs
-    simple = _is_simple(statement, table, own) and not criteria
-    if not simple and table not in _froms(rest.get_final_froms()):
+    simple = _is_simple(statement, table, own, selected) and not criteria
+    if not simple and not _reads(statement, table, [*own, *selected]):
         raise InvalidStatement(
             f"the Select does not read {table.name}, whose vectors are searched: "
             "select from it or join it"
         )
     condition = and_(*own) if own else None
+    keys = list(table.primary_key)
     key = keys[0] if len(keys) == 1 else tuple_(*keys)
     members = key.in_(rest) if mapped or not simple else None
     return (condition if simple else None), members, not simple
@@ -99,17 +112,20 @@ def _keys(column: Any, table: Any) -> list[Any]:
     ]
 
 
-def _is_simple(statement: Any, table: Any, own: Iterable[Any]) -> bool:
-    """Whether the Select's filter is one on the table alone."""
-    if statement._setup_joins or _froms(own) - {table}:
-        return False
-    if set(_froms(statement._from_obj)) - {table}:
-        return False
-    return all(
-        table in column._from_objects and not _is_subclass(column)
-        for column in statement._raw_columns
-        if HITS not in column._from_objects
-    )
+def _is_simple(statement: Any, table: Any, own: list[Any], selected: list[Any]) -> bool:
+    """Whether the Select reads the table alone, all of it but for its conditions."""
+    read = _froms([*own, *statement._from_obj]).union(*map(_sources, selected))
+    whole = not statement._setup_joins and not any(map(_is_subclass, selected))
+    return whole and read == {table}
+
+
+def _reads(statement: Any, table: Any, parts: list[Any]) -> bool:
+    """Whether the table is in the FROM of the Select; also when nothing else is."""
+    if table in _froms([*parts, *statement._from_obj]):
+        return True
+    # a last resort: SQLAlchemy compiles the statement for it
+    froms = _froms(statement.get_final_froms()) - {HITS}
+    return table in froms or not froms
 
 
 def _is_subclass(column: Any) -> bool:
@@ -125,6 +141,16 @@ def _adds_criteria(option: Any) -> bool:
 
 def _searched(statement: Any) -> bool:
     return any(cte.name == HITS.name for cte in statement._independent_ctes)
+
+
+def _sources(column: Any) -> set[Any]:
+    """What a selected column or entity is read from, all tables of its mapper too."""
+    entity = column._annotations.get("parententity")
+    return _froms([column] if entity is None else [column, entity.selectable])
+
+
+def _without_hits(parts: Iterable[Any]) -> list[Any]:
+    return [part for part in parts if HITS not in part._from_objects]
 
 
 def _froms(parts: Iterable[Any]) -> set[Any]:
