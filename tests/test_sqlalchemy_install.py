@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from helpers import Conn, connect
@@ -142,7 +143,7 @@ def test_what_is_registered(database: str, conn: Conn) -> None:
         Base.metadata.create_all(connection)
         (found,) = registered(connection, "docs")
         index = MatryoshkaIndex("docs", "embedding", dims=32, schema="public")
-        assert found == Registered(index=index, usable=True)
+        assert found == Registered(index=index, usable=True, visible=True)
         assert registered(connection, "docs", "public") == [found]
         assert registered(connection, "docs", "other") == []
         assert registered(connection, "nothing") == []
@@ -151,5 +152,5 @@ def test_what_is_registered(database: str, conn: Conn) -> None:
         assert set(every) >= {"docs", "mixed", "annotation"}
     conn.execute(f"drop index {index.name}".encode())
     with engine.begin() as connection:
-        assert registered(connection, "docs") == [Registered(index=index, usable=False)]
+        assert registered(connection, "docs") == [replace(found, usable=False)]
     engine.dispose()

@@ -112,6 +112,10 @@ def test_a_reflected_table_can_be_made_elsewhere(engine: Engine, conn: Conn) -> 
     made = catalog(conn)
     reflected = MetaData()
     reflected.reflect(engine)
+    for index in [*reflected.tables["docs"].indexes]:
+        # SQLAlchemy of 2024 forgets operator classes, without which none can be made
+        if not index.dialect_options["postgresql"]["ops"]:
+            reflected.tables["docs"].indexes.remove(index)
     reflected.drop_all(engine)
     assert conn.execute("select from mrl.indexes").fetchall() == []
     reflected.create_all(engine)
