@@ -15,6 +15,8 @@ from typing import Any
 import pytest
 
 import mrl_pg
+import mrl_pg.alembic
+import mrl_pg.sqlalchemy
 from mrl_pg import errors
 
 ROOT = Path(__file__).parents[1]
@@ -152,12 +154,20 @@ def test_public_names_are_complete_and_in_order() -> None:
     assert raised <= set(names)
 
 
-@pytest.mark.parametrize("name", mrl_pg.__all__)
-def test_every_public_name_is_documented(name: str) -> None:
+PUBLIC_NAMES = [
+    (module, name)
+    for module in (mrl_pg, mrl_pg.alembic, mrl_pg.sqlalchemy)
+    for name in module.__all__
+    if not isinstance(getattr(module, name), ModuleType)
+]
+
+
+@pytest.mark.parametrize(("module", "name"), PUBLIC_NAMES)
+def test_every_public_name_is_documented(module: ModuleType, name: str) -> None:
     pages = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
     text = "\n".join(page.read_text() for page in pages if page.exists())
     assert re.search(rf"\b{name}\b", text), f"{name} is in neither README.md nor docs/"
-    assert getattr(mrl_pg, name).__doc__
+    assert getattr(module, name).__doc__
 
 
 # ------------------------------------------------------------------ twins

@@ -4,9 +4,11 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
+from pages import psycopg_url
 
 import mrl_pg
 from mrl_pg import errors, server
@@ -27,15 +29,23 @@ def test_python_quick_start_runs_as_written(
     """On a database without anything, block by block, like a reader."""
     found = blocks(ROOT / "README.md", "python")
     assert found
-    scope: dict[str, object] = {"DSN": bare_database}
+    scope: dict[str, Any] = {
+        "DSN": bare_database,
+        "URL": psycopg_url(bare_database),
+        "__name__": "readme",
+    }
     for block in found:
         exec(compile(block, "README.md", "exec"), scope)
+    scope["engine"].dispose()
     printed = capsys.readouterr().out
     assert "built index docs_embedding_256_halfvec_cosine_hnsw" in printed
     result = scope["result"]
     assert isinstance(result, mrl_pg.SearchResult)
     assert len(result) == 10
     assert all(hit.key % 3 == 0 for hit in result)
+    # SQLAlchemy's door prints the first of the same answers
+    three = "".join(f"{hit['title']} {hit.distance}\n" for hit in result.hits[:3])
+    assert printed.endswith(three)
     conn = scope["conn"]
     assert isinstance(conn, psycopg.Connection)
     conn.close()

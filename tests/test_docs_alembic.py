@@ -139,3 +139,18 @@ def test_as_a_branch_of_your_history(application: Application) -> None:
     assert "install_mrl" not in revision
     application.shell("alembic upgrade heads; alembic check; alembic downgrade base")
     application.shell("alembic upgrade heads; alembic check")
+
+
+def test_the_readme_runs_as_written(application: Application) -> None:
+    """Its model, its import in `env.py` and its commands."""
+    page = blocks(ROOT / "README.md")
+    (declared,) = [block.text for block in page if "class Doc" in block.text]
+    (imported,) = [block.text for block in page if "mrl_pg.alembic  #" in block.text]
+    (commands,) = [block.text for block in page if "autogenerate -m" in block.text]
+    application.shell("alembic init migrations")
+    model = declared.split("engine =")[0]
+    application.python(f"# models.py\n{model}")
+    metadata = "import models\ntarget_metadata = models.Base.metadata\n"
+    application.python(imported + metadata)
+    application.shell(commands)
+    assert "op.install_mrl" in application.newest("_short_column").read_text()
