@@ -11,13 +11,13 @@ from psycopg import pq, sql
 
 ASKED = [
     *("k", "candidates", "filter", "dims", "kind", "index_name", "ef_search"),
-    *("max_scan_tuples", "passes", "exact"),
+    *("max_scan_tuples", "passes", "exact", "recall"),
 ]
 PLAN = sql.SQL(
     "select plan.* from mrl._plan({form}, {table}::regclass, {key}::regtype,"
     " 'embedding', {queries}::vector[], {k}, {candidates}, {filter}, {arguments},"
     " {dims}, {kind}, {index_name}, {ef_search}, {max_scan_tuples},"
-    " {passes}::text[], {exact}, {again}) as plan"
+    " {passes}::text[], {exact}, {recall}, {again}) as plan"
 )
 
 

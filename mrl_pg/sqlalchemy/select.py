@@ -2,7 +2,7 @@
 
 from typing import Any, TypeVar
 
-from sqlalchemy import BindParameter, bindparam
+from sqlalchemy import BindParameter, ColumnElement, bindparam
 from sqlalchemy.sql.expression import SQLColumnExpression
 from sqlalchemy.sql.selectable import GenerativeSelect
 
@@ -18,10 +18,10 @@ from mrl_pg.vectors import VectorLike
 
 Statement = TypeVar("Statement", bound=GenerativeSelect)
 
-distance = HITS.c.distance
+distance: ColumnElement[float] = HITS.c.distance
 """The true distance of a row to the query, to be selected beside it."""
 
-seen = HITS.c.seen
+seen: ColumnElement[int] = HITS.c.seen
 """Candidates that the first pass handed over; below `candidates` when it ran dry."""
 
 

@@ -1,6 +1,6 @@
 -- Dimensions of a query.
 -- mrl._dims(query vector) -> int
--- Called by: mrl._plan, mrl._plan_recall, mrl._refuse_query, templates/search_function.sql
+-- Called by: mrl._check_queries, mrl._ordinary, mrl._refuse_query, templates/search_function.sql
 create or replace function mrl._dims(query vector)
 returns int
 language sql

@@ -1,6 +1,6 @@
 -- Whether a query is all zeros and has no direction.
 -- mrl._is_zero(query vector) -> boolean
--- Called by: mrl._plan, mrl._plan_recall, mrl._refuse_query, templates/search_function.sql
+-- Called by: mrl._check_queries, mrl._ordinary, mrl._refuse_query, templates/search_function.sql
 create or replace function mrl._is_zero(query vector)
 returns boolean
 language sql

@@ -1,6 +1,6 @@
 -- Raises what is wrong with a query that no distance can be taken of.
 -- mrl._refuse_query(query vector, slots jsonb) -> void
--- Called by: mrl._plan, mrl._plan_recall, templates/search_function.sql
+-- Called by: mrl._check_queries, templates/search_function.sql
 create or replace function mrl._refuse_query(query vector, slots jsonb)
 returns void
 language plpgsql

@@ -108,4 +108,5 @@ comment on function mrl.search_sql(
 ) is
 'The two-pass search as one plain SELECT, to prepare and send from anywhere: the last '
 'parameter is the query, those before it are the filter''s. Answers columns (the primary '
-'key when none are named) and the true distance, and sets and restores its own settings. recall: as calibrated on the day it is printed.';
+'key when none are named) and the true distance, and sets and restores its own settings. '
+'recall: as calibrated on the day it is printed.';
