@@ -44,6 +44,11 @@ def refuse(statement: Any, column: Any) -> None:
             "an index, which only a table has; search with the table's own column, or "
             "with that of aliased(…, flat=True) for joined inheritance"
         )
+    if HITS in _froms(statement._where_criteria) and _searched(statement):
+        raise InvalidStatement(
+            "the Select is a search already: for two searches in one statement, "
+            "join search(…).subquery() of each"
+        )
     for attribute, instead in INSTEAD.items():
         value = getattr(statement, attribute)
         if value is not None and value is not False and value != ():
@@ -51,11 +56,6 @@ def refuse(statement: Any, column: Any) -> None:
             raise InvalidStatement(
                 f"the Select has {word.replace('_', ' ')} already: {instead}"
             )
-    if HITS in _froms(statement._where_criteria) and _searched(statement):
-        raise InvalidStatement(
-            "the Select is a search already: for two searches in one statement, "
-            "join search(…).subquery() of each"
-        )
 
 
 def filters(statement: Any, column: Any, table: Any) -> tuple[Any, Any, bool]:
