@@ -71,9 +71,7 @@ def test_three_doors_give_the_same_answers(
                 search(statement, Doc.embedding, query, **asked)
             ).all()
             by_psycopg = LAYOUT.search(conn, query, where=where, **asked)
-            by_sql = keys(
-                conn, query, key="int", filter=where, kind="halfvec", **options
-            )
+            by_sql = keys(conn, query, key="int", filter=where, kind="halfvec", **asked)
             assert [tuple(row) for row in by_select] == by_sql
             assert by_sql == [(hit.key, hit.distance) for hit in by_psycopg]
             among = rows_where(lambda row: row % 100 < 30) if where else None
