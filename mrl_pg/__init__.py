@@ -1,6 +1,7 @@
 """Matryoshka two-pass retrieval for PostgreSQL and pgvector."""
 
 from mrl_pg.build import BuildReport
+from mrl_pg.calibrate import Calibration, Point
 from mrl_pg.errors import (
     ColumnNotFound,
     IndexMismatch,
@@ -34,11 +35,13 @@ from mrl_pg.install import (
     uninstall_async,
 )
 from mrl_pg.progress import Progress
+from mrl_pg.promise import Promise
 from mrl_pg.search import Hit, SearchResult
 from mrl_pg.vectors import normalise, truncate
 
 __all__ = [
     "BuildReport",
+    "Calibration",
     "ColumnNotFound",
     "Hit",
     "IndexMismatch",
@@ -60,7 +63,9 @@ __all__ = [
     "PgvectorMissing",
     "PgvectorTooOld",
     "PgvectorWarning",
+    "Point",
     "Progress",
+    "Promise",
     "SearchResult",
     "ServerError",
     "ShortIndexError",

@@ -4,22 +4,45 @@ Facts are read once a connection and kept for as long as it lives: a search
 sends one statement. `forget` drops them; `search` does so after any error.
 """
 
-from typing import Any, TypeAlias
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, NamedTuple, TypeAlias
 from weakref import WeakKeyDictionary
 
-from psycopg import AsyncConnection, AsyncCursor, Connection, Cursor
+from psycopg import AsyncConnection, AsyncCursor, Connection, Cursor, errors
 from psycopg.rows import dict_row
 
 from mrl_pg import source
+from mrl_pg.errors import NotInstalled
 from mrl_pg.facts import Facts, decide
 from mrl_pg.layout import IndexLayout
+from mrl_pg.promise import Promise
 
 Conn: TypeAlias = Connection[Any]
 AsyncConn: TypeAlias = AsyncConnection[Any]
 
+PROMISE_SECONDS = 60.0
+"""How long a calibration that was read is believed."""
+
+
+class Asked(NamedTuple):
+    """What a search asks of a calibration."""
+
+    k: int
+    recall: float
+    filtered: bool
+
+
 _known: WeakKeyDictionary[Conn | AsyncConn, dict[IndexLayout, Facts]] = (
     WeakKeyDictionary()
 )
+
+
+_promises: WeakKeyDictionary[
+    Conn | AsyncConn, dict[tuple[IndexLayout, Asked], tuple[float, Promise]]
+] = WeakKeyDictionary()
+"""With each, when it is to be read again."""
 
 
 def facts(conn: Conn, layout: IndexLayout) -> Facts:
@@ -42,9 +65,41 @@ async def facts_async(conn: AsyncConn, layout: IndexLayout) -> Facts:
     return known[layout]
 
 
+def promise(conn: Conn, layout: IndexLayout, asked: Asked) -> Promise:
+    """What was measured for a recall, from the server once a minute and connection.
+
+    Raises NotInstalled when the database side knows of no calibrations.
+    """
+    known = _promises.setdefault(conn, {})
+    found = known.get((layout, asked))
+    if found is None or found[0] < time.monotonic():
+        with Cursor(conn, row_factory=dict_row) as cursor, _installed():
+            row = cursor.execute(*_promise_query(facts(conn, layout), layout, asked))
+            found = _until(), _promise(asked, row.fetchone() or {})
+        known[layout, asked] = found
+    return found[1]
+
+
+async def promise_async(conn: AsyncConn, layout: IndexLayout, asked: Asked) -> Promise:
+    """The same on an asynchronous connection."""
+    known = _promises.setdefault(conn, {})
+    found = known.get((layout, asked))
+    if found is None or found[0] < time.monotonic():
+        about = await facts_async(conn, layout)
+        async with AsyncCursor(conn, row_factory=dict_row) as cursor:
+            with _installed():
+                await cursor.execute(*_promise_query(about, layout, asked))
+            found = _until(), _promise(asked, await cursor.fetchone() or {})
+        known[layout, asked] = found
+    return found[1]
+
+
 def forget(conn: Conn | AsyncConn, layout: IndexLayout) -> None:
     """Read the layout's facts afresh next time."""
     _known.get(conn, {}).pop(layout, None)
+    promises = _promises.get(conn, {})
+    for known in [known for known in promises if known[0] == layout]:
+        del promises[known]
 
 
 def read(conn: Conn, layout: IndexLayout) -> Facts:
@@ -65,6 +120,42 @@ async def read_async(conn: AsyncConn, layout: IndexLayout) -> Facts:
 
 def _extension_query() -> tuple[bytes, None]:
     return source.statement("queries/pgvector.sql").encode(), None
+
+
+def _promise_query(
+    facts: Facts, layout: IndexLayout, asked: Asked
+) -> tuple[bytes, dict[str, Any]]:
+    return source.statement("queries/promised.sql").encode(), {
+        "table_id": facts.table_id,
+        "index_name": layout.name,
+        **asked._asdict(),
+    }
+
+
+def _promise(asked: Asked, row: Mapping[str, Any]) -> Promise:
+    return Promise(
+        recall=asked.recall,
+        standing=row["promise"],
+        candidates=row["candidates"],
+        ef_search=row["ef_search"],
+        measured=row["measured"],
+        low=row["low"],
+    )
+
+
+def _until() -> float:
+    return time.monotonic() + PROMISE_SECONDS
+
+
+@contextmanager
+def _installed() -> Iterator[None]:
+    try:
+        yield
+    except (errors.UndefinedFunction, errors.InvalidSchemaName) as error:
+        raise NotInstalled(
+            "recall= needs the calibrations of mrl_pg 0.2 or later in this database: "
+            "run mrl_pg.install(conn), `mrl-pg install` or psql -f sql/install.sql"
+        ) from error
 
 
 def _table_query(layout: IndexLayout) -> tuple[bytes, dict[str, str]]:

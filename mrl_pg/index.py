@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mrl_pg import build, search
+from mrl_pg import build, calibrate, search
 from mrl_pg.build import BuildReport
+from mrl_pg.calibrate import Calibration, Teller
 from mrl_pg.catalog import AsyncConn, Conn
 from mrl_pg.layout import IndexLayout
 from mrl_pg.plan import Options, Params, Queries, SearchPlan, Where
@@ -77,6 +78,63 @@ class MatryoshkaIndex(IndexLayout):
         """The same as `drop` on an asynchronous connection."""
         return await build.drop_async(conn, self)
 
+    def calibrate(
+        self,
+        conn: Conn,
+        *,
+        k: int = 10,
+        sample: int = 500,
+        queries: "Queries | None" = None,
+        where: Where = None,
+        params: Params = None,
+        tell: Teller | None = None,
+    ) -> Calibration:
+        """Measure what searches find and cost on your rows, for `search(recall=0.99)`.
+
+        Exact answers of `queries`, or of `sample` random rows (each without itself),
+        are compared with those of ever wider searches, and the front of recall
+        against time is kept in the database for all doors, in the place of an older
+        one for the same k and `where`. A search with a `where` of its own takes what
+        was measured with one. Time: `sample` exact searches, which read every row,
+        and some forty searches by the index each. `tell` is called with progress.
+
+        Only the table's owner may. Raises InvalidSetting, InvalidVector,
+        IndexNotFound, NotInstalled, and what `catalog.facts` raises.
+        """
+        return calibrate.calibrate(
+            conn,
+            self,
+            k=k,
+            sample=sample,
+            queries=queries,
+            where=where,
+            params=params,
+            tell=tell,
+        )
+
+    async def calibrate_async(
+        self,
+        conn: AsyncConn,
+        *,
+        k: int = 10,
+        sample: int = 500,
+        queries: "Queries | None" = None,
+        where: Where = None,
+        params: Params = None,
+        tell: Teller | None = None,
+    ) -> Calibration:
+        """The same as `calibrate` on an asynchronous connection."""
+        return await calibrate.calibrate_async(
+            conn,
+            self,
+            k=k,
+            sample=sample,
+            queries=queries,
+            where=where,
+            params=params,
+            tell=tell,
+        )
+
     def search(
         self,
         conn: Conn,
@@ -90,6 +148,7 @@ class MatryoshkaIndex(IndexLayout):
         params: Params = None,
         columns: Sequence[str] = (),
         exact: bool = False,
+        recall: float | None = None,
     ) -> SearchResult:
         """The k rows nearest to a query, by full vectors, found in two passes.
 
@@ -100,6 +159,8 @@ class MatryoshkaIndex(IndexLayout):
         `where`, with `params`, filters in the first pass; `max_scan_tuples` bounds
         how far such a scan goes on (default: the session's, 20000, or twice the
         candidates). `columns` come with each hit. `exact=True` compares every row.
+        `recall` takes the cheapest search that `calibrate` measured to keep it, unless
+        candidates are named; the result's `promise` says what stands behind it.
 
         One statement; no setting outlives it. Rows without a distance (NULL, or
         zero under cosine) are never answered; ties go by key.
@@ -108,7 +169,15 @@ class MatryoshkaIndex(IndexLayout):
         IndexNotFound, and what `catalog.facts` raises.
         """
         options = Options(
-            k, candidates, ef_search, max_scan_tuples, where, params, columns, exact
+            k,
+            candidates,
+            ef_search,
+            max_scan_tuples,
+            where,
+            params,
+            columns,
+            exact,
+            recall,
         )
         return search.find(conn, self, query, options)
 
@@ -125,10 +194,19 @@ class MatryoshkaIndex(IndexLayout):
         params: Params = None,
         columns: Sequence[str] = (),
         exact: bool = False,
+        recall: float | None = None,
     ) -> SearchResult:
         """The same as `search` on an asynchronous connection."""
         options = Options(
-            k, candidates, ef_search, max_scan_tuples, where, params, columns, exact
+            k,
+            candidates,
+            ef_search,
+            max_scan_tuples,
+            where,
+            params,
+            columns,
+            exact,
+            recall,
         )
         return await search.find_async(conn, self, query, options)
 
@@ -145,10 +223,19 @@ class MatryoshkaIndex(IndexLayout):
         params: Params = None,
         columns: Sequence[str] = (),
         exact: bool = False,
+        recall: float | None = None,
     ) -> list[SearchResult]:
         """Answers of `search` for each query, in order, in one round trip."""
         options = Options(
-            k, candidates, ef_search, max_scan_tuples, where, params, columns, exact
+            k,
+            candidates,
+            ef_search,
+            max_scan_tuples,
+            where,
+            params,
+            columns,
+            exact,
+            recall,
         )
         return search.find_many(conn, self, queries, options)
 
@@ -165,10 +252,19 @@ class MatryoshkaIndex(IndexLayout):
         params: Params = None,
         columns: Sequence[str] = (),
         exact: bool = False,
+        recall: float | None = None,
     ) -> list[SearchResult]:
         """The same as `search_many` on an asynchronous connection."""
         options = Options(
-            k, candidates, ef_search, max_scan_tuples, where, params, columns, exact
+            k,
+            candidates,
+            ef_search,
+            max_scan_tuples,
+            where,
+            params,
+            columns,
+            exact,
+            recall,
         )
         return await search.find_many_async(conn, self, queries, options)
 
@@ -185,10 +281,19 @@ class MatryoshkaIndex(IndexLayout):
         params: Params = None,
         columns: Sequence[str] = (),
         exact: bool = False,
+        recall: float | None = None,
     ) -> SearchPlan:
         """The statement and parameters that `search` would send, to run or explain."""
         options = Options(
-            k, candidates, ef_search, max_scan_tuples, where, params, columns, exact
+            k,
+            candidates,
+            ef_search,
+            max_scan_tuples,
+            where,
+            params,
+            columns,
+            exact,
+            recall,
         )
         return search.prepare(conn, self, query, options)
 
@@ -205,9 +310,18 @@ class MatryoshkaIndex(IndexLayout):
         params: Params = None,
         columns: Sequence[str] = (),
         exact: bool = False,
+        recall: float | None = None,
     ) -> SearchPlan:
         """The same as `plan` on an asynchronous connection."""
         options = Options(
-            k, candidates, ef_search, max_scan_tuples, where, params, columns, exact
+            k,
+            candidates,
+            ef_search,
+            max_scan_tuples,
+            where,
+            params,
+            columns,
+            exact,
+            recall,
         )
         return await search.prepare_async(conn, self, query, options)

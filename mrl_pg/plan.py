@@ -13,6 +13,7 @@ from mrl_pg import render
 from mrl_pg.errors import ColumnNotFound, InvalidSetting
 from mrl_pg.facts import Facts, check_ready
 from mrl_pg.layout import IndexLayout
+from mrl_pg.promise import Promise, check_recall
 from mrl_pg.shape import Effort, Scan, Shape
 from mrl_pg.vectors import VectorLike, as_text, as_vector, wire
 
@@ -58,6 +59,7 @@ class Options:
     params: Params
     columns: Sequence[str]
     exact: bool
+    recall: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,13 +76,15 @@ class SearchPlan:
 
     `statement` takes psycopg placeholders. `more_statement` tells whether rows
     were left over; it is sent only when fewer came than were asked. `bound` are
-    the parameters as `search` sends them, in binary.
+    the parameters as `search` sends them, in binary. `promise` is there when a recall
+    was asked for.
     """
 
     shape: Shape
     statement: bytes
     more_statement: bytes
     bound: SearchParams
+    promise: Promise | None = None
 
     @cached_property
     def params(self) -> SearchParams:
@@ -96,7 +100,8 @@ class SearchPlan:
     def iterative(self) -> "SearchPlan":
         """The same search with a scan that goes on past ef_search."""
         effort = replace(self.shape.effort, scan="iterative")
-        return _plan(replace(self.shape, effort=effort), self.bound)
+        plan = _plan(replace(self.shape, effort=effort), self.bound)
+        return replace(plan, promise=self.promise)
 
     def more_bound(self, seen: int) -> SearchParams:
         """Parameters of `more_statement` after `seen` candidates."""
@@ -111,7 +116,11 @@ def default_candidates(k: int) -> int:
 
 
 def make(
-    layout: IndexLayout, facts: Facts, query: VectorLike, options: Options
+    layout: IndexLayout,
+    facts: Facts,
+    query: VectorLike,
+    options: Options,
+    promise: Promise | None = None,
 ) -> SearchPlan:
     """A search by one query on a table as the facts describe it.
 
@@ -120,8 +129,26 @@ def make(
     """
     if not options.exact:
         check_ready(layout, facts)
+    if promise is not None:
+        options = replace(
+            options,
+            candidates=promise.candidates,
+            ef_search=options.ef_search or promise.ef_search,
+        )
     shape = decide(layout, facts, options)
-    return _plan(shape, bind(shape, query, options.params))
+    plan = _plan(shape, bind(shape, query, options.params))
+    return replace(plan, promise=promise)
+
+
+def wants_promise(options: Options) -> bool:
+    """Whether a recall decides the effort: candidates that are named win.
+
+    Raises InvalidSetting for what is no recall.
+    """
+    if options.recall is None:
+        return False
+    check_recall(options.recall)
+    return options.candidates is None and not options.exact
 
 
 def decide(layout: IndexLayout, facts: Facts, options: Options) -> Shape:

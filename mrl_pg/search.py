@@ -10,10 +10,20 @@ from psycopg.adapt import Buffer, Dumper
 from psycopg.rows import tuple_row
 
 from mrl_pg import catalog
-from mrl_pg.catalog import AsyncConn, Conn
+from mrl_pg.catalog import Asked, AsyncConn, Conn
 from mrl_pg.errors import InvalidFilter, MrlError, TableNotFound
 from mrl_pg.layout import IndexLayout
-from mrl_pg.plan import Options, Params, Queries, QueryVector, SearchPlan, bind, make
+from mrl_pg.plan import (
+    Options,
+    Params,
+    Queries,
+    QueryVector,
+    SearchPlan,
+    bind,
+    make,
+    wants_promise,
+)
+from mrl_pg.promise import Promise
 from mrl_pg.shape import Scan, Shape
 from mrl_pg.vectors import VectorLike
 
@@ -53,7 +63,7 @@ class SearchResult(Sequence[Hit]):
     all None for an exact search. `cut_short` says that too few came although the
     table holds more: fewer than asked, or under a filter fewer than k. Then raise
     `max_scan_tuples` (and `work_mem`, above some 250,000), or search with
-    `exact=True`.
+    `exact=True`. `promise` says what stands behind a recall that was asked for.
     """
 
     hits: tuple[Hit, ...]
@@ -63,6 +73,7 @@ class SearchResult(Sequence[Hit]):
     ef_search: int | None
     scan: Scan
     cut_short: bool
+    promise: Promise | None = None
 
     @property
     def keys(self) -> list[Any]:
@@ -169,13 +180,16 @@ def prepare(
     """The plan of a search; what is refused is looked at once more on the server."""
     options = _in_text(conn, options)
     facts = catalog.facts(conn, layout)
+    promise = None
+    if wants_promise(options):
+        promise = catalog.promise(conn, layout, _asked(options))
     try:
-        return make(layout, facts, query, options)
+        return make(layout, facts, query, options, promise)
     except MrlError:
         catalog.forget(conn, layout)
         if (fresh := catalog.facts(conn, layout)) == facts:
             raise
-        return make(layout, fresh, query, options)
+        return make(layout, fresh, query, options, promise)
 
 
 async def prepare_async(
@@ -184,13 +198,21 @@ async def prepare_async(
     """The same on an asynchronous connection."""
     options = _in_text(conn, options)
     facts = await catalog.facts_async(conn, layout)
+    promise = None
+    if wants_promise(options):
+        promise = await catalog.promise_async(conn, layout, _asked(options))
     try:
-        return make(layout, facts, query, options)
+        return make(layout, facts, query, options, promise)
     except MrlError:
         catalog.forget(conn, layout)
         if (fresh := await catalog.facts_async(conn, layout)) == facts:
             raise
-        return make(layout, fresh, query, options)
+        return make(layout, fresh, query, options, promise)
+
+
+def _asked(options: Options) -> Asked:
+    filtered = options.where is not None
+    return Asked(options.k, options.recall or 0, filtered)
 
 
 def _in_text(conn: Conn | AsyncConn, options: Options) -> Options:
@@ -267,7 +289,7 @@ def _complete(
     check_table(plan.shape, rows)
     seen = short_of(plan.shape, rows)
     if seen is None:
-        return result(plan.shape, rows, False)
+        return result(plan, rows, False)
     if seen not in left_over:
         cursor.execute(plan.more_statement, plan.more_bound(seen))
         more = cursor.fetchall()
@@ -277,7 +299,7 @@ def _complete(
         plan = plan.iterative()
         cursor.execute(plan.statement, plan.bound, prepare=True)
         return _complete(cursor, plan, cursor.fetchall(), left_over)
-    return result(plan.shape, rows, left_over[seen])
+    return result(plan, rows, left_over[seen])
 
 
 async def _complete_async(
@@ -286,7 +308,7 @@ async def _complete_async(
     check_table(plan.shape, rows)
     seen = short_of(plan.shape, rows)
     if seen is None:
-        return result(plan.shape, rows, False)
+        return result(plan, rows, False)
     if seen not in left_over:
         await cursor.execute(plan.more_statement, plan.more_bound(seen))
         more = await cursor.fetchall()
@@ -296,7 +318,7 @@ async def _complete_async(
         plan = plan.iterative()
         await cursor.execute(plan.statement, plan.bound, prepare=True)
         return await _complete_async(cursor, plan, await cursor.fetchall(), left_over)
-    return result(plan.shape, rows, left_over[seen])
+    return result(plan, rows, left_over[seen])
 
 
 def check_table(shape: Shape, rows: Sequence[Row]) -> None:
@@ -319,8 +341,9 @@ def short_of(shape: Shape, rows: Sequence[Row]) -> int | None:
     return seen if seen < (effort.k if filtered else effort.candidates) else None
 
 
-def result(shape: Shape, rows: Sequence[Row], left_over: bool) -> SearchResult:
+def result(plan: SearchPlan, rows: Sequence[Row], left_over: bool) -> SearchResult:
     """Rows of the statement as a result."""
+    shape = plan.shape
     keys = len(shape.facts.keys)
     hits = tuple(
         Hit(
@@ -339,6 +362,7 @@ def result(shape: Shape, rows: Sequence[Row], left_over: bool) -> SearchResult:
         ef_search=effort.ef_search,
         scan=effort.scan,
         cut_short=left_over,
+        promise=plan.promise,
     )
 
 

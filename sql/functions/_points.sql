@@ -1,12 +1,12 @@
 -- What one timed level of a calibration says of each number of candidates up to its own.
--- mrl._points(k, candidates, ef_search, found, totals, shortest, longest) -> jsonb
+-- mrl._points(k, candidates, ef_search, near, totals, shortest, longest) -> jsonb
 -- Called by: mrl.calibrate
 create or replace function mrl._points(
     k int,
     candidates int,
     ef_search int,
     -- for each query: places of the near ones as a JSON array, how many there are to find,
-    found jsonb[],
+    near jsonb[],
     totals int[],
     -- and milliseconds when k and when all candidates were ranked again
     shortest float8[],
@@ -22,7 +22,7 @@ begin
     return (
         with query as (
             select *
-            from unnest(found, totals) with ordinality as query (found, total, number)
+            from unnest(near, totals) with ordinality as query (near, total, number)
             where total > 0
         ),
         tally as (
@@ -32,7 +32,7 @@ begin
                 least(
                     (
                         select count(*)
-                        from jsonb_array_elements(query.found) as place
+                        from jsonb_array_elements(query.near) as place
                         where place::int <= level
                     ),
                     query.total

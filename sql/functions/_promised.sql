@@ -1,6 +1,6 @@
 -- The cheapest search that was measured to keep a recall, or a safe one, and which it is.
 -- mrl._promised(table_id, index_name, k, recall, filtered) -> candidates, ef_search, promise
--- Called by: mrl._plan, mrl.search_sql, mrl.create_search_function
+-- Called by: mrl._plan, mrl.search_sql, mrl.create_search_function, queries/promised.sql
 create or replace function mrl._promised(
     table_id oid,
     index_name name,

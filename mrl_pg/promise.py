@@ -1,0 +1,60 @@
+"""What stands behind a recall that was asked for."""
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from mrl_pg.errors import InvalidSetting
+
+Standing: TypeAlias = Literal["kept", "unreached", "stale", "uncalibrated"]
+"""Whether a calibration keeps a recall, falls short, is out of date, or is missing.
+
+Out of date: the table has a fifth more or fewer rows than when it was measured, as
+PostgreSQL's statistics have it, or its index was built anew with another m or
+ef_construction.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """The search that was chosen for a recall, and what was measured of it.
+
+    `measured` mean recall and `low`, its one-sided lower bound of 95 %, are None when
+    no calibration was there to choose by; the candidates are safe ones then.
+    """
+
+    recall: float
+    standing: Standing
+    candidates: int
+    ef_search: int
+    measured: float | None
+    low: float | None
+
+    def __str__(self) -> str:
+        """What happened, in one sentence."""
+        if self.measured is None or self.low is None:
+            why = {
+                "stale": "the table or its index has changed since the calibration",
+                "uncalibrated": "there is no calibration",
+            }[self.standing]
+            return (
+                f"recall {self.recall}: {why}, so {self.candidates} candidates are "
+                "taken; run index.calibrate(conn) or `mrl-pg calibrate`"
+            )
+        found = f"{self.measured:.4f} (above {self.low:.4f})"
+        if self.standing == "kept":
+            return f"recall {self.recall}: measured {found}"
+        return (
+            f"recall {self.recall} is out of reach: the most that was measured is "
+            f"{found}; take a larger size, another kind, m or ef_construction, or "
+            "exact=True"
+        )
+
+
+def check_recall(recall: float) -> None:
+    """Raise InvalidSetting unless it is a share above 0, at most 1."""
+    number = isinstance(recall, (int, float)) and not isinstance(recall, bool)
+    if not number or not 0 < recall <= 1:
+        raise InvalidSetting(
+            f"recall={recall!r} is not a share above 0, at most 1: for example "
+            "recall=0.99"
+        )

@@ -1,0 +1,23 @@
+-- Measures the searches of one short column and keeps what was measured.
+-- Slots: extension (pgvector's schema and a dot)
+-- Called by: mrl_pg.calibrate
+select
+    candidates,
+    ef_search,
+    recall,
+    low,
+    median_ms,
+    p95_ms,
+    share,
+    queries,
+    rows
+from mrl.calibrate(
+    %(table)s::regclass,
+    %(column)s,
+    k => %(k)s,
+    sample => %(sample)s,
+    filter => %(filter)s,
+    index_name => %(index_name)s,
+    queries => %(queries)s::text[]::{extension}vector[]
+)
+order by candidates, ef_search
