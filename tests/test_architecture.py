@@ -28,7 +28,7 @@ PUBLIC = "mrl_pg"
 
 LAYERS: tuple[set[str], ...] = (
     {"errors"},
-    {"layout", "server", "source", "vectors"},
+    {"layout", "models", "server", "source", "vectors"},
     {"facts"},
     {"shape"},
     {"catalog", "connect", "render"},
@@ -54,7 +54,7 @@ ONLY_IN = {
     "sqlalchemy": {"alembic", "sqlalchemy"},
     "typer": {"cli"},
 }
-PURE = {"errors", "facts", "layout", "source", "vectors"}
+PURE = {"errors", "facts", "layout", "models", "source", "vectors"}
 """Modules that no driver is needed for."""
 
 

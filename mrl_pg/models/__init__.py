@@ -1,0 +1,10 @@
+"""Known embedding models: full, trained and advertised sizes, and where that is said.
+
+What is published is a start, not a promise: `mrl_pg.recall.trained` measures.
+"""
+
+from mrl_pg.models.known import MODELS, find
+from mrl_pg.models.model import Model, Source
+from mrl_pg.models.sizes import ladder
+
+__all__ = ["MODELS", "Model", "Source", "find", "ladder"]

@@ -1,0 +1,243 @@
+"""What is published about models whose weights are."""
+
+from mrl_pg.models.model import Model, Source
+
+_HUB = "https://huggingface.co/"
+_NORMALIZE = "its last module normalizes"
+
+
+def _plain(
+    name: str, maker: str, full: int, why: Source, *, unit: bool | None = None
+) -> Model:
+    """A model trained on full vectors only."""
+    modules = f"{_HUB}{name}/blob/main/modules.json"
+    sources = [Source(f"{full} dimensions", f"{_HUB}{name}"), why]
+    sources += [Source(_NORMALIZE, modules)] if unit else []
+    return Model(name, maker, full, (), (), unit, False, tuple(sources))
+
+
+def _card(
+    name: str,
+    maker: str,
+    full: int,
+    says: str,
+    *,
+    trained: tuple[int, ...] | None = None,
+    advertised: tuple[int, ...] = (),
+    shortest: int | None = None,
+    unit: bool | None = None,
+    prefix: bool | None = True,
+    more: tuple[Source, ...] = (),
+    aliases: tuple[str, ...] = (),
+    note: str = "",
+) -> Model:
+    """A model whose own card says what sizes it has."""
+    sources = (Source(says, f"{_HUB}{name}"), *more)
+    return Model(
+        name,
+        maker,
+        full,
+        trained,
+        advertised,
+        unit,
+        prefix,
+        sources,
+        shortest,
+        aliases,
+        note,
+    )
+
+
+_NO_MATRYOSHKA = Source(
+    "asked whether the family will support Matryoshka; it does not so far",
+    "https://github.com/FlagOpen/FlagEmbedding/issues/1474",
+)
+_BEFORE = Source(
+    "older than the Matryoshka loss (Kusupati et al. 2022)",
+    "https://arxiv.org/abs/2205.13147",
+)
+_E5 = Source(
+    "one contrastive loss, on full vectors (Wang et al. 2022)",
+    "https://arxiv.org/abs/2212.03533",
+)
+_ME5 = Source(
+    "one contrastive loss, on full vectors (Wang et al. 2024)",
+    "https://arxiv.org/abs/2402.05672",
+)
+_NOMIC = Source(
+    "trained for any size from 64 to 768, which version 1 was not",
+    "https://www.nomic.ai/blog/posts/nomic-embed-matryoshka",
+)
+_STATIC = Source("how it was trained", f"{_HUB}blog/static-embeddings")
+_STELLA = "each size has a linear layer of its own: a shorter output is no prefix"
+
+
+def _stella(name: str) -> Model:
+    return _card(
+        f"NovaSearch/{name}",
+        "NovaSearch",
+        8192,
+        "sizes 512 to 8192 by Matryoshka, 1024 by default",
+        advertised=(512, 768, 1024, 2048, 4096, 6144),
+        unit=False,
+        prefix=None,
+        more=(
+            Source(
+                "the last module is the linear layer of one size; none normalizes",
+                f"{_HUB}NovaSearch/{name}/blob/main/modules.json",
+            ),
+        ),
+        aliases=(f"dunzhang/{name}",),
+        note=_STELLA,
+    )
+
+
+def _qwen3(parameters: str, full: int) -> Model:
+    return _card(
+        f"Qwen/Qwen3-Embedding-{parameters}",
+        "Alibaba",
+        full,
+        f"supports Matryoshka: any size from 32 to {full}",
+        shortest=32,
+    )
+
+
+OPEN_WEIGHTS: tuple[Model, ...] = (
+    _card(
+        "nomic-ai/nomic-embed-text-v1.5",
+        "Nomic",
+        768,
+        "results at 768, 512, 256, 128 and 64",
+        advertised=(64, 128, 256, 512),
+        shortest=64,
+        more=(_NOMIC,),
+        note="its card applies layer_norm before it truncates",
+    ),
+    _plain("nomic-ai/nomic-embed-text-v1", "Nomic", 768, _NOMIC),
+    _card(
+        "nomic-ai/nomic-embed-text-v2-moe",
+        "Nomic",
+        768,
+        "trained with Matryoshka embeddings: 768 down to 256",
+        advertised=(256,),
+        shortest=256,
+    ),
+    _card(
+        "mixedbread-ai/mxbai-embed-large-v1",
+        "Mixedbread",
+        1024,
+        "supports Matryoshka; its example truncates to 512",
+        advertised=(512,),
+        aliases=("mxbai-embed-large",),
+    ),
+    _card(
+        "Snowflake/snowflake-arctic-embed-m-v1.5",
+        "Snowflake",
+        768,
+        "trained with a Matryoshka loss for 256 dimensions",
+        trained=(256,),
+        advertised=(256,),
+    ),
+    _card(
+        "Snowflake/snowflake-arctic-embed-m-v2.0",
+        "Snowflake",
+        768,
+        "768 dimensions, 256 by Matryoshka",
+        advertised=(256,),
+    ),
+    _card(
+        "Snowflake/snowflake-arctic-embed-l-v2.0",
+        "Snowflake",
+        1024,
+        "1024 dimensions, 256 by Matryoshka",
+        advertised=(256,),
+    ),
+    _card(
+        "jinaai/jina-embeddings-v3",
+        "Jina AI",
+        1024,
+        "its configuration lists 32, 64, 128, 256, 512, 768 and 1024",
+        advertised=(32, 64, 128, 256, 512, 768),
+        shortest=32,
+        unit=True,
+        more=(Source(_NORMALIZE, f"{_HUB}jinaai/jina-embeddings-v3"),),
+    ),
+    _card(
+        "jinaai/jina-embeddings-v4",
+        "Jina AI",
+        2048,
+        "single vectors of 2048, which can be cut to 128, 256, 512 and 1024",
+        advertised=(128, 256, 512, 1024),
+        shortest=128,
+    ),
+    _card(
+        "google/embeddinggemma-300m",
+        "Google",
+        768,
+        "768 dimensions; 512, 256 and 128 by Matryoshka",
+        trained=(128, 256, 512),
+        advertised=(128, 256, 512),
+        unit=True,
+        more=(
+            Source(
+                "losses on 768 and on the nested 512, 256 and 128; output normalized",
+                "https://developers.googleblog.com/en/"
+                "gemma-explained-embeddinggemma-architecture-and-recipe/",
+            ),
+        ),
+        aliases=("embeddinggemma",),
+    ),
+    _qwen3("0.6B", 1024),
+    _qwen3("4B", 2560),
+    _qwen3("8B", 4096),
+    _card(
+        "Alibaba-NLP/gte-multilingual-base",
+        "Alibaba",
+        768,
+        "elastic output: any size from 128 to 768",
+        shortest=128,
+    ),
+    *(
+        _card(name, "Alibaba", full, f"{full} dimensions; no others", prefix=None)
+        for name, full in (
+            ("Alibaba-NLP/gte-base-en-v1.5", 768),
+            ("Alibaba-NLP/gte-large-en-v1.5", 1024),
+        )
+    ),
+    _stella("stella_en_400M_v5"),
+    _stella("stella_en_1.5B_v5"),
+    _card(
+        "sentence-transformers/static-retrieval-mrl-en-v1",
+        "Sentence Transformers",
+        1024,
+        "trained with a Matryoshka loss",
+        more=(_STATIC,),
+    ),
+    _card(
+        "sentence-transformers/static-similarity-mrl-multilingual-v1",
+        "Sentence Transformers",
+        1024,
+        "trained with a Matryoshka loss",
+        more=(_STATIC,),
+    ),
+    _plain("BAAI/bge-m3", "BAAI", 1024, _NO_MATRYOSHKA, unit=True),
+    _plain("BAAI/bge-large-en-v1.5", "BAAI", 1024, _NO_MATRYOSHKA, unit=True),
+    _plain("BAAI/bge-base-en-v1.5", "BAAI", 768, _NO_MATRYOSHKA),
+    _plain("BAAI/bge-small-en-v1.5", "BAAI", 384, _NO_MATRYOSHKA, unit=True),
+    _plain(
+        "sentence-transformers/all-MiniLM-L6-v2",
+        "Sentence Transformers",
+        384,
+        _BEFORE,
+        unit=True,
+    ),
+    _plain(
+        "sentence-transformers/all-mpnet-base-v2", "Sentence Transformers", 768, _BEFORE
+    ),
+    _plain("intfloat/e5-small-v2", "Microsoft", 384, _E5, unit=True),
+    _plain("intfloat/e5-base-v2", "Microsoft", 768, _E5, unit=True),
+    _plain("intfloat/e5-large-v2", "Microsoft", 1024, _E5),
+    _plain("intfloat/multilingual-e5-small", "Microsoft", 384, _ME5),
+    _plain("intfloat/multilingual-e5-base", "Microsoft", 768, _ME5),
+    _plain("intfloat/multilingual-e5-large", "Microsoft", 1024, _ME5),
+)

@@ -1,0 +1,28 @@
+"""Which short sizes are worth trying: the trained ones, or a ladder."""
+
+from mrl_pg.errors import InvalidSetting
+from mrl_pg.models.model import Model
+
+LADDER = (8, 16, 32, 64, 128, 256, 384, 512, 768, 1024, 1536, 2048, 3072, 4096, 6144)
+
+
+def ladder(model: Model | int, *, full: int | None = None) -> tuple[int, ...]:
+    """Short sizes to try, ascending, each below the full one.
+
+    Sizes the model was trained at, else those its maker advertises, if its prefixes are
+    embeddings by design; else, and for a bare full size, all of LADDER from the
+    shortest that is advertised. `full`: what your vectors have, if that is less than
+    the model's most.
+    """
+    most = model if isinstance(model, int) else model.full
+    full = most if full is None else full
+    if not 1 <= full <= most:
+        raise InvalidSetting(
+            f"full size {full} is outside 1 to {most}: pass the length of your vectors"
+        )
+    tried: tuple[int, ...] = LADDER
+    if isinstance(model, Model) and model.prefix:
+        least = model.shortest or 1
+        steps = tuple(size for size in LADDER if size >= least)
+        tried = model.trained or model.advertised or steps
+    return tuple(sorted(size for size in tried if size < full))
