@@ -30,6 +30,10 @@ dimensions of `bit`; a fifth of that leaves room for links and filters."""
 MAX_SCAN_MEMORY = 64
 """Most `work_mem` a scan takes by itself: 256 MB at the default of 4 MB."""
 
+MOST_PROMISED = 4000
+SAFEST = 64
+"""Candidates that a calibration measures at most, and for each of k without one."""
+
 SAFE_CANDIDATES = 160
 """Candidates without a calibration: .957 to .980 recall at k = 10 on 100,000 sentences
 of 1536 dimensions, 256 halves to 1536 bits (benchmarks/passes.py)."""
@@ -182,6 +186,16 @@ def effort(options: Options, *, goes_on: bool) -> Effort:
         least_scan_tuples=2 * (candidates or 0),
         scan_memory=_scan_memory(max(candidates or 0, options.max_scan_tuples or 0)),
     )
+
+
+def promised_effort(options: Options) -> Effort:
+    """The effort of a statement that reads the calibration itself.
+
+    Raises InvalidSetting.
+    """
+    most = max(MOST_PROMISED, SAFEST * options.k)
+    chosen = effort(replace(options, candidates=most), goes_on=True)
+    return replace(chosen, recall=options.recall)
 
 
 def bind(shape: Shape, query: VectorLike, params: Params) -> SearchParams:

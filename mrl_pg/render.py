@@ -168,6 +168,7 @@ class Parts:
 
     `columns` of the table are called `names` in the answer, whose first ones are the
     key, `keys`; `extra` is a further column of the answer, with a comma before it.
+    `promise`, with an effort for a recall, is what `promise` renders.
     """
 
     table: sql.Composable
@@ -180,6 +181,7 @@ class Parts:
     names: sql.Composable
     keys: sql.Composable
     extra: sql.Composable
+    promise: sql.Composable
 
 
 def search(layout: IndexLayout, effort: Effort, parts: Parts) -> sql.Composed:
@@ -204,14 +206,44 @@ def search(layout: IndexLayout, effort: Effort, parts: Parts) -> sql.Composed:
         "first_pass",
         value=parts.full,
         query=_OF_QUERY.format(full_query),
-        gate=_gate(effort),
+        gate=_gate(effort) if effort.recall is None else _promised_gate(effort),
         short=parts.short,
         short_operator=sql.SQL(layout.short_operator),
         short_query=_OF_QUERY.format(short_value(layout, parts.extension, full_query)),
         candidates=sql.Literal(effort.candidates),
         **slots,
     )
-    return template("two_pass", query=parts.query, passes=passes, extra=extra, **slots)
+    if effort.recall is not None:
+        passes = statement("promised_pass", passes=passes)
+    return template(
+        "two_pass",
+        query=parts.query,
+        promise=parts.promise,
+        passes=passes,
+        extra=extra,
+        **slots,
+    )
+
+
+def standing(effort: Effort) -> sql.SQL:
+    """A further column of the answer: what stands behind a recall, or NULL."""
+    if effort.recall is None:
+        return sql.SQL(",\n    null::pg_catalog.text as promise")
+    return sql.SQL(",\n    (select mrl_standing from mrl_before) as promise")
+
+
+def promise(
+    effort: Effort, table: sql.Composable, index: sql.Composable, filtered: bool
+) -> sql.Composed:
+    """The calibration that a statement reads; `table` and `index` are literals."""
+    return statement(
+        "promise",
+        table=table,
+        index=index,
+        k=sql.Literal(effort.k),
+        recall=sql.Literal(effort.recall),
+        filtered=sql.Literal(filtered),
+    )
 
 
 @lru_cache(maxsize=512)
@@ -234,6 +266,7 @@ def search_statements(shape: Shape) -> tuple[bytes, bytes]:
         names=comma([*keys, *extras]),
         keys=comma(keys),
         extra=sql.SQL(",\n    {} as table_id").format(_table_id(table)),
+        promise=sql.SQL(""),
     )
     statement = _signed(search(layout, shape.effort, parts), facts)
     if shape.effort.scan == "exact":
@@ -258,6 +291,19 @@ def _gate(effort: Effort) -> sql.Composed:
         "gate",
         ef_search=sql.Literal(str(effort.ef_search)),
         iterative_scan=sql.Literal(scan),
+        max_scan_tuples=sql.Literal(scan_tuples and str(scan_tuples)),
+        least_scan_tuples=sql.Literal(effort.least_scan_tuples),
+        scan_memory=sql.Literal(effort.scan_memory),
+    )
+
+
+def _promised_gate(effort: Effort) -> sql.Composed:
+    """The same by what the statement read of a calibration."""
+    scan_tuples = effort.max_scan_tuples
+    return template(
+        "gate",
+        ef_search=sql.SQL("mrl_before.mrl_ef_search::pg_catalog.text"),
+        iterative_scan=sql.Literal("relaxed_order"),
         max_scan_tuples=sql.Literal(scan_tuples and str(scan_tuples)),
         least_scan_tuples=sql.Literal(effort.least_scan_tuples),
         scan_memory=sql.Literal(effort.scan_memory),

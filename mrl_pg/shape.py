@@ -16,7 +16,8 @@ class Effort:
 
     `candidates` and `ef_search` are None for an exact search. `least_scan_tuples`
     and `scan_memory` only raise the session's own `hnsw.max_scan_tuples` and
-    `hnsw.scan_mem_multiplier`; `max_scan_tuples` replaces it.
+    `hnsw.scan_mem_multiplier`; `max_scan_tuples` replaces it. With a `recall` the
+    statement reads the calibration itself, and `candidates` is the most it may say.
     """
 
     k: int
@@ -26,6 +27,7 @@ class Effort:
     max_scan_tuples: int | None
     least_scan_tuples: int
     scan_memory: int
+    recall: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ connections of SQLAlchemy's pools send queries in binary; nothing else changes.
 from mrl_pg.sqlalchemy.create import install
 from mrl_pg.sqlalchemy.declare import Matryoshka, indexes_of
 from mrl_pg.sqlalchemy.reflect import Registered, registered
-from mrl_pg.sqlalchemy.select import distance, search, seen
+from mrl_pg.sqlalchemy.select import distance, promise, search, seen
 
 __all__ = [
     "Matryoshka",
@@ -15,6 +15,7 @@ __all__ = [
     "distance",
     "indexes_of",
     "install",
+    "promise",
     "registered",
     "search",
     "seen",

@@ -3,11 +3,11 @@
 from typing import Any
 
 from psycopg import sql
-from sqlalchemy import BigInteger, ColumnClause, Float, column
+from sqlalchemy import BigInteger, ColumnClause, Float, String, Text, column
 from sqlalchemy.exc import CompileError
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.elements import ClauseElement
-from sqlalchemy.sql.selectable import CTE, TableClause, TextualSelect
+from sqlalchemy.sql.selectable import CTE, Alias, TableClause, TextualSelect
 from sqlalchemy.sql.visitors import InternalTraversal
 
 from mrl_pg import render
@@ -39,6 +39,7 @@ HITS = Hits(
     NAME,
     column("distance", Float()),
     column("seen", BigInteger()),
+    column("promise", Text()),
     *(column(f"key_{place}") for place in range(1, MOST_KEYS + 1)),
 )
 """The k rows found, by key, as the rest of a statement sees them."""
@@ -86,7 +87,12 @@ class Passes(ClauseElement):
         """`mrl_hits`, to stand in the WITH of the statement that reads it."""
         count = range(1, self.key_count + 1)
         keys: list[ColumnClause[Any]] = [column(f"key_{place}") for place in count]
-        rows = [*keys, column("distance", Float()), column("seen", BigInteger())]
+        rows = [
+            *keys,
+            column("distance", Float()),
+            column("seen", BigInteger()),
+            column("promise", Text()),
+        ]
         # TextualSelect wants a text; all it does is compile it
         select = TextualSelect(self, rows, positional=True)  # type: ignore[arg-type]
         return select.cte(NAME, nesting=True)
@@ -119,7 +125,7 @@ def _compile(element: Passes, compiler: Any, **kw: Any) -> str:
     finally:
         compiler.stack.pop(-1)
     quote = compiler.preparer.quote
-    layout = element.layout
+    layout, effort = element.layout, element.effort
     keys = [sql.Identifier(f"key_{i}") for i in range(1, element.key_count + 1)]
     kind = element.query.type.get_col_spec()
     parts = render.Parts(
@@ -132,9 +138,23 @@ def _compile(element: Passes, compiler: Any, **kw: Any) -> str:
         columns=render.comma(sql.SQL(quote(key.name)) for key in own.primary_key),
         names=render.comma(keys),
         keys=render.comma(keys),
-        extra=sql.SQL(""),
+        extra=render.standing(effort),
+        promise=_promise(element, compiler, condition is not None),
     )
-    return render.search(layout, element.effort, parts).as_string()
+    return render.search(layout, effort, parts).as_string()
+
+
+def _promise(element: Passes, compiler: Any, filtered: bool) -> sql.Composable:
+    """What reads the calibration, in a search for a recall."""
+    if element.effort.recall is None:
+        return sql.SQL("")
+    own = element.table
+    base = own.element if isinstance(own, Alias) else own
+    table = compiler.preparer.format_table(base).replace("'", "''")
+    index = compiler.render_literal_value(element.layout.name, String())
+    return render.promise(
+        element.effort, sql.SQL(f"'{table}'"), sql.SQL(index), filtered
+    )
 
 
 def _condition(element: Passes, compiler: Any) -> Any:

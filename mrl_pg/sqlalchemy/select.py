@@ -24,6 +24,9 @@ distance: ColumnElement[float] = HITS.c.distance
 seen: ColumnElement[int] = HITS.c.seen
 """Candidates that the first pass handed over; below `candidates` when it ran dry."""
 
+promise: ColumnElement[str | None] = HITS.c.promise
+"""What stands behind a `recall`: kept, unreached, stale or uncalibrated; else NULL."""
+
 
 def search(
     statement: Statement,
@@ -35,6 +38,7 @@ def search(
     ef_search: int | None = None,
     max_scan_tuples: int | None = None,
     exact: bool = False,
+    recall: float | None = None,
     index: MatryoshkaIndex | None = None,
 ) -> Statement:
     """The same Select, of the k rows whose `column` is nearest to the query.
@@ -48,7 +52,9 @@ def search(
 
     `query`: full size, as a list, an array, a Vector or a HalfVector, or a
     `bindparam` to give it later. `index`: another one than the first declared on
-    the column. The rest is as in `MatryoshkaIndex.search`. The scan goes on past
+    the column. `recall` takes the cheapest search that `mrl.calibrate` measured to keep
+    it, as the statement finds it when it runs; select `promise` to know what stands
+    behind it. The rest is as in `MatryoshkaIndex.search`. The scan goes on past
     `ef_search` when too few rows came, for a single statement cannot ask again;
     select `seen` beside `distance` to know how many candidates there were.
 
@@ -60,10 +66,13 @@ def search(
     table = full.table
     base = next(iter(full.base_columns))
     layout = _layout(base, index)
-    effort = plan.effort(
-        Options(k, candidates, ef_search, max_scan_tuples, None, None, (), exact),
-        goes_on=True,
+    asked = Options(
+        k, candidates, ef_search, max_scan_tuples, None, None, (), exact, recall
     )
+    if plan.wants_promise(asked):
+        effort = plan.promised_effort(asked)
+    else:
+        effort = plan.effort(asked, goes_on=True)
     bound = _bound(query, QueryType(*full_type(base), layout.distance == "cosine"))
     condition, members, by_members = filters(statement, column, table)
     passes = Passes(table, condition, members, bound, layout, effort, by_members)

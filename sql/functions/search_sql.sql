@@ -69,6 +69,8 @@ begin
         'where', mrl._condition(filter),
         'key_names', slots ->> 'names',
         'extra', '',
+        -- the effort is decided, and printed
+        'promise', '',
         'k', k,
         'candidates', effort.candidates,
         'ef_search', quote_literal(settings[1]),

@@ -1,5 +1,5 @@
 -- The two-pass search: candidates by the short index, then the k nearest by full vectors.
--- Slots: query, settings, names, columns, tables and limits; the text is one plain SELECT
+-- Slots: query, promise, settings, names, columns, tables and limits; the text is one plain SELECT
 -- Called by: mrl_pg.render, mrl.search_sql
 create or replace function mrl._two_pass()
 returns text
@@ -15,7 +15,7 @@ mrl_before as materialized (
         pg_catalog.current_setting('hnsw.ef_search', true) as ef_search,
         pg_catalog.current_setting('hnsw.iterative_scan', true) as iterative_scan,
         pg_catalog.current_setting('hnsw.max_scan_tuples', true) as max_scan_tuples,
-        pg_catalog.current_setting('hnsw.scan_mem_multiplier', true) as scan_memory
+        pg_catalog.current_setting('hnsw.scan_mem_multiplier', true) as scan_memory{promise}
 ),
 -- hands over keys and true distances, not full vectors: nothing large is copied
 candidates ({names}, distance) as materialized (

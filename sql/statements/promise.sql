@@ -1,0 +1,14 @@
+-- Columns of mrl_before, in a search for a recall: what was measured to keep it.
+-- Slots: table, index (literals), k, recall, filtered
+-- Called by: mrl_pg.render
+,
+    mrl_promise.candidates as mrl_candidates,
+    mrl_promise.ef_search as mrl_ef_search,
+    mrl_promise.promise as mrl_standing
+from mrl._promised(
+    {table}::pg_catalog.regclass,
+    {index},
+    {k},
+    {recall},
+    {filtered}
+) as mrl_promise
