@@ -49,7 +49,7 @@ def _card(
 
 
 _NO_MATRYOSHKA = Source(
-    "asked whether the family will support Matryoshka; it does not so far",
+    "asked in 2025 whether the family will support Matryoshka; still open",
     "https://github.com/FlagOpen/FlagEmbedding/issues/1474",
 )
 _BEFORE = Source(
@@ -57,11 +57,11 @@ _BEFORE = Source(
     "https://arxiv.org/abs/2205.13147",
 )
 _E5 = Source(
-    "one contrastive loss, on full vectors (Wang et al. 2022)",
+    "contrastive pre-training and fine-tuning; no nested sizes (Wang et al. 2022)",
     "https://arxiv.org/abs/2212.03533",
 )
 _ME5 = Source(
-    "one contrastive loss, on full vectors (Wang et al. 2024)",
+    "contrastive pre-training and fine-tuning; no nested sizes (Wang et al. 2024)",
     "https://arxiv.org/abs/2402.05672",
 )
 _NOMIC = Source(
