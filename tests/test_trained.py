@@ -18,7 +18,7 @@ from mrl_pg.recall import subsets
 from mrl_pg.recall.judgement import Judgement
 from mrl_pg.recall.score import TOLERANCE
 from mrl_pg.recall.subsets import recalls
-from mrl_pg.recall.trained import judge
+from mrl_pg.recall.trained import MORE, ROOM, SAME, _verdict, judge
 
 Floats = NDArray[np.float32]
 
@@ -138,6 +138,47 @@ def test_chance_is_seldom_taken_for_training() -> None:
         order = np.random.default_rng(seed).permutation(96)
         verdicts.append(judge(rows[:, order], seed=seed, sizes=[8, 16, 32]).verdict)
     assert verdicts.count("fit") <= 2
+
+
+# ------------------------------------------------------------------ thresholds
+
+
+@pytest.mark.parametrize(
+    ("more", "others", "verdict"),
+    [
+        # at each of four sizes; then what random subsets find
+        ([0.02] * 4, 0.5, "fit"),
+        ([MORE + 0.001] * 4, 0.5, "fit"),
+        ([MORE - 0.001] * 4, 0.5, "not fit"),
+        ([0.0] * 4, 0.5, "not fit"),
+        ([-0.2] * 4, 0.5, "not fit"),
+        # at half of the sizes, too little on average; at one only, a lot
+        ([0.015, 0.015, 0, 0], 0.5, "not fit"),
+        ([0.3, 0, 0, 0], 0.5, "unclear"),
+        # few are missed: the same difference is a larger share of them
+        ([0.004] * 4, 1 - 2 * ROOM, "unclear"),
+        ([0.9 * SAME * 2 * ROOM] * 4, 1 - 2 * ROOM, "not fit"),
+        ([0.02] * 4, 1 - 0.9 * ROOM, "unclear"),
+    ],
+)
+def test_thresholds(more: list[float], others: float, verdict: str) -> None:
+    found = np.full((5, 4, 30), others)
+    found[0] += np.array(more)[:, np.newaxis]
+    answer = _verdict(found, [8, 16, 32, 64], 128, 1000, 10)
+    assert answer.difference == pytest.approx(np.mean(more))
+    assert answer.verdict == verdict
+
+
+def test_the_interval_is_wider_for_few_queries_and_for_unlike_subsets() -> None:
+    random = np.random.default_rng(10)
+    reach = []
+    for queries, spread in ((100, 0.0), (400, 0.0), (400, 0.02)):
+        found = 0.5 + 0.1 * random.standard_normal((9, 4, queries))
+        found += spread * random.standard_normal((9, 1, 1))
+        answer = _verdict(found, [8, 16, 32, 64], 128, 1000, 10)
+        reach.append(answer.high - answer.low)
+    assert reach[0] > 1.5 * reach[1]
+    assert reach[2] > 3 * reach[1]
 
 
 # ------------------------------------------------------------------ what is answered
