@@ -4,7 +4,7 @@ import io
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,8 +14,10 @@ import alembic
 import psycopg
 from alembic import command
 from alembic.config import Config
+from alembic.operations import Operations
+from alembic.runtime.migration import MigrationContext
 from pgvector.sqlalchemy import VECTOR
-from sqlalchemy import Column, Connection, Engine, Integer, MetaData, Table
+from sqlalchemy import Column, Connection, Engine, Integer, MetaData, Table, event
 from sqlalchemy import create_engine as engine_of
 from sqlalchemy.pool import NullPool
 
@@ -274,6 +276,15 @@ def operations(text: str) -> list[str]:
 
 # ------------------------------------------------------------------ the real command
 
+SEVERAL = """
+import sys
+from alembic.config import main
+
+sys.path.insert(0, ".")
+for command in sys.argv[1:]:
+    main(argv=command.split())
+"""
+
 
 @dataclass(frozen=True)
 class App:
@@ -288,7 +299,8 @@ class App:
     ) -> "App":
         """`alembic init`, and the lines in env.py and alembic.ini that a user adds."""
         app = cls(folder, url)
-        app.alembic("init", "-t", template, "alembic")
+        config = Config(str(folder / "alembic.ini"), stdout=io.StringIO())
+        command.init(config, str(folder / "alembic"), template)
         app.edit(
             "alembic.ini",
             "driver://user:pass@localhost/dbname",
@@ -316,27 +328,52 @@ class App:
         """Write models.py."""
         (self.folder / "models.py").write_text(text)
 
-    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """Run `alembic …`; what it printed, and its errors."""
-        return subprocess.run(
-            [sys.executable, "-m", "alembic", *arguments],
-            cwd=self.folder,
-            capture_output=True,
-            text=True,
-        )
+    def run(self, *commands: str) -> subprocess.CompletedProcess[str]:
+        """Run `alembic …`; several commands one after the other, which saves time."""
+        program = [sys.executable, "-m", "alembic", *commands[0].split()]
+        if len(commands) > 1:
+            program = [sys.executable, "-c", SEVERAL, *commands]
+        return subprocess.run(program, cwd=self.folder, capture_output=True, text=True)
 
-    def alembic(self, *arguments: str) -> str:
+    def alembic(self, *commands: str) -> str:
         """Run `alembic …`, which must succeed; what it printed."""
-        done = self.run(*arguments)
+        done = self.run(*commands)
         assert done.returncode == 0, done.stderr + done.stdout
         return done.stdout
 
-    def revise(self, message: str) -> str:
-        """`alembic revision --autogenerate`; the text that it wrote."""
+    def revise(self, *then: str) -> str:
+        """`alembic revision --autogenerate`, and more commands; what it wrote."""
         versions = self.folder / "alembic" / "versions"
         before = set(versions.glob("*.py"))
-        self.alembic("revision", "--autogenerate", "-m", message)
+        name = f"r{len(before) + 1}"
+        revision = f"revision --autogenerate -m {name} --rev-id {name}"
+        self.alembic(revision, *then)
         (path,) = set(versions.glob("*.py")) - before
         text = path.read_text()
         compile(text, path, "exec")
         return text
+
+
+# ------------------------------------------------------------------ operations alone
+
+
+@contextmanager
+def operating(
+    url: str, *, watch: Callable[[str], None] | None = None, begun: bool = False
+) -> Iterator[Operations]:
+    """Operations in a migration's transaction; `watch` sees each statement first.
+
+    `begun`: in one that the caller began.
+    """
+    with engine(url) as made, made.connect() as connection:
+        if watch is not None:
+            event.listen(
+                connection,
+                "before_cursor_execute",
+                lambda conn, cursor, statement, *rest: watch(statement),
+            )
+        if begun:
+            connection.begin()
+        context = MigrationContext.configure(connection)
+        with context.begin_transaction():
+            yield Operations(context)

@@ -18,6 +18,7 @@ from mrl_pg.alembic.operations import (
 from mrl_pg.alembic.run import (
     install_release,
     remove_releases,
+    run_at_once,
     run_manifest,
     run_statement,
     run_verbatim,
@@ -170,9 +171,12 @@ def _replace_beside(
         beside = replace(new, name=fit(new.name, "_new"))
         _build(operations, beside, has_column=keeps)
         _drop_beside(operations, old)
-        run_statement(operations, render.rename_index(_qualified(beside), new.name))
-        run_statement(operations, render.call("call_register", new))
-        run_statement(operations, render.call("call_unregister", beside))
+        run_at_once(
+            operations,
+            render.rename_index(_qualified(beside), new.name),
+            render.call("call_register", new),
+            render.call("call_unregister", beside),
+        )
 
 
 def _column(index: MatryoshkaIndex) -> tuple[str, int, str]:

@@ -74,6 +74,15 @@ def run_statement(operations: Operations, statement: sql.Composed) -> Any:
     return run_verbatim(operations, text)
 
 
+def run_at_once(operations: Operations, *statements: sql.Composed) -> None:
+    """Run statements in a transaction of their own, inside an autocommit block."""
+    texts = [statement.as_string() + ";" for statement in statements]
+    if operations.get_context().as_sql:
+        texts = ["begin;", *texts, "commit;"]
+    # one text is one transaction to the server
+    run_verbatim(operations, "\n\n".join(texts))
+
+
 def run_verbatim(operations: Operations, text: str) -> Any:
     """Send SQL as it is: neither `:name` nor `%` in it means anything."""
     context = operations.get_context()
