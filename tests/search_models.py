@@ -130,10 +130,10 @@ class Library:
 
 @contextmanager
 def fresh_library(
-    server: EmbeddedServer, admin: Conn, template: str
+    server: EmbeddedServer, admin: Conn, template: str, rows: int = ROWS
 ) -> Iterator[Library]:
     """A library for a module whose tests change nothing in it."""
-    vectors = matryoshka(ROWS)
+    vectors = matryoshka(rows)
     with fresh_database(server, admin, template) as url:
         engine = open_engine(url)
         Base.metadata.create_all(engine)
@@ -195,12 +195,13 @@ def prepare(engine: Engine, *, forced: bool = True) -> Engine:
     """Give each new connection its settings, and no cheap way around the index."""
 
     def connected(connection: Any, record: Any) -> None:
-        with connection.cursor() as cursor:
-            cursor.execute("select '[1]'::vector")  # loads the library that knows them
-            for name, value in zip(SETTINGS, SESSION, strict=True):
-                cursor.execute("select set_config(%s, %s, false)", [name, value])
-            for way in ("seqscan", "bitmapscan", "sort") if forced else ():
-                cursor.execute(f"set enable_{way} = off")
+        cursor = connection.cursor()
+        cursor.execute("select '[1]'::vector")  # loads the library that knows them
+        for name, value in zip(SETTINGS, SESSION, strict=True):
+            cursor.execute("select set_config(%s, %s, false)", [name, value])
+        for way in ("seqscan", "bitmapscan", "sort") if forced else ():
+            cursor.execute(f"set enable_{way} = off")
+        cursor.close()
         connection.commit()
 
     event.listen(engine, "connect", connected)

@@ -185,7 +185,7 @@ SEARCHED: dict[str, tuple[Any, Any, str, Sequence[int] | None]] = {
         NEWS,
     ),
     "alias of a child": (
-        select(aliased(Book, flat=True, name="b")),
+        select(aliased(Book, flat=True)),
         None,
         WORKS_INDEX,
         BOOKS,
