@@ -11,7 +11,8 @@ from helpers import (
     matryoshka,
     nearest,
 )
-from scratch import App, catalog, engine, operations
+from scratch import catalog, engine, operations
+from scratch_app import App
 from sqlalchemy import MetaData, Table, select, text
 
 from mrl_pg import MatryoshkaIndex

@@ -1,4 +1,4 @@
-"""Operations as values: their inverse, their text, and what their docstrings promise."""
+"""Operations as values: their inverse, their text, what their docstrings promise."""
 
 from functools import partial
 from types import SimpleNamespace
