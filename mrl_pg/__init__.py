@@ -34,6 +34,7 @@ from mrl_pg.install import (
     uninstall,
     uninstall_async,
 )
+from mrl_pg.measure import RecallReport
 from mrl_pg.progress import Progress
 from mrl_pg.promise import Promise
 from mrl_pg.search import Hit, SearchResult
@@ -66,6 +67,7 @@ __all__ = [
     "Point",
     "Progress",
     "Promise",
+    "RecallReport",
     "SearchResult",
     "ServerError",
     "ShortIndexError",

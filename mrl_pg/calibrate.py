@@ -1,25 +1,19 @@
 """Has the server measure what searches find and cost, so that recall can be asked."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 
-from psycopg import AsyncClientCursor, AsyncCursor, ClientCursor, Cursor, sql
-from psycopg.errors import Diagnostic
+from psycopg import AsyncCursor, Cursor
 from psycopg.rows import dict_row
 
-from mrl_pg import catalog, render
+from mrl_pg import catalog, sampling
 from mrl_pg.catalog import AsyncConn, Conn
-from mrl_pg.errors import InvalidSetting, NotInstalled
-from mrl_pg.facts import Facts, check_ready
 from mrl_pg.layout import IndexLayout
-from mrl_pg.plan import Params, Queries, Where, as_query
+from mrl_pg.plan import Queries
 from mrl_pg.promise import check_recall
-from mrl_pg.vectors import as_text
-
-Teller: TypeAlias = Callable[[str], object]
-"""Called with a line about how far a calibration is, some twenty times."""
+from mrl_pg.sampling import Teller
+from mrl_pg.where import Params, Where, written_out
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +81,15 @@ def calibrate(
     tell: Teller | None,
 ) -> Calibration:
     """Measure the searches of one short column; see `MatryoshkaIndex.calibrate`."""
-    facts = _check(layout, catalog.read(conn, layout))
-    condition = _condition(ClientCursor(conn), where, params, conn)
-    values = _values(layout, facts, k, sample, queries, condition)
-    with _told(conn, tell), Cursor(conn, row_factory=dict_row) as cursor:
-        rows = cursor.execute(_statement(facts), values).fetchall()
+    facts = sampling.check(layout, catalog.read(conn, layout))
+    values = sampling.values(layout, facts, k, sample, queries)
+    values["filter"] = written_out(conn, where, params, facts)
+    with (
+        sampling.asking(conn, layout, facts, where, tell),
+        Cursor(conn, row_factory=dict_row) as cursor,
+    ):
+        cursor.execute(sampling.statement("calibrate", facts), values)
+        rows = cursor.fetchall()
     catalog.forget(conn, layout)
     return _calibration(layout, k, rows)
 
@@ -108,73 +106,15 @@ async def calibrate_async(
     tell: Teller | None,
 ) -> Calibration:
     """The same on an asynchronous connection."""
-    facts = _check(layout, await catalog.read_async(conn, layout))
-    condition = _condition(AsyncClientCursor(conn), where, params, conn)
-    values = _values(layout, facts, k, sample, queries, condition)
-    with _told(conn, tell):
+    facts = sampling.check(layout, await catalog.read_async(conn, layout))
+    values = sampling.values(layout, facts, k, sample, queries)
+    values["filter"] = written_out(conn, where, params, facts)
+    with sampling.asking(conn, layout, facts, where, tell):
         async with AsyncCursor(conn, row_factory=dict_row) as cursor:
-            await cursor.execute(_statement(facts), values)
+            await cursor.execute(sampling.statement("calibrate", facts), values)
             rows = await cursor.fetchall()
     catalog.forget(conn, layout)
     return _calibration(layout, k, rows)
-
-
-def _check(layout: IndexLayout, facts: Facts) -> Facts:
-    if not facts.mrl_installed:
-        raise NotInstalled(
-            "the database side of mrl_pg is not installed in this database: run "
-            "mrl_pg.install(conn), `mrl-pg install` or psql -f sql/install.sql"
-        )
-    check_ready(layout, facts)
-    return facts
-
-
-def _condition(
-    cursor: "ClientCursor[Any] | AsyncClientCursor[Any]",
-    where: Where,
-    params: Params,
-    conn: Conn | AsyncConn,
-) -> str | None:
-    """The filter with its values written into it: the server knows no placeholders."""
-    if where is None:
-        if params:
-            raise InvalidSetting(
-                "params= was given without where=, which would use them"
-            )
-        return None
-    text = where.as_string(conn) if isinstance(where, sql.Composable) else where
-    return cursor.mogrify(text.encode(), params)
-
-
-def _values(
-    layout: IndexLayout,
-    facts: Facts,
-    k: int,
-    sample: int,
-    queries: "Queries | None",
-    condition: str | None,
-) -> dict[str, Any]:
-    for what, value in (("k", k), ("sample", sample)):
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise InvalidSetting(f"{what}={value!r} is not a whole number above 0")
-    vectors = None
-    if queries is not None:
-        bound = [as_query(layout, facts, query) for query in queries]
-        vectors = [as_text(query.data, query.kind) for query in bound]
-    return {
-        "table": sql.Identifier(facts.schema, facts.table).as_string(),
-        "column": layout.column,
-        "k": k,
-        "sample": sample,
-        "filter": condition,
-        "index_name": layout.name,
-        "queries": vectors,
-    }
-
-
-def _statement(facts: Facts) -> bytes:
-    home = facts.extension_schema.replace("%", "%%")
-    return render.statement("calibrate", extension=render.home(home)).as_bytes()
 
 
 def _calibration(
@@ -197,21 +137,3 @@ def _calibration(
     return Calibration(
         layout, k, points, about["share"], about["queries"], about["rows"]
     )
-
-
-@contextmanager
-def _told(conn: Conn | AsyncConn, tell: Teller | None) -> Iterator[None]:
-    """Hand on what the server says while it measures."""
-    if tell is None:
-        yield
-        return
-
-    def hear(notice: Diagnostic) -> None:
-        if notice.severity_nonlocalized == "NOTICE":
-            tell(notice.message_primary or "")
-
-    conn.add_notice_handler(hear)
-    try:
-        yield
-    finally:
-        conn.remove_notice_handler(hear)

@@ -3,15 +3,18 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mrl_pg import build, calibrate, search
+from mrl_pg import build, calibrate, measure, search
 from mrl_pg.build import BuildReport
-from mrl_pg.calibrate import Calibration, Teller
+from mrl_pg.calibrate import Calibration
 from mrl_pg.catalog import AsyncConn, Conn
 from mrl_pg.layout import IndexLayout
-from mrl_pg.plan import Options, Params, Queries, SearchPlan, Where
+from mrl_pg.measure import RecallReport
+from mrl_pg.plan import Options, Queries, SearchPlan
 from mrl_pg.progress import Watcher
+from mrl_pg.sampling import Teller
 from mrl_pg.search import SearchResult
 from mrl_pg.vectors import VectorLike
+from mrl_pg.where import Params, Where
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +101,7 @@ class MatryoshkaIndex(IndexLayout):
         was measured with one. Time: `sample` exact searches, which read every row,
         and some forty searches by the index each. `tell` is called with progress.
 
-        Only the table's owner may. Raises InvalidSetting, InvalidVector,
+        Only the table's owner may. Raises InvalidSetting, InvalidVector, InvalidFilter,
         IndexNotFound, NotInstalled, and what `catalog.facts` raises.
         """
         return calibrate.calibrate(
@@ -134,6 +137,87 @@ class MatryoshkaIndex(IndexLayout):
             params=params,
             tell=tell,
         )
+
+    def recall(
+        self,
+        conn: Conn,
+        *,
+        k: int = 10,
+        sample: int = 50,
+        queries: "Queries | None" = None,
+        candidates: int | None = None,
+        ef_search: int | None = None,
+        max_scan_tuples: int | None = None,
+        where: Where = None,
+        params: Params = None,
+        recall: float | None = None,
+        keep: bool = False,
+        tell: Teller | None = None,
+    ) -> RecallReport:
+        """Measure how many of the true nearest rows a search finds, and why not all.
+
+        `candidates` to `recall` are those of the search; it is compared with exact
+        search for `queries`, or `sample` random rows, each without itself. `keep`
+        writes the figures to `mrl.measurements`, for `history`, which only the
+        table's owner may. Time: each query reads every row twice.
+
+        Raises InvalidSetting, InvalidVector, InvalidFilter, IndexNotFound,
+        NotInstalled, and what `catalog.facts` raises.
+        """
+        options = Options(
+            k,
+            candidates,
+            ef_search,
+            max_scan_tuples,
+            where,
+            params,
+            (),
+            False,
+            recall,
+        )
+        return measure.recall(
+            conn, self, options, sample=sample, queries=queries, keep=keep, tell=tell
+        )
+
+    async def recall_async(
+        self,
+        conn: AsyncConn,
+        *,
+        k: int = 10,
+        sample: int = 50,
+        queries: "Queries | None" = None,
+        candidates: int | None = None,
+        ef_search: int | None = None,
+        max_scan_tuples: int | None = None,
+        where: Where = None,
+        params: Params = None,
+        recall: float | None = None,
+        keep: bool = False,
+        tell: Teller | None = None,
+    ) -> RecallReport:
+        """The same as `recall` on an asynchronous connection."""
+        options = Options(
+            k,
+            candidates,
+            ef_search,
+            max_scan_tuples,
+            where,
+            params,
+            (),
+            False,
+            recall,
+        )
+        return await measure.recall_async(
+            conn, self, options, sample=sample, queries=queries, keep=keep, tell=tell
+        )
+
+    def history(self, conn: Conn) -> list[RecallReport]:
+        """What `recall` measured and kept, oldest first; raises NotInstalled."""
+        return measure.history(conn, self)
+
+    async def history_async(self, conn: AsyncConn) -> list[RecallReport]:
+        """The same as `history` on an asynchronous connection."""
+        return await measure.history_async(conn, self)
 
     def search(
         self,

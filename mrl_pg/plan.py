@@ -7,7 +7,6 @@ from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from psycopg import sql
 
 from mrl_pg import render
 from mrl_pg.errors import ColumnNotFound, InvalidSetting
@@ -16,6 +15,7 @@ from mrl_pg.layout import IndexLayout
 from mrl_pg.promise import Promise, check_recall
 from mrl_pg.shape import Effort, Scan, Shape
 from mrl_pg.vectors import VectorLike, as_text, as_vector, wire
+from mrl_pg.where import Params, Where, check_params
 
 MAX_ROWS = 1_000_000_000
 """Most rows a search may be asked for; PostgreSQL's integers end at twice that."""
@@ -38,17 +38,11 @@ SAFE_CANDIDATES = 160
 """Candidates without a calibration: .957 to .980 recall at k = 10 on 100,000 sentences
 of 1536 dimensions, 256 halves to 1536 bits (benchmarks/passes.py)."""
 
-Params: TypeAlias = "Mapping[str, Any] | Sequence[Any] | None"
-"""Values of a `where`: a mapping for `%(name)s`, a sequence for `%s`."""
-
 SearchParams: TypeAlias = "Mapping[str, Any] | Sequence[Any]"
 """Parameters of a whole statement, the query included."""
 
 Queries: TypeAlias = "Sequence[VectorLike] | NDArray[np.floating]"
 """Several queries: a list of vectors, or a matrix of shape (queries, dims)."""
-
-Where: TypeAlias = "str | sql.Composable | None"
-"""A condition on the table's columns, its values in `params`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,15 +127,20 @@ def make(
     """
     if not options.exact:
         check_ready(layout, facts)
-    if promise is not None:
-        options = replace(
-            options,
-            candidates=promise.candidates,
-            ef_search=options.ef_search or promise.ef_search,
-        )
-    shape = decide(layout, facts, options)
+    shape = decide(layout, facts, promised(options, promise))
     plan = _plan(shape, bind(shape, query, options.params))
     return replace(plan, promise=promise)
+
+
+def promised(options: Options, promise: Promise | None) -> Options:
+    """The options with candidates and ef_search as a calibration has them."""
+    if promise is None:
+        return options
+    return replace(
+        options,
+        candidates=promise.candidates,
+        ef_search=options.ef_search or promise.ef_search,
+    )
 
 
 def wants_promise(options: Options) -> bool:
@@ -268,8 +267,7 @@ def _check_columns(facts: Facts, columns: Sequence[str]) -> None:
 
 
 def _check_filter(options: Options) -> None:
-    if options.where is None and options.params:
-        raise InvalidSetting("params= was given without where=, which would use them")
+    check_params(options.where, options.params)
     if isinstance(options.params, Mapping):
         reserved = [name for name in options.params if str(name).startswith("mrl_")]
         if reserved:

@@ -43,6 +43,11 @@ class Promise:
         found = f"{self.measured:.4f} (above {self.low:.4f})"
         if self.standing == "kept":
             return f"recall {self.recall}: measured {found}"
+        if self.measured >= self.recall:
+            return (
+                f"recall {self.recall} is not sure: measured {found}, on too few "
+                "queries; calibrate with a larger sample"
+            )
         return (
             f"recall {self.recall} is out of reach: the most that was measured is "
             f"{found}; take a larger size, another kind, m or ef_construction, or "

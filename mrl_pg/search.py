@@ -11,11 +11,10 @@ from psycopg.rows import tuple_row
 
 from mrl_pg import catalog
 from mrl_pg.catalog import Asked, AsyncConn, Conn
-from mrl_pg.errors import InvalidFilter, MrlError, TableNotFound
+from mrl_pg.errors import MrlError, TableNotFound
 from mrl_pg.layout import IndexLayout
 from mrl_pg.plan import (
     Options,
-    Params,
     Queries,
     QueryVector,
     SearchPlan,
@@ -26,6 +25,7 @@ from mrl_pg.plan import (
 from mrl_pg.promise import Promise
 from mrl_pg.shape import Scan, Shape
 from mrl_pg.vectors import VectorLike
+from mrl_pg.where import Params, about_filter, refusal
 
 Row: TypeAlias = tuple[Any, ...]
 
@@ -389,22 +389,9 @@ def _failing(conn: Conn | AsyncConn, plan: SearchPlan, last: bool) -> Iterator[N
         idle = conn.info.transaction_status == pq.TransactionStatus.IDLE
         if isinstance(error, MOVED) and idle and not last:
             raise Stale from error
-        if shape.where is None or not _about_filter(error):
+        if shape.where is None or not about_filter(error):
             raise
-        reason = str(error).splitlines()[0]
-        raise InvalidFilter(
-            f"where={shape.where!r} cannot run: {reason}. Write a condition on columns "
-            f"of {shape.facts.schema}.{shape.facts.table}, values as %(name)s with "
-            "params={…} or %s with params=[…], and a literal percent sign as %%"
-        ) from error
-
-
-def _about_filter(error: errors.Error) -> bool:
-    """Whether it says that SQL does not parse, or fit its tables or its values."""
-    if isinstance(error, errors.InsufficientPrivilege):
-        return False
-    unsent = isinstance(error, errors.ProgrammingError) and not error.sqlstate
-    return unsent or (error.sqlstate or "").startswith(("42", "22P02"))
+        raise refusal(shape.where, shape.facts, error) from error
 
 
 def open_cursor(conn: Conn) -> Cursor[Row]:

@@ -1,4 +1,4 @@
--- Drops what 0.2.0 brought: search, indexes, recall, calibrations; registry and rest stay.
+-- Drops what 0.2.0 brought, and all that was calibrated and measured; the registry stays.
 -- Refuses while something of yours is bound to one, as every made search function is.
 -- Called by: uninstall.sql, mrl_pg.uninstall, mrl_0002_sql_door.py
 do $drop$
@@ -23,3 +23,4 @@ begin
 end
 $drop$;
 drop table if exists mrl.calibrations;
+drop table if exists mrl.measurements;

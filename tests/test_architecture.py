@@ -28,13 +28,14 @@ PUBLIC = "mrl_pg"
 
 LAYERS: tuple[set[str], ...] = (
     {"errors"},
-    {"layout", "models", "server", "source", "vectors"},
+    {"layout", "models", "promise", "server", "source", "vectors"},
     {"facts"},
     {"shape"},
-    {"catalog", "connect", "render"},
+    {"catalog", "connect", "render", "where"},
     {"progress", "settings"},
     {"plan"},
-    {"build", "install", "load", "search"},
+    {"sampling"},
+    {"build", "calibrate", "install", "load", "measure", "search"},
     {"index", "recall"},
     {PUBLIC},
     {"demo"},

@@ -52,7 +52,11 @@ begin
         slots := mrl._full(table_id, full_column);
     elsif passes is not null then
         steps := mrl._steps(
-            table_id, full_column, passes, k, num_nonnulls(candidates, dims, kind, index_name)
+            table_id,
+            full_column,
+            passes,
+            k,
+            num_nonnulls(candidates, dims, kind, index_name, recall)
         );
         slots := steps -> 0;
         candidates := slots ->> 'count';
@@ -66,16 +70,16 @@ begin
     end if;
     limited := filter is not null or row_security_active(table_id);
     -- candidates that are named win
-    if recall is not null and candidates is null and steps is null and not exact then
+    if recall is not null and candidates is null and not exact then
         promised := mrl._promised(
-            table_id, (slots ->> 'index_name')::name, k, recall, filter is not null
+            table_id, (slots ->> 'index_name')::name, k, recall, limited
         );
         candidates := promised.candidates;
         ef_search := coalesce(ef_search, promised.ef_search);
         if not again then
             perform mrl._warn_promise(
                 promised.promise, recall, promised.measured, slots ->> 'table', full_column,
-                k, filter is not null
+                k, limited
             );
         end if;
     end if;

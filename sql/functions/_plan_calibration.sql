@@ -36,6 +36,10 @@ begin
     slots := (mrl._found(table_name, full_column, dims, kind, index_name)).slots;
     -- refuses a k that no search takes
     checked := mrl._effort(k, null, null, null, false);
+    if k > 100000000 then
+        raise exception 'k % is above 100000000, the most that a calibration measures', k
+            using errcode = 'invalid_parameter_value';
+    end if;
     if sample is null or sample < 1 then
         raise exception 'sample % is below 1', coalesce(sample::text, 'NULL')
             using errcode = 'invalid_parameter_value', hint = 'give a number of queries';

@@ -6,13 +6,13 @@ create or replace function mrl._plan_recall(
     full_column name,
     k int,
     sample int,
-    candidates int,
+    inout candidates int,
     filter text,
     arguments int,
     dims int,
     kind text,
-    index_name name,
-    ef_search int,
+    inout index_name name,
+    inout ef_search int,
     max_scan_tuples int,
     queries vector[],
     out sampling text,
@@ -42,10 +42,13 @@ begin
     end if;
     perform mrl._check_filter(filter, arguments);
     perform mrl._check_queries(queries, slots);
+    index_name := slots ->> 'index_name';
+    candidates := effort.candidates;
+    ef_search := coalesce(ef_search, least(candidates, 1000));
     effort := mrl._effort(
         k + spare,
-        effort.candidates + spare,
-        least(greatest(ef_search, effort.candidates + spare), 1000),
+        candidates + spare,
+        least(greatest(ef_search, candidates + spare), 1000),
         max_scan_tuples,
         filter is not null or row_security_active(table_name)
     );

@@ -25,6 +25,8 @@ declare
     slack constant float8 := 0.005;
     changed constant float8 := 0.2;
     built record;
+    -- a policy lets through what a filter would
+    filtered boolean := _promised.filtered or row_security_active(_promised.table_id);
 begin
     if _promised.recall is null or not _promised.recall > 0 or _promised.recall > 1 then
         raise exception 'recall % is not a share above 0, at most 1',
@@ -37,14 +39,14 @@ begin
         from mrl.calibrations as known
         where known.table_id = _promised.table_id::regclass
             and known.index_name = _promised.index_name
-            and (known.filter <> '') = _promised.filtered
+            and (known.filter <> '') = filtered
             and known.k = (
                 -- measured for more answers it holds for fewer
                 select min(other.k)
                 from mrl.calibrations as other
                 where other.table_id = known.table_id
                     and other.index_name = known.index_name
-                    and (other.filter <> '') = _promised.filtered
+                    and other.filter = known.filter
                     and other.k >= _promised.k
             )
     ),
@@ -63,7 +65,8 @@ begin
                 and known.low >= _promised.recall - slack
                 then known.median_ms
             end,
-            known.low desc,
+            -- not the bound: of queries that all found everything it is a wide one
+            known.recall desc,
             known.median_ms
     )
     select

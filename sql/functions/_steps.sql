@@ -26,7 +26,7 @@ begin
     if others > 0 then
         raise exception 'passes name candidates, dims and kind themselves'
             using errcode = 'invalid_parameter_value',
-                hint = 'leave those and index_name out';
+                hint = 'leave those and index_name out, and recall, which chooses candidates';
     elsif cardinality(passes) = 0 then
         raise exception 'passes is empty'
             using errcode = 'invalid_parameter_value',

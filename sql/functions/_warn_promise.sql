@@ -18,6 +18,14 @@ as $body$
 begin
     if promise = 'kept' then
         return;
+    elsif promise = 'unreached' and measured >= recall then
+        raise warning 'recall % is not sure: % was measured, on too few queries',
+            recall, round(measured::numeric, 4)
+            using hint = format(
+                'select mrl.calibrate(%L, %L, k => %s, sample => …) with more of them',
+                table_name, full_column, k
+            );
+        return;
     elsif promise = 'unreached' then
         raise warning 'recall % is out of reach: the most that was measured is %',
             recall, round(measured::numeric, 4)

@@ -60,6 +60,8 @@ begin
             using args[1], args[2], args[3], args[4], args[5], args[6], args[7], args[8],
                 args[9], args[10], args[11], args[12], args[13], args[14], args[15],
                 args[16], asked.mrl_full, asked.mrl_part, asked.mrl_place;
+        -- nothing is there to be found: alone behind the filter, or all zeros
+        continue when one.k operator(pg_catalog.=) 0;
         fulls := pg_catalog.array_append(fulls, asked.mrl_full);
         parts := pg_catalog.array_append(parts, asked.mrl_part);
         spots := pg_catalog.array_append(spots, asked.mrl_place);
@@ -131,7 +133,13 @@ begin
         table_name,
         (plan.slots operator(pg_catalog.->>) 'index_name')::pg_catalog.name,
         k,
-        pg_catalog.concat_ws(' ', filter, args::pg_catalog.text),
+        pg_catalog.concat_ws(
+            ' ',
+            filter,
+            args::pg_catalog.text,
+            -- forced on the owner too: it lets through what a filter would
+            case when filter is null and plan.limited then 'row-level security' end
+        ),
         points,
         case when rows_there.count operator(pg_catalog.>) 0
             then rows_there.passing::double precision

@@ -41,7 +41,11 @@ begin
     perform mrl._check_filter(filter, cardinality(parameters));
     if passes is not null then
         steps := mrl._steps(
-            table_name, full_column, passes, k, num_nonnulls(candidates, dims, kind, index_name)
+            table_name,
+            full_column,
+            passes,
+            k,
+            num_nonnulls(candidates, dims, kind, index_name, recall)
         );
         slots := steps -> 0;
         candidates := slots ->> 'count';
@@ -50,15 +54,15 @@ begin
     end if;
     name := mrl._function_name(function_name, slots ->> 'schema_name');
     list := mrl._parameter_list(parameters, slots, k);
-    if recall is not null and candidates is null and steps is null then
+    if recall is not null and candidates is null then
         promised := mrl._promised(
-            table_name, (slots ->> 'index_name')::name, k, recall, filter is not null
+            table_name, (slots ->> 'index_name')::name, k, recall, limited
         );
         candidates := promised.candidates;
         ef_search := coalesce(ef_search, promised.ef_search);
         perform mrl._warn_promise(
             promised.promise, recall, promised.measured, slots ->> 'table', full_column, k,
-            filter is not null
+            limited
         );
     end if;
     effort := mrl._effort(k, candidates, ef_search, max_scan_tuples, limited);

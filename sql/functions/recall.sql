@@ -15,6 +15,7 @@ create or replace function mrl.recall(
     ef_search int default null,
     max_scan_tuples int default null,
     queries vector[] default null,
+    keep boolean default false,
     out recall double precision,
     out low double precision,
     out high double precision,
@@ -40,6 +41,9 @@ declare
     prefixes double precision[] := '{}';
     told pg_catalog.timestamptz := pg_catalog.clock_timestamp();
 begin
+    if keep then
+        perform mrl.check_owner(table_name);
+    end if;
     plan := mrl._plan_recall(
         table_name, full_column, k, sample, candidates, filter,
         pg_catalog.cardinality(args), dims, kind, index_name, ef_search,
@@ -83,15 +87,26 @@ begin
     loss_prefix := mrl._loss(prefixes);
     -- a graph can hand over by luck what an exact shortlist would not: below 0 then
     loss_graph := mrl._loss(recalls) operator(pg_catalog.-) loss_shortlist;
+    if keep and measured operator(pg_catalog.>) 0 then
+        perform mrl._keep_measurement(
+            row(
+                table_name, plan.index_name, pg_catalog.clock_timestamp(), k,
+                pg_catalog.concat_ws(' ', filter, args::pg_catalog.text),
+                plan.candidates, plan.ef_search, recall, low, high, loss_graph,
+                loss_shortlist, loss_prefix, measured
+            )::mrl.measurements
+        );
+    end if;
 end
 $body$;
 
 comment on function mrl.recall(
     regclass, name, int, int, int, text, text[], int, text, name, int, int,
-    vector[]
+    vector[], boolean
 ) is
 'Mean recall of a search against exact search, with a 95 % interval, over a random sample '
 'of the table''s rows (each without itself) or the queries given. 1 - recall is loss_graph '
 '(what HNSW missed: raise ef_search, or m when building) plus loss_shortlist (what more '
 'candidates would have brought). loss_prefix is what short vectors alone, never re-ranked, '
-'would lose. Reads the whole table twice for each query.';
+'would lose. Reads the whole table twice for each query. keep writes it to '
+'mrl.measurements, which only the owner of the table may.';

@@ -33,14 +33,18 @@ declare
 begin
     if passes is not null then
         steps := mrl._steps(
-            table_name, full_column, passes, k, num_nonnulls(candidates, dims, kind, index_name)
+            table_name,
+            full_column,
+            passes,
+            k,
+            num_nonnulls(candidates, dims, kind, index_name, recall)
         );
         slots := steps -> 0;
         candidates := slots ->> 'count';
     else
         slots := (mrl._found(table_name, full_column, dims, kind, index_name)).slots;
     end if;
-    if recall is not null and candidates is null and steps is null then
+    if recall is not null and candidates is null then
         promised := mrl._promised(
             table_name, (slots ->> 'index_name')::name, k, recall, filter is not null
         );
@@ -48,7 +52,7 @@ begin
         ef_search := coalesce(ef_search, promised.ef_search);
         perform mrl._warn_promise(
             promised.promise, recall, promised.measured, slots ->> 'table', full_column, k,
-            filter is not null
+            filter is not null or row_security_active(table_name)
         );
     end if;
     effort := mrl._effort(

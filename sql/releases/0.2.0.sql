@@ -12,6 +12,7 @@
 \ir ../tables/registry.sql
 \ir ../tables/registry.2.sql
 \ir ../tables/calibrations.sql
+\ir ../tables/measurements.sql
 \ir ../templates/short_value.sql
 \ir ../templates/short_bits.sql
 \ir ../templates/first_pass.sql
@@ -90,6 +91,7 @@
 \ir ../functions/_interval.sql
 \ir ../functions/_loss.sql
 \ir ../functions/_plan_recall.sql
+\ir ../functions/_keep_measurement.sql
 \ir ../functions/recall.sql
 \ir ../functions/_levels.sql
 \ir ../functions/_points.sql

@@ -1,0 +1,184 @@
+"""Has the server measure the recall of a search on demand, and reads what was kept."""
+
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+from psycopg import AsyncCursor, Cursor
+from psycopg.rows import dict_row
+
+from mrl_pg import catalog, plan, sampling, source
+from mrl_pg.catalog import Asked, AsyncConn, Conn
+from mrl_pg.facts import Facts
+from mrl_pg.layout import IndexLayout
+from mrl_pg.plan import Options, Queries
+from mrl_pg.promise import Promise
+from mrl_pg.sampling import Teller
+from mrl_pg.where import written_out
+
+
+@dataclass(frozen=True, slots=True)
+class RecallReport:
+    """Mean recall of a search against exact search, its 95 % interval, its losses.
+
+    `recall + loss_graph + loss_shortlist` is 1: what HNSW missed, and what more
+    candidates would have brought. `loss_prefix` is what short vectors alone, never
+    re-ranked, would lose. All None when nothing was there to be measured.
+    """
+
+    layout: IndexLayout
+    k: int
+    candidates: int
+    ef_search: int
+    filter: str
+    recall: float | None
+    low: float | None
+    high: float | None
+    loss_graph: float | None
+    loss_shortlist: float | None
+    loss_prefix: float | None
+    queries: int
+    measured_at: datetime
+    promise: Promise | None = None
+
+    def below(self, floor: float) -> bool:
+        """Whether the mean is below a floor; nothing measured keeps none."""
+        return self.recall is None or self.recall < floor
+
+    def as_dict(self) -> dict[str, Any]:
+        """The figures, as JSON takes them."""
+        figures = asdict(self)
+        del figures["layout"]
+        figures["measured_at"] = self.measured_at.isoformat()
+        return {"index": self.layout.name, **figures}
+
+    def __str__(self) -> str:
+        """What was measured, and where the rest was lost, in a sentence or two."""
+        search = f"k={self.k}, {self.candidates} candidates, ef_search {self.ef_search}"
+        search += f", where {self.filter}" if self.filter else ""
+        if self.recall is None or self.low is None or self.high is None:
+            return f"{self.layout}: no query had anything to be found ({search})"
+        lost = (self.loss_graph or 0, self.loss_shortlist or 0, self.loss_prefix or 0)
+        return (
+            f"{self.layout}: recall {self.recall:.4f} ({self.low:.4f} to "
+            f"{self.high:.4f}) on {self.queries} queries ({search}). The graph lost "
+            f"{lost[0]:.4f}, too short a list {lost[1]:.4f}; without the second pass "
+            f"{lost[2]:.4f} would be lost"
+        )
+
+
+def recall(
+    conn: Conn,
+    layout: IndexLayout,
+    options: Options,
+    *,
+    sample: int,
+    queries: "Queries | None",
+    keep: bool,
+    tell: Teller | None,
+) -> RecallReport:
+    """Measure one search; see `MatryoshkaIndex.recall`."""
+    facts = sampling.check(layout, catalog.read(conn, layout))
+    values = sampling.values(layout, facts, options.k, sample, queries)
+    condition = written_out(conn, options.where, options.params, facts)
+    promise = None
+    if plan.wants_promise(options):
+        filtered = condition is not None
+        asked = Asked(options.k, options.recall or 0, filtered)
+        promise = catalog.promise(conn, layout, asked)
+    values |= _effort(options, promise) | {"filter": condition, "keep": keep}
+    with (
+        sampling.asking(conn, layout, facts, options.where, tell),
+        Cursor(conn, row_factory=dict_row) as cursor,
+    ):
+        cursor.execute(sampling.statement("measure", facts), values)
+        row = cursor.fetchone()
+    return _report(layout, {**values, **(row or {})}, promise)
+
+
+async def recall_async(
+    conn: AsyncConn,
+    layout: IndexLayout,
+    options: Options,
+    *,
+    sample: int,
+    queries: "Queries | None",
+    keep: bool,
+    tell: Teller | None,
+) -> RecallReport:
+    """The same on an asynchronous connection."""
+    facts = sampling.check(layout, await catalog.read_async(conn, layout))
+    values = sampling.values(layout, facts, options.k, sample, queries)
+    condition = written_out(conn, options.where, options.params, facts)
+    promise = None
+    if plan.wants_promise(options):
+        filtered = condition is not None
+        asked = Asked(options.k, options.recall or 0, filtered)
+        promise = await catalog.promise_async(conn, layout, asked)
+    values |= _effort(options, promise) | {"filter": condition, "keep": keep}
+    with sampling.asking(conn, layout, facts, options.where, tell):
+        async with AsyncCursor(conn, row_factory=dict_row) as cursor:
+            await cursor.execute(sampling.statement("measure", facts), values)
+            row = await cursor.fetchone()
+    return _report(layout, {**values, **(row or {})}, promise)
+
+
+def history(conn: Conn, layout: IndexLayout) -> list[RecallReport]:
+    """What was kept of one short column, oldest first."""
+    facts = catalog.read(conn, layout)
+    with (
+        sampling.asking(conn, layout, facts, None),
+        Cursor(conn, row_factory=dict_row) as cursor,
+    ):
+        rows = cursor.execute(*_history_query(layout, facts)).fetchall()
+    return [_report(layout, row, None) for row in rows]
+
+
+async def history_async(conn: AsyncConn, layout: IndexLayout) -> list[RecallReport]:
+    """The same on an asynchronous connection."""
+    facts = await catalog.read_async(conn, layout)
+    with sampling.asking(conn, layout, facts, None):
+        async with AsyncCursor(conn, row_factory=dict_row) as cursor:
+            await cursor.execute(*_history_query(layout, facts))
+            rows = await cursor.fetchall()
+    return [_report(layout, row, None) for row in rows]
+
+
+def _history_query(
+    layout: IndexLayout, facts: Facts
+) -> tuple[bytes, dict[str, str | int]]:
+    return source.statement("queries/measurements.sql").encode(), {
+        "table_id": facts.table_id,
+        "index_name": layout.name,
+    }
+
+
+def _effort(options: Options, promise: Promise | None) -> dict[str, Any]:
+    """The search that is measured; raises InvalidSetting."""
+    effort = plan.effort(plan.promised(options, promise), goes_on=False)
+    return {
+        "candidates": effort.candidates,
+        "ef_search": effort.ef_search,
+        "max_scan_tuples": effort.max_scan_tuples,
+    }
+
+
+def _report(
+    layout: IndexLayout, figures: dict[str, Any], promise: Promise | None
+) -> RecallReport:
+    return RecallReport(
+        layout=layout,
+        k=figures["k"],
+        candidates=figures["candidates"],
+        ef_search=figures["ef_search"],
+        filter=figures["filter"] or "",
+        recall=figures["recall"],
+        low=figures["low"],
+        high=figures["high"],
+        loss_graph=figures["loss_graph"],
+        loss_shortlist=figures["loss_shortlist"],
+        loss_prefix=figures["loss_prefix"],
+        queries=figures["measured"],
+        measured_at=figures["measured_at"],
+        promise=promise,
+    )

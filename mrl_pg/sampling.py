@@ -1,0 +1,113 @@
+"""What `calibrate` and `recall` share: how they ask the server, and what it refuses."""
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeAlias
+
+from psycopg import errors, sql
+from psycopg.errors import Diagnostic
+
+from mrl_pg import catalog, render
+from mrl_pg.catalog import AsyncConn, Conn
+from mrl_pg.errors import IndexNotFound, InvalidSetting, NotInstalled
+from mrl_pg.facts import Facts, check_ready
+from mrl_pg.layout import IndexLayout
+from mrl_pg.plan import Queries, as_query
+from mrl_pg.vectors import as_text
+from mrl_pg.where import Where, about_filter, refusal
+
+Teller: TypeAlias = Callable[[str], object]
+"""Called now and then with a line about how far a measurement is."""
+
+NOT_INSTALLED = (
+    "mrl_pg 0.2 or later is not installed in this database: run "
+    "mrl_pg.install(conn), `mrl-pg install` or psql -f sql/install.sql"
+)
+
+
+MISSING = (errors.UndefinedFunction, errors.UndefinedTable, errors.InvalidSchemaName)
+
+
+def check(layout: IndexLayout, facts: Facts) -> Facts:
+    """The facts, when there is an index to measure and somebody to do it."""
+    if not facts.mrl_installed:
+        raise NotInstalled(NOT_INSTALLED)
+    check_ready(layout, facts)
+    return facts
+
+
+def values(
+    layout: IndexLayout,
+    facts: Facts,
+    k: int,
+    sample: int,
+    queries: "Queries | None",
+) -> dict[str, Any]:
+    """Parameters of the statement; raises InvalidSetting or InvalidVector."""
+    for what, value in (("k", k), ("sample", sample)):
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            raise InvalidSetting(f"{what}={value!r} is not a whole number above 0")
+    vectors = None
+    if queries is not None:
+        bound = [as_query(layout, facts, query) for query in queries]
+        vectors = [as_text(query.data, query.kind) for query in bound]
+    return {
+        "table": sql.Identifier(facts.schema, facts.table).as_string(),
+        "column": layout.column,
+        "k": k,
+        "sample": sample,
+        "index_name": layout.name,
+        "queries": vectors,
+    }
+
+
+def statement(name: str, facts: Facts) -> bytes:
+    """A statement that calls the server's function."""
+    home = facts.extension_schema.replace("%", "%%")
+    return render.statement(name, extension=render.home(home)).as_bytes()
+
+
+@contextmanager
+def asking(
+    conn: Conn | AsyncConn,
+    layout: IndexLayout,
+    facts: Facts,
+    where: Where,
+    tell: Teller | None = None,
+) -> Iterator[None]:
+    """Hand on what the server says meanwhile, and say better what it refuses."""
+    with _told(conn, tell):
+        try:
+            yield
+        except errors.Error as error:
+            catalog.forget(conn, layout)
+            said = error.diag.message_primary or ""
+            if isinstance(error, MISSING) and re.search(r'[ "]mrl[."]', said):
+                raise NotInstalled(NOT_INSTALLED) from error
+            hinted = "; ".join(filter(None, (said, error.diag.message_hint)))
+            if isinstance(error, errors.UndefinedObject) and "short column" in said:
+                raise IndexNotFound(hinted) from error
+            if isinstance(error, errors.InvalidParameterValue):
+                raise InvalidSetting(hinted) from error
+            if where is None or not about_filter(error):
+                raise
+            text = where if isinstance(where, str) else where.as_string(conn)
+            raise refusal(text, facts, error) from error
+
+
+@contextmanager
+def _told(conn: Conn | AsyncConn, tell: Teller | None) -> Iterator[None]:
+    if tell is None:
+        yield
+        return
+
+    def hear(notice: Diagnostic) -> None:
+        if notice.severity_nonlocalized == "NOTICE":
+            tell(notice.message_primary or "")
+
+    conn.add_notice_handler(hear)
+    try:
+        yield
+    finally:
+        conn.remove_notice_handler(hear)

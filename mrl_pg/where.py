@@ -1,0 +1,71 @@
+"""A `where` of the caller: its text, and what to say when the server refuses it."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
+
+from psycopg import (
+    AsyncClientCursor,
+    AsyncConnection,
+    ClientCursor,
+    Connection,
+    errors,
+    sql,
+)
+
+from mrl_pg.errors import InvalidFilter, InvalidSetting
+from mrl_pg.facts import Facts
+
+Where: TypeAlias = "str | sql.Composable | None"
+"""A condition on the table's columns, its values in `params`."""
+
+Params: TypeAlias = "Mapping[str, Any] | Sequence[Any] | None"
+"""Values of a `where`: a mapping for `%(name)s`, a sequence for `%s`."""
+
+
+def check_params(where: Where, params: Params) -> None:
+    """Raise InvalidSetting for values that no condition uses."""
+    if where is None and params:
+        raise InvalidSetting("params= was given without where=, which would use them")
+
+
+def written_out(
+    conn: Connection[Any] | AsyncConnection[Any],
+    where: Where,
+    params: Params,
+    facts: Facts,
+) -> str | None:
+    """The condition with its values in it, for what knows no placeholders.
+
+    Raises InvalidSetting, or InvalidFilter when placeholders and values do not fit.
+    """
+    check_params(where, params)
+    if where is None:
+        return None
+    text = where.as_string(conn) if isinstance(where, sql.Composable) else where
+    if isinstance(conn, AsyncConnection):
+        mogrify = AsyncClientCursor(conn).mogrify
+    else:
+        mogrify = ClientCursor(conn).mogrify
+    try:
+        # with no values, too: a doubled percent sign is one
+        return mogrify(text.encode(), {} if params is None else params)
+    except errors.ProgrammingError as error:
+        raise refusal(text, facts, error) from error
+
+
+def refusal(where: str, facts: Facts, error: errors.Error) -> InvalidFilter:
+    """The same error, in words of the caller's condition."""
+    reason = str(error).splitlines()[0]
+    return InvalidFilter(
+        f"where={where!r} cannot run: {reason}. Write a condition on columns "
+        f"of {facts.schema}.{facts.table}, values as %(name)s with "
+        "params={…} or %s with params=[…], and a literal percent sign as %%"
+    )
+
+
+def about_filter(error: errors.Error) -> bool:
+    """Whether it says that SQL does not parse, or fit its tables or its values."""
+    if isinstance(error, errors.InsufficientPrivilege):
+        return False
+    unsent = isinstance(error, errors.ProgrammingError) and not error.sqlstate
+    return unsent or (error.sqlstate or "").startswith(("42", "22P02"))

@@ -1,0 +1,17 @@
+-- Measures the recall of one short column's searches, and keeps it if that is asked.
+-- Slots: extension (pgvector's schema and a dot)
+-- Called by: mrl_pg.measure
+select *, pg_catalog.clock_timestamp() as measured_at
+from mrl.recall(
+    %(table)s::regclass,
+    %(column)s,
+    k => %(k)s,
+    sample => %(sample)s,
+    candidates => %(candidates)s,
+    filter => %(filter)s,
+    index_name => %(index_name)s,
+    ef_search => %(ef_search)s,
+    max_scan_tuples => %(max_scan_tuples)s,
+    queries => %(queries)s::text[]::{extension}vector[],
+    keep => %(keep)s
+)
