@@ -161,6 +161,29 @@ def test_answers_filter_another_table(library: Library, session: Session) -> Non
     assert nearest[0][0] == truth[0]
 
 
+def test_answers_filter_their_own_table(library: Library, session: Session) -> None:
+    """SQLAlchemy would take the table of the search for that of the statement."""
+    writers = search(select(Doc.author_id), Doc.embedding, OTHER, k=3)
+    wanted = {author_of(key) for key in exact(library.vectors, OTHER, k=3)}
+    among = rows_where(lambda row: author_of(row) in wanted)
+    by_them = select(Doc.id).where(Doc.author_id.in_(writers))
+    rows = ask(session, by_them.order_by(Doc.id))
+    assert [row.id for row in rows] == among
+    # the filter stands in the first pass and again outside
+    rows = ask(session, search(by_them, Doc.embedding, ONE), scans=[INDEX] * 3)
+    assert [row.id for row in rows] == exact(library.vectors, ONE, among)
+
+
+def test_answers_are_matched_with_the_row_outside(
+    library: Library, session: Session
+) -> None:
+    found = search(select(Doc.id), Doc.embedding, ONE, k=30)
+    theirs = found.where(Doc.author_id == Author.id).exists()
+    rows = session.scalars(select(Author.id).where(theirs).order_by(Author.id)).all()
+    truth = exact(library.vectors, ONE, k=30)
+    assert [*rows] == sorted({author_of(key) for key in truth})
+
+
 def test_exists_over_a_search(session: Session) -> None:
     for among, there in ((Doc.n == 4, True), (Doc.n == 400, False)):
         found = search(select(Doc.id).where(among), Doc.embedding, ONE).exists()

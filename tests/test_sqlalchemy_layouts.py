@@ -41,7 +41,7 @@ class Embedding(TypeDecorator[Any]):
     cache_ok = True
 
     def process_result_value(self, value: Any, dialect: Any) -> Any:
-        return value and tuple(value)
+        return None if value is None else tuple(value)
 
 
 @pytest.fixture(scope="module")

@@ -83,6 +83,8 @@ def search(
         select.add_cte(passes.hits(), nest_here=True)
         .where(*found)
         .order_by(distance, *keys)
+        # in a filter of the same table it is still a search of its own
+        .correlate_except(table, HITS)
     )
     return searched
 
