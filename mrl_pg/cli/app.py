@@ -10,7 +10,17 @@ from typing import Annotated
 import psycopg
 import typer
 
-from mrl_pg.cli import create, demo, indexes, install, load, search, server
+from mrl_pg.cli import (
+    calibrate,
+    create,
+    demo,
+    indexes,
+    install,
+    load,
+    recall,
+    search,
+    server,
+)
 from mrl_pg.errors import MrlError, ServerError
 
 app = typer.Typer(
@@ -19,7 +29,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Matryoshka two-pass retrieval for PostgreSQL and pgvector.",
     epilog="Exit codes: 0 done, 1 failed, 2 wrong input, 3 the table, 4 its short "
-    "index, 5 pgvector or mrl is missing, 6 no server, 130 interrupted.",
+    "index, 5 pgvector or mrl is missing, 6 no server, 7 recall below the floor, "
+    "130 interrupted.",
 )
 
 app.command()(demo.demo)
@@ -29,6 +40,8 @@ app.command()(create.create)
 app.command()(create.drop)
 app.command()(indexes.indexes)
 app.command()(search.search)
+app.command()(calibrate.calibrate)
+app.command()(recall.recall)
 app.add_typer(server.app, name="server")
 app.command()(load.load)
 # One line for each further command: app.command()(search.search)

@@ -1,6 +1,7 @@
 """Arguments that describe a short column and its index, for several commands."""
 
 import re
+from pathlib import Path
 from typing import Annotated, TypeAlias, cast
 
 import typer
@@ -42,6 +43,28 @@ Short: TypeAlias = Annotated[
 ]
 Name: TypeAlias = Annotated[
     str, typer.Option("--name", help="Name of the index.  [default: derived]")
+]
+
+Where: TypeAlias = Annotated[
+    str | None,
+    typer.Option(help="A condition in SQL; a literal percent sign is written %%."),
+]
+Recall: TypeAlias = Annotated[
+    float | None,
+    typer.Option(
+        "--recall",
+        help="Recall to be kept, such as 0.99: takes the cheapest search that "
+        "`mrl-pg calibrate` measured to keep it.",
+    ),
+]
+QueryFile: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE",
+        help="Queries, a .npy matrix or a JSON list of vectors.  "
+        "[default: random rows]",
+        show_default=False,
+    ),
 ]
 
 

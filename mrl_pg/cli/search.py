@@ -2,6 +2,7 @@
 
 import json
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,8 +18,10 @@ from mrl_pg.cli.describe import (
     DistanceName,
     KindName,
     Name,
+    Recall,
     Short,
     Table,
+    Where,
     describe,
 )
 from mrl_pg.cli.options import PG_DEFAULT, Directory, Dsn, Json, Pg, connection, say
@@ -34,10 +37,6 @@ Query = Annotated[
         help="The query vector: .npy, or a JSON list; - reads JSON from stdin.",
         allow_dash=True,
     ),
-]
-Where = Annotated[
-    str | None,
-    typer.Option(help="A condition in SQL; a literal percent sign is written %%."),
 ]
 
 
@@ -74,6 +73,7 @@ def search(
     exact: Annotated[
         bool, typer.Option("--exact", help="Compare every row; use no index.")
     ] = False,
+    recall: Recall = None,
     short: Short = "",
     name: Name = "",
     dsn: Dsn = None,
@@ -98,11 +98,14 @@ def search(
             where=where,
             columns=[part.strip() for part in columns.split(",") if part.strip()],
             exact=exact,
+            recall=recall,
         )
     if as_json:
         typer.echo(json.dumps(as_dict(result), indent=2, default=str))
         return
     Console().print(as_table(result))
+    if result.promise:
+        say(str(result.promise))
     if result.cut_short:
         say(
             f"only {result.seen} of {result.candidates} candidates came, although the "
@@ -121,6 +124,20 @@ def read_query(path: Path) -> Any:
             f"{path} holds no query vector ({error}): give a .npy file or a JSON list "
             "of numbers"
         ) from error
+
+
+def read_queries(path: Path | None) -> Any:
+    """The vectors in a file, a row each; None without a file."""
+    if path is None:
+        return None
+    try:
+        rows = np.atleast_2d(np.asarray(read_query(path), dtype=np.float64))
+    except (TypeError, ValueError) as error:
+        raise InvalidFile(
+            f"{path} holds no matrix ({error}): give a .npy file or a JSON list of "
+            "vectors of one length"
+        ) from error
+    return rows
 
 
 def as_table(result: SearchResult) -> Grid:
@@ -146,4 +163,5 @@ def as_dict(result: SearchResult) -> dict[str, Any]:
         "ef_search": result.ef_search,
         "scan": result.scan,
         "cut_short": result.cut_short,
+        "promise": asdict(result.promise) if result.promise else None,
     }

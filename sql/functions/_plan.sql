@@ -78,7 +78,7 @@ begin
         ef_search := coalesce(ef_search, promised.ef_search);
         if not again then
             perform mrl._warn_promise(
-                promised.promise, recall, promised.measured, slots ->> 'table', full_column,
+                promised.promise, recall, promised.measured, slots, full_column,
                 k, limited
             );
         end if;

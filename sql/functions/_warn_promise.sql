@@ -1,11 +1,11 @@
 -- Says that a recall was asked for that no measurement stands behind.
--- mrl._warn_promise(promise, recall, low, table_name, full_column, k, filtered) -> void
+-- mrl._warn_promise(promise, recall, measured, slots, full_column, k, filtered) -> void
 -- Called by: mrl._plan, mrl.search_sql, mrl.create_search_function
 create or replace function mrl._warn_promise(
     promise text,
     recall float8,
     measured float8,
-    table_name text,
+    slots jsonb,
     full_column text,
     k int,
     filtered boolean
@@ -22,8 +22,9 @@ begin
         raise warning 'recall % is not sure: % was measured, on too few queries',
             recall, round(measured::numeric, 4)
             using hint = format(
-                'select mrl.calibrate(%L, %L, k => %s, sample => …) with more of them',
-                table_name, full_column, k
+                'select mrl.calibrate(%L, %L, index_name => %L, k => %s, sample => …) with '
+                'more of them',
+                slots ->> 'table', full_column, slots ->> 'index_name', k
             );
         return;
     elsif promise = 'unreached' then
@@ -40,14 +41,18 @@ begin
         end,
         k || case when filtered then ' with a filter' else '' end
         using hint = format(
-            'select mrl.calibrate(%L, %L, k => %s%s); until then a safe number of '
-            'candidates is taken',
-            table_name, full_column, k, case when filtered then ', filter => …' else '' end
+            'select mrl.calibrate(%L, %L, index_name => %L, k => %s%s); until then a safe '
+            'number of candidates is taken',
+            slots ->> 'table',
+            full_column,
+            slots ->> 'index_name',
+            k,
+            case when filtered then ', filter => …' else '' end
         );
 end
 $body$;
 
 comment on function mrl._warn_promise(
-    text, float8, float8, text, text, int, boolean
+    text, float8, float8, jsonb, text, int, boolean
 ) is
 'Internal. Says that a recall was asked for that no measurement stands behind.';

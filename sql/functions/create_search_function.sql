@@ -61,7 +61,7 @@ begin
         candidates := promised.candidates;
         ef_search := coalesce(ef_search, promised.ef_search);
         perform mrl._warn_promise(
-            promised.promise, recall, promised.measured, slots ->> 'table', full_column, k,
+            promised.promise, recall, promised.measured, slots, full_column, k,
             limited
         );
     end if;

@@ -1,0 +1,138 @@
+"""`mrl-pg calibrate`: measures searches, so that a recall can be asked for."""
+
+import json
+from dataclasses import asdict
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table as Grid
+
+from mrl_pg.calibrate import Calibration
+from mrl_pg.cli.bar import bar
+from mrl_pg.cli.describe import (
+    Column,
+    Dims,
+    DistanceName,
+    KindName,
+    Name,
+    QueryFile,
+    Short,
+    Table,
+    Where,
+    describe,
+)
+from mrl_pg.cli.options import PG_DEFAULT, Directory, Dsn, Json, Pg, connection
+from mrl_pg.cli.search import read_queries
+
+TARGETS = (0.9, 0.95, 0.99, 0.999)
+
+
+def calibrate(
+    table: Table,
+    column: Column,
+    dims: Dims,
+    kind: KindName = "halfvec",
+    distance: DistanceName = "cosine",
+    k: Annotated[
+        list[int] | None,
+        typer.Option(
+            "--k", "-k", help="Rows to answer; may be given again.  [default: 10]"
+        ),
+    ] = None,
+    sample: Annotated[
+        int, typer.Option(help="Random rows to ask with, each without itself.")
+    ] = 500,
+    queries: QueryFile = None,
+    where: Where = None,
+    short: Short = "",
+    name: Name = "",
+    dsn: Dsn = None,
+    directory: Directory = None,
+    pg: Pg = PG_DEFAULT,
+    as_json: Json = False,
+) -> None:
+    """Measure what searches of your rows find and cost, for `search --recall 0.99`.
+
+    Keeps the searches that no other beats in mrl.calibrations, for SQL and Python too.
+    Each query reads the whole table once, and is searched by the index some forty
+    times. Only the owner of the table may.
+
+    Example: mrl-pg calibrate docs embedding --dims 256 --k 10 --k 100
+    """
+    index = describe(table, column, dims, kind, distance, short=short, name=name)
+    asked = read_queries(queries)
+    found = []
+    with connection(dsn, directory, pg) as conn:
+        for count in k or [10]:
+            with bar(f"k {count}: exact answers") as update:
+
+                def tell(line: str, count: int = count, update: Any = update) -> None:
+                    update(description=f"k {count}: {line}")
+
+                found.append(
+                    index.calibrate(
+                        conn,
+                        k=count,
+                        sample=sample,
+                        queries=asked,
+                        where=where,
+                        tell=tell,
+                    )
+                )
+    if as_json:
+        typer.echo(json.dumps([as_dict(one) for one in found], indent=2))
+        return
+    for calibration in found:
+        if calibration.points:
+            Console().print(front(calibration))
+        typer.echo("\n".join([f"{calibration}", *promises(calibration)]))
+
+
+def front(calibration: Calibration) -> Grid:
+    """The searches that no other beats, cheapest first."""
+    grid = Grid(title=f"k = {calibration.k}", title_justify="left")
+    for head in ("candidates", "ef_search", "recall", "above", "median ms", "p95 ms"):
+        grid.add_column(head, justify="right", no_wrap=True)
+    for point in sorted(calibration.points, key=lambda point: point.recall):
+        grid.add_row(
+            str(point.candidates),
+            str(point.ef_search),
+            f"{point.recall:.4f}",
+            f"{point.low:.4f}",
+            f"{point.median_ms:.2f}",
+            f"{point.p95_ms:.2f}",
+        )
+    return grid
+
+
+def promises(calibration: Calibration) -> list[str]:
+    """What a search with each usual recall would take, a line each."""
+    lines = []
+    most = max((point.recall for point in calibration.points), default=0)
+    for target in TARGETS if calibration.points else ():
+        point = calibration.cheapest(target)
+        took = "not reached by any search measured"
+        if most >= target:
+            took = f"not sure on {calibration.queries} queries: ask more"
+        if point is not None:
+            took = f"{point.candidates} candidates, {point.median_ms:.2f} ms"
+        lines.append(f"recall {target}: {took}")
+    return lines
+
+
+def as_dict(calibration: Calibration) -> dict[str, Any]:
+    """A calibration as JSON takes it."""
+    targets = {str(target): calibration.cheapest(target) for target in TARGETS}
+    return {
+        "index": calibration.layout.name,
+        "k": calibration.k,
+        "queries": calibration.queries,
+        "rows": calibration.rows,
+        "share": calibration.share,
+        "points": [asdict(point) for point in calibration.points],
+        "targets": {
+            target: None if point is None else asdict(point)
+            for target, point in targets.items()
+        },
+    }

@@ -1,0 +1,150 @@
+"""`mrl-pg recall`: measures the recall of a search, for people and for an alarm."""
+
+import json
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table as Grid
+
+from mrl_pg.cli.bar import bar
+from mrl_pg.cli.describe import (
+    Column,
+    Dims,
+    DistanceName,
+    KindName,
+    Name,
+    QueryFile,
+    Recall,
+    Short,
+    Table,
+    Where,
+    describe,
+)
+from mrl_pg.cli.options import PG_DEFAULT, Directory, Dsn, Json, Pg, connection, say
+from mrl_pg.cli.search import read_queries
+from mrl_pg.errors import InvalidSetting
+from mrl_pg.measure import RecallReport
+
+BELOW_FLOOR = 7
+"""Exit code for a recall below --floor."""
+
+
+def recall(
+    table: Table,
+    column: Column,
+    dims: Dims,
+    kind: KindName = "halfvec",
+    distance: DistanceName = "cosine",
+    k: Annotated[int, typer.Option("--k", "-k", help="Rows to answer.")] = 10,
+    sample: Annotated[
+        int, typer.Option(help="Random rows to ask with, each without itself.")
+    ] = 50,
+    queries: QueryFile = None,
+    candidates: Annotated[
+        int | None,
+        typer.Option(help="Of the search.  [default: 160, or 8 k if more]"),
+    ] = None,
+    ef_search: Annotated[
+        int | None,
+        typer.Option(help="Of the search.  [default: candidates, at most 1000]"),
+    ] = None,
+    wanted: Recall = None,
+    where: Where = None,
+    floor: Annotated[
+        float | None,
+        typer.Option(help="Exit with 7 when the mean recall is below this."),
+    ] = None,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Keep the figures for --history.")
+    ] = False,
+    history: Annotated[
+        bool, typer.Option("--history", help="Show what was kept; measure nothing.")
+    ] = False,
+    short: Short = "",
+    name: Name = "",
+    dsn: Dsn = None,
+    directory: Directory = None,
+    pg: Pg = PG_DEFAULT,
+    as_json: Json = False,
+) -> None:
+    """Measure how many of the true nearest rows a search finds, and why not all.
+
+    Compares it with exact search, which reads the whole table twice for each query.
+
+    Example: mrl-pg recall docs embedding --dims 256 --recall 0.99 --floor 0.97
+    """
+    index = describe(table, column, dims, kind, distance, short=short, name=name)
+    if floor is not None and not 0 <= floor <= 1:
+        raise InvalidSetting(f"--floor {floor} is not a share from 0 to 1")
+    asked = read_queries(queries)
+    with connection(dsn, directory, pg) as conn:
+        if history:
+            _show(index.history(conn), as_json)
+            return
+        with bar(f"{index}: measuring") as update:
+            report = index.recall(
+                conn,
+                k=k,
+                sample=sample,
+                queries=asked,
+                candidates=candidates,
+                ef_search=ef_search,
+                where=where,
+                recall=wanted,
+                keep=keep,
+                tell=lambda line: update(description=f"{index}: {line}"),
+            )
+    if as_json:
+        typer.echo(json.dumps(report.as_dict(), indent=2))
+    else:
+        if report.promise:
+            say(str(report.promise))
+        typer.echo("\n".join(in_words(report)))
+    if floor is not None and report.below(floor):
+        say(f"below the floor of {floor}")
+        raise typer.Exit(BELOW_FLOOR)
+
+
+def in_words(report: RecallReport) -> list[str]:
+    """A report for people: what was found, and what to do about each loss."""
+    if report.recall is None or report.low is None or report.high is None:
+        return [f"{report}"]
+    graph, shortlist = report.loss_graph or 0, report.loss_shortlist or 0
+    prefix = report.loss_prefix or 0
+    return [
+        f"{report.recall:.4f} of the true {report.k} nearest were found on the average "
+        f"of {report.queries} queries",
+        f"{report.low:.4f} to {report.high:.4f} is the 95 % interval; more --sample, "
+        "and it narrows",
+        f"{graph:.4f} the graph missed: raise --ef-search, or build with more m or "
+        "ef_construction",
+        f"{shortlist:.4f} were not among {report.candidates} candidates: raise "
+        "--candidates, or take more dims",
+        f"{prefix:.4f} would be lost without the second pass, by short vectors alone",
+    ]
+
+
+def _show(reports: list[RecallReport], as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps([report.as_dict() for report in reports], indent=2))
+        return
+    if not reports:
+        typer.echo("nothing was kept yet: mrl-pg recall … --keep")
+        return
+    grid = Grid()
+    for head in ("measured", "k", "candidates", "recall", "95 %", "queries"):
+        grid.add_column(head, no_wrap=True)
+    grid.add_column("where")
+    for report in reports:
+        grid.add_row(
+            f"{report.measured_at:%Y-%m-%d %H:%M}",
+            str(report.k),
+            str(report.candidates),
+            f"{report.recall:.4f}",
+            f"{report.low:.4f} to {report.high:.4f}",
+            str(report.queries),
+            escape(report.filter),
+        )
+    Console().print(grid)
