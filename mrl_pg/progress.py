@@ -43,7 +43,7 @@ def watch(conn: Conn | AsyncConn, watcher: Watcher | None) -> Iterator[None]:
     stop = threading.Event()
     thread = threading.Thread(
         target=_poll,
-        args=(_conninfo(conn), conn.info.backend_pid, watcher, stop),
+        args=(conninfo(conn), conn.info.backend_pid, watcher, stop),
         daemon=True,
     )
     thread.start()
@@ -55,7 +55,8 @@ def watch(conn: Conn | AsyncConn, watcher: Watcher | None) -> Iterator[None]:
         thread.join(timeout=1)
 
 
-def _conninfo(conn: Conn | AsyncConn) -> str:
+def conninfo(conn: Conn | AsyncConn) -> str:
+    """What opens another connection like this one, password included."""
     return make_conninfo(conn.info.dsn, password=conn.info.password or None)
 
 

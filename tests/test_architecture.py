@@ -37,6 +37,7 @@ LAYERS: tuple[set[str], ...] = (
     {"sampling"},
     {"build", "calibrate", "install", "load", "measure", "search"},
     {"index", "recall"},
+    {"tune"},
     {PUBLIC},
     {"demo"},
     # Alembic's door stands on SQLAlchemy's, as Alembic does; the others know no other

@@ -20,6 +20,7 @@ from mrl_pg.cli import (
     recall,
     search,
     server,
+    tune,
 )
 from mrl_pg.errors import MrlError, ServerError
 
@@ -39,6 +40,7 @@ app.command()(install.uninstall)
 app.command()(create.create)
 app.command()(create.drop)
 app.command()(indexes.indexes)
+app.command()(tune.tune)
 app.command()(search.search)
 app.command()(calibrate.calibrate)
 app.command()(recall.recall)

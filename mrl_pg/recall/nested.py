@@ -1,104 +1,41 @@
 """What prefixes of each size can find, from one pass over the rows, in NumPy."""
 
-from collections.abc import Iterable, Sequence
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mrl_pg.errors import InvalidSetting
 from mrl_pg.layout import Distance
-from mrl_pg.recall.score import TOLERANCE, Recall, summarise
+from mrl_pg.recall.curve import MOST_CANDIDATES, Curve, Stored
+from mrl_pg.recall.leaders import BLOCK, Leaders, places
+from mrl_pg.recall.score import TOLERANCE
+from mrl_pg.vectors import normalise
 
-MOST_CANDIDATES = 1000
-"""Candidates that curves reach to: a scan that stops hands over no more."""
-
-BLOCK = 1024
-"""Rows looked at at once: the distances of 500 queries to them fit a cache."""
-
-Stored: TypeAlias = Literal["floats", "bits"]
-"""How a prefix is compared: by its values, whole or half, or by their signs.
-
-Rounding to halves moves a distance by some 0.0005 of itself, so `vector` and `halfvec`
-share a curve (benchmarks/tune.py measures how far apart they are).
-"""
+TIES = 32
+"""Rows beyond the k nearest that may be as near as the last of them."""
 
 
 @dataclass(frozen=True, slots=True)
-class Curve:
-    """How near the top of a prefix's exact order the true neighbours are.
+class Nested:
+    """What one pass over the rows found.
 
-    `places`, shape (queries, k): positions, 0 the nearest by short vectors, in
-    ascending order, of the k rows that are nearest by full ones; MOST_CANDIDATES
-    for those further down. So it is the ceiling of any first pass over that prefix.
+    `limits`, shape (queries,): pgvector's distance within which a row is one of the
+    true k, ties included; `best`: that of the nearest row. `rows` were seen, `zeros`
+    of them without a direction.
     """
 
-    dims: int
-    stored: Stored
-    places: NDArray[np.int32]
-
-    def recall(self, candidates: int) -> Recall:
-        """Recall, with its interval, when so many candidates are ranked again."""
-        k = self.places.shape[1]
-        found = (self.places < candidates).sum(axis=1) / k
-        return summarise(found.tolist(), k)
-
-    def candidates_for(self, recall: float) -> int | None:
-        """Fewest candidates whose mean recall is at least `recall`; None: too many."""
-        flat = np.sort(self.places, axis=None)
-        needed = int(np.ceil(recall * flat.size - 1e-9))
-        last = int(flat[needed - 1]) if needed else 0
-        return None if last >= MOST_CANDIDATES else max(last + 1, self.places.shape[1])
+    curves: list[Curve]
+    limits: NDArray[np.float64]
+    best: NDArray[np.float64]
+    rows: int
+    zeros: int
 
 
-class Leaders:
-    """The best `most` rows of each query so far, by one score, with another beside it.
-
-    Greater is nearer. Rows gather behind the leaders until there is no room for
-    another block; only then are they sorted out.
-    """
-
-    def __init__(self, queries: int, most: int) -> None:
-        """Room for the leaders of so many queries, and for two blocks."""
-        self.most = most
-        shape = queries, most + 2 * BLOCK
-        self.scores = np.full(shape, -np.inf, dtype=np.float32)
-        self.beside = np.full(shape, -np.inf, dtype=np.float32)
-        self.held = np.zeros(queries, dtype=np.int64)
-        self.floor = np.full((queries, 1), -np.inf, dtype=np.float32)
-
-    def add(self, scores: NDArray[np.float32], beside: NDArray[np.float32]) -> None:
-        """Take in a block, both (queries, at most BLOCK rows)."""
-        if self.held.max() + scores.shape[1] > self.scores.shape[1]:
-            self._sort_out()
-        places = np.flatnonzero(scores > self.floor)
-        queries = places // scores.shape[1]
-        counts = np.bincount(queries, minlength=len(scores))
-        behind = np.arange(len(places)) - np.repeat(np.cumsum(counts) - counts, counts)
-        at = queries, self.held[queries] + behind
-        self.scores[at] = scores.ravel()[places]
-        self.beside[at] = beside.ravel()[places]
-        self.held += counts
-
-    def best(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Scores and what stands beside them, (queries, most), best score first."""
-        self._sort_out()
-        order = np.argsort(-self.scores[:, : self.most], axis=1, kind="stable")
-        scores = np.take_along_axis(self.scores, order, axis=1)
-        return scores, np.take_along_axis(self.beside, order, axis=1)
-
-    def _sort_out(self) -> None:
-        keep = np.argpartition(self.scores, -self.most, axis=1)[:, -self.most :]
-        for held in (self.scores, self.beside):
-            held[:, : self.most] = np.take_along_axis(held, keep, axis=1)
-            held[:, self.most :] = -np.inf
-        self.held = np.minimum(self.held, self.most)
-        # fewer than there is room for leave the floor where it is
-        self.floor = self.scores[:, : self.most].min(axis=1, keepdims=True)
-
-
-def curves(
+def nested(
     blocks: Iterable[NDArray[np.floating]],
     queries: NDArray[np.floating],
     *,
@@ -106,49 +43,78 @@ def curves(
     k: int,
     distance: Distance = "cosine",
     stored: Sequence[Stored] = ("floats", "bits"),
-    own: NDArray[np.integer] | None = None,
-) -> list[Curve]:
+) -> Nested:
     """A curve for each way to store and each size, from rows that pass once.
 
-    `blocks`: rows (n, d), in any number of arrays; `queries` (q, d). `own`, shape
-    (q,), says which row each query is, counted over all blocks, so that it is not
-    its own answer; -1 for a query that is no row. Prefixes are compared by cosine,
-    as short vectors are unit length; the truth is by `distance` on full vectors.
+    `blocks`: rows (n, d), in any number of arrays; `queries` (q, d), none of them a
+    row, or it is its own answer. Prefixes are compared by cosine, as short vectors
+    are unit length; the truth is by `distance` on full vectors.
 
     Work: two matrix products of (q, d) with (d, n) for both ways to store, because
-    each size adds to the product of the one before. Memory: 24 kB a query and
+    each size adds to the product of the one before. Memory: 21 kB a query and
     curve, and blocks of BLOCK rows; not the rows.
 
     Raises InvalidSetting for sizes that are none of a prefix, or too few rows.
     """
-    wanted = np.asarray(queries, dtype=np.float32)
+    # under cosine a query's length says nothing, and would scale the scores
+    floats = normalise(queries) if distance == "cosine" else queries
+    wanted: NDArray[np.float32] = np.asarray(floats, dtype=np.float32)
     ends = _ends(sizes, wanted.shape[1])
     keys = [(way, size) for way in stored for size in ends]
-    leaders = {key: Leaders(len(wanted), MOST_CANDIDATES) for key in keys}
-    truth = Leaders(len(wanted), k)
-    signs = _signs(wanted)
-    seen = 0
+    leaders = [Leaders(len(wanted), MOST_CANDIDATES) for _ in keys]
+    truth = Leaders(len(wanted), k + TIES, beside=len(keys))
+    signs = 2 * _signs(wanted) - 1
+    seen = zeros = 0
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for rows in _cut(blocks):
+            near, by_floats = _products(rows, wanted, ends, distance)
+            by_signs = _sign_products(rows, signs, ends) if "bits" in stored else {}
+            scores = [(by_floats if w == "floats" else by_signs)[s] for w, s in keys]
+            truth.add(near, scores)
+            # NumPy lets go of the interpreter, so the leaders really run together
+            list(pool.map(Leaders.add, leaders, scores))
+            seen += len(rows)
+            zeros += int((~rows.any(axis=1)).sum())
+        if seen <= k:
+            raise InvalidSetting(f"{seen} rows are too few for k={k}: sample more")
+        best = truth.best()
+        last = best[:, -k]
+        edge: NDArray[np.floating] = last - TOLERANCE * np.maximum(1, np.abs(last))
+        true = best >= edge[:, np.newaxis]
+        everywhere = pool.map(
+            lambda i: places(
+                leaders[i].best(), np.where(true, truth.beside[:, :, i], -np.inf), k
+            ),
+            range(len(keys)),
+        )
+        found = [
+            Curve(size, way, p) for (way, size), p in zip(keys, everywhere, strict=True)
+        ]
+    return Nested(
+        found,
+        _distance(edge, wanted, distance),
+        _distance(best[:, -1], wanted, distance),
+        seen,
+        zeros,
+    )
+
+
+def _cut(blocks: Iterable[NDArray[np.floating]]) -> Iterator[NDArray[np.float32]]:
     for block in blocks:
         for start in range(0, len(block), BLOCK):
-            rows = np.asarray(block[start : start + BLOCK], dtype=np.float32)
-            itself = _itself(own, seen, len(rows))
-            near, by_floats = _products(rows, wanted, ends, distance)
-            near[itself] = -np.inf
-            truth.add(near, near)
-            by_signs = _sign_products(rows, signs, ends) if "bits" in stored else {}
-            for (way, size), leading in leaders.items():
-                score = by_floats[size] if way == "floats" else by_signs[size]
-                score[itself] = -np.inf
-                leading.add(score, near)
-            seen += len(rows)
-    if seen <= k:
-        raise InvalidSetting(f"{seen} rows are too few for k={k}: sample more")
-    edge = truth.best()[0][:, -1:]
-    edge -= TOLERANCE * np.maximum(1, np.abs(edge))
-    return [
-        Curve(size, way, _places(leaders[way, size].best()[1] >= edge, k))
-        for way, size in keys
-    ]
+            yield np.asarray(block[start : start + BLOCK], dtype=np.float32)
+
+
+def _distance(
+    near: NDArray[np.float32], queries: NDArray[np.floating], distance: Distance
+) -> NDArray[np.float64]:
+    """pgvector's distance of a nearness as `_products` gives it."""
+    wide = near.astype(np.float64)
+    if distance == "l2":
+        squares = np.sum(np.square(queries, dtype=np.float64), axis=1)
+        far: NDArray[np.float64] = np.sqrt(np.maximum(squares - wide, 0))
+        return far
+    return -wide if distance == "ip" else 1 - wide
 
 
 def _ends(sizes: Sequence[int], full: int) -> list[int]:
@@ -156,16 +122,6 @@ def _ends(sizes: Sequence[int], full: int) -> list[int]:
     if not ends or ends[0] < 1 or ends[-1] > full:
         raise InvalidSetting(f"sizes={list(sizes)}: give some from 1 to {full}")
     return ends
-
-
-def _itself(
-    own: NDArray[np.integer] | None, seen: int, count: int
-) -> tuple[NDArray[np.integer], NDArray[np.integer]]:
-    """Where in a block's scores a query meets the row that it is."""
-    if own is None:
-        own = np.empty(0, dtype=np.int64)
-    queries = np.flatnonzero((own >= seen) & (own < seen + count))
-    return queries, own[queries] - seen
 
 
 def _products(
@@ -176,18 +132,18 @@ def _products(
 ) -> tuple[NDArray[np.float32], dict[int, NDArray[np.float32]]]:
     """Nearness by full vectors, and by each prefix; every dimension multiplied once."""
     product = np.zeros((len(queries), len(rows)), dtype=np.float32)
+    more = np.empty_like(product)
     squares = np.zeros(len(rows), dtype=np.float32)
     scores: dict[int, NDArray[np.float32]] = {}
     start = 0
     for end in dict.fromkeys([*ends, queries.shape[1]]):
         part = rows[:, start:end]
-        product += queries[:, start:end] @ part.T
+        product += np.matmul(queries[:, start:end], part.T, out=more)
         squares += np.einsum("ij,ij->i", part, part)
         scores[end] = _cosine(product, squares)
         start = end
     if distance == "cosine":
-        # a copy: the whole vector can be one of the sizes
-        return scores[queries.shape[1]].copy(), scores
+        return scores[queries.shape[1]], scores
     if distance == "ip":
         return product, scores
     return 2 * product - squares, scores
@@ -206,34 +162,24 @@ def _cosine(
 
 
 def _signs(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    """1 where pgvector's binary_quantize has a one, else -1."""
-    signs = (vectors > 0).astype(np.float32)
-    signs *= 2
-    signs -= 1
-    return signs
+    """1 where pgvector's binary_quantize has a one, else 0."""
+    return (vectors > 0).view(np.int8).astype(np.float32)
 
 
 def _sign_products(
     rows: NDArray[np.float32], queries: NDArray[np.float32], ends: Sequence[int]
 ) -> dict[int, NDArray[np.float32]]:
-    """Minus twice the Hamming distance of each prefix, but for a constant."""
+    """Minus the Hamming distance of each prefix, but for a constant of the query.
+
+    `queries` are 1 where their sign bit is, else -1.
+    """
     signs = _signs(rows)
     product = np.zeros((len(queries), len(rows)), dtype=np.float32)
+    more = np.empty_like(product)
     scores = {}
     start = 0
     for end in ends:
-        product += queries[:, start:end] @ signs[:, start:end].T
+        product += np.matmul(queries[:, start:end], signs[:, start:end].T, out=more)
         scores[end] = product.copy()
         start = end
     return scores
-
-
-def _places(found: NDArray[np.bool_], k: int) -> NDArray[np.int32]:
-    """Positions of the first k that are found, the rest at MOST_CANDIDATES."""
-    everywhere = np.arange(found.shape[1], dtype=np.int32)
-    places = np.where(found, everywhere, np.int32(MOST_CANDIDATES))
-    if places.shape[1] < k:
-        gap = np.full((len(places), k - places.shape[1]), MOST_CANDIDATES, np.int32)
-        places = np.hstack([places, gap])
-    first: NDArray[np.int32] = np.sort(places, axis=1)[:, :k]
-    return first

@@ -23,6 +23,13 @@ heap as (
     where class.relkind = 'r'
 )
 select
+    (
+        select pg_catalog.quote_ident(space.nspname)
+            || '.' || pg_catalog.quote_ident(class.relname)
+        from pg_catalog.pg_class as class
+        join pg_catalog.pg_namespace as space on space.oid = class.relnamespace
+        where class.oid = %(table_id)s
+    ) as name,
     sum(heap.bytes)::bigint as heap_bytes,
     sum(heap.toast_bytes)::bigint as toast_bytes,
     -- as the planner does: the density then, over the pages now

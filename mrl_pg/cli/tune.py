@@ -1,0 +1,189 @@
+"""`mrl-pg tune`: the best size, kind and settings for the rows of a table."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, cast
+
+import typer
+
+from mrl_pg.cli.bar import bar
+from mrl_pg.cli.describe import (
+    Column,
+    DistanceName,
+    EfConstruction,
+    M,
+    Table,
+    split_table,
+)
+from mrl_pg.cli.options import PG_DEFAULT, Directory, Dsn, Json, Pg, connection
+from mrl_pg.errors import InvalidSetting
+from mrl_pg.layout import Distance, Kind
+from mrl_pg.tune import Stage
+from mrl_pg.tune import tune as choose
+from mrl_pg.tune.stage import Tell
+
+QUERIES = "Queries"
+WORK = "How much work"
+
+K = Annotated[int, typer.Option("--k", "-k", help="Rows a search answers.")]
+Target = Annotated[
+    float, typer.Option("--recall", help="Share of the true k that answers must hold.")
+]
+Model = Annotated[
+    str | None,
+    typer.Option(help="Embedding model, whose trained sizes are tried."),
+]
+Sizes = Annotated[
+    str,
+    typer.Option(
+        help="Sizes to try, comma separated. Default: the model's, or 64, 128, …",
+        show_default=False,
+    ),
+]
+Kinds = Annotated[str, typer.Option(help="Kinds to try: vector, halfvec, bit.")]
+Plan = Annotated[
+    bool,
+    typer.Option(
+        "--plan",
+        help="Only read and predict: build nothing. Needs no more than select.",
+        rich_help_panel=WORK,
+    ),
+]
+Tries = Annotated[
+    int,
+    typer.Option(help="Indexes to build and measure, at most.", rich_help_panel=WORK),
+]
+Rival = Annotated[
+    bool | None,
+    typer.Option(
+        "--rival/--no-rival",
+        help="Measure one pass over full vectors, too, whose index builds longest. "
+        "Default: if it would fit the server's memory.",
+        rich_help_panel=WORK,
+        show_default=False,
+    ),
+]
+SampleRows = Annotated[
+    int,
+    typer.Option(
+        help="Rows read at most; of a larger table each with the same chance.",
+        rich_help_panel=WORK,
+    ),
+]
+Seed = Annotated[
+    int, typer.Option(help="Which rows and queries chance picks.", rich_help_panel=WORK)
+]
+Count = Annotated[
+    int,
+    typer.Option("--queries", help="Queries, at most.", rich_help_panel=QUERIES),
+]
+QueriesFile = Annotated[
+    Path | None,
+    typer.Option(
+        help="Query vectors of a .npy, .jsonl, .csv or .parquet file, as `load` reads "
+        "it; under COLUMN where the file has names.",
+        rich_help_panel=QUERIES,
+    ),
+]
+QueriesSql = Annotated[
+    str | None,
+    typer.Option(
+        metavar="SELECT",
+        help='Query vectors that a statement selects: "select embedding from asked". '
+        "Best are real ones; without any, rows held out are the queries.",
+        rich_help_panel=QUERIES,
+    ),
+]
+
+
+def tune(
+    table: Table,
+    column: Column,
+    k: K = 10,
+    recall: Target = 0.99,
+    distance: DistanceName = "cosine",
+    model: Model = None,
+    sizes: Sizes = "",
+    kinds: Kinds = "halfvec,bit",
+    m: M = 16,
+    ef_construction: EfConstruction = 64,
+    plan: Plan = False,
+    tries: Tries = 3,
+    rival: Rival = None,
+    queries: Count = 500,
+    queries_file: QueriesFile = None,
+    queries_sql: QueriesSql = None,
+    sample_rows: SampleRows = 200_000,
+    seed: Seed = 0,
+    dsn: Dsn = None,
+    directory: Directory = None,
+    pg: Pg = PG_DEFAULT,
+    as_json: Json = False,
+) -> None:
+    """Find the size, kind and settings of a short index that keep a recall.
+
+    Reads the rows once, computes the exact answers of the queries, and works
+    out from the same pass what every size and kind would find. Then copies the
+    rows it read into a schema of its own, builds the few indexes that could
+    win, measures them, and recommends one, with the commands.
+
+    Your table is never written to, or locked against writes. Copy and indexes
+    live in one transaction that is rolled back: nothing is left behind, after
+    Ctrl-C neither. They take disk space for as long as it runs.
+
+    Example: mrl-pg tune docs embedding --k 10 --recall 0.99
+    """
+    schema, bare = split_table(table)
+    with connection(dsn, directory, pg) as conn, watched() as tell:
+        tuning = choose(
+            conn,
+            bare,
+            column,
+            k=k,
+            recall=recall,
+            distance=cast(Distance, distance),
+            schema=schema,
+            model=model,
+            sizes=numbers(sizes),
+            # checked by `choose`, whose error names the choices
+            kinds=[cast(Kind, kind.strip()) for kind in kinds.split(",")],
+            m=m,
+            ef_construction=ef_construction,
+            plan=plan,
+            tries=tries,
+            rival=rival,
+            queries=queries,
+            queries_file=queries_file,
+            queries_sql=queries_sql,
+            sample_rows=sample_rows,
+            seed=seed,
+            tell=tell,
+        )
+    typer.echo(json.dumps(tuning.as_dict(), indent=2) if as_json else str(tuning))
+
+
+def numbers(sizes: str) -> list[int] | None:
+    """The sizes that were named; None for the usual ones."""
+    try:
+        return [int(part) for part in sizes.split(",")] if sizes else None
+    except ValueError as error:
+        raise InvalidSetting(
+            f"--sizes {sizes!r}: write whole numbers with commas, such as 128,256,512"
+        ) from error
+
+
+@contextmanager
+def watched() -> Iterator[Tell]:
+    """A progress bar, and what moves it."""
+    with bar("starting") as update:
+
+        def tell(stage: Stage) -> None:
+            update(
+                description=stage.text,
+                completed=stage.done,
+                total=stage.total or None,
+            )
+
+        yield tell

@@ -1,0 +1,19 @@
+"""Chooses size, kind and settings of a short index for the rows of a table."""
+
+from mrl_pg.tune.advice import Recommendation
+from mrl_pg.tune.choose import Goal, Option
+from mrl_pg.tune.report import Tuning
+from mrl_pg.tune.run import tune, tune_async
+from mrl_pg.tune.stage import Stage
+from mrl_pg.tune.trial import Point
+
+__all__ = [
+    "Goal",
+    "Option",
+    "Point",
+    "Recommendation",
+    "Stage",
+    "Tuning",
+    "tune",
+    "tune_async",
+]

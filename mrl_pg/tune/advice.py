@@ -1,0 +1,225 @@
+"""The recommendation: one setting, why, and the commands for every door."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from mrl_pg.index import MatryoshkaIndex
+from mrl_pg.layout import IndexLayout
+from mrl_pg.plan import MAX_EF_SEARCH
+from mrl_pg.recall.judgement import Judgement
+from mrl_pg.recall.score import three_digits
+from mrl_pg.tune.choose import Goal, Option, could_win, graph_ef, grown
+from mrl_pg.tune.commands import Commands, commands
+from mrl_pg.tune.size import index_bytes
+from mrl_pg.tune.table import TableFacts
+from mrl_pg.tune.trial import Point
+
+ABOUT_EQUAL = 1.1
+"""Times within a tenth are one: then the smaller index is the better one."""
+
+QUICK_EXACT_MS = 20.0
+"""An exact search that takes no longer makes any index a matter of taste."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recommendation:
+    """One index and how to search it; all None when nothing can be recommended.
+
+    `measured` says whether it was tried on these rows, or is predicted. `reasons`
+    are plain sentences; `against` are those that speak against a short index.
+    """
+
+    name: str | None
+    dims: int | None
+    kind: str | None
+    candidates: int | None
+    ef_search: int | None
+    measured: bool
+    reasons: tuple[str, ...]
+    against: tuple[str, ...]
+    commands: Commands | None
+
+    @property
+    def worth_it(self) -> bool:
+        """Whether a short index is recommended and nothing speaks against it."""
+        return self.name is not None and not self.against
+
+    def as_dict(self) -> dict[str, Any]:
+        """All of it in what JSON knows."""
+        plain = asdict(self)
+        plain["reasons"], plain["against"] = list(self.reasons), list(self.against)
+        return {"worth_it": self.worth_it, **plain}
+
+
+def front(points: Sequence[Point]) -> tuple[Point, ...]:
+    """Settings that no other one beats both in recall and in time, fastest first."""
+    best: list[Point] = []
+    for point in sorted(points, key=lambda p: (p.median_ms, -p.recall.mean)):
+        if not best or point.recall.mean > best[-1].recall.mean:
+            best.append(point)
+    return tuple(best)
+
+
+def cheapest(points: Sequence[Point], goal: Goal) -> tuple[Point | None, bool]:
+    """The fastest setting for a goal, and whether its interval's low end reaches it.
+
+    One that surely reaches it comes before one that does on average; of those about
+    as fast, the one with the smaller index.
+    """
+    for sure in (True, False):
+        able = [
+            p
+            for p in points
+            if (p.recall.low if sure else p.recall.mean) >= goal.recall
+        ]
+        if able:
+            fastest = min(p.median_ms for p in able)
+            near = [p for p in able if p.median_ms <= ABOUT_EQUAL * fastest]
+            return min(near, key=_size), sure
+    return None, False
+
+
+def _size(point: Point) -> tuple[float, float]:
+    option = point.option
+    return (option.index_bytes if option else float("inf"), point.median_ms)
+
+
+def recommend(
+    layout: IndexLayout,
+    table: TableFacts,
+    goal: Goal,
+    share: float,
+    judgement: Judgement | None,
+    options: Sequence[Option],
+    points: Sequence[Point],
+) -> Recommendation:
+    """The best of what was measured, or of the prediction when nothing was."""
+    against = list(_against(table, goal, judgement, options, points))
+    short = [point for point in points if point.option is not None]
+    if short:
+        point, sure = cheapest(short, goal)
+        if point is None:
+            best = max(short, key=lambda p: p.recall.mean)
+            against.append(
+                f"no setting that was tried reaches recall {goal.recall:g}; the best "
+                f"is {best}: try a larger --m and --ef-construction, which make a "
+                "better graph"
+            )
+            return _nothing(against)
+        chosen = point.option
+        reason = [str(point)]
+        if not sure:
+            reason.append(
+                f"the mean reaches {goal.recall:g}, the lower end of the interval does "
+                "not: give more queries to be sure"
+            )
+        candidates, ef = point.candidates, point.ef_search
+    else:
+        able = [option for option in options if option.candidates is not None]
+        if not able:
+            return _nothing(against)
+        chosen = could_win(able, 1)[0]
+        candidates = chosen.candidates
+        ef = max(candidates or 0, graph_ef(goal))
+        reason = [
+            f"predicted, not measured: {candidates} candidates of "
+            f"{chosen.name} hold {three_digits(goal.prefix_recall)} of the true "
+            f"top {goal.k} if the index misses none of them"
+        ]
+    if chosen is None or candidates is None or ef is None:
+        return _nothing(against)
+    if short and share < 1:
+        more = min(grown(candidates, goal.k, share), MAX_EF_SEARCH)
+        ef = min(round(ef * more / candidates), MAX_EF_SEARCH)
+        reason.append(
+            f"on the sample {candidates} candidates do; {more} allow for all rows"
+        )
+        candidates = more
+    reason.extend(_costs(table, goal, chosen))
+    index = MatryoshkaIndex(
+        layout.table,
+        layout.column,
+        dims=chosen.dims,
+        kind=chosen.kind,
+        distance=goal.distance,
+        m=goal.m,
+        ef_construction=goal.ef_construction,
+        schema=layout.schema,
+    )
+    return Recommendation(
+        chosen.name,
+        chosen.dims,
+        chosen.kind,
+        candidates,
+        max(ef, candidates),
+        bool(short),
+        tuple(reason),
+        tuple(against),
+        commands(index, table, goal.k, candidates, max(ef, candidates)),
+    )
+
+
+def _nothing(against: list[str]) -> Recommendation:
+    return Recommendation(None, None, None, None, None, False, (), tuple(against), None)
+
+
+def _costs(table: TableFacts, goal: Goal, option: Option) -> list[str]:
+    full = index_bytes("halfvec", table.full_dims, table.rows, goal.m)
+    said = [
+        f"the index will take about {_mb(option.index_bytes)}, "
+        f"{full / option.index_bytes:.1f} times less than one over full vectors as "
+        f"halves; the column {_mb(option.column_bytes)} in the table"
+    ]
+    if option.index_bytes > table.build_bytes:
+        said.append(
+            f"build it with maintenance_work_mem above {_mb(option.index_bytes)} (now "
+            f"{_mb(table.build_bytes)}): a graph that does not fit builds several "
+            "times slower"
+        )
+    if table.in_toast and table.full_bytes < 8000 - table.row_width:
+        said.append(
+            "full vectors are in TOAST and would fit the row: alter table … alter "
+            "column … set storage plain, then a rewrite, about halves the second pass"
+        )
+    return said
+
+
+def _against(
+    table: TableFacts,
+    goal: Goal,
+    judgement: Judgement | None,
+    options: Sequence[Option],
+    points: Sequence[Point],
+) -> list[str]:
+    said = []
+    if judgement is not None and judgement.verdict == "not fit":
+        said.append(
+            f"these rows are {judgement.reason}; signs of all dimensions (bit) may do, "
+            "prefixes lose more than they need"
+        )
+    if options and all(option.candidates is None for option in options):
+        said.append(
+            f"no prefix reaches recall {goal.recall:g} within 1000 candidates: index "
+            "the full vectors (halfvec up to 4000 dimensions), or ask for less"
+        )
+    exact = next((p for p in points if p.ef_search is None), None)
+    if exact is not None and exact.median_ms <= QUICK_EXACT_MS:
+        said.append(
+            f"an exact search takes {exact.median_ms:.1f} ms: no index is needed as "
+            "long as the table does not grow"
+        )
+    rival, _ = cheapest(
+        [p for p in points if p.candidates is None and p.ef_search], goal
+    )
+    best, _ = cheapest([p for p in points if p.option is not None], goal)
+    if rival and best and rival.median_ms * ABOUT_EQUAL <= best.median_ms:
+        said.append(
+            "one pass over full vectors is faster while its index fits in memory: "
+            f"{rival}"
+        )
+    return said
+
+
+def _mb(size: int) -> str:
+    return f"{size / 1e6:,.0f} MB" if size >= 1e7 else f"{size / 1e6:,.1f} MB"

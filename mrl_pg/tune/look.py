@@ -1,0 +1,83 @@
+"""The one pass over the rows, and what it says of them."""
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mrl_pg.catalog import Conn
+from mrl_pg.facts import Facts
+from mrl_pg.load.ahead import Ahead
+from mrl_pg.recall.judgement import Judgement
+from mrl_pg.recall.nested import Nested, nested
+from mrl_pg.recall.score import TOLERANCE
+from mrl_pg.recall.trained import judge
+from mrl_pg.tune.choose import Goal
+from mrl_pg.tune.queries import Queries
+from mrl_pg.tune.report import Read
+from mrl_pg.tune.stage import Stage, Tell
+from mrl_pg.tune.stream import Reader, Sample
+from mrl_pg.tune.table import TableFacts
+
+JUDGED_ROWS = 5_000
+"""Rows kept to be judged for truncation: 31 MB of 1536 dimensions."""
+
+
+def look(
+    conn: Conn,
+    facts: Facts,
+    table: TableFacts,
+    column: str,
+    goal: Goal,
+    sample: Sample,
+    asked: Queries,
+    ends: Sequence[int],
+    tell: Tell,
+) -> tuple[Nested, Judgement | None, Read]:
+    """The one pass over the rows."""
+    start = time.perf_counter()
+    reader = Reader(facts, column, sample, asked.held)
+    about = round(table.rows * sample.share)
+    kept: list[NDArray[np.float32]] = []
+
+    def blocks(ahead: Ahead[Any]) -> Iterator[NDArray[np.float32]]:
+        for rows in ahead:
+            if sum(map(len, kept)) < JUDGED_ROWS:
+                kept.append(rows.vectors[:JUDGED_ROWS])
+            yield rows.vectors
+            tell(Stage("reading rows", min(reader.read, about), about))
+
+    tell(Stage("reading rows", 0, about))
+    with closing(reader.blocks(conn)) as stream, Ahead(stream) as ahead:
+        found = nested(
+            blocks(ahead), asked.vectors, sizes=ends, k=goal.k, distance=goal.distance
+        )
+    read = Read(
+        rows=found.rows,
+        share=sample.share,
+        seed=sample.seed,
+        zero_rows=found.zeros if goal.distance == "cosine" else 0,
+        queries=len(asked.vectors),
+        origin=asked.origin,
+        zero_queries=asked.zeros,
+        themselves=_themselves(found, asked, goal),
+        seconds=time.perf_counter() - start,
+    )
+    tell(Stage("judging whether prefixes are fit"))
+    return found, _judged(np.concatenate(kept), goal), read
+
+
+def _themselves(found: Nested, asked: Queries, goal: Goal) -> int:
+    if goal.distance == "ip":
+        return 0
+    near = TOLERANCE if goal.distance == "cosine" else TOLERANCE**0.5
+    return int((found.best <= near).sum())
+
+
+def _judged(rows: NDArray[np.float32], goal: Goal) -> Judgement | None:
+    """Whether prefixes are fit; None of too few rows to tell."""
+    rows = rows[rows.any(axis=1)][:JUDGED_ROWS]
+    return judge(rows, k=10) if len(rows) >= 100 and rows.shape[1] >= 16 else None

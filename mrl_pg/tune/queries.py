@@ -1,0 +1,124 @@
+"""The queries that a choice is made by: held-out rows, a file's, or a statement's."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from os import PathLike
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from psycopg import errors, sql
+
+from mrl_pg import render
+from mrl_pg.catalog import Conn
+from mrl_pg.errors import InvalidFile, InvalidSetting, InvalidVector
+from mrl_pg.facts import Facts
+from mrl_pg.load.block import refuse
+from mrl_pg.load.matrix import matrix
+from mrl_pg.load.pack import VECTOR_WIRE
+from mrl_pg.load.readers import read
+from mrl_pg.tune.stream import Reader, Rows, Sample, copied, vector_fields
+from mrl_pg.tune.table import full_type
+
+SPARE = 2
+"""Rows read for each that is held out, so that chance never brings too few."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Queries:
+    """Query vectors, where they came from, and the rows they are, if they are rows."""
+
+    vectors: NDArray[np.float32]
+    origin: str
+    zeros: int = 0
+    held: Rows | None = None
+
+
+def held_out(
+    conn: Conn, facts: Facts, column: str, *, rows: int, count: int, seed: int
+) -> Queries:
+    """Rows drawn at random, at most a tenth; they are then no rows themselves."""
+    count = min(count, rows // 10)
+    sample = Sample.of(rows, SPARE * count, seed + 1)
+    blocks = list(Reader(facts, column, sample).blocks(conn))
+    if not blocks:
+        return _usable(np.empty((0, facts.full_dims), np.float32), "held-out rows")
+    drawn = Rows(
+        np.concatenate([block.vectors for block in blocks]),
+        np.concatenate([block.tables for block in blocks]),
+        np.concatenate([block.places for block in blocks]),
+    )
+    chosen = np.random.default_rng(seed).permutation(len(drawn))[:count]
+    rest = drawn.take(np.sort(chosen))
+    some = rest.vectors.any(axis=1)
+    return _usable(
+        rest.vectors[some], "held-out rows", zeros=int((~some).sum()), held=rest
+    )
+
+
+def from_file(
+    path: "str | PathLike[str]", column: str, dims: int, *, count: int, seed: int
+) -> Queries:
+    """Vectors of a file that `mrl-pg load` reads, at most `count`, drawn at random."""
+    parts = []
+    for block in read(path, column=column):
+        if column not in block.names:
+            raise InvalidFile(
+                f"{path} has no column {column!r}, which queries are read from; there "
+                f"are: {', '.join(block.names)}"
+            )
+        bad = dict(block.bad)
+        cells = matrix(block[column], dims, False, bad)
+        if bad:
+            raise refuse(str(path), block, bad)
+        kept = cells.data if cells.null is None else cells.data[~cells.null]
+        parts.append(np.asarray(kept, dtype=np.float32))
+    vectors = np.concatenate(parts) if parts else np.empty((0, dims), np.float32)
+    some = vectors[vectors.any(axis=1)]
+    chosen = np.random.default_rng(seed).permutation(len(some))[:count]
+    return _usable(some[np.sort(chosen)], f"{path}", zeros=len(vectors) - len(some))
+
+
+def from_sql(conn: Conn, facts: Facts, statement: str, *, count: int) -> Queries:
+    """The first `count` vectors of a `select` of one column."""
+    query = render.statement(
+        "given_queries",
+        type=full_type(facts),
+        select=sql.SQL(statement.strip().rstrip(";")),
+        count=sql.Literal(count),
+    )
+    layout = np.dtype(
+        [
+            ("fields", ">i2"),
+            *vector_fields(VECTOR_WIRE[facts.full_type], facts.full_dims),
+        ]
+    )
+    with _explained():
+        parts = [
+            part["value"].astype(np.float32) for part in copied(conn, query, layout)
+        ]
+    vectors = np.concatenate(parts) if parts else np.empty((0, facts.full_dims), "f4")
+    some = vectors.any(axis=1)
+    return _usable(vectors[some], "the given statement", zeros=int((~some).sum()))
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    try:
+        yield
+    except (errors.ProgrammingError, errors.DataException) as error:
+        said = str(error).splitlines()[0]
+        raise InvalidSetting(
+            f"the statement for queries cannot run: {said}. Select one column of "
+            "vectors as long as the full ones: select embedding from asked limit 500"
+        ) from error
+
+
+def _usable(vectors: NDArray[np.float32], origin: str, **more: Any) -> Queries:
+    if not len(vectors):
+        raise InvalidVector(
+            f"{origin}: no query is left once NULLs and vectors of zeros are; give "
+            "some with a direction"
+        )
+    return Queries(vectors, origin, **more)

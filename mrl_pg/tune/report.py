@@ -1,0 +1,173 @@
+"""What a choice rests on and comes to, as one value: for people, JSON and reports."""
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from mrl_pg.recall.curve import Curve
+from mrl_pg.recall.judgement import Judgement
+from mrl_pg.recall.score import three_digits
+from mrl_pg.tune.advice import Recommendation, front
+from mrl_pg.tune.choose import STEPS, Goal, Option, needed
+from mrl_pg.tune.scratch import Built
+from mrl_pg.tune.table import TableFacts
+from mrl_pg.tune.trial import Point
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """What was read of the table: rows, of which some zeros, and the queries.
+
+    `share` of the table's rows, 1 for all; `seed` says which. `zero_rows` have no
+    direction and are in no cosine index; `zero_queries` were left out. `themselves`:
+    queries with a row at distance 0, which flatters any search if they are rows.
+    """
+
+    rows: int
+    share: float
+    seed: int
+    zero_rows: int
+    queries: int
+    origin: str
+    zero_queries: int
+    themselves: int
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Tuning:
+    """The answer of `tune`; `str()` of it is what the command line prints.
+
+    `curves` come from one pass over the rows; `options` are predicted from them;
+    `built` and `points` are empty unless some were tried, on a copy of the rows read.
+    """
+
+    table: TableFacts
+    column: str
+    goal: Goal
+    read: Read
+    judgement: Judgement | None
+    curves: tuple[Curve, ...]
+    options: tuple[Option, ...]
+    built: tuple[Built, ...]
+    points: tuple[Point, ...]
+    recommendation: Recommendation
+
+    @property
+    def front(self) -> tuple[Point, ...]:
+        """Settings that no other one beats in both recall and time, fastest first."""
+        return front(self.points)
+
+    def as_dict(self) -> dict[str, Any]:
+        """All of it in what JSON knows; a curve is its recall at some candidates."""
+        return {
+            "table": asdict(self.table),
+            "column": self.column,
+            "goal": asdict(self.goal),
+            "read": asdict(self.read),
+            "judgement": self.judgement and self.judgement.as_dict(),
+            "curves": [curve_as_dict(curve, self.goal) for curve in self.curves],
+            "options": [option.as_dict() for option in self.options],
+            "built": [asdict(built) for built in self.built],
+            "points": [point.as_dict() for point in self.points],
+            "front": [point.as_dict() for point in self.front],
+            "recommendation": self.recommendation.as_dict(),
+        }
+
+    def __str__(self) -> str:
+        """Everything in plain words, the recommendation last."""
+        return "\n".join(self._lines())
+
+    def _lines(self) -> Iterator[str]:
+        yield from self._head()
+        yield ""
+        yield from self._predicted()
+        if self.built:
+            yield ""
+            yield from self._measured()
+        yield ""
+        yield from self._recommended()
+
+    def _head(self) -> Iterator[str]:
+        table, read, goal = self.table, self.read, self.goal
+        share = "all" if read.share >= 1 else f"{read.share:.1%} of {table.rows:,}"
+        yield (
+            f"{table.name}.{self.column}: {table.full_type}({table.full_dims}); "
+            f"{read.rows:,} rows read ({share}), {read.queries:,} queries "
+            f"({read.origin}), k = {goal.k}, {goal.distance}, recall {goal.recall:g}"
+        )
+        if read.zero_rows:
+            yield f"{read.zero_rows:,} rows of zeros: in no cosine index, not answered"
+        if read.zero_queries:
+            yield f"{read.zero_queries:,} queries of zeros were left out"
+        if read.themselves > read.queries // 10:
+            yield (
+                f"{read.themselves:,} queries have a row at distance 0: if they are "
+                "rows of the table, recall looks better than it is"
+            )
+        if self.judgement is not None:
+            yield self.judgement.reason
+
+    def _predicted(self) -> Iterator[str]:
+        yield "Predicted, before anything is built (times are guesses):"
+        yield (
+            f"{'':16}{'recall of exact prefix search at':>30}{'':10}"
+            f"{'needed':>8}{'index':>9}{'column':>9}{'build':>8}"
+        )
+        at = (40, 160, 640)
+        yield f"{'':16}" + "".join(f"{count:>13}" for count in at)
+        known = {(curve.stored, curve.dims): curve for curve in self.curves}
+        for option in self._shown():
+            curve = known["bits" if option.kind == "bit" else "floats", option.dims]
+            shares = "".join(
+                f"{three_digits(curve.recall(count).mean):>13}" for count in at
+            )
+            yield (
+                f"{option.name:16}{shares} {option.candidates or '-':>8}"
+                f"{option.index_bytes / 1e6:>6,.0f} MB"
+                f"{option.column_bytes / 1e6:>6,.0f} MB{option.build_seconds:>6,.0f} s"
+            )
+
+    def _shown(self) -> list[Option]:
+        """All but whole values of sizes that halves are shown of: alike but larger."""
+        halves = {o.dims for o in self.options if o.kind == "halfvec"}
+        return [o for o in self.options if o.kind != "vector" or o.dims not in halves]
+
+    def _measured(self) -> Iterator[str]:
+        yield f"Built on a copy of the {self.read.rows:,} rows, which is gone again:"
+        for built in self.built:
+            yield f"  {built.name}: {built.seconds:.1f} s, {built.bytes / 1e6:,.1f} MB"
+        yield "Settings that no other one beats in both recall and time:"
+        for point in self.front:
+            yield f"  {point}"
+
+    def _recommended(self) -> Iterator[str]:
+        advice = self.recommendation
+        if advice.name is None:
+            yield "No short index is recommended."
+        else:
+            yield (
+                f"Recommended: {advice.name}, {advice.candidates} candidates, "
+                f"ef_search {advice.ef_search}"
+            )
+        for reason in advice.reasons:
+            yield f"  {reason}"
+        for reason in advice.against:
+            yield f"  But: {reason}"
+        if advice.commands is not None:
+            for text in asdict(advice.commands).values():
+                yield ""
+                yield text
+
+
+def curve_as_dict(curve: Curve, goal: Goal) -> dict[str, Any]:
+    """A curve as JSON takes it: recall, with its interval, at steps of candidates."""
+    steps = [count for count in STEPS if count >= goal.k]
+    candidates, sure = needed(curve, goal)
+    return {
+        "dims": curve.dims,
+        "stored": curve.stored,
+        "needed": candidates,
+        "sure": sure,
+        "at": [{"candidates": n, **asdict(curve.recall(n))} for n in steps],
+    }

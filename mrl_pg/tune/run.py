@@ -1,0 +1,235 @@
+"""`tune`: reads, predicts, tries what could win, recommends; changes nothing."""
+
+import asyncio
+from collections.abc import Sequence
+from os import PathLike
+
+import psycopg
+
+from mrl_pg.catalog import AsyncConn, Conn
+from mrl_pg.errors import InvalidSetting
+from mrl_pg.layout import Distance, IndexLayout, Kind
+from mrl_pg.models import find, ladder
+from mrl_pg.progress import conninfo
+from mrl_pg.tune import table as tables
+from mrl_pg.tune.advice import recommend
+from mrl_pg.tune.attempt import attempt, rival_fits
+from mrl_pg.tune.choose import KINDS, Goal, could_win, options
+from mrl_pg.tune.look import look
+from mrl_pg.tune.queries import from_file, from_sql, held_out
+from mrl_pg.tune.report import Tuning
+from mrl_pg.tune.scratch import Built, check_may_create, scratch, snapshot
+from mrl_pg.tune.stage import Tell
+from mrl_pg.tune.stream import Sample
+from mrl_pg.tune.trial import Point
+
+
+def tune(
+    conn: Conn,
+    table: str,
+    column: str,
+    *,
+    k: int = 10,
+    recall: float = 0.99,
+    distance: Distance = "cosine",
+    schema: str = "",
+    model: str | None = None,
+    sizes: Sequence[int] | None = None,
+    kinds: Sequence[Kind] = KINDS,
+    m: int = 16,
+    ef_construction: int = 64,
+    plan: bool = False,
+    tries: int = 3,
+    rival: bool | None = None,
+    queries: int = 500,
+    queries_file: "str | PathLike[str] | None" = None,
+    queries_sql: str | None = None,
+    sample_rows: int = 200_000,
+    seed: int = 0,
+    tell: Tell = lambda stage: None,
+) -> Tuning:
+    """The best size, kind and settings for the rows of a table, with what they rest on.
+
+    Reads at most about `sample_rows` rows once and works out the recall of every kind
+    and size (`sizes`, or those of `model`, or `models.ladder`). Unless `plan`, builds
+    the `tries` that could win on a copy of those rows, and beside them one pass over
+    full vectors (`rival`; default: if its index fits `effective_cache_size`). All in
+    one transaction that is rolled back: the table is not written to, nothing stays.
+
+    `queries` are held-out rows, or drawn from a file that `mrl_pg.load` reads, or the
+    first that `queries_sql` selects. `tell` is called as it goes.
+
+    Raises InvalidSetting and InvalidVector for what cannot be asked, InvalidFile, and
+    what `catalog.facts` raises. The connection must be in no transaction.
+    """
+    goal = Goal(k, recall, distance, m, ef_construction)
+    layout = IndexLayout(
+        table,
+        column,
+        dims=1,
+        distance=distance,
+        m=m,
+        ef_construction=ef_construction,
+        schema=schema,
+    )
+    _check(kinds, tries, queries, queries_file, queries_sql, sample_rows)
+    published = _published(model, sizes)
+    with snapshot(conn):
+        facts, known = tables.read(conn, layout)
+        if not plan:
+            check_may_create(known)
+        if published is not None:
+            sizes = [size for size in published if size < facts.full_dims]
+        ends = _ends(sizes, facts.full_dims)
+        if queries_file is not None:
+            asked = from_file(
+                queries_file, column, facts.full_dims, count=queries, seed=seed
+            )
+        elif queries_sql is not None:
+            asked = from_sql(conn, facts, queries_sql, count=queries)
+        else:
+            asked = held_out(
+                conn, facts, column, rows=known.rows, count=queries, seed=seed
+            )
+        sample = Sample.of(known.rows, sample_rows, seed)
+        found, judgement, read = look(
+            conn, facts, known, column, goal, sample, asked, ends, tell
+        )
+        predicted = options(found.curves, known, goal, kinds=kinds, share=read.share)
+        built: list[Built] = []
+        points: list[Point] = []
+        if not plan:
+            picked = could_win(predicted, tries)
+            with scratch(conn, facts, known, goal) as place:
+                built, points = attempt(
+                    place,
+                    column,
+                    sample,
+                    asked,
+                    found,
+                    picked,
+                    rival_fits(known, goal) if rival is None else rival,
+                    tell,
+                )
+    advice = recommend(layout, known, goal, read.share, judgement, predicted, points)
+    return Tuning(
+        known,
+        column,
+        goal,
+        read,
+        judgement,
+        tuple(found.curves),
+        predicted,
+        tuple(built),
+        tuple(points),
+        advice,
+    )
+
+
+async def tune_async(
+    conn: AsyncConn,
+    table: str,
+    column: str,
+    *,
+    k: int = 10,
+    recall: float = 0.99,
+    distance: Distance = "cosine",
+    schema: str = "",
+    model: str | None = None,
+    sizes: Sequence[int] | None = None,
+    kinds: Sequence[Kind] = KINDS,
+    m: int = 16,
+    ef_construction: int = 64,
+    plan: bool = False,
+    tries: int = 3,
+    rival: bool | None = None,
+    queries: int = 500,
+    queries_file: "str | PathLike[str] | None" = None,
+    queries_sql: str | None = None,
+    sample_rows: int = 200_000,
+    seed: int = 0,
+    tell: Tell = lambda stage: None,
+) -> Tuning:
+    """The same beside an event loop: in a thread, on a second connection like `conn`.
+
+    Most of it is arithmetic, which would keep the loop waiting. The second connection
+    is a new session: give `schema` if this one has a search path of its own. `tell`
+    is called from the thread.
+    """
+    where = conninfo(conn)
+
+    def run() -> Tuning:
+        with psycopg.connect(where, autocommit=True) as second:
+            return tune(
+                second,
+                table,
+                column,
+                k=k,
+                recall=recall,
+                distance=distance,
+                schema=schema,
+                model=model,
+                sizes=sizes,
+                kinds=kinds,
+                m=m,
+                ef_construction=ef_construction,
+                plan=plan,
+                tries=tries,
+                rival=rival,
+                queries=queries,
+                queries_file=queries_file,
+                queries_sql=queries_sql,
+                sample_rows=sample_rows,
+                seed=seed,
+                tell=tell,
+            )
+
+    return await asyncio.to_thread(run)
+
+
+def _check(
+    kinds: Sequence[Kind],
+    tries: int,
+    queries: int,
+    queries_file: "str | PathLike[str] | None",
+    queries_sql: str | None,
+    sample_rows: int,
+) -> None:
+    unknown = [kind for kind in kinds if kind not in KINDS]
+    if unknown or not kinds:
+        raise InvalidSetting(f"kinds={list(kinds)}: choose from {', '.join(KINDS)}")
+    counts = {"tries": tries, "queries": queries, "sample_rows": sample_rows}
+    for name, value in counts.items():
+        if value < 1:
+            raise InvalidSetting(f"{name}={value} is below 1")
+    if queries_file is not None and queries_sql is not None:
+        raise InvalidSetting(
+            "queries come from a file or a statement: give one of them"
+        )
+
+
+def _published(
+    model: str | None, sizes: Sequence[int] | None
+) -> tuple[int, ...] | None:
+    """The sizes of a model; None when none is named."""
+    if model is None:
+        return None
+    if sizes is not None:
+        raise InvalidSetting("sizes and a model both name sizes: give one of them")
+    known = find(model)
+    if known is None:
+        raise InvalidSetting(
+            f"model {model!r} is none that mrl_pg.models knows: name it as its maker "
+            "does, or give sizes"
+        )
+    return ladder(known)
+
+
+def _ends(sizes: Sequence[int] | None, full: int) -> list[int]:
+    """Sizes to look at, the whole vector among them, whose signs are short."""
+    if sizes is None:
+        # a few dimensions find nothing, and cost as much to look at
+        sizes = [size for size in ladder(full) if size >= full // 24]
+    if not sizes or min(sizes) < 1 or max(sizes) > full:
+        raise InvalidSetting(f"sizes={list(sizes)}: give some from 1 to {full}")
+    return sorted({*sizes, full})

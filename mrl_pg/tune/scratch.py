@@ -1,0 +1,189 @@
+"""A copy of the sampled rows with indexes to try, in a transaction that is undone.
+
+The schema, the copy and its indexes are never committed: whatever ends the session,
+Ctrl-C or a crash included, nobody else ever sees them and nothing is left behind.
+"""
+
+import os
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from psycopg import IsolationLevel, Rollback, pq, sql
+
+from mrl_pg import render, settings, source
+from mrl_pg.catalog import Conn
+from mrl_pg.errors import InvalidSetting
+from mrl_pg.facts import Facts
+from mrl_pg.index import MatryoshkaIndex
+from mrl_pg.recall.single_pass import SinglePass, single_pass
+from mrl_pg.tune.choose import Goal, Option
+from mrl_pg.tune.queries import Queries
+from mrl_pg.tune.stream import Sample
+from mrl_pg.tune.table import TableFacts, full_type
+
+TABLE, COLUMN = "rows", "embedding"
+
+SETTINGS = {
+    # the copy may be small; the table it stands for is not
+    "min_parallel_table_scan_size": "0",
+    "enable_seqscan": "off",
+}
+
+
+@contextmanager
+def snapshot(conn: Conn) -> Iterator[None]:
+    """A transaction that sees the table as it is now and leaves nothing behind.
+
+    Raises InvalidSetting when the connection is in a transaction already.
+    """
+    if conn.info.transaction_status != pq.TransactionStatus.IDLE:
+        raise InvalidSetting(
+            "the connection is in a transaction: tuning needs one of its own, which "
+            "it rolls back; commit or roll back yours first"
+        )
+    before = conn.isolation_level
+    conn.isolation_level = IsolationLevel.REPEATABLE_READ
+    try:
+        with conn.transaction() as transaction:
+            yield
+            raise Rollback(transaction)
+    finally:
+        conn.isolation_level = before
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """An index that was tried: how long it took and how large it is, on the copy."""
+
+    name: str
+    seconds: float
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Scratch:
+    """The copy, inside `snapshot`; `schema` is a name that nothing else has."""
+
+    conn: Conn
+    facts: Facts
+    table: TableFacts
+    goal: Goal
+    schema: str
+
+    def index(self, option: Option) -> MatryoshkaIndex:
+        """The short index of an option, on the copy."""
+        return MatryoshkaIndex(
+            TABLE,
+            COLUMN,
+            dims=option.dims,
+            kind=option.kind,
+            distance=self.goal.distance,
+            m=self.goal.m,
+            ef_construction=self.goal.ef_construction,
+            schema=self.schema,
+        )
+
+    def copy(
+        self, column: str, sample: Sample, queries: Queries, short: Sequence[Option]
+    ) -> int:
+        """Copy the sampled rows, with short columns for options; how many they are."""
+        copied = sql.Identifier(self.schema, TABLE)
+        for step in self._tables(copied, short):
+            self.conn.execute(step)
+        held = queries.held
+        oids = [] if held is None else held.tables.tolist()
+        tids = [] if held is None else held.tids()
+        done = self.conn.execute(
+            render.statement(
+                "scratch_rows",
+                scratch=copied,
+                full=sql.Identifier(column),
+                table=render.table_of(self.facts),
+                sample=sample.clause(),
+                oids=sql.Literal(oids),
+                tids=sql.Literal(tids),
+            )
+        )
+        self.conn.execute(render.statement("analyze_table", table=copied))
+        return done.rowcount
+
+    def _tables(
+        self, copied: sql.Identifier, short: Sequence[Option]
+    ) -> Iterator[sql.Composed]:
+        home = sql.Identifier(self.schema)
+        yield render.statement("scratch_schema", schema=home)
+        yield render.statement(
+            "scratch_table", table=copied, type=full_type(self.facts)
+        )
+        yield render.statement(
+            "set_storage",
+            table=copied,
+            column=sql.Identifier(COLUMN),
+            storage=sql.SQL(self.table.storage),
+        )
+        extension = render.home(self.facts.extension_schema)
+        for option in short:
+            yield render.add_short_column(self.index(option), copied, extension)
+
+    def build(self, option: Option) -> Built:
+        """Build the index of an option."""
+        index = self.index(option)
+        extension = render.home(self.facts.extension_schema)
+        table = sql.Identifier(self.schema, TABLE)
+        start = time.perf_counter()
+        self.conn.execute(render.create_index(index, table, extension))
+        seconds = time.perf_counter() - start
+        return Built(option.name, seconds, self._bytes(index.name))
+
+    def build_rival(self, rival: SinglePass) -> Built:
+        """Build the index of one pass over full vectors."""
+        seconds = rival.create(self.conn)
+        return Built(rival_name(self.table), seconds, self._bytes(rival.name))
+
+    def bare(self) -> MatryoshkaIndex:
+        """The copy with no short index, for exact searches and the rival."""
+        return MatryoshkaIndex(
+            TABLE,
+            COLUMN,
+            dims=1,
+            distance=self.goal.distance,
+            m=self.goal.m,
+            ef_construction=self.goal.ef_construction,
+            schema=self.schema,
+        )
+
+    def rival(self) -> SinglePass:
+        """One pass over full vectors on the copy, as halves."""
+        return single_pass(self.conn, self.bare(), "halfvec")
+
+    def _bytes(self, name: str) -> int:
+        query = source.statement("queries/index_bytes.sql").encode()
+        names = {"schema": self.schema, "index_name": name}
+        return int(self.conn.execute(query, names).fetchall()[0][0])
+
+
+def rival_name(table: TableFacts) -> str:
+    """What one pass over full vectors is called."""
+    return f"halfvec({table.full_dims}) alone"
+
+
+@contextmanager
+def scratch(
+    conn: Conn, facts: Facts, table: TableFacts, goal: Goal
+) -> Iterator[Scratch]:
+    """A place to try indexes in, for one block inside `snapshot`."""
+    schema = f"mrl_tune_{conn.info.backend_pid}_{os.urandom(4).hex()}"
+    with settings.local(conn, SETTINGS):
+        yield Scratch(conn, facts, table, goal, schema)
+
+
+def check_may_create(table: TableFacts) -> None:
+    """Raise InvalidSetting for a role that may not create a schema."""
+    if not table.may_create:
+        raise InvalidSetting(
+            "this role may not create a schema in this database, which trying indexes "
+            "takes (it is rolled back): choose by prediction with --plan, plan=True in "
+            "Python"
+        )

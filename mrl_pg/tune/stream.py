@@ -1,0 +1,174 @@
+"""Rows of any table from the server, in blocks, by binary COPY: never all at once."""
+
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from psycopg import Cursor, sql
+from psycopg.rows import tuple_row
+
+from mrl_pg import render
+from mrl_pg.catalog import Conn
+from mrl_pg.errors import InvalidSetting
+from mrl_pg.facts import Facts
+from mrl_pg.load.pack import HEADER, TRAILER, VECTOR_WIRE
+
+BLOCK_BYTES = 8 << 20
+"""What is read of a table before it is looked at; two blocks are in memory."""
+
+Advance: TypeAlias = Callable[[int, int], Any]
+"""Called with the rows read, and about how many there are to read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """Which rows of a table are read: all, or each with the same chance.
+
+    `share` from 0 to 1; `seed` says which, the same ones as long as the table does
+    not change.
+    """
+
+    share: float
+    seed: int
+
+    @classmethod
+    def of(cls, rows: int, most: int, seed: int) -> "Sample":
+        """About `most` of so many rows, all when there are not more."""
+        return cls(1.0 if rows <= most else most / rows, seed)
+
+    def clause(self) -> sql.Composable:
+        """`tablesample …`, or nothing."""
+        if self.share >= 1:
+            return sql.SQL("")
+        return sql.SQL("tablesample bernoulli ({}) repeatable ({})").format(
+            sql.Literal(100 * self.share), sql.Literal(self.seed)
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rows:
+    """Some rows: their vectors, and the table (a partition) and place of each."""
+
+    vectors: NDArray[np.float32]
+    tables: NDArray[np.uint32]
+    places: NDArray[np.uint64]
+
+    def __len__(self) -> int:
+        """How many."""
+        return len(self.places)
+
+    def take(self, which: NDArray[Any]) -> "Rows":
+        """Those at some positions, or where a mask is true."""
+        return Rows(self.vectors[which], self.tables[which], self.places[which])
+
+    def tids(self) -> list[str]:
+        """Places as PostgreSQL writes a `ctid`."""
+        return [f"({place >> 16},{place & 0xFFFF})" for place in self.places.tolist()]
+
+
+@dataclass(slots=True)
+class Reader:
+    """Reads a sample of a table; `left_out` rows are read past.
+
+    A stream of blocks for one look at each: `read` counts what passed. Memory is two
+    blocks of 8 MB and their floats, whatever the table.
+    """
+
+    facts: Facts
+    column: str
+    sample: Sample
+    left_out: Rows | None = None
+    read: int = field(default=0, init=False)
+
+    def blocks(self, conn: Conn) -> Generator[Rows, None, None]:
+        """Blocks of rows in the table's own order."""
+        statement = render.statement(
+            "sample_rows",
+            full=sql.Identifier(self.column),
+            table=render.table_of(self.facts),
+            sample=self.sample.clause(),
+        )
+        for records in copied(conn, statement, self.record_type()):
+            place = records["block"].astype(np.uint64) << np.uint64(16)
+            rows = Rows(
+                records["value"].astype(np.float32),
+                records["table"].astype(np.uint32),
+                place | records["offset"].astype(np.uint64),
+            )
+            rows = self._without_left_out(rows)
+            self.read += len(rows)
+            yield rows
+
+    def record_type(self) -> np.dtype[np.void]:
+        """One row as COPY sends it: place and vector, each with its length."""
+        wire = VECTOR_WIRE[self.facts.full_type]
+        return np.dtype(
+            [
+                ("fields", ">i2"),
+                ("length_1", ">i4"),
+                ("table", ">u4"),
+                ("length_2", ">i4"),
+                ("block", ">u4"),
+                ("offset", ">u2"),
+                *vector_fields(wire, self.facts.full_dims),
+            ]
+        )
+
+    def _without_left_out(self, rows: Rows) -> Rows:
+        held = self.left_out
+        if held is None or not len(held):
+            return rows
+        same = np.flatnonzero(np.isin(rows.places, held.places))
+        known = set(zip(held.tables.tolist(), held.places.tolist(), strict=True))
+        keep = np.ones(len(rows), dtype=np.bool_)
+        for i in same.tolist():
+            keep[i] = (int(rows.tables[i]), int(rows.places[i])) not in known
+        return rows if keep.all() else rows.take(keep)
+
+
+def vector_fields(wire: str, dims: int) -> list[Any]:
+    """A vector of a record as COPY sends it."""
+    return [
+        ("length", ">i4"),
+        ("dims", ">i2"),
+        ("unused", ">i2"),
+        ("value", wire, (dims,)),
+    ]
+
+
+def copied(
+    conn: Conn, statement: sql.Composed, layout: np.dtype[np.void]
+) -> Generator[NDArray[np.void], None, None]:
+    """Rows of `copy … to stdout (format binary)`, all of one size, in blocks."""
+    size = layout.itemsize
+    with (
+        Cursor(conn, row_factory=tuple_row) as cursor,
+        cursor.copy(statement) as copy,
+    ):
+        parts: list[Any] = []
+        held = 0
+        first = True
+        for part in copy:
+            if first:
+                part, first = part[len(HEADER) :], False
+            parts.append(part)
+            held += len(part)
+            if held >= BLOCK_BYTES:
+                data = b"".join(parts)
+                whole = len(data) // size * size
+                yield _records(data[:whole], layout)
+                parts, held = [data[whole:]], len(data) - whole
+        data = b"".join(parts)
+        if rows := data[: len(data) - len(TRAILER)]:
+            yield _records(rows, layout)
+
+
+def _records(data: bytes, layout: np.dtype[np.void]) -> NDArray[np.void]:
+    if len(data) % layout.itemsize:
+        raise InvalidSetting(
+            f"the server sent rows that are not of {layout.itemsize} bytes each: a "
+            "vector of the column has another length than it declares"
+        )
+    return np.frombuffer(data, dtype=layout)

@@ -1,0 +1,95 @@
+"""What choosing asks of a table: rows, bytes, storage, and the server's memory."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from psycopg import Cursor, sql
+from psycopg.rows import dict_row
+
+from mrl_pg import catalog, render, source
+from mrl_pg.catalog import Conn
+from mrl_pg.errors import InvalidSetting
+from mrl_pg.facts import Facts
+from mrl_pg.layout import IndexLayout
+
+FEWEST_ROWS = 100
+STORAGES = {"p": "plain", "e": "external", "m": "main", "x": "extended"}
+
+
+@dataclass(frozen=True, slots=True)
+class TableFacts:
+    """A table as choosing sees it; sizes in bytes.
+
+    `name` is as SQL writes it, with its schema. `rows`: the server's estimate,
+    or a count if it has none. `row_width`: mean bytes of a row in the heap, 18 of a
+    value that is in TOAST. `cache_bytes` and `build_bytes` are `effective_cache_size`
+    and `maintenance_work_mem`.
+    """
+
+    name: str
+    full_type: str
+    full_dims: int
+    rows: int
+    heap_bytes: int
+    toast_bytes: int
+    row_width: int
+    storage: str
+    cache_bytes: int
+    build_bytes: int
+    may_create: bool
+
+    @property
+    def full_bytes(self) -> int:
+        """Bytes of one full vector."""
+        return 8 + self.full_dims * (4 if self.full_type == "vector" else 2)
+
+    @property
+    def in_toast(self) -> bool:
+        """Whether full vectors are kept outside the row, where reading costs more."""
+        return self.row_width < self.full_bytes
+
+
+def read(conn: Conn, layout: IndexLayout) -> tuple[Facts, TableFacts]:
+    """Facts of the layout's table, for searching and for choosing.
+
+    Raises what `catalog.facts` raises, and InvalidSetting for a table so small that
+    nothing is to be chosen.
+    """
+    catalog.forget(conn, layout)
+    facts = catalog.facts(conn, layout)
+    query = source.statement("queries/tune_table.sql").encode()
+    names = {"table_id": facts.table_id, "column": layout.column}
+    with Cursor(conn, row_factory=dict_row) as cursor:
+        found: dict[str, Any] = cursor.execute(query, names).fetchone() or {}
+    rows = found["estimated_rows"] or 0
+    if not found["analysed"] or rows < FEWEST_ROWS:
+        count = render.statement("count_rows", table=render.table_of(facts))
+        rows = int(conn.execute(count).fetchall()[0][0])
+    if rows < FEWEST_ROWS:
+        raise InvalidSetting(
+            f"{facts.schema}.{facts.table} has {rows} rows: below {FEWEST_ROWS} an "
+            "exact search needs no index, and there is nothing to choose"
+        )
+    heap = found["heap_bytes"] or 0
+    table = TableFacts(
+        name=found["name"],
+        full_type=facts.full_type,
+        full_dims=facts.full_dims,
+        rows=rows,
+        heap_bytes=heap,
+        toast_bytes=found["toast_bytes"] or 0,
+        row_width=found["row_width"] or min(heap // rows, 8000),
+        storage=STORAGES[found["storage"]],
+        cache_bytes=found["cache_bytes"],
+        build_bytes=found["build_bytes"],
+        may_create=found["may_create"],
+    )
+    return facts, table
+
+
+def full_type(facts: Facts) -> sql.Composed:
+    """The full column's type: `"public"."vector"(1536)`."""
+    return sql.SQL("{}({})").format(
+        sql.Identifier(facts.extension_schema, facts.full_type),
+        sql.Literal(facts.full_dims),
+    )

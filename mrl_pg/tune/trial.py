@@ -1,0 +1,224 @@
+"""Runs every setting of every index that was built: its recall and its time."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mrl_pg import settings
+from mrl_pg.index import MatryoshkaIndex
+from mrl_pg.plan import MAX_EF_SEARCH
+from mrl_pg.recall.nested import Nested
+from mrl_pg.recall.score import Recall, recall_at_k, summarise
+from mrl_pg.recall.single_pass import SinglePass
+from mrl_pg.tune.choose import Goal, Option
+from mrl_pg.tune.queries import Queries
+from mrl_pg.tune.scratch import Scratch, rival_name
+
+Vector: TypeAlias = "NDArray[np.float32]"
+
+EXACT = 5
+"""Queries that are timed on an exact search, which reads every row."""
+
+SINGLE_EF = (40, 80, 160, 320, 640)
+"""ef_search of one pass over full vectors."""
+
+WARM = 50
+"""Queries that each setting answers before any counts: they plan it, fill caches."""
+
+ENOUGH = 0.25
+"""Share of the allowed loss that is left when doing more is a waste."""
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One setting of one index, measured: recall and milliseconds a search.
+
+    `candidates` is None for one pass over full vectors, `option` for an exact search
+    too, whose `ef_search` is None as well.
+    """
+
+    name: str
+    candidates: int | None
+    ef_search: int | None
+    recall: Recall
+    median_ms: float
+    p95_ms: float
+    option: Option | None = None
+
+    def __str__(self) -> str:
+        """`bit(1536), 160 candidates, ef_search 320: recall …, 2.1 ms (p95 3.4)`."""
+        parts = [self.name]
+        if self.candidates is not None:
+            parts.append(f"{self.candidates} candidates")
+        if self.ef_search is not None:
+            parts.append(f"ef_search {self.ef_search}")
+        times = f"{self.median_ms:.2f} ms (p95 {self.p95_ms:.2f})"
+        return f"{', '.join(parts)}: recall {self.recall}, {times}"
+
+    def as_dict(self) -> dict[str, Any]:
+        """All of it in what JSON knows; of the option its name."""
+        return {
+            "name": self.name,
+            "candidates": self.candidates,
+            "ef_search": self.ef_search,
+            "recall": asdict(self.recall),
+            "median_ms": self.median_ms,
+            "p95_ms": self.p95_ms,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """A search to measure: `ready` is called before, untimed; then `search`, timed.
+
+    `far` gives the true distances of what the search answered.
+    """
+
+    point: tuple[str, int | None, int | None, Option | None]
+    ready: Callable[[], Any]
+    search: Callable[[Vector], Any]
+    far: Callable[[Vector, Any], Sequence[float]]
+
+
+def of_option(scratch: Scratch, option: Option, most: int) -> list[Setting]:
+    """Candidates by ef_search of one short index; `most` rows are there."""
+    index, k = scratch.index(option), scratch.goal.k
+    predicted = option.candidates or MAX_EF_SEARCH
+    counts = {max(k, round(predicted * part)) for part in (0.5, 1, 2)}
+    return [
+        _two_passes(scratch, index, option, count, ef)
+        for count in sorted({min(count, MAX_EF_SEARCH, most) for count in counts})
+        for ef in sorted({min(part * count, MAX_EF_SEARCH) for part in (1, 2, 4)})
+    ]
+
+
+def _two_passes(
+    scratch: Scratch, index: MatryoshkaIndex, option: Option, count: int, ef: int
+) -> Setting:
+    k = scratch.goal.k
+
+    def search(query: Vector) -> Any:
+        return index.search(scratch.conn, query, k=k, candidates=count, ef_search=ef)
+
+    return Setting(
+        (option.name, count, ef, option),
+        lambda: None,
+        search,
+        lambda query, found: [hit.distance for hit in found],
+    )
+
+
+def of_rival(scratch: Scratch, rival: SinglePass) -> list[Setting]:
+    """One pass over full vectors at each ef_search."""
+    conn, k = scratch.conn, scratch.goal.k
+    search = rival.searcher(conn, k)
+    bare = scratch.bare()
+
+    def far(query: Vector, found: Any) -> list[float]:
+        # by halves they are not quite the true ones
+        keys = {"keys": [row[0] for row in found]}
+        where = "id = any(%(keys)s)"
+        exact = bare.search(conn, query, k=k, where=where, params=keys, exact=True)
+        return [hit.distance for hit in exact]
+
+    def ready(ef: int) -> Callable[[], Any]:
+        names = {"name": "hnsw.ef_search", "value": str(ef)}
+        return lambda: conn.execute(settings.SET, names)
+
+    return [
+        Setting((rival_name(scratch.table), None, ef, None), ready(ef), search, far)
+        for ef in SINGLE_EF
+        if ef >= k
+    ]
+
+
+def exact(scratch: Scratch, queries: Queries, truth: Nested) -> Point:
+    """An exact search of the copy, timed on EXACT queries."""
+    bare, k = scratch.bare(), scratch.goal.k
+    times, recalls = [], []
+    for query, limit in zip(queries.vectors[:EXACT], truth.limits, strict=False):
+        start = time.perf_counter()
+        found = bare.search(scratch.conn, query, k=k, exact=True)
+        times.append(1000 * (time.perf_counter() - start))
+        far = [hit.distance for hit in found]
+        recalls.append(_recall(far, limit, k))
+    return Point(
+        "exact search",
+        None,
+        None,
+        summarise(recalls, k),
+        float(np.median(times)),
+        max(times),
+    )
+
+
+def measure(
+    asked: Sequence[Setting],
+    queries: Queries,
+    truth: Nested,
+    goal: Goal,
+    advance: Callable[[int, int], Any],
+) -> list[Point]:
+    """Every setting worth it on every query, in an order that turns with each query.
+
+    So that a machine that slows down slows them all. First each answers WARM queries;
+    what they show to be a waste is left out. `advance` is told how many queries of
+    how many are answered.
+    """
+    total = len(queries.vectors)
+    asked = _worth(asked, queries, truth, goal)
+    recalls: list[list[float]] = [[] for _ in asked]
+    times: list[list[float]] = [[] for _ in asked]
+    for i, query in enumerate(queries.vectors):
+        for turn in range(len(asked)):
+            which = (i + turn) % len(asked)
+            setting = asked[which]
+            setting.ready()
+            start = time.perf_counter()
+            found = setting.search(query)
+            times[which].append(1000 * (time.perf_counter() - start))
+            far = setting.far(query, found)
+            recalls[which].append(_recall(far, truth.limits[i], goal.k))
+        advance(i + 1, total)
+    return [
+        Point(
+            *setting.point[:3],
+            summarise(recall, goal.k),
+            float(np.median(took)),
+            float(np.quantile(took, 0.95)),
+            setting.point[3],
+        )
+        for setting, recall, took in zip(asked, recalls, times, strict=True)
+    ]
+
+
+def _worth(
+    asked: Sequence[Setting], queries: Queries, truth: Nested, goal: Goal
+) -> list[Setting]:
+    """All but those that only do more than one that already finds nearly all."""
+    enough = 1 - ENOUGH * (1 - goal.recall)
+    kept: list[Setting] = []
+    known: list[tuple[str, int, int]] = []
+    for setting in asked:
+        name, candidates, ef, _ = setting.point
+        wide = candidates or 0, ef or 0
+        if any(n == name and c <= wide[0] and e <= wide[1] for n, c, e in known):
+            continue
+        setting.ready()
+        found = [
+            _recall(setting.far(query, setting.search(query)), limit, goal.k)
+            for query, limit in zip(queries.vectors[:WARM], truth.limits, strict=False)
+        ]
+        if float(np.mean(found)) >= enough:
+            known.append((name, *wide))
+        kept.append(setting)
+    return kept
+
+
+def _recall(far: Sequence[float], limit: float, k: int) -> float:
+    # the limit has the tolerance in it
+    return recall_at_k(far, np.full(k, limit), 0)
