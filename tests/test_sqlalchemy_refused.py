@@ -24,6 +24,7 @@ from sqlalchemy import (
     literal_column,
     select,
     text,
+    true,
     union_all,
     update,
 )
@@ -277,6 +278,24 @@ def test_other_databases_have_no_search() -> None:
     for dialect in dialects:
         with pytest.raises(CompileError, match=rf"PostgreSQL, not for {dialect.name}"):
             searched.compile(dialect=dialect)
+
+
+def test_the_k_nearest_for_each_row_outside() -> None:
+    """The first pass would read both tables, and answer for all rows at once."""
+    nearest = search(
+        select(Doc.id).where(Doc.author_id == Author.id), Doc.embedding, QUERY, k=3
+    ).lateral()
+    outer = select(Author.name, nearest.c.id).join(nearest, true())
+    with pytest.raises(InvalidStatement, match=r"lateral.*search once\s+for each"):
+        outer.compile(dialect=postgresql.dialect())
+    alone = search(select(Doc.id), Doc.embedding, QUERY, k=3).lateral()
+    assert "mrl_hits" in str(select(Author.name).join(alone, true()))
+
+
+def test_an_index_that_is_none() -> None:
+    kind: Any = Matryoshka(16)
+    with pytest.raises(InvalidSetting, match="pass a MatryoshkaIndex"):
+        search(select(Doc), Doc.embedding, QUERY, index=kind)
 
 
 def test_what_is_not_refused() -> None:

@@ -11,6 +11,7 @@ from sqlalchemy.sql.selectable import CTE, Alias, TableClause, TextualSelect
 from sqlalchemy.sql.visitors import InternalTraversal
 
 from mrl_pg import render
+from mrl_pg.errors import InvalidStatement
 from mrl_pg.layout import IndexLayout
 from mrl_pg.shape import Effort
 
@@ -108,6 +109,12 @@ def _compile(element: Passes, compiler: Any, **kw: Any) -> str:
     if compiler.dialect.name not in ("postgresql", "default"):
         raise CompileError(
             f"a search is for PostgreSQL, not for {compiler.dialect.name}"
+        )
+    if "enclosing_lateral" in kw and element.by_members:
+        raise InvalidStatement(
+            "a search in a lateral subquery would answer for all of its rows at once: "
+            "the first pass reads a table of its own, not the row outside; search once "
+            "for each, or join search(…).subquery()"
         )
     # it would report tables of the inner statement as unjoined ones of the outer
     kw.pop("from_linter", None)

@@ -99,6 +99,11 @@ def _layout(column: Any, index: MatryoshkaIndex | None) -> MatryoshkaIndex:
                 "type, or pass index="
             )
         index = declarations(column)[0].on(table.name, column.name, table.schema or "")
+    elif not isinstance(index, MatryoshkaIndex):
+        raise InvalidSetting(
+            f"index={index!r} is a {type(index).__name__}: pass a MatryoshkaIndex, such "
+            "as one of indexes_of(model)"
+        )
     elif (index.table, index.column) != (table.name, column.name):
         raise InvalidSetting(f"index={index} is not of {column}: pass one of its own")
     check(column, index.dims)

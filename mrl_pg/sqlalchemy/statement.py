@@ -1,7 +1,7 @@
 """Reads a Select: what it filters, joins and refuses to be.
 
-The only place that knows names of SQLAlchemy's that begin with an underscore; tests
-run it on the oldest and the newest release.
+Most names of SQLAlchemy's that begin with an underscore are known here, the rest in
+`declare` and `passes`; tests run all on the oldest and the newest release.
 """
 
 from collections.abc import Iterable
