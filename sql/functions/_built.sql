@@ -16,7 +16,8 @@ begin atomic
             max(option.option_value) filter (where option.option_name = 'ef_construction'), '64'
         )::int,
         (
-            select coalesce(sum(greatest(part.reltuples, 0)), 0)::bigint
+            -- NULL: none of them was ever counted
+            select sum(nullif(part.reltuples, -1))::bigint
             from pg_class as part
             where part.relkind = 'r'
                 and part.oid in (

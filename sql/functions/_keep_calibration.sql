@@ -8,7 +8,9 @@ create or replace function mrl._keep_calibration(
     filter text,
     points jsonb,
     share float8,
-    queries int
+    queries int,
+    -- as counted, where the statistics know nothing yet
+    rows bigint
 )
 returns setof mrl.calibrations
 language plpgsql
@@ -53,7 +55,7 @@ begin
             point.median_ms,
             point.p95_ms,
             _keep_calibration.queries,
-            built.rows,
+            coalesce(built.rows, _keep_calibration.rows),
             built.m,
             built.ef_construction
         from point
@@ -72,6 +74,6 @@ end
 $body$;
 
 comment on function mrl._keep_calibration(
-    regclass, name, int, text, jsonb, float8, int
+    regclass, name, int, text, jsonb, float8, int, bigint
 ) is
 'Internal. Writes a calibration of a table you own.';

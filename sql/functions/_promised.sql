@@ -76,7 +76,7 @@ begin
         min(best.low),
         case
             when not bool_and(
-                abs(built.rows - best.rows) <= changed * greatest(best.rows, 1)
+                coalesce(abs(built.rows - best.rows) <= changed * best.rows, true)
                 and best.m = built.m
                 and best.ef_construction = built.ef_construction
             ) then 'stale'

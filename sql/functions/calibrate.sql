@@ -145,7 +145,8 @@ begin
             then rows_there.passing::double precision
                 operator(pg_catalog./) rows_there.count
         end,
-        pg_catalog.cardinality(totals)
+        pg_catalog.cardinality(totals),
+        rows_there.count
     );
 end
 $body$;
