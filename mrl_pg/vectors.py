@@ -39,6 +39,8 @@ def as_vector(
             f"a query of type {type(value).__name__} is not a vector: pass a list of "
             f"{dims} numbers, a NumPy array, a Vector or a HalfVector"
         ) from error
+    if value is None:
+        raise InvalidVector(f"the query is None, not a vector: pass {dims} numbers")
     if wide.ndim != 1:
         raise InvalidVector(
             f"a query of shape {wide.shape} is not one vector: pass {dims} numbers, "

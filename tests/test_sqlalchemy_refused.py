@@ -173,7 +173,7 @@ QUERIES: dict[str, tuple[Any, str]] = {
     "zeros": ([0.0] * 64, "zeros"),
     "text": ("[1,2,3]", "type str"),
     "words": (["a"] * 64, "a"),
-    "nothing": (None, "shape ()"),
+    "nothing": (None, "is None"),
     "short Vector": (Vector([1, 2]), "2"),
 }
 
@@ -286,8 +286,9 @@ def test_the_k_nearest_for_each_row_outside() -> None:
         select(Doc.id).where(Doc.author_id == Author.id), Doc.embedding, QUERY, k=3
     ).lateral()
     outer = select(Author.name, nearest.c.id).join(nearest, true())
+    dialect: Any = postgresql
     with pytest.raises(InvalidStatement, match=r"lateral.*search once\s+for each"):
-        outer.compile(dialect=postgresql.dialect())
+        outer.compile(dialect=dialect.dialect())
     alone = search(select(Doc.id), Doc.embedding, QUERY, k=3).lateral()
     assert "mrl_hits" in str(select(Author.name).join(alone, true()))
 

@@ -58,7 +58,7 @@ def test_integers_are_taken() -> None:
         ([1.0, "two", 3.0], "type list is not a vector"),
         ([[1.0], [2.0, 3.0]], "type list is not a vector"),
         (object(), "type object is not a vector"),
-        (None, "is not"),
+        (None, "is None, not a vector"),
         ([0.0, float("nan"), 1.0], "holds nan at position 1"),
         ([0.0, 1.0, float("inf")], "holds inf at position 2"),
         ([float("-inf"), 1.0, 0.0], "holds -inf at position 0"),

@@ -101,8 +101,8 @@ def _layout(column: Any, index: MatryoshkaIndex | None) -> MatryoshkaIndex:
         index = declarations(column)[0].on(table.name, column.name, table.schema or "")
     elif not isinstance(index, MatryoshkaIndex):
         raise InvalidSetting(
-            f"index={index!r} is a {type(index).__name__}: pass a MatryoshkaIndex, such "
-            "as one of indexes_of(model)"
+            f"index={index!r} is a {type(index).__name__}: pass a MatryoshkaIndex, as "
+            "indexes_of(model) gives them"
         )
     elif (index.table, index.column) != (table.name, column.name):
         raise InvalidSetting(f"index={index} is not of {column}: pass one of its own")
