@@ -1,6 +1,6 @@
 -- Whether the table holds more rows than a first pass handed over, and its oid.
 -- Slots: table, table_id, full, extension, operator, where, seen
--- Called by: mrl_pg.render, mrl._plan, mrl.create_search_function: searches with too few rows
+-- Called by: mrl_pg.render.searches, mrl._plan, mrl.create_search_function
 create or replace function mrl._more_rows()
 returns text
 language sql

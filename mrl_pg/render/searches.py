@@ -1,165 +1,26 @@
-"""Templates of `sql/` with their slots filled: values in, statements out."""
+"""The statement of a search, from the parts that each door writes in its own way."""
 
 import zlib
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from psycopg import sql
 
-from mrl_pg import source
 from mrl_pg.facts import Facts
 from mrl_pg.layout import IndexLayout
+from mrl_pg.render.slots import (
+    comma,
+    condition,
+    home,
+    name,
+    query,
+    short_value,
+    statement,
+    template,
+)
 from mrl_pg.shape import Effort, Shape
 
 _OF_QUERY = sql.SQL("(select {} from mrl_query)")
-
-
-def template(name: str, /, **slots: sql.Composable) -> sql.Composed:
-    """`sql/templates/NAME.sql` with each `{slot}` replaced by what is passed for it."""
-    return sql.SQL(source.template(name)).format(**slots)
-
-
-def statement(name: str, /, **slots: sql.Composable) -> sql.Composed:
-    """The same of `sql/statements/NAME.sql`, which Python alone uses."""
-    return sql.SQL(source.statement(f"statements/{name}.sql")).format(**slots)
-
-
-def comma(parts: Iterable[sql.Composable]) -> sql.Composed:
-    """`a, b, c`."""
-    return sql.SQL(", ").join(parts)
-
-
-def name(*parts: str) -> sql.Identifier:
-    """A name in a statement that takes parameters: a percent sign in it is doubled."""
-    return sql.Identifier(*(part.replace("%", "%%") for part in parts))
-
-
-def home(schema: str) -> sql.Composable:
-    """What stands before pgvector's names: its schema; "" leaves it to the path."""
-    return sql.SQL("{}.").format(sql.Identifier(schema)) if schema else sql.SQL("")
-
-
-def table_of(facts: Facts) -> sql.Identifier:
-    """The table in its schema, for a statement without parameters."""
-    return sql.Identifier(facts.schema, facts.table)
-
-
-def query(facts: Facts, placeholder: sql.Composable) -> sql.Composed:
-    """The query parameter, cast to the type of the full column."""
-    return sql.SQL("{}::{}({})").format(
-        placeholder,
-        sql.Identifier(facts.extension_schema, facts.full_type),
-        sql.Literal(facts.full_dims),
-    )
-
-
-def short_value(
-    layout: IndexLayout, extension: sql.Composable, full: sql.Composable
-) -> sql.Composed:
-    """The short value of a full vector: the one place that says how it is computed."""
-    slots: dict[str, sql.Composable] = {
-        "extension": extension,
-        "full": full,
-        "dims": sql.Literal(layout.dims),
-    }
-    if layout.kind == "bit":
-        return template("short_bits", **slots)
-    return template("short_value", kind=sql.Identifier(layout.kind), **slots)
-
-
-def short_type(layout: IndexLayout, extension: sql.Composable) -> sql.Composed:
-    """Type of the short column: `"public"."halfvec"(256)` or `bit(256)`."""
-    if layout.kind == "bit":
-        return sql.SQL("bit({})").format(sql.Literal(layout.dims))
-    return sql.SQL("{}{}({})").format(
-        extension, sql.Identifier(layout.kind), sql.Literal(layout.dims)
-    )
-
-
-def add_short_column(
-    layout: IndexLayout, table: sql.Identifier, extension: sql.Composable
-) -> sql.Composed:
-    """`alter table … add column …` for the short column."""
-    return template(
-        "add_short_column",
-        table=table,
-        short=sql.Identifier(layout.short),
-        type=short_type(layout, extension),
-        value=short_value(layout, extension, sql.Identifier(layout.column)),
-    )
-
-
-def create_index(
-    layout: IndexLayout,
-    table: sql.Identifier,
-    extension: sql.Composable,
-    *,
-    concurrently: bool = False,
-) -> sql.Composed:
-    """`create index … using hnsw …` on the short column."""
-    return template(
-        "create_index",
-        concurrently=_concurrently(concurrently),
-        index=sql.Identifier(layout.name),
-        table=table,
-        short=sql.Identifier(layout.short),
-        extension=extension,
-        operator_class=sql.Identifier(layout.operator_class),
-        m=sql.Literal(layout.m),
-        ef_construction=sql.Literal(layout.ef_construction),
-    )
-
-
-def drop_index(index: sql.Identifier, *, concurrently: bool = False) -> sql.Composed:
-    """`drop index if exists …`."""
-    return template("drop_index", concurrently=_concurrently(concurrently), index=index)
-
-
-def rename_index(index: sql.Identifier, new: str) -> sql.Composed:
-    """`alter index … rename to …`."""
-    return statement("rename_index", index=index, name=sql.Identifier(new))
-
-
-def create_vector() -> sql.Composed:
-    """`create extension if not exists vector`."""
-    return statement("create_vector")
-
-
-def drop_short_column(layout: IndexLayout, table: sql.Identifier) -> sql.Composed:
-    """`alter table … drop column if exists …` for the short column."""
-    return template(
-        "drop_short_column", table=table, short=sql.Identifier(layout.short)
-    )
-
-
-def call(what: str, layout: IndexLayout) -> sql.Composed:
-    """`select mrl.create_index(…)` and its like: one of `sql/statements/call_*.sql`.
-
-    The server does it, so that nothing need be known of the table here.
-    """
-    slots: dict[str, sql.Composable] = {
-        "table": regclass(layout),
-        "column": sql.Literal(layout.column),
-        "short": sql.Literal(layout.short),
-        "index": sql.Literal(layout.name),
-        "dims": sql.Literal(layout.dims),
-        "kind": sql.Literal(layout.kind),
-        "distance": sql.Literal(layout.distance),
-        "m": sql.Literal(layout.m),
-        "ef_construction": sql.Literal(layout.ef_construction),
-    }
-    return statement(what, **slots)
-
-
-def regclass(layout: IndexLayout) -> sql.Literal:
-    """The table's name as a literal, quoted where it must be."""
-    parts = [layout.schema, layout.table] if layout.schema else [layout.table]
-    return sql.Literal(sql.Identifier(*parts).as_string())
-
-
-def _concurrently(wanted: bool) -> sql.SQL:
-    return sql.SQL(" concurrently") if wanted else sql.SQL("")
 
 
 @dataclass(frozen=True, slots=True)
@@ -329,13 +190,6 @@ def _table_id(table: sql.Identifier) -> sql.Composed:
 
 def _placeholder(shape: Shape, parameter: str) -> sql.Placeholder:
     return sql.Placeholder(parameter) if shape.named else sql.Placeholder()
-
-
-def condition(where: str | None) -> sql.Composable:
-    """A further condition on lines of its own, so that a comment in it ends."""
-    if where is None:
-        return sql.SQL("")
-    return sql.SQL("\n    and (\n{}\n    )").format(sql.SQL(where))
 
 
 def _signed(statement: sql.Composed, facts: Facts) -> bytes:

@@ -1,0 +1,85 @@
+"""Statements that make and drop short columns and their indexes."""
+
+from psycopg import sql
+
+from mrl_pg.layout import IndexLayout
+from mrl_pg.render.slots import regclass, short_type, short_value, statement, template
+
+
+def add_short_column(
+    layout: IndexLayout, table: sql.Identifier, extension: sql.Composable
+) -> sql.Composed:
+    """`alter table … add column …` for the short column."""
+    return template(
+        "add_short_column",
+        table=table,
+        short=sql.Identifier(layout.short),
+        type=short_type(layout, extension),
+        value=short_value(layout, extension, sql.Identifier(layout.column)),
+    )
+
+
+def create_index(
+    layout: IndexLayout,
+    table: sql.Identifier,
+    extension: sql.Composable,
+    *,
+    concurrently: bool = False,
+) -> sql.Composed:
+    """`create index … using hnsw …` on the short column."""
+    return template(
+        "create_index",
+        concurrently=_concurrently(concurrently),
+        index=sql.Identifier(layout.name),
+        table=table,
+        short=sql.Identifier(layout.short),
+        extension=extension,
+        operator_class=sql.Identifier(layout.operator_class),
+        m=sql.Literal(layout.m),
+        ef_construction=sql.Literal(layout.ef_construction),
+    )
+
+
+def drop_index(index: sql.Identifier, *, concurrently: bool = False) -> sql.Composed:
+    """`drop index if exists …`."""
+    return template("drop_index", concurrently=_concurrently(concurrently), index=index)
+
+
+def rename_index(index: sql.Identifier, new: str) -> sql.Composed:
+    """`alter index … rename to …`."""
+    return statement("rename_index", index=index, name=sql.Identifier(new))
+
+
+def create_vector() -> sql.Composed:
+    """`create extension if not exists vector`."""
+    return statement("create_vector")
+
+
+def drop_short_column(layout: IndexLayout, table: sql.Identifier) -> sql.Composed:
+    """`alter table … drop column if exists …` for the short column."""
+    return template(
+        "drop_short_column", table=table, short=sql.Identifier(layout.short)
+    )
+
+
+def call(what: str, layout: IndexLayout) -> sql.Composed:
+    """`select mrl.create_index(…)` and its like: one of `sql/statements/call_*.sql`.
+
+    The server does it, so that nothing need be known of the table here.
+    """
+    slots: dict[str, sql.Composable] = {
+        "table": regclass(layout),
+        "column": sql.Literal(layout.column),
+        "short": sql.Literal(layout.short),
+        "index": sql.Literal(layout.name),
+        "dims": sql.Literal(layout.dims),
+        "kind": sql.Literal(layout.kind),
+        "distance": sql.Literal(layout.distance),
+        "m": sql.Literal(layout.m),
+        "ef_construction": sql.Literal(layout.ef_construction),
+    }
+    return statement(what, **slots)
+
+
+def _concurrently(wanted: bool) -> sql.SQL:
+    return sql.SQL(" concurrently") if wanted else sql.SQL("")

@@ -1,0 +1,84 @@
+"""Templates with their slots filled, and what goes into the slots of most."""
+
+from collections.abc import Iterable
+
+from psycopg import sql
+
+from mrl_pg import source
+from mrl_pg.facts import Facts
+from mrl_pg.layout import IndexLayout
+
+
+def template(name: str, /, **slots: sql.Composable) -> sql.Composed:
+    """`sql/templates/NAME.sql` with each `{slot}` replaced by what is passed for it."""
+    return sql.SQL(source.template(name)).format(**slots)
+
+
+def statement(name: str, /, **slots: sql.Composable) -> sql.Composed:
+    """The same of `sql/statements/NAME.sql`, which Python alone uses."""
+    return sql.SQL(source.statement(f"statements/{name}.sql")).format(**slots)
+
+
+def comma(parts: Iterable[sql.Composable]) -> sql.Composed:
+    """`a, b, c`."""
+    return sql.SQL(", ").join(parts)
+
+
+def name(*parts: str) -> sql.Identifier:
+    """A name in a statement that takes parameters: a percent sign in it is doubled."""
+    return sql.Identifier(*(part.replace("%", "%%") for part in parts))
+
+
+def home(schema: str) -> sql.Composable:
+    """What stands before pgvector's names: its schema; "" leaves it to the path."""
+    return sql.SQL("{}.").format(sql.Identifier(schema)) if schema else sql.SQL("")
+
+
+def table_of(facts: Facts) -> sql.Identifier:
+    """The table in its schema, for a statement without parameters."""
+    return sql.Identifier(facts.schema, facts.table)
+
+
+def query(facts: Facts, placeholder: sql.Composable) -> sql.Composed:
+    """The query parameter, cast to the type of the full column."""
+    return sql.SQL("{}::{}({})").format(
+        placeholder,
+        sql.Identifier(facts.extension_schema, facts.full_type),
+        sql.Literal(facts.full_dims),
+    )
+
+
+def short_value(
+    layout: IndexLayout, extension: sql.Composable, full: sql.Composable
+) -> sql.Composed:
+    """The short value of a full vector: the one place that says how it is computed."""
+    slots: dict[str, sql.Composable] = {
+        "extension": extension,
+        "full": full,
+        "dims": sql.Literal(layout.dims),
+    }
+    if layout.kind == "bit":
+        return template("short_bits", **slots)
+    return template("short_value", kind=sql.Identifier(layout.kind), **slots)
+
+
+def short_type(layout: IndexLayout, extension: sql.Composable) -> sql.Composed:
+    """Type of the short column: `"public"."halfvec"(256)` or `bit(256)`."""
+    if layout.kind == "bit":
+        return sql.SQL("bit({})").format(sql.Literal(layout.dims))
+    return sql.SQL("{}{}({})").format(
+        extension, sql.Identifier(layout.kind), sql.Literal(layout.dims)
+    )
+
+
+def regclass(layout: IndexLayout) -> sql.Literal:
+    """The table's name as a literal, quoted where it must be."""
+    parts = [layout.schema, layout.table] if layout.schema else [layout.table]
+    return sql.Literal(sql.Identifier(*parts).as_string())
+
+
+def condition(where: str | None) -> sql.Composable:
+    """A further condition on lines of its own, so that a comment in it ends."""
+    if where is None:
+        return sql.SQL("")
+    return sql.SQL("\n    and (\n{}\n    )").format(sql.SQL(where))
