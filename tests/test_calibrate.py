@@ -44,7 +44,7 @@ def test_points_are_what_searches_find(
     assert len(kept) > 2
     for point in kept:
         effort = {"candidates": point.candidates, "ef_search": point.ef_search}
-        answers = many(docs.conn, QUERIES, k=k, **effort, **options)
+        answers = many(docs.conn, [*QUERIES], k=k, **effort, **options)
         found = recalls_of(answers, docs.vectors, QUERIES, k, among=among)
         assert point.recall == pytest.approx(np.mean(found), abs=1e-9)
         assert point.low == pytest.approx(lower_bound(found, k), abs=1e-6)
@@ -61,7 +61,7 @@ def test_points_are_what_searches_find(
     assert {point.filter for point in kept} == {
         "n < $1::int {30}" if "filter" in options else ""
     }
-    root = planned(docs.conn, "batch", QUERIES, k=k, **options)
+    root = planned(docs.conn, "batch", [*QUERIES], k=k, **options)
     assert ordered(root) == [name]
 
 
@@ -135,7 +135,8 @@ def test_fewer_rows_than_k(docs: Docs) -> None:
 
 def test_nothing_to_measure_keeps_nothing(docs: Docs) -> None:
     calibrate(docs.conn, k=4, sample=5, filter="id > 0")
-    for options in ({"filter": "id < 0"}, {"queries": []}):
+    odd: list[dict[str, Any]] = [{"filter": "id < 0"}, {"queries": []}]
+    for options in odd:
         assert calibrate(docs.conn, k=4, **options) == []
 
 

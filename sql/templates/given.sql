@@ -1,6 +1,6 @@
 -- Queries that a caller brings.
 -- Slots: queries (an array)
--- Called by: mrl._plan_recall
+-- Called by: mrl._plan_recall, mrl._plan_calibration
 create or replace function mrl._given()
 returns text
 language sql

@@ -1,6 +1,6 @@
 -- Random rows of a table as queries, with where each is.
--- Slots: full, table, where, sample
--- Called by: mrl._plan_recall
+-- Slots: full, extension, table, where, sample
+-- Called by: mrl._plan_recall, mrl._plan_calibration
 create or replace function mrl._sample()
 returns text
 language sql
@@ -8,7 +8,8 @@ immutable
 parallel safe
 return $template$
 select
-    {full} as mrl_full,
+    -- of one type, so that one session may ask tables of vectors and of halves
+    {full}::{extension}vector as mrl_full,
     tableoid as mrl_part,
     ctid as mrl_place
 from {table}
