@@ -49,11 +49,11 @@ def written_out(
     try:
         # with no values, too: a doubled percent sign is one
         return mogrify(text.encode(), {} if params is None else params)
-    except errors.ProgrammingError as error:
+    except (errors.ProgrammingError, TypeError) as error:
         raise refusal(text, facts, error) from error
 
 
-def refusal(where: str, facts: Facts, error: errors.Error) -> InvalidFilter:
+def refusal(where: str, facts: Facts, error: Exception) -> InvalidFilter:
     """The same error, in words of the caller's condition."""
     reason = str(error).splitlines()[0]
     return InvalidFilter(
