@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from mrl_pg import build, calibrate, measure, search
 from mrl_pg.build import BuildReport
@@ -9,12 +10,16 @@ from mrl_pg.calibrate import Calibration
 from mrl_pg.catalog import AsyncConn, Conn
 from mrl_pg.layout import IndexLayout
 from mrl_pg.measure import RecallReport
-from mrl_pg.plan import Options, Queries, SearchPlan
+from mrl_pg.plan import Options, Queries, SearchOptions, SearchPlan
 from mrl_pg.progress import Watcher
 from mrl_pg.sampling import Teller
 from mrl_pg.search import SearchResult
 from mrl_pg.vectors import VectorLike
 from mrl_pg.where import Params, Where
+
+if TYPE_CHECKING:
+    # typing's own from Python 3.11 on
+    from typing_extensions import Unpack
 
 
 @dataclass(frozen=True, slots=True)
@@ -298,114 +303,34 @@ class MatryoshkaIndex(IndexLayout):
         self,
         conn: Conn,
         queries: Queries,
-        *,
-        k: int = 10,
-        candidates: int | None = None,
-        ef_search: int | None = None,
-        max_scan_tuples: int | None = None,
-        where: Where = None,
-        params: Params = None,
-        columns: Sequence[str] = (),
-        exact: bool = False,
-        recall: float | None = None,
+        **options: "Unpack[SearchOptions]",
     ) -> list[SearchResult]:
-        """Answers of `search` for each query, in order, in one round trip."""
-        options = Options(
-            k,
-            candidates,
-            ef_search,
-            max_scan_tuples,
-            where,
-            params,
-            columns,
-            exact,
-            recall,
-        )
-        return search.find_many(conn, self, queries, options)
+        """Answers of `search`, with its options, for each query in one round trip."""
+        return search.find_many(conn, self, queries, Options(**options))
 
     async def search_many_async(
         self,
         conn: AsyncConn,
         queries: Queries,
-        *,
-        k: int = 10,
-        candidates: int | None = None,
-        ef_search: int | None = None,
-        max_scan_tuples: int | None = None,
-        where: Where = None,
-        params: Params = None,
-        columns: Sequence[str] = (),
-        exact: bool = False,
-        recall: float | None = None,
+        **options: "Unpack[SearchOptions]",
     ) -> list[SearchResult]:
         """The same as `search_many` on an asynchronous connection."""
-        options = Options(
-            k,
-            candidates,
-            ef_search,
-            max_scan_tuples,
-            where,
-            params,
-            columns,
-            exact,
-            recall,
-        )
-        return await search.find_many_async(conn, self, queries, options)
+        return await search.find_many_async(conn, self, queries, Options(**options))
 
     def plan(
         self,
         conn: Conn,
         query: VectorLike,
-        *,
-        k: int = 10,
-        candidates: int | None = None,
-        ef_search: int | None = None,
-        max_scan_tuples: int | None = None,
-        where: Where = None,
-        params: Params = None,
-        columns: Sequence[str] = (),
-        exact: bool = False,
-        recall: float | None = None,
+        **options: "Unpack[SearchOptions]",
     ) -> SearchPlan:
-        """The statement and parameters that `search` would send, to run or explain."""
-        options = Options(
-            k,
-            candidates,
-            ef_search,
-            max_scan_tuples,
-            where,
-            params,
-            columns,
-            exact,
-            recall,
-        )
-        return search.prepare(conn, self, query, options)
+        """What `search` with these options would send, to run or explain."""
+        return search.prepare(conn, self, query, Options(**options))
 
     async def plan_async(
         self,
         conn: AsyncConn,
         query: VectorLike,
-        *,
-        k: int = 10,
-        candidates: int | None = None,
-        ef_search: int | None = None,
-        max_scan_tuples: int | None = None,
-        where: Where = None,
-        params: Params = None,
-        columns: Sequence[str] = (),
-        exact: bool = False,
-        recall: float | None = None,
+        **options: "Unpack[SearchOptions]",
     ) -> SearchPlan:
         """The same as `plan` on an asynchronous connection."""
-        options = Options(
-            k,
-            candidates,
-            ef_search,
-            max_scan_tuples,
-            where,
-            params,
-            columns,
-            exact,
-            recall,
-        )
-        return await search.prepare_async(conn, self, query, options)
+        return await search.prepare_async(conn, self, query, Options(**options))

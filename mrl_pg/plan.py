@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,6 +49,20 @@ Queries: TypeAlias = "Sequence[VectorLike] | NDArray[np.floating]"
 class Options:
     """What a caller may ask of a search; `MatryoshkaIndex.search` explains each."""
 
+    k: int = 10
+    candidates: int | None = None
+    ef_search: int | None = None
+    max_scan_tuples: int | None = None
+    where: Where = None
+    params: Params = None
+    columns: Sequence[str] = ()
+    exact: bool = False
+    recall: float | None = None
+
+
+class SearchOptions(TypedDict, total=False):
+    """The same as keywords, for methods that hand them on."""
+
     k: int
     candidates: int | None
     ef_search: int | None
@@ -57,7 +71,7 @@ class Options:
     params: Params
     columns: Sequence[str]
     exact: bool
-    recall: float | None = None
+    recall: float | None
 
 
 @dataclass(frozen=True, slots=True)
