@@ -70,6 +70,18 @@ def fill(conn: Conn) -> None:
         " candidates => 300, filter => 'n < $1', parameters => '{below int}')",
         [TABLES[1]],
     )
+    for table in TABLES:
+        measure(conn, table)
+
+
+def measure(conn: Conn, table: str) -> None:
+    """What is known of a table's searches: a calibration, one of a filter, a recall."""
+    for rest in ("", ", filter => 'n < $1::int', args => array['50']"):
+        call = f"select mrl.calibrate(%s, 'embedding', k => 3, sample => 4{rest})"
+        conn.execute(call.encode(), [table])
+    conn.execute(
+        "select mrl.recall(%s, 'embedding', sample => 3, keep => true)", [table]
+    )
 
 
 def create(conn: Conn, table: str) -> None:
@@ -92,6 +104,11 @@ def held(conn: Conn) -> State:
             " distance, index_name, m, ef_construction, usable, created_at"
             " from mrl.indexes order by index_name"
         ),
+        "mrl.calibrations": (
+            "select * from mrl.calibrations order by table_id::text, k, filter,"
+            " candidates, ef_search"
+        ),
+        "mrl.measurements": "select * from mrl.measurements order by measured_at",
         "pg_indexes": (
             "select * from pg_indexes where indexdef ~ 'embedding' order by indexname"
         ),
@@ -104,10 +121,13 @@ def held(conn: Conn) -> State:
         "mrl": "select nspacl::text, obj_description(oid) from pg_namespace"
         " where nspname = 'mrl'",
     }
+    promises = [
+        index.search(conn, VECTORS[7], k=3, recall=0.5).promise for index in PYTHON
+    ]
     return {
         name: conn.execute(statement.encode()).fetchall()
         for name, statement in asked.items()
-    }
+    } | {"promises": [(promise,) for promise in promises]}
 
 
 def answered(conn: Conn) -> State:

@@ -44,6 +44,10 @@ MAKE_FUNCTION = (
 FUNCTION = "select id from search_docs(%s::vector, 5)"
 REGISTRY = "select * from mrl.registry order by index_name"
 VIEW = "select index_name, m, ef_construction, usable from mrl.indexes"
+MEASURED = (
+    "select * from mrl.calibrations order by candidates, ef_search",
+    "select * from mrl.measurements",
+)
 OUTSIDE = (
     "select pg_describe_object(classid, objid, 0) from ("
     "select 'pg_namespace'::regclass::oid, oid from pg_namespace where nspname = 'mrl' "
@@ -122,6 +126,8 @@ def fill(conn: Conn) -> None:
     conn.execute("select mrl.create_index('docs', 'embedding', dims => 32)")
     conn.execute(MAKE_FUNCTION)
     conn.execute("analyze docs")
+    conn.execute("select mrl.calibrate('docs', 'embedding', sample => 5)")
+    conn.execute("select mrl.recall('docs', 'embedding', sample => 3, keep => true)")
 
 
 def assert_answers(url: str) -> None:
@@ -229,7 +235,9 @@ def test_a_dump_carries_the_registry(
         fill(conn)
         known = conn.execute(REGISTRY).fetchall()
         shown = conn.execute(VIEW).fetchall()
+        measured = [conn.execute(query).fetchall() for query in MEASURED]
     assert len(known) == len(shown) == 1
+    assert all(measured)
     file = tmp_path / "dump.sql"
     run(pg_version, "pg_dump", "-d", superuser(url), "-f", str(file))
     text = file.read_text()
@@ -243,6 +251,7 @@ def test_a_dump_carries_the_registry(
         with connect(bare) as restored:
             assert restored.execute(REGISTRY).fetchall() == known
             assert restored.execute(VIEW).fetchall() == shown
+            assert [restored.execute(one).fetchall() for one in MEASURED] == measured
             assert restored.execute(OUTSIDE).fetchall() == []
             assert not INDEX.create(restored).changed
 

@@ -42,6 +42,8 @@ def test_a_restored_database_holds_and_answers_the_same(
     move(pg_version, database, bare_database, tmp_path, way)
     with connect(bare_database) as restored:
         assert held(restored) == held(filled)
+        kept = held(restored)["promises"]
+        assert [promise.standing for (promise,) in kept] == ["kept", "kept"]
         # its columns have other numbers now, and a search sees that by itself
         assert stale(filled) == 0
         assert stale(restored) == 2

@@ -1,0 +1,131 @@
+"""How long calibrations and kept recalls stay: renames, drops, releases, uninstalls."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from calibrations import EVERYTHING, NAME, calibrate, promised, put
+from door import create, one, stock
+from helpers import Conn, connect, make_table, matryoshka
+from installs import SQL, alembic, psql
+from test_releases import run_files
+
+from mrl_pg import MatryoshkaIndex, install, uninstall
+
+VECTORS = matryoshka(150)
+COUNTS = (
+    "select (select count(*) from mrl.calibrations where table_id = %(id)s),"
+    " (select count(*) from mrl.measurements where table_id = %(id)s)"
+)
+
+
+def measured(conn: Conn) -> int:
+    """A table with calibrations and a kept recall; its number."""
+    stock(conn, VECTORS)
+    calibrate(conn, k=3, sample=4)
+    one(conn, "select mrl.recall('docs', 'embedding', sample => 3, keep => true)")
+    number: int = one(conn, "select 'docs'::regclass::oid")
+    assert all(counts(conn, number))
+    return number
+
+
+def counts(conn: Conn, number: int) -> tuple[int, int]:
+    """How many rows there are of a table."""
+    calibrations, measurements = conn.execute(COUNTS, {"id": number}).fetchall()[0]
+    return calibrations, measurements
+
+
+def test_a_renamed_table_keeps_them(conn: Conn) -> None:
+    number = measured(conn)
+    before = counts(conn, number)
+    conn.execute("create schema elsewhere")
+    conn.execute('alter table docs rename to "My docs"')
+    conn.execute('alter table "My docs" set schema elsewhere')
+    assert counts(conn, number) == before
+    call = (
+        "select promise from mrl._promised('elsewhere.\"My docs\"'::regclass,"
+        " %s, 3, 0.5, false)"
+    )
+    assert one(conn, call, NAME) == "kept"
+    again = calibrate(conn, 'elsewhere."My docs"', k=3, sample=5)
+    assert {row.queries for row in again} == {5}
+
+
+DROPS: dict[str, Callable[[Conn], Any]] = {
+    "sql": lambda conn: one(conn, "select mrl.drop_index('docs', 'embedding', 32)"),
+    "python": lambda conn: MatryoshkaIndex("docs", "embedding", dims=32).drop(conn),
+    "unregister": lambda conn: one(conn, "select mrl.unregister('docs', %s)", NAME),
+}
+
+
+@pytest.mark.parametrize("drop", DROPS)
+def test_they_go_with_the_index(conn: Conn, drop: str) -> None:
+    number = measured(conn)
+    other = create(conn, dims=8)
+    put(conn, 50, 0.99, 0.99, 1.0, name=other)
+    DROPS[drop](conn)
+    assert counts(conn, number) == (1, 0)
+    assert promised(conn, name=other).promise == "kept"
+
+
+def test_they_go_when_a_table_that_is_gone_is_swept(conn: Conn) -> None:
+    number = measured(conn)
+    conn.execute("drop table docs")
+    assert all(counts(conn, number))
+    make_table(conn, VECTORS)
+    create(conn)
+    assert counts(conn, number) == (0, 0)
+    assert promised(conn).promise == "uncalibrated"
+
+
+def test_building_and_installing_again_keep_them(conn: Conn) -> None:
+    number = measured(conn)
+    before = counts(conn, number), conn.execute(EVERYTHING).fetchall()
+    create(conn)
+    MatryoshkaIndex("docs", "embedding", dims=32).create(conn)
+    install(conn)
+    conn.execute(f"reindex index {NAME}".encode())
+    assert (counts(conn, number), conn.execute(EVERYTHING).fetchall()) == before
+
+
+def test_an_upgraded_database_can_calibrate(bare_database: str) -> None:
+    with connect(bare_database) as conn:
+        conn.execute("create extension vector")
+        run_files(conn, "releases/0.1.0.sql")
+        make_table(conn, VECTORS)
+        index = MatryoshkaIndex("docs", "embedding", dims=32)
+        index.create(conn)
+        install(conn)
+        assert index.calibrate(conn, k=3, sample=4).points
+        assert index.recall(conn, sample=3, keep=True).queries == 3
+
+
+def test_going_back_to_the_first_release_drops_them(
+    bare_database: str, tmp_path: Path
+) -> None:
+    with connect(bare_database) as conn:
+        conn.execute("create extension vector")
+        for _ in range(2):
+            assert alembic(bare_database, tmp_path).returncode == 0
+            if one(conn, "select to_regclass('docs')") is None:
+                measured(conn)
+            else:
+                # the index stayed, what was measured of it went
+                assert counts(conn, one(conn, "select 'docs'::regclass::oid")) == (0, 0)
+            done = alembic(bare_database, tmp_path, "downgrade", "mrl_0001")
+            assert (done.returncode, done.stderr) == (0, "")
+            for table in ("calibrations", "measurements"):
+                assert one(conn, f"select to_regclass('mrl.{table}')") is None
+        assert one(conn, "select count(*) from mrl.indexes") == 1
+
+
+@pytest.mark.parametrize("way", ["psql", "python"])
+def test_uninstalling_takes_them_along(conn: Conn, pg_version: int, way: str) -> None:
+    measured(conn)
+    if way == "python":
+        uninstall(conn)
+    else:
+        done = psql(conn.info.dsn, pg_version, SQL / "uninstall.sql")
+        assert (done.returncode, done.stderr) == (0, "")
+    assert one(conn, "select to_regnamespace('mrl')") is None
