@@ -16,6 +16,9 @@ KINDS: tuple[Kind, ...] = ("vector", "halfvec", "bit")
 STEPS = (10, 20, 40, 80, 160, 320, 640, MOST_CANDIDATES)
 """Numbers of candidates that a curve is shown at."""
 
+FEWEST_BITS = 64
+"""Fewer sign bits are alike in too many rows for a graph to tell them apart."""
+
 PREFIX_SHARE = 0.5
 """Share of the allowed loss that the prefix may have; HNSW has the rest."""
 
@@ -124,7 +127,11 @@ def options(
         for kind in kinds:
             bits = kind == "bit"
             # the whole vector is no prefix; its signs are a short form of it
-            short = bits or curve.dims < table.full_dims
+            short = (
+                curve.dims >= min(FEWEST_BITS, table.full_dims)
+                if bits
+                else curve.dims < table.full_dims
+            )
             if bits == (curve.stored == "bits") and short:
                 if curve.dims <= INDEX_LIMITS[kind]:
                     found.append(_option(curve, kind, table, goal, share))

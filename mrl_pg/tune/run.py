@@ -79,7 +79,9 @@ def tune(
         if not plan:
             check_may_create(known)
         if published is not None:
-            sizes = [size for size in published if size < facts.full_dims]
+            # of a column that holds prefixes already, none may be shorter
+            short = [size for size in published if size < facts.full_dims]
+            sizes = short or [facts.full_dims]
         ends = _ends(sizes, facts.full_dims)
         if queries_file is not None:
             asked = from_file(

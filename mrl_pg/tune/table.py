@@ -23,7 +23,7 @@ class TableFacts:
     `name` is as SQL writes it, with its schema. `rows`: the server's estimate,
     or a count if it has none. `row_width`: mean bytes of a row in the heap, 18 of a
     value that is in TOAST. `cache_bytes` and `build_bytes` are `effective_cache_size`
-    and `maintenance_work_mem`.
+    and `maintenance_work_mem`; `server` and `pgvector` are versions.
     """
 
     name: str
@@ -37,6 +37,9 @@ class TableFacts:
     cache_bytes: int
     build_bytes: int
     may_create: bool
+    server: str = ""
+    pgvector: str = ""
+    read_at: str = ""
 
     @property
     def full_bytes(self) -> int:
@@ -83,6 +86,9 @@ def read(conn: Conn, layout: IndexLayout) -> tuple[Facts, TableFacts]:
         cache_bytes=found["cache_bytes"],
         build_bytes=found["build_bytes"],
         may_create=found["may_create"],
+        server=found["server"],
+        pgvector=found["pgvector"],
+        read_at=found["read_at"],
     )
     return facts, table
 

@@ -1,0 +1,271 @@
+"""Choosing as arithmetic: what is needed, what could win, what is said. No server."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mrl_pg.errors import InvalidSetting
+from mrl_pg.layout import IndexLayout, Kind
+from mrl_pg.recall.curve import MOST_CANDIDATES, Curve, Stored
+from mrl_pg.recall.judgement import Judgement, Verdict
+from mrl_pg.recall.score import Recall
+from mrl_pg.tune.advice import cheapest, front, recommend
+from mrl_pg.tune.choose import (
+    Goal,
+    Option,
+    could_win,
+    grown,
+    needed,
+    options,
+)
+from mrl_pg.tune.size import column_bytes, index_bytes
+from mrl_pg.tune.table import TableFacts
+from mrl_pg.tune.trial import Point
+
+TABLE = TableFacts(
+    name="public.docs",
+    full_type="vector",
+    full_dims=1536,
+    rows=1_000_000,
+    heap_bytes=80_000_000,
+    toast_bytes=8_000_000_000,
+    row_width=60,
+    storage="external",
+    cache_bytes=4_000_000_000,
+    build_bytes=64_000_000,
+    may_create=True,
+)
+LAYOUT = IndexLayout("docs", "embedding", dims=1)
+
+
+def curve(dims: int, stored: Stored = "floats", *, lose: float = 1.0) -> Curve:
+    """Places that spread as short prefixes' do: the fewer dims, the further down."""
+    random = np.random.default_rng(dims)
+    spread = random.exponential(lose * 3000 / dims, (500, 10))
+    places = np.minimum(np.sort(spread, axis=1), MOST_CANDIDATES).astype(np.int32)
+    return Curve(dims, stored, (places + np.arange(10)).astype(np.int32))
+
+
+def option(kind: Kind, dims: int, ms: float | None, megabytes: float) -> Option:
+    recall = Recall(0.999, 0.998, 1, 500)
+    candidates = None if ms is None else 100
+    size = int(megabytes * 1e6)
+    return Option(dims, kind, recall, candidates, True, size, size, 10, ms)
+
+
+def point(
+    mean: float, ms: float, short: Option | None = None, *, low: float | None = None
+) -> Point:
+    recall = Recall(mean, mean - 0.01 if low is None else low, 1, 500)
+    name = short.name if short else "halfvec(1536) alone"
+    return Point(name, 100 if short else None, 200, recall, ms, 2 * ms, short)
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"k": 0}, "k=0"),
+        ({"k": 501}, "k=501"),
+        ({"recall": 0}, "recall=0"),
+        ({"recall": 1}, "recall=1"),
+        ({"recall": 99}, "recall=99"),
+    ],
+)
+def test_a_goal_that_nothing_reaches_is_refused(
+    given: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(InvalidSetting, match=words):
+        replace(Goal(), **given)
+
+
+def test_needed_leaves_half_of_the_loss_to_the_graph() -> None:
+    one, goal = curve(256), Goal(recall=0.95)
+    candidates, sure = needed(one, goal)
+    assert candidates is not None
+    assert one.recall(candidates).mean >= 0.975
+    assert one.recall(candidates - 1).mean < 0.975
+    assert sure
+    assert one.recall(candidates).low >= 0.95
+
+
+def test_needed_asks_for_more_where_few_queries_are_not_sure() -> None:
+    places = np.tile(np.arange(10, dtype=np.int32), (40, 1))
+    places[:3, 9] = 30, 31, 40
+    few = Curve(64, "floats", places)
+    fewest = few.candidates_for(0.995)
+    assert fewest == 31
+    assert needed(few, Goal(recall=0.99)) == (31, False)
+    assert needed(curve(8), Goal(recall=0.99)) == (None, False)
+
+
+def test_options_are_the_sizes_and_kinds_that_an_index_can_have() -> None:
+    table = replace(TABLE, full_dims=4096)
+    curves = [curve(d, s) for s in ("floats", "bits") for d in (1024, 2048, 4096)]
+    found = options(curves, table, Goal(recall=0.95))
+    # vector up to 2000, halfvec up to 4000, and the whole vector only as bits
+    assert [one.name for one in found] == [
+        "vector(1024)",
+        "halfvec(1024)",
+        "halfvec(2048)",
+        "bit(1024)",
+        "bit(2048)",
+        "bit(4096)",
+    ]
+    vector, half = found[:2]
+    assert vector.candidates == half.candidates
+    assert vector.index_bytes > 1.8 * half.index_bytes
+    assert [one.name for one in options(curves, table, Goal(), kinds=["bit"])] == [
+        "bit(1024)",
+        "bit(2048)",
+        "bit(4096)",
+    ]
+
+
+def test_a_sample_needs_fewer_candidates_than_the_whole_table() -> None:
+    assert grown(100, 10, 1.0) == 100
+    assert grown(100, 10, 0.1) == pytest.approx(100 * 10**0.15, abs=1)
+    # who needs hardly more than k on a sample needs hardly more on all
+    assert grown(12, 10, 0.1) == 13
+    assert grown(100, 10, 0.01) > grown(100, 10, 0.1)
+    (all_of_it,) = options([curve(512)], TABLE, Goal(recall=0.95), kinds=["halfvec"])
+    (tenth,) = options(
+        [curve(512)], TABLE, Goal(recall=0.95), kinds=["halfvec"], share=0.1
+    )
+    assert tenth.candidates is not None
+    assert all_of_it.candidates is not None
+    assert tenth.candidates > all_of_it.candidates
+
+
+def test_both_kinds_are_tried_first_then_smaller_and_slower_ones() -> None:
+    found = [
+        option("vector", 256, 3.0, 400),
+        option("halfvec", 1024, 3.0, 800),
+        option("halfvec", 512, 3.2, 400),
+        option("halfvec", 256, 3.8, 250),
+        option("halfvec", 64, None, 100),
+        option("bit", 1536, 2.0, 150),
+        option("bit", 768, 2.7, 120),
+    ]
+    assert [one.name for one in could_win(found, 3)] == [
+        "bit(1536)",
+        "halfvec(512)",
+        "halfvec(256)",
+    ]
+    assert [one.name for one in could_win(found, 1)] == ["bit(1536)"]
+    assert [one.name for one in could_win(found[:1], 3)] == ["vector(256)"]
+    assert could_win(found[4:5], 3) == ()
+
+
+def test_the_front_holds_what_nothing_beats() -> None:
+    bits = option("bit", 1536, 2, 100)
+    points = [
+        point(0.97, 3, bits),
+        point(0.95, 1, bits),
+        point(0.96, 4, bits),
+        point(0.99, 9),
+        point(0.95, 2),
+    ]
+    assert front(points) == (points[1], points[0], points[3])
+
+
+def test_the_cheapest_is_sure_before_it_is_fast_and_small_when_as_fast() -> None:
+    small, large = option("bit", 768, 2, 100), option("halfvec", 512, 3, 400)
+    goal = Goal(recall=0.95)
+    unsure = point(0.96, 1, small, low=0.94)
+    sure = point(0.97, 2, large, low=0.96)
+    assert cheapest([unsure, sure], goal) == (sure, True)
+    assert cheapest([unsure], goal) == (unsure, False)
+    assert cheapest([point(0.9, 1, small)], goal) == (None, False)
+    smaller = point(0.97, 2.1, small, low=0.96)
+    assert cheapest([sure, smaller], goal) == (smaller, True)
+
+
+def judged(verdict: Verdict) -> Judgement:
+    reason = f"{verdict} for truncation, measured on 5,000 rows"
+    return Judgement(
+        verdict,
+        reason,
+        1536,
+        5000,
+        200,
+        10,
+        0,
+        0,
+        0,
+        (256,),
+        (),
+    )
+
+
+def test_the_recommendation_names_one_setting_for_every_door() -> None:
+    bits, goal = option("bit", 1536, 2, 100), Goal(recall=0.95)
+    points = [point(0.97, 2, bits, low=0.96)]
+    advice = recommend(LAYOUT, TABLE, goal, 1.0, judged("fit"), [bits], points)
+    assert (advice.name, advice.candidates, advice.ef_search) == ("bit(1536)", 100, 200)
+    assert advice.worth_it
+    assert advice.measured
+    commands = advice.commands
+    assert commands is not None
+    assert "--dims 1536 --kind bit" in commands.shell
+    assert "candidates => 100, ef_search => 200" in commands.sql
+    assert "candidates=100, ef_search=200" in commands.python
+    assert "Matryoshka(1536, kind='bit')" in commands.sqlalchemy
+    assert any("maintenance_work_mem" in reason for reason in advice.reasons)
+    assert any("set storage plain" in reason for reason in advice.reasons)
+
+
+def test_a_sampled_setting_is_widened_for_the_whole_table() -> None:
+    bits, goal = option("bit", 1536, 2, 100), Goal(recall=0.95)
+    points = [point(0.97, 2, bits, low=0.96)]
+    advice = recommend(LAYOUT, TABLE, goal, 0.1, None, [bits], points)
+    assert advice.candidates == grown(100, 10, 0.1)
+    assert advice.ef_search == pytest.approx(2 * grown(100, 10, 0.1), abs=1)
+    assert any("on the sample" in reason for reason in advice.reasons)
+
+
+def test_a_prediction_says_that_it_is_one() -> None:
+    found = [option("bit", 1536, 2, 100)]
+    advice = recommend(LAYOUT, TABLE, Goal(recall=0.95), 1.0, None, found, [])
+    assert advice.name == "bit(1536)"
+    assert not advice.measured
+    assert advice.reasons[0].startswith("predicted, not measured")
+
+
+def test_it_speaks_up_when_nothing_short_is_worth_it() -> None:
+    goal = Goal(recall=0.95)
+    none = [option("bit", 1536, None, 100)]
+    advice = recommend(LAYOUT, TABLE, goal, 1.0, judged("not fit"), none, [])
+    assert advice.name is None
+    assert advice.commands is None
+    assert not advice.worth_it
+    assert any("not fit" in reason for reason in advice.against)
+    assert any("within 1000 candidates" in reason for reason in advice.against)
+
+    bits = option("bit", 1536, 2, 100)
+    exact = Point("exact search", None, None, Recall(1, 0.9, 1, 5), 4.0, 5.0)
+    points = [point(0.97, 5, bits, low=0.96), point(0.99, 2, low=0.98), exact]
+    advice = recommend(LAYOUT, TABLE, goal, 1.0, None, [bits], points)
+    assert advice.name == "bit(1536)"
+    assert not advice.worth_it
+    assert any("one pass over full vectors is faster" in x for x in advice.against)
+    assert any("an exact search takes 4.0 ms" in x for x in advice.against)
+
+    low = recommend(LAYOUT, TABLE, goal, 1.0, None, [bits], [point(0.9, 2, bits)])
+    assert low.name is None
+    assert any("no setting that was tried reaches" in x for x in low.against)
+
+
+def test_sizes_follow_the_page() -> None:
+    # vector(1536): one element a page, as its links fit beside it
+    assert index_bytes("vector", 1536, 100_000) == pytest.approx(819e6, rel=0.01)
+    # from 1998 dimensions its links do not, and stand on a page between two
+    assert index_bytes("vector", 2000, 10_000) == pytest.approx(164e6, rel=0.01)
+    assert index_bytes("bit", 1536, 100_000) == pytest.approx(50e6, rel=0.02)
+    assert index_bytes("bit", 1536, 100_000, m=32) > 1.3 * index_bytes(
+        "bit", 1536, 100_000
+    )
+    # a page that holds one row of 6 kB has room for a short column
+    assert column_bytes("bit", 1536, 1000, 6160) == 0
+    assert column_bytes("vector", 512, 1000, 6160) == pytest.approx(2_200_000, rel=0.1)
