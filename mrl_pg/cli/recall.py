@@ -4,6 +4,7 @@ import json
 from typing import Annotated
 
 import typer
+from rich import box
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table as Grid
@@ -133,17 +134,17 @@ def _show(reports: list[RecallReport], as_json: bool) -> None:
     if not reports:
         typer.echo("nothing was kept yet: mrl-pg recall … --keep")
         return
-    grid = Grid()
+    grid = Grid(box=box.SIMPLE_HEAD, pad_edge=False)
     for head in ("measured", "k", "candidates", "recall", "95 %", "queries"):
         grid.add_column(head, no_wrap=True)
-    grid.add_column("where")
+    grid.add_column("where", overflow="fold")
     for report in reports:
         grid.add_row(
             f"{report.measured_at:%Y-%m-%d %H:%M}",
             str(report.k),
             str(report.candidates),
             f"{report.recall:.4f}",
-            f"{report.low:.4f} to {report.high:.4f}",
+            f"{report.low:.4f}-{report.high:.4f}",
             str(report.queries),
             escape(report.filter),
         )
