@@ -62,5 +62,15 @@ select
     pg_catalog.pg_size_bytes(pg_catalog.current_setting('maintenance_work_mem'))
         as build_bytes,
     pg_catalog.has_database_privilege(pg_catalog.current_database(), 'create')
-        as may_create
+        as may_create,
+    pg_catalog.current_setting('server_version') as server,
+    (
+        select extension.extversion
+        from pg_catalog.pg_extension as extension
+        where extension.extname = 'vector'
+    ) as pgvector,
+    pg_catalog.to_char(
+        pg_catalog.timezone('UTC', pg_catalog.now()),
+        'YYYY-MM-DD HH24:MI "UTC"'
+    ) as read_at
 from heap
