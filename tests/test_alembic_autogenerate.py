@@ -88,6 +88,17 @@ def test_names_change_places(database: str, tmp_path: Path) -> None:
     project.there_and_back(docs(Matryoshka(4, name="two"), Matryoshka(2, name="one")))
 
 
+def test_another_size_first_takes_no_others_place(
+    database: str, tmp_path: Path
+) -> None:
+    """The old short column is kept, while its index becomes another."""
+    project = Project(tmp_path, database)
+    project.step(docs(Matryoshka(4)))
+    text = project.there_and_back(docs(Matryoshka(2), Matryoshka(4, m=8)))
+    assert operations(text) == ["create_matryoshka_index", "resize_matryoshka_index"]
+    assert "existing_dims=4" in text.split("resize_matryoshka_index(")[1]
+
+
 def two_columns(first: Matryoshka | None, second: Matryoshka | None) -> MetaData:
     metadata = MetaData()
     Table(

@@ -170,6 +170,31 @@ def test_columns_and_indexes_that_filters_leave_out(
     ).check()
 
 
+def keep_objects(
+    item: Any, name: str, kind: str, reflected: bool, compare_to: Any
+) -> bool:
+    # a filter may look at the table of what it is asked about
+    there = kind == "table" or item.table.name == "docs"
+    return there and not (reflected and compare_to is None)
+
+
+def keep_names(name: str | None, kind: str, parents: Any) -> bool:
+    return kind not in ("column", "index") or name in ("id", "embedding")
+
+
+@pytest.mark.parametrize(
+    "options", [{"include_object": keep_objects}, {"include_name": keep_names}]
+)
+def test_an_index_that_no_model_declares_and_filters_keep(
+    options: dict[str, Any], database: str, tmp_path: Path
+) -> None:
+    """As those write them who never have autogenerate drop what models do not have."""
+    execute(database, MADE)
+    by_psql(database)
+    Project(tmp_path, database, docs(), options=options).check()
+    assert len(registry(database)) == 1
+
+
 def test_several_schemas(database: str, tmp_path: Path) -> None:
     execute(database, "create schema app")
     project = Project(tmp_path, database, options={"include_schemas": True})

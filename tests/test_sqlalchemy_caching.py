@@ -23,7 +23,7 @@ from search_models import (
     sending,
     settings,
 )
-from sqlalchemy import Engine, NullPool, QueuePool, bindparam, select, text
+from sqlalchemy import Engine, NullPool, QueuePool, bindparam, literal, select, text
 from sqlalchemy.exc import StatementError
 from sqlalchemy.orm import Session, selectinload
 
@@ -174,6 +174,18 @@ def test_a_query_given_at_the_execution(library: Library, session: Session) -> N
         assert isinstance(caught.value.orig, InvalidVector)
         assert not sent.statements
     assert len(ask(session, searched, {"q": ONE.tolist(), "most": 90})) == 10
+
+
+def test_a_query_that_comes_in_a_parameter(library: Library, session: Session) -> None:
+    for query in (bindparam("q", ONE), bindparam(None, ONE), literal(ONE.tolist())):
+        searched = search(select(Doc.id), Doc.embedding, query)
+        rows = ask(session, searched)
+        assert [row.id for row in rows] == exact(library.vectors, ONE)
+    searched = search(select(Doc.id), Doc.embedding, bindparam("q", ONE))
+    rows = ask(session, searched, {"q": QUERIES[1]})
+    assert [row.id for row in rows] == exact(library.vectors, QUERIES[1])
+    with pytest.raises(InvalidVector):
+        search(select(Doc), Doc.embedding, literal(ONE[:5]))
 
 
 def test_a_statement_made_once_serves_two_queries(

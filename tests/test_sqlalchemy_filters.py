@@ -41,7 +41,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import ORMExecuteState, Session, aliased, with_loader_criteria
 
 from mrl_pg.server import EmbeddedServer
-from mrl_pg.sqlalchemy import search, seen
+from mrl_pg.sqlalchemy import distance, search, seen
 
 QUERY = matryoshka(2, seed=9)[0]
 Rows = Callable[[int], bool]
@@ -168,6 +168,16 @@ def test_filters_on_the_table_are_in_the_first_pass(
     among = rows_where(holds)
     assert [row.id for row in rows] == exact(library.vectors, QUERY, among)
     assert len(rows) == min(10, len(among))
+
+
+def test_a_filter_beside_one_of_the_answers_is_in_the_first_pass(
+    library: Library, session: Session
+) -> None:
+    """`where(a, b)` and `where(and_(a, b))` are the same."""
+    among = rows_where(lambda row: lang_of(row) == "en" and row % 100 < 40)
+    both = and_(Doc.lang == "en", and_(distance < 2, Doc.n < 40))
+    rows = ask(session, search(select(Doc.id, seen).where(both), Doc.embedding, QUERY))
+    assert [row.id for row in rows] == exact(library.vectors, QUERY, among)
 
 
 @pytest.mark.parametrize("name", OWN)

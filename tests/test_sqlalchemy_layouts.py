@@ -27,7 +27,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, regi
 
 from mrl_pg.layout import Distance, Kind
 from mrl_pg.server import EmbeddedServer
-from mrl_pg.sqlalchemy import Matryoshka, distance, indexes_of, search
+from mrl_pg.sqlalchemy import Matryoshka, distance, indexes_of, promise, search
 
 ROWS, DIMS = 800, 32
 VECTORS = matryoshka(ROWS, dims=DIMS)
@@ -268,6 +268,24 @@ def test_a_schema_of_each_tenant(engine: Engine) -> None:
                 scans=[indexes_of(table)[0].name],
             )
             assert [row.n for row in rows_found] == [n for n in own if n % 3][:10]
+
+
+@pytest.mark.parametrize("schema", ["ten'ant", "%(x)s", "a'::regclass); --"])
+def test_a_recall_in_a_schema_of_a_tenant(engine: Engine, schema: str) -> None:
+    """The calibration is that of the tenant's table, whatever its schema is called."""
+    metadata = MetaData()
+    table = Table("places", metadata, *columns([Matryoshka(16)]), schema="tenant")
+    tenant = engine.execution_options(schema_translate_map={"tenant": schema})
+    with tenant.begin() as connection:
+        quoted = connection.dialect.identifier_preparer.quote_identifier(schema)
+        connection.exec_driver_sql(f"create schema {quoted}")
+        metadata.create_all(connection)
+        rows = [{"id": i, "n": i, "e": e} for i, e in enumerate(VECTORS.tolist(), 1)]
+        connection.execute(insert(table), rows)
+        statement = select(table.c.n, promise)
+        searched = search(statement, table.c.e, QUERY, recall=0.9, k=1)
+        nearest = int(distances(VECTORS, QUERY, "cosine").argmin()) + 1
+        assert connection.execute(searched).all() == [(nearest, "uncalibrated")]
 
 
 def test_a_partitioned_table(engine: Engine) -> None:

@@ -19,6 +19,7 @@ from sqlalchemy import (
     Table,
     bindparam,
     delete,
+    exists,
     func,
     insert,
     literal_column,
@@ -280,17 +281,44 @@ def test_other_databases_have_no_search() -> None:
             searched.compile(dialect=dialect)
 
 
-def test_the_k_nearest_for_each_row_outside() -> None:
+CORRELATED: Any = search(
+    select(Doc.id).where(Doc.author_id == Author.id), Doc.embedding, QUERY, k=3
+)
+BESIDE = CORRELATED.lateral()
+OUTSIDE: dict[str, Any] = {
+    "lateral": select(Author.name, BESIDE.c.id).join(BESIDE, true()),
+    "scalar": select(Author.name, CORRELATED.limit(1).scalar_subquery()),
+    "exists": select(Author.name).where(CORRELATED.exists()),
+    "in": select(Author.name).where(Author.id.in_(CORRELATED)),
+    "two levels up": select(Author.name).where(
+        exists().where(Tag.doc_id.in_(CORRELATED))
+    ),
+    "update": update(Author).values(name="near").where(CORRELATED.exists()),
+}
+
+
+@pytest.mark.parametrize("name", OUTSIDE)
+def test_the_k_nearest_for_each_row_outside(name: str) -> None:
     """The first pass would read both tables, and answer for all rows at once."""
-    nearest = search(
-        select(Doc.id).where(Doc.author_id == Author.id), Doc.embedding, QUERY, k=3
-    ).lateral()
-    outer = select(Author.name, nearest.c.id).join(nearest, true())
     dialect: Any = postgresql
     with pytest.raises(InvalidStatement, match=r"lateral.*search once\s+for each"):
-        outer.compile(dialect=dialect.dialect())
-    alone = search(select(Doc.id), Doc.embedding, QUERY, k=3).lateral()
-    assert "mrl_hits" in str(select(Author.name).join(alone, true()))
+        OUTSIDE[name].compile(dialect=dialect.dialect())
+
+
+def test_a_search_beside_a_table_that_it_reads_by_itself() -> None:
+    statement = select(Doc.id).join(Author, Author.id == Doc.author_id)
+    joined: Any = search(statement.where(Author.name == "a"), Doc.embedding, QUERY)
+    beside = joined.lateral()
+    dialect: Any = postgresql
+    for outer in (
+        select(Author.name).join(beside, true()),
+        select(Author.name).where(Author.id.in_(joined)),
+        select(Author.name, CORRELATED.subquery().c.id),
+        select(Author.name).join(
+            search(select(Doc.id), Doc.embedding, QUERY).lateral(), true()
+        ),
+    ):
+        assert "mrl_hits" in str(outer.compile(dialect=dialect.dialect()))
 
 
 def test_an_index_that_is_none() -> None:

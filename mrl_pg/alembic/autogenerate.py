@@ -9,7 +9,7 @@ from alembic import util
 from alembic.autogenerate import comparators
 from alembic.autogenerate.api import AutogenContext
 from alembic.operations import MigrateOperation, ops
-from sqlalchemy import Column, Connection
+from sqlalchemy import Column, Connection, Index, MetaData, Table
 
 from mrl_pg.alembic.operations import (
     CreateMatryoshkaIndexOp,
@@ -75,7 +75,13 @@ def compare(
         # a revision that makes the table is whole, or can be run again
         beside = concurrently and place not in created
         changes = changes_of(table, known[place], changed, beside)
-        before += changes.before
+        before += [
+            op
+            for op in changes.before
+            if not isinstance(op, DropMatryoshkaIndexOp)
+            or op.index.column in changed
+            or _may_drop(context, op.index)
+        ]
         after += changes.after
     for dropped in _dropped_tables(upgrade_ops):
         place = dropped.schema or default, dropped.table_name
@@ -121,8 +127,9 @@ def changes_of(
             before.append(DropMatryoshkaIndexOp(same[1], concurrently))
         if index.column in changed or not same[0].usable:
             after.append(CreateMatryoshkaIndexOp(index, concurrently))
+    names = {index.name for _, index in wanted}
     for _, index in wanted:
-        old = None if index.column in changed else _predecessor(index, there)
+        old = None if index.column in changed else _predecessor(index, there, names)
         if old is None:
             after.append(CreateMatryoshkaIndexOp(index, concurrently))
         else:
@@ -165,12 +172,32 @@ def _is_of(op: MigrateOperation, shorts: set[str], names: set[str]) -> bool:
 
 
 def _predecessor(
-    index: MatryoshkaIndex, there: Sequence[tuple[Registered, MatryoshkaIndex]]
+    index: MatryoshkaIndex,
+    there: Sequence[tuple[Registered, MatryoshkaIndex]],
+    names: set[str],
 ) -> tuple[Registered, MatryoshkaIndex] | None:
-    """What a new declaration replaces: the same name, else the same column."""
+    """What a new declaration replaces: the same name, else the same column.
+
+    Not what another of the declared `names` replaces.
+    """
     of_column = [pair for pair in there if pair[1].column == index.column]
     same_name = [pair for pair in of_column if pair[1].name == index.name]
-    return next(iter([*same_name, *of_column]), None)
+    others = [pair for pair in of_column if pair[1].name not in names]
+    return next(iter([*same_name, *others]), None)
+
+
+def _may_drop(context: AutogenContext, index: MatryoshkaIndex) -> bool:
+    """Whether env.py's filters let go of an index that no model declares.
+
+    They are asked as Alembic asks about an index of the database.
+    """
+    schema = index.schema or None
+    table = Table(index.table, MetaData(), Column(index.short), schema=schema)
+    there = Index(index.name, table.c[index.short])
+    parents: Any = {"schema_name": schema, "table_name": index.table}
+    return context.run_name_filters(
+        index.name, "index", parents
+    ) and context.run_object_filters(there, index.name, "index", True, None)
 
 
 def _changed_columns(

@@ -95,9 +95,9 @@ class DropMatryoshkaIndexOp(MigrateOperation):
         """Drop a short column and its index; the column stays while others need it.
 
         Lock: ACCESS EXCLUSIVE on the table for a moment; nothing is rewritten. With
-        `concurrently` searches that run are waited for rather than held up, in an
-        autocommit block. `m` and `ef_construction` are for the inverse. What is gone
-        already is no error.
+        `concurrently` only the column takes it: the index goes before, waiting for the
+        searches that run and keeping nobody out, in an autocommit block. `m` and
+        `ef_construction` are for the inverse. What is gone already is no error.
         """
         index = MatryoshkaIndex(
             table_name,

@@ -1,5 +1,6 @@
 """The two passes as an element of a statement: compiles to the template of `sql/`."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from psycopg import sql
@@ -7,8 +8,8 @@ from sqlalchemy import BigInteger, ColumnClause, Float, String, Text, column
 from sqlalchemy.exc import CompileError
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.elements import ClauseElement
-from sqlalchemy.sql.selectable import CTE, Alias, TableClause, TextualSelect
-from sqlalchemy.sql.visitors import InternalTraversal
+from sqlalchemy.sql.selectable import CTE, Alias, Select, TableClause, TextualSelect
+from sqlalchemy.sql.visitors import InternalTraversal, iterate
 
 from mrl_pg import render
 from mrl_pg.errors import InvalidStatement
@@ -110,12 +111,9 @@ def _compile(element: Passes, compiler: Any, **kw: Any) -> str:
         raise CompileError(
             f"a search is for PostgreSQL, not for {compiler.dialect.name}"
         )
-    if "enclosing_lateral" in kw and element.by_members:
-        raise InvalidStatement(
-            "a search in a lateral subquery would answer for all of its rows at once: "
-            "the first pass reads a table of its own, not the row outside; search once "
-            "for each, or join search(…).subquery()"
-        )
+    condition = _condition(element, compiler)
+    if condition is not None and condition is element.members:
+        _refuse_correlation(condition, compiler)
     # it would report tables of the inner statement as unjoined ones of the outer
     kw.pop("from_linter", None)
     own = element.table
@@ -126,7 +124,6 @@ def _compile(element: Passes, compiler: Any, **kw: Any) -> str:
     )
     try:
         table = compiler.process(own, **{**kw, "asfrom": True})
-        condition = _condition(element, compiler)
         where = None if condition is None else compiler.process(condition, **kw)
         query = compiler.process(element.query, **kw)
     finally:
@@ -151,17 +148,41 @@ def _compile(element: Passes, compiler: Any, **kw: Any) -> str:
     return render.search(layout, effort, parts).as_string()
 
 
+def froms(parts: Iterable[Any]) -> set[Any]:
+    """The tables that parts of a statement are read from."""
+    return {source for part in parts for source in part._from_objects}
+
+
+def _refuse_correlation(members: Any, compiler: Any) -> None:
+    """Raise InvalidStatement for a filter by a row of an enclosing statement."""
+    *_, entry = (
+        entry
+        for entry in compiler.stack
+        if not isinstance(entry.get("selectable"), TextualSelect)
+    )
+    outside = entry["correlate_froms"] - entry["asfrom_froms"]
+    own = next(part for part in iterate(members) if isinstance(part, Select))
+    if outside and outside.intersection(froms(own.get_final_froms())):
+        raise InvalidStatement(
+            "a search in a correlated subquery, lateral or not, would answer for all "
+            "rows outside at once: the first pass reads tables of its own, not the row "
+            "outside; search once for each, or join search(…).subquery()"
+        )
+
+
 def _promise(element: Passes, compiler: Any, filtered: bool) -> sql.Composable:
     """What reads the calibration, in a search for a recall."""
     if element.effort.recall is None:
         return sql.SQL("")
     own = element.table
     base = own.element if isinstance(own, Alias) else own
-    table = compiler.preparer.format_table(base).replace("'", "''")
+    named = compiler.preparer.format_table(base)
+    table: sql.Composable = sql.Literal(named)
+    if "__[SCHEMA_" in named:
+        # SQLAlchemy writes the schema later, quoted as a name: no literal could hold it
+        table = render.statement("translated_table", table=sql.SQL(named))
     index = compiler.render_literal_value(element.layout.name, String())
-    return render.promise(
-        element.effort, sql.SQL(f"'{table}'"), sql.SQL(index), filtered
-    )
+    return render.promise(element.effort, table, sql.SQL(index), filtered)
 
 
 def _condition(element: Passes, compiler: Any) -> Any:

@@ -114,7 +114,12 @@ def _bound(
     query: VectorLike | BindParameter[Any], kind: QueryType
 ) -> BindParameter[Any]:
     """The query as a parameter of the statement; InvalidVector at once."""
-    if isinstance(query, BindParameter):
+    if not isinstance(query, BindParameter):
+        kind.bound(query)
+        return bindparam("mrl_query", query, type_=kind, unique=True)
+    if query.required:
         return bindparam(query.key, type_=kind, required=True)
-    kind.bound(query)
-    return bindparam("mrl_query", query, type_=kind, unique=True)
+    value: Any = query.effective_value
+    kind.bound(value)
+    key = "mrl_query" if query.unique else query.key
+    return bindparam(key, value, type_=kind, unique=query.unique)

@@ -4,14 +4,16 @@ Most names of SQLAlchemy's that begin with an underscore are known here, the res
 `declare` and `passes`; tests run all on the oldest and the newest release.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from operator import and_ as and_operator
 from typing import Any
 
 from sqlalchemy import Select, Table, and_, tuple_
+from sqlalchemy.sql.elements import BooleanClauseList
 from sqlalchemy.sql.selectable import Alias
 
 from mrl_pg.errors import InvalidStatement
-from mrl_pg.sqlalchemy.passes import HITS
+from mrl_pg.sqlalchemy.passes import HITS, froms
 
 INSTEAD = {
     "_limit_clause": "k=… says how many rows; page through them afterwards with "
@@ -44,7 +46,7 @@ def refuse(statement: Any, column: Any) -> None:
             "an index, which only a table has; search with the table's own column, or "
             "with that of aliased(…, flat=True) for joined inheritance"
         )
-    if HITS in _froms(statement._where_criteria) and _searched(statement):
+    if HITS in froms(statement._where_criteria) and _searched(statement):
         raise InvalidStatement(
             "the Select is a search already: for two searches in one statement, "
             "join search(…).subquery() of each"
@@ -64,10 +66,10 @@ def filters(statement: Any, column: Any, table: Any) -> tuple[Any, Any, bool]:
     The condition reads the table alone. Members, that the key is among those of
     the whole Select, can say it of any Select; None where nothing could call for it.
     """
-    own = _without_hits(statement._where_criteria)
+    own = _without_hits(_conditions(statement._where_criteria))
     # other tables' columns may wait for a join that comes after the search, unless
     # the table is joined to them
-    beside = any(table in _froms([right]) for right, *_ in statement._setup_joins)
+    beside = any(table in froms([right]) for right, *_ in statement._setup_joins)
     selected = [
         part
         for part in _without_hits(statement._raw_columns)
@@ -114,18 +116,18 @@ def _keys(column: Any, table: Any) -> list[Any]:
 
 def _is_simple(statement: Any, table: Any, own: list[Any], selected: list[Any]) -> bool:
     """Whether the Select reads the table alone, all of it but for its conditions."""
-    read = _froms([*own, *statement._from_obj]).union(*map(_sources, selected))
+    read = froms([*own, *statement._from_obj]).union(*map(_sources, selected))
     whole = not statement._setup_joins and not any(map(_is_subclass, selected))
     return whole and read == {table}
 
 
 def _reads(statement: Any, table: Any, parts: list[Any]) -> bool:
     """Whether the table is in the FROM of the Select; also when nothing else is."""
-    if table in _froms([*parts, *statement._from_obj]):
+    if table in froms([*parts, *statement._from_obj]):
         return True
     # a last resort: SQLAlchemy compiles the statement for it
-    froms = _froms(statement.get_final_froms()) - {HITS}
-    return table in froms or not froms
+    final = froms(statement.get_final_froms()) - {HITS}
+    return table in final or not final
 
 
 def _is_subclass(column: Any) -> bool:
@@ -146,12 +148,17 @@ def _searched(statement: Any) -> bool:
 def _sources(column: Any) -> set[Any]:
     """What a selected column or entity is read from, all tables of its mapper too."""
     entity = column._annotations.get("parententity")
-    return _froms([column] if entity is None else [column, entity.selectable])
+    return froms([column] if entity is None else [column, entity.selectable])
+
+
+def _conditions(parts: Iterable[Any]) -> Iterator[Any]:
+    """Each condition by itself: of `and_` only those on the answers are left out."""
+    for part in parts:
+        if isinstance(part, BooleanClauseList) and part.operator is and_operator:
+            yield from _conditions(part.clauses)
+        else:
+            yield part
 
 
 def _without_hits(parts: Iterable[Any]) -> list[Any]:
     return [part for part in parts if HITS not in part._from_objects]
-
-
-def _froms(parts: Iterable[Any]) -> set[Any]:
-    return {source for part in parts for source in part._from_objects}
