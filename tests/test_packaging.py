@@ -56,6 +56,7 @@ def test_the_wheel_holds_every_file(wheel: Path) -> None:
     for folder, inside, pattern in (
         ("mrl_pg", "mrl_pg", "**/*.py"),
         ("mrl_pg/demo/data", "mrl_pg/demo/data", "*"),
+        ("mrl_pg/report", "mrl_pg/report", "*.j2"),
         ("migrations", "mrl_pg/migrations", "**/*.py"),
         ("sql", "mrl_pg/sql", "**/*.sql"),
         ("sql", "mrl_pg/sql", "frozen.txt"),

@@ -8,6 +8,7 @@ from typing import Annotated, cast
 
 import typer
 
+from mrl_pg import report as reports
 from mrl_pg.cli.bar import bar
 from mrl_pg.cli.describe import (
     Column,
@@ -17,7 +18,7 @@ from mrl_pg.cli.describe import (
     Table,
     split_table,
 )
-from mrl_pg.cli.options import PG_DEFAULT, Directory, Dsn, Json, Pg, connection
+from mrl_pg.cli.options import PG_DEFAULT, Directory, Dsn, Json, Pg, connection, say
 from mrl_pg.errors import InvalidSetting
 from mrl_pg.layout import Distance, Kind
 from mrl_pg.tune import Stage
@@ -97,6 +98,26 @@ QueriesSql = Annotated[
     ),
 ]
 
+SHOW = "What to show"
+Page = Annotated[
+    Path | None,
+    typer.Option(
+        "--report",
+        metavar="FILE",
+        help="Write a page with curves and tables, such as report.html.",
+        rich_help_panel=SHOW,
+    ),
+]
+Plots = Annotated[
+    Path | None,
+    typer.Option(
+        "--plots",
+        metavar="FOLDER",
+        help="Write each plot as PNG and SVG.",
+        rich_help_panel=SHOW,
+    ),
+]
+
 
 def tune(
     table: Table,
@@ -117,6 +138,8 @@ def tune(
     queries_sql: QueriesSql = None,
     sample_rows: SampleRows = 200_000,
     seed: Seed = 0,
+    report: Page = None,
+    plots: Plots = None,
     dsn: Dsn = None,
     directory: Directory = None,
     pg: Pg = PG_DEFAULT,
@@ -135,6 +158,8 @@ def tune(
 
     Example: mrl-pg tune docs embedding --k 10 --recall 0.99
     """
+    if report is not None or plots is not None:
+        reports.ready(report, plots)
     schema, bare = split_table(table)
     with connection(dsn, directory, pg) as conn, watched() as tell:
         tuning = choose(
@@ -162,6 +187,10 @@ def tune(
             tell=tell,
         )
     typer.echo(json.dumps(tuning.as_dict(), indent=2) if as_json else str(tuning))
+    if report is not None:
+        say(f"wrote {reports.write(tuning, report)}")
+    if plots is not None:
+        say(f"wrote {len(reports.write_plots(tuning, plots))} files to {plots}")
 
 
 def numbers(sizes: str) -> list[int] | None:

@@ -1,0 +1,158 @@
+"""A plot, and plain axes for it: labels with units, a faint grid, nothing else."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+
+from mrl_pg.report.colours import LIGHT
+
+WIDTH, HEIGHT = 5.2, 3.5
+"""Inches: small, so that letters are readable on a phone and not huge beside text."""
+
+SIZE = 11
+RECALLS = (0.0, 0.2, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999, 1.0)
+ROUND = (1, 2, 5)
+MARKERS = ("o", "s", "^", "D", "v", "P")
+
+
+@dataclass(frozen=True, slots=True)
+class Plot:
+    """A figure; `name` is its file's, `caption` says how to read it."""
+
+    name: str
+    title: str
+    caption: str
+    alt: str
+    figure: Figure
+
+
+def plain(x: str, y: str, height: float = HEIGHT) -> tuple[Figure, Axes]:
+    """A figure with labelled axes."""
+    figure = Figure(figsize=(WIDTH, height), layout="constrained")
+    figure.patch.set_facecolor(LIGHT["surface"])
+    axes = figure.add_subplot()
+    axes.set_facecolor(LIGHT["surface"])
+    axes.set_xlabel(x, color=LIGHT["muted"], fontsize=SIZE)
+    axes.set_ylabel(y, color=LIGHT["muted"], fontsize=SIZE)
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+    for side in ("bottom", "left"):
+        axes.spines[side].set_color(LIGHT["muted"])
+    axes.tick_params(colors=LIGHT["muted"], labelsize=SIZE, width=0.8, length=3)
+    axes.grid(color=LIGHT["grid"], linewidth=0.8)
+    axes.set_axisbelow(True)
+    return figure, axes
+
+
+def legend_below(figure: Figure, columns: int) -> None:
+    """What many marks are, under the axes."""
+    figure.legend(
+        loc="outside lower center",
+        ncols=columns,
+        fontsize=SIZE - 1,
+        labelcolor=LIGHT["ink"],
+        frameon=False,
+        handletextpad=0.4,
+        columnspacing=1.2,
+    )
+
+
+def legend(axes: Axes, where: Literal["lower left", "lower right"]) -> None:
+    """What the lines are, in ordinary text."""
+    axes.legend(
+        loc=where,
+        fontsize=SIZE - 1,
+        labelcolor=LIGHT["ink"],
+        facecolor=LIGHT["surface"],
+        edgecolor="none",
+        framealpha=0.85,
+    )
+
+
+def target(axes: Axes, recall: float) -> None:
+    """A line at the recall that was asked for, named beside the axes."""
+    axes.axhline(recall, color=LIGHT["ink"], linewidth=1, linestyle=(0, (4, 3)))
+    axes.annotate(
+        f"asked\n{share(recall)}",
+        (1, recall),
+        xycoords=("axes fraction", "data"),
+        xytext=(4, 0),
+        textcoords="offset points",
+        va="center",
+        fontsize=SIZE - 1,
+        color=LIGHT["ink"],
+    )
+
+
+def share(recall: float) -> str:
+    """`.95`, `.999`, `1`: as few digits as it has."""
+    return f"{recall:g}".removeprefix("0") or "0"
+
+
+def sizes_across(axes: Axes, dims: Sequence[int]) -> None:
+    """The x axis of sizes, each octave as wide as the next."""
+    axes.set_xscale("log", base=2)
+    low, high = math.log2(dims[0]), math.log2(dims[-1])
+    room = 0.09 * (high - low)
+    named = [dims[-1]]
+    for size in reversed(dims[:-1]):
+        if math.log2(named[-1]) - math.log2(size) >= room:
+            named.append(size)
+    _ticks(axes, "x", sorted(named), lambda size: f"{size:.0f}")
+
+
+def logarithmic(axes: Axes, which: str, low: float, high: float) -> None:
+    """A logarithmic axis with ticks at 1, 2, 5, 10 …, as plain numbers."""
+    (axes.set_xscale if which == "x" else axes.set_yscale)("log")
+    (axes.set_xlim if which == "x" else axes.set_ylim)(low, high)
+    tens = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    ticks = [digit * 10.0**ten for ten in tens for digit in ROUND]
+    inside = [tick for tick in ticks if low <= tick <= high]
+    _ticks(axes, which, inside, lambda tick: f"{tick:g}")
+
+
+def share_up(axes: Axes, lowest: float) -> None:
+    """The y axis of recalls that reach far down, each tenth as high as the next."""
+    axes.set_ylim(max(0, lowest - 0.05), 1.04)
+    _ticks(axes, "y", [tick / 10 for tick in range(11) if tick / 10 >= lowest], share)
+
+
+def recalls_up(axes: Axes, lowest: float, asked: float) -> None:
+    """The y axis of recalls near 1: what is missed counts by its logarithm.
+
+    Recall 1 stands where a fifth of what may be missed does, or it would be nowhere.
+    """
+    nearest = (1 - asked) / 5
+
+    def up(recall: Any) -> Any:
+        missed = 1 - np.asarray(recall, dtype=np.float64)
+        # the axis ends a little above 1, where a mark is whole
+        return -np.log10(np.maximum(missed + nearest, nearest / 2))
+
+    def back(height: Any) -> Any:
+        return 1 + nearest - 10 ** -np.asarray(height, dtype=np.float64)
+
+    axes.set_yscale("function", functions=(up, back))
+    start = max((tick for tick in RECALLS if tick <= lowest), default=0.0)
+    axes.set_ylim(start, 1 + nearest / 4)
+    room = 0.07 * (up(1.0) - up(start))
+    named = [1.0]
+    for tick in reversed(RECALLS):
+        if tick >= start and up(named[-1]) - up(tick) >= room:
+            named.append(tick)
+    _ticks(axes, "y", named[::-1], share)
+
+
+def _ticks(
+    axes: Axes, which: str, places: Sequence[float], name: Callable[[float], str]
+) -> None:
+    axis = axes.xaxis if which == "x" else axes.yaxis
+    axis.set_major_locator(FixedLocator(places))
+    axis.set_minor_locator(NullLocator())
+    axis.set_major_formatter(FuncFormatter(lambda place, _: name(place)))

@@ -1,0 +1,120 @@
+"""Pages of results: read as HTML, and by Chromium."""
+
+import os
+import re
+import shutil
+import subprocess
+from collections import Counter
+from html import escape
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+
+CHROMIUM = shutil.which("chromium")
+VOID = {"meta", "br", "hr", "img", "link", "input"}
+
+
+class Read(HTMLParser):
+    """Elements in order, and what is wrong with how they nest."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.open: list[str] = []
+        self.wrong: list[str] = []
+        self.said = ""
+        self.feed(text)
+        self.wrong += self.open
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        if not self.open or self.open.pop() != tag:
+            self.wrong.append(f"/{tag}")
+
+    def handle_data(self, data: str) -> None:
+        if self.open and self.open[-1] != "style":
+            self.said += data
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.elements if name == tag]
+
+
+def sound(text: str) -> Read:
+    """The page, checked for what any page must be."""
+    found = Read(text)
+    assert found.wrong == []
+    ids = Counter(a["id"] for _, a in found.elements if "id" in a)
+    assert [name for name, count in ids.items() if count > 1] == []
+    for drawn in found.all("svg"):
+        names = (drawn["aria-labelledby"] or "").split()
+        assert drawn["role"] == "img"
+        assert len(names) == 2
+        assert set(names) <= set(ids)
+    for _, attributes in found.elements:
+        for value in attributes.values():
+            for name in re.findall(r"url\(#([^)]*)\)", value or ""):
+                assert name in ids
+        if "href" in attributes:
+            assert (attributes["href"] or "").removeprefix("#") in ids
+    return found
+
+
+def contrast(one: str, other: str) -> float:
+    """WCAG's ratio of two colours."""
+
+    def light(colour: str) -> float:
+        parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+        red, green, blue = (
+            p / 12.92 if p <= 0.03928 else ((p + 0.055) / 1.055) ** 2.4 for p in parts
+        )
+        return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+    low, high = sorted((light(one), light(other)))
+    return (high + 0.05) / (low + 0.05)
+
+
+# ------------------------------------------------------------------ in a browser
+
+LOOK = """<script>
+const over = [...document.querySelectorAll("main *")].filter(
+  e => !e.closest(".wide, svg") && e.getBoundingClientRect().right > innerWidth + 1);
+parent.document.title = [innerWidth, document.documentElement.scrollWidth, over.length];
+console.log("looked");
+</script></body>"""
+
+
+def looked_at(text: str, width: int) -> str:
+    """A page that shows another so wide, and how wide that becomes as its title.
+
+    A window of its own is never narrower than 500.
+    """
+    # the page's own rule lets no script run
+    open_to = re.sub("<meta http-equiv[^>]*>", "", text).replace("</body>", LOOK)
+    frame = f'style="width:{width}px;height:2000px;border:0"'
+    return f'<!DOCTYPE html><iframe {frame} srcdoc="{escape(open_to)}"></iframe>'
+
+
+def browse(file: Path, *options: str) -> tuple[str, list[str]]:
+    """What Chromium prints of a file, and what the page's console says."""
+    if CHROMIUM is None:
+        assert "CI" not in os.environ, "CI has to have Chromium: .ci/browser"
+        pytest.skip("no Chromium")
+    command = [CHROMIUM, "--headless", "--disable-gpu", "--enable-logging=stderr"]
+    # root has no other way
+    command += ["--no-sandbox", f"--user-data-dir={file.parent / 'profile'}"]
+    done = subprocess.run(
+        [*command, "--hide-scrollbars", *options, file.as_uri()],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout, [x for x in done.stderr.splitlines() if "CONSOLE" in x]
