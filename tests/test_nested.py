@@ -7,11 +7,15 @@ from numpy.typing import NDArray
 
 from mrl_pg.errors import InvalidSetting
 from mrl_pg.layout import Distance
-from mrl_pg.recall.curve import MOST_CANDIDATES, Curve
+from mrl_pg.recall.curve import MOST_CANDIDATES, Curve, Stored
 from mrl_pg.recall.leaders import BLOCK
 from mrl_pg.recall.nested import nested
 
 K = 7
+
+
+def floats(*sizes: int) -> list[tuple[Stored, int]]:
+    return [("floats", size) for size in sizes]
 
 
 def true_rows(rows: Vectors, query: Vectors, distance: Distance) -> NDArray[np.intp]:
@@ -46,9 +50,7 @@ def test_places_are_those_of_brute_force(
     rows: Vectors, queries: Vectors, distance: Distance
 ) -> None:
     cuts = [rows[:1], rows[1:4000], rows[4000:4000], rows[4000:]]
-    found = nested(
-        cuts, queries, sizes=[48, 6, 12, 24], k=K, distance=distance, stored=["floats"]
-    )
+    found = nested(cuts, queries, forms=floats(48, 6, 12, 24), k=K, distance=distance)
     assert [(curve.dims, curve.stored) for curve in found.curves] == [
         (size, "floats") for size in (6, 12, 24, 48)
     ]
@@ -66,7 +68,7 @@ def test_places_are_those_of_brute_force(
 def test_limits_let_in_the_true_neighbours_and_no_other(
     rows: Vectors, queries: Vectors, distance: Distance
 ) -> None:
-    found = nested([rows], queries, sizes=[6], k=K, distance=distance)
+    found = nested([rows], queries, forms=floats(6), k=K, distance=distance)
     for i, query in enumerate(queries):
         far = np.sort(distances(rows, query, distance))
         assert (far <= found.limits[i]).sum() == K
@@ -74,14 +76,14 @@ def test_limits_let_in_the_true_neighbours_and_no_other(
 
 
 def test_the_whole_vector_finds_all_at_once(rows: Vectors, queries: Vectors) -> None:
-    (curve,) = nested([rows], queries, sizes=[48], k=K, stored=["floats"]).curves
+    (curve,) = nested([rows], queries, forms=floats(48), k=K).curves
     assert curve.places.tolist() == [list(range(K))] * len(queries)
     assert curve.candidates_for(1) == K
 
 
 def test_bits_are_counted_as_pgvector_does(rows: Vectors, queries: Vectors) -> None:
     """Many rows are as far by bits: a true one stands among them, not before."""
-    found = nested([rows], queries, sizes=[16, 48], k=K, stored=["bits"])
+    found = nested([rows], queries, forms=[("bits", 16), ("bits", 48)], k=K)
     for curve in found.curves:
         signs = rows[:, : curve.dims] > 0
         for i, query in enumerate(queries):
@@ -97,7 +99,7 @@ def test_bits_are_counted_as_pgvector_does(rows: Vectors, queries: Vectors) -> N
 def test_rows_that_are_alike_stand_side_by_side() -> None:
     row = matryoshka(1, dims=8)
     rows: Vectors = np.concatenate([np.repeat(row, 20, axis=0), -row])
-    found = nested([rows], row, sizes=[4, 8], k=10)
+    found = nested([rows], row, forms=[*floats(4, 8), ("bits", 8)], k=10)
     for curve in found.curves:
         assert sorted(curve.places[0]) == list(range(10))
 
@@ -105,7 +107,7 @@ def test_rows_that_are_alike_stand_side_by_side() -> None:
 def test_a_neighbour_whose_prefix_is_nothing_is_never_a_candidate() -> None:
     rows = np.eye(4, dtype=np.float32)[[3, 3, 0, 1]]
     rows[0, 0] = 0.5
-    (curve,) = nested([rows], rows[:1], sizes=[2], k=2, stored=["floats"]).curves
+    (curve,) = nested([rows], rows[:1], forms=floats(2), k=2).curves
     # the second row is the second nearest, and its first two values are zeros
     assert curve.places.tolist() == [[0, MOST_CANDIDATES]]
 
@@ -128,4 +130,4 @@ def test_what_cannot_be_worked_out_is_refused(
     rows: Vectors, queries: Vectors, sizes: list[int], count: int, words: str
 ) -> None:
     with pytest.raises(InvalidSetting, match=words):
-        nested([rows[:count]], queries, sizes=sizes, k=K)
+        nested([rows[:count]], queries, forms=floats(*sizes), k=K)

@@ -10,8 +10,9 @@ from mrl_pg.recall.curve import MOST_CANDIDATES
 BLOCK = 1024
 """Rows looked at at once: the distances of 500 queries to them fit a cache."""
 
-ROOM = 2
-"""Blocks that gather behind the leaders before they are sorted out."""
+WHOLE = 8
+"""Times `most` rows seen until a block is looked through before it is taken in: sorting
+all of it out is quicker as long as many of its rows are leaders."""
 
 LEAST = float(np.finfo(np.float32).min)
 """Less than any score, but not the one of a row without a direction."""
@@ -20,18 +21,19 @@ LEAST = float(np.finfo(np.float32).min)
 class Leaders:
     """The best `most` scores of each query so far; greater is nearer.
 
-    Scores gather behind the leaders until there is no room for another block; only
-    then are they sorted out, and from then on only those join that beat the last.
+    Scores gather behind the leaders until there is no room for more; only then are
+    they sorted out. After the first blocks only those join that beat the last leader.
     `beside` further values of a score are kept with it.
     """
 
     def __init__(self, queries: int, most: int, beside: int = 0) -> None:
-        """Room for the leaders of so many queries, and for ROOM blocks."""
+        """Room for the leaders of so many queries, and for a block."""
         self.most = most
-        shape = queries, most + ROOM * BLOCK
+        shape = queries, most + BLOCK
         self.scores = np.full(shape, -np.inf, dtype=np.float32)
-        self.beside = np.empty((*shape, beside), dtype=np.float32)
+        self.beside = np.empty((beside, *shape), dtype=np.float32)
         self.held = np.zeros(queries, dtype=np.int64)
+        self.seen = 0
         self.floor: NDArray[np.float32] | None = None
 
     def add(
@@ -39,45 +41,51 @@ class Leaders:
     ) -> None:
         """Take in a block: arrays of shape (queries, at most BLOCK rows)."""
         count = scores.shape[1]
+        self.seen += count
+        if self.seen <= max(WHOLE * self.most, BLOCK):
+            if self.held[0] + count > self.scores.shape[1]:
+                self._sort_out()
+            start = int(self.held[0])
+            self.scores[:, start : start + count] = scores
+            for kept, more in zip(self.beside, beside, strict=True):
+                kept[:, start : start + count] = more
+            self.held += count
+            return
         if self.floor is None:
-            if (start := int(self.held[0])) + count <= self.scores.shape[1]:
-                self.scores[:, start : start + count] = scores
-                for i, more in enumerate(beside):
-                    self.beside[:, start : start + count, i] = more
-                self.held += count
-                return
             self.floor = self._sort_out()
-        places = np.flatnonzero(scores > self.floor)
-        queries = places // count
-        counts = np.bincount(queries, minlength=len(scores))
+        better = scores > self.floor
+        counts = np.count_nonzero(better, axis=1)
         if (self.held + counts).max() > self.scores.shape[1]:
             self.floor = self._sort_out()
-        behind = np.arange(len(places)) + np.repeat(
-            self.held - (np.cumsum(counts) - counts), counts
-        )
-        self.scores[queries, behind] = scores.ravel()[places]
-        for i, more in enumerate(beside):
-            self.beside[queries, behind, i] = more.ravel()[places]
+        # one index over all queries' rows: as fast as it gets in NumPy
+        width = self.scores.shape[1]
+        starts = np.arange(len(counts)) * width + self.held
+        places = np.repeat(starts - (np.cumsum(counts) - counts), counts)
+        places += np.arange(len(places))
+        self.scores.reshape(-1)[places] = scores[better]
+        if beside:
+            chosen = np.flatnonzero(better)
+            for kept, more in zip(self.beside, beside, strict=True):
+                kept.reshape(-1)[places] = more.reshape(-1)[chosen]
         self.held += counts
 
     def best(self) -> NDArray[np.float32]:
         """The best scores, (queries, most), ascending; `beside` is then in order."""
-        if self.held.max() > self.most:
-            self._sort_out()
+        self._sort_out()
         best = self.scores[:, : self.most]
-        if self.beside.shape[2]:
-            order = np.argsort(best, axis=1)
-            self.beside = np.take_along_axis(self.beside, order[:, :, np.newaxis], 1)
-        return np.sort(best, axis=1)
+        order = np.argsort(best, axis=1)
+        for kept in self.beside:
+            kept[:, : self.most] = np.take_along_axis(kept, order, axis=1)
+        return np.take_along_axis(best, order, axis=1)
 
     def _sort_out(self) -> NDArray[np.float32]:
         """Keep the leaders alone; the least score of each query's."""
-        used = self.scores[:, : int(self.held.max())]
-        if self.beside.shape[2]:
+        used = self.scores[:, : max(self.most, int(self.held.max()))]
+        if len(self.beside):
             keep = np.argpartition(used, -self.most, axis=1)[:, -self.most :]
             leaders = np.take_along_axis(used, keep, axis=1)
-            kept = np.take_along_axis(self.beside, keep[:, :, np.newaxis], axis=1)
-            self.beside[:, : self.most] = kept
+            for kept in self.beside:
+                kept[:, : self.most] = np.take_along_axis(kept, keep, axis=1)
         else:
             used.partition(used.shape[1] - self.most, axis=1)
             leaders = used[:, -self.most :].copy()

@@ -39,36 +39,36 @@ def nested(
     blocks: Iterable[NDArray[np.floating]],
     queries: NDArray[np.floating],
     *,
-    sizes: Sequence[int],
+    forms: Sequence[tuple[Stored, int]],
     k: int,
     distance: Distance = "cosine",
-    stored: Sequence[Stored] = ("floats", "bits"),
 ) -> Nested:
-    """A curve for each way to store and each size, from rows that pass once.
+    """A curve for each way to store and size, from rows that pass once.
 
     `blocks`: rows (n, d), in any number of arrays; `queries` (q, d), none of them a
     row, or it is its own answer. Prefixes are compared by cosine, as short vectors
     are unit length; the truth is by `distance` on full vectors.
 
     Work: two matrix products of (q, d) with (d, n) for both ways to store, because
-    each size adds to the product of the one before. Memory: 21 kB a query and
+    each size adds to the product of the one before. Memory: 8 kB a query and
     curve, and blocks of BLOCK rows; not the rows.
 
-    Raises InvalidSetting for sizes that are none of a prefix, or too few rows.
+    Curves come with floats first, then by size. Raises InvalidSetting for sizes that
+    are none of a prefix, or too few rows.
     """
     # under cosine a query's length says nothing, and would scale the scores
     floats = normalise(queries) if distance == "cosine" else queries
     wanted: NDArray[np.float32] = np.asarray(floats, dtype=np.float32)
-    ends = _ends(sizes, wanted.shape[1])
-    keys = [(way, size) for way in stored for size in ends]
+    keys = _checked(forms, wanted.shape[1])
+    ends = {way: [size for w, size in keys if w == way] for way in ("floats", "bits")}
     leaders = [Leaders(len(wanted), MOST_CANDIDATES) for _ in keys]
     truth = Leaders(len(wanted), k + TIES, beside=len(keys))
     signs = 2 * _signs(wanted) - 1
     seen = zeros = 0
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for rows in _cut(blocks):
-            near, by_floats = _products(rows, wanted, ends, distance)
-            by_signs = _sign_products(rows, signs, ends) if "bits" in stored else {}
+            near, by_floats = _products(rows, wanted, ends["floats"], distance)
+            by_signs = _sign_products(rows, signs, ends["bits"])
             scores = [(by_floats if w == "floats" else by_signs)[s] for w, s in keys]
             truth.add(near, scores)
             # NumPy lets go of the interpreter, so the leaders really run together
@@ -83,7 +83,9 @@ def nested(
         true = best >= edge[:, np.newaxis]
         everywhere = pool.map(
             lambda i: places(
-                leaders[i].best(), np.where(true, truth.beside[:, :, i], -np.inf), k
+                leaders[i].best(),
+                np.where(true, truth.beside[i, :, : truth.most], -np.inf),
+                k,
             ),
             range(len(keys)),
         )
@@ -117,11 +119,14 @@ def _distance(
     return -wide if distance == "ip" else 1 - wide
 
 
-def _ends(sizes: Sequence[int], full: int) -> list[int]:
-    ends = sorted(set(sizes))
-    if not ends or ends[0] < 1 or ends[-1] > full:
+def _checked(
+    forms: Sequence[tuple[Stored, int]], full: int
+) -> list[tuple[Stored, int]]:
+    sizes = [size for _, size in forms]
+    if not sizes or min(sizes) < 1 or max(sizes) > full:
         raise InvalidSetting(f"sizes={list(sizes)}: give some from 1 to {full}")
-    return ends
+    # floats first, ascending: products add up from size to size
+    return sorted(set(forms), key=lambda form: (form[0] == "bits", form[1]))
 
 
 def _products(
@@ -173,6 +178,8 @@ def _sign_products(
 
     `queries` are 1 where their sign bit is, else -1.
     """
+    if not ends:
+        return {}
     signs = _signs(rows)
     product = np.zeros((len(queries), len(rows)), dtype=np.float32)
     more = np.empty_like(product)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from mrl_pg.catalog import Conn
 from mrl_pg.facts import Facts
 from mrl_pg.load.ahead import Ahead
+from mrl_pg.recall.curve import Stored
 from mrl_pg.recall.judgement import Judgement
 from mrl_pg.recall.nested import Nested, nested
 from mrl_pg.recall.score import TOLERANCE
@@ -34,7 +35,7 @@ def look(
     goal: Goal,
     sample: Sample,
     asked: Queries,
-    ends: Sequence[int],
+    forms: Sequence[tuple[Stored, int]],
     tell: Tell,
 ) -> tuple[Nested, Judgement | None, Read]:
     """The one pass over the rows."""
@@ -53,7 +54,7 @@ def look(
     tell(Stage("reading rows", 0, about))
     with closing(reader.blocks(conn)) as stream, Ahead(stream) as ahead:
         found = nested(
-            blocks(ahead), asked.vectors, sizes=ends, k=goal.k, distance=goal.distance
+            blocks(ahead), asked.vectors, forms=forms, k=goal.k, distance=goal.distance
         )
     read = Read(
         rows=found.rows,

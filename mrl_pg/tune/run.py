@@ -11,10 +11,11 @@ from mrl_pg.errors import InvalidSetting
 from mrl_pg.layout import Distance, IndexLayout, Kind
 from mrl_pg.models import find, ladder
 from mrl_pg.progress import conninfo
+from mrl_pg.recall.curve import Stored
 from mrl_pg.tune import table as tables
 from mrl_pg.tune.advice import recommend
 from mrl_pg.tune.attempt import attempt, rival_fits
-from mrl_pg.tune.choose import KINDS, Goal, could_win, options
+from mrl_pg.tune.choose import FEWEST_BITS, KINDS, Goal, could_win, options
 from mrl_pg.tune.look import look
 from mrl_pg.tune.queries import from_file, from_sql, held_out
 from mrl_pg.tune.report import Tuning
@@ -82,7 +83,7 @@ def tune(
             # of a column that holds prefixes already, none may be shorter
             short = [size for size in published if size < facts.full_dims]
             sizes = short or [facts.full_dims]
-        ends = _ends(sizes, facts.full_dims)
+        forms = _forms(sizes, facts.full_dims)
         if queries_file is not None:
             asked = from_file(
                 queries_file, column, facts.full_dims, count=queries, seed=seed
@@ -95,7 +96,7 @@ def tune(
             )
         sample = Sample.of(known.rows, sample_rows, seed)
         found, judgement, read = look(
-            conn, facts, known, column, goal, sample, asked, ends, tell
+            conn, facts, known, column, goal, sample, asked, forms, tell
         )
         predicted = options(found.curves, known, goal, kinds=kinds, share=read.share)
         built: list[Built] = []
@@ -227,11 +228,16 @@ def _published(
     return ladder(known)
 
 
-def _ends(sizes: Sequence[int] | None, full: int) -> list[int]:
-    """Sizes to look at, the whole vector among them, whose signs are short."""
-    if sizes is None:
-        # a few dimensions find nothing, and cost as much to look at
-        sizes = [size for size in ladder(full) if size >= full // 24]
-    if not sizes or min(sizes) < 1 or max(sizes) > full:
-        raise InvalidSetting(f"sizes={list(sizes)}: give some from 1 to {full}")
-    return sorted({*sizes, full})
+def _forms(sizes: Sequence[int] | None, full: int) -> list[tuple[Stored, int]]:
+    """What to look at: prefixes, and their signs; of the whole vector its signs."""
+    asked = ladder(full) if sizes is None else tuple(sizes)
+    if not asked or min(asked) < 1 or max(asked) > full:
+        raise InvalidSetting(f"sizes={list(asked)}: give some from 1 to {full}")
+    # by itself: a few dimensions find nothing, fewer bits even less
+    least = {"floats": full // 24, "bits": full // 8} if sizes is None else {}
+    floats = [size for size in asked if full > size >= least.get("floats", 0)]
+    bits = [size for size in asked if size >= max(FEWEST_BITS, least.get("bits", 0))]
+    return [
+        *(("floats", size) for size in floats),
+        *(("bits", size) for size in {*bits, full}),
+    ]
