@@ -52,6 +52,17 @@ def test_added_and_removed(database: str, tmp_path: Path) -> None:
     assert registry(database) == []
 
 
+def test_what_is_found_is_logged_beside_what_alembic_finds(
+    database: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    project = Project(tmp_path, database)
+    project.step(docs(Matryoshka(4)))
+    with caplog.at_level("INFO", "alembic.autogenerate"):
+        project.revise(docs(Matryoshka(2)))
+    (logged,) = [line for line in caplog.messages if "matryoshka" in line]
+    assert logged.startswith("Detected modify_matryoshka_index docs.embedding")
+
+
 def test_a_new_table_comes_with_it(database: str, tmp_path: Path) -> None:
     project = Project(tmp_path, database)
     text = project.there_and_back(docs(Matryoshka(4)))

@@ -1,5 +1,6 @@
 """Compares what models declare with what the database has, for --autogenerate."""
 
+import logging
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -29,6 +30,7 @@ VERSION_TABLE = "mrl_alembic_version"
 
 OWN_SCHEMA = "mrl"
 
+log = logging.getLogger("alembic.autogenerate.mrl_pg")
 
 Place = tuple[str, str]
 """A table: its schema, named even when it is the default one, and its name."""
@@ -83,7 +85,9 @@ def compare(
             or _may_drop(context, op.index)
         ]
         after += changes.after
-    for dropped in _dropped_tables(upgrade_ops):
+    for dropped in upgrade_ops.ops:
+        if not isinstance(dropped, ops.DropTableOp):
+            continue
         place = dropped.schema or default, dropped.table_name
         before += [
             DropMatryoshkaIndexOp(replace(found.index, schema=dropped.schema or ""))
@@ -92,6 +96,8 @@ def compare(
         _forget_short_columns(dropped, known[place])
     if before or after:
         before[:0] = _installation(connection)
+    for op in (*before, *after):
+        log.info("Detected %s", " ".join(map(str, op.to_diff_tuple())))
     upgrade_ops.ops[:] = [*before, *upgrade_ops.ops, *after]
     import_vector_types(context)
 
@@ -213,10 +219,6 @@ def _changed_columns(
         if isinstance(part, ops.DropColumnOp)
         or (isinstance(part, ops.AlterColumnOp) and part.modify_type is not None)
     }
-
-
-def _dropped_tables(upgrade_ops: ops.UpgradeOps) -> list[ops.DropTableOp]:
-    return [op for op in upgrade_ops.ops if isinstance(op, ops.DropTableOp)]
 
 
 def _forget_short_columns(op: ops.DropTableOp, known: Sequence[Registered]) -> None:
