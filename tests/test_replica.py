@@ -189,7 +189,26 @@ def test_recall_can_be_measured_there(pair: Pair) -> None:
     assert found[0][0] >= 0.95
     sampled = "select measured from mrl.recall('docs', 'embedding', sample => 6)"
     assert pair.replica.execute(sampled).fetchone() == (6,)
+    assert pair.index.recall(pair.replica, sample=6).queries == 6
     assert pair.replica.execute(HNSW).fetchall() == before
+
+
+def test_a_recall_is_kept_by_the_calibration_of_the_primary(pair: Pair) -> None:
+    pair.index.calibrate(pair.primary, k=5, sample=20)
+    catch_up(pair.primary, pair.replica)
+    everything = "select * from mrl.calibrations order by candidates, ef_search"
+    kept = pair.replica.execute(everything).fetchall()
+    assert kept == pair.primary.execute(everything).fetchall()
+    search = (
+        "select id from mrl.search(null::docs, 'embedding', %s, k => 5, recall => 0.5)"
+    )
+    query = matryoshka(1, seed=7)[0]
+    found = pair.replica.execute(search, [str(query.tolist())]).fetchall()
+    assert index_scans(pair.replica, pair.index.name, search, str(query.tolist())) == 1
+    answer = pair.index.search(pair.replica, query, k=5, recall=0.5)
+    assert [(key,) for key in answer.keys] == found
+    assert answer.promise is not None
+    assert answer.promise.standing == "kept"
 
 
 @pytest.mark.parametrize(
@@ -198,6 +217,8 @@ def test_recall_can_be_measured_there(pair: Pair) -> None:
         "select mrl.create_index('docs', 'embedding', dims => 8)",
         "select mrl.drop_index('docs', 'embedding', dims => 32)",
         "select mrl.create_search_function('other', 'docs', 'embedding')",
+        "select mrl.calibrate('docs', 'embedding')",
+        "select mrl.recall('docs', 'embedding', keep => true)",
     ],
 )
 def test_what_writes_fails_with_postgresqls_own_words(

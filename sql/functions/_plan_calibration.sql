@@ -33,6 +33,7 @@ declare
     checked record;
 begin
     perform mrl.check_owner(table_name);
+    perform mrl._check_writable();
     slots := (mrl._found(table_name, full_column, dims, kind, index_name)).slots;
     -- refuses a k that no search takes
     checked := mrl._effort(k, null, null, null, false);

@@ -43,6 +43,7 @@ declare
 begin
     if keep then
         perform mrl.check_owner(table_name);
+        perform mrl._check_writable();
     end if;
     plan := mrl._plan_recall(
         table_name, full_column, k, sample, candidates, filter,

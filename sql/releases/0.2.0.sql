@@ -94,6 +94,7 @@
 \ir ../functions/_keep_measurement.sql
 \ir ../functions/recall.sql
 \ir ../functions/_levels.sql
+\ir ../functions/_check_writable.sql
 \ir ../functions/_points.sql
 \ir ../functions/_ms_since.sql
 \ir ../functions/_plan_calibration.sql
