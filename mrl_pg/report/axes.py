@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -50,8 +50,8 @@ def plain(x: str, y: str, height: float = HEIGHT) -> tuple[Figure, Axes]:
     return figure, axes
 
 
-def legend_below(figure: Figure, columns: int) -> None:
-    """What many marks are, under the axes."""
+def legend(figure: Figure, columns: int) -> None:
+    """What marks are, under the axes, where no line runs through it."""
     figure.legend(
         loc="outside lower center",
         ncols=columns,
@@ -60,18 +60,6 @@ def legend_below(figure: Figure, columns: int) -> None:
         frameon=False,
         handletextpad=0.4,
         columnspacing=1.2,
-    )
-
-
-def legend(axes: Axes, where: Literal["lower left", "lower right"]) -> None:
-    """What the lines are, in ordinary text."""
-    axes.legend(
-        loc=where,
-        fontsize=SIZE - 1,
-        labelcolor=LIGHT["ink"],
-        facecolor=LIGHT["surface"],
-        edgecolor="none",
-        framealpha=0.85,
     )
 
 
@@ -99,7 +87,7 @@ def sizes_across(axes: Axes, dims: Sequence[int]) -> None:
     """The x axis of sizes, each octave as wide as the next."""
     axes.set_xscale("log", base=2)
     low, high = math.log2(dims[0]), math.log2(dims[-1])
-    room = 0.09 * (high - low)
+    room = 0.11 * (high - low)
     named = [dims[-1]]
     for size in reversed(dims[:-1]):
         if math.log2(named[-1]) - math.log2(size) >= room:

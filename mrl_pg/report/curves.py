@@ -25,12 +25,14 @@ def quality(tuning: Tuning) -> list[Plot]:
     made = []
     for stored, name, kinds in STORED:
         if found[stored][0].dims:
-            figure, axes = draw.plain("dimensions", "recall of the exact prefix search")
+            figure, axes = draw.plain(
+                "dimensions", "recall of exact prefix search", 3.9
+            )
             _quality_lines(axes, found[stored])
             draw.target(axes, tuning.goal.recall)
             draw.sizes_across(axes, found[stored][0].dims)
             draw.share_up(axes, min([*every, tuning.goal.recall]))
-            draw.legend(axes, "lower right")
+            draw.legend(figure, 3)
             made.append(_quality_plot(found[stored], name, kinds, figure))
     return made
 
@@ -88,7 +90,7 @@ def _quality_plot(
 
 def needed(tuning: Tuning) -> Plot | None:
     """Candidates needed for the recall that was asked for, by size."""
-    figure, axes = draw.plain("dimensions", "candidates needed")
+    figure, axes = draw.plain("dimensions", "candidates needed", 3.7)
     said, dims = [], set[int]()
     fewest = float(tuning.goal.k)
     for stored, name, kinds in STORED:
@@ -126,7 +128,7 @@ def needed(tuning: Tuning) -> Plot | None:
         return None
     draw.sizes_across(axes, sorted(dims))
     draw.logarithmic(axes, "y", 0.8 * fewest, 1.6 * MOST_CANDIDATES)
-    draw.legend(axes, "lower left")
+    draw.legend(figure, 2)
     return Plot(
         "candidates",
         f"Candidates needed for recall {tuning.goal.recall:g}",

@@ -66,7 +66,7 @@ def page(tuning: Tuning) -> str:
 def sentence(text: str) -> str:
     """With a capital, unless it starts with a name such as `bit(384)`."""
     first, *_ = text.split(" ", 1)
-    return text[0].upper() + text[1:] if first.isalpha() else text
+    return text[0].upper() + text[1:] if first.rstrip(",:").isalpha() else text
 
 
 def drawn(plot: Plot) -> dict[str, str]:
@@ -180,7 +180,7 @@ def measured(tuning: Tuning) -> Table | None:
             "part",
         ),
         tuple(rows),
-        frozenset(i for i, point in enumerate(points) if point in front),
+        frozenset(i for i, row in enumerate(rows) if row[-1]),
     )
 
 

@@ -61,7 +61,7 @@ def _recall_by_time(tuning: Tuning) -> Plot:
             label="choice",
         )
         said += f"The choice is {best}. "
-    draw.legend_below(figure, 3)
+    draw.legend(figure, 3)
     return Plot(
         "recall-time",
         "Recall against time",
