@@ -1,7 +1,8 @@
 """Upgrade to mrl_pg 0.2: search, indexes and recall from SQL.
 
 Takes an ACCESS EXCLUSIVE lock on `mrl.registry` for a moment, none on any table of
-yours, and rewrites nothing. The downgrade keeps the registry's rows.
+yours, and rewrites nothing. The downgrade keeps the registry's rows and
+drops what was calibrated and measured.
 """
 
 from alembic import op
