@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from helpers import Conn, connect
@@ -14,7 +15,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from mrl_pg import MatryoshkaIndex
-from mrl_pg.errors import NotInstalled, PgvectorMissing
+from mrl_pg.errors import InvalidSetting, NotInstalled, PgvectorMissing
 from mrl_pg.install import VERSION
 from mrl_pg.sqlalchemy import Registered, install, registered
 from mrl_pg.sqlalchemy.create import installed_version
@@ -89,6 +90,12 @@ def test_an_async_connection(vector_database: str, database: str) -> None:
 
     asyncio.run(run())
     assert catalog(vector_database) == catalog(database)
+
+
+def test_an_engine_is_no_connection(engine: Engine) -> None:
+    given: Any = engine
+    with pytest.raises(InvalidSetting, match=r"type Engine: with engine\.begin\(\)"):
+        install(given)
 
 
 def test_pgvector_is_missing(bare_database: str) -> None:

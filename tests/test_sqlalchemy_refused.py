@@ -129,7 +129,7 @@ STATEMENTS: dict[str, tuple[Any, Any, str, str]] = {
         "not a column of a table",
         "the table's own column",
     ),
-    "name": (select(Doc), "embedding", "not a column", "the table's own column"),
+    "name": (select(Doc), "embedding", "is text", "Doc.embedding"),
     "entity for a column": (select(Doc), Doc, "not a column", "the table's own column"),
     "none": (select(Doc), None, "not a column", "the table's own column"),
     "another table": (select(Author), Doc.embedding, "does not read docs", "join it"),

@@ -7,12 +7,11 @@ what models declare with what the database has.
 
 from mrl_pg.alembic import autogenerate, carry_out, write
 from mrl_pg.alembic.autogenerate import VERSION_TABLE
+from mrl_pg.alembic.installation import InstallMrlOp, UninstallMrlOp
 from mrl_pg.alembic.operations import (
     CreateMatryoshkaIndexOp,
     DropMatryoshkaIndexOp,
-    InstallMrlOp,
     ResizeMatryoshkaIndexOp,
-    UninstallMrlOp,
 )
 from mrl_pg.alembic.run import install_release, run_manifest
 

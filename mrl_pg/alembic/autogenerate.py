@@ -3,7 +3,7 @@
 import logging
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from alembic import util
@@ -12,17 +12,14 @@ from alembic.autogenerate.api import AutogenContext
 from alembic.operations import MigrateOperation, ops
 from sqlalchemy import Column, Connection, Index, MetaData, Table
 
-from mrl_pg.alembic.operations import (
-    CreateMatryoshkaIndexOp,
-    DropMatryoshkaIndexOp,
-    InstallMrlOp,
-    ResizeMatryoshkaIndexOp,
-)
+from mrl_pg.alembic.changes import changes_of
+from mrl_pg.alembic.installation import InstallMrlOp
+from mrl_pg.alembic.operations import DropMatryoshkaIndexOp
 from mrl_pg.alembic.write import import_vector_types
 from mrl_pg.index import MatryoshkaIndex
 from mrl_pg.install import VERSION
 from mrl_pg.sqlalchemy.create import SQL_DOOR, has_pgvector, installed_version, numbers
-from mrl_pg.sqlalchemy.declare import declarations, indexes_of
+from mrl_pg.sqlalchemy.declare import indexes_of
 from mrl_pg.sqlalchemy.reflect import Registered, registered
 
 VERSION_TABLE = "mrl_alembic_version"
@@ -34,14 +31,6 @@ log = logging.getLogger("alembic.autogenerate.mrl_pg")
 
 Place = tuple[str, str]
 """A table: its schema, named even when it is the default one, and its name."""
-
-
-@dataclass(frozen=True, slots=True)
-class Changes:
-    """What a revision has to do, before and after Alembic's own operations."""
-
-    before: tuple[MigrateOperation, ...]
-    after: tuple[MigrateOperation, ...]
 
 
 def compare(
@@ -102,49 +91,6 @@ def compare(
     import_vector_types(context)
 
 
-def changes_of(
-    table: Any,
-    known: Sequence[Registered],
-    changed: set[str],
-    concurrently: bool = False,
-) -> Changes:
-    """What to do for one table: declared on `table`, and `known` to the database.
-
-    Short columns of `changed` full columns, which are dropped or get another type,
-    are dropped before that and made anew after it.
-    """
-    schema = table.schema or ""
-    wanted = [
-        (declaration, declaration.on(table.name, column.name, schema))
-        for column in table.columns
-        for declaration in declarations(column)
-    ]
-    there = [(found, replace(found.index, schema=schema)) for found in known]
-    before: list[MigrateOperation] = []
-    after: list[MigrateOperation] = []
-    for declaration, index in list(wanted):
-        of_column = [pair for pair in there if pair[1].column == index.column]
-        same = next((pair for pair in of_column if declaration.allows(pair[1])), None)
-        if same is None:
-            continue
-        wanted.remove((declaration, index))
-        there.remove(same)
-        if index.column in changed:
-            before.append(DropMatryoshkaIndexOp(same[1], concurrently))
-        if index.column in changed or not same[0].usable:
-            after.append(CreateMatryoshkaIndexOp(index, concurrently))
-    names = {index.name for _, index in wanted}
-    for _, index in wanted:
-        old = None if index.column in changed else _predecessor(index, there, names)
-        if old is None:
-            after.append(CreateMatryoshkaIndexOp(index, concurrently))
-        else:
-            there.remove(old)
-            after.append(ResizeMatryoshkaIndexOp(old[1], index, concurrently))
-    before += [DropMatryoshkaIndexOp(old, concurrently) for _, old in there]
-    return Changes(tuple(before), tuple(after))
-
-
 def hide(
     upgrade_ops: ops.UpgradeOps,
     default: str,
@@ -175,21 +121,6 @@ def _is_of(op: MigrateOperation, shorts: set[str], names: set[str]) -> bool:
     if isinstance(op, ops.DropColumnOp):
         return op.column_name in shorts
     return isinstance(op, ops.DropIndexOp) and op.index_name in names
-
-
-def _predecessor(
-    index: MatryoshkaIndex,
-    there: Sequence[tuple[Registered, MatryoshkaIndex]],
-    names: set[str],
-) -> tuple[Registered, MatryoshkaIndex] | None:
-    """What a new declaration replaces: the same name, else the same column.
-
-    Not what another of the declared `names` replaces.
-    """
-    of_column = [pair for pair in there if pair[1].column == index.column]
-    same_name = [pair for pair in of_column if pair[1].name == index.name]
-    others = [pair for pair in of_column if pair[1].name not in names]
-    return next(iter([*same_name, *others]), None)
 
 
 def _may_drop(context: AutogenContext, index: MatryoshkaIndex) -> bool:

@@ -8,12 +8,11 @@ from alembic.operations import Operations
 from psycopg import sql
 
 from mrl_pg import render
+from mrl_pg.alembic.installation import InstallMrlOp, UninstallMrlOp
 from mrl_pg.alembic.operations import (
     CreateMatryoshkaIndexOp,
     DropMatryoshkaIndexOp,
-    InstallMrlOp,
     ResizeMatryoshkaIndexOp,
-    UninstallMrlOp,
 )
 from mrl_pg.alembic.run import (
     install_release,

@@ -1,4 +1,4 @@
-"""What a revision can ask for, each as a value that knows its inverse."""
+"""What a revision can ask of a short column, as values that know their inverse."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -6,7 +6,6 @@ from typing import Any
 from alembic.operations import MigrateOperation, Operations
 
 from mrl_pg.index import MatryoshkaIndex
-from mrl_pg.install import VERSION
 from mrl_pg.layout import Distance, Kind
 
 
@@ -196,77 +195,3 @@ class ResizeMatryoshkaIndexOp(MigrateOperation):
     def to_diff_tuple(self) -> tuple[Any, ...]:
         """What `alembic check` prints."""
         return ("modify_matryoshka_index", self.old, self.new)
-
-
-@Operations.register_operation("install_mrl")
-@dataclass(frozen=True)
-class InstallMrlOp(MigrateOperation):
-    """Install or upgrade the database side."""
-
-    version: str = VERSION
-    vector: bool = False
-    existing_version: str | None = None
-
-    @classmethod
-    def install_mrl(
-        cls,
-        operations: Operations,
-        version: str = VERSION,
-        *,
-        vector: bool = False,
-        existing_version: str | None = None,
-    ) -> None:
-        """Install the `mrl` schema, unless it is there in this version or a newer one.
-
-        `vector` creates the extension pgvector before it, if it is missing.
-        `existing_version`, which an upgrade starts from, is for the inverse.
-
-        Lock: none on any table of yours; ACCESS EXCLUSIVE on `mrl.registry` for a
-        moment when an older version is upgraded. Nothing is rewritten.
-        """
-        operations.invoke(cls(version, vector, existing_version))
-
-    def reverse(self) -> "UninstallMrlOp":
-        """Remove it, or go back to what was there; pgvector stays."""
-        return UninstallMrlOp(self.version, self.vector, self.existing_version)
-
-    def to_diff_tuple(self) -> tuple[Any, ...]:
-        """What `alembic check` prints."""
-        return ("install_mrl", self.version)
-
-
-@Operations.register_operation("uninstall_mrl")
-@dataclass(frozen=True)
-class UninstallMrlOp(MigrateOperation):
-    """Remove the database side, or bring it back to an older version."""
-
-    version: str = VERSION
-    vector: bool = False
-    existing_version: str | None = None
-
-    @classmethod
-    def uninstall_mrl(
-        cls,
-        operations: Operations,
-        version: str = VERSION,
-        *,
-        vector: bool = False,
-        existing_version: str | None = None,
-    ) -> None:
-        """Remove the `mrl` schema; short columns and their indexes stay and work.
-
-        With `existing_version` go back to that one instead, which keeps the registry.
-        `version` is what is removed; `vector` is for the inverse, pgvector stays.
-        PostgreSQL refuses while a function of yours uses the schema.
-
-        Lock: ACCESS EXCLUSIVE on `mrl.registry`; none on any table of yours.
-        """
-        operations.invoke(cls(version, vector, existing_version))
-
-    def reverse(self) -> InstallMrlOp:
-        """Install it again."""
-        return InstallMrlOp(self.version, self.vector, self.existing_version)
-
-    def to_diff_tuple(self) -> tuple[Any, ...]:
-        """What `alembic check` prints."""
-        return ("uninstall_mrl", self.version)

@@ -5,12 +5,11 @@ from typing import Any
 from alembic.autogenerate import renderers
 from alembic.autogenerate.api import AutogenContext
 
+from mrl_pg.alembic.installation import InstallMrlOp, UninstallMrlOp
 from mrl_pg.alembic.operations import (
     CreateMatryoshkaIndexOp,
     DropMatryoshkaIndexOp,
-    InstallMrlOp,
     ResizeMatryoshkaIndexOp,
-    UninstallMrlOp,
 )
 from mrl_pg.index import MatryoshkaIndex
 

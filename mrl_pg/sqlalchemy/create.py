@@ -9,7 +9,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
 from mrl_pg import render, source
-from mrl_pg.errors import NotInstalled
+from mrl_pg.errors import InvalidSetting, NotInstalled
 from mrl_pg.facts import check_pgvector
 from mrl_pg.install import VERSION, InstallReport, refused
 from mrl_pg.layout import IndexLayout
@@ -40,6 +40,13 @@ def install(connection: Connection) -> InstallReport:
     `await conn.run_sync(install)`. All or nothing under AUTOCOMMIT as well. Raises
     what that raises.
     """
+    if not isinstance(connection, Connection):
+        raise InvalidSetting(
+            f"install takes a Connection, this is of type {type(connection).__name__}: "
+            "with "
+            "engine.begin() as connection, session.connection(), or await "
+            "connection.run_sync(install)"
+        )
     check_pgvector(send(connection, _STATE).one().pgvector_version)
     found = installed_version(connection)
     try:

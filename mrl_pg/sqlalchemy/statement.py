@@ -38,6 +38,10 @@ def refuse(statement: Any, column: Any) -> None:
             f"a {type(statement).__name__} cannot be searched with: pass a Select, "
             "such as select(Doc).where(…)"
         )
+    if isinstance(column, str):
+        raise InvalidStatement(
+            f"column {column!r} is text: pass the column itself, such as Doc.embedding"
+        )
     table = getattr(column, "table", None)
     base = table.element if isinstance(table, Alias) else table
     if not isinstance(base, Table):
