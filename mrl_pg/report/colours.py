@@ -1,8 +1,8 @@
 """Colours by what they stand for, on white and on black.
 
-Series differ in lightness as well as in hue, and in their markers, so that they are
-told apart without seeing hues, too. A page has a variable for each: a plot is drawn in
-the light ones, which are then replaced by the variables' names.
+Blue and orange come first, which every eye tells apart; marks differ in shape as well,
+bars have names, and steps go from light to dark. A page has a variable for each: a plot
+is drawn in the light ones, which are then replaced by the variables' names.
 """
 
 LIGHT = {
