@@ -47,7 +47,8 @@ LAYERS: tuple[set[str], ...] = (
 )
 """Lowest first: a module or a package imports lower ones and itself, no other."""
 
-EVERYWHERE = {"numpy", "psycopg"}
+# typing_extensions for type checkers alone
+EVERYWHERE = {"numpy", "psycopg", "typing_extensions"}
 ONLY_IN = {
     "alembic": {"alembic"},
     "jinja2": {"report"},
