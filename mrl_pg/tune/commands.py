@@ -1,10 +1,12 @@
 """The commands that make an index and search it, by every door."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from psycopg import sql
 
+from mrl_pg import render
 from mrl_pg.index import MatryoshkaIndex
 from mrl_pg.tune.table import TableFacts
 
@@ -39,23 +41,13 @@ def commands(
         if key != "kind"
     )
     search = f"--candidates {candidates} --ef-search {ef_search} -k {k}"
-    in_sql = "".join(
-        f", {key} => {sql.Literal(value).as_string(None)}"
-        for key, value in named.items()
-    )
     in_python = "".join(f", {key}={value!r}" for key, value in named.items())
     schema = f", schema={index.schema!r}" if index.schema else ""
-    table_name = sql.Literal(table.name).as_string(None)
-    column = sql.Literal(index.column).as_string(None)
     kind = table.full_type.upper()
     return Commands(
         shell=f"mrl-pg create {what}{options}\n"
         f"mrl-pg search {what} {search} --query query.npy",
-        sql=f"select mrl.create_index({table_name}, {column}, dims => {index.dims}"
-        f"{in_sql});\n"
-        f"select * from mrl.search(null::{table.name}, {column}, $1, k => {k}, "
-        f"candidates => {candidates}, ef_search => {ef_search}, "
-        f"index_name => {sql.Literal(index.name).as_string(None)});",
+        sql=_in_sql(index, table, named, k, candidates, ef_search),
         python=f"index = MatryoshkaIndex({index.table!r}, {index.column!r}, "
         f"dims={index.dims}{in_python}{schema})\n"
         "index.create(conn)\n"
@@ -67,6 +59,34 @@ def commands(
         f"search(select(Doc), Doc.{index.column}, query, k={k}, "
         f"candidates={candidates}, ef_search={ef_search})",
     )
+
+
+def _in_sql(
+    index: MatryoshkaIndex,
+    table: TableFacts,
+    named: Mapping[str, Any],
+    k: int,
+    candidates: int,
+    ef_search: int,
+) -> str:
+    options = [
+        sql.SQL(", {} => {}").format(sql.SQL(key), sql.Literal(value))
+        for key, value in named.items()
+    ]
+    text = render.statement(
+        "recommended",
+        table=sql.Literal(table.name),
+        # quoted by the server already
+        name=sql.SQL(table.name),
+        column=sql.Literal(index.column),
+        dims=sql.Literal(index.dims),
+        options=sql.Composed(options),
+        k=sql.Literal(k),
+        candidates=sql.Literal(candidates),
+        ef_search=sql.Literal(ef_search),
+        index_name=sql.Literal(index.name),
+    )
+    return f"{text.as_string(None)};"
 
 
 def _word(text: str) -> str:

@@ -20,7 +20,7 @@ from mrl_pg.tune.look import look
 from mrl_pg.tune.queries import from_file, from_sql, held_out
 from mrl_pg.tune.report import Tuning
 from mrl_pg.tune.scratch import Built, check_may_create, scratch, snapshot
-from mrl_pg.tune.stage import Tell
+from mrl_pg.tune.stage import Tell, silent
 from mrl_pg.tune.stream import Sample
 from mrl_pg.tune.trial import Point
 
@@ -47,7 +47,7 @@ def tune(
     queries_sql: str | None = None,
     sample_rows: int = 200_000,
     seed: int = 0,
-    tell: Tell = lambda stage: None,
+    tell: Tell = silent,
 ) -> Tuning:
     """The best size, kind and settings for the rows of a table, with what they rest on.
 
@@ -83,7 +83,7 @@ def tune(
             # of a column that holds prefixes already, none may be shorter
             short = [size for size in published if size < facts.full_dims]
             sizes = short or [facts.full_dims]
-        forms = _forms(sizes, facts.full_dims)
+        forms = forms_of(sizes, facts.full_dims)
         if queries_file is not None:
             asked = from_file(
                 queries_file, column, facts.full_dims, count=queries, seed=seed
@@ -151,7 +151,7 @@ async def tune_async(
     queries_sql: str | None = None,
     sample_rows: int = 200_000,
     seed: int = 0,
-    tell: Tell = lambda stage: None,
+    tell: Tell = silent,
 ) -> Tuning:
     """The same beside an event loop: in a thread, on a second connection like `conn`.
 
@@ -228,7 +228,7 @@ def _published(
     return ladder(known)
 
 
-def _forms(sizes: Sequence[int] | None, full: int) -> list[tuple[Stored, int]]:
+def forms_of(sizes: Sequence[int] | None, full: int) -> list[tuple[Stored, int]]:
     """What to look at: prefixes, and their signs; of the whole vector its signs."""
     asked = ladder(full) if sizes is None else tuple(sizes)
     if not asked or min(asked) < 1 or max(asked) > full:
