@@ -9,8 +9,8 @@ PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 demo: .venv/demo  ## search a dictionary by meaning, on an embedded PostgreSQL
 	$(BIN)/mrl-pg demo --directory .mrl_pg/pg18
 
-test: .venv/installed  ## all tests, on PostgreSQL 18 and 16
-	$(BIN)/pytest
+test: .venv/installed  ## all tests, on PostgreSQL 18 and 16, a few files at a time
+	$(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile
 
 check: .venv/installed  ## lint, format and types, as CI runs them
 	$(BIN)/ruff check
