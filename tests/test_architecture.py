@@ -58,6 +58,7 @@ ONLY_IN = {
     "rich": {"cli"},
     "pgvector": {"sqlalchemy"},
     "sqlalchemy": {"alembic", "sqlalchemy"},
+    "threadpoolctl": {"recall"},
     "typer": {"cli"},
 }
 PURE = {"errors", "facts", "layout", "models", "source", "vectors"}

@@ -1,7 +1,5 @@
 """The best scores of each query, out of blocks that pass once."""
 
-from collections.abc import Sequence
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -23,77 +21,85 @@ class Leaders:
 
     Scores gather behind the leaders until there is no room for more; only then are
     they sorted out. After the first blocks only those join that beat the last leader.
-    `beside` further values of a score are kept with it.
     """
 
-    def __init__(self, queries: int, most: int, beside: int = 0) -> None:
+    def __init__(self, queries: int, most: int) -> None:
         """Room for the leaders of so many queries, and for a block."""
         self.most = most
-        shape = queries, most + BLOCK
-        self.scores = np.full(shape, -np.inf, dtype=np.float32)
-        self.beside = np.empty((beside, *shape), dtype=np.float32)
+        self.scores = np.full((queries, most + BLOCK), -np.inf, dtype=np.float32)
         self.held = np.zeros(queries, dtype=np.int64)
+        self.floor = np.full((queries, 1), -np.inf, dtype=np.float32)
         self.seen = 0
-        self.floor: NDArray[np.float32] | None = None
 
-    def add(
-        self, scores: NDArray[np.float32], beside: Sequence[NDArray[np.float32]] = ()
-    ) -> None:
-        """Take in a block: arrays of shape (queries, at most BLOCK rows)."""
+    def add(self, scores: NDArray[np.float32]) -> None:
+        """Take in a block: (queries, at most BLOCK rows)."""
         count = scores.shape[1]
         self.seen += count
-        if self.seen <= max(WHOLE * self.most, BLOCK):
-            if self.held[0] + count > self.scores.shape[1]:
-                self._sort_out()
-            start = int(self.held[0])
-            self.scores[:, start : start + count] = scores
-            for kept, more in zip(self.beside, beside, strict=True):
-                kept[:, start : start + count] = more
-            self.held += count
+        if self.seen > WHOLE * self.most:
+            self.join(scores)
             return
-        if self.floor is None:
-            self.floor = self._sort_out()
-        better = scores > self.floor
-        counts = np.count_nonzero(better, axis=1)
+        if self.held[0] + count > self.scores.shape[1]:
+            self.sort_out()
+        start = int(self.held[0])
+        self.scores[:, start : start + count] = scores
+        self.held += count
+
+    def join(
+        self, scores: NDArray[np.float32]
+    ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Take in those of a block that beat the floor: where to, and where from.
+
+        Both count through all queries, row by row.
+        """
+        if self.held.max() > self.most and np.isinf(self.floor).any():
+            self.sort_out()
+        count = scores.shape[1]
+        chosen = np.flatnonzero(scores > self.floor)
+        ends = np.searchsorted(chosen, np.arange(len(scores) + 1) * count)
+        counts = np.diff(ends)
         if (self.held + counts).max() > self.scores.shape[1]:
-            self.floor = self._sort_out()
-        # one index over all queries' rows: as fast as it gets in NumPy
-        width = self.scores.shape[1]
-        starts = np.arange(len(counts)) * width + self.held
-        places = np.repeat(starts - (np.cumsum(counts) - counts), counts)
+            self.sort_out()
+        # one index over all queries: as fast as it gets in NumPy
+        starts = np.arange(len(counts)) * self.scores.shape[1] + self.held
+        places = np.repeat(starts - ends[:-1], counts)
         places += np.arange(len(places))
-        self.scores.reshape(-1)[places] = scores[better]
-        if beside:
-            chosen = np.flatnonzero(better)
-            for kept, more in zip(self.beside, beside, strict=True):
-                kept.reshape(-1)[places] = more.reshape(-1)[chosen]
+        self.scores.reshape(-1)[places] = scores.reshape(-1)[chosen]
         self.held += counts
+        return places, chosen
 
-    def best(self) -> NDArray[np.float32]:
-        """The best scores, (queries, most), ascending; `beside` is then in order."""
-        self._sort_out()
-        best = self.scores[:, : self.most]
-        order = np.argsort(best, axis=1)
-        for kept in self.beside:
-            kept[:, : self.most] = np.take_along_axis(kept, order, axis=1)
-        return np.take_along_axis(best, order, axis=1)
-
-    def _sort_out(self) -> NDArray[np.float32]:
-        """Keep the leaders alone; the least score of each query's."""
+    def sort_out(self) -> None:
+        """Keep the leaders alone, in no order."""
         used = self.scores[:, : max(self.most, int(self.held.max()))]
-        if len(self.beside):
-            keep = np.argpartition(used, -self.most, axis=1)[:, -self.most :]
-            leaders = np.take_along_axis(used, keep, axis=1)
-            for kept in self.beside:
-                kept[:, : self.most] = np.take_along_axis(kept, keep, axis=1)
-        else:
-            used.partition(used.shape[1] - self.most, axis=1)
-            leaders = used[:, -self.most :].copy()
+        used.partition(used.shape[1] - self.most, axis=1)
+        leaders = used[:, -self.most :].copy()
         self.scores[:, : self.most] = leaders
         self.scores[:, self.most :] = -np.inf
         self.held = np.minimum(self.held, self.most)
-        least: NDArray[np.float32] = leaders.min(axis=1, keepdims=True)
-        return least
+        self.floor = leaders.min(axis=1, keepdims=True)
+
+    def best(self) -> NDArray[np.float32]:
+        """The best scores, (queries, most), ascending."""
+        self.sort_out()
+        return np.sort(self.scores[:, : self.most], axis=1)
+
+
+class Nearest(Leaders):
+    """Leaders whose scores by other measures are kept with them."""
+
+    def __init__(self, queries: int, most: int, others: int) -> None:
+        """Room for the leaders, and for `others` scores of each."""
+        super().__init__(queries, most)
+        self.others = np.empty((others, *self.scores.shape), dtype=np.float32)
+
+    def sort_out(self) -> None:
+        """Keep the leaders alone, best last."""
+        order = np.argsort(self.scores, axis=1)[:, -self.most :]
+        self.scores[:, : self.most] = np.take_along_axis(self.scores, order, axis=1)
+        self.scores[:, self.most :] = -np.inf
+        for kept in self.others:
+            kept[:, : self.most] = np.take_along_axis(kept, order, axis=1)
+        self.held = np.minimum(self.held, self.most)
+        self.floor = self.scores[:, :1].copy()
 
 
 def places(

@@ -1,0 +1,156 @@
+"""Some of the queries on their way through the rows: one thread's work."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mrl_pg.errors import InvalidSetting
+from mrl_pg.layout import Distance
+from mrl_pg.recall.curve import MOST_CANDIDATES, Stored
+from mrl_pg.recall.leaders import Leaders, Nearest, places
+from mrl_pg.recall.score import TOLERANCE
+
+TIES = 32
+"""Rows beyond the k nearest that may be as near as the last of them."""
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """What to look at: floats first, ascending, as products add up from size to size.
+
+    `ends` are the floats' sizes and the full one.
+    """
+
+    forms: tuple[tuple[Stored, int], ...]
+    ends: tuple[int, ...]
+    floats: tuple[int, ...]
+    bits: tuple[int, ...]
+
+    @classmethod
+    def of(cls, forms: Sequence[tuple[Stored, int]], full: int) -> "Sizes":
+        """Raises InvalidSetting for sizes that are none of a prefix."""
+        sizes = [size for _, size in forms]
+        if not sizes or min(sizes) < 1 or max(sizes) > full:
+            raise InvalidSetting(f"sizes={sizes}: give some from 1 to {full}")
+        floats = tuple(sorted({size for way, size in forms if way == "floats"}))
+        bits = tuple(sorted({size for way, size in forms if way == "bits"}))
+        both = (*(("floats", s) for s in floats), *(("bits", s) for s in bits))
+        return cls(both, tuple(dict.fromkeys((*floats, full))), floats, bits)  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Rows, the length of each prefix, and their signs: 1 where pgvector has a one."""
+
+    rows: Floats
+    norms: list[Floats]
+    signs: Floats | None
+
+    @classmethod
+    def of(cls, rows: Floats, sizes: Sizes) -> "Block":
+        """What all parts need of a block of rows."""
+        squares = np.zeros(len(rows), dtype=np.float32)
+        norms = []
+        start = 0
+        for end in sizes.ends:
+            part = rows[:, start:end]
+            squares = squares + np.einsum("ij,ij->i", part, part)
+            norms.append(np.sqrt(squares))
+            start = end
+        longest = sizes.bits[-1] if sizes.bits else 0
+        return cls(rows, norms, signs(rows[:, :longest]) if longest else None)
+
+
+def signs(vectors: Floats) -> Floats:
+    """1 where pgvector's binary_quantize has a one, else 0."""
+    return (vectors > 0).view(np.int8).astype(np.float32)
+
+
+class Part:
+    """The leaders of some queries in every form, and their nearest by full vectors."""
+
+    def __init__(
+        self, queries: Floats, k: int, distance: Distance, sizes: Sizes
+    ) -> None:
+        """Nothing seen yet."""
+        self.queries, self.k, self.distance, self.sizes = queries, k, distance, sizes
+        # Hamming distance is a constant less the product with these
+        self.signs = 2 * signs(queries) - 1
+        self.leaders = [Leaders(len(queries), MOST_CANDIDATES) for _ in sizes.forms]
+        self.truth = Nearest(len(queries), k + TIES, len(sizes.forms))
+
+    def add(self, block: Block) -> None:
+        """Look at a block; each score is dealt with while it is in the cache."""
+        product = np.zeros((len(self.queries), len(block.rows)), dtype=np.float32)
+        more = np.empty_like(product)
+        by_floats = []
+        start = 0
+        for i, (end, norms) in enumerate(
+            zip(self.sizes.ends, block.norms, strict=True)
+        ):
+            part = block.rows[:, start:end]
+            product += np.matmul(self.queries[:, start:end], part.T, out=more)
+            start = end
+            if i < len(self.sizes.floats) or self.distance == "cosine":
+                by_floats.append(cosine(product, norms))
+            if i < len(self.sizes.floats):
+                self.leaders[i].add(by_floats[i])
+        to, chosen = self.truth.join(self._near(product, by_floats, block))
+        others = self.truth.others.reshape(len(self.leaders), -1)
+        for i in range(len(self.sizes.floats)):
+            others[i, to] = by_floats[i].reshape(-1)[chosen]
+        product[:] = 0
+        start = 0
+        for i, end in enumerate(self.sizes.bits, start=len(self.sizes.floats)):
+            part = block.signs[:, start:end]  # type: ignore[index]  # there with bits
+            product += np.matmul(self.signs[:, start:end], part.T, out=more)
+            start = end
+            self.leaders[i].add(product)
+            others[i, to] = product.reshape(-1)[chosen]
+
+    def _near(self, product: Floats, by_floats: list[Floats], block: Block) -> Floats:
+        """Nearness by full vectors: greater is nearer."""
+        if self.distance == "cosine":
+            return by_floats[-1]
+        if self.distance == "ip":
+            return product
+        return 2 * product - np.square(block.norms[-1])
+
+    def edge(self) -> Floats:
+        """The nearness from which a row counts as one of the k, ties included."""
+        last = self.truth.best()[:, -self.k]
+        slack = np.maximum(1, np.abs(last)) * TOLERANCE
+        edge: Floats = last - slack.astype(np.float32)
+        return edge
+
+    def places(self) -> list[NDArray[np.int32]]:
+        """Positions of the true k nearest in every form, as `Curve` has them."""
+        best = self.truth.best()
+        true = best >= self.edge()[:, np.newaxis]
+        others = self.truth.others[:, :, : self.truth.most]
+        return [
+            places(leaders.best(), np.where(true, other, -np.inf), self.k)
+            for leaders, other in zip(self.leaders, others, strict=True)
+        ]
+
+    def distance_of(self, near: Floats) -> NDArray[np.float64]:
+        """pgvector's distance of a nearness."""
+        wide = near.astype(np.float64)
+        if self.distance == "l2":
+            squares = np.sum(np.square(self.queries, dtype=np.float64), axis=1)
+            far: NDArray[np.float64] = np.sqrt(np.maximum(squares - wide, 0))
+            return far
+        return -wide if self.distance == "ip" else 1 - wide
+
+
+def cosine(product: Floats, norms: Floats) -> Floats:
+    """Greater is nearer; the query's own length changes no order. Zeros come last."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        scores: Floats = product * np.reciprocal(norms)
+    if not norms.all():
+        scores[:, norms == 0] = -np.inf
+    return scores
