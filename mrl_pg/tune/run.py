@@ -233,9 +233,11 @@ def forms_of(sizes: Sequence[int] | None, full: int) -> list[tuple[Stored, int]]
     asked = ladder(full) if sizes is None else tuple(sizes)
     if not asked or min(asked) < 1 or max(asked) > full:
         raise InvalidSetting(f"sizes={list(asked)}: give some from 1 to {full}")
-    # by itself: a few dimensions find nothing, fewer bits even less
+    # by itself: a few dimensions find nothing, fewer bits even less, and of more than
+    # half of them the index is hardly smaller
     least = {"floats": full // 24, "bits": full // 8} if sizes is None else {}
-    floats = [size for size in asked if full > size >= least.get("floats", 0)]
+    most = full // 2 if sizes is None else full - 1
+    floats = [size for size in asked if most >= size >= least.get("floats", 0)]
     bits = [size for size in asked if size >= max(FEWEST_BITS, least.get("bits", 0))]
     return [
         *(("floats", size) for size in floats),
