@@ -111,7 +111,10 @@ def test_null_gives_null(conn: Conn, kind: str) -> None:
 FIXED = ["search_path=pg_catalog, pg_temp"]
 """plpgsql binds no names at creation: its search path is fixed instead."""
 
-CALLERS_PATH = {"_enter", "_table_of", "recall", "search", "search_keys", "search_many"}
+CALLERS_PATH = {
+    *("_enter", "_table_of", "calibrate", "recall"),
+    *("search", "search_keys", "search_many"),
+}
 """plpgsql, too, with names in full: run at each search, or for the caller's path."""
 
 FORMATTING = {"_check_layout", "_function_name", "_names"}
@@ -129,6 +132,7 @@ def labels(conn: Conn) -> list[tuple[str, str, str, bool, bool, list[str] | None
 
 def test_labels_tell_the_truth(conn: Conn) -> None:
     assert [row for row in labels(conn) if not row[0].startswith("_")] == [
+        ("calibrate", "v", "u", False, False, None),
         ("check_owner", "s", "u", False, False, FIXED),
         ("create_index", "v", "u", False, False, FIXED),
         ("create_index_sql", "s", "u", False, False, FIXED),
@@ -160,6 +164,9 @@ def test_internal_functions_are_bound_and_labelled(conn: Conn) -> None:
             changing.add(name)
     assert {name for name in changing if name.startswith("_")} == {
         "_enter",
+        "_keep_calibration",
+        "_keep_measurement",
+        "_ms_since",
         "_warn_cut_short",
     }
 
@@ -172,12 +179,15 @@ def test_nothing_immutable_formats(conn: Conn) -> None:
     assert rows.fetchall() == []
 
 
-def test_only_the_registry_is_written_with_its_owners_rights(conn: Conn) -> None:
+def test_only_what_mrl_keeps_is_written_with_its_owners_rights(conn: Conn) -> None:
     definer = conn.execute(
         "select proname from pg_proc where pronamespace = 'mrl'::regnamespace "
         "and prosecdef order by proname"
     )
-    assert definer.fetchall() == [("register",), ("unregister",)]
+    assert [name for (name,) in definer] == [
+        *("_keep_calibration", "_keep_measurement"),
+        *("register", "unregister"),
+    ]
 
 
 def test_every_object_is_commented(conn: Conn) -> None:

@@ -7,7 +7,6 @@ create or replace function mrl._built(
 language sql
 stable
 parallel safe
-set search_path = pg_catalog, pg_temp
 begin atomic
     select
         -- pgvector's own when none was named

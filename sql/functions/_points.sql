@@ -15,7 +15,6 @@ create or replace function mrl._points(
 returns jsonb
 language plpgsql
 stable
-parallel safe
 set search_path = pg_catalog, pg_temp
 as $body$
 begin
