@@ -67,7 +67,7 @@ def search(layout: IndexLayout, effort: Effort, parts: Parts) -> sql.Composed:
         "first_pass",
         value=parts.full,
         query=_OF_QUERY.format(full_query),
-        gate=_gate(effort) if effort.recall is None else _promised_gate(effort),
+        gate=_gate(effort),
         short=parts.short,
         short_operator=sql.SQL(layout.short_operator),
         short_query=_OF_QUERY.format(short_value(layout, parts.extension, full_query)),
@@ -148,23 +148,14 @@ def search_statements(shape: Shape) -> tuple[bytes, bytes]:
 def _gate(effort: Effort) -> sql.Composed:
     scan_tuples = effort.max_scan_tuples
     scan = "relaxed_order" if effort.scan == "iterative" else "off"
+    ef_search: sql.Composable = sql.Literal(str(effort.ef_search))
+    if effort.recall is not None:
+        # what the statement itself read of a calibration
+        ef_search = sql.SQL("mrl_before.mrl_ef_search::pg_catalog.text")
     return template(
         "gate",
-        ef_search=sql.Literal(str(effort.ef_search)),
+        ef_search=ef_search,
         iterative_scan=sql.Literal(scan),
-        max_scan_tuples=sql.Literal(scan_tuples and str(scan_tuples)),
-        least_scan_tuples=sql.Literal(effort.least_scan_tuples),
-        scan_memory=sql.Literal(effort.scan_memory),
-    )
-
-
-def _promised_gate(effort: Effort) -> sql.Composed:
-    """The same by what the statement read of a calibration."""
-    scan_tuples = effort.max_scan_tuples
-    return template(
-        "gate",
-        ef_search=sql.SQL("mrl_before.mrl_ef_search::pg_catalog.text"),
-        iterative_scan=sql.Literal("relaxed_order"),
         max_scan_tuples=sql.Literal(scan_tuples and str(scan_tuples)),
         least_scan_tuples=sql.Literal(effort.least_scan_tuples),
         scan_memory=sql.Literal(effort.scan_memory),
