@@ -1,20 +1,17 @@
 """`tune`: reads, predicts, tries what could win, recommends; changes nothing."""
 
-import asyncio
 from collections.abc import Sequence
 from os import PathLike
 
-import psycopg
-
-from mrl_pg.catalog import AsyncConn, Conn
+from mrl_pg.catalog import Conn
 from mrl_pg.errors import InvalidSetting
 from mrl_pg.layout import Distance, IndexLayout, Kind
 from mrl_pg.models import find, ladder
-from mrl_pg.progress import conninfo
 from mrl_pg.recall.curve import Stored
 from mrl_pg.tune import table as tables
 from mrl_pg.tune.advice import recommend
 from mrl_pg.tune.attempt import attempt, rival_fits
+from mrl_pg.tune.beside import beside
 from mrl_pg.tune.choose import FEWEST_BITS, KINDS, Goal, could_win, options
 from mrl_pg.tune.look import look
 from mrl_pg.tune.queries import from_file, from_sql, held_out
@@ -129,65 +126,14 @@ def tune(
     )
 
 
-async def tune_async(
-    conn: AsyncConn,
-    table: str,
-    column: str,
-    *,
-    k: int = 10,
-    recall: float = 0.99,
-    distance: Distance = "cosine",
-    schema: str = "",
-    model: str | None = None,
-    sizes: Sequence[int] | None = None,
-    kinds: Sequence[Kind] = KINDS,
-    m: int = 16,
-    ef_construction: int = 64,
-    plan: bool = False,
-    tries: int = 3,
-    rival: bool | None = None,
-    queries: int = 500,
-    queries_file: "str | PathLike[str] | None" = None,
-    queries_sql: str | None = None,
-    sample_rows: int = 200_000,
-    seed: int = 0,
-    tell: Tell = silent,
-) -> Tuning:
+@beside(tune)
+def tune_async() -> None:
     """The same beside an event loop: in a thread, on a second connection like `conn`.
 
     Most of it is arithmetic, which would keep the loop waiting. The second connection
     is a new session: give `schema` if this one has a search path of its own. `tell`
     is called from the thread.
     """
-    where = conninfo(conn)
-
-    def run() -> Tuning:
-        with psycopg.connect(where, autocommit=True) as second:
-            return tune(
-                second,
-                table,
-                column,
-                k=k,
-                recall=recall,
-                distance=distance,
-                schema=schema,
-                model=model,
-                sizes=sizes,
-                kinds=kinds,
-                m=m,
-                ef_construction=ef_construction,
-                plan=plan,
-                tries=tries,
-                rival=rival,
-                queries=queries,
-                queries_file=queries_file,
-                queries_sql=queries_sql,
-                sample_rows=sample_rows,
-                seed=seed,
-                tell=tell,
-            )
-
-    return await asyncio.to_thread(run)
 
 
 def _check(

@@ -1,0 +1,49 @@
+"""The async twin of work that would keep an event loop waiting."""
+
+import asyncio
+import inspect
+from collections.abc import Callable, Coroutine
+from functools import update_wrapper
+from typing import Any, Concatenate, ParamSpec, TypeAlias, TypeVar, cast
+
+import psycopg
+
+from mrl_pg.catalog import AsyncConn, Conn
+from mrl_pg.progress import conninfo
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+Twin: TypeAlias = Callable[Concatenate[AsyncConn, P], Coroutine[Any, Any, R]]
+
+
+def beside(
+    work: Callable[Concatenate[Conn, P], R],
+) -> Callable[[Callable[[], None]], Twin[P, R]]:
+    """Make a twin of `work` that runs it in a thread, on a second connection.
+
+    Decorates a function that brings no more than the twin's name and docstring; the
+    parameters are those of `work`, for type checkers and `help` alike.
+    """
+
+    def made(named: Callable[[], None]) -> Twin[P, R]:
+        async def twin(conn: AsyncConn, *args: P.args, **options: P.kwargs) -> R:
+            where = conninfo(conn)
+
+            def run() -> R:
+                with psycopg.connect(where, autocommit=True) as second:
+                    return work(second, *args, **options)
+
+            return await asyncio.to_thread(run)
+
+        update_wrapper(twin, work)
+        twin.__name__, twin.__qualname__ = named.__name__, named.__qualname__
+        twin.__doc__ = named.__doc__
+        sign = inspect.signature(work)
+        first, *rest = sign.parameters.values()
+        parameters = [first.replace(annotation=AsyncConn), *rest]
+        vars(twin)["__signature__"] = sign.replace(parameters=parameters)
+        # by name, too, which a ParamSpec cannot say
+        return cast("Twin[P, R]", twin)
+
+    return made
