@@ -20,9 +20,10 @@ from mrl_pg.tune.choose import (
     needed,
     options,
 )
+from mrl_pg.tune.point import Point
+from mrl_pg.tune.point import point as timed
 from mrl_pg.tune.size import column_bytes, index_bytes
 from mrl_pg.tune.table import TableFacts
-from mrl_pg.tune.trial import Point
 
 TABLE = TableFacts(
     name="public.docs",
@@ -156,6 +157,16 @@ def test_both_kinds_are_tried_first_then_smaller_and_slower_ones() -> None:
     assert [one.name for one in could_win(found, 1)] == ["bit(1536)"]
     assert [one.name for one in could_win(found[:1], 3)] == ["vector(256)"]
     assert could_win(found[4:5], 3) == ()
+
+
+def test_a_few_times_have_no_p95() -> None:
+    few: dict[str, Any] = {"recalls": [1.0] * 19, "times": [1.0] * 18 + [90], "k": 10}
+    one = timed("exact search", None, None, None, **few)
+    assert (one.p95_ms, one.median_ms, one.p95) == (None, 1, "-")
+    assert one.as_dict()["p95_ms"] is None
+    assert str(one).endswith("1.00 ms (median of 19)")
+    many: dict[str, Any] = {**few, "recalls": [1.0] * 20, "times": [1.0] * 19 + [90]}
+    assert timed("exact search", None, None, None, **many).p95_ms == pytest.approx(5.45)
 
 
 def test_the_front_holds_what_nothing_beats() -> None:

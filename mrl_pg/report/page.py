@@ -88,7 +88,7 @@ def figures(tuning: Tuning) -> list[tuple[str, str, str]]:
         low, high = values.recall(best.recall.low), values.recall(best.recall.high)
         asked = f"95 % interval {low} to {high}; asked {tuning.goal.recall:g}"
         found.append(("recall", values.recall(best.recall.mean), asked))
-        p95 = f"p95 {values.milliseconds(best.p95_ms)}"
+        p95 = f"p95 {best.p95} ms"
         found.append(("median time", values.milliseconds(best.median_ms), p95))
     if chosen is not None:
         full, said = values.full_index(tuning), "predicted for all rows"
@@ -163,7 +163,7 @@ def measured(tuning: Tuning) -> Table | None:
                 f"{values.recall(point.recall.low)} to "
                 f"{values.recall(point.recall.high)}",
                 f"{point.median_ms:.2f}",
-                f"{point.p95_ms:.2f}",
+                point.p95,
                 part,
             )
         )

@@ -11,9 +11,9 @@ from mrl_pg.recall.judgement import Judgement
 from mrl_pg.recall.score import three_digits
 from mrl_pg.tune.choose import Goal, Option, could_win, graph_ef, grown
 from mrl_pg.tune.commands import Commands, commands
+from mrl_pg.tune.point import Point
 from mrl_pg.tune.size import index_bytes
 from mrl_pg.tune.table import TableFacts
-from mrl_pg.tune.trial import Point
 
 ABOUT_EQUAL = 1.1
 """Times within a tenth are one: then the smaller index is the better one."""
@@ -95,7 +95,7 @@ def recommend(
     points: Sequence[Point],
 ) -> Recommendation:
     """The best of what was measured, or of the prediction when nothing was."""
-    against = list(_against(table, goal, judgement, options, points))
+    against = list(_against(table, goal, share, judgement, options, points))
     short = [point for point in points if point.option is not None]
     if short:
         point, sure = cheapest(short, goal)
@@ -188,6 +188,7 @@ def _costs(table: TableFacts, goal: Goal, option: Option) -> list[str]:
 def _against(
     table: TableFacts,
     goal: Goal,
+    share: float,
     judgement: Judgement | None,
     options: Sequence[Option],
     points: Sequence[Point],
@@ -204,7 +205,8 @@ def _against(
             "the full vectors (halfvec up to 4000 dimensions), or ask for less"
         )
     exact = next((p for p in points if p.ef_search is None), None)
-    if exact is not None and exact.median_ms <= QUICK_EXACT_MS:
+    # of a sample it says nothing about the table, which has more rows to read
+    if exact is not None and share >= 1 and exact.median_ms <= QUICK_EXACT_MS:
         said.append(
             f"an exact search takes {exact.median_ms:.1f} ms: no index is needed as "
             "long as the table does not grow"

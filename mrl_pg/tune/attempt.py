@@ -6,13 +6,13 @@ from mrl_pg.layout import INDEX_LIMITS
 from mrl_pg.recall.nested import Nested
 from mrl_pg.tune import trial
 from mrl_pg.tune.choose import Goal, Option
+from mrl_pg.tune.point import Point
 from mrl_pg.tune.queries import Queries
 from mrl_pg.tune.scratch import Built, Scratch, rival_name
 from mrl_pg.tune.size import index_bytes
 from mrl_pg.tune.stage import Stage, Tell
 from mrl_pg.tune.stream import Sample
 from mrl_pg.tune.table import TableFacts
-from mrl_pg.tune.trial import Point
 
 
 def attempt(

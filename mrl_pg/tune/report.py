@@ -9,9 +9,10 @@ from mrl_pg.recall.judgement import Judgement
 from mrl_pg.recall.score import three_digits
 from mrl_pg.tune.advice import Recommendation, front
 from mrl_pg.tune.choose import STEPS, Goal, Option, needed
+from mrl_pg.tune.examples import Example
+from mrl_pg.tune.point import Point
 from mrl_pg.tune.scratch import Built
 from mrl_pg.tune.table import TableFacts
-from mrl_pg.tune.trial import Point
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,7 @@ class Tuning:
 
     `curves` come from one pass over the rows; `options` are predicted from them;
     `built` and `points` are empty unless some were tried, on a copy of the rows read.
+    `examples` are a few queries, drawn at random, with what each size answers.
     """
 
     table: TableFacts
@@ -52,6 +54,7 @@ class Tuning:
     built: tuple[Built, ...]
     points: tuple[Point, ...]
     recommendation: Recommendation
+    examples: tuple[Example, ...] = ()
 
     @property
     def front(self) -> tuple[Point, ...]:
@@ -72,6 +75,7 @@ class Tuning:
             "points": [point.as_dict() for point in self.points],
             "front": [point.as_dict() for point in self.front],
             "recommendation": self.recommendation.as_dict(),
+            "examples": [example.as_dict() for example in self.examples],
         }
 
     def __str__(self) -> str:

@@ -13,13 +13,15 @@ from mrl_pg.tune.advice import recommend
 from mrl_pg.tune.attempt import attempt, rival_fits
 from mrl_pg.tune.beside import beside
 from mrl_pg.tune.choose import FEWEST_BITS, KINDS, Goal, could_win, options
+from mrl_pg.tune.examples import columns_to_show, examples, to_show
 from mrl_pg.tune.look import look
+from mrl_pg.tune.point import Point
 from mrl_pg.tune.queries import from_file, from_sql, held_out
 from mrl_pg.tune.report import Tuning
 from mrl_pg.tune.scratch import Built, check_may_create, scratch, snapshot
 from mrl_pg.tune.stage import Tell, silent
 from mrl_pg.tune.stream import Sample
-from mrl_pg.tune.trial import Point
+from mrl_pg.tune.watch import Watch
 
 
 def tune(
@@ -44,6 +46,7 @@ def tune(
     queries_sql: str | None = None,
     sample_rows: int = 200_000,
     seed: int = 0,
+    show: Sequence[str] = (),
     tell: Tell = silent,
 ) -> Tuning:
     """The best size, kind and settings for the rows of a table, with what they rest on.
@@ -55,7 +58,8 @@ def tune(
     one transaction that is rolled back: the table is not written to, nothing stays.
 
     `queries` are held-out rows, or drawn from a file that `mrl_pg.load` reads, or the
-    first that `queries_sql` selects. `tell` is called as it goes.
+    first that `queries_sql` selects. Examples name rows by primary key; `show` adds
+    columns to that. `tell` is called as it goes.
 
     Raises InvalidSetting and InvalidVector for what cannot be asked, InvalidFile, and
     what `catalog.facts` raises. The connection must be in no transaction.
@@ -74,6 +78,7 @@ def tune(
     published = _published(model, sizes)
     with snapshot(conn):
         facts, known = tables.read(conn, layout)
+        shown = columns_to_show(facts, show)
         if not plan:
             check_may_create(known)
         if published is not None:
@@ -92,8 +97,9 @@ def tune(
                 conn, facts, column, rows=known.rows, count=queries, seed=seed
             )
         sample = Sample.of(known.rows, sample_rows, seed)
+        watch = Watch(asked, forms, k, distance, seed)
         found, judgement, read = look(
-            conn, facts, known, column, goal, sample, asked, forms, tell
+            conn, facts, known, column, goal, sample, asked, forms, watch, tell
         )
         predicted = options(found.curves, known, goal, kinds=kinds, share=read.share)
         built: list[Built] = []
@@ -111,7 +117,12 @@ def tune(
                     rival_fits(known, goal) if rival is None else rival,
                     tell,
                 )
-    advice = recommend(layout, known, goal, read.share, judgement, predicted, points)
+        advice = recommend(
+            layout, known, goal, read.share, judgement, predicted, points
+        )
+        # as long as the snapshot is, places are those of the rows that were read
+        sizes_shown = to_show(predicted, advice, [one.name for one in built])
+        told = examples(conn, facts, shown, watch, sizes_shown)
     return Tuning(
         known,
         column,
@@ -123,6 +134,7 @@ def tune(
         tuple(built),
         tuple(points),
         advice,
+        told,
     )
 
 

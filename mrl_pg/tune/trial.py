@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -12,16 +12,20 @@ from mrl_pg import settings
 from mrl_pg.index import MatryoshkaIndex
 from mrl_pg.plan import MAX_EF_SEARCH
 from mrl_pg.recall.nested import Nested
-from mrl_pg.recall.score import Recall, recall_at_k, summarise
+from mrl_pg.recall.score import recall_at_k
 from mrl_pg.recall.single_pass import SinglePass
 from mrl_pg.tune.choose import Goal, Option
+from mrl_pg.tune.point import Point, point
 from mrl_pg.tune.queries import Queries
 from mrl_pg.tune.scratch import Scratch, rival_name
 
 Vector: TypeAlias = "NDArray[np.float32]"
 
-EXACT = 5
-"""Queries that are timed on an exact search, which reads every row."""
+EXACT = 20
+EXACT_SECONDS = 5.0
+FEWEST_EXACT = 5
+"""An exact search reads every row: so many queries are timed, fewer when they take so
+long, but not fewer than the last."""
 
 SINGLE_EF = (40, 80, 160, 320, 640)
 """ef_search of one pass over full vectors."""
@@ -31,44 +35,6 @@ WARM = 50
 
 ENOUGH = 0.25
 """Share of the allowed loss that is left when doing more is a waste."""
-
-
-@dataclass(frozen=True, slots=True)
-class Point:
-    """One setting of one index, measured: recall and milliseconds a search.
-
-    `candidates` is None for one pass over full vectors, `option` for an exact search
-    too, whose `ef_search` is None as well.
-    """
-
-    name: str
-    candidates: int | None
-    ef_search: int | None
-    recall: Recall
-    median_ms: float
-    p95_ms: float
-    option: Option | None = None
-
-    def __str__(self) -> str:
-        """`bit(1536), 160 candidates, ef_search 320: recall …, 2.1 ms (p95 3.4)`."""
-        parts = [self.name]
-        if self.candidates is not None:
-            parts.append(f"{self.candidates} candidates")
-        if self.ef_search is not None:
-            parts.append(f"ef_search {self.ef_search}")
-        times = f"{self.median_ms:.2f} ms (p95 {self.p95_ms:.2f})"
-        return f"{', '.join(parts)}: recall {self.recall}, {times}"
-
-    def as_dict(self) -> dict[str, Any]:
-        """All of it in what JSON knows; of the option its name."""
-        return {
-            "name": self.name,
-            "candidates": self.candidates,
-            "ef_search": self.ef_search,
-            "recall": asdict(self.recall),
-            "median_ms": self.median_ms,
-            "p95_ms": self.p95_ms,
-        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,23 +103,19 @@ def of_rival(scratch: Scratch, rival: SinglePass) -> list[Setting]:
 
 
 def exact(scratch: Scratch, queries: Queries, truth: Nested) -> Point:
-    """An exact search of the copy, timed on EXACT queries."""
+    """An exact search of the copy, timed on a few queries."""
     bare, k = scratch.bare(), scratch.goal.k
-    times, recalls = [], []
+    times: list[float] = []
+    recalls: list[float] = []
     for query, limit in zip(queries.vectors[:EXACT], truth.limits, strict=False):
+        if len(times) >= FEWEST_EXACT and sum(times) > 1000 * EXACT_SECONDS:
+            break
         start = time.perf_counter()
         found = bare.search(scratch.conn, query, k=k, exact=True)
         times.append(1000 * (time.perf_counter() - start))
         far = [hit.distance for hit in found]
         recalls.append(_recall(far, limit, k))
-    return Point(
-        "exact search",
-        None,
-        None,
-        summarise(recalls, k),
-        float(np.median(times)),
-        max(times),
-    )
+    return point("exact search", None, None, None, recalls=recalls, times=times, k=k)
 
 
 def measure(
@@ -185,13 +147,7 @@ def measure(
             recalls[which].append(_recall(far, truth.limits[i], goal.k))
         advance(i + 1, total)
     return [
-        Point(
-            *setting.point[:3],
-            summarise(recall, goal.k),
-            float(np.median(took)),
-            float(np.quantile(took, 0.95)),
-            setting.point[3],
-        )
+        point(*setting.point, recalls=recall, times=took, k=goal.k)
         for setting, recall, took in zip(asked, recalls, times, strict=True)
     ]
 

@@ -1,0 +1,82 @@
+"""One setting of one index, measured: its recall and its time."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from mrl_pg.recall.score import Recall, summarise
+from mrl_pg.tune.choose import Option
+
+FEWEST_FOR_P95 = 20
+"""Of fewer times the 95th percentile is no more than the slowest."""
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One setting of one index, measured: recall and milliseconds a search.
+
+    `candidates` is None for one pass over full vectors, `option` for an exact search
+    too, whose `ef_search` is None as well. `p95_ms` is None when fewer than
+    FEWEST_FOR_P95 queries were timed.
+    """
+
+    name: str
+    candidates: int | None
+    ef_search: int | None
+    recall: Recall
+    median_ms: float
+    p95_ms: float | None
+    option: Option | None = None
+
+    @property
+    def p95(self) -> str:
+        """`3.40`, or `-` when too few queries were timed."""
+        return "-" if self.p95_ms is None else f"{self.p95_ms:.2f}"
+
+    def __str__(self) -> str:
+        """`bit(1536), 160 candidates, ef_search 320: recall …, 2.1 ms (p95 3.4)`."""
+        parts = [self.name]
+        if self.candidates is not None:
+            parts.append(f"{self.candidates} candidates")
+        if self.ef_search is not None:
+            parts.append(f"ef_search {self.ef_search}")
+        few = f"median of {self.recall.queries}"
+        known = few if self.p95_ms is None else f"p95 {self.p95}"
+        times = f"{self.median_ms:.2f} ms ({known})"
+        return f"{', '.join(parts)}: recall {self.recall}, {times}"
+
+    def as_dict(self) -> dict[str, Any]:
+        """All of it in what JSON knows; of the option its name."""
+        return {
+            "name": self.name,
+            "candidates": self.candidates,
+            "ef_search": self.ef_search,
+            "recall": asdict(self.recall),
+            "median_ms": self.median_ms,
+            "p95_ms": self.p95_ms,
+        }
+
+
+def point(
+    name: str,
+    candidates: int | None,
+    ef_search: int | None,
+    option: Option | None,
+    *,
+    recalls: Sequence[float],
+    times: Sequence[float],
+    k: int,
+) -> Point:
+    """A setting by the recall and the milliseconds of each query."""
+    enough = len(times) >= FEWEST_FOR_P95
+    return Point(
+        name,
+        candidates,
+        ef_search,
+        summarise(recalls, k),
+        float(np.median(times)),
+        float(np.quantile(times, 0.95)) if enough else None,
+        option,
+    )
