@@ -94,13 +94,20 @@ def standing(effort: Effort) -> sql.SQL:
 
 
 def promise(
-    effort: Effort, table: sql.Composable, index: sql.Composable, filtered: bool
+    layout: IndexLayout,
+    effort: Effort,
+    table: sql.Composable,
+    index: sql.Composable,
+    short: sql.Composable,
+    filtered: bool,
 ) -> sql.Composed:
-    """The calibration that a statement reads; `table` and `index` are literals."""
+    """The calibration that a statement reads; table and names are literals."""
     return statement(
         "promise",
         table=table,
         index=index,
+        short=short,
+        distance=sql.Literal(layout.distance),
         k=sql.Literal(effort.k),
         recall=sql.Literal(effort.recall),
         filtered=sql.Literal(filtered),

@@ -181,8 +181,12 @@ def _promise(element: Passes, compiler: Any, filtered: bool) -> sql.Composable:
     if "__[SCHEMA_" in named:
         # SQLAlchemy writes the schema later, quoted as a name: no literal could hold it
         table = render.statement("translated_table", table=sql.SQL(named))
-    index = compiler.render_literal_value(element.layout.name, String())
-    return render.promise(element.effort, table, sql.SQL(index), filtered)
+    layout = element.layout
+    index, short = (
+        sql.SQL(compiler.render_literal_value(name, String()))
+        for name in (layout.name, layout.short)
+    )
+    return render.promise(layout, element.effort, table, index, short, filtered)
 
 
 def _condition(element: Passes, compiler: Any) -> Any:

@@ -70,6 +70,7 @@
 \ir ../functions/_key.sql
 \ir ../functions/_compose.sql
 \ir ../functions/_built.sql
+\ir ../functions/_index_of.sql
 \ir ../functions/_promised.sql
 \ir ../functions/_warn_promise.sql
 \ir ../functions/_plan.sql

@@ -1,5 +1,5 @@
 -- Columns of mrl_before, in a search for a recall: what was measured to keep it.
--- Slots: table, index (literals), k, recall, filtered
+-- Slots: table, index, short, distance (literals), k, recall, filtered
 -- Called by: mrl_pg.render.searches
 ,
     mrl_promise.candidates as mrl_candidates,
@@ -7,7 +7,7 @@
     mrl_promise.promise as mrl_standing
 from mrl._promised(
     {table}::pg_catalog.regclass,
-    {index},
+    mrl._index_of({table}::pg_catalog.regclass, {index}, {short}, {distance}),
     {k},
     {recall},
     {filtered}
