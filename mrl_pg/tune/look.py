@@ -22,6 +22,7 @@ from mrl_pg.tune.report import Read
 from mrl_pg.tune.stage import Stage, Tell
 from mrl_pg.tune.stream import Reader, Sample
 from mrl_pg.tune.table import TableFacts
+from mrl_pg.tune.watch import Watch
 
 JUDGED_ROWS = 5_000
 """Rows kept to be judged for truncation: 31 MB of 1536 dimensions."""
@@ -36,6 +37,7 @@ def look(
     sample: Sample,
     asked: Queries,
     forms: Sequence[tuple[Stored, int]],
+    watch: Watch,
     tell: Tell,
 ) -> tuple[Nested, Judgement | None, Read]:
     """The one pass over the rows."""
@@ -52,7 +54,8 @@ def look(
             tell(Stage("reading rows", min(reader.read, about), about))
 
     tell(Stage("reading rows", 0, about))
-    with closing(reader.blocks(conn)) as stream, Ahead(stream) as ahead:
+    stream = reader.blocks(conn)
+    with closing(stream), Ahead(watch.pass_on(stream)) as ahead:
         found = nested(
             blocks(ahead), asked.vectors, forms=forms, k=goal.k, distance=goal.distance
         )

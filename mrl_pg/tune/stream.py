@@ -65,7 +65,12 @@ class Rows:
 
     def tids(self) -> list[str]:
         """Places as PostgreSQL writes a `ctid`."""
-        return [f"({place >> 16},{place & 0xFFFF})" for place in self.places.tolist()]
+        return [tid(place) for place in self.places.tolist()]
+
+
+def tid(place: int) -> str:
+    """A place as PostgreSQL writes a `ctid`."""
+    return f"({place >> 16},{place & 0xFFFF})"
 
 
 @dataclass(slots=True)
