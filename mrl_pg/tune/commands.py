@@ -1,5 +1,8 @@
 """The commands that make an index and search it, by every door."""
 
+import keyword
+import shlex
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +12,9 @@ from psycopg import sql
 from mrl_pg import render
 from mrl_pg.index import MatryoshkaIndex
 from mrl_pg.tune.table import TableFacts
+
+TAKEN = {"metadata", "registry"}
+"""What a declarative base of SQLAlchemy has under these names, a model may not hide."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,40 +31,80 @@ def commands(
     index: MatryoshkaIndex, table: TableFacts, k: int, candidates: int, ef_search: int
 ) -> Commands:
     """The same index and search by each door."""
-    name = f"{index.schema}.{index.table}" if index.schema else index.table
-    what = (
-        f"{_word(name)} {_word(index.column)} --dims {index.dims} --kind {index.kind}"
-    )
     graph = {"m": (index.m, 16), "ef_construction": (index.ef_construction, 64)}
     other = {key: value for key, (value, usual) in graph.items() if value != usual}
     named = dict[str, Any](kind=index.kind)
     if index.distance != "cosine":
         named["distance"] = index.distance
     named |= other
-    options = "".join(
-        f" --{key.replace('_', '-')} {value}"
-        for key, value in named.items()
-        if key != "kind"
-    )
-    search = f"--candidates {candidates} --ef-search {ef_search} -k {k}"
+    search = f"candidates={candidates}, ef_search={ef_search}"
     in_python = "".join(f", {key}={value!r}" for key, value in named.items())
     schema = f", schema={index.schema!r}" if index.schema else ""
+    attribute, renamed = _attribute(index.column)
     kind = table.full_type.upper()
     return Commands(
-        shell=f"mrl-pg create {what}{options}\n"
-        f"mrl-pg search {what} {search} --query query.npy",
+        shell=_in_shell(index, other, k, candidates, ef_search),
         sql=_in_sql(index, table, named, k, candidates, ef_search),
         python=f"index = MatryoshkaIndex({index.table!r}, {index.column!r}, "
         f"dims={index.dims}{in_python}{schema})\n"
         "index.create(conn)\n"
-        f"index.search(conn, query, k={k}, candidates={candidates}, "
-        f"ef_search={ef_search})",
-        sqlalchemy=f"{index.column} = mapped_column({kind}({table.full_dims}), "
+        f"index.search(conn, query, k={k}, {search})",
+        sqlalchemy=f"{attribute} = mapped_column({renamed}{kind}({table.full_dims}), "
         f"Matryoshka({index.dims}{in_python}))\n"
         "# then: alembic revision --autogenerate, alembic upgrade head\n"
-        f"search(select(Doc), Doc.{index.column}, query, k={k}, "
-        f"candidates={candidates}, ef_search={ef_search})",
+        f"search(select(Doc), Doc.{attribute}, query, k={k}, {search})",
     )
+
+
+def _in_shell(
+    index: MatryoshkaIndex,
+    other: Mapping[str, int],
+    k: int,
+    candidates: int,
+    ef_search: int,
+) -> str:
+    names = [name for name in (index.schema, index.table) if name]
+    where = [".".join(map(_as_argument, names)), index.column]
+    what = ["--dims", f"{index.dims}", "--kind", index.kind]
+    if index.distance != "cosine":
+        what += ["--distance", index.distance]
+    graph = []
+    for key, value in other.items():
+        graph += [f"--{key.replace('_', '-')}", f"{value}"]
+    how = ["--candidates", f"{candidates}", "--ef-search", f"{ef_search}"]
+    how += ["-k", f"{k}", "--query", "query.npy"]
+    lines = []
+    for command in (["create", *what, *graph], ["search", *what, *how]):
+        verb, *options = command
+        if any(name.startswith("-") for name in where):
+            # names that look like options are none
+            words = [verb, *options, "--", *where]
+        else:
+            words = [verb, *where, *options]
+        lines.append(shlex.join(["mrl-pg", *words]))
+    return "\n".join(lines)
+
+
+def _as_argument(name: str) -> str:
+    """A part of a table's name as `mrl-pg` reads it: quoted where it must be."""
+    if not set('."') & set(name):
+        return name
+    doubled = name.replace('"', '""')
+    return f'"{doubled}"'
+
+
+def _attribute(column: str) -> tuple[str, str]:
+    """What a model may call a column, and its own name if it is another one."""
+    # as Python reads a name: ligatures and the like are taken apart
+    name = unicodedata.normalize("NFKC", column)
+    name = "".join(c if f"a{c}".isidentifier() else "_" for c in name)
+    # two underscores mean something to Python, before and behind
+    name = name.lstrip("_") if name.startswith("__") else name
+    if not name.isidentifier():
+        name = f"column_{name}".rstrip("_")
+    if keyword.iskeyword(name) or name in TAKEN:
+        name += "_"
+    return name, "" if name == column else f"{column!r}, "
 
 
 def _in_sql(
@@ -87,7 +133,3 @@ def _in_sql(
         index_name=sql.Literal(index.name),
     )
     return f"{text.as_string(None)};"
-
-
-def _word(text: str) -> str:
-    return text if text.replace("_", "").replace(".", "").isalnum() else f"'{text}'"
