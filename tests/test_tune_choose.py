@@ -13,13 +13,13 @@ from mrl_pg.recall.judgement import Judgement, Verdict
 from mrl_pg.recall.score import Recall
 from mrl_pg.tune.advice import cheapest, front, recommend
 from mrl_pg.tune.choose import (
-    Goal,
-    Option,
     could_win,
     grown,
     needed,
     options,
 )
+from mrl_pg.tune.guess import build_seconds, scaled
+from mrl_pg.tune.option import Goal, Option
 from mrl_pg.tune.point import Point
 from mrl_pg.tune.point import point as timed
 from mrl_pg.tune.size import column_bytes, index_bytes
@@ -167,6 +167,22 @@ def test_a_few_times_have_no_p95() -> None:
     assert str(one).endswith("1.00 ms (median of 19)")
     many: dict[str, Any] = {**few, "recalls": [1.0] * 20, "times": [1.0] * 19 + [90]}
     assert timed("exact search", None, None, None, **many).p95_ms == pytest.approx(5.45)
+
+
+def test_build_times_are_scaled_by_what_was_built() -> None:
+    goal, rows = Goal(), 10_000
+    found = [option("halfvec", 256, 3, 100), option("halfvec", 512, 3, 200)]
+    found += [option("bit", 512, 3, 50)]
+    twice = {"halfvec(256)": 2 * build_seconds("halfvec", 256, rows, goal)}
+    more = scaled(found, twice, rows, goal)
+    # bits by halves, as none were built
+    assert [one.build_seconds for one in more] == pytest.approx([20, 20, 20])
+    assert {one.build_scaled_by for one in more} == {("halfvec(256)",)}
+    bits = {**twice, "bit(512)": build_seconds("bit", 512, rows, goal) / 2}
+    half, _, bit = scaled(found, bits, rows, goal)
+    assert (half.build_seconds, bit.build_seconds) == pytest.approx((20, 5))
+    assert bit.build_scaled_by == ("bit(512)",)
+    assert scaled(found, {"halfvec(512) alone": 9}, rows, goal) == tuple(found)
 
 
 def test_the_front_holds_what_nothing_beats() -> None:

@@ -128,7 +128,7 @@ def predicted(tuning: Tuning) -> Table:
             "candidates needed",
             "index",
             "column",
-            "build, a guess",
+            f"build, {tuning.build_times}",
         ),
         tuple(rows),
         frozenset(marked),

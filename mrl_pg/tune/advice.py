@@ -9,8 +9,10 @@ from mrl_pg.layout import IndexLayout
 from mrl_pg.plan import MAX_EF_SEARCH
 from mrl_pg.recall.judgement import Judgement
 from mrl_pg.recall.score import three_digits
-from mrl_pg.tune.choose import Goal, Option, could_win, graph_ef, grown
+from mrl_pg.tune.choose import could_win, grown
 from mrl_pg.tune.commands import Commands, commands
+from mrl_pg.tune.guess import graph_ef
+from mrl_pg.tune.option import Goal, Option
 from mrl_pg.tune.point import Point
 from mrl_pg.tune.size import index_bytes
 from mrl_pg.tune.table import TableFacts
@@ -136,7 +138,9 @@ def recommend(
             f"on the sample {candidates} candidates do; {more} allow for all rows"
         )
         candidates = more
-    reason.extend(_costs(table, goal, chosen))
+    # what was tried may know its build time better than it was guessed
+    told = next((one for one in options if one.name == chosen.name), chosen)
+    reason.extend(_costs(table, goal, told))
     index = MatryoshkaIndex(
         layout.table,
         layout.column,
@@ -171,6 +175,11 @@ def _costs(table: TableFacts, goal: Goal, option: Option) -> list[str]:
         f"{full / option.index_bytes:.1f} times less than one over full vectors as "
         f"halves; the column {_mb(option.column_bytes)} in the table"
     ]
+    if option.build_scaled_by:
+        said.append(
+            f"to build it will take about {option.build_seconds:,.0f} s, judging by "
+            f"{' and '.join(option.build_scaled_by)} here"
+        )
     if option.index_bytes > table.build_bytes:
         said.append(
             f"build it with maintenance_work_mem above {_mb(option.index_bytes)} (now "

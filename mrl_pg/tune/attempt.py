@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from mrl_pg.layout import INDEX_LIMITS
 from mrl_pg.recall.nested import Nested
 from mrl_pg.tune import trial
-from mrl_pg.tune.choose import Goal, Option
+from mrl_pg.tune.option import Goal, Option
 from mrl_pg.tune.point import Point
 from mrl_pg.tune.queries import Queries
 from mrl_pg.tune.scratch import Built, Scratch, rival_name

@@ -2,13 +2,11 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
 
-from mrl_pg.errors import InvalidSetting
-from mrl_pg.layout import INDEX_LIMITS, Distance, Kind
+from mrl_pg.layout import INDEX_LIMITS, Kind
 from mrl_pg.recall.curve import MOST_CANDIDATES, Curve
-from mrl_pg.recall.score import Recall
+from mrl_pg.tune.guess import build_seconds, search_ms
+from mrl_pg.tune.option import Goal, Option
 from mrl_pg.tune.size import column_bytes, index_bytes
 from mrl_pg.tune.table import TableFacts
 
@@ -19,95 +17,11 @@ STEPS = (10, 20, 40, 80, 160, 320, 640, MOST_CANDIDATES)
 FEWEST_BITS = 64
 """Fewer sign bits are alike in too many rows for a graph to tell them apart."""
 
-PREFIX_SHARE = 0.5
-"""Share of the allowed loss that the prefix may have; HNSW has the rest."""
-
 GROWTH = 0.15
 """How needed candidates grow with rows, see `grown`."""
 
-WALK_MS = {"vector": 0.022, "halfvec": 0.022, "bit": 0.013}
-"""First pass, for each of `ef_search`: a guess from 986,009 rows in memory, where it
-was the same for 256 to 1536 dimensions."""
-
-GRAPH_EF = 8.0
-"""ef_search times the share missed, for ef_construction 64: a guess from 100,000
-sentences, where .95, .97 and .98 took some 150, 250 and 450, whatever the size."""
-
 SLOWER = (1.1, 1.3, 1.6, 2.0)
 """How much slower than the fastest a smaller index may be to be tried, step by step."""
-
-RERANK_MS = {True: 0.0052, False: 0.0023}
-"""Second pass, for each candidate of 6 kB, in TOAST or in the row: a guess, too."""
-
-RERANK_BYTES = 6152
-BUILD_US = {"vector": 90.0, "halfvec": 88.0, "bit": 120.0}
-"""Build time a row, for 100,000 rows, m 16, ef_construction 64, 2 cores, in memory; it
-grows with their logarithm. A guess until one has been built on these rows."""
-
-BUILD_US_MORE = {"vector": 0.33, "halfvec": 0.28, "bit": 0.0}
-"""And for each dimension."""
-
-
-@dataclass(frozen=True, slots=True)
-class Goal:
-    """What is asked for: recall at k of a table's column by a distance.
-
-    `ef_construction` and `m` are the graph's, of every index that is tried.
-    """
-
-    k: int = 10
-    recall: float = 0.99
-    distance: Distance = "cosine"
-    m: int = 16
-    ef_construction: int = 64
-
-    def __post_init__(self) -> None:
-        """Raise InvalidSetting for what no search can be asked for."""
-        if not 1 <= self.k <= MOST_CANDIDATES // 2:
-            raise InvalidSetting(
-                f"k={self.k} is outside 1 to {MOST_CANDIDATES // 2}: a first pass "
-                f"hands over {MOST_CANDIDATES} candidates at most"
-            )
-        if not 0 < self.recall < 1:
-            raise InvalidSetting(
-                f"recall={self.recall} is not between 0 and 1: ask for some "
-                "share such as 0.99; all of them only an exact search finds"
-            )
-
-    @property
-    def prefix_recall(self) -> float:
-        """What the prefix itself has to reach, so that HNSW may miss some, too."""
-        return 1 - PREFIX_SHARE * (1 - self.recall)
-
-
-@dataclass(frozen=True, slots=True)
-class Option:
-    """One size and kind, as predicted.
-
-    `ceiling` is the recall if MOST_CANDIDATES were ranked again. `candidates` of the
-    prefix's exact order reach the target with room for what HNSW misses; None: more
-    than MOST_CANDIDATES. `sure`: the lower end of the interval reaches the target
-    there. Bytes are of the whole table; seconds and ms are guesses.
-    """
-
-    dims: int
-    kind: Kind
-    ceiling: Recall
-    candidates: int | None
-    sure: bool
-    index_bytes: int
-    column_bytes: int
-    build_seconds: float
-    search_ms: float | None
-
-    @property
-    def name(self) -> str:
-        """`halfvec(256)`."""
-        return f"{self.kind}({self.dims})"
-
-    def as_dict(self) -> dict[str, Any]:
-        """All of it in what JSON knows."""
-        return {"name": self.name, **asdict(self)}
 
 
 def options(
@@ -153,7 +67,7 @@ def _option(
         sure and candidates is not None,
         index_bytes(kind, curve.dims, table.rows, goal.m),
         column_bytes(kind, curve.dims, table.rows, table.row_width),
-        build_seconds(kind, curve.dims, table, goal),
+        build_seconds(kind, curve.dims, table.rows, goal),
         None if candidates is None else search_ms(kind, candidates, table, goal),
     )
 
@@ -187,25 +101,6 @@ def grown(candidates: int, k: int, share: float) -> int:
     """
     more: float = (candidates / k) ** (-GROWTH * math.log10(share))
     return math.ceil(candidates * more)
-
-
-def search_ms(kind: Kind, candidates: int, table: TableFacts, goal: Goal) -> float:
-    """A guess at the time of one search in memory; good for comparing, not to quote."""
-    rerank = RERANK_MS[table.in_toast] * table.full_bytes / RERANK_BYTES
-    return max(candidates, graph_ef(goal)) * WALK_MS[kind] + candidates * rerank
-
-
-def graph_ef(goal: Goal) -> int:
-    """A guess at the ef_search below which HNSW itself misses too many."""
-    ef = GRAPH_EF * 64 / goal.ef_construction / (1 - goal.recall)
-    return round(min(max(ef, 40), MOST_CANDIDATES))
-
-
-def build_seconds(kind: Kind, dims: int, table: TableFacts, goal: Goal) -> float:
-    """A guess at the time of the build: it fits its memory, two cores build."""
-    graph = goal.ef_construction / 64 * math.sqrt(goal.m / 16)
-    a_row = BUILD_US[kind] + BUILD_US_MORE[kind] * dims
-    return table.rows * a_row * graph * math.log10(table.rows) / 5 / 1e6
 
 
 def could_win(found: Sequence[Option], most: int) -> tuple[Option, ...]:

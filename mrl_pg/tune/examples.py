@@ -14,7 +14,8 @@ from mrl_pg.errors import ColumnNotFound
 from mrl_pg.facts import Facts
 from mrl_pg.recall.curve import MOST_CANDIDATES, Stored
 from mrl_pg.tune.advice import Recommendation
-from mrl_pg.tune.choose import Option, could_win
+from mrl_pg.tune.choose import could_win
+from mrl_pg.tune.option import Option
 from mrl_pg.tune.stream import tid
 from mrl_pg.tune.watch import Hit, Watch, Where
 

@@ -16,7 +16,7 @@ from mrl_pg.recall.judgement import Judgement
 from mrl_pg.recall.nested import Nested, nested
 from mrl_pg.recall.score import TOLERANCE
 from mrl_pg.recall.trained import judge
-from mrl_pg.tune.choose import Goal
+from mrl_pg.tune.option import Goal
 from mrl_pg.tune.queries import Queries
 from mrl_pg.tune.report import Read
 from mrl_pg.tune.stage import Stage, Tell

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from mrl_pg.recall.score import Recall, summarise
-from mrl_pg.tune.choose import Option
+from mrl_pg.tune.option import Option
 
 FEWEST_FOR_P95 = 20
 """Of fewer times the 95th percentile is no more than the slowest."""

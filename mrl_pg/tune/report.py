@@ -8,8 +8,9 @@ from mrl_pg.recall.curve import Curve
 from mrl_pg.recall.judgement import Judgement
 from mrl_pg.recall.score import three_digits
 from mrl_pg.tune.advice import Recommendation, front
-from mrl_pg.tune.choose import STEPS, Goal, Option, needed
+from mrl_pg.tune.choose import STEPS, needed
 from mrl_pg.tune.examples import Example
+from mrl_pg.tune.option import Goal, Option
 from mrl_pg.tune.point import Point
 from mrl_pg.tune.scratch import Built
 from mrl_pg.tune.table import TableFacts
@@ -60,6 +61,13 @@ class Tuning:
     def front(self) -> tuple[Point, ...]:
         """Settings that no other one beats in both recall and time, fastest first."""
         return front(self.points)
+
+    @property
+    def build_times(self) -> str:
+        """Where predicted build times come from: `a guess`, or what they scale."""
+        known = {name for option in self.options for name in option.build_scaled_by}
+        names = " and ".join(sorted(known))
+        return f"scaled by what was built, {names}" if known else "a guess"
 
     def as_dict(self) -> dict[str, Any]:
         """All of it in what JSON knows; a curve is its recall at some candidates."""
@@ -113,7 +121,7 @@ class Tuning:
             yield self.judgement.reason
 
     def _predicted(self) -> Iterator[str]:
-        yield "Predicted, before anything is built (times are guesses):"
+        yield f"Predicted for the whole table; build times are {self.build_times}:"
         yield (
             f"{'':16}{'recall of exact prefix search at':>30}{'':10}"
             f"{'needed':>8}{'index':>9}{'column':>9}{'build':>8}"

@@ -12,9 +12,11 @@ from mrl_pg.tune import table as tables
 from mrl_pg.tune.advice import recommend
 from mrl_pg.tune.attempt import attempt, rival_fits
 from mrl_pg.tune.beside import beside
-from mrl_pg.tune.choose import FEWEST_BITS, KINDS, Goal, could_win, options
+from mrl_pg.tune.choose import FEWEST_BITS, KINDS, could_win, options
 from mrl_pg.tune.examples import columns_to_show, examples, to_show
+from mrl_pg.tune.guess import scaled
 from mrl_pg.tune.look import look
+from mrl_pg.tune.option import Goal
 from mrl_pg.tune.point import Point
 from mrl_pg.tune.queries import from_file, from_sql, held_out
 from mrl_pg.tune.report import Tuning
@@ -117,6 +119,8 @@ def tune(
                     rival_fits(known, goal) if rival is None else rival,
                     tell,
                 )
+            seconds = {one.name: one.seconds for one in built}
+            predicted = scaled(predicted, seconds, found.rows, goal)
         advice = recommend(
             layout, known, goal, read.share, judgement, predicted, points
         )

@@ -18,7 +18,7 @@ from mrl_pg.errors import InvalidSetting
 from mrl_pg.facts import Facts
 from mrl_pg.index import MatryoshkaIndex
 from mrl_pg.recall.single_pass import SinglePass, single_pass
-from mrl_pg.tune.choose import Goal, Option
+from mrl_pg.tune.option import Goal, Option
 from mrl_pg.tune.queries import Queries
 from mrl_pg.tune.stream import Sample
 from mrl_pg.tune.table import TableFacts, full_type
