@@ -11,13 +11,14 @@ from mrl_pg.layout import IndexLayout, Kind
 from mrl_pg.recall.curve import MOST_CANDIDATES, Curve, Stored
 from mrl_pg.recall.judgement import Judgement, Verdict
 from mrl_pg.recall.score import Recall
-from mrl_pg.tune.advice import cheapest, front, recommend
+from mrl_pg.tune.advice import recommend
 from mrl_pg.tune.choose import (
     could_win,
     grown,
     needed,
     options,
 )
+from mrl_pg.tune.front import cheapest, front
 from mrl_pg.tune.guess import build_seconds, scaled
 from mrl_pg.tune.option import Goal, Option
 from mrl_pg.tune.point import Point

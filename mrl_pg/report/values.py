@@ -8,7 +8,7 @@ from mrl_pg.recall.curve import MOST_CANDIDATES, Curve, Stored
 from mrl_pg.recall.score import three_digits
 from mrl_pg.report.knee import knee
 from mrl_pg.tune import Option, Point, Tuning
-from mrl_pg.tune.advice import cheapest
+from mrl_pg.tune.front import cheapest
 from mrl_pg.tune.size import index_bytes
 
 TIMES = (1, 4, 16, 64)

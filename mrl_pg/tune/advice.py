@@ -11,14 +11,12 @@ from mrl_pg.recall.judgement import Judgement
 from mrl_pg.recall.score import three_digits
 from mrl_pg.tune.choose import could_win, grown
 from mrl_pg.tune.commands import Commands, commands
+from mrl_pg.tune.front import ABOUT_EQUAL, cheapest
 from mrl_pg.tune.guess import graph_ef
 from mrl_pg.tune.option import Goal, Option
 from mrl_pg.tune.point import Point
 from mrl_pg.tune.size import index_bytes
 from mrl_pg.tune.table import TableFacts
-
-ABOUT_EQUAL = 1.1
-"""Times within a tenth are one: then the smaller index is the better one."""
 
 QUICK_EXACT_MS = 20.0
 """An exact search that takes no longer makes any index a matter of taste."""
@@ -52,39 +50,6 @@ class Recommendation:
         plain = asdict(self)
         plain["reasons"], plain["against"] = list(self.reasons), list(self.against)
         return {"worth_it": self.worth_it, **plain}
-
-
-def front(points: Sequence[Point]) -> tuple[Point, ...]:
-    """Settings that no other one beats both in recall and in time, fastest first."""
-    best: list[Point] = []
-    for point in sorted(points, key=lambda p: (p.median_ms, -p.recall.mean)):
-        if not best or point.recall.mean > best[-1].recall.mean:
-            best.append(point)
-    return tuple(best)
-
-
-def cheapest(points: Sequence[Point], goal: Goal) -> tuple[Point | None, bool]:
-    """The fastest setting for a goal, and whether its interval's low end reaches it.
-
-    One that surely reaches it comes before one that does on average; of those about
-    as fast, the one with the smaller index.
-    """
-    for sure in (True, False):
-        able = [
-            p
-            for p in points
-            if (p.recall.low if sure else p.recall.mean) >= goal.recall
-        ]
-        if able:
-            fastest = min(p.median_ms for p in able)
-            near = [p for p in able if p.median_ms <= ABOUT_EQUAL * fastest]
-            return min(near, key=_size), sure
-    return None, False
-
-
-def _size(point: Point) -> tuple[float, float]:
-    option = point.option
-    return (option.index_bytes if option else float("inf"), point.median_ms)
 
 
 def recommend(

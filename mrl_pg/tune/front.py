@@ -1,0 +1,42 @@
+"""The best of what was measured: the front, and the cheapest for a goal."""
+
+from collections.abc import Sequence
+
+from mrl_pg.tune.option import Goal
+from mrl_pg.tune.point import Point
+
+ABOUT_EQUAL = 1.1
+"""Times within a tenth are one: then the smaller index is the better one."""
+
+
+def front(points: Sequence[Point]) -> tuple[Point, ...]:
+    """Settings that no other one beats both in recall and in time, fastest first."""
+    best: list[Point] = []
+    for point in sorted(points, key=lambda p: (p.median_ms, -p.recall.mean)):
+        if not best or point.recall.mean > best[-1].recall.mean:
+            best.append(point)
+    return tuple(best)
+
+
+def cheapest(points: Sequence[Point], goal: Goal) -> tuple[Point | None, bool]:
+    """The fastest setting for a goal, and whether its interval's low end reaches it.
+
+    One that surely reaches it comes before one that does on average; of those about
+    as fast, the one with the smaller index.
+    """
+    for sure in (True, False):
+        able = [
+            p
+            for p in points
+            if (p.recall.low if sure else p.recall.mean) >= goal.recall
+        ]
+        if able:
+            fastest = min(p.median_ms for p in able)
+            near = [p for p in able if p.median_ms <= ABOUT_EQUAL * fastest]
+            return min(near, key=_size), sure
+    return None, False
+
+
+def _size(point: Point) -> tuple[float, float]:
+    option = point.option
+    return (option.index_bytes if option else float("inf"), point.median_ms)
