@@ -25,6 +25,7 @@ PLACE = np.dtype(
 )
 """A row: its score in one form, its nearness by full vectors, where it is."""
 
+ONES = np.array([number.bit_count() for number in range(256)], dtype=np.uint8)
 Floats = NDArray[np.float32]
 Where: TypeAlias = tuple[int, int]
 """Table (a partition) and place of a row."""
@@ -89,7 +90,6 @@ class Watch:
         floats = [size for way, size in self.forms if way == "floats"]
         self.ends = list(dict.fromkeys([*floats, full]))
         self.bits = [size for way, size in self.forms if way == "bits"]
-        self.signs = np.where(self.queries > 0, 1, -1).astype(np.float32)
         self._best = [[_Best(MOST_CANDIDATES) for _ in range(few)] for _ in self.forms]
         self._true = [_Best(k) for _ in range(few)]
 
@@ -159,7 +159,8 @@ class Watch:
         start = 0
         for end in self.ends:
             part = vectors[:, start:end]
-            product += self.queries[:, start:end] @ part.T
+            # rows first: with so few queries the quicker way round
+            product += (part @ self.queries[:, start:end].T).T
             squares += np.einsum("ij,ij->i", part, part)
             scores.append(_cosine(product, squares))
             start = end
@@ -168,13 +169,15 @@ class Watch:
         else:
             near = product if self.distance == "ip" else 2 * product - squares
         del scores[len(self.forms) - len(self.bits) :]
-        product = np.zeros_like(product)
+        alike = np.zeros_like(product)
         start = 0
         for end in self.bits:
-            ones = (vectors[:, start:end] > 0).view(np.int8).astype(np.float32)
-            # Hamming distance is a constant less the product with these
-            product = product + self.signs[:, start:end] @ ones.T
-            scores.append(product)
+            ours, theirs = (
+                _packed(self.queries[:, start:end]),
+                _packed(vectors[:, start:end]),
+            )
+            alike = alike - _ones(ours[:, np.newaxis] ^ theirs).sum(axis=2, dtype="f4")
+            scores.append(alike)
             start = end
         if self.distance == "cosine" and not squares.all():
             # no distance to them, so no second pass answers them
@@ -210,15 +213,29 @@ class _Best:
 
     def ordered(self) -> NDArray[np.void]:
         self._sort_out()
-        return self.rows
+        rows = self.rows
+        # of equals the one that stands first in the table
+        return rows[np.lexsort((rows["place"], rows["table"], -rows["score"]))]
 
     def _sort_out(self) -> None:
-        every = np.concatenate([self.rows, *self.more])
-        # of equals the one that stands first in the table: the same ones again
-        order = np.lexsort((every["place"], every["table"], -every["score"]))
-        self.rows, self.more, self.waiting = every[order[: self.most]], [], 0
-        if len(self.rows) == self.most:
-            self.floor = float(self.rows["score"][-1])
+        rows = np.concatenate([self.rows, *self.more])
+        if len(rows) >= self.most:
+            first = len(rows) - self.most
+            leaders = np.argpartition(rows["score"], first)[first:]
+            self.floor = float(rows["score"][leaders[0]])
+            rows = rows[leaders]
+        self.rows, self.more, self.waiting = rows, [], 0
+
+
+def _packed(vectors: Floats) -> NDArray[np.uint8]:
+    return np.packbits(vectors > 0, axis=1)
+
+
+def _ones(bits: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """How many bits are set in each byte; NumPy counts them since 2.0."""
+    count = getattr(np, "bitwise_count", ONES.take)
+    counted: NDArray[np.uint8] = count(bits)
+    return counted
 
 
 def _where(rows: NDArray[np.void]) -> list[Where]:
