@@ -66,6 +66,16 @@ Rival = Annotated[
         show_default=False,
     ),
 ]
+Store = Annotated[
+    bool | None,
+    typer.Option(
+        "--storage/--no-storage",
+        help="Where full vectors are in TOAST and fit the row, time the best settings "
+        "both ways, on a second copy. Default: if it takes 2 GB at most.",
+        rich_help_panel=WORK,
+        show_default=False,
+    ),
+]
 SampleRows = Annotated[
     int,
     typer.Option(
@@ -104,8 +114,19 @@ Page = Annotated[
     typer.Option(
         "--report",
         metavar="FILE",
-        help="Write a page with curves and tables, such as report.html.",
+        help="Write a page with curves, tables and examples, such as report.html.",
         rich_help_panel=SHOW,
+    ),
+]
+Show = Annotated[
+    str,
+    typer.Option(
+        metavar="COLUMN[,COLUMN]",
+        help="Columns that examples in --report and --json show, each cut to 80 "
+        "characters. Default: rows by their primary key and nothing else of them, "
+        "as reports are passed on.",
+        rich_help_panel=SHOW,
+        show_default=False,
     ),
 ]
 Plots = Annotated[
@@ -133,6 +154,7 @@ def tune(
     plan: Plan = False,
     tries: Tries = 3,
     rival: Rival = None,
+    storage: Store = None,
     queries: Count = 500,
     queries_file: QueriesFile = None,
     queries_sql: QueriesSql = None,
@@ -140,6 +162,7 @@ def tune(
     seed: Seed = 0,
     report: Page = None,
     plots: Plots = None,
+    show: Show = "",
     dsn: Dsn = None,
     directory: Directory = None,
     pg: Pg = PG_DEFAULT,
@@ -179,11 +202,13 @@ def tune(
             plan=plan,
             tries=tries,
             rival=rival,
+            storage=storage,
             queries=queries,
             queries_file=queries_file,
             queries_sql=queries_sql,
             sample_rows=sample_rows,
             seed=seed,
+            show=[name.strip() for name in show.split(",")] if show else (),
             tell=tell,
         )
     typer.echo(json.dumps(tuning.as_dict(), indent=2) if as_json else str(tuning))
