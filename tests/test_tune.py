@@ -224,6 +224,36 @@ def test_a_sample_is_copied_as_it_was_read(
     assert any("on the sample" in reason for reason in found.recommendation.reasons)
 
 
+def test_full_vectors_in_toast_are_measured_in_the_row_as_well(conn: Conn) -> None:
+    vectors = matryoshka(500, dims=640)
+    make_table(conn, vectors)
+    given: dict[str, Any] = {**QUICK, "tries": 1, "kinds": ["halfvec"], "rival": False}
+    found = tune(conn, "docs", "embedding", **given)
+    assert found.storage is not None
+    assert found.storage.skipped == ""
+    one, *_ = found.storage.pairs
+    assert one.toast.recall.mean >= 0.9
+    assert one.plain.recall.mean == pytest.approx(one.toast.recall.mean, abs=0.05)
+    assert 0 < one.low <= one.ratio <= one.high
+    assert f"{one.plain.median_ms:.2f} ms" in str(found)
+    answer = found.as_dict()["storage"]["pairs"][0]
+    assert answer["toast"]["name"] == answer["plain"]["name"]
+    # by the command as it is printed, and the rewrite that the index brings
+    before = conn.execute("select pg_relation_size('docs')").fetchone()
+    conn.execute(found.storage.command)
+    mrl_pg.MatryoshkaIndex("docs", "embedding", dims=64).create(conn)
+    where = "select count(pg_column_toast_chunk_id(embedding)) from docs"
+    if conn.info.server_version >= 170000:
+        assert conn.execute(where).fetchone() == (0,)
+    after = conn.execute("select pg_relation_size('docs')").fetchone()
+    assert before is not None
+    assert after is not None
+    assert after[0] > before[0] + 500 * 4 * 640
+    skipped = tune(conn, "docs", "embedding", storage=False, **given)
+    # it is in the row by now
+    assert skipped.storage is None
+
+
 def test_queries_of_a_statement_that_are_rows_are_noticed(docs: Conn) -> None:
     wanted = "select embedding from docs order by id"
     found = tune(docs, "docs", "embedding", plan=True, queries_sql=wanted, **QUICK)

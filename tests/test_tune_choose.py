@@ -24,6 +24,13 @@ from mrl_pg.tune.option import Goal, Option
 from mrl_pg.tune.point import Point
 from mrl_pg.tune.point import point as timed
 from mrl_pg.tune.size import column_bytes, index_bytes
+from mrl_pg.tune.storage import (
+    concerns,
+    contenders,
+    pair,
+    refusal,
+    unmeasured,
+)
 from mrl_pg.tune.table import TableFacts
 
 TABLE = TableFacts(
@@ -241,7 +248,6 @@ def test_the_recommendation_names_one_setting_for_every_door() -> None:
     assert "candidates=100, ef_search=200" in commands.python
     assert "Matryoshka(1536, kind='bit')" in commands.sqlalchemy
     assert any("maintenance_work_mem" in reason for reason in advice.reasons)
-    assert any("set storage plain" in reason for reason in advice.reasons)
 
 
 def test_a_sampled_setting_is_widened_for_the_whole_table() -> None:
@@ -259,6 +265,56 @@ def test_a_prediction_says_that_it_is_one() -> None:
     assert advice.name == "bit(1536)"
     assert not advice.measured
     assert advice.reasons[0].startswith("predicted, not measured")
+
+
+def test_full_vectors_go_into_the_row_where_that_is_surely_faster() -> None:
+    bits, goal = option("bit", 1536, 2, 100), Goal(recall=0.95)
+    best = point(0.97, 2, bits, low=0.96)
+    slow = np.linspace(1.9, 2.1, 100)
+    surely = pair(best, point(0.97, 1, bits), slow.tolist(), (slow / 2).tolist())
+    assert (surely.ratio, surely.low, surely.high) == pytest.approx((0.5, 0.5, 0.5))
+    noise = np.random.default_rng(1).normal(1, 0.2, 100)
+    hardly = pair(best, best, slow.tolist(), (slow * noise).tolist())
+    assert hardly.low < 1 < hardly.high
+    assert not hardly.faster
+
+    costs = unmeasured(TABLE, "em bed", "")
+    # one row of 6 kB a page
+    assert costs.plain_bytes == 1_000_000 * 8192
+    assert costs.table_bytes == 8_080_000_000
+    args = (LAYOUT, TABLE, goal, 1.0, None, [bits], [best])
+    said = recommend(*args, replace(costs, pairs=(surely,))).reasons
+    assert any(".500 of the time" in reason for reason in said)
+    command = 'alter table public.docs alter column "em bed" set storage plain;'
+    assert any(command in reason for reason in said)
+    said = recommend(*args, replace(costs, pairs=(hardly,))).reasons
+    assert any("no gain that is sure" in reason for reason in said)
+    assert not any("alter table" in reason for reason in said)
+    said = recommend(LAYOUT, TABLE, goal, 1.0, None, [bits], []).reasons
+    assert any("without --plan" in reason for reason in said)
+
+
+def test_a_second_copy_is_made_where_it_fits() -> None:
+    bits, goal = option("bit", 1536, 2, 100), Goal(recall=0.95)
+    halves = option("halfvec", 512, 3, 400)
+    sure = point(0.97, 2, bits, low=0.96)
+    # as fast, but with more to gain in the row: it is tried, too
+    wide = replace(point(0.97, 2.2, halves, low=0.96), candidates=800)
+    weak = replace(wide, recall=Recall(0.9, 0.8, 1, 500))
+    assert contenders([sure, wide, weak, point(0.99, 1)], goal, TABLE) == [sure, wide]
+    assert contenders([weak], goal, TABLE) == []
+    assert refusal(TABLE, [sure], 100_000, goal, None) == ""
+    assert "no setting" in refusal(TABLE, [], 100_000, goal, None)
+    assert "asked" in refusal(TABLE, [sure], 100_000, goal, False)
+    assert "2.2 GB more" in refusal(TABLE, [sure], 250_000, goal, None)
+    assert refusal(TABLE, [sure], 250_000, goal, True) == ""
+    long = replace(TABLE, full_dims=2000)
+    assert "stay in TOAST" in refusal(long, [sure], 1000, goal, True)
+    # vectors in the row that a short column would push out are a question, too
+    short = replace(TABLE, full_dims=256, row_width=1400)
+    assert not concerns(short, [option("bit", 256, 2, 100)])
+    assert concerns(short, [option("halfvec", 512, 2, 100)])
+    assert concerns(TABLE, [])
 
 
 def test_it_speaks_up_when_nothing_short_is_worth_it() -> None:

@@ -16,6 +16,7 @@ from mrl_pg.tune.guess import graph_ef
 from mrl_pg.tune.option import Goal, Option
 from mrl_pg.tune.point import Point
 from mrl_pg.tune.size import index_bytes
+from mrl_pg.tune.storage import Storage, concerns
 from mrl_pg.tune.table import TableFacts
 
 QUICK_EXACT_MS = 20.0
@@ -60,6 +61,7 @@ def recommend(
     judgement: Judgement | None,
     options: Sequence[Option],
     points: Sequence[Point],
+    storage: Storage | None = None,
 ) -> Recommendation:
     """The best of what was measured, or of the prediction when nothing was."""
     against = list(_against(table, goal, share, judgement, options, points))
@@ -106,6 +108,13 @@ def recommend(
     # what was tried may know its build time better than it was guessed
     told = next((one for one in options if one.name == chosen.name), chosen)
     reason.extend(_costs(table, goal, told))
+    if storage is not None:
+        reason.extend(storage.said())
+    elif not short and concerns(table, [chosen]):
+        reason.append(
+            "full vectors in the row, not in TOAST, may be faster: without --plan, "
+            "trials measure it"
+        )
     index = MatryoshkaIndex(
         layout.table,
         layout.column,
@@ -150,11 +159,6 @@ def _costs(table: TableFacts, goal: Goal, option: Option) -> list[str]:
             f"build it with maintenance_work_mem above {_mb(option.index_bytes)} (now "
             f"{_mb(table.build_bytes)}): a graph that does not fit builds several "
             "times slower"
-        )
-    if table.in_toast and table.full_bytes < 8000 - table.row_width:
-        said.append(
-            "full vectors are in TOAST and would fit the row: alter table … alter "
-            "column … set storage plain, then a rewrite, about halves the second pass"
         )
     return said
 

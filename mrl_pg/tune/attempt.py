@@ -1,9 +1,12 @@
 """Builds what could win on a copy of the rows, and measures every setting."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 from mrl_pg.layout import INDEX_LIMITS
 from mrl_pg.recall.nested import Nested
+from mrl_pg.tune import storage as storages
 from mrl_pg.tune import trial
 from mrl_pg.tune.option import Goal, Option
 from mrl_pg.tune.point import Point
@@ -11,8 +14,18 @@ from mrl_pg.tune.queries import Queries
 from mrl_pg.tune.scratch import Built, Scratch, rival_name
 from mrl_pg.tune.size import index_bytes
 from mrl_pg.tune.stage import Stage, Tell
+from mrl_pg.tune.storage import Storage
 from mrl_pg.tune.stream import Sample
 from mrl_pg.tune.table import TableFacts
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """What was built and measured; `storage` is None where it is no question."""
+
+    built: tuple[Built, ...] = ()
+    points: tuple[Point, ...] = ()
+    storage: Storage | None = None
 
 
 def attempt(
@@ -23,9 +36,14 @@ def attempt(
     found: Nested,
     picked: Sequence[Option],
     rival: bool,
+    storage: bool | None,
     tell: Tell,
-) -> tuple[list[Built], list[Point]]:
-    """Build options on the copy and measure every setting."""
+) -> Attempt:
+    """Build options on the copy and measure every setting, the best in the row, too."""
+    out = storages.concerns(place.table, picked)
+    # beside the short columns of all options the server might move vectors out that it
+    # keeps in the row beside one
+    place = place if out else replace(place, storage="plain")
     tell(Stage(f"copying {found.rows:,} rows"))
     place.copy(column, sample, asked, picked)
     built: list[Built] = []
@@ -39,14 +57,56 @@ def attempt(
         single = place.rival()
         built.append(place.build_rival(single))
         settings += trial.of_rival(place, single)
-    points = trial.measure(
-        settings,
-        asked,
-        found,
-        place.goal,
-        lambda done, total: tell(Stage("measuring", done, total)),
-    )
-    return built, [*points, trial.exact(place, asked, found)]
+    watch = _watch(tell, "measuring")
+    points = trial.measure(settings, asked, found, place.goal, watch)
+    points.append(trial.exact(place, asked, found))
+    both = _both(place, column, asked, found, points, storage, tell) if out else None
+    return Attempt(tuple(built), tuple(points), both)
+
+
+def _both(
+    place: Scratch,
+    column: str,
+    asked: Queries,
+    found: Nested,
+    points: Sequence[Point],
+    wanted: bool | None,
+    tell: Tell,
+) -> Storage:
+    """The best settings once more, with full vectors in TOAST and in the row."""
+    tried = storages.contenders(points, place.goal, place.table)
+    why = storages.refusal(place.table, tried, found.rows, place.goal, wanted)
+    if not why and not place.toast_bytes():
+        why = "without the table's other columns the copy has them in the row anyway"
+    costs = storages.unmeasured(place.table, column, why)
+    if why:
+        return costs
+    options = {point.option.name: point.option for point in tried if point.option}
+    tell(Stage(f"copying {found.rows:,} rows, full vectors in the row"))
+    other = place.in_row(list(options.values()))
+    for option in options.values():
+        tell(Stage(f"building {option.name} beside them"))
+        other.build(option)
+    settings = [
+        trial.two_passes(where, point.option, point.candidates, point.ef_search)
+        for point in tried
+        if point.option and point.candidates and point.ef_search
+        for where in (place, other)
+    ]
+    trial.warm(settings, asked)
+    watch = _watch(tell, "measuring both ways")
+    times = trial.timed(settings, asked, found, place.goal, watch)
+    pairs = [
+        storages.pair(toast, plain, in_toast, in_row)
+        for (toast, in_toast), (plain, in_row) in zip(
+            times[::2], times[1::2], strict=True
+        )
+    ]
+    return replace(costs, pairs=tuple(pairs))
+
+
+def _watch(tell: Tell, text: str) -> Callable[[int, int], Any]:
+    return lambda done, total: tell(Stage(text, done, total))
 
 
 def rival_fits(table: TableFacts, goal: Goal) -> bool:

@@ -14,6 +14,7 @@ from mrl_pg.tune.front import front
 from mrl_pg.tune.option import Goal, Option
 from mrl_pg.tune.point import Point
 from mrl_pg.tune.scratch import Built
+from mrl_pg.tune.storage import Storage
 from mrl_pg.tune.table import TableFacts
 
 
@@ -57,6 +58,7 @@ class Tuning:
     points: tuple[Point, ...]
     recommendation: Recommendation
     examples: tuple[Example, ...] = ()
+    storage: Storage | None = None
 
     @property
     def front(self) -> tuple[Point, ...]:
@@ -82,6 +84,7 @@ class Tuning:
             "options": [option.as_dict() for option in self.options],
             "built": [asdict(built) for built in self.built],
             "points": [point.as_dict() for point in self.points],
+            "storage": self.storage and self.storage.as_dict(),
             "front": [point.as_dict() for point in self.front],
             "recommendation": self.recommendation.as_dict(),
             "examples": [example.as_dict() for example in self.examples],
@@ -153,6 +156,10 @@ class Tuning:
         yield "Settings that no other one beats in both recall and time:"
         for point in self.front:
             yield f"  {point}"
+        for pair in self.storage.pairs if self.storage else ():
+            yield "Once more, full vectors in TOAST and in the row, queries in turn:"
+            yield f"  {pair.toast}"
+            yield f"  {pair.plain}"
 
     def _recommended(self) -> Iterator[str]:
         advice = self.recommendation

@@ -10,17 +10,16 @@ from mrl_pg.models import find, ladder
 from mrl_pg.recall.curve import Stored
 from mrl_pg.tune import table as tables
 from mrl_pg.tune.advice import recommend
-from mrl_pg.tune.attempt import attempt, rival_fits
+from mrl_pg.tune.attempt import Attempt, attempt, rival_fits
 from mrl_pg.tune.beside import beside
 from mrl_pg.tune.choose import FEWEST_BITS, KINDS, could_win, options
 from mrl_pg.tune.examples import columns_to_show, examples, to_show
 from mrl_pg.tune.guess import scaled
 from mrl_pg.tune.look import look
 from mrl_pg.tune.option import Goal
-from mrl_pg.tune.point import Point
 from mrl_pg.tune.queries import from_file, from_sql, held_out
 from mrl_pg.tune.report import Tuning
-from mrl_pg.tune.scratch import Built, check_may_create, scratch, snapshot
+from mrl_pg.tune.scratch import check_may_create, scratch, snapshot
 from mrl_pg.tune.stage import Tell, silent
 from mrl_pg.tune.stream import Sample
 from mrl_pg.tune.watch import Watch
@@ -43,6 +42,7 @@ def tune(
     plan: bool = False,
     tries: int = 3,
     rival: bool | None = None,
+    storage: bool | None = None,
     queries: int = 500,
     queries_file: "str | PathLike[str] | None" = None,
     queries_sql: str | None = None,
@@ -56,8 +56,10 @@ def tune(
     Reads at most about `sample_rows` rows once and works out the recall of every kind
     and size (`sizes`, or those of `model`, or `models.ladder`). Unless `plan`, builds
     the `tries` that could win on a copy of those rows, and beside them one pass over
-    full vectors (`rival`; default: if its index fits `effective_cache_size`). All in
-    one transaction that is rolled back: the table is not written to, nothing stays.
+    full vectors (`rival`; default: if its index fits `effective_cache_size`). Where
+    they are in TOAST and fit the row, the best settings are timed both ways, on a
+    second copy (`storage`; default: if it takes 2 GB at most). All in one transaction
+    that is rolled back: the table is not written to, nothing stays.
 
     `queries` are held-out rows, or drawn from a file that `mrl_pg.load` reads, or the
     first that `queries_sql` selects. Examples name rows by primary key; `show` adds
@@ -104,28 +106,28 @@ def tune(
             conn, facts, known, column, goal, sample, asked, forms, watch, tell
         )
         predicted = options(found.curves, known, goal, kinds=kinds, share=read.share)
-        built: list[Built] = []
-        points: list[Point] = []
+        tried = Attempt()
         if not plan:
             picked = could_win(predicted, tries)
+            full = rival_fits(known, goal) if rival is None else rival
             with scratch(conn, facts, known, goal) as place:
-                built, points = attempt(
-                    place,
-                    column,
-                    sample,
-                    asked,
-                    found,
-                    picked,
-                    rival_fits(known, goal) if rival is None else rival,
-                    tell,
+                tried = attempt(
+                    place, column, sample, asked, found, picked, full, storage, tell
                 )
-            seconds = {one.name: one.seconds for one in built}
+            seconds = {one.name: one.seconds for one in tried.built}
             predicted = scaled(predicted, seconds, found.rows, goal)
         advice = recommend(
-            layout, known, goal, read.share, judgement, predicted, points
+            layout,
+            known,
+            goal,
+            read.share,
+            judgement,
+            predicted,
+            tried.points,
+            tried.storage,
         )
         # as long as the snapshot is, places are those of the rows that were read
-        sizes_shown = to_show(predicted, advice, [one.name for one in built])
+        sizes_shown = to_show(predicted, advice, [one.name for one in tried.built])
         told = examples(conn, facts, shown, watch, sizes_shown)
     return Tuning(
         known,
@@ -135,10 +137,11 @@ def tune(
         judgement,
         tuple(found.curves),
         predicted,
-        tuple(built),
-        tuple(points),
+        tried.built,
+        tried.points,
         advice,
         told,
+        tried.storage,
     )
 
 

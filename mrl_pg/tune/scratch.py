@@ -8,7 +8,7 @@ import os
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from psycopg import IsolationLevel, Rollback, pq, sql
 
@@ -23,7 +23,7 @@ from mrl_pg.tune.queries import Queries
 from mrl_pg.tune.stream import Sample
 from mrl_pg.tune.table import TableFacts, full_type
 
-TABLE, COLUMN = "rows", "embedding"
+TABLE, IN_ROW, COLUMN = "rows", "rows_in_row", "embedding"
 
 SETTINGS = {
     # the copy may be small; the table it stands for is not
@@ -71,11 +71,13 @@ class Scratch:
     table: TableFacts
     goal: Goal
     schema: str
+    storage: str
+    name: str = TABLE
 
     def index(self, option: Option) -> MatryoshkaIndex:
         """The short index of an option, on the copy."""
         return MatryoshkaIndex(
-            TABLE,
+            self.name,
             COLUMN,
             dims=option.dims,
             kind=option.kind,
@@ -89,9 +91,7 @@ class Scratch:
         self, column: str, sample: Sample, queries: Queries, short: Sequence[Option]
     ) -> int:
         """Copy the sampled rows, with short columns for options; how many they are."""
-        copied = sql.Identifier(self.schema, TABLE)
-        for step in self._tables(copied, short):
-            self.conn.execute(step)
+        copied = self._make(short)
         held = queries.held
         oids = [] if held is None else held.tables.tolist()
         tids = [] if held is None else held.tids()
@@ -109,11 +109,31 @@ class Scratch:
         self.conn.execute(render.statement("analyze_table", table=copied))
         return done.rowcount
 
+    def in_row(self, short: Sequence[Option]) -> "Scratch":
+        """Another copy of the copy, full vectors in the row."""
+        other = replace(self, storage="plain", name=IN_ROW)
+        copied = other._make(short)
+        origin = sql.Identifier(self.schema, self.name)
+        statement = render.statement("scratch_again", scratch=copied, origin=origin)
+        self.conn.execute(statement)
+        self.conn.execute(render.statement("analyze_table", table=copied))
+        return other
+
+    def toast_bytes(self) -> int:
+        """Bytes that the copy keeps outside its rows."""
+        query = source.statement("queries/toast_bytes.sql").encode()
+        names = {"schema": self.schema, "table": self.name}
+        return int(self.conn.execute(query, names).fetchall()[0][0])
+
+    def _make(self, short: Sequence[Option]) -> sql.Identifier:
+        made = sql.Identifier(self.schema, self.name)
+        for step in self._tables(made, short):
+            self.conn.execute(step)
+        return made
+
     def _tables(
         self, copied: sql.Identifier, short: Sequence[Option]
     ) -> Iterator[sql.Composed]:
-        home = sql.Identifier(self.schema)
-        yield render.statement("scratch_schema", schema=home)
         yield render.statement(
             "scratch_table", table=copied, type=full_type(self.facts)
         )
@@ -121,7 +141,7 @@ class Scratch:
             "set_storage",
             table=copied,
             column=sql.Identifier(COLUMN),
-            storage=sql.SQL(self.table.storage),
+            storage=sql.SQL(self.storage),
         )
         extension = render.home(self.facts.extension_schema)
         for option in short:
@@ -131,7 +151,7 @@ class Scratch:
         """Build the index of an option."""
         index = self.index(option)
         extension = render.home(self.facts.extension_schema)
-        table = sql.Identifier(self.schema, TABLE)
+        table = sql.Identifier(self.schema, self.name)
         start = time.perf_counter()
         self.conn.execute(render.create_index(index, table, extension))
         seconds = time.perf_counter() - start
@@ -145,7 +165,7 @@ class Scratch:
     def bare(self) -> MatryoshkaIndex:
         """The copy with no short index, for exact searches and the rival."""
         return MatryoshkaIndex(
-            TABLE,
+            self.name,
             COLUMN,
             dims=1,
             distance=self.goal.distance,
@@ -176,7 +196,8 @@ def scratch(
     """A place to try indexes in, for one block inside `snapshot`."""
     schema = f"mrl_tune_{conn.info.backend_pid}_{os.urandom(4).hex()}"
     with settings.local(conn, SETTINGS):
-        yield Scratch(conn, facts, table, goal, schema)
+        conn.execute(render.statement("scratch_schema", schema=sql.Identifier(schema)))
+        yield Scratch(conn, facts, table, goal, schema, table.storage)
 
 
 def check_may_create(table: TableFacts) -> None:

@@ -75,12 +75,13 @@ def column_bytes(kind: Kind, dims: int, rows: int, row_width: int) -> int:
     if row_width + size + ROW_HEADER + LINE_POINTER > PAGE - PAGE_HEADER:
         chunks = -(-size // TOAST_CHUNK)
         return rows * (size + chunks * TOAST_ROW + 18)
-    before = _rows_a_page(row_width)
-    after = _rows_a_page(row_width + size)
+    before = rows_a_page(row_width)
+    after = rows_a_page(row_width + size)
     return math.ceil(rows / after) * PAGE - math.ceil(rows / before) * PAGE
 
 
-def _rows_a_page(width: int) -> int:
+def rows_a_page(width: int) -> int:
+    """Rows of a width, header not counted, on one page of a table."""
     row = _aligned(ROW_HEADER + width) + LINE_POINTER
     return max(1, (PAGE - PAGE_HEADER) // row)
 

@@ -40,6 +40,7 @@ class TableFacts:
     server: str = ""
     pgvector: str = ""
     read_at: str = ""
+    partitioned: bool = False
 
     @property
     def full_bytes(self) -> int:
@@ -49,7 +50,9 @@ class TableFacts:
     @property
     def in_toast(self) -> bool:
         """Whether full vectors are kept outside the row, where reading costs more."""
-        return self.row_width < self.full_bytes
+        held = self.rows * self.full_bytes
+        # the width is of the last analyze, the bytes of now
+        return self.row_width < self.full_bytes and self.toast_bytes > held / 2
 
 
 def read(conn: Conn, layout: IndexLayout) -> tuple[Facts, TableFacts]:
@@ -89,6 +92,7 @@ def read(conn: Conn, layout: IndexLayout) -> tuple[Facts, TableFacts]:
         server=found["server"],
         pgvector=found["pgvector"],
         read_at=found["read_at"],
+        partitioned=found["partitioned"],
     )
     return facts, table
 

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mrl_pg import settings
-from mrl_pg.index import MatryoshkaIndex
 from mrl_pg.plan import MAX_EF_SEARCH
 from mrl_pg.recall.nested import Nested
 from mrl_pg.recall.score import recall_at_k
@@ -52,20 +51,19 @@ class Setting:
 
 def of_option(scratch: Scratch, option: Option, most: int) -> list[Setting]:
     """Candidates by ef_search of one short index; `most` rows are there."""
-    index, k = scratch.index(option), scratch.goal.k
+    k = scratch.goal.k
     predicted = option.candidates or MAX_EF_SEARCH
     counts = {max(k, round(predicted * part)) for part in (0.5, 1, 2)}
     return [
-        _two_passes(scratch, index, option, count, ef)
+        two_passes(scratch, option, count, ef)
         for count in sorted({min(count, MAX_EF_SEARCH, most) for count in counts})
         for ef in sorted({min(part * count, MAX_EF_SEARCH) for part in (1, 2, 4)})
     ]
 
 
-def _two_passes(
-    scratch: Scratch, index: MatryoshkaIndex, option: Option, count: int, ef: int
-) -> Setting:
-    k = scratch.goal.k
+def two_passes(scratch: Scratch, option: Option, count: int, ef: int) -> Setting:
+    """One setting of a short index."""
+    index, k = scratch.index(option), scratch.goal.k
 
     def search(query: Vector) -> Any:
         return index.search(scratch.conn, query, k=k, candidates=count, ef_search=ef)
@@ -125,14 +123,27 @@ def measure(
     goal: Goal,
     advance: Callable[[int, int], Any],
 ) -> list[Point]:
-    """Every setting worth it on every query, in an order that turns with each query.
+    """Every setting worth it on every query.
 
-    So that a machine that slows down slows them all. First each answers WARM queries;
-    what they show to be a waste is left out. `advance` is told how many queries of
-    how many are answered.
+    First each answers WARM queries; what they show to be a waste is left out.
+    `advance` is told how many queries of how many are answered.
+    """
+    kept = _worth(asked, queries, truth, goal)
+    return [one for one, _ in timed(kept, queries, truth, goal, advance)]
+
+
+def timed(
+    asked: Sequence[Setting],
+    queries: Queries,
+    truth: Nested,
+    goal: Goal,
+    advance: Callable[[int, int], Any],
+) -> list[tuple[Point, list[float]]]:
+    """Every setting on every query, in an order that turns with each query.
+
+    So that a machine that slows down slows them all. With each its times.
     """
     total = len(queries.vectors)
-    asked = _worth(asked, queries, truth, goal)
     recalls: list[list[float]] = [[] for _ in asked]
     times: list[list[float]] = [[] for _ in asked]
     for i, query in enumerate(queries.vectors):
@@ -147,9 +158,17 @@ def measure(
             recalls[which].append(_recall(far, truth.limits[i], goal.k))
         advance(i + 1, total)
     return [
-        point(*setting.point, recalls=recall, times=took, k=goal.k)
+        (point(*setting.point, recalls=recall, times=took, k=goal.k), took)
         for setting, recall, took in zip(asked, recalls, times, strict=True)
     ]
+
+
+def warm(asked: Sequence[Setting], queries: Queries) -> None:
+    """Let settings answer some queries before any counts."""
+    for setting in asked:
+        setting.ready()
+        for query in queries.vectors[:WARM]:
+            setting.search(query)
 
 
 def _worth(

@@ -57,6 +57,11 @@ select
         where attribute.attrelid = %(table_id)s
             and attribute.attname = %(column)s
     ) as storage,
+    (
+        select class.relkind = 'p'
+        from pg_catalog.pg_class as class
+        where class.oid = %(table_id)s
+    ) as partitioned,
     pg_catalog.pg_size_bytes(pg_catalog.current_setting('effective_cache_size'))
         as cache_bytes,
     pg_catalog.pg_size_bytes(pg_catalog.current_setting('maintenance_work_mem'))
