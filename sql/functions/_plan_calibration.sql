@@ -14,7 +14,14 @@ create or replace function mrl._plan_calibration(
     queries vector[],
     out slots jsonb,
     out sampling text,
+    -- how far the k-th nearest is: by a first pass under its settings, exactly, and
+    -- exactly for many queries at once
+    out near_edge text,
+    out near_settings text[],
     out edge text,
+    out edges text,
+    -- queries that are asked at once
+    out batch int,
     -- {candidates} is still to be filled in
     out pass text,
     -- rows that a search hands over for each query and that do not count
@@ -29,20 +36,25 @@ stable
 set search_path = pg_catalog, pg_temp
 as $body$
 declare
+    -- of queries that every row is compared with: they are gone through once a row
+    batch_bytes constant int := 2000000;
     query text;
-    checked record;
+    passes text;
+    effort record;
 begin
     perform mrl.check_owner(table_name);
     perform mrl._check_writable();
     slots := (mrl._found(table_name, full_column, dims, kind, index_name)).slots;
     -- refuses a k that no search takes
-    checked := mrl._effort(k, null, null, null, false);
+    effort := mrl._effort(k, null, null, null, false);
     if k > 100000000 then
         raise exception 'k % is above 100000000, the most that a calibration measures', k
             using errcode = 'invalid_parameter_value';
     end if;
-    if sample is null or sample < 1 then
-        raise exception 'sample % is below 1', coalesce(sample::text, 'NULL')
+    -- answers count, not queries: one of each query takes more of them to be as sure
+    sample := coalesce(sample, greatest(500, 2000 / k));
+    if sample < 1 then
+        raise exception 'sample % is below 1', sample
             using errcode = 'invalid_parameter_value', hint = 'give a number of queries';
     end if;
     perform mrl._check_filter(filter, arguments);
@@ -69,21 +81,42 @@ begin
                 then ' and mrl_part operator(pg_catalog.=) $18)'
                 else ')'
             end
-        end
+        end,
+        'bounds', '$20',
+        'parts_asked', '$18',
+        'places_asked', '$19',
+        'other_asked', case when spare = 0 then 'true' else
+            'not (mrl_place operator(pg_catalog.=) place'
+            || case when (slots ->> 'parts')::boolean
+                then ' and mrl_part operator(pg_catalog.=) part)'
+                else ')'
+            end
+        end,
+        'k', k
     );
+    passes := mrl._render(mrl._first_pass(), slots);
     sampling := mrl._render(
         case when queries is null then mrl._sample() else mrl._given() end, slots
+    );
+    effort := mrl._effort(k + spare, greatest(4 * k, 100), null, null, limited);
+    near_settings := effort.settings;
+    near_edge := mrl._render(
+        mrl._edge(),
+        slots || jsonb_build_object(
+            'rows', replace(passes, '{candidates}', effort.candidates::text)
+        )
     );
     edge := mrl._render(
         mrl._edge(),
         slots || jsonb_build_object(
-            'exact', mrl._render(mrl._exact(), slots || jsonb_build_object('k', k + spare)),
-            'k', k
+            'rows', mrl._render(mrl._exact(), slots || jsonb_build_object('k', k + spare))
         )
     );
+    edges := mrl._render(mrl._edges(), slots);
+    batch := greatest(1, batch_bytes / (4 * (slots ->> 'full_dims')::int));
     pass := mrl._render(
         mrl._near_places(),
-        slots || jsonb_build_object('passes', mrl._render(mrl._first_pass(), slots))
+        slots || jsonb_build_object('passes', passes)
     );
     counting := format(
         'select count(*) as count, count(*) filter (where true%s) as passing from %s',

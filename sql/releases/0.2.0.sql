@@ -28,6 +28,7 @@
 \ir ../templates/given.sql
 \ir ../templates/misses.sql
 \ir ../templates/edge.sql
+\ir ../templates/edges.sql
 \ir ../templates/near_places.sql
 \ir ../templates/more_rows.sql
 \ir ../templates/add_short_column.sql
@@ -100,6 +101,7 @@
 \ir ../functions/_ms_since.sql
 \ir ../functions/_plan_calibration.sql
 \ir ../functions/_keep_calibration.sql
+\ir ../functions/_truth.sql
 \ir ../functions/calibrate.sql
 \ir ../views/indexes.sql
 \ir ../refresh.sql

@@ -1,5 +1,5 @@
--- How far the k-th nearest row is from a query, by exact search, and how many there are.
--- Slots: exact, names, other (a row that is not the query itself)
+-- How far the k-th nearest row is from a query, and how many there are.
+-- Slots: rows (a search), names, other (a row that is not the query itself)
 -- Called by: mrl._plan_calibration
 create or replace function mrl._edge()
 returns text
@@ -14,9 +14,11 @@ select
 from (
     select distance
     from (
-{exact}
+{rows}
     ) as mrl_truth ({names}, distance)
     where {other}
+        -- of a zero vector, by cosine
+        and distance operator(pg_catalog.<>) 'NaN'::pg_catalog.float8
     order by distance
     limit {k}
 ) as mrl_truth

@@ -1,0 +1,57 @@
+-- How far the k-th nearest row is from each of many queries, reading every row once.
+-- Slots: columns, names, extension, full, full_dims, table, where, operator, type, …
+-- Called by: mrl._plan_calibration
+create or replace function mrl._edges()
+returns text
+language sql
+immutable
+parallel safe
+return $template$
+select
+    pg_catalog.array_agg(number) as numbers,
+    pg_catalog.array_agg(edge) as edges,
+    pg_catalog.array_agg(k) as totals
+from (
+    select
+        number,
+        -- rows that tie with the k-th are as good: sums in single precision differ by less
+        pg_catalog.max(distance) operator(pg_catalog.+) 1e-5::pg_catalog.float8 as edge,
+        pg_catalog.count(*)::int as k
+    from (
+        select
+            number,
+            distance,
+            pg_catalog.row_number() over (partition by number order by distance) as place
+        from (
+            select
+                {columns},
+                {extension}subvector({full}, 1, {full_dims})
+            from {table}
+            where {full} is not null{where}
+            -- so that it is read out of TOAST once, not once a query
+            offset 0
+        ) as mrl_row ({names}, mrl_full)
+        cross join lateral (
+            select
+                number,
+                mrl_full operator({extension}{operator}) query as distance
+            from rows from (
+                pg_catalog.unnest({queries}::{type}[]),
+                pg_catalog.unnest({bounds}),
+                pg_catalog.unnest({parts_asked}),
+                pg_catalog.unnest({places_asked})
+            ) with ordinality as asked (query, bound, part, place, number)
+            -- some k rows are as near as the bound: nothing beyond it is among the nearest
+            where (mrl_full operator({extension}{operator}) query) operator(pg_catalog.<=) bound
+                and {other_asked}
+            -- queries are gone through for each row: rows for each query would spill
+            offset 0
+        ) as mrl_near
+    ) as mrl_ranked
+    where place operator(pg_catalog.<=) {k}
+    group by number
+) as mrl_edge
+$template$::text;
+
+comment on function mrl._edges() is
+'Internal. Template: how far the k-th nearest row is from each of many queries.';
