@@ -10,9 +10,8 @@ from psycopg.rows import dict_row
 from mrl_pg import catalog, sampling
 from mrl_pg.catalog import AsyncConn, Conn
 from mrl_pg.layout import IndexLayout
-from mrl_pg.plan import Queries
 from mrl_pg.promise import check_recall
-from mrl_pg.sampling import Teller
+from mrl_pg.sampling import QuerySource, Teller
 from mrl_pg.where import Params, Where, written_out
 
 
@@ -75,7 +74,7 @@ def calibrate(
     *,
     k: int,
     sample: int,
-    queries: "Queries | None",
+    queries: QuerySource,
     where: Where,
     params: Params,
     tell: Teller | None,
@@ -100,7 +99,7 @@ async def calibrate_async(
     *,
     k: int,
     sample: int,
-    queries: "Queries | None",
+    queries: QuerySource,
     where: Where,
     params: Params,
     tell: Teller | None,

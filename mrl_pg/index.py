@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mrl_pg import build, calibrate, measure, search
+from mrl_pg import build, calibrate, kept, measure, search
 from mrl_pg.build import BuildReport
 from mrl_pg.calibrate import Calibration
 from mrl_pg.catalog import AsyncConn, Conn
@@ -12,7 +12,7 @@ from mrl_pg.layout import IndexLayout
 from mrl_pg.measure import RecallReport
 from mrl_pg.plan import Options, Queries, SearchOptions, SearchPlan
 from mrl_pg.progress import Watcher
-from mrl_pg.sampling import Teller
+from mrl_pg.sampling import QuerySource, Teller
 from mrl_pg.search import SearchResult
 from mrl_pg.vectors import VectorLike
 from mrl_pg.where import Params, Where
@@ -92,7 +92,7 @@ class MatryoshkaIndex(IndexLayout):
         *,
         k: int = 10,
         sample: int = 500,
-        queries: "Queries | None" = None,
+        queries: QuerySource = None,
         where: Where = None,
         params: Params = None,
         tell: Teller | None = None,
@@ -102,9 +102,10 @@ class MatryoshkaIndex(IndexLayout):
         Exact answers of `queries`, or of `sample` random rows (each without itself),
         are compared with those of ever wider searches, and the front of recall
         against time is kept in the database for all doors, in the place of an older
-        one for the same k and `where`. A search with a `where` of its own takes what
-        was measured with one. Time: `sample` exact searches, which read every row,
-        and some forty searches by the index each. `tell` is called with progress.
+        one for the same k and `where`. `queries="kept"`: at most `sample` of those
+        that `keep_query` kept. A search with a `where` of its own takes what was
+        measured with one. Time: `sample` exact searches, which read every row, and
+        some forty searches by the index each. `tell` is called with progress.
 
         Only the table's owner may. Raises InvalidSetting, InvalidVector, InvalidFilter,
         IndexNotFound, NotInstalled, and what `catalog.facts` raises.
@@ -126,7 +127,7 @@ class MatryoshkaIndex(IndexLayout):
         *,
         k: int = 10,
         sample: int = 500,
-        queries: "Queries | None" = None,
+        queries: QuerySource = None,
         where: Where = None,
         params: Params = None,
         tell: Teller | None = None,
@@ -149,7 +150,7 @@ class MatryoshkaIndex(IndexLayout):
         *,
         k: int = 10,
         sample: int = 50,
-        queries: "Queries | None" = None,
+        queries: QuerySource = None,
         candidates: int | None = None,
         ef_search: int | None = None,
         max_scan_tuples: int | None = None,
@@ -162,9 +163,10 @@ class MatryoshkaIndex(IndexLayout):
         """Measure how many of the true nearest rows a search finds, and why not all.
 
         `candidates` to `recall` are those of the search; it is compared with exact
-        search for `queries`, or `sample` random rows, each without itself. `keep`
-        writes the figures to `mrl.measurements`, for `history`, which only the
-        table's owner may. Time: each query reads every row twice.
+        search for `queries` ("kept": at most `sample` of those of `keep_query`), or
+        for `sample` random rows, each without itself. `keep` writes the figures to
+        `mrl.measurements`, for `history`, which only the table's owner may. Time:
+        each query reads every row twice.
 
         Raises InvalidSetting, InvalidVector, InvalidFilter, IndexNotFound,
         NotInstalled, and what `catalog.facts` raises.
@@ -190,7 +192,7 @@ class MatryoshkaIndex(IndexLayout):
         *,
         k: int = 10,
         sample: int = 50,
-        queries: "Queries | None" = None,
+        queries: QuerySource = None,
         candidates: int | None = None,
         ef_search: int | None = None,
         max_scan_tuples: int | None = None,
@@ -223,6 +225,23 @@ class MatryoshkaIndex(IndexLayout):
     async def history_async(self, conn: AsyncConn) -> list[RecallReport]:
         """The same as `history` on an asynchronous connection."""
         return await measure.history_async(conn, self)
+
+    def keep_query(self, conn: Conn, query: VectorLike) -> bool:
+        """Keep a query now and then, for `calibrate(conn, queries="kept")`.
+
+        Call it beside each search, which itself writes nothing. Off until the table's
+        owner turns it on (`mrl.sample_queries` in SQL, `mrl-pg queries`). The lot is
+        drawn here, by a share that is read once a minute: a query on which it does not
+        fall sends nothing. True when it was kept; in a read-only or failed transaction,
+        on a replica and above read committed it never is.
+
+        Raises InvalidVector where it is on, NotInstalled, and what `catalog` raises.
+        """
+        return kept.keep_query(conn, self, query)
+
+    async def keep_query_async(self, conn: AsyncConn, query: VectorLike) -> bool:
+        """The same as `keep_query` on an asynchronous connection."""
+        return await kept.keep_query_async(conn, self, query)
 
     def search(
         self,

@@ -11,7 +11,7 @@ from mrl_pg import catalog, plan, sampling, source
 from mrl_pg.catalog import Asked, AsyncConn, Conn
 from mrl_pg.facts import Facts
 from mrl_pg.layout import IndexLayout
-from mrl_pg.plan import Options, Queries
+from mrl_pg.plan import Options
 from mrl_pg.promise import Promise
 from mrl_pg.sampling import Teller
 from mrl_pg.where import written_out
@@ -73,7 +73,7 @@ def recall(
     options: Options,
     *,
     sample: int,
-    queries: "Queries | None",
+    queries: sampling.QuerySource,
     keep: bool,
     tell: Teller | None,
 ) -> RecallReport:
@@ -102,7 +102,7 @@ async def recall_async(
     options: Options,
     *,
     sample: int,
-    queries: "Queries | None",
+    queries: sampling.QuerySource,
     keep: bool,
     tell: Teller | None,
 ) -> RecallReport:

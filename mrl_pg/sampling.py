@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from psycopg import errors, sql
 from psycopg.errors import Diagnostic
@@ -19,6 +19,9 @@ from mrl_pg.where import Where, about_filter, refusal
 
 Teller: TypeAlias = Callable[[str], object]
 """Called now and then with a line about how far a measurement is."""
+
+QuerySource: TypeAlias = "Queries | Literal['kept'] | None"
+"""Queries to ask with: given ones, those that `keep_query` kept, or random rows."""
 
 NOT_INSTALLED = (
     "mrl_pg 0.2 or later is not installed in this database: run "
@@ -42,14 +45,20 @@ def values(
     facts: Facts,
     k: int,
     sample: int,
-    queries: "Queries | None",
+    queries: QuerySource,
 ) -> dict[str, Any]:
     """Parameters of the statement; raises InvalidSetting or InvalidVector."""
     for what, value in (("k", k), ("sample", sample)):
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
             raise InvalidSetting(f"{what}={value!r} is not a whole number above 0")
     vectors = None
-    if queries is not None:
+    if isinstance(queries, str):
+        if queries != "kept":
+            raise InvalidSetting(
+                f"queries={queries!r}: give vectors, or 'kept' for those that "
+                "keep_query kept"
+            )
+    elif queries is not None:
         bound = [as_query(layout, facts, query) for query in queries]
         vectors = [as_text(query.data, query.kind) for query in bound]
     return {
@@ -59,6 +68,7 @@ def values(
         "sample": sample,
         "index_name": layout.name,
         "queries": vectors,
+        "kept": isinstance(queries, str),
     }
 
 
@@ -66,6 +76,18 @@ def statement(name: str, facts: Facts) -> bytes:
     """A statement that calls the server's function."""
     home = facts.extension_schema.replace("%", "%%")
     return render.statement(name, extension=render.home(home)).as_bytes()
+
+
+def not_installed(error: errors.Error) -> bool:
+    """Whether the server misses what the database side brings."""
+    said = error.diag.message_primary or ""
+    return isinstance(error, MISSING) and bool(re.search(r'[ "]mrl[."]', said))
+
+
+def hinted(error: errors.Error) -> str:
+    """What the server says, and its hint."""
+    said = (error.diag.message_primary, error.diag.message_hint)
+    return "; ".join(filter(None, said))
 
 
 @contextmanager
@@ -82,14 +104,14 @@ def asking(
             yield
         except errors.Error as error:
             catalog.forget(conn, layout)
-            said = error.diag.message_primary or ""
-            if isinstance(error, MISSING) and re.search(r'[ "]mrl[."]', said):
+            if not_installed(error):
                 raise NotInstalled(NOT_INSTALLED) from error
-            hinted = "; ".join(filter(None, (said, error.diag.message_hint)))
+            said = error.diag.message_primary or ""
             if isinstance(error, errors.UndefinedObject) and "short column" in said:
-                raise IndexNotFound(hinted) from error
-            if isinstance(error, errors.InvalidParameterValue):
-                raise InvalidSetting(hinted) from error
+                raise IndexNotFound(hinted(error)) from error
+            # the second: no query was kept
+            if isinstance(error, (errors.InvalidParameterValue, errors.NoDataFound)):
+                raise InvalidSetting(hinted(error)) from error
             if where is None or not about_filter(error):
                 raise
             text = where if isinstance(where, str) else where.as_string(conn)

@@ -1,4 +1,4 @@
--- Drops what 0.2.0 brought, and all that was calibrated and measured; the registry stays.
+-- Drops what 0.2.0 brought, and all that was calibrated, measured and kept; the registry stays.
 -- Refuses while something of yours is bound to one, as every made search function is.
 -- Called by: uninstall.sql, mrl_pg.uninstall, mrl_0002_sql_door.py
 do $drop$
@@ -14,7 +14,8 @@ begin
                 or proc.proname in (
                     'search', 'search_keys', 'search_many', 'search_sql',
                     'create_search_function', 'create_index', 'create_index_sql',
-                    'drop_index', 'recall', 'calibrate'
+                    'drop_index', 'recall', 'calibrate', 'sample_queries',
+                    'forget_queries', 'keep_query', 'kept_queries'
                 )
             )
     loop
@@ -24,3 +25,7 @@ end
 $drop$;
 drop table if exists mrl.calibrations;
 drop table if exists mrl.measurements;
+drop view if exists mrl.kept_queries;
+drop view if exists mrl.query_inbox;
+drop table if exists mrl.query_slots;
+drop table if exists mrl.query_sampling;

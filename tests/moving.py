@@ -82,6 +82,8 @@ def measure(conn: Conn, table: str) -> None:
     conn.execute(
         "select mrl.recall(%s, 'embedding', sample => 3, keep => true)", [table]
     )
+    conn.execute("select mrl.sample_queries(%s, 'embedding', 1, 3)", [table])
+    conn.execute("select mrl.keep_query(%s, 'embedding', %s)", [table, QUERY])
 
 
 def create(conn: Conn, table: str) -> None:
@@ -109,6 +111,10 @@ def held(conn: Conn) -> State:
             " candidates, ef_search"
         ),
         "mrl.measurements": "select * from mrl.measurements order by measured_at",
+        "mrl.kept_queries": (
+            "select * from mrl.query_sampling join mrl.kept_queries"
+            " on table_name = table_id order by table_id::text"
+        ),
         "pg_indexes": (
             "select * from pg_indexes where indexdef ~ 'embedding' order by indexname"
         ),

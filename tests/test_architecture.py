@@ -35,7 +35,7 @@ LAYERS: tuple[set[str], ...] = (
     {"progress", "settings"},
     {"plan"},
     {"sampling"},
-    {"build", "calibrate", "install", "load", "measure", "search"},
+    {"build", "calibrate", "install", "kept", "load", "measure", "search"},
     {"index", "recall"},
     {"tune"},
     {PUBLIC},

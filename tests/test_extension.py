@@ -47,6 +47,7 @@ VIEW = "select index_name, m, ef_construction, usable from mrl.indexes"
 MEASURED = (
     "select * from mrl.calibrations order by candidates, ef_search",
     "select * from mrl.measurements",
+    "select * from mrl.query_slots order by slot",
 )
 OUTSIDE = (
     "select pg_describe_object(classid, objid, 0) from ("
@@ -127,6 +128,10 @@ def fill(conn: Conn) -> None:
     conn.execute(MAKE_FUNCTION)
     conn.execute("analyze docs")
     conn.execute("select mrl.calibrate('docs', 'embedding', sample => 5)")
+    conn.execute("select mrl.sample_queries('docs', 'embedding', 1, 3)")
+    conn.execute(
+        "select mrl.keep_query('docs', 'embedding', %s)", [str(QUERY.tolist())]
+    )
     conn.execute("select mrl.recall('docs', 'embedding', sample => 3, keep => true)")
 
 

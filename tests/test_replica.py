@@ -211,6 +211,19 @@ def test_a_recall_is_kept_by_the_calibration_of_the_primary(pair: Pair) -> None:
     assert answer.promise.standing == "kept"
 
 
+def test_queries_are_kept_on_the_primary_alone(pair: Pair) -> None:
+    pair.primary.execute("select mrl.sample_queries('docs', 'embedding', 1)")
+    query = matryoshka(1, seed=9)[0]
+    assert pair.index.keep_query(pair.primary, query)
+    catch_up(pair.primary, pair.replica)
+    assert not pair.index.keep_query(pair.replica, query)
+    keep = "select mrl.keep_query('docs', 'embedding', %s)"
+    assert pair.replica.execute(keep, [str(query.tolist())]).fetchone() == (False,)
+    # but there they can be asked with
+    report = pair.index.recall(pair.replica, queries="kept")
+    assert report.queries == 1
+
+
 @pytest.mark.parametrize(
     "statement",
     [

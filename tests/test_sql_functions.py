@@ -113,7 +113,7 @@ FIXED = ["search_path=pg_catalog, pg_temp"]
 
 CALLERS_PATH = {
     *("_enter", "_table_of", "calibrate", "recall"),
-    *("search", "search_keys", "search_many"),
+    *("keep_query", "search", "search_keys", "search_many"),
 }
 """plpgsql, too, with names in full: run at each search, or for the caller's path."""
 
@@ -138,10 +138,14 @@ def test_labels_tell_the_truth(conn: Conn) -> None:
         ("create_index_sql", "s", "u", False, False, FIXED),
         ("create_search_function", "v", "u", False, False, FIXED),
         ("drop_index", "v", "u", False, False, FIXED),
+        ("forget_queries", "v", "u", False, False, FIXED),
         ("index_bytes", "s", "s", True, True, None),
+        ("keep_query", "v", "u", False, False, None),
+        ("kept_queries", "v", "u", False, False, FIXED),
         ("recall", "v", "u", False, False, None),
         ("refuse_dims", "i", "s", False, False, FIXED),
         ("register", "v", "u", False, False, FIXED),
+        ("sample_queries", "v", "u", False, False, FIXED),
         ("search", "v", "u", False, False, None),
         ("search_keys", "v", "u", False, False, None),
         ("search_many", "v", "u", False, False, None),
@@ -186,7 +190,7 @@ def test_only_what_mrl_keeps_is_written_with_its_owners_rights(conn: Conn) -> No
     )
     assert [name for (name,) in definer] == [
         *("_keep_calibration", "_keep_measurement"),
-        *("register", "unregister"),
+        *("forget_queries", "register", "sample_queries", "unregister"),
     ]
 
 

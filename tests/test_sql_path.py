@@ -87,6 +87,13 @@ def test_a_search_path_that_lies(conn: Conn) -> None:
                 found[which, more] = [row[0] for row in rows]
         figures = "select measured from mrl.recall(" + call + ", sample => 3)"
         assert liar.execute(figures.encode()).fetchall() == [(3,)]
+        for step in (
+            f"select mrl.sample_queries({call}, 1)",
+            f"select mrl.keep_query({call}, {vector})",
+            f"select mrl.kept_queries({call})",
+            f"select mrl.forget_queries({call})",
+        ):
+            liar.execute(step.encode())
         steps = f"select mrl.create_index_sql({call}, 8)"
         for (step,) in liar.execute(steps.encode()).fetchall():
             liar.execute(step)

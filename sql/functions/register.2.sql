@@ -36,6 +36,12 @@ begin
         from pg_class as class
         where class.oid = registry.table_id
     );
+    delete from mrl.query_sampling as sampling
+    where not exists (
+        select
+        from pg_class as class
+        where class.oid = sampling.table_id
+    );
     insert into mrl.registry (
         table_id, full_column, short_column, index_name, dims, kind, distance,
         slots, pattern

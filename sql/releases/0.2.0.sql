@@ -13,6 +13,8 @@
 \ir ../tables/registry.2.sql
 \ir ../tables/calibrations.sql
 \ir ../tables/measurements.sql
+\ir ../tables/query_sampling.sql
+\ir ../tables/query_slots.sql
 \ir ../templates/short_value.sql
 \ir ../templates/short_bits.sql
 \ir ../templates/first_pass.sql
@@ -103,6 +105,12 @@
 \ir ../functions/_keep_calibration.sql
 \ir ../functions/_truth.sql
 \ir ../functions/calibrate.sql
+\ir ../functions/sample_queries.sql
+\ir ../functions/forget_queries.sql
+\ir ../functions/keep_query.sql
+\ir ../functions/kept_queries.sql
+\ir ../views/kept_queries.sql
+\ir ../views/query_inbox.sql
 \ir ../views/indexes.sql
 \ir ../refresh.sql
 \ir ../grants.sql

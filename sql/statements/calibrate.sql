@@ -18,6 +18,9 @@ from mrl.calibrate(
     sample => %(sample)s,
     filter => %(filter)s,
     index_name => %(index_name)s,
-    queries => %(queries)s::text[]::{extension}vector[]
+    queries => case
+        when %(kept)s then mrl.kept_queries(%(table)s::regclass, %(column)s, sample => %(sample)s)
+        else %(queries)s::text[]::{extension}vector[]
+    end
 )
 order by candidates, ef_search

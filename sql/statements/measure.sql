@@ -12,6 +12,9 @@ from mrl.recall(
     index_name => %(index_name)s,
     ef_search => %(ef_search)s,
     max_scan_tuples => %(max_scan_tuples)s,
-    queries => %(queries)s::text[]::{extension}vector[],
+    queries => case
+        when %(kept)s then mrl.kept_queries(%(table)s::regclass, %(column)s, sample => %(sample)s)
+        else %(queries)s::text[]::{extension}vector[]
+    end,
     keep => %(keep)s
 )

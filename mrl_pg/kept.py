@@ -1,0 +1,197 @@
+"""Keeps real queries now and then, so that recall is measured on what is asked.
+
+Off until the table's owner turns it on: `mrl.sample_queries` or `mrl-pg queries`.
+"""
+
+import random
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from psycopg import AsyncCursor, Cursor, errors, pq, sql
+from psycopg.rows import dict_row, tuple_row
+
+from mrl_pg import catalog, plan, sampling, source
+from mrl_pg.catalog import AsyncConn, Conn
+from mrl_pg.errors import InvalidSetting, NotInstalled
+from mrl_pg.facts import Facts
+from mrl_pg.layout import IndexLayout
+from mrl_pg.vectors import VectorLike, as_text
+
+SHARE_SECONDS = 60.0
+"""How long a share that was read is believed."""
+
+_shares: WeakKeyDictionary[Conn | AsyncConn, dict[IndexLayout, tuple[float, float]]] = (
+    WeakKeyDictionary()
+)
+"""With each, when it is to be read again."""
+
+_lots = random.Random()
+"""A stream of its own: the application's random numbers stay what they were."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """What is in force for the queries of a column, and what was kept.
+
+    A `share` of them is kept, `most` at most; `kept` there are, the oldest of the day
+    `oldest`. These two are 0 and None for roles that do not own the table.
+    """
+
+    share: float
+    most: int
+    kept: int
+    oldest: date | None
+
+    def __str__(self) -> str:
+        """What is in force, in one sentence."""
+        state = f"{self.share:.12g} of the queries is kept" if self.share else "off"
+        since = f", the oldest of {self.oldest}" if self.oldest else ""
+        return f"{state}; {self.kept} of {self.most} at most are there{since}"
+
+
+def keep_query(conn: Conn, layout: IndexLayout, query: VectorLike) -> bool:
+    """Keep a query if the lot falls on it; see `MatryoshkaIndex.keep_query`."""
+    if _failed(conn):
+        return False
+    facts = catalog.facts(conn, layout)
+    share = _known(conn, layout)
+    if share is None:
+        # in a savepoint, as below: what fails here leaves the transaction whole
+        with (
+            _explained(),
+            conn.transaction(),
+            Cursor(conn, row_factory=tuple_row) as cursor,
+        ):
+            cursor.execute(*_asked("query_share", layout))
+            share = _learn(conn, layout, cursor.fetchone())
+    call = _drawn(layout, facts, query, share)
+    if call is None:
+        return False
+    with (
+        _explained(),
+        conn.transaction(),
+        Cursor(conn, row_factory=tuple_row) as cursor,
+    ):
+        cursor.execute(*call)
+        return bool(cursor.fetchall()[0][0])
+
+
+async def keep_query_async(
+    conn: AsyncConn, layout: IndexLayout, query: VectorLike
+) -> bool:
+    """The same on an asynchronous connection."""
+    if _failed(conn):
+        return False
+    facts = await catalog.facts_async(conn, layout)
+    share = _known(conn, layout)
+    if share is None:
+        with _explained():
+            async with (
+                conn.transaction(),
+                AsyncCursor(conn, row_factory=tuple_row) as cursor,
+            ):
+                await cursor.execute(*_asked("query_share", layout))
+                share = _learn(conn, layout, await cursor.fetchone())
+    call = _drawn(layout, facts, query, share)
+    if call is None:
+        return False
+    with _explained():
+        async with (
+            conn.transaction(),
+            AsyncCursor(conn, row_factory=tuple_row) as cursor,
+        ):
+            await cursor.execute(*call)
+            return bool((await cursor.fetchall())[0][0])
+
+
+def sample_queries(
+    conn: Conn, layout: IndexLayout, *, share: float, most: int | None = None
+) -> Sampling:
+    """Have a share of the queries of a full column kept; 0 keeps no more.
+
+    `most` of them at most: None leaves what was said before, at first 1000. Only
+    the table's owner may. Raises InvalidSetting.
+    """
+    with _explained(), Cursor(conn, row_factory=tuple_row) as cursor:
+        cursor.execute(*_asked("sample_queries", layout, share=share, most=most))
+    return in_force(conn, layout)
+
+
+def forget_queries(
+    conn: Conn, layout: IndexLayout, *, before: date | None = None
+) -> int:
+    """Delete what was kept, or what was before a day; how many that were."""
+    with _explained(), Cursor(conn, row_factory=tuple_row) as cursor:
+        cursor.execute(*_asked("forget_queries", layout, before=before))
+        return int(cursor.fetchall()[0][0])
+
+
+def in_force(conn: Conn, layout: IndexLayout) -> Sampling:
+    """What is in force for the queries of a full column."""
+    with _explained(), Cursor(conn, row_factory=dict_row) as cursor:
+        found = cursor.execute(*_asked("sampling", layout)).fetchone()
+    return Sampling(**found) if found else Sampling(0.0, 0, 0, None)
+
+
+def _failed(conn: Conn | AsyncConn) -> bool:
+    """Whether the caller's transaction takes no more statements."""
+    return conn.info.transaction_status == pq.TransactionStatus.INERROR
+
+
+def _known(conn: Conn | AsyncConn, layout: IndexLayout) -> float | None:
+    """The share, when it was read a moment ago."""
+    share, until = _shares.get(conn, {}).get(layout, (0.0, 0.0))
+    return share if time.monotonic() < until else None
+
+
+def _learn(
+    conn: Conn | AsyncConn, layout: IndexLayout, row: tuple[Any, ...] | None
+) -> float:
+    share: float = row[0] if row else 0.0
+    _shares.setdefault(conn, {})[layout] = share, time.monotonic() + SHARE_SECONDS
+    return share
+
+
+def _drawn(
+    layout: IndexLayout, facts: Facts, query: VectorLike, share: float
+) -> tuple[bytes, dict[str, Any]] | None:
+    """The call that keeps a query; None when the lot did not fall on it."""
+    if not share:
+        return None
+    # refused always, not only when it is drawn: one in a hundred is hard to find
+    bound = plan.as_query(layout, facts, query)
+    if _lots.random() >= share:
+        return None
+    values = _names(layout) | {"query": as_text(bound.data, bound.kind)}
+    return sampling.statement("keep_query", facts), values
+
+
+def _asked(
+    name: str, layout: IndexLayout, **values: Any
+) -> tuple[bytes, dict[str, Any]]:
+    """A file of `sql/queries` and its parameters."""
+    text = source.statement(f"queries/{name}.sql").encode()
+    return text, _names(layout) | values
+
+
+def _names(layout: IndexLayout) -> dict[str, Any]:
+    """The table by name, for the search path may change, and the full column."""
+    parts = [layout.schema, layout.table] if layout.schema else [layout.table]
+    return {"table": sql.Identifier(*parts).as_string(), "column": layout.column}
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    try:
+        yield
+    except errors.Error as error:
+        if sampling.not_installed(error):
+            raise NotInstalled(sampling.NOT_INSTALLED) from error
+        if isinstance(error, errors.InvalidParameterValue):
+            raise InvalidSetting(sampling.hinted(error)) from error
+        raise

@@ -1,0 +1,52 @@
+-- Queries that were kept of a column, for mrl.calibrate and mrl.recall.
+-- mrl.kept_queries('docs', 'embedding', sample => 500) -> vector[]
+-- Called by: people, statements/calibrate.sql, statements/measure.sql
+create or replace function mrl.kept_queries(
+    table_name regclass,
+    full_column name,
+    sample int default null,
+    out queries vector[]
+)
+language plpgsql
+volatile
+set search_path = pg_catalog, pg_temp
+as $body$
+declare
+    -- others than these were kept before the column changed
+    full_dims int := (mrl._table(table_name, full_column) ->> 'full_dims')::int;
+    table_owner oid := (select relowner from pg_class where oid = table_name);
+begin
+    if not pg_has_role(current_user, table_owner, 'usage') then
+        raise exception 'role % does not own table %', current_user, table_name
+            using errcode = 'insufficient_privilege',
+                hint = format(
+                    'do this as role %s, or as a member of it',
+                    quote_ident(pg_get_userbyid(table_owner))
+                );
+    elsif sample < 1 then
+        raise exception 'sample % is below 1', sample
+            using errcode = 'invalid_parameter_value', hint = 'give a number of queries';
+    end if;
+    queries := array(
+        select kept.query
+        from mrl.kept_queries as kept
+        where kept.table_name = kept_queries.table_name
+            and kept.full_column = kept_queries.full_column
+            and mrl._dims(kept.query) = full_dims
+        order by random()
+        limit sample
+    );
+    if cardinality(queries) = 0 then
+        raise exception 'no query of %.% was kept', table_name, quote_ident(full_column)
+            using errcode = 'no_data_found',
+                hint = format(
+                    'select mrl.sample_queries(%L, %L); then have searches call mrl.keep_query',
+                    table_name, full_column
+                );
+    end if;
+end
+$body$;
+
+comment on function mrl.kept_queries(regclass, name, int) is
+'The queries that were kept of a column of a table you own, or some of them at random: '
+'for the queries of mrl.calibrate and mrl.recall.';

@@ -1,0 +1,6 @@
+-- Has a share of a column's queries kept, or no more.
+-- Parameters: table (its name, quoted), column, share, most
+-- Called by: mrl_pg.kept
+select mrl.sample_queries(
+    %(table)s::regclass, %(column)s, share => %(share)s, most => %(most)s
+)

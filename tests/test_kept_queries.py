@@ -1,0 +1,320 @@
+"""Real queries, kept for calibrations: how many, whose, who may, and what for."""
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from datetime import date, datetime, timezone
+from typing import Any
+
+import numpy as np
+import psycopg
+import pytest
+from calibrations import calibrate, recalls_of
+from door import create, many, one, stock, text
+from helpers import Conn, connect, force_index, make_table, matryoshka, role
+from psycopg import AsyncConnection, errors
+
+from mrl_pg import MatryoshkaIndex, install, kept
+from mrl_pg.errors import InvalidSetting, InvalidVector, NotInstalled
+
+ROWS = matryoshka(300)
+QUERIES = matryoshka(30, seed=7)
+INDEX = MatryoshkaIndex("docs", "embedding", dims=32)
+KEEP = "select mrl.keep_query('docs', 'embedding', %s)"
+KEPT = "select mrl.kept_queries('docs', 'embedding')::text[]"
+ROOM = "select count(*) from mrl.query_slots"
+
+
+@pytest.fixture
+def docs(conn: Conn) -> Conn:
+    """A table with an index, and nothing turned on."""
+    stock(conn, ROWS)
+    return conn
+
+
+def sample(conn: Conn, share: float = 1, most: int | None = 10) -> tuple[Any, ...]:
+    """What is in force from now on: share, most, how many are kept."""
+    call = "select * from mrl.sample_queries('docs', 'embedding', %s, %s)"
+    row: tuple[Any, ...] = conn.execute(call, [share, most]).fetchall()[0]
+    return row
+
+
+def keep(conn: Conn, query: Any) -> bool:
+    """Whether a query was kept."""
+    return bool(one(conn, KEEP, text(query)))
+
+
+def kept_ones(conn: Conn) -> set[str]:
+    """The queries that are kept, as pgvector prints them."""
+    return set(one(conn, KEPT))
+
+
+def printed(conn: Conn, queries: Any) -> set[str]:
+    """Queries as pgvector prints them."""
+    asked = [text(query) for query in queries]
+    return set(one(conn, "select %s::vector[]::text[]", asked))
+
+
+def test_nothing_is_kept_until_it_is_asked_for(docs: Conn) -> None:
+    assert not keep(docs, QUERIES[0])
+    # not even looked at
+    assert not keep(docs, [1, 2, 3])
+    assert not INDEX.keep_query(docs, QUERIES[0])
+    assert one(docs, "select count(*) from mrl.query_sampling") == 0
+    with pytest.raises(errors.NoDataFound, match="no query of public"):
+        kept_ones(docs)
+    before = calibrate(docs, k=3, sample=20)
+    with pytest.raises(InvalidSetting, match=r"was kept; select mrl\.sample_queries"):
+        INDEX.calibrate(docs, k=3, queries="kept")
+    # what was measured before is not lost over it
+    assert one(docs, "select count(*) from mrl.calibrations") == len(before)
+
+
+def test_a_bounded_number_is_kept_and_forgotten(docs: Conn) -> None:
+    assert sample(docs) == (1, 10, 0)
+    assert all(keep(docs, query) for query in QUERIES)
+    there = kept_ones(docs)
+    assert 3 < len(there) <= 10
+    assert there <= printed(docs, QUERIES)
+    days = docs.execute("select distinct kept_on from mrl.kept_queries").fetchall()
+    assert days == [(datetime.now(timezone.utc).date(),)]
+    # off keeps what is there, and the bound as it was
+    assert sample(docs, 0, None) == (0, 10, len(there))
+    assert not keep(docs, QUERIES[0])
+    assert sample(docs, 0.5, 4)[2] == len(kept_ones(docs)) <= 4
+    assert one(docs, ROOM) == 4
+    assert sample(docs, 1, 2000)[1] == one(docs, ROOM) == 2000
+    assert {keep(docs, query) for query in QUERIES} == {True}
+    some = "select cardinality(mrl.kept_queries('docs', 'embedding', 7))"
+    assert one(docs, some) == 7
+    forget = "select mrl.forget_queries('docs', 'embedding', before => %s)"
+    assert one(docs, forget, date(2020, 1, 1)) == 0
+    count = one(docs, "select count(*) from mrl.kept_queries")
+    assert one(docs, forget, None) == count
+    assert one(docs, "select count(*) from mrl.kept_queries") == 0
+    assert one(docs, ROOM) == 2000
+
+
+def test_a_share_of_them_is_kept(docs: Conn) -> None:
+    sample(docs, 0.2, 10000)
+    loop = (
+        "select count(*) filter (where mrl.keep_query('docs', 'embedding', %s)) from"
+        " generate_series(1, 2000)"
+    )
+    # eight standard deviations around 400
+    assert 256 < one(docs, loop, text(QUERIES[0])) < 544
+
+
+@pytest.mark.parametrize("full_type", ["vector", "halfvec"])
+def test_queries_that_no_search_takes_are_refused(conn: Conn, full_type: str) -> None:
+    stock(conn, ROWS, full_type=full_type)
+    # always, and not only when the lot falls on one
+    sample(conn, 1e-12)
+    for query, said in (
+        ([1, 2, 3], "the query has 3 dimensions, public.docs.embedding has 64"),
+        ([0] * 64, "all zeros"),
+    ):
+        with pytest.raises(errors.DataException, match=said):
+            keep(conn, query)
+        with pytest.raises(InvalidVector):
+            INDEX.keep_query(conn, query)
+    with pytest.raises(errors.NullValueNotAllowed):
+        conn.execute("select mrl.keep_query('docs', 'embedding', null)")
+    for share, most in ((-0.1, 1), (1.1, 1), (float("nan"), 1), (1, 0), (1, 10001)):
+        with pytest.raises(errors.InvalidParameterValue):
+            sample(conn, share, most)
+    sample(conn)
+    assert keep(conn, QUERIES[0])
+    assert kept_ones(conn) == printed(conn, QUERIES[:1])
+    (point, *_) = calibrate(conn, k=3, queries=one(conn, KEPT))
+    assert point.queries == 1
+
+
+def test_writers_neither_wait_nor_pass_the_bound(docs: Conn, database: str) -> None:
+    sample(docs, 1, 25)
+
+    def work(seed: int) -> int:
+        kept = 0
+        with connect(database) as conn:
+            conn.execute("set lock_timeout = '2s'")
+            for query in matryoshka(20, seed=seed):
+                # some in transactions that stay open for a while
+                with conn.transaction(force_rollback=not kept % 7):
+                    kept += sum(keep(conn, query) for _ in range(3))
+        return kept
+
+    with ThreadPoolExecutor(10) as pool:
+        counts = list(pool.map(work, range(10, 20)))
+    # a slot that another held was passed by, now and then
+    assert all(count > 20 for count in counts)
+    assert one(docs, ROOM) == 25
+    assert 10 < len(one(docs, KEPT)) <= 25
+    with connect(database) as other, other.transaction():
+        other.execute("select from mrl.query_slots for update")
+        docs.execute("set lock_timeout = '100ms'")
+        assert not any(keep(docs, query) for query in QUERIES)
+
+
+def test_only_the_owner_reads_and_only_readers_write(docs: Conn, database: str) -> None:
+    for name in ("kept_owner", "kept_reader", "kept_stranger"):
+        role(docs, database, name)
+    docs.execute("alter table docs owner to kept_owner")
+    docs.execute("grant select (embedding) on docs to kept_reader")
+    docs.execute("grant create on schema public to kept_reader")
+    owner, reader, stranger = (
+        connect(psycopg.conninfo.make_conninfo(database, user=f"kept_{name}"))
+        for name in ("owner", "reader", "stranger")
+    )
+    with owner, reader, stranger:
+        sample(owner)
+        assert keep(reader, QUERIES[0])
+        assert INDEX.keep_query(reader, QUERIES[0])
+        assert kept_ones(owner) == printed(docs, QUERIES[:1])
+        with pytest.raises(errors.InsufficientPrivilege, match="may not read"):
+            keep(stranger, QUERIES[1])
+        assert one(owner, "select count(*) from mrl.kept_queries") > 0
+        for conn in (reader, stranger):
+            assert one(conn, "select count(*) from mrl.kept_queries") == 0
+            for statement in (
+                "select mrl.kept_queries('docs', 'embedding')",
+                "select mrl.sample_queries('docs', 'embedding')",
+                "select mrl.forget_queries('docs', 'embedding')",
+                "select query from mrl.query_slots",
+                "select query from mrl.query_inbox",
+                "update mrl.query_inbox set query = null returning query",
+                "update mrl.query_inbox set query = query",
+                "update mrl.query_sampling set share = 1",
+            ):
+                with pytest.raises(errors.InsufficientPrivilege):
+                    conn.execute(statement.encode())
+        assert one(reader, "select count(slot) from mrl.query_inbox") == 10
+        assert one(stranger, "select count(slot) from mrl.query_inbox") == 0
+        # whose rights count is who asks, not whose session it is
+        reader.execute(
+            "create function thief() returns bigint language sql security definer"
+            " begin atomic select count(*) from mrl.kept_queries; end"
+        )
+        assert one(owner, "select thief()") == 0
+        docs.execute(
+            "create function api(query vector) returns boolean language sql security"
+            " definer begin atomic"
+            " select mrl.keep_query('docs', 'embedding', query); end"
+        )
+        docs.execute("alter function api owner to kept_reader")
+        assert one(stranger, "select api(%s)", text(QUERIES[2]))
+    docs.execute("drop owned by kept_reader")
+    docs.execute("drop owned by kept_owner cascade")
+
+
+def test_nothing_is_written_where_nothing_can_be(docs: Conn) -> None:
+    sample(docs)
+    for mode in ("read only", "isolation level repeatable read"):
+        with docs.transaction():
+            docs.execute(f"set transaction {mode}".encode())
+            assert not keep(docs, QUERIES[0])
+            assert not INDEX.keep_query(docs, QUERIES[0])
+            assert INDEX.search(docs, QUERIES[0], k=3).keys
+    with pytest.raises(errors.DivisionByZero), docs.transaction():
+        try:
+            docs.execute("select 1 / 0")
+        finally:
+            assert not INDEX.keep_query(docs, QUERIES[0])
+    assert one(docs, "select count(*) from mrl.kept_queries") == 0
+
+
+def test_python_draws_the_lot_and_believes_a_share(
+    docs: Conn, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sample(docs, 0.5)
+    lots = iter([0.7, 0.49, 0.51, 0.3, 0.5])
+    monkeypatch.setattr(kept._lots, "random", lambda: next(lots))
+    drawn = [INDEX.keep_query(docs, query) for query in QUERIES[:4]]
+    assert drawn == [False, True, False, True]
+    assert kept_ones(docs) <= printed(docs, QUERIES[[1, 3]])
+    # believed for a minute, though the server knows better at once
+    sample(docs, 0)
+    monkeypatch.setattr(kept._lots, "random", lambda: 0.1)
+    assert not INDEX.keep_query(docs, QUERIES[0])
+    sample(docs, 1)
+    monkeypatch.setattr(kept._lots, "random", lambda: 0.6)
+    assert not INDEX.keep_query(docs, QUERIES[0])
+    monkeypatch.setattr("time.monotonic", lambda: 1e12)
+    assert INDEX.keep_query(docs, QUERIES[0])
+    # what fails beside a search leaves its transaction whole
+    docs.execute("alter view mrl.query_inbox rename to gone")
+    with docs.transaction():
+        with pytest.raises(NotInstalled):
+            INDEX.keep_query(docs, QUERIES[0])
+        assert INDEX.search(docs, QUERIES[0], k=3).keys
+    docs.execute("alter view mrl.gone rename to query_inbox")
+
+    async def ask() -> bool:
+        async with await AsyncConnection.connect(database) as conn:
+            return await INDEX.keep_query_async(conn, QUERIES[9])
+
+    docs.execute("select mrl.forget_queries('docs', 'embedding')")
+    assert asyncio.run(ask())
+    assert kept_ones(docs) == printed(docs, QUERIES[9:10])
+
+
+@pytest.mark.parametrize("distance", ["cosine", "l2"])
+def test_a_calibration_on_them_is_one_of_them(conn: Conn, distance: Any) -> None:
+    make_table(conn, ROWS, analyze=False)
+    create(conn, dims=8, distance=distance)
+    conn.execute("analyze docs")
+    force_index(conn)
+    # unlike the rows: their last dimensions, which the prefix lacks, say most
+    asked = QUERIES[:, ::-1].copy()
+    sample(conn, 1, 10000)
+    assert all(keep(conn, query) for query in asked)
+    index = MatryoshkaIndex("docs", "embedding", dims=8, distance=distance)
+    found = {
+        "rows": index.calibrate(conn, k=5, sample=30),
+        "kept": index.calibrate(conn, k=5, queries="kept"),
+    }
+    there = np.array([np.fromstring(q[1:-1], sep=",") for q in one(conn, KEPT)])
+    assert found["kept"].queries == len(there) >= 28
+    cheapest = min(found["kept"].points, key=lambda point: point.candidates)
+    assert cheapest.candidates == 5
+    ef_search = cheapest.ef_search
+    answers = many(conn, [*there], k=5, candidates=5, ef_search=ef_search)
+    true = float(np.mean(recalls_of(answers, ROWS, there, 5, distance)))
+    assert cheapest.recall == pytest.approx(true, abs=1e-9)
+    most = {
+        name: max(point.recall for point in made.points if point.candidates <= 20)
+        for name, made in found.items()
+    }
+    # measured .31 and .88 to .94
+    assert most["kept"] + 0.3 < most["rows"]
+    report = index.recall(conn, k=5, candidates=5, queries="kept")
+    assert report.recall == pytest.approx(true, abs=1e-9)
+    some = index.recall(conn, k=5, candidates=5, queries="kept", sample=4)
+    assert some.queries == 4
+    with pytest.raises(InvalidSetting, match="queries='real': give vectors, or 'kept'"):
+        index.recall(conn, queries="real")  # type: ignore[arg-type]
+
+
+def test_they_follow_their_table_and_go_with_it(docs: Conn) -> None:
+    sample(docs)
+    assert keep(docs, QUERIES[0])
+    docs.execute("create schema elsewhere")
+    docs.execute('alter table docs rename to "My docs"')
+    docs.execute('alter table "My docs" set schema elsewhere')
+    install(docs)
+    call = "select mrl.{}('elsewhere.\"My docs\"', 'embedding', {})"
+    assert one(docs, call.format("keep_query", "%s"), text(QUERIES[1]))
+    assert one(docs, call.format("kept_queries", "5"))
+    # of another size they are no queries any more
+    docs.execute('drop index elsewhere."docs_embedding_32_halfvec_cosine_hnsw"')
+    docs.execute(
+        'alter table elsewhere."My docs" drop column embedding_32_halfvec,'
+        " alter column embedding type vector(8)"
+        " using mrl.truncate(embedding, 8)::vector(8)"
+    )
+    with pytest.raises(errors.NoDataFound):
+        one(docs, call.format("kept_queries", "5"))
+    docs.execute('drop table elsewhere."My docs"')
+    # nobody's, and swept with the registry
+    assert one(docs, "select count(*) from mrl.kept_queries") == 0
+    make_table(docs, ROWS)
+    create(docs)
+    assert one(docs, ROOM) == 0
