@@ -8,6 +8,7 @@ import alembic.op
 import pytest
 from alembic.autogenerate import render_python_code
 from alembic.operations import MigrateOperation, ops
+from sqlalchemy import Column, Integer
 
 from mrl_pg import MatryoshkaIndex
 from mrl_pg.alembic import (
@@ -16,6 +17,7 @@ from mrl_pg.alembic import (
     InstallMrlOp,
     ResizeMatryoshkaIndexOp,
     UninstallMrlOp,
+    op,
 )
 
 PLAIN = MatryoshkaIndex("docs", "embedding", dims=4)
@@ -89,3 +91,30 @@ def test_written_text_uses_the_prefix_that_env_py_asks_for() -> None:
 def test_each_function_is_there_and_names_its_lock() -> None:
     for name in FUNCTIONS:
         assert "Lock: " in getattr(alembic.op, name).__doc__, name
+
+
+def typed() -> None:
+    """What a type checker makes of `mrl_pg.alembic.op`; never called."""
+    op.add_column("docs", Column("n", Integer))
+    op.create_matryoshka_index("docs", "embedding", dims=4, kind="bit", m=8)
+    op.create_matryoshka_index("docs", "embedding", dims="4")  # type: ignore[arg-type]
+    op.create_matryoshka_index("docs", "embedding", kind="bit")  # type: ignore[call-arg]
+    op.create_matryoshka_index(
+        "docs",
+        "embedding",
+        dims=4,
+        kind="bits",  # type: ignore[arg-type]
+    )
+    op.resize_matryoshka_index(
+        "docs", "embedding", dims=4, existing_dims=2, existing_kind="bit", name="near"
+    )
+    op.resize_matryoshka_index("docs", "embedding", dims=4)  # type: ignore[call-arg]
+    op.install_mrl("0.2.0", vector=True)
+    op.anything_else()  # type: ignore[attr-defined]
+
+
+def test_the_typed_module_is_alembics_own() -> None:
+    for name in (*FUNCTIONS, "create_table", "get_bind", "f"):
+        assert getattr(op, name) is getattr(alembic.op, name)
+    with pytest.raises(AttributeError, match="anything_else"):
+        op.anything_else()  # type: ignore[attr-defined]

@@ -65,6 +65,8 @@ class Application:
             (self.folder / "models.py").write_text(block)
         elif "target_metadata = " in block:
             self.replace("migrations/env.py", "^target_metadata = None$", block)
+        elif block.startswith("from mrl_pg.alembic import op"):
+            self.replace("migrations/script.py.mako", "^from alembic import op$", block)
         elif "context.configure(" in block:
             self.replace("migrations/env.py", CONFIGURE, indent(block, " " * 8))
         else:

@@ -6,7 +6,7 @@ the schema; short columns and their indexes stay and keep working.
 
 from alembic import op
 
-from mrl_pg.alembic import install_release, run_manifest
+from mrl_pg.alembic import install_release, installed_here, run_manifest
 
 revision = "mrl_0001"
 down_revision = None
@@ -21,4 +21,5 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Remove what they made."""
-    run_manifest(op, "releases/0.1.0.down.sql")
+    if installed_here(op, "0.1.0"):
+        run_manifest(op, "releases/0.1.0.down.sql")

@@ -7,7 +7,7 @@ drops what was calibrated and measured.
 
 from alembic import op
 
-from mrl_pg.alembic import install_release, run_manifest
+from mrl_pg.alembic import install_release, installed_here, run_manifest
 
 revision = "mrl_0002"
 down_revision = "mrl_0001"
@@ -22,4 +22,5 @@ def upgrade() -> None:
 
 def downgrade() -> None:
     """Go back to release 0.1.0."""
-    run_manifest(op, "releases/0.2.0.down.sql")
+    if installed_here(op, "0.2.0"):
+        run_manifest(op, "releases/0.2.0.down.sql")

@@ -5,7 +5,7 @@ operations, and lets `alembic revision --autogenerate` and `alembic check` compa
 what models declare with what the database has.
 """
 
-from mrl_pg.alembic import autogenerate, carry_out, write
+from mrl_pg.alembic import autogenerate, carry_out, columns, op, write
 from mrl_pg.alembic.autogenerate import VERSION_TABLE
 from mrl_pg.alembic.installation import InstallMrlOp, UninstallMrlOp
 from mrl_pg.alembic.operations import (
@@ -13,6 +13,7 @@ from mrl_pg.alembic.operations import (
     DropMatryoshkaIndexOp,
     ResizeMatryoshkaIndexOp,
 )
+from mrl_pg.alembic.origin import installed_here
 from mrl_pg.alembic.run import install_release, run_manifest
 
 __all__ = [
@@ -24,7 +25,10 @@ __all__ = [
     "UninstallMrlOp",
     "autogenerate",
     "carry_out",
+    "columns",
     "install_release",
+    "installed_here",
+    "op",
     "run_manifest",
     "write",
 ]

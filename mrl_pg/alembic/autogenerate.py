@@ -18,7 +18,7 @@ from mrl_pg.alembic.operations import DropMatryoshkaIndexOp
 from mrl_pg.alembic.write import import_vector_types
 from mrl_pg.index import MatryoshkaIndex
 from mrl_pg.install import VERSION
-from mrl_pg.sqlalchemy.create import SQL_DOOR, has_pgvector, installed_version, numbers
+from mrl_pg.sqlalchemy.create import has_pgvector, has_sql_door, installed_version
 from mrl_pg.sqlalchemy.declare import indexes_of
 from mrl_pg.sqlalchemy.reflect import Registered, registered
 
@@ -166,7 +166,7 @@ def _forget_short_columns(op: ops.DropTableOp, known: Sequence[Registered]) -> N
 def _installation(connection: Connection) -> list[MigrateOperation]:
     """The database side, when it is missing or too old."""
     found = installed_version(connection)
-    if found is not None and numbers(found) >= SQL_DOOR:
+    if has_sql_door(found):
         return []
     vector = not has_pgvector(connection)
     return [InstallMrlOp(VERSION, vector, existing_version=found)]

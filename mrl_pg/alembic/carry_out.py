@@ -9,12 +9,16 @@ from psycopg import sql
 
 from mrl_pg import render
 from mrl_pg.alembic.installation import InstallMrlOp, UninstallMrlOp
+from mrl_pg.alembic.known import is_known
 from mrl_pg.alembic.operations import (
     CreateMatryoshkaIndexOp,
     DropMatryoshkaIndexOp,
     ResizeMatryoshkaIndexOp,
 )
+from mrl_pg.alembic.origin import found_before, installed_here
+from mrl_pg.alembic.place import in_place
 from mrl_pg.alembic.run import (
+    check_release,
     install_release,
     remove_releases,
     run_at_once,
@@ -38,40 +42,46 @@ def install(operations: Operations, operation: InstallMrlOp) -> None:
 
 @Operations.implementation_for(UninstallMrlOp)
 def uninstall(operations: Operations, operation: UninstallMrlOp) -> None:
-    """Remove the schema, or go back to an older release."""
-    if operation.existing_version is None:
+    """Remove the schema, or go back to an older release: what was there before it."""
+    check_release(operation.version)
+    if not installed_here(operations, operation.version):
+        return
+    existing = operation.existing_version or found_before(operations)
+    if existing is None:
         run_manifest(operations, "uninstall.sql")
     else:
-        remove_releases(operations, operation.version, operation.existing_version)
+        remove_releases(operations, operation.version, existing)
 
 
 @Operations.implementation_for(CreateMatryoshkaIndexOp)
 def create(operations: Operations, operation: CreateMatryoshkaIndexOp) -> None:
     """Create a short column and its index."""
     _check(operations)
+    index = in_place(operations, operation.index)
     if operation.concurrently:
         with _autocommit(operations):
-            _build(operations, operation.index)
+            _build(operations, index)
     else:
-        run_statement(operations, render.call("call_create_index", operation.index))
+        run_statement(operations, render.call("call_create_index", index))
 
 
 @Operations.implementation_for(DropMatryoshkaIndexOp)
 def drop(operations: Operations, operation: DropMatryoshkaIndexOp) -> None:
     """Drop a short column and its index."""
     _check(operations)
+    index = in_place(operations, operation.index)
     if operation.concurrently:
         with _autocommit(operations):
-            _drop_beside(operations, operation.index)
-    else:
-        run_statement(operations, render.call("call_drop_index", operation.index))
+            _drop_beside(operations, index)
+    elif is_known(operations, index):
+        run_statement(operations, render.call("call_drop_index", index))
 
 
 @Operations.implementation_for(ResizeMatryoshkaIndexOp)
 def resize(operations: Operations, operation: ResizeMatryoshkaIndexOp) -> None:
     """Put one in the place of another."""
     _check(operations)
-    old, new = operation.old, operation.new
+    old, new = (in_place(operations, index) for index in (operation.old, operation.new))
     keeps = _column(old) == _column(new)
     if operation.concurrently:
         with _autocommit(operations):
@@ -80,6 +90,7 @@ def resize(operations: Operations, operation: ResizeMatryoshkaIndexOp) -> None:
         _drop_index(operations, old)
         run_statement(operations, render.call("call_create_index", new))
     else:
+        is_known(operations, old)
         # a rewrite would build the old index anew, unless the short column is kept
         steps = [("call_drop_index", old), ("call_create_index", new)]
         for step, index in reversed(steps) if keeps else steps:
@@ -132,6 +143,7 @@ def _build(
 
 
 def _drop_beside(operations: Operations, index: MatryoshkaIndex) -> None:
+    is_known(operations, index)
     _drop_index(operations, index, concurrently=True)
     run_statement(operations, render.call("call_drop_index", index))
 
@@ -146,7 +158,7 @@ def _drop_index(
         # PostgreSQL cannot drop a partitioned table's index concurrently
         names = [
             (sql.Identifier(schema, name), concurrently and kind == "i")
-            for schema, name, kind in found.all()
+            for schema, name, kind, _ in found.all()
         ]
     for name, beside in names:
         run_statement(operations, render.drop_index(name, concurrently=beside))

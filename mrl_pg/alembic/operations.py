@@ -1,12 +1,41 @@
 """What a revision can ask of a short column, as values that know their inverse."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from alembic.operations import MigrateOperation, Operations
 
 from mrl_pg.index import MatryoshkaIndex
 from mrl_pg.layout import Distance, Kind
+
+if TYPE_CHECKING:
+    # typing's own from Python 3.11 on
+    from typing_extensions import Unpack
+
+EXISTING = "existing_"
+"""Begins the keywords of what a resize finds."""
+
+
+class Built(TypedDict, total=False):
+    """What an index may be besides its dims, as `MatryoshkaIndex` takes it."""
+
+    kind: Kind
+    distance: Distance
+    m: int
+    ef_construction: int
+    short: str
+    name: str
+
+
+class Resized(Built, total=False):
+    """The same of the one that is there as well."""
+
+    existing_kind: Kind
+    existing_distance: Distance
+    existing_m: int
+    existing_ef_construction: int
+    existing_short: str
+    existing_name: str
 
 
 @Operations.register_operation("create_matryoshka_index")
@@ -25,14 +54,9 @@ class CreateMatryoshkaIndexOp(MigrateOperation):
         column_name: str,
         *,
         dims: int,
-        kind: Kind = "halfvec",
-        distance: Distance = "cosine",
-        m: int = 16,
-        ef_construction: int = 64,
         schema: str | None = None,
-        short: str = "",
-        name: str = "",
         concurrently: bool = False,
+        **built: "Unpack[Built]",
     ) -> None:
         """Give a table a short column of `dims` dimensions and its HNSW index.
 
@@ -44,16 +68,7 @@ class CreateMatryoshkaIndexOp(MigrateOperation):
         revision that broke off can be run again.
         """
         index = MatryoshkaIndex(
-            table_name,
-            column_name,
-            dims=dims,
-            kind=kind,
-            distance=distance,
-            m=m,
-            ef_construction=ef_construction,
-            schema=schema or "",
-            short=short,
-            name=name,
+            table_name, column_name, dims=dims, schema=schema or "", **built
         )
         operations.invoke(cls(index, concurrently))
 
@@ -82,14 +97,9 @@ class DropMatryoshkaIndexOp(MigrateOperation):
         column_name: str,
         *,
         dims: int,
-        kind: Kind = "halfvec",
-        distance: Distance = "cosine",
-        m: int = 16,
-        ef_construction: int = 64,
         schema: str | None = None,
-        short: str = "",
-        name: str = "",
         concurrently: bool = False,
+        **built: "Unpack[Built]",
     ) -> None:
         """Drop a short column and its index; the column stays while others need it.
 
@@ -99,16 +109,7 @@ class DropMatryoshkaIndexOp(MigrateOperation):
         `ef_construction` are for the inverse. What is gone already is no error.
         """
         index = MatryoshkaIndex(
-            table_name,
-            column_name,
-            dims=dims,
-            kind=kind,
-            distance=distance,
-            m=m,
-            ef_construction=ef_construction,
-            schema=schema or "",
-            short=short,
-            name=name,
+            table_name, column_name, dims=dims, schema=schema or "", **built
         )
         operations.invoke(cls(index, concurrently))
 
@@ -138,21 +139,10 @@ class ResizeMatryoshkaIndexOp(MigrateOperation):
         column_name: str,
         *,
         dims: int,
-        kind: Kind = "halfvec",
-        distance: Distance = "cosine",
-        m: int = 16,
-        ef_construction: int = 64,
-        short: str = "",
-        name: str = "",
         existing_dims: int,
-        existing_kind: Kind = "halfvec",
-        existing_distance: Distance = "cosine",
-        existing_m: int = 16,
-        existing_ef_construction: int = 64,
-        existing_short: str = "",
-        existing_name: str = "",
         schema: str | None = None,
         concurrently: bool = False,
+        **built: "Unpack[Resized]",
     ) -> None:
         """Change dims, kind, distance, m or ef_construction; no row is embedded again.
 
@@ -162,31 +152,16 @@ class ResizeMatryoshkaIndexOp(MigrateOperation):
         column takes the lock for as long as its rewrite lasts. Does what is missing,
         so a revision that broke off can be run again.
         """
-        old = MatryoshkaIndex(
-            table_name,
-            column_name,
-            dims=existing_dims,
-            kind=existing_kind,
-            distance=existing_distance,
-            m=existing_m,
-            ef_construction=existing_ef_construction,
-            schema=schema or "",
-            short=existing_short,
-            name=existing_name,
+        new: dict[str, Any] = {"dims": dims}
+        old: dict[str, Any] = {"dims": existing_dims}
+        for field, value in built.items():
+            is_old = field.startswith(EXISTING)
+            (old if is_old else new)[field.removeprefix(EXISTING)] = value
+        there, wanted = (
+            MatryoshkaIndex(table_name, column_name, schema=schema or "", **given)
+            for given in (old, new)
         )
-        new = MatryoshkaIndex(
-            table_name,
-            column_name,
-            dims=dims,
-            kind=kind,
-            distance=distance,
-            m=m,
-            ef_construction=ef_construction,
-            schema=schema or "",
-            short=short,
-            name=name,
-        )
-        operations.invoke(cls(old, new, concurrently))
+        operations.invoke(cls(there, wanted, concurrently))
 
     def reverse(self) -> "ResizeMatryoshkaIndexOp":
         """Put the old one back."""

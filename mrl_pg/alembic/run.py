@@ -1,43 +1,35 @@
 """Runs SQL inside a revision, or with --sql prints it, byte for byte."""
 
 import logging
-from typing import Any, Protocol
+from typing import Any
 
-from alembic.runtime.migration import MigrationContext
 from psycopg import sql
-from sqlalchemy import Connection
 
 from mrl_pg import source
+from mrl_pg.alembic.origin import Operations, remember
 from mrl_pg.errors import InvalidSetting
 from mrl_pg.sqlalchemy.create import installed_version, numbers, send
 
 log = logging.getLogger(__name__)
 
 
-class Operations(Protocol):
-    """What is used of `alembic.op` or of an `Operations` object."""
-
-    def get_context(self) -> MigrationContext:
-        """The context of the running migration."""
-
-    def get_bind(self) -> Connection:
-        """The connection of an online migration."""
-
-
 def install_release(operations: Operations, version: str) -> None:
     """Run every file of one release, unless the database holds it, or a newer one.
 
-    So a database that psql or `mrl_pg.install` brought further is left as it is, and
-    only the revision is noted. The text goes to the server, or with --sql to the
-    output, byte for byte. Raises InvalidSetting for a release that is not in this
-    package.
+    So a database that psql or `mrl_pg.install` brought further is left as it is: the
+    revision is noted, and that its downgrade is to leave it as well. The text goes to
+    the server, or with --sql to the output, byte for byte. Raises InvalidSetting for a
+    release that is not in this package.
     """
     check_release(version)
     if not operations.get_context().as_sql:
         found = installed_version(operations.get_bind())
         if found is not None and numbers(found) >= numbers(version):
             log.warning("mrl_pg %s is there: %s is not installed", found, version)
+            remember(operations, found)
             return
+        if found is None:
+            remember(operations, None)
     run_manifest(operations, f"releases/{version}.sql")
 
 

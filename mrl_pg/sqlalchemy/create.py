@@ -76,6 +76,11 @@ def installed_version(connection: Connection) -> str | None:
     return str(send(connection, _VERSION).scalar_one())
 
 
+def has_sql_door(version: str | None) -> bool:
+    """Whether a version of the database side, if there is one, creates indexes."""
+    return version is not None and numbers(version) >= SQL_DOOR
+
+
 def has_pgvector(connection: Connection) -> bool:
     """Whether the extension is in this database."""
     return send(connection, _STATE).one().pgvector_version is not None
@@ -86,7 +91,7 @@ def check_installed(connection: Any) -> None:
     if not isinstance(connection, Connection):
         return
     found = installed_version(connection)
-    if found is None or numbers(found) < SQL_DOOR:
+    if not has_sql_door(found):
         there = f"mrl_pg {found} is" if found else "mrl_pg is not"
         raise NotInstalled(
             f"{there} installed in this database: op.install_mrl() in a revision, "

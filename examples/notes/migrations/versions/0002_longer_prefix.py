@@ -7,7 +7,7 @@ Create Date: 2026-11-21 16:11:14.543100
 """
 from typing import Sequence, Union
 
-from alembic import op
+from mrl_pg.alembic import op
 import sqlalchemy as sa
 import mrl_pg.alembic  # noqa: F401  for op.create_matryoshka_index and its like
 

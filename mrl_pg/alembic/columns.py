@@ -1,0 +1,32 @@
+"""`op.add_column` of a Column that declares a short one makes that as well."""
+
+from alembic.operations import BatchOperations, Operations, ops, toimpl
+
+from mrl_pg.alembic.operations import CreateMatryoshkaIndexOp
+from mrl_pg.errors import InvalidSetting
+from mrl_pg.sqlalchemy.declare import declarations
+
+
+@BatchOperations.register_operation("add_column", "batch_add_column")
+@Operations.register_operation("add_column")
+class AddDeclaredColumnOp(ops.AddColumnOp):
+    """What `op.add_column` asks for: the column, and what is declared on it."""
+
+
+@Operations.implementation_for(AddDeclaredColumnOp)
+def add_column(operations: Operations, operation: AddDeclaredColumnOp) -> None:
+    """Add the column as Alembic does, then its short columns and their indexes."""
+    column = operation.column
+    declared = declarations(column)
+    if declared and isinstance(operations, BatchOperations):
+        raise InvalidSetting(
+            f"column {column.name!r} declares a short one, for which a batch is too "
+            "early: leave Matryoshka(…) out there, and call "
+            "op.create_matryoshka_index after it"
+        )
+    toimpl.add_column(operations, operation)
+    for declaration in declared:
+        index = declaration.on(
+            operation.table_name, column.name, operation.schema or ""
+        )
+        operations.invoke(CreateMatryoshkaIndexOp(index))

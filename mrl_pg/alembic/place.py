@@ -1,0 +1,23 @@
+"""Where an operation works: in the schema that the connection translates its own to."""
+
+from dataclasses import replace
+
+from alembic.operations import Operations
+from sqlalchemy import Connection
+
+from mrl_pg.index import MatryoshkaIndex
+
+
+def translated(bind: Connection, schema: str | None) -> str | None:
+    """The schema that stands for another, by the connection's schema_translate_map."""
+    schemas = bind.get_execution_options().get("schema_translate_map") or {}
+    translation: str | None = schemas.get(schema, schema)
+    return translation
+
+
+def in_place(operations: Operations, index: MatryoshkaIndex) -> MatryoshkaIndex:
+    """The index on the table that Alembic's own operations would work on."""
+    if operations.get_context().as_sql:
+        return index
+    schema = translated(operations.get_bind(), index.schema or None)
+    return replace(index, schema=schema or "")
