@@ -3,14 +3,14 @@
     python benchmarks/tune.py                                # made-up rows
     python benchmarks/tune.py --vectors embeddings.npy       # your own, any float .npy
 
-The last `--queries` rows of the file are the queries and are not rows. Three parts:
+The last `--queries` rows of the file are the queries and are not rows. Two parts:
 
 - time: the pass over rows in memory, and over rows read from an embedded server,
   against one blocked matrix product of the same size; medians of `--rounds`, all in
   one run, wall clock and CPU; and the peak memory of a process that reads and passes.
 - halves: how far the curve of rounded prefixes is from that of exact ones.
-- samples: candidates needed, and the first choice, by samples of the rows.
 
+How all of it grows with the table, and what samples foretell: benchmarks/tune_rows.py.
 With OPENBLAS_NUM_THREADS=1 the product runs on one core and times are steadier.
 """
 
@@ -34,8 +34,7 @@ from mrl_pg.load import load_blocks
 from mrl_pg.load.ahead import Ahead
 from mrl_pg.recall.curve import Curve, Stored
 from mrl_pg.recall.nested import nested
-from mrl_pg.tune import Goal, table
-from mrl_pg.tune.choose import could_win, needed, options
+from mrl_pg.tune import table
 from mrl_pg.tune.run import forms_of
 from mrl_pg.tune.stream import Reader, Sample
 
@@ -64,11 +63,9 @@ def main() -> None:
                 times(conn, rows, queries, args)
                 np.save(Path(folder, "q.npy"), queries)
                 peak(url, Path(folder, "q.npy"), args)
-                facts = table.read(conn, LAYOUT)[1]
         finally:
             server.stop(data, args.pg)
     halves(rows, queries, args.k)
-    samples(rows, queries, facts, args.k)
 
 
 def arguments() -> argparse.Namespace:
@@ -189,7 +186,7 @@ def highest() -> int:
     return int(status.split("VmHWM:")[1].split()[0])
 
 
-# ------------------------------------------------------------------ halves, samples
+# ------------------------------------------------------------------ halves
 
 
 def halves(rows: Rows, queries: Rows, k: int) -> None:
@@ -221,38 +218,6 @@ def places_of_halves(rows: Rows, queries: Rows, size: int, k: int) -> NDArray[np
         scores = prefix @ short[i]
         places[i] = np.sort([(scores > score).sum() for score in scores[true]])
     return np.minimum(places, 1000).astype(np.int32)
-
-
-def samples(rows: Rows, queries: Rows, facts: table.TableFacts, k: int) -> None:
-    """Needed candidates on samples, as found and as grown to the whole; the choice."""
-    sizes = [size for size in (10_000, 30_000, 100_000) if size <= len(rows)]
-    for target in (0.9, 0.95, 0.99):
-        goal = Goal(k, target)
-        print(f"\nrecall {target}: candidates needed by {sizes} rows, (grown to all)")
-        found = {}
-        for size in sizes:
-            chosen = np.random.default_rng(1).permutation(len(rows))[:size]
-            some = rows[np.sort(chosen)]
-            found[size] = nested(
-                [some], queries, forms=forms_of(None, rows.shape[1]), k=k
-            ).curves
-        predicted = {
-            size: options(
-                curves, facts, goal, kinds=["halfvec", "bit"], share=size / len(rows)
-            )
-            for size, curves in found.items()
-        }
-        for i, option in enumerate(predicted[sizes[-1]]):
-            cells = []
-            for size in sizes:
-                raw = needed(found[size][i], goal)[0]
-                cells.append(
-                    f"{raw or '-':>5} ({predicted[size][i].candidates or '-'})"
-                )
-            print(f"  {option.name:14}" + "  ".join(cells))
-        for size in sizes:
-            names = [option.name for option in could_win(predicted[size], 3)]
-            print(f"  first choices by {size:,}: {', '.join(names)}")
 
 
 if __name__ == "__main__":
