@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 CHROMIUM = shutil.which("chromium")
-VOID = {"meta", "br", "hr", "img", "link", "input"}
+VOID = {"meta", "br", "hr", "img", "link", "input", "wbr"}
 
 
 class Read(HTMLParser):

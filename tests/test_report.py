@@ -81,7 +81,7 @@ def test_the_page_holds_all_of_the_result(tuning: Tuning, html: str) -> None:
     assert f"PostgreSQL {tuning.table.server}" in words
     assert re.search(r"pgvector 0\.\d+\.\d+", words)
     assert len(found.all("svg")) == len(found.all("figure")) == 5
-    assert len(found.all("table")) == 4
+    assert len(found.all("table")) == 4 + len(tuning.examples) == 7
     assert {"choice", "front"} <= {row[-1] for row in page.measured(tuning).rows}  # type: ignore[union-attr]
 
 

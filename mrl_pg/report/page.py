@@ -3,13 +3,14 @@
 from dataclasses import asdict, dataclass
 from importlib.resources import files
 
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment, FunctionLoader, StrictUndefined
 from markupsafe import Markup
 
 from mrl_pg.install import VERSION
 from mrl_pg.report import svg, values
 from mrl_pg.report.axes import Plot
 from mrl_pg.report.colours import DARK, LIGHT
+from mrl_pg.report.examples import grids
 from mrl_pg.report.plots import plots
 from mrl_pg.tune import Tuning
 
@@ -35,6 +36,7 @@ class Table:
 def page(tuning: Tuning) -> str:
     """The whole page as text."""
     environment = Environment(
+        loader=FunctionLoader(template),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -42,11 +44,10 @@ def page(tuning: Tuning) -> str:
         keep_trailing_newline=True,
     )
     environment.filters["sentence"] = sentence
-    text = files("mrl_pg.report").joinpath(TEMPLATE).read_text(encoding="utf-8")
     advice = tuning.recommendation
     written = {} if advice.commands is None else asdict(advice.commands)
     made = plots(tuning)
-    return environment.from_string(text).render(
+    return environment.get_template(TEMPLATE).render(
         name=f"{tuning.table.name}.{tuning.column}",
         tuning=tuning,
         advice=advice,
@@ -57,10 +58,17 @@ def page(tuning: Tuning) -> str:
         built=built(tuning),
         measured=measured(tuning),
         judged=judged(tuning),
+        examples=grids(tuning),
+        shows=any(grid.row and grid.row.more for grid in grids(tuning)),
         about=about(tuning),
         light=LIGHT,
         dark=DARK,
     )
+
+
+def template(name: str) -> str:
+    """A file beside this one."""
+    return files("mrl_pg.report").joinpath(name).read_text(encoding="utf-8")
 
 
 def sentence(text: str) -> str:
@@ -121,14 +129,14 @@ def predicted(tuning: Tuning) -> Table:
             marked.add(i)
     head = [f"recall at {count}" for count in counts]
     return Table(
-        "Every size and kind, predicted",
+        f"Every size and kind, predicted; build times are {tuning.build_times}",
         (
             "kind (dims)",
             *head,
             "candidates needed",
             "index",
             "column",
-            f"build, {tuning.build_times}",
+            "build",
         ),
         tuple(rows),
         frozenset(marked),

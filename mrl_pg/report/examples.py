@@ -1,0 +1,117 @@
+"""Example queries as tables: a line a row, a column a size, where each has it."""
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from mrl_pg.recall.curve import MOST_CANDIDATES
+from mrl_pg.recall.score import three_digits
+from mrl_pg.tune import Tuning
+from mrl_pg.tune.examples import Answer, Example, Listed, Shown
+
+Key: TypeAlias = tuple[tuple[str, str | None], ...]
+NAMED = 5
+"""True rows that are always named; of the others those that a size misses."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """What a size does with a row; `what` is `missed`, `instead` or neither."""
+
+    place: str
+    what: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A row of the table: `rank` among the true ones, or none, and a cell a size."""
+
+    rank: str
+    row: Shown
+    distance: str
+    cells: tuple[Cell, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """The head and the foot of a column."""
+
+    name: str
+    candidates: int
+    chosen: bool
+    found: int
+    alone: int
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """One example: `query` says which it is, `row` it shows if it is a row."""
+
+    query: str
+    row: Shown | None
+    key: str
+    true: int
+    sizes: tuple[Size, ...]
+    lines: tuple[Line, ...]
+
+
+def grids(tuning: Tuning) -> list[Grid]:
+    """A table for each example."""
+    return [_grid(tuning, example) for example in tuning.examples]
+
+
+def _grid(tuning: Tuning, example: Example) -> Grid:
+    exact, *answers = example.answers
+    missed = {hit.row.key for answer in answers for hit in answer.missing}
+    true = [
+        (f"{rank}", hit)
+        for rank, hit in enumerate(exact.rows, 1)
+        if rank <= NAMED or hit.row.key in missed
+    ]
+    known = {hit.row.key for hit in exact.rows}
+    wrong = {
+        hit.row.key: hit
+        for answer in answers
+        for hit in answer.rows
+        if not hit.true and hit.row.key not in known
+    }
+    others = sorted(wrong.values(), key=lambda hit: hit.distance)
+    found = [_places(answer) for answer in answers]
+    return Grid(
+        f"Query {example.number:,} of {tuning.read.queries:,}",
+        example.row,
+        ", ".join(name for name, _ in exact.rows[0].row.key) if exact.rows else "",
+        exact.found,
+        tuple(
+            Size(
+                answer.name,
+                answer.candidates or MOST_CANDIDATES,
+                answer.name == tuning.recommendation.name,
+                answer.found,
+                answer.alone,
+            )
+            for answer in answers
+        ),
+        tuple(
+            _line(rank, hit, found) for rank, hit in [*true, *(("", o) for o in others)]
+        ),
+    )
+
+
+def _line(rank: str, hit: Listed, found: list[dict[Key, Cell]]) -> Line:
+    cells = tuple(places.get(hit.row.key, Cell("")) for places in found)
+    return Line(rank, hit.row, three_digits(hit.distance), cells)
+
+
+def _places(answer: Answer) -> dict[Key, Cell]:
+    """By key: the place of rows that are answered or missing."""
+    places = {
+        hit.row.key: Cell(_place(hit), "" if hit.true else "instead")
+        for hit in answer.rows
+    }
+    for hit in answer.missing:
+        places[hit.row.key] = Cell(_place(hit), "missed")
+    return places
+
+
+def _place(hit: Listed) -> str:
+    return f"after {MOST_CANDIDATES:,}" if hit.place is None else f"{hit.place:,}"
