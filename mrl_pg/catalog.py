@@ -4,6 +4,7 @@ Facts are read once a connection and kept for as long as it lives: a search
 sends one statement. `forget` drops them; `search` does so after any error.
 """
 
+import re
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ from mrl_pg.errors import NotInstalled
 from mrl_pg.facts import Facts, decide
 from mrl_pg.layout import IndexLayout
 from mrl_pg.promise import Promise
+from mrl_pg.where import about_filter, refusal
 
 Conn: TypeAlias = Connection[Any]
 AsyncConn: TypeAlias = AsyncConnection[Any]
@@ -25,13 +27,19 @@ AsyncConn: TypeAlias = AsyncConnection[Any]
 PROMISE_SECONDS = 60.0
 """How long a calibration that was read is believed."""
 
+PROMISES = 1000
+"""Promises kept for a connection: each filter with other values has its own."""
+
+MISSING = (errors.UndefinedFunction, errors.UndefinedTable, errors.InvalidSchemaName)
+
 
 class Asked(NamedTuple):
     """What a search asks of a calibration."""
 
     k: int
     recall: float
-    filtered: bool
+    filter: str | None
+    """With its values in it."""
 
 
 _known: WeakKeyDictionary[Conn | AsyncConn, dict[IndexLayout, Facts]] = (
@@ -39,10 +47,10 @@ _known: WeakKeyDictionary[Conn | AsyncConn, dict[IndexLayout, Facts]] = (
 )
 
 
-_promises: WeakKeyDictionary[
-    Conn | AsyncConn, dict[tuple[IndexLayout, Asked], tuple[float, Promise]]
-] = WeakKeyDictionary()
+_Promises: TypeAlias = dict[tuple[IndexLayout, Asked], tuple[float, Promise]]
 """With each, when it is to be read again."""
+
+_promises: WeakKeyDictionary[Conn | AsyncConn, _Promises] = WeakKeyDictionary()
 
 
 def facts(conn: Conn, layout: IndexLayout) -> Facts:
@@ -73,10 +81,11 @@ def promise(conn: Conn, layout: IndexLayout, asked: Asked) -> Promise:
     known = _promises.setdefault(conn, {})
     found = known.get((layout, asked))
     if found is None or found[0] < time.monotonic():
-        with Cursor(conn, row_factory=dict_row) as cursor, _installed():
-            row = cursor.execute(*_promise_query(facts(conn, layout), layout, asked))
+        about = facts(conn, layout)
+        with Cursor(conn, row_factory=dict_row) as cursor, _asking(about, asked):
+            row = cursor.execute(*_promise_query(about, layout, asked))
             found = _until(), _promise(asked, row.fetchone() or {})
-        known[layout, asked] = found
+        _keep(known, layout, asked, found)
     return found[1]
 
 
@@ -87,10 +96,10 @@ async def promise_async(conn: AsyncConn, layout: IndexLayout, asked: Asked) -> P
     if found is None or found[0] < time.monotonic():
         about = await facts_async(conn, layout)
         async with AsyncCursor(conn, row_factory=dict_row) as cursor:
-            with _installed():
+            with _asking(about, asked):
                 await cursor.execute(*_promise_query(about, layout, asked))
             found = _until(), _promise(asked, await cursor.fetchone() or {})
-        known[layout, asked] = found
+        _keep(known, layout, asked, found)
     return found[1]
 
 
@@ -147,15 +156,35 @@ def _until() -> float:
     return time.monotonic() + PROMISE_SECONDS
 
 
+def _keep(
+    known: _Promises, layout: IndexLayout, asked: Asked, found: tuple[float, Promise]
+) -> None:
+    if len(known) >= PROMISES:
+        known.clear()
+    known[layout, asked] = found
+
+
 @contextmanager
-def _installed() -> Iterator[None]:
+def _asking(facts: Facts, asked: Asked) -> Iterator[None]:
     try:
         yield
-    except (errors.UndefinedFunction, errors.InvalidSchemaName) as error:
-        raise NotInstalled(
-            "recall= needs the calibrations of mrl_pg 0.2 or later in this database: "
-            "run mrl_pg.install(conn), `mrl-pg install` or psql -f sql/install.sql"
-        ) from error
+    except errors.Error as error:
+        if missing(error):
+            raise NotInstalled(
+                "recall= needs the calibrations of mrl_pg 0.2 or later in this "
+                "database: run mrl_pg.install(conn), `mrl-pg install` or psql -f "
+                "sql/install.sql"
+            ) from error
+        # the planner is asked how many rows it lets through
+        if asked.filter is None or not about_filter(error):
+            raise
+        raise refusal(asked.filter, facts, error) from error
+
+
+def missing(error: errors.Error) -> bool:
+    """Whether the server misses what the database side of mrl_pg brings."""
+    said = error.diag.message_primary or ""
+    return isinstance(error, MISSING) and bool(re.search(r'[ "]mrl[."]', said))
 
 
 def _table_query(layout: IndexLayout) -> tuple[bytes, dict[str, str]]:

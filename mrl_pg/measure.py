@@ -83,8 +83,7 @@ def recall(
     condition = written_out(conn, options.where, options.params, facts)
     promise = None
     if plan.wants_promise(options):
-        filtered = condition is not None
-        asked = Asked(options.k, options.recall or 0, filtered)
+        asked = Asked(options.k, options.recall or 0, condition)
         promise = catalog.promise(conn, layout, asked)
     values |= _effort(options, promise) | {"filter": condition, "keep": keep}
     with (
@@ -112,8 +111,7 @@ async def recall_async(
     condition = written_out(conn, options.where, options.params, facts)
     promise = None
     if plan.wants_promise(options):
-        filtered = condition is not None
-        asked = Asked(options.k, options.recall or 0, filtered)
+        asked = Asked(options.k, options.recall or 0, condition)
         promise = await catalog.promise_async(conn, layout, asked)
     values |= _effort(options, promise) | {"filter": condition, "keep": keep}
     with sampling.asking(conn, layout, facts, options.where, tell):

@@ -12,6 +12,7 @@ from psycopg.rows import tuple_row
 from mrl_pg import catalog
 from mrl_pg.catalog import Asked, AsyncConn, Conn
 from mrl_pg.errors import MrlError, TableNotFound
+from mrl_pg.facts import Facts
 from mrl_pg.layout import IndexLayout
 from mrl_pg.plan import (
     Options,
@@ -25,7 +26,7 @@ from mrl_pg.plan import (
 from mrl_pg.promise import Promise
 from mrl_pg.shape import Scan, Shape
 from mrl_pg.vectors import VectorLike
-from mrl_pg.where import Params, about_filter, refusal
+from mrl_pg.where import Params, about_filter, refusal, written_out
 
 Row: TypeAlias = tuple[Any, ...]
 
@@ -182,7 +183,7 @@ def prepare(
     facts = catalog.facts(conn, layout)
     promise = None
     if wants_promise(options):
-        promise = catalog.promise(conn, layout, _asked(options))
+        promise = catalog.promise(conn, layout, _asked(conn, options, facts))
     try:
         return make(layout, facts, query, options, promise)
     except MrlError:
@@ -200,7 +201,9 @@ async def prepare_async(
     facts = await catalog.facts_async(conn, layout)
     promise = None
     if wants_promise(options):
-        promise = await catalog.promise_async(conn, layout, _asked(options))
+        promise = await catalog.promise_async(
+            conn, layout, _asked(conn, options, facts)
+        )
     try:
         return make(layout, facts, query, options, promise)
     except MrlError:
@@ -210,9 +213,9 @@ async def prepare_async(
         return make(layout, fresh, query, options, promise)
 
 
-def _asked(options: Options) -> Asked:
-    filtered = options.where is not None
-    return Asked(options.k, options.recall or 0, filtered)
+def _asked(conn: Conn | AsyncConn, options: Options, facts: Facts) -> Asked:
+    filter = written_out(conn, options.where, options.params, facts)
+    return Asked(options.k, options.recall or 0, filter)
 
 
 def _in_text(conn: Conn | AsyncConn, options: Options) -> Options:

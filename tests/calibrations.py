@@ -45,11 +45,14 @@ def promised(
     recall: float | None = 0.99,
     *,
     filtered: bool = False,
+    share: float | None = None,
+    filter: str | None = None,
     name: str = NAME,
 ) -> Promised:
     """What a search with a recall is told to do."""
-    call = "select * from mrl._promised('docs'::regclass, %s, %s, %s, %s)"
-    (row,) = conn.execute(call, [name, k, recall, filtered]).fetchall()
+    call = "select * from mrl._promised('docs'::regclass, %s, %s, %s, %s, %s, %s)"
+    values = [name, k, recall, filtered, share, filter]
+    (row,) = conn.execute(call, values).fetchall()
     return Promised(*row)
 
 
@@ -62,6 +65,7 @@ def put(
     *,
     k: int = 10,
     filter: str = "",
+    share: float = 1,
     ef_search: int | None = None,
     name: str = NAME,
 ) -> None:
@@ -69,12 +73,13 @@ def put(
     conn.execute(
         "insert into mrl.calibrations (table_id, index_name, k, filter, candidates,"
         " ef_search, share, recall, low, median_ms, p95_ms, queries, rows, m,"
-        " ef_construction) select 'docs'::regclass, %s, %s, %s, %s, %s, 1, %s, %s, %s,"
-        " %s, 500, coalesce(built.rows, 0), built.m, built.ef_construction"
+        " ef_construction) select 'docs'::regclass, %s, %s, %s, %s, %s, %s, %s, %s,"
+        " %s, %s, 500, coalesce(mrl._rows('docs'::regclass), 0), built.m,"
+        " built.ef_construction"
         " from mrl._built('docs'::regclass, %s) as built",
         [
             *(name, k, filter, candidates, ef_search or min(candidates, 1000)),
-            *(recall, low, ms, 2 * ms, name),
+            *(share, recall, low, ms, 2 * ms, name),
         ],
     )
 

@@ -15,7 +15,7 @@ ASKED = [
 ]
 PLAN = sql.SQL(
     "select plan.* from mrl._plan({form}, {table}::regclass, {key}::regtype,"
-    " 'embedding', {queries}::vector[], {k}, {candidates}, {filter}, {arguments},"
+    " 'embedding', {queries}::vector[], {k}, {candidates}, {filter}, {args}::text[],"
     " {dims}, {kind}, {index_name}, {ef_search}, {max_scan_tuples},"
     " {passes}::text[], {exact}, {recall}, {again}) as plan"
 )
@@ -55,7 +55,7 @@ def planned(
         table=sql.Literal(table),
         key=sql.Literal(key),
         queries=sql.Literal([text(query) for query in queries]),
-        arguments=sql.Literal(None if args is None else len(args)),
+        args=sql.Literal(args),
         again=sql.Literal(again),
         **slots,
     )

@@ -36,7 +36,7 @@ def docs(
         put(docs.conn, 12, 0.91, 0.9, 1.0, ef_search=33)
         put(docs.conn, 30, 0.96, 0.95, 2.0)
         put(docs.conn, 1500, 0.995, 0.99, 3.0)
-        put(docs.conn, 70, 0.96, 0.95, 2.0, filter="n < 50")
+        put(docs.conn, 70, 0.96, 0.95, 2.0, filter="n < 50", share=0.5)
         force_index(docs.conn)
         yield docs
 
@@ -54,8 +54,13 @@ def plan(docs: Docs, **options: Any) -> SearchPlan:
         ({"recall": 0.99}, Promise(0.99, "kept", 1500, 1000, 0.995, 0.99)),
         ({"recall": 1}, Promise(1, "unreached", 1500, 1000, 0.995, 0.99)),
         (
-            {"recall": 0.9, "where": "n < 5"},
+            {"recall": 0.9, "where": "n < %s", "params": [45]},
             Promise(0.9, "kept", 70, 70, 0.96, 0.95),
+        ),
+        # a tenth as many rows as were measured with any filter
+        (
+            {"recall": 0.9, "where": "n < 5"},
+            Promise(0.9, "uncalibrated", 160, 160, None, None),
         ),
         (
             {"recall": 0.9, "k": 20},

@@ -110,6 +110,46 @@ def test_filters_have_their_own_the_safest_of_all(docs: Conn) -> None:
     assert promised(docs) == Promised(20, 20, "kept", 0.99, 0.99)
 
 
+@pytest.mark.parametrize(
+    ("share", "candidates"),
+    [
+        # between two that were measured: the safer of both, whichever that is
+        (0.2, 90),
+        (0.04, 90),
+        (0.7, 50),
+        (0.9, 50),
+        # near enough to one
+        (0.006, 90),
+        (0.3, 50),
+        # more selective than anything measured
+        (0.004, None),
+        (0.0, None),
+    ],
+)
+def test_a_filter_takes_what_filters_as_selective_take(
+    docs: Conn, share: float, candidates: int | None
+) -> None:
+    put(docs, 20, 0.99, 0.99, 1.0)
+    put(docs, 90, 0.99, 0.99, 1.0, filter="n = 1", share=0.01)
+    put(docs, 50, 0.99, 0.99, 1.0, filter="n < 50", share=0.5)
+    found = promised(docs, filtered=True, share=share, filter="n in (1, 2)")
+    wanted = ("uncalibrated", 480) if candidates is None else ("kept", candidates)
+    assert (found.promise, found.candidates) == wanted
+    own = promised(docs, filtered=True, share=share, filter="n = 1")
+    assert (own.promise, own.candidates) == ("kept", 90)
+
+
+def test_every_row_speaks_for_filters_that_let_most_through(docs: Conn) -> None:
+    put(docs, 20, 0.99, 0.99, 1.0)
+    assert promised(docs, filtered=True, share=0.6).candidates == 20
+    assert promised(docs, filtered=True, share=0.4).promise == "uncalibrated"
+    docs.execute("delete from mrl.calibrations")
+    put(docs, 50, 0.99, 0.99, 1.0, filter="n < 10", share=0.1)
+    # of few rows says nothing about nearly all
+    assert promised(docs, filtered=True, share=0.9).promise == "uncalibrated"
+    assert promised(docs, filtered=True, share=0.15).candidates == 50
+
+
 def test_a_filter_measured_for_more_answers_alone_counts_too(docs: Conn) -> None:
     put(docs, 40, 0.99, 0.99, 1.0, k=10, filter="n < 5")
     put(docs, 400, 0.99, 0.99, 1.0, k=100, filter="n < 50")

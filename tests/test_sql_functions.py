@@ -112,7 +112,7 @@ FIXED = ["search_path=pg_catalog, pg_temp"]
 """plpgsql binds no names at creation: its search path is fixed instead."""
 
 CALLERS_PATH = {
-    *("_enter", "_table_of", "calibrate", "recall"),
+    *("_enter", "_share", "_table_of", "_truth", "calibrate", "recall"),
     *("keep_query", "search", "search_keys", "search_many"),
 }
 """plpgsql, too, with names in full: run at each search, or for the caller's path."""
@@ -171,6 +171,9 @@ def test_internal_functions_are_bound_and_labelled(conn: Conn) -> None:
         "_keep_calibration",
         "_keep_measurement",
         "_ms_since",
+        # explain, and settings, are no queries
+        "_share",
+        "_truth",
         "_warn_cut_short",
     }
 

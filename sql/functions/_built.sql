@@ -1,8 +1,8 @@
--- What an index was built with, and how many rows its table is thought to hold.
--- mrl._built(table_id oid, index_name name) -> m, ef_construction, rows
+-- What an index was built with.
+-- mrl._built(table_id oid, index_name name) -> m, ef_construction
 -- Called by: mrl._keep_calibration, mrl._promised
 create or replace function mrl._built(
-    table_id oid, index_name name, out m int, out ef_construction int, out rows bigint
+    table_id oid, index_name name, out m int, out ef_construction int
 )
 language sql
 stable
@@ -13,19 +13,7 @@ begin atomic
         coalesce(max(option.option_value) filter (where option.option_name = 'm'), '16')::int,
         coalesce(
             max(option.option_value) filter (where option.option_name = 'ef_construction'), '64'
-        )::int,
-        (
-            -- NULL: none of them was ever counted
-            select sum(nullif(part.reltuples, -1))::bigint
-            from pg_class as part
-            where part.relkind = 'r'
-                and part.oid in (
-                    select _built.table_id
-                    union all
-                    select tree.relid
-                    from pg_partition_tree(_built.table_id::regclass) as tree
-                )
-        )
+        )::int
     from pg_index as state
     join pg_class as class on class.oid = state.indexrelid
     left join lateral pg_options_to_table(class.reloptions) as option on true
@@ -34,4 +22,4 @@ begin atomic
 end;
 
 comment on function mrl._built(oid, name) is
-'Internal. What an index was built with, and how many rows its table is thought to hold.';
+'Internal. What an index was built with.';

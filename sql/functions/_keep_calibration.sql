@@ -55,7 +55,7 @@ begin
             point.median_ms,
             point.p95_ms,
             _keep_calibration.queries,
-            coalesce(built.rows, _keep_calibration.rows),
+            coalesce(mrl._rows(_keep_calibration.table_id), _keep_calibration.rows),
             built.m,
             built.ef_construction
         from point

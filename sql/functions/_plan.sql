@@ -11,7 +11,7 @@ create or replace function mrl._plan(
     k int,
     candidates int,
     filter text,
-    arguments int,
+    args text[],
     dims int,
     kind text,
     index_name name,
@@ -22,6 +22,8 @@ create or replace function mrl._plan(
     recall float8,
     -- a second try, after too few candidates came
     again boolean,
+    -- of the table's rows that the filter lets through, as far as anybody knows
+    share float8 default null,
     out statement text,
     out settings text[],
     out guarded boolean,
@@ -37,7 +39,6 @@ declare
     steps jsonb;
     -- a filter or row-level security lets only some rows through
     limited boolean;
-    promised record;
     effort record;
     least int;
     answer text;
@@ -65,23 +66,17 @@ begin
         slots := found.slots;
     end if;
     perform mrl._check_queries(queries, slots);
-    if filter is not null or arguments > 0 then
-        perform mrl._check_filter(filter, arguments);
+    if filter is not null or cardinality(args) > 0 then
+        perform mrl._check_filter(filter, cardinality(args));
     end if;
     limited := filter is not null or row_security_active(table_id);
-    -- candidates that are named win
-    if recall is not null and candidates is null and not exact then
-        promised := mrl._promised(
-            table_id, (slots ->> 'index_name')::name, k, recall, limited
-        );
-        candidates := promised.candidates;
-        ef_search := coalesce(ef_search, promised.ef_search);
-        if not again then
-            perform mrl._warn_promise(
-                promised.promise, recall, promised.measured, slots, full_column,
-                k, limited
-            );
-        end if;
+    if not exact then
+        select chosen.candidates, chosen.ef_search
+        into candidates, ef_search
+        from mrl._for_recall(
+            recall, k, candidates, ef_search, slots, table_id, full_column, limited, share,
+            concat_ws(' ', filter, args::text), again
+        ) as chosen;
     end if;
     effort := mrl._effort(k, candidates, ef_search, max_scan_tuples, limited or again);
     guarded := not (limited or again or exact);
@@ -120,7 +115,7 @@ end
 $body$;
 
 comment on function mrl._plan(
-    text, oid, regtype, name, vector[], int, int, text, int, int, text, name, int, int,
-    text[], boolean, float8, boolean
+    text, oid, regtype, name, vector[], int, int, text, text[], int, text, name, int, int,
+    text[], boolean, float8, boolean, float8
 ) is
 'Internal. Statement and settings of one search.';

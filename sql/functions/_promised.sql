@@ -1,12 +1,15 @@
 -- The cheapest search that was measured to keep a recall, or a safe one, and which it is.
--- mrl._promised(table_id, index_name, k, recall, filtered) -> candidates, ef_search, promise
--- Called by: mrl._plan, mrl.search_sql, mrl.create_search_function, queries/promised.sql
+-- mrl._promised(table_id, index_name, k, recall, filtered, …) -> candidates, ef_search, promise
+-- Called by: mrl._for_recall, queries/promised.sql, statements/promise.sql
 create or replace function mrl._promised(
     table_id oid,
     index_name name,
     k int,
     recall float8,
     filtered boolean,
+    -- of the table's rows, and the filter with its values, where they are known
+    share float8 default null,
+    filter text default null,
     out candidates int,
     out ef_search int,
     -- kept, unreached, stale or uncalibrated
@@ -25,8 +28,9 @@ declare
     slack constant float8 := 0.005;
     changed constant float8 := 0.2;
     built record;
-    -- a policy lets through what a filter would
-    filtered boolean := _promised.filtered or row_security_active(_promised.table_id);
+    rows_now bigint := mrl._rows(_promised.table_id);
+    policed boolean := row_security_active(_promised.table_id);
+    filtered boolean := _promised.filtered or policed;
 begin
     if _promised.recall is null or not _promised.recall > 0 or _promised.recall > 1 then
         raise exception 'recall % is not a share above 0, at most 1',
@@ -36,19 +40,15 @@ begin
     built := mrl._built(_promised.table_id, _promised.index_name);
     with known as (
         select *
-        from mrl.calibrations as known
-        where known.table_id = _promised.table_id::regclass
-            and known.index_name = _promised.index_name
-            and (known.filter <> '') = filtered
-            and known.k = (
-                -- measured for more answers it holds for fewer
-                select min(other.k)
-                from mrl.calibrations as other
-                where other.table_id = known.table_id
-                    and other.index_name = known.index_name
-                    and other.filter = known.filter
-                    and other.k >= _promised.k
-            )
+        from mrl._measured_for(
+            _promised.table_id,
+            _promised.index_name,
+            _promised.k,
+            filtered,
+            _promised.share,
+            -- under a policy the same filter lets other rows through
+            case when _promised.filtered and not policed then _promised.filter end
+        )
     ),
     best as (
         -- for each filter the cheapest that keeps it, else the one that finds most
@@ -76,7 +76,7 @@ begin
         min(best.low),
         case
             when not bool_and(
-                coalesce(abs(built.rows - best.rows) <= changed * best.rows, true)
+                coalesce(abs(rows_now - best.rows) <= changed * best.rows, true)
                 and best.m = built.m
                 and best.ef_construction = built.ef_construction
             ) then 'stale'
@@ -104,5 +104,5 @@ begin
 end
 $body$;
 
-comment on function mrl._promised(oid, name, int, float8, boolean) is
+comment on function mrl._promised(oid, name, int, float8, boolean, float8, text) is
 'Internal. The cheapest search that was measured to keep a recall.';

@@ -1,6 +1,6 @@
 -- Says that a recall was asked for that no measurement stands behind.
 -- mrl._warn_promise(promise, recall, measured, slots, full_column, k, filtered) -> void
--- Called by: mrl._plan, mrl.search_sql, mrl.create_search_function
+-- Called by: mrl._for_recall
 create or replace function mrl._warn_promise(
     promise text,
     recall float8,

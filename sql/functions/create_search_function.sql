@@ -26,7 +26,6 @@ as $body$
 declare
     slots jsonb;
     steps jsonb;
-    promised record;
     effort record;
     settings_again text;
     limited boolean := filter is not null
@@ -54,17 +53,12 @@ begin
     end if;
     name := mrl._function_name(function_name, slots ->> 'schema_name');
     list := mrl._parameter_list(parameters, slots, k);
-    if recall is not null and candidates is null then
-        promised := mrl._promised(
-            table_name, (slots ->> 'index_name')::name, k, recall, limited
-        );
-        candidates := promised.candidates;
-        ef_search := coalesce(ef_search, promised.ef_search);
-        perform mrl._warn_promise(
-            promised.promise, recall, promised.measured, slots, full_column, k,
-            limited
-        );
-    end if;
+    select chosen.candidates, chosen.ef_search
+    into candidates, ef_search
+    from mrl._for_recall(
+        recall, k, candidates, ef_search, slots, table_name, full_column,
+        limited, null, filter, false
+    ) as chosen;
     effort := mrl._effort(k, candidates, ef_search, max_scan_tuples, limited);
     -- by the settings of the session that calls, not of this one
     settings_again := format(

@@ -61,10 +61,10 @@ begin
     table_id := coalesce(table_id, mrl._table_of(pg_catalog.pg_typeof(of_type)));
     for attempt in 1 .. 2 loop
         plan := mrl._plan(
-            'rows', table_id, null, full_column, array[query], k, candidates, filter,
-            pg_catalog.cardinality(args), dims, kind, index_name, ef_search,
-            max_scan_tuples, passes, exact, recall,
-            attempt operator(pg_catalog.=) 2
+            'rows', table_id, null, full_column, array[query], k,
+            candidates, filter, args, dims, kind, index_name, ef_search, max_scan_tuples,
+            passes, exact, recall, attempt operator(pg_catalog.=) 2,
+            case when recall is not null then mrl._share(table_id, filter, args) end
         );
         settings := mrl._enter(plan.settings);
         before := coalesce(before, settings);

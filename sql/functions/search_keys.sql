@@ -34,10 +34,10 @@ declare
 begin
     for attempt in 1 .. 2 loop
         plan := mrl._plan(
-            'keys', table_name, pg_catalog.pg_typeof(of_type), full_column, array[query],
-            k, candidates, filter, pg_catalog.cardinality(args), dims, kind, index_name,
-            ef_search, max_scan_tuples, passes, exact, recall,
-            attempt operator(pg_catalog.=) 2
+            'keys', table_name, pg_catalog.pg_typeof(of_type), full_column, array[query], k,
+            candidates, filter, args, dims, kind, index_name, ef_search, max_scan_tuples,
+            passes, exact, recall, attempt operator(pg_catalog.=) 2,
+            case when recall is not null then mrl._share(table_name, filter, args) end
         );
         settings := mrl._enter(plan.settings);
         before := coalesce(before, settings);

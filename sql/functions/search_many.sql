@@ -47,10 +47,10 @@ begin
     for attempt in 1 .. 2 loop
         exit when pg_catalog.cardinality(numbers) operator(pg_catalog.=) 0;
         plan := mrl._plan(
-            'batch', table_id, null, full_column, queries, k, candidates, filter,
-            pg_catalog.cardinality(args), dims, kind, index_name, ef_search,
-            max_scan_tuples, passes, exact, recall,
-            attempt operator(pg_catalog.=) 2
+            'batch', table_id, null, full_column, queries, k,
+            candidates, filter, args, dims, kind, index_name, ef_search, max_scan_tuples,
+            passes, exact, recall, attempt operator(pg_catalog.=) 2,
+            case when recall is not null then mrl._share(table_id, filter, args) end
         );
         settings := mrl._enter(plan.settings);
         before := coalesce(before, settings);

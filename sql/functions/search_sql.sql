@@ -24,7 +24,6 @@ as $body$
 declare
     slots jsonb;
     steps jsonb;
-    promised record;
     effort record;
     -- the filter's own parameters come first
     query text := format('$%s', mrl._parameters(filter) + 1);
@@ -44,17 +43,12 @@ begin
     else
         slots := (mrl._found(table_name, full_column, dims, kind, index_name)).slots;
     end if;
-    if recall is not null and candidates is null then
-        promised := mrl._promised(
-            table_name, (slots ->> 'index_name')::name, k, recall, filter is not null
-        );
-        candidates := promised.candidates;
-        ef_search := coalesce(ef_search, promised.ef_search);
-        perform mrl._warn_promise(
-            promised.promise, recall, promised.measured, slots, full_column, k,
-            filter is not null or row_security_active(table_name)
-        );
-    end if;
+    select chosen.candidates, chosen.ef_search
+    into candidates, ef_search
+    from mrl._for_recall(
+        recall, k, candidates, ef_search, slots, table_name, full_column,
+        filter is not null or row_security_active(table_name), null, filter, false
+    ) as chosen;
     effort := mrl._effort(
         k,
         candidates,

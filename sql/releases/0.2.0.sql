@@ -73,9 +73,13 @@
 \ir ../functions/_key.sql
 \ir ../functions/_compose.sql
 \ir ../functions/_built.sql
-\ir ../functions/_index_of.sql
+\ir ../functions/_rows.sql
+\ir ../functions/_measured_for.sql
 \ir ../functions/_promised.sql
 \ir ../functions/_warn_promise.sql
+\ir ../functions/_for_recall.sql
+\ir ../functions/_share.sql
+\ir ../functions/_index_of.sql
 \ir ../functions/_plan.sql
 \ir ../functions/_ordinary.sql
 \ir ../functions/_warn_cut_short.sql

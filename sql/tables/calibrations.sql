@@ -1,6 +1,6 @@
 -- What searches were measured to find and to cost on your own rows; all may read it.
 -- mrl.calibrations
--- Called by: mrl.calibrate, mrl._promised
+-- Called by: mrl.calibrate, mrl._measured_for
 create table if not exists mrl.calibrations (
     table_id regclass not null,
     index_name name not null,

@@ -1,0 +1,58 @@
+-- Calibrations that speak for a search: of its own filter, or of filters about as selective.
+-- mrl._measured_for(table_id, index_name, k, filtered, share, filter) -> setof calibrations
+-- Called by: mrl._promised
+create or replace function mrl._measured_for(
+    table_id oid,
+    index_name name,
+    k int,
+    -- a filter or a policy lets only some rows through
+    filtered boolean,
+    -- of the table's rows, as far as anybody knows
+    share float8,
+    -- with its values, as mrl.calibrate writes it
+    filter text
+)
+returns setof mrl.calibrations
+language sql
+stable
+parallel safe
+begin atomic
+    with known as (
+        select known.*
+        from mrl.calibrations as known
+        where known.table_id = _measured_for.table_id::regclass
+            and known.index_name = _measured_for.index_name
+            and known.k = (
+                -- measured for more answers it holds for fewer
+                select min(other.k)
+                from mrl.calibrations as other
+                where other.table_id = known.table_id
+                    and other.index_name = known.index_name
+                    and other.filter = known.filter
+                    and other.k >= _measured_for.k
+            )
+    ),
+    around as (
+        select
+            -- a planner's guess, so what is half or twice as selective is near enough
+            max(known.share) filter (where known.share <= 2 * _measured_for.share) as below,
+            -- every row is the least selective of filters
+            min(known.share) filter (where known.share >= _measured_for.share / 2) as above,
+            bool_or(known.filter = _measured_for.filter) as own
+        from known
+    )
+    select known.*
+    from known
+    cross join around
+    where case
+        when not filtered then known.filter = ''
+        when around.own then known.filter = _measured_for.filter
+        when _measured_for.share is null then known.filter <> ''
+        else around.below is not null
+            and around.above is not null
+            and known.share in (around.below, around.above)
+    end;
+end;
+
+comment on function mrl._measured_for(oid, name, int, boolean, float8, text) is
+'Internal. Calibrations that speak for a search.';
