@@ -43,9 +43,10 @@ from sqlalchemy import (
     union_all,
     update,
 )
-from sqlalchemy.exc import CompileError
+from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.orm import Session, aliased
 
+from mrl_pg.errors import InvalidStatement
 from mrl_pg.server import EmbeddedServer
 from mrl_pg.sqlalchemy import distance, search, seen
 
@@ -91,6 +92,26 @@ def test_another_order_afterwards(library: Library, session: Session) -> None:
     assert [row.id for row in ask(session, tied)] == sorted(truth, key=lambda k: k % 3)
     nearest_first = even(ONE).order_by(Doc.title)
     assert [row.id for row in ask(session, nearest_first)] == truth
+
+
+def test_aggregates_are_of_the_answers(library: Library, session: Session) -> None:
+    truth = exact(library.vectors, ONE, EVEN, 50)
+    counted = select(
+        func.count(),
+        func.count(Doc.id).filter(Doc.id % 3 == 1),
+        func.min(distance) + 0,
+        func.array_agg(aggregate_order_by(Doc.id, distance)),
+    ).where(Doc.id % 2 == 0)
+    ((count, english, nearest, keys),) = ask(
+        session, search(counted, Doc.embedding, ONE, k=50)
+    )
+    assert (count, english) == (50, sum(key % 3 == 1 for key in truth))
+    assert nearest == pytest.approx(ask(session, even(ONE, k=1))[0].distance)
+    assert keys == truth
+    # a window is over rows, which keep their order
+    ranked = select(Doc.id, func.count().over()).where(Doc.id % 2 == 0)
+    rows = ask(session, search(ranked, Doc.embedding, ONE, k=50))
+    assert [tuple(row) for row in rows] == [(key, 50) for key in truth]
 
 
 def test_distinct_and_groups_of_the_answers(library: Library, session: Session) -> None:
@@ -222,7 +243,7 @@ def test_a_union_takes_one_search_as_it_is_and_more_as_subqueries(
     rows = ask(session, union_all(one, far))
     assert [row.id for row in rows] == [*exact(library.vectors, ONE, EVEN), 1]
     # SQLAlchemy puts what a part of a union has in its WITH before the union
-    with pytest.raises(CompileError, match="same name: 'mrl_hits'"):
+    with pytest.raises(InvalidStatement, match=r"union_all.*subquery"):
         session.execute(union_all(one, other))
     both = union_all(*(select(part.subquery()) for part in (one, other)))
     rows = ask(session, both, scans=[INDEX, INDEX])

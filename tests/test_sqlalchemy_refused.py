@@ -67,6 +67,12 @@ STATEMENTS: dict[str, tuple[Any, Any, str, str]] = {
         "subquery()",
     ),
     "distinct": (select(Doc.lang).distinct(), Doc.embedding, "distinct", "subquery()"),
+    "a column beside an aggregate": (
+        select(Doc.lang, func.lower(func.max(Doc.title))),
+        Doc.embedding,
+        "docs.lang beside an aggregate",
+        "subquery()",
+    ),
     "union": (
         union_all(select(Doc.id), select(Doc.id)),
         Doc.embedding,
@@ -303,6 +309,29 @@ def test_the_k_nearest_for_each_row_outside(name: str) -> None:
     dialect: Any = postgresql
     with pytest.raises(InvalidStatement, match=r"lateral.*search once\s+for each"):
         OUTSIDE[name].compile(dialect=dialect.dialect())
+
+
+@pytest.mark.parametrize(
+    ("name", "schema"), [("mrl_hits", "app"), ("mrl_query", None), ("mrl_before", None)]
+)
+def test_a_table_of_the_name_of_a_part(name: str, schema: str | None) -> None:
+    """PostgreSQL would read the part of the search in the table's place, in silence."""
+    other = Table(
+        name,
+        MetaData(),
+        Column("id", Integer, primary_key=True),
+        Column("e", VECTOR(64), Matryoshka(16)),
+        schema=schema,
+    )
+    dialect: Any = postgresql
+    within = select(Doc.id).where(Doc.id.in_(select(other.c.id)))
+    for statement in (
+        search(select(other), other.c.e, QUERY),
+        search(within, Doc.embedding, QUERY),
+        search(select(Doc.id), Doc.embedding, QUERY).join(other, other.c.id == Doc.id),
+    ):
+        with pytest.raises(InvalidStatement, match=rf"{name} has the name.*rename it"):
+            statement.compile(dialect=dialect.dialect())
 
 
 def test_a_search_beside_a_table_that_it_reads_by_itself() -> None:

@@ -1,6 +1,5 @@
 """The two passes as an element of a statement: compiles to the template of `sql/`."""
 
-from collections.abc import Iterable
 from typing import Any
 
 from psycopg import sql
@@ -8,43 +7,14 @@ from sqlalchemy import BigInteger, ColumnClause, Float, String, Text, column
 from sqlalchemy.exc import CompileError
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.elements import ClauseElement
-from sqlalchemy.sql.selectable import CTE, Alias, Select, TableClause, TextualSelect
-from sqlalchemy.sql.visitors import InternalTraversal, iterate
+from sqlalchemy.sql.selectable import CTE, Alias, TextualSelect
+from sqlalchemy.sql.visitors import InternalTraversal
 
 from mrl_pg import render
-from mrl_pg.errors import InvalidStatement
 from mrl_pg.layout import IndexLayout
 from mrl_pg.shape import Effort
-
-NAME = "mrl_hits"
-MOST_KEYS = 32
-"""Columns that a primary key has at most (PostgreSQL's INDEX_MAX_KEYS)."""
-
-
-class Hits(TableClause):
-    """A table's name, which is no table that a caller could have forgotten to join.
-
-    `where(false())` takes the join away, and SQLAlchemy would warn of that.
-    """
-
-    inherit_cache = True
-
-
-@compiles(Hits)
-def _compile_hits(element: Hits, compiler: Any, **kw: Any) -> str:
-    kw["from_linter"] = None
-    text: str = compiler.visit_table(element, **kw)
-    return text
-
-
-HITS = Hits(
-    NAME,
-    column("distance", Float()),
-    column("seen", BigInteger()),
-    column("promise", Text()),
-    *(column(f"key_{place}") for place in range(1, MOST_KEYS + 1)),
-)
-"""The k rows found, by key, as the rest of a statement sees them."""
+from mrl_pg.sqlalchemy.hits import HITS
+from mrl_pg.sqlalchemy.within import refuse_surroundings
 
 
 class Passes(ClauseElement):
@@ -97,7 +67,7 @@ class Passes(ClauseElement):
         ]
         # TextualSelect wants a text; all it does is compile it
         select = TextualSelect(self, rows, positional=True)  # type: ignore[arg-type]
-        return select.cte(NAME, nesting=True)
+        return select.cte(HITS.name, nesting=True)
 
     @property
     def key_count(self) -> int:
@@ -112,8 +82,8 @@ def _compile(element: Passes, compiler: Any, **kw: Any) -> str:
             f"a search is for PostgreSQL, not for {compiler.dialect.name}"
         )
     condition = _condition(element, compiler)
-    if condition is not None and condition is element.members:
-        _refuse_correlation(condition, compiler)
+    by_members = condition is not None and condition is element.members
+    refuse_surroundings(compiler, element.members if by_members else None)
     # it would report tables of the inner statement as unjoined ones of the outer
     kw.pop("from_linter", None)
     own = element.table
@@ -146,28 +116,6 @@ def _compile(element: Passes, compiler: Any, **kw: Any) -> str:
         promise=_promise(element, compiler, condition is not None),
     )
     return render.search(layout, effort, parts).as_string()
-
-
-def froms(parts: Iterable[Any]) -> set[Any]:
-    """The tables that parts of a statement are read from."""
-    return {source for part in parts for source in part._from_objects}
-
-
-def _refuse_correlation(members: Any, compiler: Any) -> None:
-    """Raise InvalidStatement for a filter by a row of an enclosing statement."""
-    *_, entry = (
-        entry
-        for entry in compiler.stack
-        if not isinstance(entry.get("selectable"), TextualSelect)
-    )
-    outside = entry["correlate_froms"] - entry["asfrom_froms"]
-    own = next(part for part in iterate(members) if isinstance(part, Select))
-    if outside and outside.intersection(froms(own.get_final_froms())):
-        raise InvalidStatement(
-            "a search in a correlated subquery, lateral or not, would answer for all "
-            "rows outside at once: the first pass reads tables of its own, not the row "
-            "outside; search once for each, or join search(…).subquery()"
-        )
 
 
 def _promise(element: Passes, compiler: Any, filtered: bool) -> sql.Composable:

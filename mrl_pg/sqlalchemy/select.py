@@ -11,8 +11,9 @@ from mrl_pg.errors import IndexNotFound, InvalidSetting
 from mrl_pg.index import MatryoshkaIndex
 from mrl_pg.plan import Options
 from mrl_pg.sqlalchemy.declare import check, declarations, full_type
-from mrl_pg.sqlalchemy.passes import HITS, Passes
-from mrl_pg.sqlalchemy.statement import filters, refuse
+from mrl_pg.sqlalchemy.hits import HITS
+from mrl_pg.sqlalchemy.passes import Passes
+from mrl_pg.sqlalchemy.statement import aggregates, filters, refuse
 from mrl_pg.sqlalchemy.vector import QueryType
 from mrl_pg.vectors import VectorLike
 
@@ -49,6 +50,7 @@ def search(
     first pass. What is added to the result, `search(…).join(…).where(…)`, sees the
     k answers only; so do `limit` and `offset` there. Rows come nearest first, ties
     by key. A join to many repeats a row of the table, which counts once for k.
+    Aggregates, as `select(func.count())`, are of the k rows.
 
     `query`: full size, as a list, an array, a Vector or a HalfVector, or a
     `bindparam` to give it later. `index`: another one than the first declared on
@@ -79,14 +81,12 @@ def search(
     keys = list(table.primary_key)
     found = [key == HITS.c[f"key_{place}"] for place, key in enumerate(keys, 1)]
     select: Any = statement
-    searched: Statement = (
-        select.add_cte(passes.hits(), nest_here=True)
-        .where(*found)
-        .order_by(distance, *keys)
-        # in a filter of the same table it is still a search of its own
-        .correlate_except(table, HITS)
-    )
-    return searched
+    searched = select.add_cte(passes.hits(), nest_here=True).where(*found)
+    if not aggregates(statement):
+        searched = searched.order_by(distance, *keys)
+    # in a filter of the same table it is still a search of its own
+    whole: Statement = searched.correlate_except(table, HITS)
+    return whole
 
 
 def _layout(column: Any, index: MatryoshkaIndex | None) -> MatryoshkaIndex:

@@ -9,11 +9,13 @@ from operator import and_ as and_operator
 from typing import Any
 
 from sqlalchemy import Select, Table, and_, tuple_
-from sqlalchemy.sql.elements import BooleanClauseList
-from sqlalchemy.sql.selectable import Alias
+from sqlalchemy.sql.elements import BooleanClauseList, Over
+from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy.sql.selectable import Alias, FromClause, ScalarSelect
 
 from mrl_pg.errors import InvalidStatement
-from mrl_pg.sqlalchemy.passes import HITS, froms
+from mrl_pg.sqlalchemy.hits import HITS, froms
+from mrl_pg.sqlalchemy.within import is_search
 
 INSTEAD = {
     "_limit_clause": "k=… says how many rows; page through them afterwards with "
@@ -29,6 +31,19 @@ INSTEAD = {
     "answers, select(…).distinct() from search(…).subquery()",
 }
 """What a Select may not do before it is searched with, and what to do instead."""
+
+
+AGGREGATES = frozenset(
+    (
+        "aggregate_strings any_value array_agg avg bit_and bit_or bit_xor bool_and "
+        "bool_or corr count covar_pop covar_samp every json_agg json_object_agg "
+        "jsonb_agg jsonb_object_agg max min mode percentile_cont percentile_disc "
+        "range_agg range_intersect_agg regr_avgx regr_avgy regr_count regr_intercept "
+        "regr_r2 regr_slope regr_sxx regr_sxy regr_syy stddev stddev_pop stddev_samp "
+        "string_agg sum var_pop var_samp variance xmlagg"
+    ).split()
+)
+"""PostgreSQL's own, and SQLAlchemy's name for one of them; pgvector has avg and sum."""
 
 
 def refuse(statement: Any, column: Any) -> None:
@@ -50,7 +65,7 @@ def refuse(statement: Any, column: Any) -> None:
             "an index, which only a table has; search with the table's own column, or "
             "with that of aliased(…, flat=True) for joined inheritance"
         )
-    if HITS in froms(statement._where_criteria) and _searched(statement):
+    if HITS in froms(statement._where_criteria) and is_search(statement):
         raise InvalidStatement(
             "the Select is a search already: for two searches in one statement, "
             "join search(…).subquery() of each"
@@ -62,6 +77,23 @@ def refuse(statement: Any, column: Any) -> None:
             raise InvalidStatement(
                 f"the Select has {word.replace('_', ' ')} already: {instead}"
             )
+
+
+def aggregates(statement: Any) -> bool:
+    """Whether the Select makes one row of its answers, which then have no order.
+
+    Raises InvalidStatement when it selects something else beside, as to group by.
+    """
+    parts = [(part, _aggregated(part)) for part in statement._raw_columns]
+    if not any(aggregated for _, aggregated in parts):
+        return False
+    for part, aggregated in parts:
+        if not aggregated and part._from_objects:
+            instead = INSTEAD["_group_by_clauses"]
+            raise InvalidStatement(
+                f"the Select has {part} beside an aggregate: {instead}"
+            )
+    return True
 
 
 def filters(statement: Any, column: Any, table: Any) -> tuple[Any, Any, bool]:
@@ -101,6 +133,17 @@ def filters(statement: Any, column: Any, table: Any) -> tuple[Any, Any, bool]:
     key = keys[0] if len(keys) == 1 else tuple_(*keys)
     members = key.in_(rest) if mapped or not simple else None
     return (condition if simple else None), members, not simple
+
+
+def _aggregated(part: Any) -> bool:
+    """Whether an expression reads many rows, not by a window or in a subquery."""
+    # a function may stand in FROM, so it is a FromClause as well
+    if isinstance(part, FunctionElement):
+        if str(getattr(part, "name", "")).lower() in AGGREGATES:
+            return True
+    elif isinstance(part, (FromClause, ScalarSelect, Over)):
+        return False
+    return any(map(_aggregated, part.get_children()))
 
 
 def _keys(column: Any, table: Any) -> list[Any]:
@@ -143,10 +186,6 @@ def _is_subclass(column: Any) -> bool:
 
 def _adds_criteria(option: Any) -> bool:
     return bool(getattr(option, "_is_criteria_option", False))
-
-
-def _searched(statement: Any) -> bool:
-    return any(cte.name == HITS.name for cte in statement._independent_ctes)
 
 
 def _sources(column: Any) -> set[Any]:

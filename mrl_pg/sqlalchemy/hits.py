@@ -1,0 +1,42 @@
+"""`mrl_hits`: the rows that a search found, as the rest of its statement sees them."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from sqlalchemy import BigInteger, Float, Text, column
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.selectable import TableClause
+
+MOST_KEYS = 32
+"""Columns that a primary key has at most (PostgreSQL's INDEX_MAX_KEYS)."""
+
+
+class Hits(TableClause):
+    """A table's name, which is no table that a caller could have forgotten to join.
+
+    `where(false())` takes the join away, and SQLAlchemy would warn of that.
+    """
+
+    inherit_cache = True
+
+
+@compiles(Hits)
+def _compile_hits(element: Hits, compiler: Any, **kw: Any) -> str:
+    kw["from_linter"] = None
+    text: str = compiler.visit_table(element, **kw)
+    return text
+
+
+HITS = Hits(
+    "mrl_hits",
+    column("distance", Float()),
+    column("seen", BigInteger()),
+    column("promise", Text()),
+    *(column(f"key_{place}") for place in range(1, MOST_KEYS + 1)),
+)
+"""The k rows found, by key, as the rest of a statement sees them."""
+
+
+def froms(parts: Iterable[Any]) -> set[Any]:
+    """The tables that parts of a statement are read from."""
+    return {source for part in parts for source in part._from_objects}
