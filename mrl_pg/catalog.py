@@ -169,7 +169,7 @@ def _asking(facts: Facts, asked: Asked) -> Iterator[None]:
     try:
         yield
     except errors.Error as error:
-        if missing(error):
+        if not_installed(error):
             raise NotInstalled(
                 "recall= needs the calibrations of mrl_pg 0.2 or later in this "
                 "database: run mrl_pg.install(conn), `mrl-pg install` or psql -f "
@@ -181,7 +181,7 @@ def _asking(facts: Facts, asked: Asked) -> Iterator[None]:
         raise refusal(asked.filter, facts, error) from error
 
 
-def missing(error: errors.Error) -> bool:
+def not_installed(error: errors.Error) -> bool:
     """Whether the server misses what the database side of mrl_pg brings."""
     said = error.diag.message_primary or ""
     return isinstance(error, MISSING) and bool(re.search(r'[ "]mrl[."]', said))

@@ -91,7 +91,7 @@ class MatryoshkaIndex(IndexLayout):
         conn: Conn,
         *,
         k: int = 10,
-        sample: int = 500,
+        sample: int | None = None,
         queries: QuerySource = None,
         where: Where = None,
         params: Params = None,
@@ -99,13 +99,14 @@ class MatryoshkaIndex(IndexLayout):
     ) -> Calibration:
         """Measure what searches find and cost on your rows, for `search(recall=0.99)`.
 
-        Exact answers of `queries`, or of `sample` random rows (each without itself),
-        are compared with those of ever wider searches, and the front of recall
-        against time is kept in the database for all doors, in the place of an older
-        one for the same k and `where`. `queries="kept"`: at most `sample` of those
-        that `keep_query` kept. A search with a `where` of its own takes what was
-        measured with one. Time: `sample` exact searches, which read every row, and
-        some forty searches by the index each. `tell` is called with progress.
+        Exact answers of `queries`, or of `sample` random rows (each without itself;
+        500 unless named, for k = 1 2,000), are compared with those of ever wider
+        searches, and the front of recall against time is kept in the database for all
+        doors, in the place of an older one for the same k and `where`.
+        `queries="kept"`: at most `sample` of those that `keep_query` kept. A search
+        with a `where` takes what was measured with the same, or with others about as
+        selective. Time: every row is read once for every few hundred queries, and each
+        is searched by the index some thirty times. `tell` is called with progress.
 
         Only the table's owner may. Raises InvalidSetting, InvalidVector, InvalidFilter,
         IndexNotFound, NotInstalled, and what `catalog.facts` raises.
@@ -126,7 +127,7 @@ class MatryoshkaIndex(IndexLayout):
         conn: AsyncConn,
         *,
         k: int = 10,
-        sample: int = 500,
+        sample: int | None = None,
         queries: QuerySource = None,
         where: Where = None,
         params: Params = None,

@@ -1,6 +1,5 @@
 """What `calibrate` and `recall` share: how they ask the server, and what it refuses."""
 
-import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Literal, TypeAlias
@@ -29,9 +28,6 @@ NOT_INSTALLED = (
 )
 
 
-MISSING = (errors.UndefinedFunction, errors.UndefinedTable, errors.InvalidSchemaName)
-
-
 def check(layout: IndexLayout, facts: Facts) -> Facts:
     """The facts, when there is an index to measure and somebody to do it."""
     if not facts.mrl_installed:
@@ -44,11 +40,11 @@ def values(
     layout: IndexLayout,
     facts: Facts,
     k: int,
-    sample: int,
+    sample: int | None,
     queries: QuerySource,
 ) -> dict[str, Any]:
     """Parameters of the statement; raises InvalidSetting or InvalidVector."""
-    for what, value in (("k", k), ("sample", sample)):
+    for what, value in (("k", k), ("sample", 1 if sample is None else sample)):
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
             raise InvalidSetting(f"{what}={value!r} is not a whole number above 0")
     vectors = None
@@ -78,12 +74,6 @@ def statement(name: str, facts: Facts) -> bytes:
     return render.statement(name, extension=render.home(home)).as_bytes()
 
 
-def not_installed(error: errors.Error) -> bool:
-    """Whether the server misses what the database side brings."""
-    said = error.diag.message_primary or ""
-    return isinstance(error, MISSING) and bool(re.search(r'[ "]mrl[."]', said))
-
-
 def hinted(error: errors.Error) -> str:
     """What the server says, and its hint."""
     said = (error.diag.message_primary, error.diag.message_hint)
@@ -104,7 +94,7 @@ def asking(
             yield
         except errors.Error as error:
             catalog.forget(conn, layout)
-            if not_installed(error):
+            if catalog.not_installed(error):
                 raise NotInstalled(NOT_INSTALLED) from error
             said = error.diag.message_primary or ""
             if isinstance(error, errors.UndefinedObject) and "short column" in said:
