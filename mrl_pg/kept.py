@@ -7,7 +7,7 @@ import random
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -47,11 +47,15 @@ class Sampling:
     kept: int
     oldest: date | None
 
+    def as_dict(self) -> dict[str, Any]:
+        """The same as JSON takes it."""
+        return {**asdict(self), "oldest": self.oldest and self.oldest.isoformat()}
+
     def __str__(self) -> str:
         """What is in force, in one sentence."""
-        state = f"{self.share:.12g} of the queries is kept" if self.share else "off"
-        since = f", the oldest of {self.oldest}" if self.oldest else ""
-        return f"{state}; {self.kept} of {self.most} at most are there{since}"
+        state = f"a share of {self.share:.12g} is kept" if self.share else "off"
+        since = f", the oldest from {self.oldest}" if self.oldest else ""
+        return f"{state}: {self.kept} queries, of {self.most} at most{since}"
 
 
 def keep_query(conn: Conn, layout: IndexLayout, query: VectorLike) -> bool:
@@ -190,7 +194,7 @@ def _explained() -> Iterator[None]:
     try:
         yield
     except errors.Error as error:
-        if sampling.not_installed(error):
+        if catalog.not_installed(error):
             raise NotInstalled(sampling.NOT_INSTALLED) from error
         if isinstance(error, errors.InvalidParameterValue):
             raise InvalidSetting(sampling.hinted(error)) from error

@@ -184,7 +184,32 @@ def test_a_database_without_mrl(bare_database: str) -> None:
 
 
 def test_they_teach() -> None:
-    for command in ("calibrate", "recall"):
+    for command in ("calibrate", "recall", "queries"):
         text = mrl_pg(command, "--help").stdout
         assert f"Example: mrl-pg {command}" in text
     assert "7 recall below the floor" in " ".join(mrl_pg("--help").stdout.split())
+
+
+def test_real_queries_are_kept_and_asked_with(
+    conn: Conn, describe: tuple[str, ...], database: str
+) -> None:
+    queries = ("queries", "docs", "embedding", "--dsn", database)
+    on = mrl_pg(*queries, "--share", "1", "--most", "20", "--json")
+    assert on.returncode == 0, on.stderr
+    told = {"share": 1.0, "most": 20, "kept": 0, "oldest": None}
+    assert json.loads(on.stdout) == told
+    for query in matryoshka(12, seed=5):
+        assert INDEX.keep_query(conn, query)
+    (kept,) = conn.execute("select count(*) from mrl.kept_queries").fetchall()[0]
+    shown = mrl_pg(*queries).stdout
+    assert shown.startswith(f"a share of 1 is kept: {kept} queries, of 20 at most, the")
+    (made,) = json.loads(mrl_pg("calibrate", *describe, "--kept", "--json").stdout)
+    assert made["queries"] == kept
+    tuned = mrl_pg("tune", *queries[1:], "--kept", "--plan")
+    assert f"{kept} queries (kept queries)" in tuned.stdout, tuned.stderr
+    gone = mrl_pg(*queries, "--share", "0", "--forget", "--before", "9999-01-01")
+    assert f"deleted {kept} queries" in gone.stderr
+    assert gone.stdout == "off: 0 queries, of 20 at most\n"
+    both = mrl_pg("recall", *describe, "--kept", "--queries", "q.npy")
+    assert both.returncode == 2
+    assert "--queries or --kept" in both.stderr

@@ -262,6 +262,23 @@ def test_queries_of_a_statement_that_are_rows_are_noticed(docs: Conn) -> None:
     assert "40 queries have a row at distance 0" in str(found)
 
 
+def test_queries_that_were_kept_are_asked(conn: Conn, vectors: Vectors) -> None:
+    make_table(conn, vectors[:600])
+    given = {"plan": True, "queries_kept": True, **QUICK, "queries": 3}
+    with pytest.raises(InvalidSetting, match=r"was kept; select mrl\.sample_queries"):
+        tune(conn, "docs", "embedding", **given)
+    conn.execute("select mrl.sample_queries('docs', 'embedding', 1)")
+    keep = "select mrl.keep_query('docs', 'embedding', %s)"
+    # unlike any row
+    for query in vectors[:9, ::-1]:
+        conn.execute(keep, [str(query.tolist())])
+    found = tune(conn, "docs", "embedding", **given)
+    assert (found.read.queries, found.read.themselves) == (3, 0)
+    # the same three for the same seed
+    again = tune(conn, "docs", "embedding", **given)
+    assert (found.curves[0].places == again.curves[0].places).all()
+
+
 def test_rows_of_zeros_and_nulls_are_left_out(conn: Conn, vectors: Vectors) -> None:
     some = vectors[:600].copy()
     some[[5, 6]] = 0
@@ -333,6 +350,7 @@ def test_a_transaction_of_the_caller_is_not_touched(docs: Conn) -> None:
         ({"sample_rows": 0}, InvalidSetting, "sample_rows=0"),
         ({"queries_file": "none.npy"}, InvalidFile, "none.npy"),
         ({"queries_file": "a.npy", "queries_sql": "b"}, InvalidSetting, "one of them"),
+        ({"queries_sql": "b", "queries_kept": True}, InvalidSetting, "one of them"),
         ({"m": 1}, InvalidSetting, "m=1"),
     ],
 )

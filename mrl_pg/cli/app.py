@@ -17,6 +17,7 @@ from mrl_pg.cli import (
     indexes,
     install,
     load,
+    queries,
     recall,
     search,
     server,
@@ -44,6 +45,7 @@ app.command()(tune.tune)
 app.command()(search.search)
 app.command()(calibrate.calibrate)
 app.command()(recall.recall)
+app.command()(queries.queries)
 app.add_typer(server.app, name="server")
 app.command()(load.load)
 # One line for each further command: app.command()(search.search)

@@ -14,6 +14,7 @@ from mrl_pg.cli.describe import (
     Column,
     Dims,
     DistanceName,
+    Kept,
     KindName,
     Name,
     QueryFile,
@@ -41,9 +42,14 @@ def calibrate(
         ),
     ] = None,
     sample: Annotated[
-        int, typer.Option(help="Random rows to ask with, each without itself.")
-    ] = 500,
+        int | None,
+        typer.Option(
+            help="Random rows to ask with, each without itself; or of --kept, at most."
+            "  [default: 500; for k 1 2,000]"
+        ),
+    ] = None,
     queries: QueryFile = None,
+    kept: Kept = False,
     where: Where = None,
     short: Short = "",
     name: Name = "",
@@ -55,13 +61,13 @@ def calibrate(
     """Measure what searches of your rows find and cost, for `search --recall 0.99`.
 
     Keeps the searches that no other beats in mrl.calibrations, for SQL and Python too.
-    Each query reads the whole table once, and is searched by the index some forty
-    times. Only the owner of the table may.
+    The whole table is read once for every few hundred queries, and each is searched by
+    the index some thirty times. Only the owner of the table may.
 
     Example: mrl-pg calibrate docs embedding --dims 256 --k 10 --k 100
     """
     index = describe(table, column, dims, kind, distance, short=short, name=name)
-    asked = read_queries(queries)
+    asked = read_queries(queries, kept)
     found = []
     with connection(dsn, directory, pg) as conn:
         for count in k or [10]:

@@ -66,6 +66,12 @@ QueryFile: TypeAlias = Annotated[
         show_default=False,
     ),
 ]
+Kept: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--kept", help="Ask with real queries that were kept: see `mrl-pg queries`."
+    ),
+]
 
 
 def split_table(text: str) -> tuple[str, str]:

@@ -14,6 +14,7 @@ from mrl_pg.cli.describe import (
     Column,
     Dims,
     DistanceName,
+    Kept,
     KindName,
     Name,
     QueryFile,
@@ -40,9 +41,13 @@ def recall(
     distance: DistanceName = "cosine",
     k: Annotated[int, typer.Option("--k", "-k", help="Rows to answer.")] = 10,
     sample: Annotated[
-        int, typer.Option(help="Random rows to ask with, each without itself.")
+        int,
+        typer.Option(
+            help="Random rows to ask with, each without itself; or of --kept, at most."
+        ),
     ] = 50,
     queries: QueryFile = None,
+    kept: Kept = False,
     candidates: Annotated[
         int | None,
         typer.Option(help="Of the search.  [default: 160, or 8 k if more]"),
@@ -79,7 +84,7 @@ def recall(
     index = describe(table, column, dims, kind, distance, short=short, name=name)
     if floor is not None and not 0 <= floor <= 1:
         raise InvalidSetting(f"--floor {floor} is not a share from 0 to 1")
-    asked = read_queries(queries)
+    asked = read_queries(queries, kept)
     with connection(dsn, directory, pg) as conn:
         if history:
             _show(index.history(conn), as_json)

@@ -25,7 +25,7 @@ from mrl_pg.cli.describe import (
     describe,
 )
 from mrl_pg.cli.options import PG_DEFAULT, Directory, Dsn, Json, Pg, connection, say
-from mrl_pg.errors import InvalidFile
+from mrl_pg.errors import InvalidFile, InvalidSetting
 from mrl_pg.search import SearchResult
 
 Query = Annotated[
@@ -126,10 +126,12 @@ def read_query(path: Path) -> Any:
         ) from error
 
 
-def read_queries(path: Path | None) -> Any:
-    """The vectors in a file, a row each; None without a file."""
+def read_queries(path: Path | None, kept: bool = False) -> Any:
+    """The vectors in a file, a row each, or "kept"; None for neither."""
+    if path is not None and kept:
+        raise InvalidSetting("queries come from --queries or --kept: give one of them")
     if path is None:
-        return None
+        return "kept" if kept else None
     try:
         rows = np.atleast_2d(np.asarray(read_query(path), dtype=np.float64))
     except (TypeError, ValueError) as error:

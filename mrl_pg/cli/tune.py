@@ -107,6 +107,14 @@ QueriesSql = Annotated[
         rich_help_panel=QUERIES,
     ),
 ]
+QueriesKept = Annotated[
+    bool,
+    typer.Option(
+        "--kept",
+        help="Real queries that were kept: see `mrl-pg queries`.",
+        rich_help_panel=QUERIES,
+    ),
+]
 
 SHOW = "What to show"
 Page = Annotated[
@@ -158,6 +166,7 @@ def tune(
     queries: Count = 500,
     queries_file: QueriesFile = None,
     queries_sql: QueriesSql = None,
+    queries_kept: QueriesKept = False,
     sample_rows: SampleRows = 200_000,
     seed: Seed = 0,
     report: Page = None,
@@ -206,6 +215,7 @@ def tune(
             queries=queries,
             queries_file=queries_file,
             queries_sql=queries_sql,
+            queries_kept=queries_kept,
             sample_rows=sample_rows,
             seed=seed,
             show=[name.strip() for name in show.split(",")] if show else (),

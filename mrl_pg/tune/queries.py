@@ -1,8 +1,8 @@
-"""The queries that a choice is made by: held-out rows, a file's, or a statement's."""
+"""The queries that a choice is made by: held-out rows, a file's, a select's, kept."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from os import PathLike
 from typing import Any
 
@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from psycopg import errors, sql
 
-from mrl_pg import render
+from mrl_pg import catalog, render, sampling
 from mrl_pg.catalog import Conn
-from mrl_pg.errors import InvalidFile, InvalidSetting, InvalidVector
+from mrl_pg.errors import InvalidFile, InvalidSetting, InvalidVector, NotInstalled
 from mrl_pg.facts import Facts
 from mrl_pg.load.block import refuse
 from mrl_pg.load.matrix import matrix
@@ -20,6 +20,9 @@ from mrl_pg.load.pack import VECTOR_WIRE
 from mrl_pg.load.readers import read
 from mrl_pg.tune.stream import Reader, Rows, Sample, copied, vector_fields
 from mrl_pg.tune.table import full_type
+
+MOST_KEPT = 10_000
+"""What `mrl.sample_queries` keeps at most."""
 
 SPARE = 2
 """Rows read for each that is held out, so that chance never brings too few."""
@@ -82,6 +85,13 @@ def from_file(
 
 def from_sql(conn: Conn, facts: Facts, statement: str, *, count: int) -> Queries:
     """The first `count` vectors of a `select` of one column."""
+    with _explained():
+        return _selected(conn, facts, statement, count, "the given statement")
+
+
+def _selected(
+    conn: Conn, facts: Facts, statement: str, count: int, origin: str
+) -> Queries:
     query = render.statement(
         "given_queries",
         type=full_type(facts),
@@ -94,13 +104,32 @@ def from_sql(conn: Conn, facts: Facts, statement: str, *, count: int) -> Queries
             *vector_fields(VECTOR_WIRE[facts.full_type], facts.full_dims),
         ]
     )
-    with _explained():
-        parts = [
-            part["value"].astype(np.float32) for part in copied(conn, query, layout)
-        ]
+    parts = [part["value"].astype(np.float32) for part in copied(conn, query, layout)]
     vectors = np.concatenate(parts) if parts else np.empty((0, facts.full_dims), "f4")
     some = vectors.any(axis=1)
-    return _usable(vectors[some], "the given statement", zeros=int((~some).sum()))
+    return _usable(vectors[some], origin, zeros=int((~some).sum()))
+
+
+def from_kept(
+    conn: Conn, facts: Facts, column: str, *, count: int, seed: int
+) -> Queries:
+    """Of the queries that `keep_query` kept at most `count`, drawn at random."""
+    table = sql.Identifier(facts.schema, facts.table)
+    statement = render.statement(
+        "kept_queries",
+        table=sql.Literal(table.as_string()),
+        column=sql.Literal(column),
+    )
+    try:
+        kept = _selected(conn, facts, statement.as_string(), MOST_KEPT, "kept queries")
+    except errors.NoDataFound as error:
+        raise InvalidSetting(sampling.hinted(error)) from error
+    except catalog.MISSING as error:
+        raise NotInstalled(sampling.NOT_INSTALLED) from error
+    # the same ones for the same seed: they come in an order of chance
+    order = sorted(range(len(kept.vectors)), key=lambda i: kept.vectors[i].tobytes())
+    chosen = np.random.default_rng(seed).permutation(order)[:count]
+    return replace(kept, vectors=kept.vectors[chosen])
 
 
 @contextmanager

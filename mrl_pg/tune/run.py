@@ -17,7 +17,7 @@ from mrl_pg.tune.examples import columns_to_show, examples, to_show
 from mrl_pg.tune.guess import scaled
 from mrl_pg.tune.look import look
 from mrl_pg.tune.option import Goal
-from mrl_pg.tune.queries import from_file, from_sql, held_out
+from mrl_pg.tune.queries import from_file, from_kept, from_sql, held_out
 from mrl_pg.tune.report import Tuning
 from mrl_pg.tune.scratch import check_may_create, scratch, snapshot
 from mrl_pg.tune.stage import Tell, silent
@@ -46,6 +46,7 @@ def tune(
     queries: int = 500,
     queries_file: "str | PathLike[str] | None" = None,
     queries_sql: str | None = None,
+    queries_kept: bool = False,
     sample_rows: int = 200_000,
     seed: int = 0,
     show: Sequence[str] = (),
@@ -62,7 +63,8 @@ def tune(
     that is rolled back: the table is not written to, nothing stays.
 
     `queries` are held-out rows, or drawn from a file that `mrl_pg.load` reads, or the
-    first that `queries_sql` selects. Examples name rows by primary key; `show` adds
+    first that `queries_sql` selects, or with `queries_kept` real ones: see
+    `MatryoshkaIndex.keep_query`. Examples name rows by primary key; `show` adds
     columns to that. `tell` is called as it goes.
 
     Raises InvalidSetting and InvalidVector for what cannot be asked, InvalidFile, and
@@ -78,7 +80,12 @@ def tune(
         ef_construction=ef_construction,
         schema=schema,
     )
-    _check(kinds, tries, queries, queries_file, queries_sql, sample_rows)
+    _check(kinds, tries, queries, sample_rows)
+    if sum([queries_file is not None, queries_sql is not None, queries_kept]) > 1:
+        raise InvalidSetting(
+            "queries come from a file, from a statement, or are kept ones: give one "
+            "of them"
+        )
     published = _published(model, sizes)
     with snapshot(conn):
         facts, known = tables.read(conn, layout)
@@ -96,6 +103,8 @@ def tune(
             )
         elif queries_sql is not None:
             asked = from_sql(conn, facts, queries_sql, count=queries)
+        elif queries_kept:
+            asked = from_kept(conn, facts, column, count=queries, seed=seed)
         else:
             asked = held_out(
                 conn, facts, column, rows=known.rows, count=queries, seed=seed
@@ -159,8 +168,6 @@ def _check(
     kinds: Sequence[Kind],
     tries: int,
     queries: int,
-    queries_file: "str | PathLike[str] | None",
-    queries_sql: str | None,
     sample_rows: int,
 ) -> None:
     unknown = [kind for kind in kinds if kind not in KINDS]
@@ -170,10 +177,6 @@ def _check(
     for name, value in counts.items():
         if value < 1:
             raise InvalidSetting(f"{name}={value} is below 1")
-    if queries_file is not None and queries_sql is not None:
-        raise InvalidSetting(
-            "queries come from a file or a statement: give one of them"
-        )
 
 
 def _published(
