@@ -157,7 +157,7 @@ class Tuning:
         for point in self.front:
             yield f"  {point}"
         for pair in self.storage.pairs if self.storage else ():
-            yield "Once more, full vectors in TOAST and in the row, queries in turn:"
+            yield "Once more, queries in turn, full vectors in TOAST, then in the row:"
             yield f"  {pair.toast}"
             yield f"  {pair.plain}"
 

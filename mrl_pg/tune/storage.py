@@ -10,7 +10,7 @@ from psycopg import sql
 
 from mrl_pg import render
 from mrl_pg.recall.score import Z95, three_digits
-from mrl_pg.tune.front import cheapest
+from mrl_pg.tune.front import ABOUT_EQUAL, cheapest
 from mrl_pg.tune.guess import RERANK_BYTES, RERANK_MS
 from mrl_pg.tune.option import Goal, Option
 from mrl_pg.tune.point import Point
@@ -47,8 +47,8 @@ class Pair:
 
     @property
     def faster(self) -> bool:
-        """Whether the row is surely faster."""
-        return self.high < 1
+        """Whether the row is surely faster, and by more than what is about equal."""
+        return self.high < 1 and self.ratio * ABOUT_EQUAL <= 1
 
     def as_dict(self) -> dict[str, Any]:
         """All of it in what JSON knows."""
@@ -98,12 +98,12 @@ class Storage:
             f"{three_digits(first.high)})"
         )
         told = (
-            f"with full vectors in the row, not in TOAST, it took {share}: "
+            f"with full vectors in the row, not in TOAST, a search took {share}: "
             f"{first.plain.median_ms:.2f} ms, not {first.toast.median_ms:.2f}, on two "
             "copies of the rows read, queries in turn"
         )
         if not first.faster:
-            return [f"{told}; no gain that is sure: leave them where they are"]
+            return [f"{told}; not surely a tenth faster: leave them where they are"]
         said = [
             told,
             f"for that, before the index is built: {self.command}; it waits for a lock "
