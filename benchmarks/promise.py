@@ -3,11 +3,11 @@
     python benchmarks/promise.py                          # the demo's own vectors
     python benchmarks/promise.py --vectors sentences.npy  # these rows as well
 
-Each index is calibrated on one set of queries, and `search(recall=…)` is measured on
-another, four times as large, against exact search. A promise holds when the measured
-recall is at least the target less 0.005. The oracle is calibrated on the second set
-itself: the cheapest search that reaches the target there. Rows and queries are held
-apart.
+Each index is calibrated on one set of queries, as many as `mrl.calibrate` takes by
+itself, and `search(recall=…)` is measured on another against exact search. A promise
+holds when the measured recall is at least the target less 0.005. The oracle is
+calibrated on the second set itself: the cheapest search that reaches the target there.
+Rows and queries are held apart.
 """
 
 import argparse
@@ -35,8 +35,8 @@ from mrl_pg.recall.truth import nearest
 KS = (1, 10, 100)
 TARGETS = (0.9, 0.95, 0.99, 0.999)
 SLACK = 0.005
-MEASURED = 4
-"""Queries to measure with, for each to calibrate with: few would blur what came."""
+MOST = 2000
+"""Queries to calibrate with for k = 1, and at most to measure with."""
 
 Vectors = NDArray[np.float32]
 
@@ -67,7 +67,6 @@ def main() -> None:
     )
     parser.add_argument("--vectors", type=Path, help=".npy of shape (rows, dims)")
     parser.add_argument("--rows", type=int, default=20_000)
-    parser.add_argument("--queries", type=int, default=500, help="to calibrate")
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()
     cells: list[Cell] = []
@@ -77,8 +76,8 @@ def main() -> None:
         psycopg.connect(running.url(), autocommit=True) as conn,
     ):
         mrl_pg.install(conn)
-        for data, vectors, kind, dims in tables(args.vectors, args.rows, args.queries):
-            for cell in promises(conn, data, vectors, kind, dims, args.queries):
+        for data, vectors, kind, dims in tables(args.vectors, args.rows):
+            for cell in promises(conn, data, vectors, kind, dims):
                 cells.append(cell)
                 if not args.json:
                     print(line(cell), flush=True)
@@ -98,11 +97,9 @@ def main() -> None:
         print(*(f"{name}: {value}" for name, value in summary.items()), sep="\n")
 
 
-def tables(
-    path: Path | None, rows: int, queries: int
-) -> Iterator[tuple[str, Vectors, Kind, int]]:
+def tables(path: Path | None, rows: int) -> Iterator[tuple[str, Vectors, Kind, int]]:
     """Name, vectors (rows, then two sets of queries), and the short column's layout."""
-    count = rows + (1 + MEASURED) * queries
+    count = rows + 2 * MOST
     rng = np.random.default_rng(0)
     texts = [gloss.text for gloss in glosses(count)]
     words = rng.permutation(StaticModel.load().embed(texts))
@@ -122,20 +119,20 @@ def promises(
     vectors: Vectors,
     kind: Kind,
     dims: int,
-    queries: int,
 ) -> Iterator[Cell]:
     """Every k and target on one table."""
-    rows, asked = np.split(vectors, [-(1 + MEASURED) * queries])
-    first, second = np.split(asked, [queries])
+    rows, for_calibration, for_measuring = np.split(vectors, [-2 * MOST, -MOST])
     table = f"{data}_{kind}".replace("-", "_")
     load_blocks(conn, rows, table)
     index = MatryoshkaIndex(table, "embedding", dims=dims, kind=kind)
     index.create(conn)
     conn.execute("analyze")
     for k in KS:
-        index.calibrate(conn, k=k, queries=first)
+        first = for_calibration[: max(500, MOST // k)]
+        second = for_measuring[: max(1000, MOST // k)]
         with conn.transaction(force_rollback=True):
-            oracle = index.calibrate(conn, k=k, queries=second[:queries])
+            oracle = index.calibrate(conn, k=k, queries=second)
+        index.calibrate(conn, k=k, queries=first)
         truth = nearest(rows, second, k=k)
         for target in TARGETS:
             found = index.search_many(conn, second, k=k, recall=target)
