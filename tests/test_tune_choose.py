@@ -292,6 +292,10 @@ def test_full_vectors_go_into_the_row_where_that_is_surely_faster() -> None:
     assert not any("alter table" in reason for reason in said)
     said = recommend(LAYOUT, TABLE, goal, 1.0, None, [bits], []).reasons
     assert any("without --plan" in reason for reason in said)
+    # what fits no page stays where it is
+    long = replace(TABLE, full_dims=2000)
+    said = recommend(LAYOUT, long, goal, 1.0, None, [bits], []).reasons
+    assert not any("TOAST" in reason for reason in said)
 
 
 def test_a_second_copy_is_made_where_it_fits() -> None:

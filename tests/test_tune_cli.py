@@ -79,3 +79,4 @@ def test_help_teaches() -> None:
     assert "Example: mrl-pg tune docs embedding --k 10 --recall 0.99" in text
     assert "never written to" in text
     assert "--queries-sql" in text
+    assert "--no-storage" in text

@@ -16,7 +16,7 @@ from mrl_pg.tune.guess import graph_ef
 from mrl_pg.tune.option import Goal, Option
 from mrl_pg.tune.point import Point
 from mrl_pg.tune.size import index_bytes
-from mrl_pg.tune.storage import Storage, concerns
+from mrl_pg.tune.storage import WIDEST, Storage, concerns, row_bytes
 from mrl_pg.tune.table import TableFacts
 
 QUICK_EXACT_MS = 20.0
@@ -110,7 +110,7 @@ def recommend(
     reason.extend(_costs(table, goal, told))
     if storage is not None:
         reason.extend(storage.said())
-    elif not short and concerns(table, [chosen]):
+    elif concerns(table, [chosen]) and row_bytes(table, chosen) <= WIDEST:
         reason.append(
             "full vectors in the row, not in TOAST, may be faster: without --plan, "
             "trials measure it"

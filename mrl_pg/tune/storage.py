@@ -152,6 +152,11 @@ def _row_width(table: TableFacts) -> int:
     return table.row_width + out
 
 
+def row_bytes(table: TableFacts, option: Option) -> int:
+    """Bytes of a mean row with full vector and short one."""
+    return ROW_HEADER + _row_width(table) + value_bytes(option.kind, option.dims)
+
+
 def contenders(points: Sequence[Point], goal: Goal, table: TableFacts) -> list[Point]:
     """The best setting, and the one that may be better in the row: two at most."""
     short = [point for point in points if point.option is not None]
@@ -178,8 +183,7 @@ def refusal(
         return "it was not asked for"
     if not tried:
         return "no setting reaches the recall"
-    short = max(value_bytes(p.option.kind, p.option.dims) for p in tried if p.option)
-    width = ROW_HEADER + _row_width(table) + short
+    width = max(row_bytes(table, point.option) for point in tried if point.option)
     if width > WIDEST:
         return (
             f"a row would take {width:,} bytes, and a page has room for {PAGE:,}; they "
