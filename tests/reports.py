@@ -86,7 +86,10 @@ def contrast(one: str, other: str) -> float:
 LOOK = """<script>
 const over = [...document.querySelectorAll("main *")].filter(
   e => !e.closest(".wide, svg") && e.getBoundingClientRect().right > innerWidth + 1);
-parent.document.title = [innerWidth, document.documentElement.scrollWidth, over.length];
+const moved = [...document.querySelectorAll(".examples .wide")].filter(
+  e => e.scrollWidth > e.clientWidth + 1);
+parent.document.title = [
+  innerWidth, document.documentElement.scrollWidth, over.length + moved.length];
 console.log("looked");
 </script></body>"""
 
@@ -94,6 +97,7 @@ console.log("looked");
 def looked_at(text: str, width: int) -> str:
     """A page that shows another so wide, and how wide that becomes as its title.
 
+    Then how many elements run over; tables may, in a frame of theirs, but examples.
     A window of its own is never narrower than 500.
     """
     # the page's own rule lets no script run

@@ -14,6 +14,7 @@ STORED: tuple[tuple[Stored, str, str], ...] = (
     ("floats", "values", "vector and halfvec"),
     ("bits", "signs", "bit"),
 )
+BEYOND_TOLD = f"more than {MOST_CANDIDATES}, which no scan hands over."
 BEYOND = 1.35 * MOST_CANDIDATES
 """Where a size stands that needs more candidates than there can be."""
 
@@ -78,11 +79,13 @@ def _quality_plot(
         )
         bend = "no knee" if line.knee is None else f"knee at {line.dims[line.knee]}"
         said.append(f"With {line.candidates} candidates {text}; {bend}.")
+    ring = " The ring marks the knee: after it, more dimensions bring less."
+    bends = any(line.knee is not None for line in found)
     return Plot(
         f"quality-{name}",
         f"Quality against dimensions: {name} ({kinds})",
-        "What the first pass can find at best, before an index loses anything. The "
-        "ring marks the knee: after it, more dimensions bring less.",
+        "What the first pass can find at best, before an index loses anything."
+        + (ring if bends else ""),
         "Recall by number of leading dimensions. " + " ".join(said),
         figure,
     )
@@ -91,7 +94,7 @@ def _quality_plot(
 def needed(tuning: Tuning) -> Plot | None:
     """Candidates needed for the recall that was asked for, by size."""
     figure, axes = draw.plain("dimensions", "candidates needed", 3.7)
-    said, dims = [], set[int]()
+    said, dims, beyond = [], set[int](), False
     fewest = float(tuning.goal.k)
     for stored, name, kinds in STORED:
         known = {
@@ -113,6 +116,7 @@ def needed(tuning: Tuning) -> Plot | None:
             label=f"{name} ({kinds})",
         )
         never = sorted(set(known) - set(able))
+        beyond = beyond or bool(never)
         axes.plot(
             never,
             [BEYOND] * len(never),
@@ -132,8 +136,8 @@ def needed(tuning: Tuning) -> Plot | None:
     return Plot(
         "candidates",
         f"Candidates needed for recall {tuning.goal.recall:g}",
-        "Fewer are faster. An open triangle at the top: more than "
-        f"{MOST_CANDIDATES}, which no scan hands over.",
+        "Fewer are faster."
+        + (f" An open triangle at the top: {BEYOND_TOLD}" if beyond else ""),
         "Candidates needed by number of dimensions. " + " ".join(said),
         figure,
     )

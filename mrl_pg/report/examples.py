@@ -114,4 +114,4 @@ def _places(answer: Answer) -> dict[Key, Cell]:
 
 
 def _place(hit: Listed) -> str:
-    return f"after {MOST_CANDIDATES:,}" if hit.place is None else f"{hit.place:,}"
+    return f"> {MOST_CANDIDATES:,}" if hit.place is None else f"{hit.place:,}"

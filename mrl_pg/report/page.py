@@ -46,7 +46,7 @@ def page(tuning: Tuning) -> str:
     environment.filters["sentence"] = sentence
     advice = tuning.recommendation
     written = {} if advice.commands is None else asdict(advice.commands)
-    made = plots(tuning)
+    made, examples = plots(tuning), grids(tuning)
     return environment.get_template(TEMPLATE).render(
         name=f"{tuning.table.name}.{tuning.column}",
         tuning=tuning,
@@ -58,8 +58,8 @@ def page(tuning: Tuning) -> str:
         built=built(tuning),
         measured=measured(tuning),
         judged=judged(tuning),
-        examples=grids(tuning),
-        shows=any(grid.row and grid.row.more for grid in grids(tuning)),
+        examples=examples,
+        shows=any(line.row.more for grid in examples for line in grid.lines),
         about=about(tuning),
         light=LIGHT,
         dark=DARK,

@@ -58,12 +58,8 @@ class Listed:
 
     def as_dict(self) -> dict[str, Any]:
         """All of it in what JSON knows."""
-        return {
-            **self.row.as_dict(),
-            "distance": self.distance,
-            "true": self.true,
-            "place": self.place,
-        }
+        said = {"distance": self.distance, "true": self.true, "place": self.place}
+        return {**self.row.as_dict(), **said}
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,7 +211,23 @@ def read(
 ) -> dict[Where, Shown]:
     """Key and shown columns of some rows, by where they are."""
     columns = [*facts.keys, *show]
-    statement = render.statement(
+    query = rows_statement(facts, columns, wanted)
+    found = {}
+    with Cursor(conn, row_factory=tuple_row) as cursor:
+        for table, place, *values in cursor.execute(query):
+            named = list(zip(columns, map(tidy, values), strict=True))
+            count = len(facts.keys)
+            found[table, place] = Shown(tuple(named[:count]), tuple(named[count:]))
+    # a policy that answers otherwise the second time hides rows
+    unseen = Shown(tuple((column, None) for column in facts.keys))
+    return {where: found.get((where[0], tid(where[1])), unseen) for where in wanted}
+
+
+def rows_statement(
+    facts: Facts, columns: Sequence[str], wanted: Sequence[Where]
+) -> sql.Composed:
+    """Reads columns of rows by their places, without a scan."""
+    return render.statement(
         "shown_rows",
         columns=render.comma(
             sql.SQL("pg_catalog.left(shown.{}::text, {})").format(
@@ -227,15 +239,6 @@ def read(
         oids=sql.Literal([table for table, _ in wanted]),
         tids=sql.Literal([tid(place) for _, place in wanted]),
     )
-    found = {}
-    with Cursor(conn, row_factory=tuple_row) as cursor:
-        for table, place, *values in cursor.execute(statement):
-            named = list(zip(columns, map(tidy, values), strict=True))
-            count = len(facts.keys)
-            found[table, place] = Shown(tuple(named[:count]), tuple(named[count:]))
-    # a policy that answers otherwise the second time hides rows
-    unseen = Shown(tuple((column, None) for column in facts.keys))
-    return {where: found.get((where[0], tid(where[1])), unseen) for where in wanted}
 
 
 def tidy(value: str | None) -> str | None:
