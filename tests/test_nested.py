@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from mrl_pg.errors import InvalidSetting
 from mrl_pg.layout import Distance
+from mrl_pg.recall.bits import apart, paired, signs
 from mrl_pg.recall.curve import MOST_CANDIDATES, Curve, Stored
 from mrl_pg.recall.leaders import BLOCK
 from mrl_pg.recall.nested import nested
@@ -94,6 +95,29 @@ def test_bits_are_counted_as_pgvector_does(rows: Vectors, queries: Vectors) -> N
             low, high = (np.minimum(x, MOST_CANDIDATES) for x in (first, last))
             assert (low <= curve.places[i]).all()
             assert (curve.places[i] <= high).all()
+
+
+@pytest.mark.parametrize(("dims", "exact"), [(2047, np.float32), (2100, np.float64)])
+def test_two_queries_in_one_product_lose_nothing(
+    dims: int, exact: type[np.floating]
+) -> None:
+    """The highest sums there are, all ones with all ones, beside random ones."""
+    random = np.random.default_rng(6)
+    queries: Vectors = random.normal(size=(5, dims)).astype(np.float32)
+    queries[[0, 3]] = 1
+    rows: Vectors = random.normal(size=(30, dims)).astype(np.float32)
+    rows[:10] = 1
+    rows[np.arange(10), np.arange(10)] = -1
+    rows[10] = 1
+    pairs = paired(queries)
+    assert len(pairs) == 3
+    assert pairs.dtype == exact
+    scores: Vectors = np.empty((5, 30), dtype=np.float32)
+    apart(pairs @ signs(rows).T, out=scores)
+    for query, found in zip(queries, scores, strict=True):
+        same = ((rows > 0) == (query > 0)).sum(axis=1)
+        wanted = np.unique(same, return_inverse=True)[1]
+        assert (np.unique(found, return_inverse=True)[1] == wanted).all()
 
 
 def test_rows_that_are_alike_stand_side_by_side() -> None:

@@ -12,6 +12,10 @@ WHOLE = 8
 """Times `most` rows seen until a block is looked through before it is taken in: sorting
 all of it out is quicker as long as many of its rows are leaders."""
 
+CROWD = 4
+"""Times `most` nearest rows held until they are sorted out: what is kept with each
+costs more than that."""
+
 LEAST = float(np.finfo(np.float32).min)
 """Less than any score, but not the one of a row without a direction."""
 
@@ -51,8 +55,6 @@ class Leaders:
 
         Both count through all queries, row by row.
         """
-        if self.held.max() > self.most and np.isinf(self.floor).any():
-            self.sort_out()
         count = scores.shape[1]
         chosen = np.flatnonzero(scores > self.floor)
         ends = np.searchsorted(chosen, np.arange(len(scores) + 1) * count)
@@ -91,9 +93,18 @@ class Nearest(Leaders):
         super().__init__(queries, most)
         self.others = np.empty((others, *self.scores.shape), dtype=np.float32)
 
+    def join(
+        self, scores: NDArray[np.float32]
+    ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Take in those of a block that beat the floor, which is kept high."""
+        if self.held.max() > CROWD * self.most:
+            self.sort_out()
+        return super().join(scores)
+
     def sort_out(self) -> None:
         """Keep the leaders alone, best last."""
-        order = np.argsort(self.scores, axis=1)[:, -self.most :]
+        used = self.scores[:, : max(self.most, int(self.held.max()))]
+        order = np.argsort(used, axis=1)[:, -self.most :]
         self.scores[:, : self.most] = np.take_along_axis(self.scores, order, axis=1)
         self.scores[:, self.most :] = -np.inf
         for kept in self.others:
@@ -109,18 +120,31 @@ def places(
 
     Where others score the same, true ones stand evenly among them.
     """
-    count, most = best.shape
-    places = np.full((count, k), MOST_CANDIDATES, dtype=np.int32)
-    for i in range(count):
-        scores = true[i][true[i] >= max(best[i, 0], LEAST)]
-        values, which, ours = np.unique(
-            -scores, return_inverse=True, return_counts=True
-        )
-        first = most - np.searchsorted(best[i], -values, side="right")
-        ties = most - np.searchsorted(best[i], -values, side="left") - first
-        order = np.sort(which)
-        nth = np.arange(len(scores)) - (np.cumsum(ours) - ours)[order] + 1
-        among = nth * (ties[order] + 1) // (ours[order] + 1) - 1
-        found = (first[order] + among)[:k]
-        places[i, : len(found)] = found
-    return places
+    there = true >= LEAST
+    most = max(k, int(there.sum(axis=1).max()))
+    true = np.sort(np.where(there, true, -np.inf), axis=1)[:, -most:]
+    first, ties = _standing(best, true)
+    before, ours = _standing(true, true)
+    nth = np.arange(most, 0, -1) - before
+    found = first + nth * (ties + 1) // (ours + 1) - 1
+    found[true < np.maximum(best[:, :1], LEAST)] = MOST_CANDIDATES
+    return found[:, ::-1][:, :k].astype(np.int32)
+
+
+def _standing(
+    best: NDArray[np.float32], scores: NDArray[np.float32]
+) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """How many of a query's `best`, ascending, are above each score, and the same."""
+    known, wanted = _by_query(best).reshape(-1), _by_query(scores)
+    right = np.searchsorted(known, wanted, side="right")
+    left = np.searchsorted(known, wanted, side="left")
+    ends = best.shape[1] * np.arange(1, len(best) + 1)[:, np.newaxis]
+    return ends - right, right - left
+
+
+def _by_query(scores: NDArray[np.float32]) -> NDArray[np.complex64]:
+    # complex numbers sort by the real part first, so one search serves all queries
+    keys = np.empty(scores.shape, dtype=np.complex64)
+    keys.real = np.arange(len(scores))[:, np.newaxis]
+    keys.imag = scores
+    return keys

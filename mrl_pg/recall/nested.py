@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import repeat
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,9 +48,9 @@ def nested(
     row, or it is its own answer. Prefixes are compared by cosine, as short vectors
     are unit length; the truth is by `distance` on full vectors.
 
-    Work: two matrix products of (q, d) with (d, n) for both ways to store, because
-    each size adds to the product of the one before. Memory: 8 kB a query and
-    curve, and blocks of BLOCK rows; not the rows.
+    Work: a matrix product of (q, d) with (d, n), because each size adds to the product
+    of the one before; half as much for bits, two queries at a time. Memory: some 12 kB
+    a query and curve, and two blocks of BLOCK rows; not the rows.
 
     Curves come with floats first, then by size. Raises InvalidSetting for sizes that
     are none of a prefix, or too few rows.
@@ -91,12 +92,16 @@ def _passed(
     parts = [Part(share, k, distance, sizes) for share in np.array_split(wanted, cores)]
     seen = zeros = 0
     with ThreadPoolExecutor(cores) as pool:
+        busy: Iterable[None] = ()
         for rows in _cut(blocks):
+            # read and prepared while the parts look at the block before; NumPy lets
+            # go of the interpreter, so all really run together
             block = Block.of(rows, sizes)
-            # NumPy lets go of the interpreter, so the parts really run together
-            list(pool.map(lambda part: part.add(block), parts))  # noqa: B023
+            list(busy)
+            busy = pool.map(Part.add, parts, repeat(block))
             seen += len(rows)
             zeros += int((block.norms[-1] == 0).sum())
+        list(busy)
         if seen <= k:
             raise InvalidSetting(f"{seen} rows are too few for k={k}: sample more")
         found = list(pool.map(Part.places, parts))

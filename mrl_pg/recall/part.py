@@ -8,14 +8,14 @@ from numpy.typing import NDArray
 
 from mrl_pg.errors import InvalidSetting
 from mrl_pg.layout import Distance
+from mrl_pg.recall.bits import apart, paired, signs
 from mrl_pg.recall.curve import MOST_CANDIDATES, Stored
-from mrl_pg.recall.leaders import Leaders, Nearest, places
+from mrl_pg.recall.leaders import BLOCK, Leaders, Nearest, places
+from mrl_pg.recall.prefixes import Floats, Products, cosine, lengths
 from mrl_pg.recall.score import TOLERANCE
 
 TIES = 32
 """Rows beyond the k nearest that may be as near as the last of them."""
-
-Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,21 +53,9 @@ class Block:
     @classmethod
     def of(cls, rows: Floats, sizes: Sizes) -> "Block":
         """What all parts need of a block of rows."""
-        squares = np.zeros(len(rows), dtype=np.float32)
-        norms = []
-        start = 0
-        for end in sizes.ends:
-            part = rows[:, start:end]
-            squares = squares + np.einsum("ij,ij->i", part, part)
-            norms.append(np.sqrt(squares))
-            start = end
+        norms = list(lengths(rows, sizes.ends))
         longest = sizes.bits[-1] if sizes.bits else 0
         return cls(rows, norms, signs(rows[:, :longest]) if longest else None)
-
-
-def signs(vectors: Floats) -> Floats:
-    """1 where pgvector's binary_quantize has a one, else 0."""
-    return (vectors > 0).view(np.int8).astype(np.float32)
 
 
 class Part:
@@ -78,39 +66,35 @@ class Part:
     ) -> None:
         """Nothing seen yet."""
         self.queries, self.k, self.distance, self.sizes = queries, k, distance, sizes
-        # Hamming distance is a constant less the product with these
-        self.signs = 2 * signs(queries) - 1
+        self.by_floats = Products(queries, sizes.ends, BLOCK)
+        pairs = paired(queries[:, : max(sizes.bits, default=0)])
+        self.by_bits = Products(pairs, sizes.bits, BLOCK)
+        self.scores = np.empty(
+            (len(sizes.ends) + 1, len(queries), BLOCK), dtype=np.float32
+        )
         self.leaders = [Leaders(len(queries), MOST_CANDIDATES) for _ in sizes.forms]
         self.truth = Nearest(len(queries), k + TIES, len(sizes.forms))
 
     def add(self, block: Block) -> None:
         """Look at a block; each score is dealt with while it is in the cache."""
-        product = np.zeros((len(self.queries), len(block.rows)), dtype=np.float32)
-        more = np.empty_like(product)
-        by_floats = []
-        start = 0
-        for i, (end, norms) in enumerate(
-            zip(self.sizes.ends, block.norms, strict=True)
-        ):
-            part = block.rows[:, start:end]
-            product += np.matmul(self.queries[:, start:end], part.T, out=more)
-            start = end
-            if i < len(self.sizes.floats) or self.distance == "cosine":
-                by_floats.append(cosine(product, norms))
-            if i < len(self.sizes.floats):
+        *by_floats, by_bits = self.scores[:, :, : len(block.rows)]
+        count = len(self.sizes.floats)
+        products = self.by_floats.of(block.rows)
+        for i, (product, norms) in enumerate(zip(products, block.norms, strict=True)):
+            if i < count or self.distance == "cosine":
+                cosine(product, norms, out=by_floats[i])
+            if i < count:
                 self.leaders[i].add(by_floats[i])
         to, chosen = self.truth.join(self._near(product, by_floats, block))
         others = self.truth.others.reshape(len(self.leaders), -1)
-        for i in range(len(self.sizes.floats)):
+        for i in range(count):
             others[i, to] = by_floats[i].reshape(-1)[chosen]
-        product[:] = 0
-        start = 0
-        for i, end in enumerate(self.sizes.bits, start=len(self.sizes.floats)):
-            part = block.signs[:, start:end]  # type: ignore[index]  # there with bits
-            product += np.matmul(self.signs[:, start:end], part.T, out=more)
-            start = end
-            self.leaders[i].add(product)
-            others[i, to] = product.reshape(-1)[chosen]
+        if block.signs is None:
+            return
+        for i, pairs in enumerate(self.by_bits.of(block.signs), start=count):
+            apart(pairs, out=by_bits)
+            self.leaders[i].add(by_bits)
+            others[i, to] = by_bits.reshape(-1)[chosen]
 
     def _near(self, product: Floats, by_floats: list[Floats], block: Block) -> Floats:
         """Nearness by full vectors: greater is nearer."""
@@ -145,12 +129,3 @@ class Part:
             far: NDArray[np.float64] = np.sqrt(np.maximum(squares - wide, 0))
             return far
         return -wide if self.distance == "ip" else 1 - wide
-
-
-def cosine(product: Floats, norms: Floats) -> Floats:
-    """Greater is nearer; the query's own length changes no order. Zeros come last."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        scores: Floats = product * np.reciprocal(norms)
-    if not norms.all():
-        scores[:, norms == 0] = -np.inf
-    return scores

@@ -1,10 +1,11 @@
 """How much of the truth subsets of the dimensions find, in NumPy."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mrl_pg.recall.prefixes import Products, cosine, lengths
 from mrl_pg.recall.score import TOLERANCE
 
 BLOCK = 4096
@@ -29,6 +30,7 @@ def recalls(
     before. Memory: BLOCK rows twice, and 16 kB a query and size.
     """
     wanted = queries[:, order]
+    products = Products(wanted, [*ends, len(order)], BLOCK)
     # for each size, and full at the end: scores of the best k, and their true ones
     shape = len(ends) + 1, len(wanted), k
     best = np.full(shape, -np.inf, dtype=np.float32)
@@ -36,7 +38,12 @@ def recalls(
     for start in range(0, len(rows), BLOCK):
         block = np.asarray(rows[start : start + BLOCK], dtype=np.float32)[:, order]
         itself = np.flatnonzero((own >= start) & (own < start + len(block)))
-        scores = list(_cosines(block, wanted, [*ends, len(order)]))
+        scores = [
+            cosine(product, norms)
+            for product, norms in zip(
+                products.of(block), lengths(block, products.ends), strict=True
+            )
+        ]
         for score in scores:
             score[itself, own[itself] - start] = -np.inf
         for i, score in enumerate(scores):
@@ -48,27 +55,3 @@ def recalls(
     edge = true[-1].min(axis=1, keepdims=True) - TOLERANCE
     found: NDArray[np.float64] = (true[:-1] >= edge).mean(axis=2)
     return found
-
-
-def _cosines(
-    rows: NDArray[np.float32], queries: NDArray[np.float32], ends: Sequence[int]
-) -> Iterator[NDArray[np.float32]]:
-    """Cosines of unit queries to rows, times what is the same for all rows of a query.
-
-    By the first dimensions of each size; every dimension is multiplied once.
-    """
-    product = np.zeros((len(queries), len(rows)), dtype=np.float32)
-    squares = np.zeros(len(rows), dtype=np.float32)
-    start = 0
-    for end in ends:
-        part = rows[:, start:end]
-        product += queries[:, start:end] @ part.T
-        squares += np.einsum("ij,ij->i", part, part)
-        # a row of zeros has no direction: it comes last
-        inverse = np.divide(
-            1, np.sqrt(squares), out=np.zeros_like(squares), where=squares > 0
-        )
-        score = product * inverse
-        score[:, squares == 0] = -np.inf
-        yield score
-        start = end
