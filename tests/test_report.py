@@ -17,7 +17,7 @@ from mrl_pg.cli.app import app
 from mrl_pg.demo.corpus import glosses
 from mrl_pg.demo.model import StaticModel
 from mrl_pg.errors import InvalidSetting
-from mrl_pg.report import Report, colours, page, plots, svg, values
+from mrl_pg.report import Report, colours, plots, svg, tables, values
 from mrl_pg.server import EmbeddedServer
 from mrl_pg.tune import Goal, Recommendation, Tuning, tune
 
@@ -81,8 +81,13 @@ def test_the_page_holds_all_of_the_result(tuning: Tuning, html: str) -> None:
     assert f"PostgreSQL {tuning.table.server}" in words
     assert re.search(r"pgvector 0\.\d+\.\d+", words)
     assert len(found.all("svg")) == len(found.all("figure")) == 5
-    assert len(found.all("table")) == 4 + len(tuning.examples) == 7
-    assert {"choice", "front"} <= {row[-1] for row in page.measured(tuning).rows}  # type: ignore[union-attr]
+    assert tuning.storage is not None
+    assert len(tuning.storage.pairs) >= 1
+    assert len(found.all("table")) == 5 + len(tuning.examples) == 8
+    for pair in tuning.storage.pairs:
+        assert f"{pair.toast.median_ms:.2f}" in words
+        assert f"{pair.plain.median_ms:.2f}" in words
+    assert {"choice", "front"} <= {row[-1] for row in tables.measured(tuning).rows}  # type: ignore[union-attr]
 
 
 def test_the_page_needs_nothing_else(html: str) -> None:
