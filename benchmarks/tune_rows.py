@@ -7,7 +7,7 @@
   rows of `--dims` dimensions, each in a process of its own: wall clock, CPU (others'
   work leaves that alone) and peak memory.
 - samples: candidates needed by samples of the file's rows, `--draws` of each size, with
-  their spread; how far those that are foretold from them (`choose.grown`) are from the
+  their spread; how far those that are foretold from them (`growth.grown`) are from the
   ones that all rows need; and the first choice. The last `--queries` rows are the
   queries and are not rows.
 """
@@ -32,7 +32,16 @@ from mrl_pg.load.ahead import Ahead
 from mrl_pg.recall.curve import Curve
 from mrl_pg.recall.nested import nested
 from mrl_pg.tune import Goal, table
-from mrl_pg.tune.choose import grown, needed
+from mrl_pg.tune.choose import needed
+from mrl_pg.tune.growth import (
+    FEWEST_ROWS,
+    FEWEST_TIMES,
+    GROWTH,
+    TENTH_ROWS,
+    Growth,
+    grown,
+    measured,
+)
 from mrl_pg.tune.run import forms_of
 from mrl_pg.tune.stream import Reader, Sample
 
@@ -147,15 +156,16 @@ def samples(args: argparse.Namespace) -> None:
     sizes = [int(size) for size in args.samples.split(",") if int(size) < count]
     found = {
         size: [
-            curves(matrix, np.sort(drawn[:size]), queries, args.k)
-            for drawn in (
-                np.random.default_rng(seed).permutation(count)
-                for seed in range(args.draws)
-            )
+            drawn(matrix, count, size, seed, queries, args.k)
+            for seed in range(args.draws)
         ]
         for size in sizes
     }
     print(f"{count:,} rows x {matrix.shape[1]}, {args.queries} queries, k = {args.k}")
+    for size, draws in found.items():
+        for _, growth in draws:
+            told = ", ".join(f"{way} {value:.3f}" for way, value in growth.items())
+            print(f"growth within a sample of {size:,}: {told or 'not measured'}")
     for target in TARGETS:
         goal = Goal(args.k, target)
         errors: dict[int, list[float]] = {size: [] for size in sizes}
@@ -164,12 +174,15 @@ def samples(args: argparse.Namespace) -> None:
             all_of_it = needed(curve, goal)[0]
             cells = []
             for size in sizes:
-                raw = [needed(draw[i], goal)[0] for draw in found[size]]
-                known = [one for one in raw if one is not None]
+                raw = [
+                    (needed(draw[i], goal)[0], growth.get(curve.stored, GROWTH))
+                    for draw, growth in found[size]
+                ]
+                known = [one for one, _ in raw if one is not None]
                 if len(known) < len(raw) or all_of_it is None:
                     cells.append(f"{'-':>24}")
                     continue
-                more = [grown(one, args.k, size / count) for one in known]
+                more = [grown(n, args.k, size / count, g) for n, g in raw if n]
                 errors[size] += [float(np.log(one / all_of_it)) for one in more]
                 spread = f"{min(known)} to {max(known)}"
                 cells.append(f"{spread:>13} ({np.median(more):8.0f})")
@@ -183,6 +196,18 @@ def samples(args: argparse.Namespace) -> None:
                     f"  foretold from {size:,}: off by a factor of {rms:.2f} (root "
                     f"mean square), from {low:.2f} to {high:.2f}"
                 )
+
+
+def drawn(
+    matrix: Any, count: int, size: int, seed: int, queries: Rows, k: int
+) -> tuple[list[Curve], Growth]:
+    """The curves of a sample, and how needs grow within it, as `tune` finds it."""
+    chosen = np.sort(np.random.default_rng(seed).permutation(count)[:size])
+    part = chosen[:: max(FEWEST_TIMES, size // TENTH_ROWS)]
+    some, fewer = (curves(matrix, rows, queries, k) for rows in (chosen, part))
+    if len(part) < FEWEST_ROWS:
+        return some, {}
+    return some, measured(fewer, some, float(np.log10(size / len(part))), k)
 
 
 def curves(matrix: Any, rows: NDArray[np.intp], queries: Rows, k: int) -> list[Curve]:

@@ -216,10 +216,17 @@ def test_a_sample_is_copied_as_it_was_read(
         return copied[0]
 
     monkeypatch.setattr(Scratch, "copy", copy)
+    monkeypatch.setattr(look, "FEWEST_ROWS", 100)
     found = tune(docs, "docs", "embedding", sample_rows=500, seed=4, **QUICK)
     assert copied == [found.read.rows]
     assert found.read.rows == pytest.approx(500 * (1 - 40 / ROWS), rel=0.15)
     assert found.read.share == pytest.approx(1 / 3)
+    # a part of the sample told how needs grow, and the options were grown by it
+    assert found.read.growth
+    for stored, growth in found.read.growth.items():
+        kinds = {"bit"} if stored == "bits" else {"halfvec", "vector"}
+        told = {one.growth for one in found.options if one.kind in kinds}
+        assert told == {growth}
     assert found.points[-1].recall.mean == 1
     assert any("on the sample" in reason for reason in found.recommendation.reasons)
 

@@ -14,11 +14,11 @@ from mrl_pg.recall.score import Recall
 from mrl_pg.tune.advice import recommend
 from mrl_pg.tune.choose import (
     could_win,
-    grown,
     needed,
     options,
 )
 from mrl_pg.tune.front import cheapest, front
+from mrl_pg.tune.growth import grown, measured
 from mrl_pg.tune.guess import build_seconds, scaled
 from mrl_pg.tune.option import Goal, Option
 from mrl_pg.tune.point import Point
@@ -145,6 +145,39 @@ def test_a_sample_needs_fewer_candidates_than_the_whole_table() -> None:
     assert tenth.candidates is not None
     assert all_of_it.candidates is not None
     assert tenth.candidates > all_of_it.candidates
+
+
+def test_how_needs_grow_is_measured_within_a_sample() -> None:
+    def curves(scale: float) -> list[Curve]:
+        # needs of some 20 to 400, as many times as large as `scale` says
+        made = []
+        for dims in (64, 128, 256):
+            one = curve(dims)
+            made.append(replace(one, places=(scale * one.places).astype(np.int32)))
+        return made
+
+    fewer = curves(1)
+    needs = [one.candidates_for(0.9) for one in fewer]
+    assert None not in needs
+    found = measured(fewer, curves(2), 1, 10)
+    assert set(found) == {"floats"}
+    # twice as many for tenfold rows, whatever the need: log(2) / log(need / k)
+    assert 0.15 < found["floats"] < 0.4
+    assert grown(100, 10, 0.1, found["floats"]) > grown(100, 10, 0.1)
+    assert measured(fewer, fewer, 1, 10)["floats"] == 0
+    assert measured(curves(2), fewer, 1, 10)["floats"] == 0
+    # twice the way, half the growth for each tenfold
+    assert measured(fewer, curves(2), 2, 10)["floats"] == pytest.approx(
+        found["floats"] / 2
+    )
+    # what all rows need is told by it
+    (option,) = options(
+        fewer[2:], TABLE, Goal(recall=0.9), kinds=["halfvec"], share=0.1, growth=found
+    )
+    raw = needed(fewer[2], Goal(recall=0.9))[0]
+    assert raw is not None
+    assert option.candidates == grown(raw, 10, 0.1, found["floats"])
+    assert measured(fewer[:1], fewer[:1], 1, 200) == {}
 
 
 def test_both_kinds_are_tried_first_then_smaller_and_slower_ones() -> None:

@@ -9,9 +9,10 @@ from mrl_pg.layout import IndexLayout
 from mrl_pg.plan import MAX_EF_SEARCH
 from mrl_pg.recall.judgement import Judgement
 from mrl_pg.recall.score import three_digits
-from mrl_pg.tune.choose import could_win, grown
+from mrl_pg.tune.choose import could_win
 from mrl_pg.tune.commands import Commands, commands
 from mrl_pg.tune.front import ABOUT_EQUAL, cheapest
+from mrl_pg.tune.growth import grown
 from mrl_pg.tune.guess import graph_ef
 from mrl_pg.tune.option import Goal, Option
 from mrl_pg.tune.point import Point
@@ -99,10 +100,11 @@ def recommend(
     if chosen is None or candidates is None or ef is None:
         return _nothing(against)
     if short and share < 1:
-        more = min(grown(candidates, goal.k, share), MAX_EF_SEARCH)
+        more = min(grown(candidates, goal.k, share, chosen.growth), MAX_EF_SEARCH)
         ef = min(round(ef * more / candidates), MAX_EF_SEARCH)
         reason.append(
-            f"on the sample {candidates} candidates do; {more} allow for all rows"
+            f"on the sample {candidates} candidates do; {more} allow for all rows (how "
+            "needs grow with rows is foretold: calibrate the index when it is built)"
         )
         candidates = more
     # what was tried may know its build time better than it was guessed

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from mrl_pg.layout import INDEX_LIMITS, Kind
 from mrl_pg.recall.curve import MOST_CANDIDATES, Curve
+from mrl_pg.tune.growth import GROWTH, Growth, grown
 from mrl_pg.tune.guess import build_seconds, search_ms
 from mrl_pg.tune.option import Goal, Option
 from mrl_pg.tune.size import column_bytes, index_bytes
@@ -17,9 +18,6 @@ STEPS = (10, 20, 40, 80, 160, 320, 640, MOST_CANDIDATES)
 FEWEST_BITS = 64
 """Fewer sign bits are alike in too many rows for a graph to tell them apart."""
 
-GROWTH = 0.15
-"""How needed candidates grow with rows, see `grown`."""
-
 SLOWER = (1.1, 1.3, 1.6, 2.0)
 """How much slower than the fastest a smaller index may be to be tried, step by step."""
 
@@ -31,10 +29,12 @@ def options(
     *,
     kinds: Sequence[Kind] = KINDS,
     share: float = 1.0,
+    growth: Growth | None = None,
 ) -> tuple[Option, ...]:
     """Every size and kind that an index can have, in the order of `curves`.
 
-    `share` of the table's rows made the curves; candidates are for all of them.
+    `share` of the table's rows made the curves; candidates are for all of them, by
+    `growth` where it was measured.
     """
     found = []
     for curve in curves:
@@ -48,16 +48,22 @@ def options(
             )
             if bits == (curve.stored == "bits") and short:
                 if curve.dims <= INDEX_LIMITS[kind]:
-                    found.append(_option(curve, kind, table, goal, share))
+                    more = (growth or {}).get(curve.stored, GROWTH)
+                    found.append(_option(curve, kind, table, goal, share, more))
     return tuple(found)
 
 
 def _option(
-    curve: Curve, kind: Kind, table: TableFacts, goal: Goal, share: float
+    curve: Curve,
+    kind: Kind,
+    table: TableFacts,
+    goal: Goal,
+    share: float,
+    growth: float,
 ) -> Option:
     candidates, sure = needed(curve, goal)
     if candidates is not None:
-        candidates = grown(candidates, goal.k, share)
+        candidates = grown(candidates, goal.k, share, growth)
         candidates = candidates if candidates <= MOST_CANDIDATES else None
     return Option(
         curve.dims,
@@ -69,6 +75,7 @@ def _option(
         column_bytes(kind, curve.dims, table.rows, table.row_width),
         build_seconds(kind, curve.dims, table.rows, goal),
         None if candidates is None else search_ms(kind, candidates, table, goal),
+        growth=growth,
     )
 
 
@@ -92,15 +99,6 @@ def needed(curve: Curve, goal: Goal) -> tuple[int | None, bool]:
         else:
             low = middle + 1
     return low, True
-
-
-def grown(candidates: int, k: int, share: float) -> int:
-    """Candidates for the whole table when a sample of it needed so many.
-
-    By (candidates / k) ** 0.15 for each tenfold rows: benchmarks/tune.py.
-    """
-    more: float = (candidates / k) ** (-GROWTH * math.log10(share))
-    return math.ceil(candidates * more)
 
 
 def could_win(found: Sequence[Option], most: int) -> tuple[Option, ...]:

@@ -1,5 +1,6 @@
 """The one pass over the rows, and what it says of them."""
 
+import math
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import closing
@@ -16,6 +17,13 @@ from mrl_pg.recall.judgement import Judgement
 from mrl_pg.recall.nested import Nested, nested
 from mrl_pg.recall.score import TOLERANCE
 from mrl_pg.recall.trained import judge
+from mrl_pg.tune.growth import (
+    FEWEST_ROWS,
+    FEWEST_TIMES,
+    TENTH_ROWS,
+    Growth,
+    measured,
+)
 from mrl_pg.tune.option import Goal
 from mrl_pg.tune.queries import Queries
 from mrl_pg.tune.report import Read
@@ -45,11 +53,16 @@ def look(
     reader = Reader(facts, column, sample, asked.held)
     about = round(table.rows * sample.share)
     kept: list[NDArray[np.float32]] = []
+    tenth: list[NDArray[np.float32]] = []
+    every = max(FEWEST_TIMES, about // TENTH_ROWS)
 
     def blocks(ahead: Ahead[Any]) -> Iterator[NDArray[np.float32]]:
         for rows in ahead:
             if sum(map(len, kept)) < JUDGED_ROWS:
                 kept.append(rows.vectors[:JUDGED_ROWS])
+            if sample.share < 1:
+                # a view would keep the whole block
+                tenth.append(rows.vectors[::every].copy())
             yield rows.vectors
             tell(Stage("reading rows", min(reader.read, about), about))
 
@@ -59,6 +72,7 @@ def look(
         found = nested(
             blocks(ahead), asked.vectors, forms=forms, k=goal.k, distance=goal.distance
         )
+    growth = _growth(tenth, found, asked, forms, goal)
     read = Read(
         rows=found.rows,
         share=sample.share,
@@ -69,9 +83,27 @@ def look(
         zero_queries=asked.zeros,
         themselves=_themselves(found, asked, goal),
         seconds=time.perf_counter() - start,
+        growth=growth,
     )
     tell(Stage("judging whether prefixes are fit"))
     return found, _judged(np.concatenate(kept), goal), read
+
+
+def _growth(
+    tenth: Sequence[NDArray[np.float32]],
+    found: Nested,
+    asked: Queries,
+    forms: Sequence[tuple[Stored, int]],
+    goal: Goal,
+) -> Growth:
+    """How needs grew from a part of the sample to all of it; empty of none."""
+    rows = sum(map(len, tenth))
+    if rows < max(FEWEST_ROWS, 2 * goal.k):
+        return {}
+    fewer = nested(
+        tenth, asked.vectors, forms=forms, k=goal.k, distance=goal.distance
+    ).curves
+    return measured(fewer, found.curves, math.log10(found.rows / rows), goal.k)
 
 
 def _themselves(found: Nested, asked: Queries, goal: Goal) -> int:

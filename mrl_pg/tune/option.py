@@ -7,6 +7,7 @@ from mrl_pg.errors import InvalidSetting
 from mrl_pg.layout import Distance, Kind
 from mrl_pg.recall.curve import MOST_CANDIDATES
 from mrl_pg.recall.score import Recall
+from mrl_pg.tune.growth import GROWTH
 
 PREFIX_SHARE = 0.5
 """Share of the allowed loss that the prefix may have; HNSW has the rest."""
@@ -52,7 +53,8 @@ class Option:
     prefix's exact order reach the target with room for what HNSW misses; None: more
     than MOST_CANDIDATES. `sure`: the lower end of the interval reaches the target
     there. Bytes are of the whole table; seconds and ms are guesses, the seconds scaled
-    by the builds that `build_scaled_by` names, if any.
+    by the builds that `build_scaled_by` names, if any. `growth` is that of needed
+    candidates with rows, see `growth.grown`.
     """
 
     dims: int
@@ -65,6 +67,7 @@ class Option:
     build_seconds: float
     search_ms: float | None
     build_scaled_by: tuple[str, ...] = ()
+    growth: float = GROWTH
 
     @property
     def name(self) -> str:

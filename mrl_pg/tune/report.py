@@ -1,7 +1,7 @@
 """What a choice rests on and comes to, as one value: for people, JSON and reports."""
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from mrl_pg.recall.curve import Curve
@@ -11,6 +11,7 @@ from mrl_pg.tune.advice import Recommendation
 from mrl_pg.tune.choose import STEPS, needed
 from mrl_pg.tune.examples import Example
 from mrl_pg.tune.front import front
+from mrl_pg.tune.growth import Growth
 from mrl_pg.tune.option import Goal, Option
 from mrl_pg.tune.point import Point
 from mrl_pg.tune.scratch import Built
@@ -25,6 +26,7 @@ class Read:
     `share` of the table's rows, 1 for all; `seed` says which. `zero_rows` have no
     direction and are in no cosine index; `zero_queries` were left out. `themselves`:
     queries with a row at distance 0, which flatters any search if they are rows.
+    `growth`: how needs grow with rows, where a sample was large enough to tell.
     """
 
     rows: int
@@ -36,6 +38,7 @@ class Read:
     zero_queries: int
     themselves: int
     seconds: float
+    growth: Growth = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -114,7 +114,14 @@ def tune(
         found, judgement, read = look(
             conn, facts, known, column, goal, sample, asked, forms, watch, tell
         )
-        predicted = options(found.curves, known, goal, kinds=kinds, share=read.share)
+        predicted = options(
+            found.curves,
+            known,
+            goal,
+            kinds=kinds,
+            share=read.share,
+            growth=read.growth,
+        )
         tried = Attempt()
         if not plan:
             picked = could_win(predicted, tries)
