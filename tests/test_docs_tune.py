@@ -11,5 +11,5 @@ def test_the_example_runs(
 ) -> None:
     page = [b for b in blocks(ROOT / "docs/tune.md") if b.language == "python"]
     scope: dict[str, Any] = {"DSN": bare_database}
-    assert run_python(page, scope, capsys) == 1
+    assert run_python(page, scope, capsys) == 2
     scope["conn"].close()
