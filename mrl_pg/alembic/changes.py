@@ -55,6 +55,9 @@ def changes_of(
             before.append(DropMatryoshkaIndexOp(same[1], concurrently))
         if index.column in changed or not same[0].usable:
             after.append(CreateMatryoshkaIndexOp(index, concurrently))
+        elif not same[0].up_to_date:
+            # builds nothing: the registry learns what the columns are called now
+            after.append(CreateMatryoshkaIndexOp(same[1], concurrently))
     names = {index.name for _, index in wanted}
     for _, index in wanted:
         old = None if index.column in changed else _predecessor(index, there, names)

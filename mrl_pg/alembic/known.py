@@ -21,7 +21,9 @@ def is_known(operations: Operations, index: MatryoshkaIndex) -> bool:
     if operations.get_context().as_sql:
         return True
     there = registered(operations.get_bind(), index.table, index.schema or None)
-    known = {(found.index.name, found.index.column) for found in there}
+    known = {
+        (found.index.name, found.index.column) for found in there if found.up_to_date
+    }
     if (index.name, index.column) in known:
         return True
     found = run_statement(operations, render.call("find_index", index)).all()

@@ -1,6 +1,7 @@
 """`Matryoshka`: says on a vector column that it has a short one, and what it is."""
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
 from itertools import count
 from operator import attrgetter
 from typing import Any
@@ -37,18 +38,7 @@ class Declaration:
 
     def on(self, table: str, column: str, schema: str = "") -> MatryoshkaIndex:
         """The index that it means on a table."""
-        return MatryoshkaIndex(
-            table,
-            column,
-            dims=self.dims,
-            kind=self.kind,
-            distance=self.distance,
-            m=self.m,
-            ef_construction=self.ef_construction,
-            schema=schema,
-            short=self.short,
-            name=self.name,
-        )
+        return _index(self, table, column, schema)
 
     def clashes(self, other: "Declaration") -> bool:
         """Whether another index on the same column would have the same name."""
@@ -65,6 +55,14 @@ class Declaration:
             getattr(wanted, field) == getattr(found, field)
             for field in ("dims", "kind", "distance", "m", "ef_construction", "short")
         ) and self.name in ("", found.name)
+
+
+# each search asks for one of few
+@lru_cache(maxsize=1024)
+def _index(
+    declared: Declaration, table: str, column: str, schema: str
+) -> MatryoshkaIndex:
+    return MatryoshkaIndex(table, column, schema=schema, **asdict(declared))
 
 
 class Matryoshka(SchemaItem):

@@ -19,12 +19,14 @@ class Registered:
     """A short column that the database knows of; `usable` when its index is built.
 
     `schema` is that of the table as the server says it, never empty; `visible` when
-    the search path leads to the table without it.
+    the search path leads to the table without it. Columns are called as they are now;
+    `up_to_date` unless mrl_pg knows them by names that they had before.
     """
 
     index: MatryoshkaIndex
     usable: bool
     visible: bool
+    up_to_date: bool = True
 
 
 def registered(
@@ -60,6 +62,7 @@ def _read(
             ),
             usable=row["usable"],
             visible=row["visible"],
+            up_to_date=row["up_to_date"],
         )
         for row in rows.mappings()
     ]
