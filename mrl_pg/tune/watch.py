@@ -56,8 +56,8 @@ class Ranked:
 class Watch:
     """The best rows of a few queries, drawn at random, in every form and by full ones.
 
-    Beside 500 queries these are some 6 % of the work, in the thread that reads (with
-    half a core free nobody waits for it), and 20 kB a query and form.
+    Beside 500 queries these are some 6 % of the work, in the thread that reads, and
+    20 kB a query and form.
     """
 
     def __init__(
