@@ -210,6 +210,8 @@ def test_real_queries_are_kept_and_asked_with(
     gone = mrl_pg(*queries, "--share", "0", "--forget", "--before", "9999-01-01")
     assert f"deleted {kept} queries" in gone.stderr
     assert gone.stdout == "off: 0 queries, of 20 at most\n"
+    none = mrl_pg("queries", "docs", "title", *queries[3:])
+    assert (none.returncode, none.stdout) == (3, "")
     both = mrl_pg("recall", *describe, "--kept", "--queries", "q.npy")
     assert both.returncode == 2
     assert "--queries or --kept" in both.stderr

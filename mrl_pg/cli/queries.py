@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from mrl_pg import kept
+from mrl_pg import catalog, kept
 from mrl_pg.cli.describe import Column, Table, describe
 from mrl_pg.cli.options import PG_DEFAULT, Directory, Dsn, Json, Pg, connection, say
 from mrl_pg.errors import InvalidSetting
@@ -24,9 +24,8 @@ def queries(
     most: Annotated[
         int | None,
         typer.Option(
-            help="Keep this many at most: a new one takes a random one's place.  "
-            "[default: 1000]",
-            show_default=False,
+            help="Keep this many at most, 1000 at first; a new one takes the place of "
+            "a random one."
         ),
     ] = None,
     forget: Annotated[
@@ -63,6 +62,8 @@ def queries(
     if before is not None and not forget:
         raise InvalidSetting("--before says which to delete: give --forget, too")
     with connection(dsn, directory, pg) as conn:
+        # says which of table and column is not there
+        catalog.read(conn, index)
         if share is not None:
             kept.sample_queries(conn, index, share=share, most=most)
         if forget:
