@@ -49,7 +49,7 @@ def nested(
     are unit length; the truth is by `distance` on full vectors.
 
     Work: a matrix product of (q, d) with (d, n), because each size adds to the product
-    of the one before; half as much for bits, two queries at a time. Memory: some 12 kB
+    of the one before; half as much for bits, two queries at a time. Memory: some 16 kB
     a query and curve, and two blocks of BLOCK rows; not the rows.
 
     Curves come with floats first, then by size. Raises InvalidSetting for sizes that
