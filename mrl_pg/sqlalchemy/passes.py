@@ -14,6 +14,7 @@ from mrl_pg import render
 from mrl_pg.layout import IndexLayout
 from mrl_pg.shape import Effort
 from mrl_pg.sqlalchemy.hits import HITS
+from mrl_pg.sqlalchemy.statement import Later, members
 from mrl_pg.sqlalchemy.within import refuse_surroundings
 
 
@@ -21,7 +22,8 @@ class Passes(ClauseElement):
     """The statement of a search over one table, as `render.search` puts it together.
 
     `condition` filters the first pass by the table's own columns; `members`, a
-    condition that the key is in a subquery, does it when a filter needs more.
+    condition that the key is in a subquery, does it when a filter needs more, and
+    those of `later` when criteria come to it. `column` says whose they would be.
     """
 
     __visit_name__ = "mrl_passes"
@@ -31,29 +33,30 @@ class Passes(ClauseElement):
         ("condition", InternalTraversal.dp_clauseelement),
         ("members", InternalTraversal.dp_clauseelement),
         ("query", InternalTraversal.dp_clauseelement),
+        ("column", InternalTraversal.dp_clauseelement),
         ("layout", InternalTraversal.dp_plain_obj),
         ("effort", InternalTraversal.dp_plain_obj),
-        ("by_members", InternalTraversal.dp_plain_obj),
     ]
 
     def __init__(
         self,
-        table: Any,
+        column: Any,
         condition: Any,
         members: Any,
+        later: Later | None,
         query: Any,
         layout: IndexLayout,
         effort: Effort,
-        by_members: bool,
     ) -> None:
         """Take the parts as they are; `statement.filters` makes the conditions."""
-        self.table = table
+        self.table = column.table
+        self.column = column
+        self.later = later
         self.condition = condition
         self.members = members
         self.query = query
         self.layout = layout
         self.effort = effort
-        self.by_members = by_members
 
     def hits(self) -> CTE:
         """`mrl_hits`, to stand in the WITH of the statement that reads it."""
@@ -81,9 +84,8 @@ def _compile(element: Passes, compiler: Any, **kw: Any) -> str:
         raise CompileError(
             f"a search is for PostgreSQL, not for {compiler.dialect.name}"
         )
-    condition = _condition(element, compiler)
-    by_members = condition is not None and condition is element.members
-    refuse_surroundings(compiler, element.members if by_members else None)
+    condition, by_members = _condition(element, compiler)
+    refuse_surroundings(compiler, condition if by_members else None)
     # it would report tables of the inner statement as unjoined ones of the outer
     kw.pop("from_linter", None)
     own = element.table
@@ -137,12 +139,15 @@ def _promise(element: Passes, compiler: Any, filtered: bool) -> sql.Composable:
     return render.promise(layout, element.effort, table, index, short, filtered)
 
 
-def _condition(element: Passes, compiler: Any) -> Any:
-    """The filter, by members when criteria of `with_loader_criteria` belong to it.
+def _condition(element: Passes, compiler: Any) -> tuple[Any, bool]:
+    """The filter, and whether by members: `with_loader_criteria` may call for those.
 
-    An event may have brought those after the search was put together.
+    An event may have brought its criteria after the search was put together.
     """
+    if element.members is not None:
+        return element.members, True
     known = getattr(compiler, "_global_attributes", {})
-    criteria = any(key[0] == "additional_entity_criteria" for key in known)
-    by_members = element.by_members or (criteria and element.members is not None)
-    return element.members if by_members else element.condition
+    if element.later and any(key[0] == "additional_entity_criteria" for key in known):
+        own = () if element.condition is None else (element.condition,)
+        return members(element.later, element.table, own), True
+    return element.condition, False

@@ -76,8 +76,7 @@ def search(
     else:
         effort = plan.effort(asked, goes_on=True)
     bound = _bound(query, QueryType(*full_type(base), layout.distance == "cosine"))
-    condition, members, by_members = filters(statement, column, table)
-    passes = Passes(table, condition, members, bound, layout, effort, by_members)
+    passes = Passes(full, *filters(statement, column, table), bound, layout, effort)
     keys = list(table.primary_key)
     found = [key == HITS.c[f"key_{place}"] for place, key in enumerate(keys, 1)]
     select: Any = statement

@@ -4,7 +4,8 @@ Most names of SQLAlchemy's that begin with an underscore are known here, the res
 `declare` and `passes`; tests run all on the oldest and the newest release.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from operator import and_ as and_operator
 from typing import Any
 
@@ -96,11 +97,20 @@ def aggregates(statement: Any) -> bool:
     return True
 
 
-def filters(statement: Any, column: Any, table: Any) -> tuple[Any, Any, bool]:
-    """What the first pass filters by: condition, members, and whether by members.
+@dataclass(frozen=True, slots=True)
+class Later:
+    """Of a mapped Select what makes members of it, should it come to that."""
 
-    The condition reads the table alone. Members, that the key is among those of
-    the whole Select, can say it of any Select; None where nothing could call for it.
+    statement: Any
+    column: Any
+    selected: Sequence[Any]
+
+
+def filters(statement: Any, column: Any, table: Any) -> tuple[Any, Any, Later | None]:
+    """What the first pass filters by: a condition on the table alone, or members.
+
+    Members, that the key is among those of the whole Select, can say it of any Select.
+    Criteria that an event brings may call for them later.
     """
     own = _without_hits(_conditions(statement._where_criteria))
     # other tables' columns may wait for a join that comes after the search, unless
@@ -111,28 +121,35 @@ def filters(statement: Any, column: Any, table: Any) -> tuple[Any, Any, bool]:
         for part in _without_hits(statement._raw_columns)
         if beside or table in _sources(part)
     ]
-    # what it selects from counts, not what it selects
-    rest: Any = statement.with_only_columns(*selected).with_only_columns(
-        *_keys(column, table), maintain_column_froms=True
-    )
-    rest = rest.correlate(None)
-    rest._where_criteria = tuple(own)
-    rest._for_update_arg = None
+    later = Later(statement, column, selected)
     # options that add criteria count, those that load attributes do not
     criteria = [option for option in statement._with_options if _adds_criteria(option)]
-    rest._with_options = tuple(criteria)
-    mapped = "compile_state_plugin" in statement._propagate_attrs
-    simple = _is_simple(statement, table, own, selected) and not criteria
-    if not simple and not _reads(statement, table, [*own, *selected]):
+    if not criteria and _is_simple(statement, table, own, selected):
+        mapped = "compile_state_plugin" in statement._propagate_attrs
+        return (and_(*own) if own else None), None, (later if mapped else None)
+    if not _reads(statement, table, [*own, *selected]):
         raise InvalidStatement(
             f"the Select does not read {table.name}, whose vectors are searched: "
             "select from it or join it"
         )
-    condition = and_(*own) if own else None
+    return None, members(later, table, own, criteria), None
+
+
+def members(
+    later: Later, table: Any, own: Sequence[Any], criteria: Sequence[Any] = ()
+) -> Any:
+    """That the key is among those of a Select with its `own` conditions."""
+    # what it selects from counts, not what it selects
+    rest: Any = later.statement.with_only_columns(*later.selected).with_only_columns(
+        *_keys(later.column, table), maintain_column_froms=True
+    )
+    rest = rest.correlate(None)
+    rest._where_criteria = tuple(own)
+    rest._for_update_arg = None
+    rest._with_options = tuple(criteria)
     keys = list(table.primary_key)
     key = keys[0] if len(keys) == 1 else tuple_(*keys)
-    members = key.in_(rest) if mapped or not simple else None
-    return (condition if simple else None), members, not simple
+    return key.in_(rest)
 
 
 def _aggregated(part: Any) -> bool:
