@@ -211,6 +211,7 @@ def test_the_command_writes_both(url: str, tmp_path: Path) -> None:
     def run(page: Path) -> Result:
         command = ["tune", "docs", "embedding", "--plan", "--sizes", "64,128"]
         command += ["--dsn", url, "--queries", "30", "--report", str(page)]
+        command += ["--show", "title, n"]
         return CliRunner().invoke(app, [*command, "--plots", str(tmp_path / "plots")])
 
     refused = run(tmp_path / "no" / "r.html")
@@ -220,7 +221,8 @@ def test_the_command_writes_both(url: str, tmp_path: Path) -> None:
     assert done.exit_code == 0, done.output
     assert "Predicted" in done.stdout
     assert "r.html" in done.stderr
-    sound((tmp_path / "r.html").read_text(encoding="utf-8"))
+    page = sound((tmp_path / "r.html").read_text(encoding="utf-8"))
+    assert page.said.count("title ") >= 3 * 6
     assert (tmp_path / "plots" / "sizes.svg").exists()
 
 
