@@ -11,7 +11,10 @@ import psycopg
 import pytest
 from helpers import Conn, connect, make_table, matryoshka, nearest
 from psycopg.conninfo import make_conninfo
+from typer.main import get_command
+from typer.testing import CliRunner
 
+from mrl_pg.cli.app import app
 from mrl_pg.cli.describe import split_table
 from mrl_pg.errors import InvalidSetting
 from mrl_pg.server import EmbeddedServer
@@ -145,6 +148,19 @@ def test_every_command_teaches(conn: psycopg.Connection) -> None:
         text = mrl_pg(command, "--help").stdout
         assert f"Example: mrl-pg {command}" in text
         assert "--dsn" in text
+
+
+def test_help_is_shown_as_it_is_written() -> None:
+    """`[default: 10]` used to be read as markup, and vanished."""
+    known = get_command(app).commands  # type: ignore[attr-defined]
+    seen = 0
+    for name, command in known.items():
+        wide = CliRunner().invoke(app, [name, "--help"], env={"COLUMNS": "400"})
+        for option in command.params:
+            if "default: " in (option.help or ""):
+                assert option.help.replace("\\[", "[") in wide.stdout
+                seen += 1
+    assert seen > 10
 
 
 def test_text_of_a_table_is_never_read_as_markup(

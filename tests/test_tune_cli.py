@@ -39,7 +39,8 @@ def test_tune_recommends_and_leaves_nothing(
     assert done.returncode == 0, done.stderr
     answer = json.loads(done.stdout)
     assert (answer["read"]["rows"], answer["read"]["queries"]) == (800, 30)
-    assert answer["read"]["origin"].endswith("q.npy")
+    # the page is passed on: where the file lies is nobody's business
+    assert answer["read"]["origin"] == "q.npy"
     assert len(answer["built"]) == 1
     assert answer["recommendation"]["measured"]
     assert {option["kind"] for option in answer["options"]} == {"halfvec", "bit"}

@@ -38,14 +38,14 @@ def calibrate(
     k: Annotated[
         list[int] | None,
         typer.Option(
-            "--k", "-k", help="Rows to answer; may be given again.  [default: 10]"
+            "--k", "-k", help="Rows to answer; may be given again.  \\[default: 10]"
         ),
     ] = None,
     sample: Annotated[
         int | None,
         typer.Option(
             help="Random rows to ask with, each without itself; or of --kept, at most."
-            "  [default: 500; for k 1 2,000]"
+            "  \\[default: 500; for k 1 2,000]"
         ),
     ] = None,
     queries: QueryFile = None,

@@ -26,7 +26,7 @@ from mrl_pg.progress import Progress, Watcher
 
 Workers = Annotated[
     int | None,
-    typer.Option(help="Parallel workers of the build.  [default: the server's]"),
+    typer.Option(help="Parallel workers of the build.  \\[default: the server's]"),
 ]
 Memory = Annotated[
     str | None,
@@ -34,7 +34,7 @@ Memory = Annotated[
         "--maintenance-work-mem",
         metavar="SIZE",
         help="Memory of the build, such as 2GB: a graph that does not fit builds "
-        "several times slower.  [default: the server's]",
+        "several times slower.  \\[default: the server's]",
     ),
 ]
 

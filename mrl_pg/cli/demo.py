@@ -31,7 +31,7 @@ Queries = Annotated[
 ]
 Rows = Annotated[
     int | None,
-    typer.Option(help="Glosses to load, evenly spread.  [default: all 117,659]"),
+    typer.Option(help="Glosses to load, evenly spread.  \\[default: all 117,659]"),
 ]
 Compare = Annotated[bool, typer.Option(help="Measure single pass against two passes.")]
 

@@ -39,10 +39,10 @@ EfConstruction: TypeAlias = Annotated[
     ),
 ]
 Short: TypeAlias = Annotated[
-    str, typer.Option("--short", help="Name of the short column.  [default: derived]")
+    str, typer.Option("--short", help="Name of the short column.  \\[default: derived]")
 ]
 Name: TypeAlias = Annotated[
-    str, typer.Option("--name", help="Name of the index.  [default: derived]")
+    str, typer.Option("--name", help="Name of the index.  \\[default: derived]")
 ]
 
 Where: TypeAlias = Annotated[
@@ -62,7 +62,7 @@ QueryFile: TypeAlias = Annotated[
     typer.Option(
         metavar="FILE",
         help="Queries, a .npy matrix or a JSON list of vectors.  "
-        "[default: random rows]",
+        "\\[default: random rows]",
         show_default=False,
     ),
 ]

@@ -50,11 +50,11 @@ def recall(
     kept: Kept = False,
     candidates: Annotated[
         int | None,
-        typer.Option(help="Of the search.  [default: 160, or 8 k if more]"),
+        typer.Option(help="Of the search.  \\[default: 160, or 8 k if more]"),
     ] = None,
     ef_search: Annotated[
         int | None,
-        typer.Option(help="Of the search.  [default: candidates, at most 1000]"),
+        typer.Option(help="Of the search.  \\[default: candidates, at most 1000]"),
     ] = None,
     wanted: Recall = None,
     where: Where = None,

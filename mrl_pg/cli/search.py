@@ -50,20 +50,20 @@ def search(
     k: Annotated[int, typer.Option("-k", help="Rows to answer.")] = 10,
     candidates: Annotated[
         int | None,
-        typer.Option(help="Rows re-ranked exactly.  [default: 160, or 8 k if more]"),
+        typer.Option(help="Rows re-ranked exactly.  \\[default: 160, or 8 k if more]"),
     ] = None,
     ef_search: Annotated[
         int | None,
         typer.Option(
-            help="Width of the search in the index.  [default: candidates, at most "
+            help="Width of the search in the index.  \\[default: candidates, at most "
             "1000]"
         ),
     ] = None,
     max_scan_tuples: Annotated[
         int | None,
         typer.Option(
-            help="Rows that a filtered search visits at most.  [default: the server's, "
-            "20000]"
+            help="Rows that a filtered search visits at most.  "
+            "\\[default: the server's, 20000]"
         ),
     ] = None,
     where: Where = None,
