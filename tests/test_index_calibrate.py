@@ -60,9 +60,9 @@ def test_a_calibration_is_what_was_kept(docs: Docs) -> None:
         1.0,
     )
     assert lines[:2] == [
-            "exact answers of 30 queries",
-            "5 candidates measured on 30 queries",
-        ]
+        "exact answers of 30 queries",
+        "5 candidates measured on 30 queries",
+    ]
     assert str(found).startswith(f"{docs.index}: {len(found.points)} searches for k=5")
     # nobody listens any more
     one(docs.conn, "select mrl.recall('docs', 'embedding', sample => 1)")
