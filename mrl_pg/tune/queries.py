@@ -81,7 +81,9 @@ def from_file(
     vectors = np.concatenate(parts) if parts else np.empty((0, dims), np.float32)
     some = vectors[vectors.any(axis=1)]
     chosen = np.random.default_rng(seed).permutation(len(some))[:count]
-    return _usable(some[np.sort(chosen)], Path(path).name, zeros=len(vectors) - len(some))
+    return _usable(
+        some[np.sort(chosen)], Path(path).name, zeros=len(vectors) - len(some)
+    )
 
 
 def from_sql(conn: Conn, facts: Facts, statement: str, *, count: int) -> Queries:
