@@ -1,17 +1,18 @@
 """Databases for tests: two servers a session, one fresh database a test."""
 
 import os
-import shutil
-import tempfile
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import cache, partial
 
 import psycopg
 import pytest
-from helpers import fresh_database
+from helpers import connect, fresh_database
 from psycopg import sql
+from servers import home
 
-from mrl_pg import server
+from mrl_pg import install, server
 from mrl_pg.server import EmbeddedServer
 
 SETTINGS = {
@@ -53,37 +54,55 @@ def pg_version(request: pytest.FixtureRequest) -> int:
     return version
 
 
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A server for the session: a superuser in `postgres`, and what is copied."""
+
+    server: EmbeddedServer
+    admin: psycopg.Connection
+    template: str
+
+
 @pytest.fixture(scope="session")
-def pg_server(pg_version: int, clean_environment: None) -> Iterator[EmbeddedServer]:
-    """A server for the session, with settings for tests; removed afterwards."""
+def prepared(clean_environment: None) -> Iterator[Callable[[int], Prepared]]:
+    """The server of a version, started when first asked for; removed in the end.
+
+    Not by `pg_server` itself, which pytest takes down at each change of version: that
+    is twice a file.
+    """
+    with ExitStack() as stack:
+        yield cache(partial(prepare, stack))
+
+
+def prepare(stack: ExitStack, version: int) -> Prepared:
+    """Start a server with settings for tests, and make the database to be copied."""
     # Not pytest's own folder: it takes the way in from the server's user again.
-    home = Path(tempfile.mkdtemp(prefix="mrl_pg-test-"))
-    try:
-        with server.embedded(
-            home / f"pg{pg_version}", pg_version, settings=SETTINGS
-        ) as running:
-            yield running
-    finally:
-        shutil.rmtree(home, ignore_errors=True)
-
-
-@pytest.fixture(scope="session")
-def admin(pg_server: EmbeddedServer) -> Iterator[psycopg.Connection]:
-    """A superuser's connection to `postgres`, to make and drop databases with."""
-    with psycopg.connect(pg_server.url(), autocommit=True) as conn:
-        yield conn
-
-
-@pytest.fixture(scope="session")
-def template(pg_server: EmbeddedServer, admin: psycopg.Connection) -> str:
-    """Name of a database with pgvector and mrl installed, to be copied."""
-    from mrl_pg.install import install
-
+    folder = stack.enter_context(home()) / f"pg{version}"
+    running = stack.enter_context(server.embedded(folder, version, settings=SETTINGS))
+    admin = stack.enter_context(connect(running.url()))
     admin.execute(sql.SQL("create database {}").format(sql.Identifier(TEMPLATE)))
-    with psycopg.connect(pg_server.url(TEMPLATE), autocommit=True) as conn:
+    with connect(running.url(TEMPLATE)) as conn:
         conn.execute("create extension vector")
         install(conn)
-    return TEMPLATE
+    return Prepared(running, admin, TEMPLATE)
+
+
+@pytest.fixture(scope="session")
+def pg_server(pg_version: int, prepared: Callable[[int], Prepared]) -> EmbeddedServer:
+    """A server for the session, with settings for tests."""
+    return prepared(pg_version).server
+
+
+@pytest.fixture(scope="session")
+def admin(pg_version: int, prepared: Callable[[int], Prepared]) -> psycopg.Connection:
+    """A superuser's connection to `postgres`, to make and drop databases with."""
+    return prepared(pg_version).admin
+
+
+@pytest.fixture(scope="session")
+def template(pg_version: int, prepared: Callable[[int], Prepared]) -> str:
+    """Name of a database with pgvector and mrl installed, to be copied."""
+    return prepared(pg_version).template
 
 
 @pytest.fixture

@@ -1,11 +1,11 @@
 """The ways to install mrl_pg, and the catalog that they leave, to be compared."""
 
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import psycopg
+from command import alembic as run_alembic
 
 from mrl_pg import install, server
 from mrl_pg.install import VERSION
@@ -64,15 +64,9 @@ def psql(url: str, version: int, script: Path) -> subprocess.CompletedProcess[st
 
 def alembic(url: str, folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
     """Run Alembic's command, `upgrade head` unless another is given."""
-    program = [sys.executable, "-m", "alembic"]
-    program += ["-c", str(ROOT / "migrations" / "alembic.ini")]
-    program += ["-x", "dsn=" + url.replace("postgresql://", "postgresql+psycopg://")]
-    return subprocess.run(
-        [*program, *(command or ("upgrade", "head"))],
-        cwd=folder,
-        capture_output=True,
-        text=True,
-    )
+    options = ["-c", str(ROOT / "migrations" / "alembic.ini")]
+    options += ["-x", "dsn=" + url.replace("postgresql://", "postgresql+psycopg://")]
+    return run_alembic(folder, [*options, *(command or ("upgrade", "head"))])
 
 
 def by_psql(url: str, version: int, folder: Path) -> None:

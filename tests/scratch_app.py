@@ -1,28 +1,19 @@
-"""A scratch application with Alembic, worked on by its real command."""
+"""A scratch application with Alembic, worked on by its command."""
 
 import io
-import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
+from subprocess import CompletedProcess
 
 from alembic import command
 from alembic.config import Config
+from command import alembic
 from scratch import sqlalchemy_url
-
-SEVERAL = """
-import sys
-from alembic.config import main
-
-sys.path.insert(0, ".")
-for command in sys.argv[1:]:
-    main(argv=command.split())
-"""
 
 
 @dataclass(frozen=True)
 class App:
-    """An application as `alembic init` makes one, and the real command."""
+    """An application as `alembic init` makes one, and the command."""
 
     folder: Path
     url: str
@@ -62,12 +53,9 @@ class App:
         """Write models.py."""
         (self.folder / "models.py").write_text(text)
 
-    def run(self, *commands: str) -> subprocess.CompletedProcess[str]:
+    def run(self, *commands: str) -> CompletedProcess[str]:
         """Run `alembic …`; several commands one after the other, which saves time."""
-        program = [sys.executable, "-m", "alembic", *commands[0].split()]
-        if len(commands) > 1:
-            program = [sys.executable, "-c", SEVERAL, *commands]
-        return subprocess.run(program, cwd=self.folder, capture_output=True, text=True)
+        return alembic(self.folder, *(command.split() for command in commands))
 
     def alembic(self, *commands: str) -> str:
         """Run `alembic …`, which must succeed; what it printed."""

@@ -2,14 +2,12 @@
 
 import json
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
-import psycopg
 import pytest
-from helpers import Conn, connect, make_table, matryoshka, nearest
+from command import mrl_pg
+from helpers import Conn, connect, make_table, matryoshka, nearest, one_version
 from psycopg.conninfo import make_conninfo
 from typer.main import get_command
 from typer.testing import CliRunner
@@ -17,20 +15,6 @@ from typer.testing import CliRunner
 from mrl_pg.cli.app import app
 from mrl_pg.cli.describe import split_table
 from mrl_pg.errors import InvalidSetting
-from mrl_pg.server import EmbeddedServer
-
-
-def mrl_pg(
-    *arguments: str, text: str | None = None
-) -> "subprocess.CompletedProcess[str]":
-    """Run the command line as a user would."""
-    return subprocess.run(
-        [sys.executable, "-m", "mrl_pg", *arguments],
-        input=text,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
 
 
 @pytest.fixture
@@ -70,6 +54,7 @@ def test_the_way_from_create_to_drop(
     assert "nothing to do" in mrl_pg("drop", *describe).stdout
 
 
+@one_version
 def test_search_reads_json_from_stdin_and_filters(
     database: str, docs: np.ndarray
 ) -> None:
@@ -99,6 +84,7 @@ def test_install_tells_what_it_found(bare_database: str) -> None:
     assert "mrl-pg install" in missing.stderr
 
 
+@one_version
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
@@ -124,6 +110,7 @@ def test_errors_are_one_line_with_an_exit_code(
     assert "Traceback" not in done.stderr
 
 
+@one_version
 def test_search_before_create_says_what_to_run(
     database: str, docs: np.ndarray, tmp_path: Path
 ) -> None:
@@ -136,13 +123,13 @@ def test_search_before_create_says_what_to_run(
     assert "mrl-pg create" in done.stderr
 
 
-def test_a_server_that_is_not_there_is_exit_code_6(pg_server: EmbeddedServer) -> None:
+def test_a_server_that_is_not_there_is_exit_code_6() -> None:
     done = mrl_pg("indexes", "--dsn", "postgresql://localhost:1/none")
     assert done.returncode == 6
     assert "cannot reach the server" in done.stderr
 
 
-def test_every_command_teaches(conn: psycopg.Connection) -> None:
+def test_every_command_teaches() -> None:
     commands = ("demo", "load", "install", "uninstall", "create", "drop")
     for command in (*commands, "indexes", "search"):
         text = mrl_pg(command, "--help").stdout
@@ -163,6 +150,7 @@ def test_help_is_shown_as_it_is_written() -> None:
     assert seen > 10
 
 
+@one_version
 def test_text_of_a_table_is_never_read_as_markup(
     database: str, docs: np.ndarray, conn: Conn, tmp_path: Path
 ) -> None:
@@ -185,6 +173,7 @@ def test_text_of_a_table_is_never_read_as_markup(
     assert "[/b]" in listed.stdout
 
 
+@one_version
 def test_a_column_called_distance_stays_apart_from_the_true_distance(
     database: str, docs: np.ndarray, conn: Conn, tmp_path: Path
 ) -> None:

@@ -5,10 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import Conn, connect, make_table, matryoshka
-from test_cli import mrl_pg
+from command import mrl_pg
+from helpers import Conn, connect, make_table, matryoshka, one_version
 
 from mrl_pg import MatryoshkaIndex
+
+# what the commands ask is asked of both servers by tests of the verbs
+pytestmark = one_version
 
 INDEX = MatryoshkaIndex("docs", "embedding", dims=32)
 VECTORS = matryoshka(500)

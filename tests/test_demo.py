@@ -3,27 +3,19 @@
 import json
 import os
 import select
-import subprocess
 import sys
 from contextlib import suppress
 
 import pytest
-from helpers import connect
+from command import mrl_pg
+from helpers import connect, one_version
 
 from mrl_pg.demo.corpus import EXAMPLES
 
 
-def demo(*arguments: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [sys.executable, "-m", "mrl_pg", "demo", *arguments],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
+@one_version
 def test_it_answers_the_examples_and_measures_every_index(database: str) -> None:
-    done = demo("--rows", "3000", "--json", "--dsn", database)
+    done = mrl_pg("demo", "--rows", "3000", "--json", "--dsn", database)
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
     for (text, word), answers in zip(EXAMPLES, told["answers"], strict=True):
@@ -58,8 +50,8 @@ def test_it_answers_the_examples_and_measures_every_index(database: str) -> None
 def test_a_query_is_answered_three_ways_and_again_the_next_day(database: str) -> None:
     """The second run makes everything afresh."""
     for _ in range(2):
-        done = demo(
-            *("--rows", "500", "--no-compare", "--dsn", database),
+        done = mrl_pg(
+            *("demo", "--rows", "500", "--no-compare", "--dsn", database),
             *("--query", "fear of spiders", "--query", "inability to sleep"),
         )
         assert done.returncode == 0, done.stderr
@@ -69,9 +61,10 @@ def test_a_query_is_answered_three_ways_and_again_the_next_day(database: str) ->
         assert "insomnia" in done.stdout
 
 
+@one_version
 def test_words_the_model_does_not_know_are_an_input_error(database: str) -> None:
-    done = demo(
-        *("--rows", "200", "--no-compare", "--dsn", database),
+    done = mrl_pg(
+        *("demo", "--rows", "200", "--no-compare", "--dsn", database),
         *("--query", "xqzzt"),
     )
     assert done.returncode == 2
@@ -79,6 +72,7 @@ def test_words_the_model_does_not_know_are_an_input_error(database: str) -> None
     assert done.stdout == ""
 
 
+@one_version
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudo-terminals")
 @pytest.mark.parametrize("end", [b"\x04", b"\x03", b"\n"], ids=["^D", "^C", "empty"])
 def test_the_prompt_ends_without_an_error(database: str, end: bytes) -> None:

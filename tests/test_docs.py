@@ -6,8 +6,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import command
 import psycopg
 import pytest
+from helpers import one_version
 from pages import psycopg_url
 
 import mrl_pg
@@ -51,6 +53,7 @@ def test_python_quick_start_runs_as_written(
     conn.close()
 
 
+@one_version
 def test_shell_quick_start_runs_as_written(
     bare_database: str, pg_version: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -111,12 +114,7 @@ def test_commands_in_the_docs_exist() -> None:
     text = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
     commands = set(re.findall(r"mrl-pg ([a-z]+)", text))
     assert {"demo", "load", "create", "search", "server"} <= commands
-    for command in sorted(commands):
-        done = subprocess.run(
-            [sys.executable, "-m", "mrl_pg", command, "--help"],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, command
+    for name in sorted(commands):
+        done = command.mrl_pg(name, "--help")
+        assert done.returncode == 0, name
         assert "Usage" in done.stdout

@@ -11,10 +11,12 @@ from textwrap import dedent, indent
 
 import psycopg
 import pytest
+from helpers import one_version
 from pages import ROOT, blocks, psycopg_url
 
 from mrl_pg import server
 
+pytestmark = one_version
 PAGE = ROOT / "docs/alembic.md"
 CONFIGURE = r"^ +context\.configure\(\n +connection=[^)]*\)\n"
 BY_HAND = r"^def upgrade[\s\S]*"

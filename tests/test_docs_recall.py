@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from helpers import one_version
 from pages import ROOT, blocks, psycopg_url, run_python
 
 from mrl_pg import server
@@ -14,6 +15,7 @@ from mrl_pg import server
 PAGE = ROOT / "docs/recall.md"
 
 
+@one_version
 def test_the_page_runs_as_written(
     bare_database: str, pg_version: int, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -3,9 +3,11 @@
 from typing import Any
 
 import pytest
+from helpers import one_version
 from pages import ROOT, blocks, run_python
 
 
+@one_version
 def test_the_example_runs(
     bare_database: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -9,9 +9,11 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from helpers import one_version
 from pages import blocks
 from servers import psql
 
+pytestmark = one_version
 EXAMPLE = Path(__file__).parents[1] / "examples/notes"
 IGNORED = shutil.ignore_patterns("__pycache__", ".mrl_pg")
 

@@ -2,13 +2,13 @@
 
 import asyncio
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
+from command import alembic
 
 from mrl_pg import NotInstalled, install, install_async, server, uninstall
 from mrl_pg.install import VERSION
@@ -89,9 +89,10 @@ def by_psql(conn: Conn, version: int, folder: Path) -> str:
 def by_alembic(conn: Conn, version: int, folder: Path) -> str:
     url = f"postgresql+psycopg:///?host={conn.info.host}&port={conn.info.port}"
     url += f"&dbname={conn.info.dbname}&user={conn.info.user}"
-    command = [sys.executable, "-m", "alembic"]
-    command += ["-c", str(ROOT / "migrations" / "alembic.ini"), "-x", f"dsn={url}"]
-    return refused([*command, "upgrade", "head"], folder)
+    options = ["-c", str(ROOT / "migrations" / "alembic.ini"), "-x", f"dsn={url}"]
+    done = alembic(folder, [*options, "upgrade", "head"])
+    assert done.returncode != 0
+    return done.stderr
 
 
 @pytest.mark.parametrize("door", [by_python, by_python_async, by_psql, by_alembic])

@@ -5,7 +5,6 @@ import csv
 import gzip
 import json
 import re
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from datetime import date, datetime, timezone
@@ -17,6 +16,7 @@ import numpy as np
 import psycopg
 import pyarrow as arrow
 import pytest
+from command import mrl_pg
 from numpy.typing import NDArray
 from psycopg import AsyncConnection, Connection, sql
 from psycopg.rows import dict_row
@@ -661,16 +661,6 @@ def test_columns_of_other_lengths(conn: Conn, vectors: NDArray[np.float32]) -> N
 # --- the command -------------------------------------------------------------
 
 
-def run(*arguments: str | Path) -> "subprocess.CompletedProcess[str]":
-    code = "import mrl_pg.cli; mrl_pg.cli.main()"
-    return subprocess.run(
-        [sys.executable, "-c", code, "load", *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-
-
 def test_command(
     database: str, conn: Conn, tmp_path: Path, vectors: NDArray[np.float32]
 ) -> None:
@@ -678,12 +668,12 @@ def test_command(
     np.save(tmp_path / "v.npy", vectors)
     options = ("--column", "Vec", "--type", "halfvec", "--storage", "plain")
     target = ("--table", '"My.S".Docs', "--key", "k", "--dsn", database)
-    done = run(tmp_path / "v.npy", *target, *options)
+    done = mrl_pg("load", tmp_path / "v.npy", *target, *options)
     assert (done.returncode, done.stdout[:41]) == (
         0,
         "Loaded 25 rows of 6 dimensions into My.S.",
     ), done.stderr
-    done = run(tmp_path / "v.npy", *target, "--column", "Vec", "--json")
+    done = mrl_pg("load", tmp_path / "v.npy", *target, "--column", "Vec", "--json")
     report = json.loads(done.stdout)
     assert (report["rows"], report["created"], report["dims"]) == (ROWS, False, DIMS)
     types = column_types(conn, '"My.S"."Docs"')
@@ -695,12 +685,12 @@ def test_command(
 def test_command_errors(database: str, conn: Conn, tmp_path: Path) -> None:
     path = tmp_path / "d.jsonl"
     path.write_text('{"embedding": [1]}\n{"embedding": ["a"]}\n')
-    done = run(path, "--table", "docs", "--dsn", database)
+    done = mrl_pg("load", path, "--table", "docs", "--dsn", database)
     assert (done.returncode, done.stdout) == (2, "")
     assert "row 2: 'a' at position 0 is not a number" in done.stderr
     assert "Traceback" not in done.stderr
-    assert run(path, "--table", "a.b.c", "--dsn", database).returncode == 2
+    assert mrl_pg("load", path, "--table", "a.b.c", "--dsn", database).returncode == 2
     conn.execute("create view docs as select 1 as embedding")
     path.write_text('{"embedding": [1]}\n')
-    assert run(path, "--table", "docs", "--dsn", database).returncode == 3
+    assert mrl_pg("load", path, "--table", "docs", "--dsn", database).returncode == 3
     assert tables(conn) == []

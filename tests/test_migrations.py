@@ -1,12 +1,12 @@
 """Alembic's own command: up, down and up again, and what it prints offline."""
 
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
+from command import alembic as run_alembic
 
 from mrl_pg import MatryoshkaIndex, server, source
 
@@ -18,12 +18,10 @@ Conn = psycopg.Connection[Any]
 
 
 def alembic(folder: Path, *arguments: str, url: str | None = None) -> str:
-    command = [sys.executable, "-m", "alembic", "-c", str(MIGRATIONS / "alembic.ini")]
+    options = ["-c", str(MIGRATIONS / "alembic.ini")]
     if url is not None:
-        command += ["-x", "dsn=" + url.replace("postgresql:", "postgresql+psycopg:")]
-    done = subprocess.run(
-        [*command, *arguments], cwd=folder, capture_output=True, text=True
-    )
+        options += ["-x", "dsn=" + url.replace("postgresql:", "postgresql+psycopg:")]
+    done = run_alembic(folder, [*options, *arguments])
     assert done.returncode == 0, done.stderr
     return done.stdout
 

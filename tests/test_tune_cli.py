@@ -1,24 +1,14 @@
 """`mrl-pg tune`: words and JSON on stdout, exit codes, what --help teaches."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from command import mrl_pg
 from helpers import Conn, Vectors, make_table, matryoshka
 
 QUICK = ("--recall", "0.9", "--queries", "40", "--sizes", "16,32")
-
-
-def mrl_pg(*arguments: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        [sys.executable, "-m", "mrl_pg", *arguments],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
 
 
 @pytest.fixture
