@@ -9,8 +9,9 @@ PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 demo: .venv/demo  ## search a dictionary by meaning, on an embedded PostgreSQL
 	$(BIN)/mrl-pg demo --directory .mrl_pg/pg18
 
+# in the files' own order: by number of tests, files of few long ones would come last
 test: .venv/installed  ## all tests, on PostgreSQL 18 and 16, a few files at a time
-	$(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile
+	$(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 check: .venv/installed  ## lint, format and types, as CI runs them
 	$(BIN)/ruff check
