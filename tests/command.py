@@ -5,6 +5,7 @@ real commands.
 """
 
 import gc
+import logging
 import os
 import sys
 import tempfile
@@ -79,6 +80,7 @@ def _leave(command: list[str], work: Callable[[], object]) -> None:
     """Do the work on the streams 0, 1 and 2, and end this process with its code."""
     code: object = 1
     try:
+        _forget_logging()
         sys.argv = command
         sys.stdin = open(0, closefd=False)
         sys.stdout = open(1, "w", closefd=False)
@@ -92,3 +94,14 @@ def _leave(command: list[str], work: Callable[[], object]) -> None:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code & 255 if isinstance(code, int) else int(code is not None))
+
+
+def _forget_logging() -> None:
+    """Log as a program does that has set up nothing: pytest has, and Alembic may."""
+    loggers = logging.root.manager.loggerDict.values()
+    known = [logger for logger in loggers if isinstance(logger, logging.Logger)]
+    for logger in (logging.root, *known):
+        logger.handlers.clear()
+        logger.setLevel(logging.NOTSET)
+        logger.disabled, logger.propagate = False, True
+    logging.root.setLevel(logging.WARNING)
