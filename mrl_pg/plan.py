@@ -119,7 +119,8 @@ class SearchPlan:
         """Parameters of `more_statement` after `seen` candidates."""
         if isinstance(self.bound, Mapping):
             return {**self.bound, "mrl_seen": seen}
-        return [*self.bound[1:], seen]
+        # it counts twice, each time under the condition
+        return 2 * [*self.bound[1:], seen]
 
 
 def default_candidates(k: int) -> int:

@@ -94,6 +94,11 @@ def test_a_filter_that_leaves_fewer_than_k_gives_them_all(docs: Docs) -> None:
     assert sorted(found.keys) == [500, 1500, 2500, 3500]
     assert (found.seen, found.cut_short) == (4, False)
     assert sorted(docs.index.search(docs.conn, query, where=where).keys) == [5, 50, 500]
+    # values by place were taken for too few
+    where, params = "mod(id, %s) = %s", [1000, 500]
+    assert docs.index.search(docs.conn, query, where=where, params=params) == found
+    many = docs.index.search_many(docs.conn, [query], where=where, params=params)
+    assert many == [found]
 
 
 def test_a_filter_that_leaves_nothing_gives_nothing(docs: Docs) -> None:
