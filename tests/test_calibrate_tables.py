@@ -135,6 +135,11 @@ def test_a_table_with_children(conn: Conn) -> None:
     kept = calibrate(conn, k=5, sample=1000)
     assert {point.queries for point in kept} == {300}
     judge(conn, calibrate(conn, k=5, queries=ASKED), "cosine", VECTORS)
+    # shares and what is stale are of the rows of all
+    conn.execute("analyze docs, more")
+    assert one(conn, "select mrl._rows('docs'::regclass)") == 300
+    guess = "select mrl._share('docs'::regclass, 'id > 200', null)"
+    assert one(conn, guess) == pytest.approx(1 / 3, abs=0.01)
 
 
 def test_one_session_measures_vectors_and_halves(conn: Conn) -> None:

@@ -1,4 +1,4 @@
--- How many rows a table is thought to hold, its partitions with it; NULL: never counted.
+-- How many rows a table is thought to hold, with partitions and children; NULL: never counted.
 -- mrl._rows(table_id oid) -> bigint
 -- Called by: mrl._share, mrl._promised, mrl._keep_calibration
 create or replace function mrl._rows(table_id oid)
@@ -7,15 +7,17 @@ language sql
 stable
 parallel safe
 begin atomic
+    with recursive tree (relid) as (
+        select _rows.table_id
+        union
+        select child.inhrelid
+        from tree
+        join pg_inherits as child on child.inhparent = tree.relid
+    )
     select sum(nullif(part.reltuples, -1))::bigint
-    from pg_class as part
-    where part.relkind = 'r'
-        and part.oid in (
-            select _rows.table_id
-            union all
-            select tree.relid
-            from pg_partition_tree(_rows.table_id::regclass) as tree
-        );
+    from tree
+    join pg_class as part on part.oid = tree.relid
+    where part.relkind = 'r';
 end;
 
 comment on function mrl._rows(oid) is

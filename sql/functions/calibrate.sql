@@ -129,8 +129,12 @@ begin
         ),
         points,
         case when rows_there.count operator(pg_catalog.>) 0
-            then rows_there.passing::double precision
-                operator(pg_catalog./) rows_there.count
+            then rows_there.passing::double precision operator(pg_catalog./) case
+                -- the others cannot be counted, but a search's share is of them all
+                when pg_catalog.row_security_active(table_name)
+                then greatest(mrl._rows(table_name), rows_there.count)
+                else rows_there.count
+            end
         end,
         asked,
         rows_there.count
