@@ -49,7 +49,7 @@ ODD = [
     "{table}",
     "back\\slash",
     "select",
-    "mrl_hits",
+    "mrl_query",
     "distance",
     "x" * 63,
     "é" * 31,
