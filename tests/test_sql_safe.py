@@ -4,16 +4,21 @@ from typing import Any
 
 import psycopg
 import pytest
+from calibrations import calibrate
 from door import assert_exact, create, ids, keys, many, one, share, stock, text
 from door_plans import ordered, planned, run, scanning
 from door_state import notices, refused
 from helpers import Conn, connect, force_index, make_table, matryoshka, nearest, role
 from psycopg import errors, sql
 
+from mrl_pg import MatryoshkaIndex
+from mrl_pg.errors import InvalidFilter
+
 VECTORS = matryoshka(600)
 QUERY = VECTORS[3] * 0.7 + VECTORS[4] * 0.3
 TRUTH = nearest(VECTORS, QUERY)
 NAME = "docs_embedding_32_halfvec_cosine_hnsw"
+INDEX = MatryoshkaIndex("docs", "embedding", dims=32)
 
 
 def test_an_ordinary_role_does_everything_on_its_own_table(
@@ -164,6 +169,23 @@ def test_values_of_a_filter_are_values(conn: Conn) -> None:
     assert share(found, truth[:50]) >= 0.9
     null = ids(conn, QUERY, filter="$1 is null and n < 100", args=[None])
     assert share(null, TRUTH) >= 0.9
+
+
+def test_a_filter_brings_no_statement_of_its_own(conn: Conn) -> None:
+    """What the planner is asked, and what is counted, ran all that the filter held."""
+    stock(conn, VECTORS)
+    # no rollback takes this back
+    conn.execute("create sequence ran")
+    no_condition = (errors.SyntaxError, errors.InvalidCursorDefinition)
+    for closing, opening in ((")", "("), (")) from docs", "((")):
+        filter = f"true{closing}; select nextval('ran'); select {opening}1"
+        with pytest.raises(no_condition):
+            ids(conn, QUERY, filter=filter, recall=0.9)
+        with pytest.raises(no_condition):
+            calibrate(conn, sample=2, filter=filter)
+        with pytest.raises(InvalidFilter):
+            INDEX.search(conn, QUERY, where=filter, recall=0.9)
+    assert not one(conn, "select is_called from ran")
 
 
 @pytest.mark.parametrize("evil", ["x; drop table docs; --", "x') or ('1'='1", 'x"y'])

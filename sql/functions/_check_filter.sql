@@ -1,6 +1,6 @@
 -- Refuses a filter that names an argument which is not there.
 -- mrl._check_filter(filter text, arguments int) -> void
--- Called by: mrl._plan, mrl._plan_recall, mrl.create_search_function
+-- Called by: mrl._plan, mrl._share, mrl.create_search_function, and what plans a measurement
 create or replace function mrl._check_filter(filter text, arguments int)
 returns void
 language plpgsql

@@ -1,6 +1,6 @@
 -- A filter as it goes into a where, on lines of its own, so that a comment in it ends.
 -- mrl._condition(filter text) -> text
--- Called by: mrl._plan, mrl._plan_recall, mrl.search_sql, mrl.create_search_function
+-- Called by: mrl._plan, mrl._share, mrl.search_sql, and most that make statements
 create or replace function mrl._condition(filter text)
 returns text
 language sql

@@ -1,6 +1,6 @@
 -- How many rows a table is thought to hold, with partitions and children; NULL: never counted.
 -- mrl._rows(table_id oid) -> bigint
--- Called by: mrl._share, mrl._promised, mrl._keep_calibration
+-- Called by: mrl._share, mrl._promised, mrl.calibrate, mrl._keep_calibration
 create or replace function mrl._rows(table_id oid)
 returns bigint
 language sql

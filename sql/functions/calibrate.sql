@@ -51,6 +51,8 @@ begin
         table_name, full_column, k, sample, filter, pg_catalog.cardinality(args), dims,
         kind, index_name, queries
     );
+    -- refuses a filter that brings statements of its own
+    perform mrl._share(table_name, filter, args);
     execute plan.counting into rows_there
         using args[1], args[2], args[3], args[4], args[5], args[6], args[7], args[8],
             args[9], args[10], args[11], args[12], args[13], args[14], args[15], args[16];

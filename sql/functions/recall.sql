@@ -50,6 +50,8 @@ begin
         pg_catalog.cardinality(args), dims, kind, index_name, ef_search,
         max_scan_tuples, queries
     );
+    -- refuses a filter that brings statements of its own
+    perform mrl._share(table_name, filter, args);
     for asked in execute plan.sampling
         using args[1], args[2], args[3], args[4], args[5], args[6], args[7], args[8],
             args[9], args[10], args[11], args[12], args[13], args[14], args[15],
