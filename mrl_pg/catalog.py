@@ -30,6 +30,9 @@ PROMISE_SECONDS = 60.0
 PROMISES = 1000
 """Promises kept for a connection: each filter with other values has its own."""
 
+LONGEST = 4000
+"""Characters of a filter whose promise is kept: lists of keys would fill the memory."""
+
 MISSING = (errors.UndefinedFunction, errors.UndefinedTable, errors.InvalidSchemaName)
 
 
@@ -159,6 +162,8 @@ def _until() -> float:
 def _keep(
     known: _Promises, layout: IndexLayout, asked: Asked, found: tuple[float, Promise]
 ) -> None:
+    if len(asked.filter or "") > LONGEST:
+        return
     if len(known) >= PROMISES:
         known.clear()
     known[layout, asked] = found

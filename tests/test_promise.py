@@ -153,6 +153,13 @@ def test_a_calibration_is_read_once_a_minute(
         docs.index.calibrate(conn, k=99, sample=3)
         assert [looks(), looks()] == [1, 0]
         docs.conn.execute("delete from mrl.calibrations where k = 99")
+        # of a filter for its values; a list of thousands is read anew each time
+        asked |= {"where": "id = any(%(ids)s)", "params": {"ids": [1, 2]}}
+        assert [looks(), looks()] == [1, 0]
+        asked["params"] = {"ids": [2, 3]}
+        assert [looks(), looks()] == [1, 0]
+        asked["params"] = {"ids": [*range(5000)]}
+        assert [looks(), looks()] == [1, 1]
 
 
 def test_every_connection_reads_its_own(docs: Docs, statements: list[str]) -> None:
