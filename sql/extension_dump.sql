@@ -5,4 +5,3 @@ select pg_catalog.pg_extension_config_dump('mrl.registry', '');
 select pg_catalog.pg_extension_config_dump('mrl.calibrations', '');
 select pg_catalog.pg_extension_config_dump('mrl.measurements', '');
 select pg_catalog.pg_extension_config_dump('mrl.query_sampling', '');
-select pg_catalog.pg_extension_config_dump('mrl.query_slots', '');

@@ -1,5 +1,5 @@
--- Derives anew what the registry derives, after an upgrade; a stale row stays as it is.
--- No signature: it updates mrl.registry.
+-- Derives anew what the registry derives, and the room for queries, where there is any.
+-- No signature: it updates mrl.registry; a stale row stays as it is.
 -- Called by: install.sql, mrl_pg.install, mrl_0002_sql_door.py
 do $refresh$
 declare
@@ -35,5 +35,13 @@ begin
                 and registry.index_name = row.index_name;
         end;
     end loop;
+end
+$refresh$;
+do $refresh$
+begin
+    if to_regclass('mrl.query_slots') is not null then
+        perform mrl._make_query_slots();
+        perform mrl._drop_query_slots();
+    end if;
 end
 $refresh$;

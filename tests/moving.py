@@ -112,8 +112,9 @@ def held(conn: Conn) -> State:
         ),
         "mrl.measurements": "select * from mrl.measurements order by measured_at",
         "mrl.kept_queries": (
-            "select * from mrl.query_sampling join mrl.kept_queries"
-            " on table_name = table_id order by table_id::text"
+            "select *, mrl._kept(table_id, full_column),"
+            " mrl.kept_queries(table_id, full_column)"
+            " from mrl.query_sampling order by table_id::text"
         ),
         "pg_indexes": (
             "select * from pg_indexes where indexdef ~ 'embedding' order by indexname"

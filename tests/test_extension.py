@@ -216,9 +216,9 @@ def test_it_is_not_created_over_another_install(
 ) -> None:
     url, _ = two_databases
     by_psql(url, pg_version, tmp_path)
-    before = catalog(url)
     with connect(url) as conn:
         fill(conn)
+        before = catalog(url)
         with pytest.raises(
             psycopg.errors.ObjectNotInPrerequisiteState,
             match='schema mrl is not a member of extension "mrl_pg"',
@@ -235,15 +235,18 @@ def test_a_dump_carries_the_registry(
     tmp_path: Path,
 ) -> None:
     url, _ = two_databases
+    file = tmp_path / "dump.sql"
+    guest = role(extended[1], url, "extension_guest")
     with connect(url) as conn:
         conn.execute("create extension mrl_pg")
+        # while no query is sampled any role can
+        run(pg_version, "pg_dump", "-d", guest, "-f", str(file))
         fill(conn)
         known = conn.execute(REGISTRY).fetchall()
         shown = conn.execute(VIEW).fetchall()
         measured = [conn.execute(query).fetchall() for query in MEASURED]
     assert len(known) == len(shown) == 1
     assert all(measured)
-    file = tmp_path / "dump.sql"
     run(pg_version, "pg_dump", "-d", superuser(url), "-f", str(file))
     text = file.read_text()
     assert "CREATE EXTENSION IF NOT EXISTS mrl_pg" in text
@@ -257,7 +260,11 @@ def test_a_dump_carries_the_registry(
             assert restored.execute(REGISTRY).fetchall() == known
             assert restored.execute(VIEW).fetchall() == shown
             assert [restored.execute(one).fetchall() for one in MEASURED] == measured
-            assert restored.execute(OUTSIDE).fetchall() == []
+            made = {name for (name,) in restored.execute(OUTSIDE)}
+            assert made == {
+                *("table mrl.query_slots", "view mrl.query_inbox"),
+                "view mrl.kept_queries",
+            }
             assert not INDEX.create(restored).changed
 
 
@@ -273,6 +280,13 @@ def test_drop_extension_leaves_short_columns(two_databases: tuple[str, str]) -> 
         ):
             conn.execute("drop extension mrl_pg")
         conn.execute("drop function search_docs")
+        # nor does it take queries along that were kept
+        with pytest.raises(
+            psycopg.errors.DependentObjectsStillExist, match=r"table mrl\.query_slots"
+        ):
+            conn.execute("drop extension mrl_pg")
+        conn.execute("select mrl.sample_queries('docs', 'embedding', 0)")
+        conn.execute("select mrl.forget_queries('docs', 'embedding')")
         conn.execute("drop extension mrl_pg")
         assert conn.execute("select to_regnamespace('mrl')").fetchone() == (None,)
         assert conn.execute("select * from docs order by id").fetchall() == rows

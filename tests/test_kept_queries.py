@@ -11,7 +11,9 @@ import pytest
 from calibrations import calibrate, recalls_of
 from door import create, many, one, stock, text
 from helpers import Conn, connect, force_index, make_table, matryoshka, role
+from installs import catalog
 from psycopg import AsyncConnection, errors
+from servers import wait
 
 from mrl_pg import MatryoshkaIndex, install, kept
 from mrl_pg.errors import InvalidSetting, InvalidVector, NotInstalled
@@ -41,6 +43,23 @@ def sample(conn: Conn, share: float = 1, most: int | None = 10) -> tuple[Any, ..
 def keep(conn: Conn, query: Any) -> bool:
     """Whether a query was kept."""
     return bool(one(conn, KEEP, text(query)))
+
+
+def forget(conn: Conn) -> int:
+    """How many were forgotten."""
+    return int(one(conn, "select mrl.forget_queries('docs', 'embedding')"))
+
+
+def has_room(conn: Conn) -> bool:
+    """Whether the table that few may dump is there."""
+    return bool(one(conn, "select to_regclass('mrl.query_slots') is not null"))
+
+
+def wait_for_lock(conn: Conn, other: Conn) -> None:
+    """Until another session waits for this one."""
+    asked = "select cardinality(pg_blocking_pids(%s)) > 0"
+    pid = other.info.backend_pid
+    wait("the other session", lambda: bool(one(conn, asked, pid)))
 
 
 def kept_ones(conn: Conn) -> set[str]:
@@ -240,12 +259,12 @@ def test_python_draws_the_lot_and_believes_a_share(
     monkeypatch.setattr("time.monotonic", lambda: 1e12)
     assert INDEX.keep_query(docs, QUERIES[0])
     # what fails beside a search leaves its transaction whole
-    docs.execute("alter view mrl.query_inbox rename to gone")
+    docs.execute("alter function mrl.keep_query rename to gone")
     with docs.transaction():
         with pytest.raises(NotInstalled):
             INDEX.keep_query(docs, QUERIES[0])
         assert INDEX.search(docs, QUERIES[0], k=3).keys
-    docs.execute("alter view mrl.gone rename to query_inbox")
+    docs.execute("alter function mrl.gone rename to keep_query")
 
     async def ask() -> bool:
         async with await AsyncConnection.connect(database) as conn:
@@ -316,5 +335,125 @@ def test_they_follow_their_table_and_go_with_it(docs: Conn) -> None:
     # nobody's, and swept with the registry
     assert one(docs, "select count(*) from mrl.kept_queries") == 0
     make_table(docs, ROWS)
+    sample(docs)
+    assert one(docs, ROOM) == 10
+    docs.execute("drop table docs")
+    make_table(docs, ROWS)
     create(docs)
-    assert one(docs, ROOM) == 0
+    assert not has_room(docs)
+
+
+def test_there_is_room_while_there_is_use_for_it(docs: Conn, database: str) -> None:
+    without = catalog(database)
+    # said, but not turned on
+    assert sample(docs, 0) == (0, 10, 0)
+    assert forget(docs) == 0
+    assert catalog(database) == without
+    # nobody is granted more than is said, whatever the default
+    role(docs, database, "kept_default")
+    docs.execute("alter default privileges grant all on tables to kept_default, public")
+    sample(docs)
+    by_default = catalog(database)
+    docs.execute("drop owned by kept_default")
+    docs.execute("alter default privileges revoke all on tables from public")
+    sample(docs, 0)
+    assert catalog(database) == without
+    sample(docs)
+    within = catalog(database)
+    assert by_default == within != without
+    assert keep(docs, QUERIES[0])
+    install(docs)
+    assert catalog(database) == within
+    assert kept_ones(docs) == printed(docs, QUERIES[:1])
+    # what was kept outlives the end of the sampling
+    sample(docs, 0)
+    install(docs)
+    assert catalog(database) == within
+    assert forget(docs) == 1
+    assert catalog(database) == without
+    sample(docs)
+    sample(docs, 0)
+    assert catalog(database) == without
+
+
+def test_keeping_copes_without_room(docs: Conn, database: str) -> None:
+    """As after a restore of a dump that left it out."""
+    sample(docs)
+    docs.execute("drop table mrl.query_slots cascade")
+    assert not keep(docs, QUERIES[0])
+    assert not INDEX.keep_query(docs, QUERIES[0])
+    assert kept.in_force(docs, INDEX) == kept.Sampling(1, 10, 0, None)
+    assert forget(docs) == 0
+    with pytest.raises(errors.NoDataFound, match="no query of public"):
+        kept_ones(docs)
+    assert sample(docs) == (1, 10, 0)
+    assert keep(docs, QUERIES[0])
+    within = catalog(database)
+    docs.execute("drop extension vector cascade")
+    docs.execute("create extension vector")
+    install(docs)
+    assert catalog(database) == within
+    # its vectors went with the extension
+    docs.execute("alter table docs add column embedding vector(64)")
+    assert sample(docs) == (1, 10, 0)
+    assert keep(docs, QUERIES[1])
+    assert kept_ones(docs) == printed(docs, QUERIES[1:2])
+
+
+def test_owners_turn_it_on_and_off_at_once(docs: Conn, database: str) -> None:
+    docs.execute("create table other (id bigint primary key, embedding vector(64))")
+    on = "select kept from mrl.sample_queries('other', 'embedding', 1, 5)"
+    with connect(database) as other, ThreadPoolExecutor() as pool:
+        other.execute("set statement_timeout = '20s'")
+        with docs.transaction():
+            sample(docs)
+            waiting = pool.submit(one, other, on)
+            wait_for_lock(docs, other)
+        assert waiting.result() == 0
+        assert one(docs, ROOM) == 15
+        assert keep(docs, QUERIES[0])
+        sample(docs, 0)
+        # a query whose lot fell on it before, and one of somebody who turns it on
+        other.execute("select mrl.sample_queries('other', 'embedding', 0)")
+        forget(docs)
+        sample(docs)
+        with docs.transaction():
+            sample(docs, 0)
+            assert not has_room(docs)
+            waiting = pool.submit(keep, other, QUERIES[1])
+            wait_for_lock(docs, other)
+        assert waiting.result() is False
+        sample(docs)
+        with docs.transaction():
+            sample(docs, 0)
+            waiting = pool.submit(one, other, on)
+            wait_for_lock(docs, other)
+        assert waiting.result() == 0
+        assert one(docs, ROOM) == 5
+
+
+def test_nobody_waits_for_room_that_is_in_use(docs: Conn, database: str) -> None:
+    said: list[str] = []
+    docs.add_notice_handler(lambda notice: said.append(notice.message_primary or ""))
+    sample(docs)
+    docs.execute("set lock_timeout = '7s'")
+    with connect(database) as dump, dump.transaction():
+        dump.execute("lock table mrl.query_slots in access share mode")
+        assert sample(docs, 0) == (0, 10, 0)
+        assert has_room(docs)
+    [(empty, reason)] = [line.split(": ") for line in said]
+    assert empty == "mrl.query_slots is empty and stays for now"
+    assert "lock timeout" in reason
+    docs.execute("create view mine as select * from mrl.kept_queries")
+    assert forget(docs) == 0
+    assert "depend on it" in said[1]
+    docs.execute("drop view mine")
+    # out of sight of this one is what others turned on
+    with docs.transaction():
+        docs.execute("set transaction isolation level repeatable read")
+        assert forget(docs) == 0
+    assert has_room(docs)
+    assert forget(docs) == 0
+    assert not has_room(docs)
+    assert len(said) == 2
+    assert one(docs, "show lock_timeout") == "7s"

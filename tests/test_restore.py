@@ -13,6 +13,7 @@ from helpers import (
     make_table,
     matryoshka,
     nearest,
+    role,
 )
 from psycopg import sql
 from servers import psql, run
@@ -77,6 +78,39 @@ def test_a_dump_restores_and_searches_alike(
             assert not index.create(restored).changed
             assert index.drop(restored).changed
         assert restored.execute(REGISTRY).fetchall() == []
+
+
+def test_any_role_dumps_it_all_while_no_query_is_sampled(
+    conn: Conn, database: str, bare_database: str, pg_version: int, tmp_path: Path
+) -> None:
+    make_table(conn, matryoshka(300))
+    MatryoshkaIndex("docs", "embedding", dims=32).create(conn)
+    conn.execute("select mrl.calibrate('docs', 'embedding', sample => 5)")
+    conn.execute("select mrl.recall('docs', 'embedding', sample => 3, keep => true)")
+    reader = role(conn, database, "dump_reader")
+    conn.execute("grant select on docs to dump_reader")
+    file = str(tmp_path / "dump.sql")
+    dump = ("pg_dump", "-d", reader, "-f", file)
+    run(pg_version, *dump)
+    conn.execute("select mrl.sample_queries('docs', 'embedding', 1, 5)")
+    query = "select mrl.keep_query('docs', 'embedding', embedding) from docs limit 1"
+    assert conn.execute(query).fetchone() == (True,)
+    with pytest.raises(AssertionError, match="permission denied for table query_slots"):
+        run(pg_version, *dump)
+    private = ("query_slots", "query_inbox", "kept_queries")
+    run(pg_version, *dump, *(f"--exclude-table=mrl.{name}" for name in private))
+    psql(pg_version, bare_database, "-f", file)
+    with connect(bare_database) as restored:
+        # told to sample, without room: said again, it goes on
+        assert restored.execute(query).fetchone() == (False,)
+        restored.execute("select mrl.sample_queries('docs', 'embedding', 1)")
+        assert restored.execute(query).fetchone() == (True,)
+    conn.execute("select mrl.sample_queries('docs', 'embedding', 0)")
+    with pytest.raises(AssertionError, match="permission denied for table query_slots"):
+        run(pg_version, *dump)
+    conn.execute("select mrl.forget_queries('docs', 'embedding')")
+    run(pg_version, *dump)
+    conn.execute("drop owned by dump_reader")
 
 
 def test_psql_installs_and_uninstalls(bare_database: str, pg_version: int) -> None:

@@ -167,12 +167,15 @@ def test_internal_functions_are_bound_and_labelled(conn: Conn) -> None:
         if volatile == "v":
             changing.add(name)
     assert {name for name in changing if name.startswith("_")} == {
+        "_drop_query_slots",
         "_enter",
         "_keep_calibration",
         "_keep_measurement",
+        "_make_query_slots",
         "_ms_since",
         # explain, and settings, are no queries
         "_share",
+        "_sweep_queries",
         "_truth",
         "_warn_cut_short",
     }

@@ -16,14 +16,20 @@ declare
     forgotten int;
 begin
     perform mrl.check_owner(table_name);
+    -- so that nobody drops the room meanwhile
+    lock table mrl.query_sampling in share update exclusive mode;
+    if to_regclass('mrl.query_slots') is null then
+        return 0;
+    end if;
     update mrl.query_slots as slot
     set kept_on = null,
         query = null
     where slot.table_id = table_name
         and slot.full_column = forget_queries.full_column
-        and slot.query is not null
+        and slot.kept_on is not null
         and (before is null or slot.kept_on < before);
     get diagnostics forgotten = row_count;
+    perform mrl._drop_query_slots();
     return forgotten;
 end
 $body$;

@@ -58,24 +58,30 @@ begin
     end if;
     -- a random slot needs no counter that all would wait for; one that somebody else
     -- is about to fill is passed by
-    update mrl.query_inbox as slot
-    set kept_on = (pg_catalog.now() at time zone 'UTC')::pg_catalog.date,
-        query = query
-    where slot.table_id operator(pg_catalog.=) table_name
-        and slot.full_column operator(pg_catalog.=) full_column
-        and slot.slot operator(pg_catalog.=) (
-            select free.slot
-            from mrl.query_inbox as free
-            where free.table_id operator(pg_catalog.=) table_name
-                and free.full_column operator(pg_catalog.=) full_column
-                and free.slot operator(pg_catalog.=) (
-                    select 1 operator(pg_catalog.+) pg_catalog.floor(
-                        pg_catalog.random() operator(pg_catalog.*) sampled.most
-                    )::int
-                )
-            for update skip locked
-        );
-    return found;
+    begin
+        update mrl.query_inbox as slot
+        set kept_on = (pg_catalog.now() at time zone 'UTC')::pg_catalog.date,
+            query = query
+        where slot.table_id operator(pg_catalog.=) table_name
+            and slot.full_column operator(pg_catalog.=) full_column
+            and slot.slot operator(pg_catalog.=) (
+                select free.slot
+                from mrl.query_inbox as free
+                where free.table_id operator(pg_catalog.=) table_name
+                    and free.full_column operator(pg_catalog.=) full_column
+                    and free.slot operator(pg_catalog.=) (
+                        select 1 operator(pg_catalog.+) pg_catalog.floor(
+                            pg_catalog.random() operator(pg_catalog.*) sampled.most
+                        )::int
+                    )
+                for update skip locked
+            );
+        return found;
+    exception
+        -- turned off this moment, or restored without it
+        when undefined_table then
+            return false;
+    end;
 end
 $body$;
 

@@ -27,15 +27,21 @@ begin
         raise exception 'sample % is below 1', sample
             using errcode = 'invalid_parameter_value', hint = 'give a number of queries';
     end if;
-    queries := array(
-        select kept.query
-        from mrl.kept_queries as kept
-        where kept.table_name = kept_queries.table_name
-            and kept.full_column = kept_queries.full_column
-            and mrl._dims(kept.query) = full_dims
-        order by random()
-        limit sample
-    );
+    begin
+        queries := array(
+            select kept.query
+            from mrl.kept_queries as kept
+            where kept.table_name = kept_queries.table_name
+                and kept.full_column = kept_queries.full_column
+                and mrl._dims(kept.query) = full_dims
+            order by random()
+            limit sample
+        );
+    exception
+        -- nothing is sampled
+        when undefined_table then
+            queries := '{}';
+    end;
     if cardinality(queries) = 0 then
         raise exception 'no query of %.% was kept', table_name, quote_ident(full_column)
             using errcode = 'no_data_found',

@@ -36,12 +36,7 @@ begin
         from pg_class as class
         where class.oid = registry.table_id
     );
-    delete from mrl.query_sampling as sampling
-    where not exists (
-        select
-        from pg_class as class
-        where class.oid = sampling.table_id
-    );
+    perform mrl._sweep_queries();
     insert into mrl.registry (
         table_id, full_column, short_column, index_name, dims, kind, distance,
         slots, pattern

@@ -25,14 +25,9 @@ begin
             using errcode = 'invalid_parameter_value',
                 hint = 'a calibration takes some 500';
     end if;
-    delete from mrl.query_sampling as gone
-    where not exists (
-        select
-        from pg_attribute as attribute
-        where attribute.attrelid = gone.table_id
-            and attribute.attname = gone.full_column
-            and not attribute.attisdropped
-    );
+    -- one owner at a time makes the room, and drops it; who reads does not wait
+    lock table mrl.query_sampling in share update exclusive mode;
+    perform mrl._sweep_queries();
     insert into mrl.query_sampling as known (table_id, full_column, share, most)
     values (
         table_name,
@@ -44,6 +39,12 @@ begin
     set share = excluded.share,
         most = coalesce(sample_queries.most, known.most)
     returning known.most into most;
+    if share > 0 and to_regclass('mrl.query_inbox') is null then
+        perform mrl._make_query_slots();
+    elsif to_regclass('mrl.query_slots') is null then
+        kept := 0;
+        return;
+    end if;
     -- queries came to slots by chance: those that go are random ones
     delete from mrl.query_slots as slot
     where slot.table_id = table_name
@@ -52,13 +53,15 @@ begin
     insert into mrl.query_slots (table_id, full_column, slot)
     select table_name, sample_queries.full_column, number
     from generate_series(1, sample_queries.most) as number
+    where sample_queries.share > 0
     on conflict on constraint query_slots_pkey do nothing;
     select count(*)
     into kept
     from mrl.query_slots as slot
     where slot.table_id = table_name
         and slot.full_column = sample_queries.full_column
-        and slot.query is not null;
+        and slot.kept_on is not null;
+    perform mrl._drop_query_slots();
 end
 $body$;
 

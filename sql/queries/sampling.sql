@@ -4,12 +4,9 @@
 select
     sampling.share,
     sampling.most,
-    count(kept.query) as kept,
-    min(kept.kept_on) as oldest
+    kept.kept,
+    kept.oldest
 from mrl.query_sampling as sampling
-left join mrl.kept_queries as kept
-    on kept.table_name = sampling.table_id
-    and kept.full_column = sampling.full_column
+cross join lateral mrl._kept(sampling.table_id, sampling.full_column) as kept
 where sampling.table_id = %(table)s::regclass
     and sampling.full_column = %(column)s
-group by sampling.share, sampling.most

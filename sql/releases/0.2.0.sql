@@ -14,7 +14,6 @@
 \ir ../tables/calibrations.sql
 \ir ../tables/measurements.sql
 \ir ../tables/query_sampling.sql
-\ir ../tables/query_slots.sql
 \ir ../templates/short_value.sql
 \ir ../templates/short_bits.sql
 \ir ../templates/first_pass.sql
@@ -53,6 +52,8 @@
 \ir ../functions/_is_prefix.sql
 \ir ../functions/_slots.sql
 \ir ../functions/check_owner.sql
+\ir ../functions/_drop_query_slots.sql
+\ir ../functions/_sweep_queries.sql
 \ir ../functions/register.2.sql
 \ir ../functions/unregister.sql
 \ir ../functions/_full.sql
@@ -109,12 +110,12 @@
 \ir ../functions/_keep_calibration.sql
 \ir ../functions/_truth.sql
 \ir ../functions/calibrate.sql
+\ir ../functions/_make_query_slots.sql
 \ir ../functions/sample_queries.sql
 \ir ../functions/forget_queries.sql
 \ir ../functions/keep_query.sql
 \ir ../functions/kept_queries.sql
-\ir ../views/kept_queries.sql
-\ir ../views/query_inbox.sql
+\ir ../functions/_kept.sql
 \ir ../views/indexes.sql
 \ir ../refresh.sql
 \ir ../grants.sql
