@@ -46,7 +46,24 @@ def test_calibrate_shows_the_front_and_what_a_recall_takes(
     assert kept.fetchall() == [(5, 200), (20, 200)]
     promise = INDEX.search(conn, VECTORS[0], k=5, recall=0.9).promise
     assert promise is not None
-    assert f"recall 0.9: {promise.candidates} candidates, " in done.stdout
+    took = f"{promise.candidates} candidates, ef_search {promise.ef_search}, "
+    assert f"recall 0.9: {took}" in done.stdout
+
+
+def test_calibrate_says_whose_queries_it_measured_with(
+    describe: tuple[str, ...], queries: tuple[str, ...]
+) -> None:
+    assert "real ones may find less" in mrl_pg("calibrate", *describe).stderr
+    assert "real ones" not in mrl_pg("calibrate", *describe, *queries).stderr
+
+
+@pytest.mark.parametrize("form", [(), ("--json",)])
+def test_calibrate_that_measures_nothing_fails(
+    describe: tuple[str, ...], form: tuple[str, ...]
+) -> None:
+    done = mrl_pg("calibrate", *describe, "--where", "false", *form)
+    assert done.returncode == 3, done.stdout
+    assert '"points": []' in done.stdout if form else "passes the filter" in done.stdout
 
 
 def test_calibrate_prints_json(
@@ -186,6 +203,8 @@ def test_a_database_without_mrl(bare_database: str) -> None:
         assert "mrl-pg install" in done.stderr
 
 
+# asks no server, but the mark of the file names one
+@pytest.mark.usefixtures("pg_version")
 def test_they_teach() -> None:
     for command in ("calibrate", "recall", "queries"):
         text = mrl_pg(command, "--help").stdout
