@@ -59,7 +59,10 @@ class Calibration:
     def __str__(self) -> str:
         """What was measured, in one sentence."""
         if not self.points:
-            return f"{self.layout}: nothing was measured; is the table empty?"
+            return (
+                f"{self.layout}: nothing was measured, as no row has a vector and "
+                "passes the filter, if there is one"
+            )
         best = max(self.points, key=lambda point: point.recall)
         return (
             f"{self.layout}: {len(self.points)} searches for k={self.k} measured on "

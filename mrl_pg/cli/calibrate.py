@@ -23,10 +23,13 @@ from mrl_pg.cli.describe import (
     Where,
     describe,
 )
-from mrl_pg.cli.options import PG_DEFAULT, Directory, Dsn, Json, Pg, connection
+from mrl_pg.cli.options import PG_DEFAULT, Directory, Dsn, Json, Pg, connection, say
 from mrl_pg.cli.search import read_queries
 
 TARGETS = (0.9, 0.95, 0.99, 0.999)
+
+NOTHING_MEASURED = 3
+"""Exit code where no row has a vector and passes the filter: the table's."""
 
 
 def calibrate(
@@ -60,9 +63,12 @@ def calibrate(
 ) -> None:
     """Measure what searches of your rows find and cost, for `search --recall 0.99`.
 
-    Keeps the searches that no other beats in mrl.calibrations, for SQL and Python too.
-    The whole table is read once for every few hundred queries, and each is searched by
-    the index some thirty times. Only the owner of the table may.
+    Keeps the searches that no other beats in mrl.calibrations, for SQL and Python
+    too. The whole table is read once for every few hundred queries, and each is
+    searched by the index some thirty times. Only the owner of the table may.
+
+    Rows of the table are often easier to find than what people ask: where you have
+    real queries, measure with those.
 
     Example: mrl-pg calibrate docs embedding --dims 256 --k 10 --k 100
     """
@@ -88,11 +94,18 @@ def calibrate(
                 )
     if as_json:
         typer.echo(json.dumps([as_dict(one) for one in found], indent=2))
-        return
-    for calibration in found:
-        if calibration.points:
-            Console().print(front(calibration))
-        typer.echo("\n".join([f"{calibration}", *promises(calibration)]))
+    else:
+        for calibration in found:
+            if calibration.points:
+                Console().print(front(calibration))
+            typer.echo("\n".join([f"{calibration}", *promises(calibration)]))
+    if not any(calibration.points for calibration in found):
+        raise typer.Exit(NOTHING_MEASURED)
+    if asked is None:
+        say(
+            "measured with rows of the table as queries; real ones may find less: "
+            "bring them with --queries, or --kept"
+        )
 
 
 def front(calibration: Calibration) -> Grid:
@@ -122,7 +135,10 @@ def promises(calibration: Calibration) -> list[str]:
         if most >= target:
             took = f"not sure on {calibration.queries} queries: ask more"
         if point is not None:
-            took = f"{point.candidates} candidates, {point.median_ms:.2f} ms"
+            took = (
+                f"{point.candidates} candidates, ef_search {point.ef_search}, "
+                f"{point.median_ms:.2f} ms"
+            )
         lines.append(f"recall {target}: {took}")
     return lines
 
