@@ -45,7 +45,7 @@ def test_the_way_from_create_to_drop(
     found = json.loads(mrl_pg("search", *describe, *query, "--json").stdout)
     assert [hit["key"] for hit in found["hits"]] == nearest(docs, docs[7])
     assert found["candidates"] == found["seen"] == 160
-    shown = mrl_pg("search", *describe, *query, "--columns", "title,n", "-k", "3")
+    shown = mrl_pg("search", *describe, *query, "--columns", "title,n", "--k", "3")
     assert "title 8" in shown.stdout
     assert len(re.findall(r"title \d+", shown.stdout)) == 3
 

@@ -47,7 +47,7 @@ def search(
     query: Query,
     kind: KindName = "halfvec",
     distance: DistanceName = "cosine",
-    k: Annotated[int, typer.Option("-k", help="Rows to answer.")] = 10,
+    k: Annotated[int, typer.Option("--k", "-k", help="Rows to answer.")] = 10,
     candidates: Annotated[
         int | None,
         typer.Option(help="Rows re-ranked exactly.  \\[default: 160, or 8 k if more]"),
