@@ -135,6 +135,10 @@ def test_a_plan_builds_nothing_and_needs_no_more_than_select(
         found = tune(conn, "docs", "embedding", plan=True, **QUICK)
         with pytest.raises(InvalidSetting, match="--plan"):
             tune(conn, "docs", "embedding", **QUICK)
+    with connect(url) as conn:
+        conn.execute("set default_transaction_read_only = on")
+        with pytest.raises(InvalidSetting, match="--plan"):
+            tune(conn, "docs", "embedding", **QUICK)
     docs.execute("revoke select on docs from tune_reader")
     assert (found.built, found.points, found.front) == ((), (), ())
     assert (found.read.rows, found.read.queries) == (ROWS - 40, 40)

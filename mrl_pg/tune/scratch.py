@@ -201,10 +201,10 @@ def scratch(
 
 
 def check_may_create(table: TableFacts) -> None:
-    """Raise InvalidSetting for a role that may not create a schema."""
+    """Raise InvalidSetting where no schema can be created."""
     if not table.may_create:
         raise InvalidSetting(
-            "this role may not create a schema in this database, which trying indexes "
-            "takes (it is rolled back): choose by prediction with --plan, plan=True in "
-            "Python"
+            "this role may not create a schema in this database, or the session is "
+            "read-only; trying indexes takes one (it is rolled back): choose by "
+            "prediction with --plan, plan=True in Python"
         )

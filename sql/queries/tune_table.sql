@@ -67,6 +67,7 @@ select
     pg_catalog.pg_size_bytes(pg_catalog.current_setting('maintenance_work_mem'))
         as build_bytes,
     pg_catalog.has_database_privilege(pg_catalog.current_database(), 'create')
+        and pg_catalog.current_setting('transaction_read_only') = 'off'
         as may_create,
     pg_catalog.current_setting('server_version') as server,
     (
