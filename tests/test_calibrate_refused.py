@@ -55,6 +55,13 @@ def test_what_is_refused(
     assert docs.execute(EVERYTHING).fetchall() == before
 
 
+def test_the_largest_k_is_measured(docs: Conn) -> None:
+    """From a k of half a million on it ended in: integer out of range."""
+    with docs.transaction(force_rollback=True):
+        (kept,) = calibrate(docs, k=100_000_000, sample=1)
+    assert (kept.candidates, kept.recall) == (100_000_000, 1)
+
+
 def test_a_view_and_a_table_without_a_short_column(docs: Conn) -> None:
     with docs.transaction(force_rollback=True):
         docs.execute("create view seen as select * from docs")

@@ -10,7 +10,8 @@ begin atomic
     -- by steps of the square root of 2; 1000 is where a scan that stops ends
     select candidates::int
     from (
-        select ceil(k * power(2, step / 2.0))
+        -- a cast may come before the condition does
+        select least(ceil(k * power(2, step / 2.0)), 2147483647)
         from generate_series(0, 24) as step
         union
         select 1000
