@@ -88,7 +88,7 @@ def promise(conn: Conn, layout: IndexLayout, asked: Asked) -> Promise:
         with Cursor(conn, row_factory=dict_row) as cursor, _asking(about, asked):
             row = cursor.execute(*_promise_query(about, layout, asked))
             found = _until(), _promise(asked, row.fetchone() or {})
-        _keep(known, layout, asked, found)
+        _keep(known, about, layout, asked, found)
     return found[1]
 
 
@@ -102,7 +102,7 @@ async def promise_async(conn: AsyncConn, layout: IndexLayout, asked: Asked) -> P
             with _asking(about, asked):
                 await cursor.execute(*_promise_query(about, layout, asked))
             found = _until(), _promise(asked, await cursor.fetchone() or {})
-        _keep(known, layout, asked, found)
+        _keep(known, about, layout, asked, found)
     return found[1]
 
 
@@ -160,9 +160,14 @@ def _until() -> float:
 
 
 def _keep(
-    known: _Promises, layout: IndexLayout, asked: Asked, found: tuple[float, Promise]
+    known: _Promises,
+    facts: Facts,
+    layout: IndexLayout,
+    asked: Asked,
+    found: tuple[float, Promise],
 ) -> None:
-    if len(asked.filter or "") > LONGEST:
+    # what a policy lets through may be another's by the next search
+    if facts.row_security or len(asked.filter or "") > LONGEST:
         return
     if len(known) >= PROMISES:
         known.clear()

@@ -7,6 +7,7 @@ from typing import Any
 import psycopg
 import pytest
 from calibrations import NAME, put
+from door import stock
 from helpers import (
     Conn,
     Docs,
@@ -16,6 +17,8 @@ from helpers import (
     first_pass,
     force_index,
     fresh_docs,
+    matryoshka,
+    role,
 )
 from psycopg import AsyncConnection, Cursor
 from test_releases import run_files
@@ -25,6 +28,7 @@ from mrl_pg.errors import InvalidSetting, NotInstalled
 from mrl_pg.plan import SearchPlan
 from mrl_pg.server import EmbeddedServer
 
+VECTORS = matryoshka(600)
 KEPT = Promise(0.95, "kept", 30, 30, 0.96, 0.95)
 
 
@@ -160,6 +164,27 @@ def test_a_calibration_is_read_once_a_minute(
         assert [looks(), looks()] == [1, 0]
         asked["params"] = {"ids": [*range(5000)]}
         assert [looks(), looks()] == [1, 1]
+
+
+def test_under_a_policy_each_tenant_has_its_own(conn: Conn, database: str) -> None:
+    """On one connection the first tenant's was taken for all, for a minute."""
+    stock(conn, VECTORS)
+    conn.execute(
+        "analyze docs; alter table docs enable row level security;"
+        "create policy own on docs using (n < current_setting('app.below')::int)"
+    )
+    put(conn, 20, 0.99, 0.99, 1.0)
+    put(conn, 90, 0.99, 0.99, 1.0, filter="n < 5", share=0.05)
+    index = MatryoshkaIndex("docs", "embedding", dims=32)
+    url = role(conn, database, "tenant")
+    conn.execute("grant select on docs to tenant")
+
+    def candidates(below: int) -> int | None:
+        tenant.execute(f"set app.below = {below}".encode())
+        return index.search(tenant, VECTORS[0], k=3, recall=0.9).candidates
+
+    with connect(url) as tenant:
+        assert [candidates(below) for below in (90, 5, 90)] == [20, 90, 20]
 
 
 def test_every_connection_reads_its_own(docs: Docs, statements: list[str]) -> None:
