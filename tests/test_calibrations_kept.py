@@ -1,6 +1,8 @@
 """How long calibrations and kept recalls stay: renames, drops, releases, uninstalls."""
 
+import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +36,26 @@ def counts(conn: Conn, number: int) -> tuple[int, int]:
     """How many rows there are of a table."""
     calibrations, measurements = conn.execute(COUNTS, {"id": number}).fetchall()[0]
     return calibrations, measurements
+
+
+def test_two_at_once_end_one_after_the_other(conn: Conn, database: str) -> None:
+    """The second ended, after all its work, in: duplicate key value."""
+    stock(conn, VECTORS)
+    # one point whatever the times: all rows
+    same: dict[str, Any] = {"k": 1000, "sample": 3}
+    waits = "select exists (select from pg_locks where not granted)"
+    with (
+        connect(database) as one_of_them,
+        connect(database) as other,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        with one_of_them.transaction():
+            calibrate(one_of_them, **same)
+            second = pool.submit(calibrate, other, **same)
+            while not second.done() and not one(conn, waits):
+                time.sleep(0.01)
+        found = second.result(30)
+    assert [point.candidates for point in found] == [1000]
 
 
 def test_a_renamed_table_keeps_them(conn: Conn) -> None:

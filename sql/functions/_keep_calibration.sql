@@ -24,6 +24,12 @@ declare
 begin
     perform mrl.check_owner(_keep_calibration.table_id);
     built := mrl._built(_keep_calibration.table_id, _keep_calibration.index_name);
+    -- one after the other: two of the same would want the same rows
+    perform
+    from mrl.registry as registry
+    where registry.table_id = _keep_calibration.table_id
+        and registry.index_name = _keep_calibration.index_name
+    for update;
     delete from mrl.calibrations as old
     where old.table_id = _keep_calibration.table_id
         and old.index_name = _keep_calibration.index_name
