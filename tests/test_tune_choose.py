@@ -198,6 +198,10 @@ def test_both_kinds_are_tried_first_then_smaller_and_slower_ones() -> None:
     assert [one.name for one in could_win(found, 1)] == ["bit(1536)"]
     assert [one.name for one in could_win(found[:1], 3)] == ["vector(256)"]
     assert could_win(found[4:5], 3) == ()
+    # nearly as fast and smaller by a guess: the fastest is tried, too
+    close = [option("bit", 1024, 11.0, 9), option("bit", 1536, 10.5, 10)]
+    close.append(option("bit", 768, 12.5, 8))
+    assert [one.dims for one in could_win(close, 2)] == [1024, 1536]
 
 
 def test_a_few_times_have_no_p95() -> None:

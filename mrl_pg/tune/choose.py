@@ -105,15 +105,18 @@ def could_win(found: Sequence[Option], most: int) -> tuple[Option, ...]:
     """At most so many options worth building, by prediction.
 
     Of each kind the smallest index among those about as fast as its fastest one; then
-    smaller ones that are slower, as predicted times are guesses. `vector` counts only
-    where halves of the same size were not looked at: they find the same.
+    the fastest of all, then smaller ones that are slower, as predicted times are
+    guesses. `vector` counts only where halves of the same size were not looked at: they
+    find the same.
     """
     able = [option for option in found if option.search_ms is not None]
     halves = {option.dims for option in able if option.kind == "halfvec"}
+    able = [one for one in able if one.kind != "vector" or one.dims not in halves]
     kinds: dict[bool, list[Option]] = {}
     for option in able:
-        if option.kind != "vector" or option.dims not in halves:
-            kinds.setdefault(option.kind == "bit", []).append(option)
+        kinds.setdefault(option.kind == "bit", []).append(option)
+    # where the guess at the walk is too long, a shorter list looks hardly faster
+    first = sorted(able, key=_ms)[:1]
     picked: list[Option] = []
     for slower in SLOWER:
         heads = []
@@ -121,7 +124,7 @@ def could_win(found: Sequence[Option], most: int) -> tuple[Option, ...]:
             fastest = min(_ms(option) for option in same)
             near = [option for option in same if _ms(option) <= slower * fastest]
             heads.append(min(near, key=lambda option: option.index_bytes))
-        for option in sorted(heads, key=_ms):
+        for option in [*sorted(heads, key=_ms), *first]:
             if option not in picked and len(picked) < most:
                 picked.append(option)
     return tuple(picked)
