@@ -202,3 +202,18 @@ def test_rows_come_though_dead_ones_fill_the_index(conn: Conn) -> None:
     assert not set(found) & set(gone)
     root = planned(conn, "rows", [QUERY], recall=0.95, again=True)
     assert "Limit" in {node["Node Type"] for node, _ in nodes(root)}
+
+
+def test_a_share_holds_though_the_table_grew_unanalysed(conn: Conn) -> None:
+    stock(conn, VECTORS)
+    conn.execute("alter table docs set (autovacuum_enabled = false)")
+    conn.execute("analyze docs")
+    share = "select mrl._share('docs'::regclass, 'n < $1::int', array['10'])"
+    before = one(conn, share)
+    assert before == pytest.approx(0.1, abs=0.03)
+    conn.execute(
+        "insert into docs (id, n, embedding)"
+        " select id + 1000 * time, n, embedding"
+        " from docs cross join generate_series(1, 9) as time"
+    )
+    assert one(conn, share) == pytest.approx(before, abs=0.01)
