@@ -210,7 +210,7 @@ def test_what_is_missing_is_said_before_anything_is_done(
 def test_the_command_writes_both(url: str, tmp_path: Path) -> None:
     def run(page: Path) -> Result:
         command = ["tune", "docs", "embedding", "--plan", "--sizes", "64,128"]
-        command += ["--dsn", url, "--queries", "30", "--report", str(page)]
+        command += ["--dsn", url, "--sample", "30", "--report", str(page)]
         command += ["--show", "title, n"]
         return CliRunner().invoke(app, [*command, "--plots", str(tmp_path / "plots")])
 

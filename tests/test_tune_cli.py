@@ -8,7 +8,7 @@ import pytest
 from command import mrl_pg
 from helpers import Conn, Vectors, make_table, matryoshka
 
-QUICK = ("--recall", "0.9", "--queries", "40", "--sizes", "16,32")
+QUICK = ("--recall", "0.9", "--sample", "40", "--sizes", "16,32")
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def test_tune_recommends_and_leaves_nothing(
     np.save(tmp_path / "q.npy", matryoshka(30, seed=2))
     done = mrl_pg(
         *("tune", "docs", "embedding", *QUICK, "--tries", "1", "--no-rival"),
-        *("--queries-file", str(tmp_path / "q.npy"), "--dsn", database, "--json"),
+        *("--queries", str(tmp_path / "q.npy"), "--dsn", database, "--json"),
     )
     assert done.returncode == 0, done.stderr
     answer = json.loads(done.stdout)

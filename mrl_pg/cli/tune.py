@@ -88,11 +88,13 @@ Seed = Annotated[
 ]
 Count = Annotated[
     int,
-    typer.Option("--queries", help="Queries, at most.", rich_help_panel=QUERIES),
+    typer.Option("--sample", help="Queries, at most.", rich_help_panel=QUERIES),
 ]
 QueriesFile = Annotated[
     Path | None,
     typer.Option(
+        "--queries",
+        metavar="FILE",
         help="Query vectors of a .npy, .jsonl, .csv or .parquet file, as `load` reads "
         "it; under COLUMN where the file has names.",
         rich_help_panel=QUERIES,
