@@ -17,7 +17,10 @@ from subprocess import CompletedProcess
 
 from alembic.config import main
 
-from mrl_pg.cli.app import run
+with warnings.catch_warnings():
+    # an old typer beside a new click
+    warnings.simplefilter("ignore", DeprecationWarning)
+    from mrl_pg.cli.app import run
 
 TESTS = str(Path(__file__).parent)
 
