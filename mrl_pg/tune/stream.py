@@ -14,9 +14,10 @@ from mrl_pg.catalog import Conn
 from mrl_pg.errors import InvalidSetting
 from mrl_pg.facts import Facts
 from mrl_pg.load.pack import HEADER, TRAILER, VECTOR_WIRE
+from mrl_pg.recall.leaders import BLOCK
 
-BLOCK_BYTES = 8 << 20
-"""What is read of a table before it is looked at; two blocks are in memory."""
+BLOCK_BYTES = 32 << 20
+"""What is read of a table before it is looked at, at most; two blocks are in memory."""
 
 Advance: TypeAlias = Callable[[int, int], Any]
 """Called with the rows read, and about how many there are to read."""
@@ -78,7 +79,7 @@ class Reader:
     """Reads a sample of a table; `left_out` rows are read past.
 
     A stream of blocks for one look at each: `read` counts what passed. Memory is two
-    blocks of 8 MB and their floats, whatever the table.
+    blocks of 32 MB and their floats, whatever the table.
     """
 
     facts: Facts
@@ -148,6 +149,9 @@ def copied(
 ) -> Generator[NDArray[np.void], None, None]:
     """Rows of `copy … to stdout (format binary)`, all of one size, in blocks."""
     size = layout.itemsize
+    # the pass takes BLOCK rows at a time: what is left over of them costs as much
+    rows = max(1, BLOCK_BYTES // size)
+    step = (rows - rows % BLOCK if rows > BLOCK else rows) * size
     with (
         Cursor(conn, row_factory=tuple_row) as cursor,
         cursor.copy(statement) as copy,
@@ -160,14 +164,14 @@ def copied(
                 part, first = part[len(HEADER) :], False
             parts.append(part)
             held += len(part)
-            if held >= BLOCK_BYTES:
+            if held >= step:
                 data = b"".join(parts)
-                whole = len(data) // size * size
+                whole = len(data) // step * step
                 yield _records(data[:whole], layout)
                 parts, held = [data[whole:]], len(data) - whole
         data = b"".join(parts)
-        if rows := data[: len(data) - len(TRAILER)]:
-            yield _records(rows, layout)
+        if rest := data[: len(data) - len(TRAILER)]:
+            yield _records(rest, layout)
 
 
 def _records(data: bytes, layout: np.dtype[np.void]) -> NDArray[np.void]:
