@@ -75,23 +75,15 @@ begin
         'queries', '$17',
         'edge', '$20',
         'candidates', '{candidates}',
-        'other', case when spare = 0 then 'true' else
-            'not (mrl_place operator(pg_catalog.=) $19'
-            || case when (slots ->> 'parts')::boolean
-                then ' and mrl_part operator(pg_catalog.=) $18)'
-                else ')'
-            end
-        end,
+        'other', mrl._not_itself(
+            queries is null, (slots ->> 'parts')::boolean, '$18', '$19'
+        ),
         'bounds', '$20',
         'parts_asked', '$18',
         'places_asked', '$19',
-        'other_asked', case when spare = 0 then 'true' else
-            'not (mrl_place operator(pg_catalog.=) place'
-            || case when (slots ->> 'parts')::boolean
-                then ' and mrl_part operator(pg_catalog.=) part)'
-                else ')'
-            end
-        end,
+        'other_asked', mrl._not_itself(
+            queries is null, (slots ->> 'parts')::boolean, 'part', 'place'
+        ),
         'k', k
     );
     passes := mrl._render(mrl._first_pass(), slots);

@@ -65,13 +65,9 @@ begin
         'k', k + spare,
         'sample', sample,
         'queries', '$17',
-        'other', case when spare = 0 then 'true' else
-            'not (mrl_place operator(pg_catalog.=) $19'
-            || case when (slots ->> 'parts')::boolean
-                then ' and mrl_part operator(pg_catalog.=) $18)'
-                else ')'
-            end
-        end
+        'other', mrl._not_itself(
+            queries is null, (slots ->> 'parts')::boolean, '$18', '$19'
+        )
     );
     sampling := mrl._render(
         case when queries is null then mrl._sample() else mrl._given() end, slots

@@ -99,6 +99,7 @@
 \ir ../functions/drop_index.sql
 \ir ../functions/_interval.sql
 \ir ../functions/_loss.sql
+\ir ../functions/_not_itself.sql
 \ir ../functions/_plan_recall.sql
 \ir ../functions/_keep_measurement.sql
 \ir ../functions/recall.sql
