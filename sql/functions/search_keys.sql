@@ -37,7 +37,10 @@ begin
             'keys', table_name, pg_catalog.pg_typeof(of_type), full_column, array[query], k,
             candidates, filter, args, dims, kind, index_name, ef_search, max_scan_tuples,
             passes, exact, recall, attempt operator(pg_catalog.=) 2,
-            case when recall is not null then mrl._share(table_name, filter, args) end
+            -- asked of the planner only where it decides
+            case when recall is not null and candidates is null and not exact
+                then mrl._share(table_name, filter, args)
+            end
         );
         settings := mrl._enter(plan.settings);
         before := coalesce(before, settings);
