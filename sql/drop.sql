@@ -1,26 +1,38 @@
 -- Drops mrl_pg's own objects; refuses while something of yours depends on one.
 -- Short columns and their indexes use pgvector alone, so they stay and keep working.
--- Called by: uninstall.sql, mrl_pg.uninstall
+-- Called by: uninstall.sql, mrl_pg.uninstall, migrations
 drop view if exists mrl.indexes;
-drop function if exists mrl.unregister(regclass, name);
-drop function if exists mrl.register(regclass, name, name, name, int, text, text);
-drop function if exists mrl.check_owner(regclass);
-drop table if exists mrl.registry;
-drop function if exists mrl.index_bytes(regclass);
 do $drop$
 declare
-    -- without pgvector the functions over its types are gone already
+    -- by name alone: without pgvector the functions over its types are gone already
     function regprocedure;
 begin
     for function in
         select proc.oid
         from pg_proc as proc
         where proc.pronamespace = to_regnamespace('mrl')
-            and proc.proname in ('truncate', 'refuse_dims', 'version')
+            and (
+                proc.proname like '\_%'
+                or proc.proname in (
+                    'search', 'search_keys', 'search_many', 'search_sql',
+                    'create_search_function', 'create_index', 'create_index_sql',
+                    'drop_index', 'recall', 'calibrate', 'sample_queries',
+                    'forget_queries', 'keep_query', 'kept_queries', 'register',
+                    'unregister', 'check_owner', 'index_bytes', 'truncate',
+                    'refuse_dims', 'version'
+                )
+            )
         order by proc.proname = 'refuse_dims'
     loop
         execute format('drop function %s', function);
     end loop;
 end
 $drop$;
+drop table if exists mrl.calibrations;
+drop table if exists mrl.measurements;
+drop view if exists mrl.kept_queries;
+drop view if exists mrl.query_inbox;
+drop table if exists mrl.query_slots;
+drop table if exists mrl.query_sampling;
+drop table if exists mrl.registry;
 drop schema if exists mrl;

@@ -1,6 +1,6 @@
 -- Derives anew what the registry derives, and the room for queries, where there is any.
 -- No signature: it updates mrl.registry; a stale row stays as it is.
--- Called by: install.sql, mrl_pg.install, mrl_0002_sql_door.py
+-- Called by: install.sql, mrl_pg.install, migrations
 do $refresh$
 declare
     row record;

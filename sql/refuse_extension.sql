@@ -1,6 +1,6 @@
 -- Refuses to install beside an extension mrl_pg: `alter extension` upgrades that one.
 -- The script of the extension itself does not run this file.
--- Called by: install.sql, mrl_pg.install, mrl_0002_sql_door.py
+-- Called by: install.sql, mrl_pg.install, migrations
 do $check$
 begin
     if exists (select from pg_extension where extname = 'mrl_pg') then

@@ -4,6 +4,5 @@
 \set ON_ERROR_STOP on
 begin;
 set local client_min_messages = warning;
-\ir drop_sql_door.sql
 \ir drop.sql
 commit;

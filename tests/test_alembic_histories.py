@@ -53,7 +53,7 @@ def test_as_a_branch_of_an_older_history(bare_database: str, tmp_path: Path) -> 
     app.models(DECLARED)
     app.alembic(
         "revision --autogenerate -m r2 --rev-id r2 --head r1@head "
-        "--depends-on mrl_0002 --version-path alembic/versions"
+        "--depends-on mrl_0001 --version-path alembic/versions"
     )
     written = (app.folder / "alembic" / "versions" / "r2_r2.py").read_text()
     assert operations(written) == ["create_matryoshka_index"]

@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 from alembic.autogenerate import render_python_code
 from alembic.operations import ops
+from next_release import NEXT, next_release
 from scratch import Project, catalog, execute, psql
 
 from mrl_pg import source
 from mrl_pg.alembic import CreateMatryoshkaIndexOp, ResizeMatryoshkaIndexOp
+from mrl_pg.install import VERSION
 
 ODD = ("""My "docs" 5%% :a %(b)s {}""", "it's :an %s {embedding}\\", 'The "app" %s:x')
 
@@ -96,24 +98,24 @@ def inverse(call: str) -> str:
 def test_installing_is_the_files_byte_for_byte(
     bare_database: str, pg_version: int, tmp_path: Path
 ) -> None:
-    project = Project(tmp_path, bare_database)
-    project.write("op.install_mrl('0.2.0', vector=True)", "op.uninstall_mrl('0.2.0')")
-    project.write(
-        "op.uninstall_mrl('0.2.0', existing_version='0.1.0')",
-        "op.install_mrl('0.2.0', existing_version='0.1.0')",
-    )
-    up = project.text("r1")
-    assert_holds(up, "releases/0.2.0.sql")
-    assert "create extension if not exists vector;" in up
-    back = project.text("r1:r2")
-    assert_holds(back, "releases/0.2.0.down.sql")
-    for text, version in (
-        (up, "0.2.0"),
-        (back, "0.1.0"),
-        (project.text("r2:r1", down=True), "0.2.0"),
-    ):
-        psql(bare_database, pg_version, text)
-        assert execute(bare_database, "select mrl.version()") == [(version,)]
+    project = Project(tmp_path / "alembic", bare_database)
+    project.write(f"op.install_mrl('{NEXT}', vector=True)", "op.uninstall_mrl()")
+    releases = f"'{NEXT}', existing_version='{VERSION}'"
+    project.write(f"op.uninstall_mrl({releases})", f"op.install_mrl({releases})")
+    with next_release(tmp_path / "next"):
+        up = project.text("r1")
+        assert_holds(up, f"releases/{NEXT}.sql")
+        assert "create extension if not exists vector;" in up
+        back = project.text("r1:r2")
+        assert_holds(back, f"releases/{NEXT}.down.sql")
+        for text, version in (
+            (up, NEXT),
+            (back, VERSION),
+            (project.text("r2:r1", down=True), NEXT),
+            (back, VERSION),
+        ):
+            psql(bare_database, pg_version, text)
+            assert execute(bare_database, "select mrl.version()") == [(version,)]
     psql(bare_database, pg_version, project.text("r1:base", down=True))
     assert execute(bare_database, "select to_regnamespace('mrl')") == [(None,)]
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import psycopg
 import pytest
 from installs import alembic, by_psql
+from next_release import NEXT, next_release
 from scratch import Project, execute, operating
 
 from mrl_pg.alembic import InstallMrlOp, UninstallMrlOp
@@ -43,17 +44,22 @@ def test_what_psql_brought_outlives_a_downgrade(
     assert execute(bare_database, INSTALLED) == [(False,)]
 
 
-def test_what_was_older_before_is_gone_back_to(bare_database: str) -> None:
+def test_what_was_older_before_is_gone_back_to(
+    bare_database: str, tmp_path: Path
+) -> None:
     execute(bare_database, "create extension vector")
-    with operating(bare_database) as operations:
+    with (
+        next_release(tmp_path),
+        operating(bare_database) as operations,
+    ):
         context = operations.get_context()
         context._ensure_version_table()
-        operations.invoke(InstallMrlOp("0.1.0"))
-        # as psql had done that
-        operations.invoke(InstallMrlOp("0.1.0"))
         operations.invoke(InstallMrlOp(VERSION))
-        operations.invoke(UninstallMrlOp(VERSION))
-    assert execute(bare_database, "select mrl.version()") == [("0.1.0",)]
+        # as psql had done that
+        operations.invoke(InstallMrlOp(VERSION))
+        operations.invoke(InstallMrlOp(NEXT))
+        operations.invoke(UninstallMrlOp(NEXT))
+    assert execute(bare_database, "select mrl.version()") == [(VERSION,)]
 
 
 def test_mrl_pgs_own_revisions_leave_it_too(database: str, tmp_path: Path) -> None:

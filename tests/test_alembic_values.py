@@ -43,10 +43,10 @@ OPERATIONS: list[Any] = [
         concurrently=True,
     ),
     InstallMrlOp(),
-    InstallMrlOp("0.1.0", vector=True),
-    InstallMrlOp("0.2.0", existing_version="0.1.0"),
+    InstallMrlOp("0.2.0", vector=True),
+    InstallMrlOp("0.3.0", existing_version="0.2.0"),
     UninstallMrlOp("0.2.0"),
-    UninstallMrlOp("0.2.0", vector=True, existing_version="0.1.0"),
+    UninstallMrlOp("0.3.0", vector=True, existing_version="0.2.0"),
 ]
 FUNCTIONS = {
     "create_matryoshka_index": CreateMatryoshkaIndexOp,

@@ -88,7 +88,7 @@ def mentions(text: str, path: Path) -> bool:
 
 def used(path: Path) -> re.Pattern[str]:
     """What a text holds that uses a file."""
-    # of register.2.sql, what register.sql makes, too
+    # of NAME.2.sql, what NAME.sql makes, too
     stem = re.escape(path.name.split(".")[0])
     if path.parent.name == "releases":
         return re.compile(rf"\b{re.escape(path.name)}\b")

@@ -3,15 +3,13 @@
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import pytest
 from calibrations import EVERYTHING, NAME, calibrate, promised, put
 from door import create, one, stock
 from helpers import Conn, connect, make_table, matryoshka
-from installs import SQL, alembic, psql
-from test_releases import run_files
+from installs import SQL, psql
 
 from mrl_pg import MatryoshkaIndex, install, uninstall
 
@@ -109,37 +107,6 @@ def test_building_and_installing_again_keep_them(conn: Conn) -> None:
     install(conn)
     conn.execute(f"reindex index {NAME}".encode())
     assert (counts(conn, number), conn.execute(EVERYTHING).fetchall()) == before
-
-
-def test_an_upgraded_database_can_calibrate(bare_database: str) -> None:
-    with connect(bare_database) as conn:
-        conn.execute("create extension vector")
-        run_files(conn, "releases/0.1.0.sql")
-        make_table(conn, VECTORS)
-        index = MatryoshkaIndex("docs", "embedding", dims=32)
-        index.create(conn)
-        install(conn)
-        assert index.calibrate(conn, k=3, sample=4).points
-        assert index.recall(conn, sample=3, keep=True).queries == 3
-
-
-def test_going_back_to_the_first_release_drops_them(
-    bare_database: str, tmp_path: Path
-) -> None:
-    with connect(bare_database) as conn:
-        conn.execute("create extension vector")
-        for _ in range(2):
-            assert alembic(bare_database, tmp_path).returncode == 0
-            if one(conn, "select to_regclass('docs')") is None:
-                measured(conn)
-            else:
-                # the index stayed, what was measured of it went
-                assert counts(conn, one(conn, "select 'docs'::regclass::oid")) == (0, 0)
-            done = alembic(bare_database, tmp_path, "downgrade", "mrl_0001")
-            assert (done.returncode, done.stderr) == (0, "")
-            for table in ("calibrations", "measurements"):
-                assert one(conn, f"select to_regclass('mrl.{table}')") is None
-        assert one(conn, "select count(*) from mrl.indexes") == 1
 
 
 @pytest.mark.parametrize("way", ["psql", "python"])

@@ -125,7 +125,7 @@ def test_as_a_branch_of_your_history(application: Application) -> None:
     page = blocks(PAGE)
     text = PAGE.read_text(encoding="utf-8")
     (ini,) = re.findall(r"^  ```ini\n(.*?)^  ```$", text, re.M | re.S)
-    assert '`depends_on = "mrl_0002"`' in text
+    assert '`depends_on = "mrl_0001"`' in text
     application.shell("alembic init migrations")
     separator, locations = dedent(ini).split("\n", 1)
     application.replace("alembic.ini", "^path_separator = os$", separator)
@@ -136,10 +136,10 @@ def test_as_a_branch_of_your_history(application: Application) -> None:
         conn.execute("create extension vector")
         application.shell("alembic upgrade heads")
         assert conn.execute("select to_regnamespace('mrl') is not null").fetchone()
-    where = "--head base --version-path migrations/versions --depends-on mrl_0002"
+    where = "--head base --version-path migrations/versions --depends-on mrl_0001"
     application.shell(f"alembic revision --autogenerate -m notes {where}")
     revision = application.newest("_notes").read_text()
-    assert "= 'mrl_0002'" in revision
+    assert "= 'mrl_0001'" in revision
     assert "install_mrl" not in revision
     application.shell("alembic upgrade heads; alembic check; alembic downgrade base")
     application.shell("alembic upgrade heads; alembic check")

@@ -102,21 +102,8 @@ def test_alembic_leaves_a_newer_version_as_it_is(
     before = catalog(database)
     done = alembic(database, tmp_path)
     assert done.returncode == 0, done.stderr
-    assert "mrl_pg 0.10.0 is there: 0.1.0 is not installed" in done.stderr
     assert f"mrl_pg 0.10.0 is there: {VERSION} is not installed" in done.stderr
     assert catalog(database) == before
-
-
-def test_row_security_of_early_installs_goes(conn: Conn, database: str) -> None:
-    wanted = catalog(database)
-    conn.execute(
-        "alter table mrl.registry enable row level security; "
-        "create policy readable on mrl.registry for select using (true); "
-        "create policy owned on mrl.registry for all using (true); "
-        "grant select, insert, update, delete on mrl.registry to public"
-    )
-    install(conn)
-    assert catalog(database) == wanted
 
 
 def test_functions_are_public_whatever_the_default(bare_database: str) -> None:

@@ -21,7 +21,6 @@ from helpers import (
     role,
 )
 from psycopg import AsyncConnection, Cursor
-from test_releases import run_files
 
 from mrl_pg import MatryoshkaIndex, Promise
 from mrl_pg.errors import InvalidSetting, NotInstalled
@@ -194,9 +193,8 @@ def test_every_connection_reads_its_own(docs: Docs, statements: list[str]) -> No
     assert sum("mrl._promised" in statement for statement in statements) == 2
 
 
-@pytest.mark.parametrize("there", ["nothing", "0.1.0"])
 def test_a_database_without_calibrations_says_what_to_do(
-    conn: Conn, docs: Docs, there: str
+    conn: Conn, docs: Docs
 ) -> None:
     index = MatryoshkaIndex("notes", "embedding", dims=4)
     conn.execute("create table notes (id int primary key, embedding vector(8))")
@@ -206,8 +204,6 @@ def test_a_database_without_calibrations_says_what_to_do(
     )
     index.create(conn)
     conn.execute("drop schema mrl cascade")
-    if there == "0.1.0":
-        run_files(conn, "releases/0.1.0.sql")
     query = [1.0] * 8
     for call in (
         lambda: index.search(conn, query, recall=0.9),

@@ -1,27 +1,24 @@
-"""Releases: their files stay as they were, and each can be upgraded to this one."""
+"""Releases: their files stay as they were, and each can be upgraded to the next.
+
+What has to hold of the next release is tried on one that is made up.
+"""
 
 import hashlib
-import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psycopg
 import pytest
 from helpers import connect, force_index, make_table, matryoshka, nearest
-from installs import SQL, Conn, alembic, by_alembic, by_psql, catalog
+from installs import SQL, Conn, catalog
+from next_release import NEXT, NextRelease, next_release
 from servers import index_scans
 
 from mrl_pg import MatryoshkaIndex, install, source
 from mrl_pg.install import VERSION
 from mrl_pg.layout import Kind
 
-FROZEN = [line.split()[1] for line in source.read("frozen.txt").splitlines()]
 DOWN = ".down"
-RELEASED = [
-    Path(name).stem
-    for name in FROZEN
-    if name.startswith("releases/") and not Path(name).stem.endswith(DOWN)
-]
 VECTORS = matryoshka(400)
 QUERY = VECTORS[6] + VECTORS[7]
 KINDS: tuple[Kind, ...] = ("vector", "halfvec", "bit")
@@ -30,7 +27,6 @@ REGISTRY = (
     "select table_id::text, full_column, short_column, index_name, dims, kind, "
     "distance, created_at from mrl.registry order by index_name"
 )
-DERIVED = "select count(*) from mrl.registry where slots is null or pattern is null"
 SEARCH = (
     "select id from mrl.search("
     "null::docs, 'embedding', %s::vector, kind => %s, candidates => 400)"
@@ -44,53 +40,77 @@ REGISTER = (
 STAMPS = "select version_num from mrl_alembic_version"
 
 
+@pytest.fixture
+def after(tmp_path: Path) -> Iterator[NextRelease]:
+    with next_release(tmp_path) as made:
+        yield made
+
+
 # ------------------------------------------------------------------ frozen files
+
+
+def hashes(folder: Path) -> dict[str, str]:
+    lines = (folder / "frozen.txt").read_text().splitlines()
+    assert lines == sorted(lines, key=lambda line: line.split()[1])
+    return {name: digest for digest, name in map(str.split, lines)}
 
 
 def changed(folder: Path) -> list[str]:
     """Files of released versions that are not, byte for byte, as they were then."""
-    lines = (folder / "frozen.txt").read_text().splitlines()
-    hashes = {name: digest for digest, name in (line.split() for line in lines)}
     return [
         name
-        for name, digest in hashes.items()
+        for name, digest in hashes(folder).items()
         if not (folder / name).is_file()
         or hashlib.sha256((folder / name).read_bytes()).hexdigest() != digest
     ]
+
+
+def released(folder: Path) -> list[str]:
+    """Versions whose files are frozen; says so when one of them is not."""
+    names = [Path(name) for name in hashes(folder)]
+    versions = [
+        name.stem
+        for name in names
+        if name.parent.name == "releases" and not name.stem.endswith(DOWN)
+    ]
+    for version in versions:
+        for manifest in (f"releases/{version}.sql", f"releases/{version}{DOWN}.sql"):
+            assert {manifest, *source.manifest(manifest)} <= set(hashes(folder))
+    return versions
+
+
+def unreleased(folder: Path) -> set[str]:
+    """Versions that are being worked on; each has its way up and its way down."""
+    names = {
+        path.stem.removesuffix(DOWN) for path in (folder / "releases").glob("*.sql")
+    }
+    for name in names:
+        assert (folder / "releases" / f"{name}.sql").is_file()
+        assert (folder / "releases" / f"{name}{DOWN}.sql").is_file()
+    return names - set(released(folder))
 
 
 def test_no_released_file_has_changed() -> None:
     assert changed(SQL) == []
 
 
-def test_a_changed_byte_is_noticed(tmp_path: Path) -> None:
-    copy = tmp_path / "sql"
-    shutil.copytree(SQL, copy)
-    assert changed(copy) == []
-    for name in FROZEN:
-        file = copy / name
+def test_only_this_version_may_be_unreleased() -> None:
+    assert unreleased(SQL) <= {VERSION}
+
+
+def test_a_changed_byte_is_noticed(after: NextRelease) -> None:
+    assert released(after.sql) == [VERSION]
+    assert unreleased(after.sql) == {NEXT}
+    assert changed(after.sql) == []
+    frozen = list(hashes(after.sql))
+    for name in frozen:
+        file = after.sql / name
         before = file.read_bytes()
         file.write_bytes(before.replace(b" ", b"\t", 1))
-        assert changed(copy) == [name]
+        assert changed(after.sql) == [name]
         file.write_bytes(before)
-    (copy / FROZEN[0]).unlink()
-    assert changed(copy) == [FROZEN[0]]
-
-
-def test_what_a_release_names_is_frozen() -> None:
-    assert RELEASED
-    assert sorted(set(FROZEN)) == FROZEN
-    for version in RELEASED:
-        for manifest in (f"releases/{version}.sql", f"releases/{version}{DOWN}.sql"):
-            assert {manifest, *source.manifest(manifest)} <= set(FROZEN)
-
-
-def test_only_this_version_may_be_unreleased() -> None:
-    names = {path.stem.removesuffix(DOWN) for path in (SQL / "releases").glob("*.sql")}
-    assert names - set(RELEASED) <= {VERSION}
-    for name in names:
-        assert (SQL / "releases" / f"{name}.sql").is_file()
-        assert (SQL / "releases" / f"{name}{DOWN}.sql").is_file()
+    (after.sql / frozen[0]).unlink()
+    assert changed(after.sql) == [frozen[0]]
 
 
 # ------------------------------------------------------------------ upgrades
@@ -103,25 +123,10 @@ def run_files(conn: Conn, manifest: str) -> None:
 
 
 def fill(conn: Conn) -> None:
-    """A table with short columns of each kind, made as release 0.1.0 makes them."""
+    """A table with short columns of each kind."""
     make_table(conn, VECTORS)
     for index in INDEXES:
-        prefix = "subvector(embedding, 1, 32)"
-        value = f"l2_normalize({prefix})::{index.kind}(32)"
-        if index.kind == "bit":
-            value = f"binary_quantize({prefix})::bit(32)"
-        operators = "bit_hamming_ops"
-        if index.kind != "bit":
-            operators = f"{index.kind}_cosine_ops"
-        for statement in (
-            f"alter table docs add column {index.short} {index.kind}(32) "
-            f"generated always as ({value}) stored",
-            f"create index {index.name} on docs using hnsw ({index.short} {operators}) "
-            "with (m = 16, ef_construction = 64)",
-            f"select mrl.register('docs', 'embedding', '{index.short}', "
-            f"'{index.name}', 32, '{index.kind}', 'cosine')",
-        ):
-            conn.execute(statement.encode())
+        index.create(conn)
     conn.execute("analyze docs")
 
 
@@ -129,7 +134,6 @@ def assert_searches(url: str) -> None:
     """SQL and Python search all kinds in a fresh session, each by its index."""
     wanted = nearest(VECTORS, QUERY)
     with connect(url) as conn:
-        assert conn.execute(DERIVED).fetchone() == (0,)
         force_index(conn)
         for index in INDEXES:
             query = str(QUERY.tolist())
@@ -140,82 +144,90 @@ def assert_searches(url: str) -> None:
             assert not index.create(conn).changed
 
 
-def by_python(url: str, version: int, folder: Path) -> None:
+def by_psql(url: str, after: NextRelease) -> None:
+    after.by_psql(url)
+
+
+def by_python(url: str, after: NextRelease) -> None:
     with connect(url) as conn:
-        assert str(install(conn)) == f"upgraded mrl_pg {RELEASED[0]} to {VERSION}"
+        assert str(install(conn)) == f"upgraded mrl_pg {VERSION} to {NEXT}"
 
 
-@pytest.mark.parametrize(
-    "upgrade", [by_psql, by_python, by_alembic], ids=["psql", "python", "alembic"]
-)
-@pytest.mark.parametrize("release", RELEASED)
+def by_alembic(url: str, after: NextRelease) -> None:
+    assert after.by_alembic(url).returncode == 0
+
+
+@pytest.mark.parametrize("upgrade", [by_psql, by_python, by_alembic])
 def test_an_upgraded_database_is_as_a_fresh_one(
     database: str,
     bare_database: str,
-    pg_version: int,
-    tmp_path: Path,
-    release: str,
-    upgrade: Callable[[str, int, Path], None],
+    after: NextRelease,
+    upgrade: Callable[[str, NextRelease], None],
 ) -> None:
     url = bare_database
     with connect(url) as conn:
         conn.execute("create extension vector")
-        run_files(conn, f"releases/{release}.sql")
-        assert conn.execute("select mrl.version()").fetchone() == (release,)
-        assert catalog(url) != catalog(database)
+        install(conn)
+    fresh = catalog(url)
+    assert catalog(database) != fresh
+    with connect(database) as conn:
         fill(conn)
         rows = conn.execute("select * from docs order by id").fetchall()
         known = conn.execute(REGISTRY).fetchall()
         assert len(known) == len(KINDS)
-        upgrade(url, pg_version, tmp_path)
-        assert conn.execute("select mrl.version()").fetchone() == (VERSION,)
+        upgrade(database, after)
+        assert conn.execute("select mrl.version()").fetchone() == (NEXT,)
         assert conn.execute("select * from docs order by id").fetchall() == rows
         assert conn.execute(REGISTRY).fetchall() == known
-    assert catalog(url) == catalog(database)
-    assert_searches(url)
+    assert catalog(database) == fresh
+    assert_searches(database)
 
 
 def test_alembic_goes_back_to_the_first_release_and_up_again(
-    database: str, bare_database: str, tmp_path: Path
+    database: str, bare_database: str, after: NextRelease
 ) -> None:
     url = bare_database
 
     def run(*command: str) -> None:
-        done = alembic(url, tmp_path, *command)
+        done = after.by_alembic(url, *command)
         assert (done.returncode, done.stderr) == (0, "")
 
     with connect(url) as conn:
         conn.execute("create extension vector")
         run("upgrade", "mrl_0001")
-        first = catalog(url)
+        # the files of a release install what they did when it was the newest
+        assert catalog(url) == catalog(database)
         fill(conn)
         known = conn.execute(REGISTRY).fetchall()
         for _ in range(2):
             run("upgrade", "head")
-            assert catalog(url) == catalog(database)
+            assert conn.execute("select mrl.version()").fetchone() == (NEXT,)
             assert_searches(url)
             run("downgrade", "mrl_0001")
-            assert catalog(url) == first
+            assert catalog(url) == catalog(database)
+            assert_searches(url)
             assert conn.execute(REGISTRY).fetchall() == known
             assert conn.execute(STAMPS).fetchall() == [("mrl_0001",)]
-            # what 0.1.0 does, it does again
+            # what the first release does, it does again
             for call in (UNREGISTER, REGISTER):
                 conn.execute(call.encode())
             [again, *others] = conn.execute(REGISTRY).fetchall()
             assert (again[:-1], others) == (known[0][:-1], known[1:])
             known = [again, *others]
+        run("downgrade", "base")
+        assert conn.execute("select to_regnamespace('mrl')").fetchone() == (None,)
 
 
-def test_a_stale_row_does_not_stop_an_upgrade(bare_database: str) -> None:
-    with connect(bare_database) as conn:
-        conn.execute("create extension vector")
-        run_files(conn, f"releases/{RELEASED[0]}.sql")
+def test_a_stale_row_does_not_stop_an_upgrade(
+    database: str, after: NextRelease
+) -> None:
+    with connect(database) as conn:
         fill(conn)
         conn.execute(f"drop index {INDEXES[0].name}".encode())
         conn.execute(f"alter table docs drop column {INDEXES[1].short}".encode())
         install(conn)
+        assert conn.execute("select mrl.version()").fetchone() == (NEXT,)
         assert len(conn.execute(REGISTRY).fetchall()) == len(KINDS)
-        assert conn.execute(DERIVED).fetchone() == (2,)
         for index, said in (
             (INDEXES[0], f"index {INDEXES[0].name} of public.docs does not exist"),
             (INDEXES[1], f"index {INDEXES[1].name} of public.docs does not exist"),
@@ -226,21 +238,30 @@ def test_a_stale_row_does_not_stop_an_upgrade(bare_database: str) -> None:
         assert [key for (key,) in found] == nearest(VECTORS, QUERY)
 
 
-def test_alembic_notices_what_psql_installed(
-    database: str, bare_database: str, pg_version: int, tmp_path: Path
-) -> None:
-    url = bare_database
-    with connect(url) as conn:
-        conn.execute("create extension vector")
-        by_psql(url, pg_version, tmp_path)
+def test_alembic_notices_what_psql_installed(database: str, after: NextRelease) -> None:
+    with connect(database) as conn:
+        after.by_psql(database)
         fill(conn)
         made = "select oid, xmin from pg_proc where pronamespace = 'mrl'::regnamespace"
         before = conn.execute(made).fetchall()
-        done = alembic(url, tmp_path)
+        done = after.by_alembic(database)
         assert done.returncode == 0
-        for release in (*RELEASED, VERSION):
-            assert f"mrl_pg {VERSION} is there: {release} is not" in done.stderr
+        for release in (VERSION, NEXT):
+            assert f"mrl_pg {NEXT} is there: {release} is not" in done.stderr
         assert conn.execute(made).fetchall() == before
-        assert conn.execute(STAMPS).fetchall() == [("mrl_0002",)]
-    assert catalog(url) == catalog(database)
-    assert_searches(url)
+        assert conn.execute(STAMPS).fetchall() == [("mrl_next",)]
+    assert_searches(database)
+
+
+def test_an_older_release_does_not_go_over_a_newer(
+    database: str, after: NextRelease
+) -> None:
+    after.by_psql(database)
+    before = catalog(database)
+    refusal = psycopg.errors.ObjectNotInPrerequisiteState
+    with (
+        connect(database) as conn,
+        pytest.raises(refusal, match=rf"mrl_pg {NEXT}, newer .* \({VERSION}\)"),
+    ):
+        run_files(conn, f"releases/{VERSION}.sql")
+    assert catalog(database) == before

@@ -1,4 +1,4 @@
-"""Install mrl_pg 0.1: the `mrl` schema, its functions, registry and view.
+"""Install mrl_pg 0.2: the `mrl` schema, its functions, tables and view.
 
 Takes no lock on any table of yours and rewrites nothing. The downgrade removes
 the schema; short columns and their indexes stay and keep working.
@@ -15,11 +15,11 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Run the files of release 0.1.0."""
-    install_release(op, "0.1.0")
+    """Run the files of release 0.2.0."""
+    install_release(op, "0.2.0")
 
 
 def downgrade() -> None:
     """Remove what they made."""
-    if installed_here(op, "0.1.0"):
-        run_manifest(op, "releases/0.1.0.down.sql")
+    if installed_here(op, "0.2.0"):
+        run_manifest(op, "releases/0.2.0.down.sql")

@@ -18,7 +18,7 @@ from mrl_pg.alembic.operations import DropMatryoshkaIndexOp
 from mrl_pg.alembic.write import import_vector_types
 from mrl_pg.index import MatryoshkaIndex
 from mrl_pg.install import VERSION
-from mrl_pg.sqlalchemy.create import has_pgvector, has_sql_door, installed_version
+from mrl_pg.sqlalchemy.create import has_pgvector, installed_version
 from mrl_pg.sqlalchemy.declare import indexes_of
 from mrl_pg.sqlalchemy.reflect import Registered, registered
 
@@ -164,12 +164,10 @@ def _forget_short_columns(op: ops.DropTableOp, known: Sequence[Registered]) -> N
 
 
 def _installation(connection: Connection) -> list[MigrateOperation]:
-    """The database side, when it is missing or too old."""
-    found = installed_version(connection)
-    if has_sql_door(found):
+    """The database side, when it is missing; an upgrade is written by hand."""
+    if installed_version(connection) is not None:
         return []
-    vector = not has_pgvector(connection)
-    return [InstallMrlOp(VERSION, vector, existing_version=found)]
+    return [InstallMrlOp(VERSION, vector=not has_pgvector(connection))]
 
 
 def _last() -> dict[str, Any]:

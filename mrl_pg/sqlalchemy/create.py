@@ -14,9 +14,6 @@ from mrl_pg.facts import check_pgvector
 from mrl_pg.install import VERSION, InstallReport, refused
 from mrl_pg.layout import IndexLayout
 
-SQL_DOOR = (0, 2)
-"""First version of the database side that creates indexes by itself."""
-
 
 def send(connection: Any, statement: str) -> Any:
     """Run SQL as it is: neither `:name` nor `%` in it means anything.
@@ -76,27 +73,18 @@ def installed_version(connection: Connection) -> str | None:
     return str(send(connection, _VERSION).scalar_one())
 
 
-def has_sql_door(version: str | None) -> bool:
-    """Whether a version of the database side, if there is one, creates indexes."""
-    return version is not None and numbers(version) >= SQL_DOOR
-
-
 def has_pgvector(connection: Connection) -> bool:
     """Whether the extension is in this database."""
     return send(connection, _STATE).one().pgvector_version is not None
 
 
 def check_installed(connection: Any) -> None:
-    """Raise NotInstalled unless the database side can create indexes."""
-    if not isinstance(connection, Connection):
-        return
-    found = installed_version(connection)
-    if not has_sql_door(found):
-        there = f"mrl_pg {found} is" if found else "mrl_pg is not"
+    """Raise NotInstalled unless the database side is there, to create indexes."""
+    if isinstance(connection, Connection) and installed_version(connection) is None:
         raise NotInstalled(
-            f"{there} installed in this database: op.install_mrl() in a revision, "
+            "mrl_pg is not installed in this database: op.install_mrl() in a revision, "
             "mrl_pg.sqlalchemy.install(connection), `mrl-pg install` or psql -f "
-            "sql/install.sql brings it up to date"
+            "sql/install.sql installs it"
         )
 
 

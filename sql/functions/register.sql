@@ -1,6 +1,6 @@
 -- Writes one short column into the registry and sweeps out rows whose table is gone.
 -- mrl.register(table_id, full_column, short_column, index_name, dims, kind, distance)
--- Called by: queries/register.sql
+-- Called by: queries/register.sql, mrl.create_index_sql in its last statement
 create or replace function mrl.register(
     table_id regclass,
     full_column name,
@@ -17,16 +17,29 @@ security definer
 set search_path = pg_catalog, pg_temp
 as $body$
 #variable_conflict use_column
+declare
+    derived jsonb;
 begin
     perform mrl.check_owner(register.table_id);
+    derived := mrl._slots(
+        register.table_id,
+        register.full_column,
+        register.short_column,
+        register.index_name,
+        register.dims,
+        register.kind,
+        register.distance
+    );
     delete from mrl.registry as registry
     where not exists (
         select
         from pg_class as class
         where class.oid = registry.table_id
     );
+    perform mrl._sweep_queries();
     insert into mrl.registry (
-        table_id, full_column, short_column, index_name, dims, kind, distance
+        table_id, full_column, short_column, index_name, dims, kind, distance,
+        slots, pattern
     )
     values (
         register.table_id,
@@ -35,7 +48,9 @@ begin
         register.index_name,
         register.dims,
         register.kind,
-        register.distance
+        register.distance,
+        derived,
+        mrl._pattern(derived)
     )
     on conflict (table_id, index_name) do update
     set
@@ -43,9 +58,12 @@ begin
         short_column = excluded.short_column,
         dims = excluded.dims,
         kind = excluded.kind,
-        distance = excluded.distance;
+        distance = excluded.distance,
+        slots = excluded.slots,
+        pattern = excluded.pattern;
 end
 $body$;
 
 comment on function mrl.register(regclass, name, name, name, int, text, text) is
-'Writes one short column of a table you own into mrl.registry.';
+'Writes one short column of a table you own into mrl.registry, once its index is built: '
+'the last of the statements that mrl.create_index_sql returns.';

@@ -1,12 +1,12 @@
 -- Version of the installed database side.
 -- mrl.version() -> text
--- Called by: mrl_pg.install, people
+-- Called by: mrl_pg.install, mrl_pg.sqlalchemy.create, refuse_downgrade.sql, people
 create or replace function mrl.version()
 returns text
 language sql
 immutable
 parallel safe
-return '0.1.0'::text;
+return '0.2.0'::text;
 
 comment on function mrl.version() is
 'Version of mrl_pg installed in this database.';

@@ -1,16 +1,15 @@
--- Everything that mrl_pg 0.2.0 installs, in order, over nothing or over an older version.
+-- Everything that mrl_pg 0.2.0 installs, in order, over nothing or over itself.
 -- Not released yet. A released file never changes: its next version is a new file, NAME.N.sql.
--- Called by: install.sql, mrl_pg.install, mrl_0002_sql_door.py
+-- Called by: install.sql, mrl_pg.install, mrl_0001_install.py
 \ir ../schema.sql
 \ir ../refuse_extension.sql
-\ir ../functions/version.2.sql
+\ir ../functions/version.sql
 \ir ../refuse_downgrade.sql
 \ir ../functions/refuse_dims.sql
 \ir ../functions/truncate_vector.sql
 \ir ../functions/truncate_halfvec.sql
 \ir ../functions/index_bytes.sql
 \ir ../tables/registry.sql
-\ir ../tables/registry.2.sql
 \ir ../tables/calibrations.sql
 \ir ../tables/measurements.sql
 \ir ../tables/query_sampling.sql
@@ -54,7 +53,7 @@
 \ir ../functions/check_owner.sql
 \ir ../functions/_drop_query_slots.sql
 \ir ../functions/_sweep_queries.sql
-\ir ../functions/register.2.sql
+\ir ../functions/register.sql
 \ir ../functions/unregister.sql
 \ir ../functions/_full.sql
 \ir ../functions/_found.sql

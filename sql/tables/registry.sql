@@ -1,6 +1,6 @@
 -- One row per short column and index that mrl_pg made; all may read it.
 -- mrl.registry
--- Called by: mrl.register, mrl.unregister, mrl.indexes
+-- Called by: mrl.register, mrl.unregister, mrl._found, mrl.indexes
 create table if not exists mrl.registry (
     -- regclass follows a rename, and pg_dump writes it as a name
     table_id regclass not null,
@@ -11,13 +11,15 @@ create table if not exists mrl.registry (
     kind text not null check (kind in ('vector', 'halfvec', 'bit')),
     distance text not null check (distance in ('cosine', 'l2', 'ip')),
     created_at timestamptz not null default now(),
+    -- derived: what spares a search the catalogs
+    slots jsonb,
+    pattern text,
     primary key (table_id, index_name)
 );
 
 comment on table mrl.registry is
 'Short columns and indexes made by mrl_pg; read them through mrl.indexes.';
-
--- what early installs had; it kept pg_dump from reading for roles without BYPASSRLS
-alter table mrl.registry disable row level security;
-drop policy if exists readable on mrl.registry;
-drop policy if exists owned on mrl.registry;
+comment on column mrl.registry.slots is
+'Derived: what a search puts into its statement. Checked against the catalog each time.';
+comment on column mrl.registry.pattern is
+'Derived: the statement of a search, for format().';
