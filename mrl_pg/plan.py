@@ -86,7 +86,8 @@ class QueryVector:
 class SearchPlan:
     """One search, ready to send; `statement` and `params` also run by hand.
 
-    `statement` takes psycopg placeholders. `more_statement` tells whether rows
+    `statement` takes psycopg placeholders; unless `prepared`, run it with
+    `prepare=False`. `more_statement` tells whether rows
     were left over; it is sent only when fewer came than were asked. `bound` are
     the parameters as `search` sends them, in binary. `promise` is there when a recall
     was asked for.
@@ -97,6 +98,15 @@ class SearchPlan:
     more_statement: bytes
     bound: SearchParams
     promise: Promise | None = None
+
+    @property
+    def prepared(self) -> bool:
+        """Whether the server may keep a plan for later queries.
+
+        Not with a filter or under row-level security: a plan made for other values
+        may walk an index that brings too few rows for these.
+        """
+        return self.shape.where is None and not self.shape.facts.row_security
 
     @cached_property
     def params(self) -> SearchParams:

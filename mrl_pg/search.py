@@ -1,11 +1,11 @@
 """Runs a plan, sync and async: the only place that sends a search."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AsyncExitStack, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias, overload
 
-from psycopg import AsyncCursor, Cursor, errors, pq, sql
+from psycopg import AsyncCursor, Cursor, Pipeline, errors, pq, sql
 from psycopg.adapt import Buffer, Dumper
 from psycopg.rows import tuple_row
 
@@ -18,6 +18,7 @@ from mrl_pg.plan import (
     Options,
     Queries,
     QueryVector,
+    SearchParams,
     SearchPlan,
     bind,
     make,
@@ -226,7 +227,7 @@ def _in_text(conn: Conn | AsyncConn, options: Options) -> Options:
 
 def _run(conn: Conn, plan: SearchPlan, *, last: bool = False) -> SearchResult:
     with _failing(conn, plan, last), open_cursor(conn) as cursor:
-        cursor.execute(plan.statement, plan.bound, prepare=True)
+        cursor.execute(plan.statement, plan.bound, prepare=plan.prepared)
         return _complete(cursor, plan, cursor.fetchall(), {})
 
 
@@ -235,7 +236,7 @@ async def _run_async(
 ) -> SearchResult:
     with _failing(conn, plan, last):
         async with open_cursor_async(conn) as cursor:
-            await cursor.execute(plan.statement, plan.bound, prepare=True)
+            await cursor.execute(plan.statement, plan.bound, prepare=plan.prepared)
             return await _complete_async(cursor, plan, await cursor.fetchall(), {})
 
 
@@ -249,10 +250,7 @@ def _run_many(
 ) -> list[SearchResult]:
     batch = [bind(plan.shape, query, params) for query in queries]
     with _failing(conn, plan, last), open_cursor(conn) as cursor:
-        cursor.executemany(plan.statement, batch, returning=True)
-        answers = [cursor.fetchall()]
-        while cursor.nextset():
-            answers.append(cursor.fetchall())
+        answers = _send_many(conn, plan, batch)
         left_over: LeftOver = {}
         return [
             _complete(cursor, plan.with_bound(bound), rows, left_over)
@@ -271,15 +269,54 @@ async def _run_many_async(
     batch = [bind(plan.shape, query, params) for query in queries]
     with _failing(conn, plan, last):
         async with open_cursor_async(conn) as cursor:
-            await cursor.executemany(plan.statement, batch, returning=True)
-            answers = [await cursor.fetchall()]
-            while cursor.nextset():
-                answers.append(await cursor.fetchall())
+            answers = await _send_many_async(conn, plan, batch)
             left_over: LeftOver = {}
             return [
                 await _complete_async(cursor, plan.with_bound(bound), rows, left_over)
                 for bound, rows in zip(batch, answers, strict=True)
             ]
+
+
+def _send_many(
+    conn: Conn, plan: SearchPlan, batch: Sequence[SearchParams]
+) -> list[list[Row]]:
+    """Rows for each of the parameters, sent in one round trip.
+
+    `executemany` prepares its statement, so it is not for plans of their own.
+    """
+    with ExitStack() as stack:
+        if plan.prepared:
+            cursor = stack.enter_context(open_cursor(conn))
+            cursor.executemany(plan.statement, batch, returning=True)
+            answers = [cursor.fetchall()]
+            while cursor.nextset():
+                answers.append(cursor.fetchall())
+            return answers
+        cursors = [stack.enter_context(open_cursor(conn)) for _ in batch]
+        with conn.pipeline() if Pipeline.is_supported() else nullcontext():
+            for cursor, bound in zip(cursors, batch, strict=True):
+                cursor.execute(plan.statement, bound, prepare=False)
+        return [cursor.fetchall() for cursor in cursors]
+
+
+async def _send_many_async(
+    conn: AsyncConn, plan: SearchPlan, batch: Sequence[SearchParams]
+) -> list[list[Row]]:
+    async with AsyncExitStack() as stack:
+        if plan.prepared:
+            cursor = await stack.enter_async_context(open_cursor_async(conn))
+            await cursor.executemany(plan.statement, batch, returning=True)
+            answers = [await cursor.fetchall()]
+            while cursor.nextset():
+                answers.append(await cursor.fetchall())
+            return answers
+        cursors = [
+            await stack.enter_async_context(open_cursor_async(conn)) for _ in batch
+        ]
+        async with conn.pipeline() if Pipeline.is_supported() else nullcontext():
+            for cursor, bound in zip(cursors, batch, strict=True):
+                await cursor.execute(plan.statement, bound, prepare=False)
+        return [await cursor.fetchall() for cursor in cursors]
 
 
 def _complete(
@@ -294,13 +331,15 @@ def _complete(
     if seen is None:
         return result(plan, rows, False)
     if seen not in left_over:
-        cursor.execute(plan.more_statement, plan.more_bound(seen))
+        cursor.execute(
+            plan.more_statement, plan.more_bound(seen), prepare=plan.prepared
+        )
         more = cursor.fetchall()
         check_table(plan.shape, more)
         left_over[seen] = more[0][0]
     if left_over[seen] and plan.shape.effort.scan == "single":
         plan = plan.iterative()
-        cursor.execute(plan.statement, plan.bound, prepare=True)
+        cursor.execute(plan.statement, plan.bound, prepare=plan.prepared)
         return _complete(cursor, plan, cursor.fetchall(), left_over)
     return result(plan, rows, left_over[seen])
 
@@ -313,13 +352,15 @@ async def _complete_async(
     if seen is None:
         return result(plan, rows, False)
     if seen not in left_over:
-        await cursor.execute(plan.more_statement, plan.more_bound(seen))
+        await cursor.execute(
+            plan.more_statement, plan.more_bound(seen), prepare=plan.prepared
+        )
         more = await cursor.fetchall()
         check_table(plan.shape, more)
         left_over[seen] = more[0][0]
     if left_over[seen] and plan.shape.effort.scan == "single":
         plan = plan.iterative()
-        await cursor.execute(plan.statement, plan.bound, prepare=True)
+        await cursor.execute(plan.statement, plan.bound, prepare=plan.prepared)
         return await _complete_async(cursor, plan, await cursor.fetchall(), left_over)
     return result(plan, rows, left_over[seen])
 
