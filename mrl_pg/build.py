@@ -10,7 +10,12 @@ from psycopg.rows import dict_row
 
 from mrl_pg import catalog, render, settings, source
 from mrl_pg.catalog import AsyncConn, Conn
-from mrl_pg.errors import IndexMismatch, NotInstalled, NotUnitLengthWarning
+from mrl_pg.errors import (
+    IndexMismatch,
+    NotInstalled,
+    NotUnitLengthWarning,
+    SameShortValuesWarning,
+)
 from mrl_pg.facts import Facts, check_index, check_short
 from mrl_pg.layout import IndexLayout
 from mrl_pg.progress import Watcher, watch
@@ -116,8 +121,7 @@ def create(
         if create_steps(layout, facts):
             cursor.execute(_lock(facts))
             facts = catalog.read(conn, layout)
-        if layout.distance != "cosine":
-            _warn_unit_length(layout, cursor.execute(_norms(layout, facts)).fetchone())
+        _warn_rows(layout, cursor.execute(_row_sample(layout, facts)).fetchone())
         done = []
         with (
             settings.local(conn, _settings(workers, maintenance_work_mem)),
@@ -148,9 +152,8 @@ async def create_async(
         if create_steps(layout, facts):
             await cursor.execute(_lock(facts))
             facts = await catalog.read_async(conn, layout)
-        if layout.distance != "cosine":
-            await cursor.execute(_norms(layout, facts))
-            _warn_unit_length(layout, await cursor.fetchone())
+        await cursor.execute(_row_sample(layout, facts))
+        _warn_rows(layout, await cursor.fetchone())
         done = []
         async with settings.local_async(conn, _settings(workers, maintenance_work_mem)):
             with watch(conn, progress):
@@ -219,24 +222,47 @@ def _lock(facts: Facts) -> sql.Composed:
     return render.template("lock_table", table=render.table_of(facts))
 
 
-def _norms(layout: IndexLayout, facts: Facts) -> sql.Composed:
+def _row_sample(layout: IndexLayout, facts: Facts) -> sql.Composed:
     norm = "vector_norm" if facts.full_type == "vector" else "l2_norm"
+    extension = render.home(facts.extension_schema)
     return render.template(
-        "norm_sample",
+        "row_sample",
         table=render.table_of(facts),
         full=sql.Identifier(layout.column),
-        extension=render.home(facts.extension_schema),
+        extension=extension,
         norm=sql.Identifier(norm),
+        short=render.short_value(layout, extension, sql.SQL('sample."full"')),
     )
 
 
-def _warn_unit_length(layout: IndexLayout, sample: dict[str, Any] | None) -> None:
-    if sample and sample["off"]:
+def _warn_rows(layout: IndexLayout, sample: dict[str, Any] | None) -> None:
+    """Say what the first rows speak against; `mrl.create_index` says the same."""
+    if sample is None:
+        return
+    if sample["off"] and layout.distance != "cosine":
         warnings.warn(
             f"{sample['off']} of the first {sample['rows']} vectors are not of length "
             f"1: under {layout.distance!r} the short vectors, which are, rank them by "
             "direction only; distance='cosine' may be what you want",
             NotUnitLengthWarning,
+            stacklevel=4,
+        )
+    # ten: of fewer it says nothing
+    full_values, short_values = sample["full_values"], sample["short_values"]
+    if full_values >= 10 and 2 * short_values < full_values:
+        # seven signs would be enough to tell a hundred rows apart
+        if layout.kind == "bit" and layout.dims >= 7:
+            reason = (
+                "kind='bit' keeps signs, and here nearly all are the same, as in image "
+                "features and unsigned integers: use kind='halfvec'"
+            )
+        else:
+            reason = f"dims={layout.dims} leaves too little of them: use more"
+        warnings.warn(
+            f"the first {sample['rows']} vectors have {short_values} short values of "
+            f"{layout.kind}({layout.dims}), so that a first pass cannot tell them "
+            f"apart; {reason}",
+            SameShortValuesWarning,
             stacklevel=4,
         )
 

@@ -123,3 +123,7 @@ class PgvectorWarning(UserWarning):
 
 class NotUnitLengthWarning(UserWarning):
     """Under `l2` or `ip`, rows are not unit length, so a prefix ranks worse."""
+
+
+class SameShortValuesWarning(UserWarning):
+    """Different rows have the same short value: no first pass can tell them apart."""

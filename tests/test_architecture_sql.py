@@ -175,3 +175,12 @@ def test_python_holds_no_sql(path: Path) -> None:
     ]
     found = [text for text in texts if STATEMENT.match(text)]
     assert [text for text in found if text not in SHORT_ONES] == []
+
+
+@pytest.mark.parametrize("path", FILES, ids=of)
+def test_every_loop_has_a_bound(path: Path) -> None:
+    """A `while` over a caller's name once never ended: loops go over what is there."""
+    text = body(path)
+    bounded = re.findall(r"^\s*(?:for|foreach) (?!update)", text, re.MULTILINE)
+    assert len(bounded) == text.count("end loop")
+    assert not re.search(r"^\s*while\b", text, re.MULTILINE)

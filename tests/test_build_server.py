@@ -19,6 +19,7 @@ from mrl_pg import (
     NoPrimaryKey,
     NotAVectorColumn,
     NotUnitLengthWarning,
+    SameShortValuesWarning,
     TableNotFound,
 )
 from mrl_pg.layout import Distance
@@ -27,8 +28,12 @@ Conn = psycopg.Connection[Any]
 WORKERS, MEMORY = "max_parallel_maintenance_workers", "maintenance_work_mem"
 
 
-def fill(conn: Conn, rows: int, dims: int = 8, length: float = 1) -> None:
+def fill(
+    conn: Conn, rows: int, dims: int = 8, length: float = 1, *, one_sign: bool = False
+) -> None:
     vectors = np.random.default_rng(3).standard_normal((rows, dims))
+    if one_sign:
+        vectors = np.abs(vectors)
     vectors *= length / np.linalg.norm(vectors, axis=1, keepdims=True)
     with conn.cursor().copy("copy docs (id, embedding) from stdin") as copy:
         for i, vector in enumerate(vectors.astype(np.float32).tolist()):
@@ -106,6 +111,29 @@ def test_rows_that_are_not_unit_length_are_warned_of(
     fill(docs, 20, length=2)
     index = MatryoshkaIndex("docs", "embedding", dims=4, distance=distance)
     with pytest.warns(NotUnitLengthWarning, match="20 of the first 20 vectors are not"):
+        index.create(docs)
+
+
+@pytest.mark.parametrize("distance", ["cosine", "l2", "ip"])
+def test_signs_that_are_all_the_same_are_warned_of(
+    docs: Conn, distance: Distance
+) -> None:
+    fill(docs, 40, one_sign=True)
+    index = MatryoshkaIndex("docs", "embedding", dims=8, kind="bit", distance=distance)
+    with pytest.warns(
+        SameShortValuesWarning, match=r"40 vectors have 1 short .* signs"
+    ):
+        index.create(docs)
+    # nothing to say of halves
+    MatryoshkaIndex("docs", "embedding", dims=4, distance=distance).create(docs)
+
+
+def test_too_few_dimensions_are_warned_of(docs: Conn) -> None:
+    fill(docs, 40)
+    index = MatryoshkaIndex("docs", "embedding", dims=2, kind="bit")
+    with pytest.warns(
+        SameShortValuesWarning, match="4 short .* dims=2 leaves too little"
+    ):
         index.create(docs)
 
 

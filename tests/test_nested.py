@@ -128,6 +128,14 @@ def test_rows_that_are_alike_stand_side_by_side() -> None:
         assert sorted(curve.places[0]) == list(range(10))
 
 
+def test_rows_that_nothing_tells_apart_are_not_found() -> None:
+    """More rows tie than are kept: nobody knows where the true ones stand."""
+    rows: Vectors = np.abs(matryoshka(3 * MOST_CANDIDATES, dims=8))
+    asked: Vectors = np.abs(matryoshka(20, dims=8, seed=2))
+    (curve,) = nested([rows], asked, forms=[("bits", 8)], k=10).curves
+    assert (curve.places == MOST_CANDIDATES).all()
+
+
 def test_a_neighbour_whose_prefix_is_nothing_is_never_a_candidate() -> None:
     rows = np.eye(4, dtype=np.float32)[[3, 3, 0, 1]]
     rows[0, 0] = 0.5

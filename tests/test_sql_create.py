@@ -3,6 +3,7 @@
 import subprocess
 from typing import Any
 
+import numpy as np
 import pytest
 from door import create, ids, named, one
 from door_plans import ordered, planned, scanning
@@ -186,6 +187,34 @@ def test_vectors_that_are_not_of_length_1(conn: Conn, distance: str) -> None:
     with notices(conn) as told:
         create(conn, dims=16)
     assert told == []
+
+
+@pytest.mark.parametrize("distance", ["cosine", "l2", "ip"])
+def test_signs_that_cannot_tell_rows_apart(conn: Conn, distance: str) -> None:
+    make_table(conn, np.abs(VECTORS))
+    with notices(conn) as told:
+        create(conn, kind="bit", distance=distance)
+    assert told == [
+        "WARNING: the first 100 vectors have 1 short values of kind bit(32): a first "
+        "pass cannot tell their rows apart"
+    ]
+    with notices(conn) as told:
+        create(conn, distance=distance)
+    assert told == []
+
+
+@pytest.mark.parametrize("word", ["kind", "distance"])
+@pytest.mark.parametrize("function", ["create_index", "create_index_sql"])
+def test_a_kind_too_long_for_any_name_is_refused(
+    conn: Conn, word: str, function: str
+) -> None:
+    make_table(conn, VECTORS)
+    conn.execute("set statement_timeout = '10s'")
+    call = f"select mrl.{function}('docs', 'embedding', 16, {word} => repeat('x', 60))"
+    with refused(errors.InvalidParameterValue, f"{word} 'xxx"):
+        conn.execute(call.encode())
+    with refused(errors.InvalidParameterValue, "leaves no room for a name"):
+        conn.execute("select mrl._fit('stem', repeat('x', 60))")
 
 
 def test_psql_runs_the_statements(

@@ -317,6 +317,14 @@ def test_rows_without_order_are_told_from_trained_ones(
     assert any("not fit" in reason for reason in found.recommendation.against)
 
 
+def test_signs_that_are_all_the_same_are_told(conn: Conn, vectors: Vectors) -> None:
+    make_table(conn, np.abs(vectors))
+    found = tune(conn, "docs", "embedding", plan=True, **QUICK)
+    assert found.read.sign_rows == 150 and found.read.sign_codes == 1
+    assert "signs are of no use here: 150 different rows have 1 different" in str(found)
+    assert found.recommendation.kind != "bit"
+
+
 # ------------------------------------------------------------------ what is refused
 
 

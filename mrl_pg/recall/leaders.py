@@ -118,7 +118,9 @@ def places(
 ) -> NDArray[np.int32]:
     """Positions among the `best` scores, ascending, of the k nearest `true` ones.
 
-    Where others score the same, true ones stand evenly among them.
+    Where others score the same, true ones stand evenly among them. The last of the
+    `best` may tie with any number of rows beyond them, which nobody counted: a true row
+    of that score, as where signs cannot tell rows apart, counts as not found.
     """
     there = true >= LEAST
     most = max(k, int(there.sum(axis=1).max()))
@@ -127,7 +129,8 @@ def places(
     before, ours = _standing(true, true)
     nth = np.arange(most, 0, -1) - before
     found = first + nth * (ties + 1) // (ours + 1) - 1
-    found[true < np.maximum(best[:, :1], LEAST)] = MOST_CANDIDATES
+    floor = np.maximum(best[:, :1], LEAST)
+    found[(true < floor) | (true == floor) & (ties > 1)] = MOST_CANDIDATES
     return found[:, ::-1][:, :k].astype(np.int32)
 
 

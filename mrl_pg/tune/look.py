@@ -73,6 +73,8 @@ def look(
             blocks(ahead), asked.vectors, forms=forms, k=goal.k, distance=goal.distance
         )
     growth = _growth(tenth, found, asked, forms, goal)
+    judged = np.concatenate(kept)
+    sign_rows, sign_codes = _signs(judged)
     read = Read(
         rows=found.rows,
         share=sample.share,
@@ -84,9 +86,11 @@ def look(
         themselves=_themselves(found, asked, goal),
         seconds=time.perf_counter() - start,
         growth=growth,
+        sign_rows=sign_rows,
+        sign_codes=sign_codes,
     )
     tell(Stage("judging whether prefixes are fit"))
-    return found, _judged(np.concatenate(kept), goal), read
+    return found, _judged(judged, goal), read
 
 
 def _growth(
@@ -111,6 +115,13 @@ def _themselves(found: Nested, asked: Queries, goal: Goal) -> int:
         return 0
     near = TOLERANCE if goal.distance == "cosine" else TOLERANCE**0.5
     return int((found.best <= near).sum())
+
+
+def _signs(rows: NDArray[np.float32]) -> tuple[int, int]:
+    """How many different rows there are, and how many different signs they have."""
+    codes = np.packbits(rows > 0, axis=1)
+    different = [len({row.tobytes() for row in each}) for each in (rows, codes)]
+    return different[0], different[1]
 
 
 def _judged(rows: NDArray[np.float32], goal: Goal) -> Judgement | None:

@@ -27,6 +27,7 @@ class Read:
     direction and are in no cosine index; `zero_queries` were left out. `themselves`:
     queries with a row at distance 0, which flatters any search if they are rows.
     `growth`: how needs grow with rows, where a sample was large enough to tell.
+    `sign_rows` rows have `sign_codes` different signs, all dimensions taken.
     """
 
     rows: int
@@ -39,6 +40,13 @@ class Read:
     themselves: int
     seconds: float
     growth: Growth = field(default_factory=dict)
+    sign_rows: int = 0
+    sign_codes: int = 0
+
+    @property
+    def signs_tell(self) -> bool:
+        """Whether signs tell rows apart, so that kind `bit` can be of use."""
+        return 2 * self.sign_codes >= self.sign_rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +134,12 @@ class Tuning:
             )
         if self.judgement is not None:
             yield self.judgement.reason
+        if not read.signs_tell:
+            yield (
+                f"signs are of no use here: {read.sign_rows:,} different rows have "
+                f"{read.sign_codes:,} different signs, as image features and unsigned "
+                "integers do, so no size of kind bit can tell them apart"
+            )
 
     def _predicted(self) -> Iterator[str]:
         yield f"Predicted for the whole table; build times are {self.build_times}:"

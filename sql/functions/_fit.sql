@@ -11,15 +11,19 @@ as $body$
 declare
     mark text := '_' || left(encode(sha256(convert_to(stem, 'utf8')), 'hex'), 8);
     room int := 63 - octet_length(mark) - octet_length(suffix);
-    cut text := stem;
 begin
     if octet_length(stem || suffix) <= 63 then
         return stem || suffix;
+    elsif room < 0 then
+        raise exception 'suffix % leaves no room for a name', quote_literal(suffix)
+            using errcode = 'invalid_parameter_value';
     end if;
-    while octet_length(cut) > room loop
-        cut := left(cut, -1);
-    end loop;
-    return cut || mark || suffix;
+    return (
+        -- a character has one byte at least
+        select left(stem, max(length)) || mark || suffix
+        from generate_series(0, least(length(stem), room)) as length
+        where octet_length(left(stem, length)) <= room
+    );
 end
 $body$;
 

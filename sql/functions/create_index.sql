@@ -21,6 +21,8 @@ declare
     slots jsonb := mrl._table(table_name, full_column);
     step text;
     sample record;
+    -- seven of them would be enough to tell a hundred rows apart
+    signs boolean := kind = 'bit' and dims >= 7;
 begin
     -- a second build waits here, then finds nothing left to do
     execute mrl._render(mrl._lock_table(), slots);
@@ -33,14 +35,28 @@ begin
     loop
         execute step;
     end loop;
-    if distance <> 'cosine' then
-        execute mrl._render(mrl._norm_sample(), slots) into sample;
-        if sample.off > 0 then
-            raise warning '% of the first % vectors are not of length 1: under distance %',
-                sample.off, sample.rows, distance
-                using detail = 'The short vectors are, so they rank these by direction only.',
-                    hint = 'distance => ''cosine'' may be what you want';
-        end if;
+    slots := slots || jsonb_build_object('dims', dims, 'kind', kind);
+    execute mrl._render(
+        mrl._row_sample(),
+        slots || jsonb_build_object('short', mrl._short_of('sample."full"', slots))
+    ) into sample;
+    if distance <> 'cosine' and sample.off > 0 then
+        raise warning '% of the first % vectors are not of length 1: under distance %',
+            sample.off, sample.rows, distance
+            using detail = 'The short vectors are, so they rank these by direction only.',
+                hint = 'distance => ''cosine'' may be what you want';
+    end if;
+    -- ten: of fewer it says nothing
+    if sample.full_values >= 10 and 2 * sample.short_values < sample.full_values then
+        raise warning 'the first % vectors have % short values of kind %(%): a first pass '
+            'cannot tell their rows apart',
+            sample.rows, sample.short_values, kind, dims
+            using detail = case when signs
+                    then 'Kind bit keeps signs. Here nearly all are the same, as in image '
+                        'features and unsigned integers.'
+                    else 'Too few dimensions are left of them.'
+                end,
+                hint = case when signs then 'kind => ''halfvec''' else 'more dims' end;
     end if;
     return coalesce(
         index_name,

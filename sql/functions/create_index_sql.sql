@@ -20,13 +20,14 @@ set search_path = pg_catalog, pg_temp
 as $body$
 declare
     slots jsonb := mrl._table(table_name, full_column);
-    names record := mrl._names(slots ->> 'table_name', full_column, dims, kind, distance);
+    names record;
     partitioned boolean := (
         select class.relkind = 'p' from pg_class as class where class.oid = table_name
     );
     found record;
 begin
     perform mrl._check_layout(dims, kind, distance, m, ef_construction);
+    names := mrl._names(slots ->> 'table_name', full_column, dims, kind, distance);
     if dims > (slots ->> 'full_dims')::int then
         raise exception 'dims % is above the % dimensions of %.%',
             dims, slots ->> 'full_dims', slots ->> 'table', slots ->> 'full'

@@ -36,7 +36,7 @@
 \ir ../templates/create_index.sql
 \ir ../templates/drop_index.sql
 \ir ../templates/lock_table.sql
-\ir ../templates/norm_sample.sql
+\ir ../templates/row_sample.sql
 \ir ../functions/_render.sql
 \ir ../functions/_fit.sql
 \ir ../functions/_names.sql
