@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator
 
-from door import ids, share, stock, text
+from door import create, ids, keys, many, one, share, stock, text
 from door_plans import ordered, planned, scanning
 from door_state import refused
-from helpers import Conn, connect, matryoshka, nearest
-from psycopg import errors
+from helpers import Conn, append, connect, matryoshka, nearest
+from psycopg import errors, sql
 
 VECTORS = matryoshka(600)
 QUERY = VECTORS[3] * 0.7 + VECTORS[4] * 0.3
@@ -117,3 +117,47 @@ def test_a_search_path_that_lies(conn: Conn) -> None:
     with scanning(conn, name):
         assert ids(conn, QUERY) == found["rows", ""]
     assert ordered(planned(conn, "rows", [QUERY])) == [name]
+
+
+def test_a_temporary_table_behind_one_of_its_name(conn: Conn) -> None:
+    stock(conn, VECTORS)
+    conn.execute("create temp table docs (like public.docs including all)")
+    conn.execute("alter table pg_temp.docs drop column embedding_32_halfvec")
+    append(conn, VECTORS[:300], sql.SQL("pg_temp.docs"), first=1001)
+    name = create(conn, "pg_temp.docs", dims=16)
+    conn.execute("set search_path = public, pg_temp")
+    made = "select mrl.create_search_function('near', 'pg_temp.docs', 'embedding')"
+    made = one(conn, made)
+    truth = [key + 1000 for key in nearest(VECTORS[:300], QUERY)]
+    for options in ({}, {"filter": "n >= 0"}, {"exact": True}, {"dims": 16}):
+        found = {
+            "rows": ids(conn, QUERY, table="pg_temp.docs", **options),
+            "many": [
+                key
+                for key, _ in many(conn, [QUERY], table="pg_temp.docs", **options)[0]
+            ],
+            "keys": [
+                key for key, _ in keys(conn, QUERY, table="pg_temp.docs", **options)
+            ],
+        }
+        for answers in found.values():
+            assert share(answers, truth) >= 0.7
+            assert min(answers) > 1000
+    found_by_made = conn.execute(
+        f"select id from {made.split('(')[0]}(%s)".encode(), [text(QUERY)]
+    ).fetchall()
+    assert min(found_by_made) > (1000,)
+    assert one(conn, "select measured from mrl.recall('pg_temp.docs', 'embedding')") > 1
+    with scanning(conn, name):
+        assert min(ids(conn, QUERY, table="pg_temp.docs")) > 1000
+    # and the other way about
+    conn.execute("set search_path = public")
+    assert max(ids(conn, QUERY, table="public.docs")) <= 600
+    assert max(key for key, _ in keys(conn, QUERY, table="public.docs")) <= 600
+
+
+def test_a_domain_over_a_row_type_is_no_table(conn: Conn) -> None:
+    stock(conn, VECTORS[:50])
+    conn.execute("create domain some_docs as docs")
+    with refused(errors.DatatypeMismatch, "some_docs is not the row type of a"):
+        ids(conn, QUERY, table="some_docs")

@@ -22,11 +22,13 @@ begin
     select
         registry.*,
         attribute.attnum as full_number,
+        format('%I.%I', space.nspname, class.relname) as name,
         class.relhassubclass or class.relkind = 'p' as parts,
         to_regclass(registry.slots ->> 'index') is not null as indexed
     into known
     from mrl.registry as registry
     join pg_class as class on class.oid = registry.table_id
+    join pg_namespace as space on space.oid = class.relnamespace
     left join pg_attribute as attribute
         on attribute.attrelid = registry.table_id
         and attribute.attname = registry.full_column
@@ -71,7 +73,7 @@ begin
         and known.full_number = (known.slots ->> 'full_number')::int
         and known.parts = (known.slots ->> 'parts')::boolean
     then
-        slots := known.slots || jsonb_build_object('table', table_id::regclass);
+        slots := known.slots || jsonb_build_object('table', known.name);
         pattern := known.pattern;
     else
         slots := mrl._slots(

@@ -1,8 +1,9 @@
 -- Statement and ef_search of an ordinary search, by one look; NULL for any other.
--- mrl._ordinary(table_id, full_column, query, k, candidates, dims, …) -> statement, ef_search
+-- mrl._ordinary(type, full_column, query, k, candidates, dims, …) -> statement, ef_search
 -- Called by: mrl.search
 create or replace function mrl._ordinary(
-    table_id oid,
+    -- of the table's rows
+    type regtype,
     full_column name,
     query vector,
     k int,
@@ -23,7 +24,8 @@ begin
         format(
             registry.pattern,
             'mrl_row.*',
-            registry.table_id,
+            -- not as a regclass: of a temporary table that leaves its schema out
+            format('%I.%I', space.nspname, class.relname),
             '',
             effort.candidates,
             effort.candidates - 1,
@@ -36,7 +38,12 @@ begin
         -- the oldest, even if it cannot be used: mrl._plan says why
         select *
         from mrl.registry as registry
-        where registry.table_id = _ordinary.table_id::regclass
+        where registry.table_id = (
+                -- by the type itself: its name may mean another table
+                select row_type.typrelid::regclass
+                from pg_type as row_type
+                where row_type.oid = _ordinary.type
+            )
             and registry.full_column = _ordinary.full_column
             and (_ordinary.dims is null or registry.dims = _ordinary.dims)
             and (_ordinary.kind is null or registry.kind = _ordinary.kind)
@@ -45,6 +52,7 @@ begin
         limit 1
     ) as registry
     join pg_class as class on class.oid = registry.table_id
+    join pg_namespace as space on space.oid = class.relnamespace
     join pg_attribute as attribute
         on attribute.attrelid = registry.table_id
         and attribute.attname = registry.full_column
@@ -65,5 +73,5 @@ begin
 end
 $body$;
 
-comment on function mrl._ordinary(oid, name, vector, int, int, int, text, name) is
+comment on function mrl._ordinary(regtype, name, vector, int, int, int, text, name) is
 'Internal. Statement and ef_search of an ordinary search.';

@@ -7,10 +7,15 @@ language plpgsql
 stable
 as $body$
 declare
-    -- a row type has the name of its table; what it is, mrl._table looks at
-    table_id pg_catalog.oid := pg_catalog.to_regclass(type::pg_catalog.text);
+    -- not by the type's name, which may mean another table: pg_temp comes first for tables
+    table_id pg_catalog.oid := (
+        select kind.typrelid
+        from pg_catalog.pg_type as kind
+        where kind.oid operator(pg_catalog.=) type::pg_catalog.oid
+    );
 begin
-    if table_id is null then
+    -- a row type knows its table; which kind of one it is, mrl._table looks at
+    if table_id operator(pg_catalog.=) 0::pg_catalog.oid then
         raise exception 'type % is not the row type of a table', type
             using errcode = 'datatype_mismatch',
                 hint = 'pass a NULL of the table''s type, as in mrl.search(null::docs, …)';

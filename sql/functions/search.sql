@@ -25,10 +25,7 @@ parallel unsafe
 as $body$
 -- no search_path of its own: names in the filter mean what they mean to the caller
 declare
-    -- a row type has the name of its table
-    table_id pg_catalog.oid := pg_catalog.to_regclass(
-        pg_catalog.pg_typeof(of_type)::pg_catalog.text
-    );
+    table_id pg_catalog.oid;
     plan pg_catalog.record;
     before pg_catalog.text[];
     settings pg_catalog.text[];
@@ -41,7 +38,8 @@ begin
         and max_scan_tuples is null and passes is null and not exact and recall is null
     then
         plan := mrl._ordinary(
-            table_id, full_column, query, k, candidates, dims, kind, index_name
+            pg_catalog.pg_typeof(of_type), full_column, query, k, candidates, dims, kind,
+            index_name
         );
         if plan.statement is not null then
             -- as mrl._enter would, without the call
@@ -58,7 +56,7 @@ begin
             end if;
         end if;
     end if;
-    table_id := coalesce(table_id, mrl._table_of(pg_catalog.pg_typeof(of_type)));
+    table_id := mrl._table_of(pg_catalog.pg_typeof(of_type));
     for attempt in 1 .. 2 loop
         plan := mrl._plan(
             'rows', table_id, null, full_column, array[query], k,
