@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 from mrl_pg import server
 from mrl_pg.cli.app import app
 from mrl_pg.errors import InvalidSetting, ServerError
-from mrl_pg.server import EmbeddedServer, tuning
+from mrl_pg.server import EmbeddedServer, tuning, users
 
 SMALL = {"fsync": "off", "shared_buffers": "32MB"}
 GB = 1 << 30
@@ -192,6 +192,31 @@ def test_racing_processes_share_one_server(home: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="sends signals")
+def test_another_process_makes_the_servers_user(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """On a fresh machine two starts at once both call useradd; one finds a lock."""
+    pwd = pytest.importorskip("pwd")
+    made = pwd.struct_passwd(("pgserver", "x", 12, 34, "", "", ""))
+    asked: list[str] = []
+
+    class Locked:
+        @staticmethod
+        def ensure_user_exists(name: str) -> None:
+            asked.append(name)
+            raise subprocess.CalledProcessError(1, "useradd")
+
+    def getpwnam(name: str) -> object:
+        if len(asked) < 2:
+            raise KeyError(name)
+        return made
+
+    monkeypatch.setattr(users, "pgserver", Locked)
+    monkeypatch.setattr(pwd, "getpwnam", getpwnam)
+    assert users.account() == made
+    assert asked == ["pgserver"] * 2
+
+
 def test_interrupt_and_exit_do_not_reach_the_server(home: Path) -> None:
     code = (
         "import sys, time; from mrl_pg import server\n"

@@ -3,36 +3,60 @@
 PostgreSQL refuses to run as root. For anybody else all of this does nothing.
 """
 
+from __future__ import annotations
+
 import os
 import subprocess
 import sys
+import time
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mrl_pg.errors import ServerError
 from mrl_pg.server.programs import pgserver
+
+if TYPE_CHECKING:
+    import pwd
+
+MAKING_SECONDS = 5.0
+"""How long another process may take to make the server's user."""
 
 
 def owner_of(folder: Path) -> tuple[int, int] | None:
     """User and group to run as in a data folder, or None to stay who we are."""
     if sys.platform == "win32" or os.geteuid() != 0:
         return None
-    found = folder.stat()
-    if found.st_uid != 0:
-        return found.st_uid, found.st_gid
-    import pwd
-
-    # There may be no useradd here, or another process may be faster.
-    with suppress(OSError, subprocess.CalledProcessError):
-        pgserver().ensure_user_exists("pgserver")
-    try:
-        account = pwd.getpwnam("pgserver")
-    except KeyError:
+    holder = folder.stat()
+    if holder.st_uid != 0:
+        return holder.st_uid, holder.st_gid
+    found = account()
+    if found is None:
         raise ServerError(
             "PostgreSQL does not run as root: add a system user `pgserver`, "
             "or run this as another user"
-        ) from None
-    return account.pw_uid, account.pw_gid
+        )
+    return found.pw_uid, found.pw_gid
+
+
+def account() -> pwd.struct_passwd | None:
+    """The server's user, made if need be; None where that cannot be done."""
+    import pwd
+
+    until = time.monotonic() + MAKING_SECONDS
+    while True:
+        with suppress(KeyError):
+            return pwd.getpwnam("pgserver")
+        try:
+            pgserver().ensure_user_exists("pgserver")
+        except FileNotFoundError:
+            # there is no useradd here
+            return None
+        except subprocess.CalledProcessError:
+            # another process may be making the user just now
+            if time.monotonic() > until:
+                return None
+            time.sleep(0.1)
 
 
 def give(path: Path, *, like: Path | None = None) -> None:
