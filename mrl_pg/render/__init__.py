@@ -11,6 +11,7 @@ from mrl_pg.render.definitions import (
 )
 from mrl_pg.render.searches import (
     Parts,
+    own_plan,
     promise,
     search,
     search_statements,
@@ -42,6 +43,7 @@ __all__ = [
     "drop_short_column",
     "home",
     "name",
+    "own_plan",
     "promise",
     "query",
     "regclass",

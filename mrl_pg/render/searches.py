@@ -86,6 +86,22 @@ def search(layout: IndexLayout, effort: Effort, parts: Parts) -> sql.Composed:
     )
 
 
+def own_plan(query: sql.Composable, table: sql.Composable | None) -> sql.Composed:
+    """A condition of a first pass: no prepared statement keeps a plan for any values.
+
+    With a `table`, only while row-level security is active on it for who searches.
+    """
+    decides = (
+        sql.SQL("true")
+        if table is None
+        else sql.SQL("pg_catalog.row_security_active({}::pg_catalog.regclass)").format(
+            table
+        )
+    )
+    held = statement("own_plan", query=query, decides=decides)
+    return sql.SQL("\n    and {}").format(held)
+
+
 def standing(effort: Effort) -> sql.SQL:
     """A further column of the answer: what stands behind a recall, or NULL."""
     if effort.recall is None:

@@ -103,14 +103,14 @@ def _compile(element: Passes, compiler: Any, **kw: Any) -> str:
     quote = compiler.preparer.quote
     layout, effort = element.layout, element.effort
     keys = [sql.Identifier(f"key_{i}") for i in range(1, element.key_count + 1)]
-    kind = element.query.type.get_col_spec()
+    parameter = sql.SQL(f"{query}::{element.query.type.get_col_spec()}")
     parts = render.Parts(
         table=sql.SQL(table),
         full=sql.SQL(quote(layout.column)),
         short=sql.SQL(quote(layout.short)),
         extension=render.home(""),
-        query=sql.SQL(f"{query}::{kind}"),
-        where=render.condition(where),
+        query=parameter,
+        where=_where(element, compiler, parameter, where),
         columns=render.comma(sql.SQL(quote(key.name)) for key in own.primary_key),
         names=render.comma(keys),
         keys=render.comma(keys),
@@ -120,17 +120,33 @@ def _compile(element: Passes, compiler: Any, **kw: Any) -> str:
     return render.search(layout, effort, parts).as_string()
 
 
+def _where(
+    element: Passes, compiler: Any, query: sql.Composable, where: str | None
+) -> sql.Composable:
+    """The filter, and what has a prepared statement planned for its values."""
+    filter = render.condition(where)
+    if element.effort.scan == "exact":
+        return filter
+    table = _table_name(element, compiler) if where is None else None
+    return sql.Composed([filter, render.own_plan(query, table)])
+
+
+def _table_name(element: Passes, compiler: Any) -> sql.Composable:
+    """The table's name as a text, which the planner can read while it plans."""
+    own = element.table
+    base = own.element if isinstance(own, Alias) else own
+    named = compiler.preparer.format_table(base)
+    if "__[SCHEMA_" in named:
+        # SQLAlchemy writes the schema later, quoted as a name: no literal could hold it
+        return render.statement("translated_table", table=sql.SQL(named))
+    return sql.Literal(named)
+
+
 def _promise(element: Passes, compiler: Any, filtered: bool) -> sql.Composable:
     """What reads the calibration, in a search for a recall."""
     if element.effort.recall is None:
         return sql.SQL("")
-    own = element.table
-    base = own.element if isinstance(own, Alias) else own
-    named = compiler.preparer.format_table(base)
-    table: sql.Composable = sql.Literal(named)
-    if "__[SCHEMA_" in named:
-        # SQLAlchemy writes the schema later, quoted as a name: no literal could hold it
-        table = render.statement("translated_table", table=sql.SQL(named))
+    table = _table_name(element, compiler)
     layout = element.layout
     index, short = (
         sql.SQL(compiler.render_literal_value(name, String()))
