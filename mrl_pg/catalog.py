@@ -1,17 +1,19 @@
 """Reads what the server says about a table, its short column and its index.
 
 Facts are read once a connection and kept for as long as it lives: a search
-sends one statement. `forget` drops them; `search` does so after any error.
+sends one statement, which answers their `stamp` as it is now. When it is another one,
+or after any error, `search` has them read again: `forget` drops them.
 """
 
 import re
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from typing import Any, NamedTuple, TypeAlias
 from weakref import WeakKeyDictionary
 
-from psycopg import AsyncConnection, AsyncCursor, Connection, Cursor, errors
+from psycopg import AsyncConnection, AsyncCursor, Connection, Cursor, errors, sql
 from psycopg.rows import dict_row
 
 from mrl_pg import source
@@ -85,7 +87,10 @@ def promise(conn: Conn, layout: IndexLayout, asked: Asked) -> Promise:
     found = known.get((layout, asked))
     if found is None or found[0] < time.monotonic():
         about = facts(conn, layout)
-        with Cursor(conn, row_factory=dict_row) as cursor, _asking(about, asked):
+        with (
+            _asking(conn, layout, about, asked),
+            Cursor(conn, row_factory=dict_row) as cursor,
+        ):
             row = cursor.execute(*_promise_query(about, layout, asked))
             found = _until(), _promise(asked, row.fetchone() or {})
         _keep(known, about, layout, asked, found)
@@ -99,7 +104,7 @@ async def promise_async(conn: AsyncConn, layout: IndexLayout, asked: Asked) -> P
     if found is None or found[0] < time.monotonic():
         about = await facts_async(conn, layout)
         async with AsyncCursor(conn, row_factory=dict_row) as cursor:
-            with _asking(about, asked):
+            with _asking(conn, layout, about, asked):
                 await cursor.execute(*_promise_query(about, layout, asked))
             found = _until(), _promise(asked, await cursor.fetchone() or {})
         _keep(known, about, layout, asked, found)
@@ -175,10 +180,14 @@ def _keep(
 
 
 @contextmanager
-def _asking(facts: Facts, asked: Asked) -> Iterator[None]:
+def _asking(
+    conn: Conn | AsyncConn, layout: IndexLayout, facts: Facts, asked: Asked
+) -> Iterator[None]:
     try:
         yield
     except errors.Error as error:
+        # of a table that is another one by now, perhaps
+        forget(conn, layout)
         if not_installed(error):
             raise NotInstalled(
                 "recall= needs the calibrations of mrl_pg 0.2 or later in this "
@@ -198,10 +207,23 @@ def not_installed(error: errors.Error) -> bool:
 
 
 def _table_query(layout: IndexLayout) -> tuple[bytes, dict[str, str]]:
-    return source.statement("queries/table_facts.sql").encode(), {
+    return _table_facts(), {
         "schema": layout.schema,
         "table": layout.table,
         "column": layout.column,
         "short": layout.short,
         "index": layout.name,
     }
+
+
+@cache
+def _table_facts() -> bytes:
+    stamp = sql.SQL(source.statement("statements/stamp.sql")).format(
+        table=sql.Identifier("class", "oid"),
+        full=sql.Identifier("full_column", "number"),
+        value=sql.Identifier("short_column", "value"),
+        key=sql.Identifier("primary_key", "oid"),
+        index=sql.SQL("pg_catalog.format('%%I.%%I', space.nspname, %(index)s)"),
+    )
+    facts = sql.SQL(source.statement("statements/table_facts.sql"))
+    return facts.format(stamp=stamp).as_bytes()

@@ -32,7 +32,12 @@ NOT_TABLES = {"v": "view", "m": "materialized view", "f": "foreign table"}
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """One table as the catalog describes it, and where pgvector lives."""
+    """One table as the catalog describes it, and where pgvector lives.
+
+    `stamp` changes with what a search relies on: the table, its row-level security for
+    the role of the moment, the full column `full_number`, the expression `short_value`
+    of the short one, the primary key `key_id` and the index.
+    """
 
     extension_schema: str
     table_id: int
@@ -53,6 +58,10 @@ class Facts:
     other_indexes: int
     mrl_installed: bool
     row_security: bool
+    full_number: int
+    short_value: int | None
+    key_id: int
+    stamp: int
 
 
 def decide(
@@ -98,6 +107,10 @@ def decide(
         other_indexes=table["other_indexes"],
         mrl_installed=extension["mrl_installed"],
         row_security=table["row_security"],
+        full_number=table["full_number"],
+        short_value=table["short_value"],
+        key_id=table["key_id"],
+        stamp=table["stamp"],
     )
 
 

@@ -344,7 +344,7 @@ class MatryoshkaIndex(IndexLayout):
         **options: "Unpack[SearchOptions]",
     ) -> SearchPlan:
         """What `search` with these options would send, to run or explain."""
-        return search.prepare(conn, self, query, Options(**options))
+        return search.fresh_plan(conn, self, query, Options(**options))
 
     async def plan_async(
         self,
@@ -353,4 +353,4 @@ class MatryoshkaIndex(IndexLayout):
         **options: "Unpack[SearchOptions]",
     ) -> SearchPlan:
         """The same as `plan` on an asynchronous connection."""
-        return await search.prepare_async(conn, self, query, Options(**options))
+        return await search.fresh_plan_async(conn, self, query, Options(**options))

@@ -11,7 +11,7 @@ from psycopg.rows import tuple_row
 
 from mrl_pg import catalog
 from mrl_pg.catalog import Asked, AsyncConn, Conn
-from mrl_pg.errors import MrlError, TableNotFound
+from mrl_pg.errors import MrlError, TableError
 from mrl_pg.facts import Facts
 from mrl_pg.layout import IndexLayout
 from mrl_pg.plan import (
@@ -35,10 +35,14 @@ LeftOver: TypeAlias = dict[int, bool]
 """Whether the table holds more, by the number of candidates seen."""
 
 MOVED = (
-    errors.UndefinedColumn,
-    errors.UndefinedTable,
-    errors.UndefinedObject,
+    errors.AmbiguousFunction,
+    errors.DatatypeMismatch,
     errors.FeatureNotSupported,
+    errors.InvalidSchemaName,
+    errors.UndefinedColumn,
+    errors.UndefinedFunction,
+    errors.UndefinedObject,
+    errors.UndefinedTable,
     errors.DataException,
 )
 """What a server says when a table has changed under a statement."""
@@ -176,22 +180,35 @@ async def find_many_async(
     return await _run_many_async(conn, plan, queries, options.params, last=True)
 
 
+def fresh_plan(
+    conn: Conn, layout: IndexLayout, query: VectorLike, options: Options
+) -> SearchPlan:
+    """The plan of a search, by what the server says now: nothing will check it."""
+    catalog.forget(conn, layout)
+    return prepare(conn, layout, query, options)
+
+
+async def fresh_plan_async(
+    conn: AsyncConn, layout: IndexLayout, query: VectorLike, options: Options
+) -> SearchPlan:
+    """The same on an asynchronous connection."""
+    catalog.forget(conn, layout)
+    return await prepare_async(conn, layout, query, options)
+
+
 def prepare(
     conn: Conn, layout: IndexLayout, query: VectorLike, options: Options
 ) -> SearchPlan:
     """The plan of a search; what is refused is looked at once more on the server."""
     options = _in_text(conn, options)
     facts = catalog.facts(conn, layout)
-    promise = None
-    if wants_promise(options):
-        promise = catalog.promise(conn, layout, _asked(conn, options, facts))
     try:
-        return make(layout, facts, query, options, promise)
+        return _decide(conn, layout, facts, query, options)
     except MrlError:
         catalog.forget(conn, layout)
         if (fresh := catalog.facts(conn, layout)) == facts:
             raise
-        return make(layout, fresh, query, options, promise)
+    return _decide(conn, layout, fresh, query, options)
 
 
 async def prepare_async(
@@ -200,18 +217,41 @@ async def prepare_async(
     """The same on an asynchronous connection."""
     options = _in_text(conn, options)
     facts = await catalog.facts_async(conn, layout)
-    promise = None
-    if wants_promise(options):
-        promise = await catalog.promise_async(
-            conn, layout, _asked(conn, options, facts)
-        )
     try:
-        return make(layout, facts, query, options, promise)
+        return await _decide_async(conn, layout, facts, query, options)
     except MrlError:
         catalog.forget(conn, layout)
         if (fresh := await catalog.facts_async(conn, layout)) == facts:
             raise
-        return make(layout, fresh, query, options, promise)
+    return await _decide_async(conn, layout, fresh, query, options)
+
+
+def _decide(
+    conn: Conn,
+    layout: IndexLayout,
+    facts: Facts,
+    query: VectorLike,
+    options: Options,
+) -> SearchPlan:
+    promise = None
+    if wants_promise(options):
+        asked = _asked(conn, options, facts)
+        promise = catalog.promise(conn, layout, asked)
+    return make(layout, facts, query, options, promise)
+
+
+async def _decide_async(
+    conn: AsyncConn,
+    layout: IndexLayout,
+    facts: Facts,
+    query: VectorLike,
+    options: Options,
+) -> SearchPlan:
+    promise = None
+    if wants_promise(options):
+        asked = _asked(conn, options, facts)
+        promise = await catalog.promise_async(conn, layout, asked)
+    return make(layout, facts, query, options, promise)
 
 
 def _asked(conn: Conn | AsyncConn, options: Options, facts: Facts) -> Asked:
@@ -326,7 +366,12 @@ def _complete(
 
     `left_over` remembers the answer for a batch, whose queries share one filter.
     """
-    check_table(plan.shape, rows)
+    check_stamp(plan.shape, rows)
+    if plan.shape.effort.scan == "exact":
+        if not rows:
+            cursor.execute(plan.more_statement, {})
+            check_stamp(plan.shape, cursor.fetchall())
+        return result(plan, rows, False)
     seen = short_of(plan.shape, rows)
     if seen is None:
         return result(plan, rows, False)
@@ -335,7 +380,7 @@ def _complete(
             plan.more_statement, plan.more_bound(seen), prepare=plan.prepared
         )
         more = cursor.fetchall()
-        check_table(plan.shape, more)
+        check_stamp(plan.shape, more)
         left_over[seen] = more[0][0]
     if left_over[seen] and plan.shape.effort.scan == "single":
         plan = plan.iterative()
@@ -347,7 +392,12 @@ def _complete(
 async def _complete_async(
     cursor: AsyncCursor[Row], plan: SearchPlan, rows: list[Row], left_over: LeftOver
 ) -> SearchResult:
-    check_table(plan.shape, rows)
+    check_stamp(plan.shape, rows)
+    if plan.shape.effort.scan == "exact":
+        if not rows:
+            await cursor.execute(plan.more_statement, {})
+            check_stamp(plan.shape, await cursor.fetchall())
+        return result(plan, rows, False)
     seen = short_of(plan.shape, rows)
     if seen is None:
         return result(plan, rows, False)
@@ -356,7 +406,7 @@ async def _complete_async(
             plan.more_statement, plan.more_bound(seen), prepare=plan.prepared
         )
         more = await cursor.fetchall()
-        check_table(plan.shape, more)
+        check_stamp(plan.shape, more)
         left_over[seen] = more[0][0]
     if left_over[seen] and plan.shape.effort.scan == "single":
         plan = plan.iterative()
@@ -365,9 +415,9 @@ async def _complete_async(
     return result(plan, rows, left_over[seen])
 
 
-def check_table(shape: Shape, rows: Sequence[Row]) -> None:
-    """Raise Stale when the search path has come to mean another table."""
-    if rows and rows[0][-1] != shape.facts.table_id:
+def check_stamp(shape: Shape, rows: Sequence[Row]) -> None:
+    """Raise Stale when the table is not, or no longer, what the facts say."""
+    if rows and rows[0][-1] != shape.facts.stamp:
         raise Stale
 
 
@@ -423,9 +473,9 @@ def _failing(conn: Conn | AsyncConn, plan: SearchPlan, last: bool) -> Iterator[N
     except Stale:
         catalog.forget(conn, shape.layout)
         if last:
-            raise TableNotFound(
-                f"{shape.layout}: the search path changes while the search runs: "
-                "give schema="
+            raise TableError(
+                f"{shape.layout}: the table, or the search path, changes while the "
+                "search runs: search again, or give schema="
             ) from None
         raise
     except errors.Error as error:

@@ -1,14 +1,38 @@
 """Tables that change under a connection that has searched them."""
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import ExitStack
+from typing import Any
 
 import numpy as np
 import psycopg
 import pytest
-from helpers import Conn, connect, force_index, make_table, matryoshka, nearest
+from helpers import (
+    Conn,
+    connect,
+    explain,
+    first_pass,
+    force_index,
+    fresh_database,
+    make_table,
+    matryoshka,
+    nearest,
+    one_version,
+    role,
+)
 from psycopg import errors
 
-from mrl_pg import InvalidSetting, MatryoshkaIndex, TableNotFound
+from mrl_pg import (
+    IndexMismatch,
+    IndexNotFound,
+    InvalidSetting,
+    MatryoshkaIndex,
+    MrlError,
+    SearchResult,
+    TableNotFound,
+)
+from mrl_pg.server import EmbeddedServer
 
 VECTORS = matryoshka(300)
 QUERY = VECTORS[4]
@@ -192,3 +216,194 @@ def test_a_plan_runs_by_hand(conn: Conn, index: MatryoshkaIndex) -> None:
     rows = conn.execute(plan.statement, plan.params).fetchall()
     found = index.search(conn, QUERY, k=3, where="n = any(%s)", params=[[3, 4, 5]])
     assert [row[0] for row in rows] == found.keys
+
+
+# ------------------------------------------------------- what nothing fails for
+
+SWAP = """
+    alter table docs rename embedding to old;
+    alter table docs rename other to embedding
+"""
+SHORTS = """
+    alter table docs rename embedding_32_halfvec to old_32_halfvec;
+    alter table docs rename other_32_halfvec to embedding_32_halfvec
+"""
+INDEXES = """
+    alter index docs_embedding_32_halfvec_cosine_hnsw rename to old_hnsw;
+    alter index other_hnsw rename to docs_embedding_32_halfvec_cosine_hnsw
+"""
+POLICY = """
+    alter table docs enable row level security, force row level security;
+    create policy own on docs using (id > 100);
+    grant select on docs to reader_of_changes
+"""
+TWO_SETS = (
+    MatryoshkaIndex("docs", "embedding", dims=32),
+    MatryoshkaIndex("docs", "other", dims=32, name="other_hnsw"),
+)
+NAME = "docs_embedding_32_halfvec_cosine_hnsw"
+
+SILENT: dict[str, tuple[str, type[MrlError] | None, str]] = {
+    # swapped wholly it answers from the other columns; half of that is refused
+    "full, short, index": (SWAP + ";" + SHORTS + ";" + INDEXES, None, "other"),
+    "full alone": (SWAP, IndexMismatch, "other"),
+    "full and short": (SWAP + ";" + SHORTS, IndexMismatch, "other"),
+    "no longer generated": (
+        "alter table docs alter embedding_32_halfvec drop expression",
+        IndexMismatch,
+        "embedding",
+    ),
+    "another short column": (
+        "alter table docs drop embedding_32_halfvec;"
+        " alter table docs add embedding_32_halfvec halfvec(32);"
+        f" create index {NAME} on docs using hnsw (embedding_32_halfvec"
+        " halfvec_cosine_ops) with (m = 16, ef_construction = 64)",
+        IndexMismatch,
+        "embedding",
+    ),
+    "another index of the name": (
+        f"drop index {NAME}; create index {NAME} on docs using hnsw"
+        " (embedding_32_halfvec halfvec_l2_ops)",
+        IndexMismatch,
+        "embedding",
+    ),
+    "no index": (f"drop index {NAME}", IndexNotFound, "embedding"),
+    "the index of a part": (
+        f"drop index {NAME}; create index {NAME} on docs using hnsw"
+        " (embedding_32_halfvec halfvec_cosine_ops) where id > 5",
+        IndexMismatch,
+        "embedding",
+    ),
+    "key moved": (
+        "alter table docs drop constraint docs_pkey, add primary key (code)",
+        None,
+        "code",
+    ),
+    "key renamed": (
+        "alter table docs rename id to was; alter table docs rename code to id",
+        None,
+        "embedding",
+    ),
+    "key of two columns": (
+        "alter table docs drop constraint docs_pkey, add primary key (code, id)",
+        None,
+        "both",
+    ),
+    "row-level security": (POLICY, None, "embedding"),
+}
+
+
+@pytest.fixture(scope="module")
+def two_sets(pg_server: EmbeddedServer, admin: Conn, template: str) -> Iterator[str]:
+    """A database to be copied: two full columns, the second from the last row on."""
+    with fresh_database(pg_server, admin, template) as url:
+        with connect(url) as conn:
+            role(conn, url, "reader_of_changes")
+            make_table(conn, VECTORS)
+            conn.execute(
+                """
+                alter table docs
+                    add code bigint not null default 0,
+                    add other vector(64);
+                update docs set code = 1000 - docs.id, other = last.embedding
+                from docs as last where last.id = 301 - docs.id
+                """
+            )
+            for layout in TWO_SETS:
+                layout.create(conn)
+            conn.execute("analyze docs")
+            name = conn.info.dbname
+        yield name
+
+
+@pytest.fixture(scope="module")
+def changing(pg_server: EmbeddedServer, admin: Conn, two_sets: str) -> Iterator[Conn]:
+    """A session that takes back all it changes."""
+    with fresh_database(pg_server, admin, two_sets) as url, connect(url) as conn:
+        force_index(conn)
+        yield conn
+
+
+def expected(meaning: str, least: int = 0) -> list[Any]:
+    """Keys of the exact answer, by what the names mean after the change."""
+    ids = [key for key in nearest(VECTORS, QUERY, 300) if key > least]
+    keys: dict[str, list[Any]] = {
+        "embedding": ids,
+        "other": [301 - key for key in ids],
+        "code": [1000 - key for key in ids],
+        "both": [(1000 - key, key) for key in ids],
+    }
+    return keys[meaning][:10]
+
+
+SEARCHES: tuple[tuple[bool, dict[str, Any]], ...] = (
+    (False, {"candidates": 300}),
+    (True, {"candidates": 300, "where": "n >= %s", "params": [0]}),
+    (False, {"where": "n < 0"}),
+    (True, {"exact": True}),
+    (False, {"exact": True, "where": "n < 0"}),
+)
+"""One search or many; of rows or none, prepared or not."""
+
+
+def search(conn: Conn, many: bool, options: dict[str, Any]) -> SearchResult:
+    """One of several searches alike, or the only one."""
+    if many:
+        return TWO_SETS[0].search_many(conn, [QUERY] * 2, **options)[1]
+    return TWO_SETS[0].search(conn, QUERY, **options)
+
+
+def check_changed(conn: Conn, name: str, many: bool, options: dict[str, Any]) -> None:
+    """The first search after a change answers by the names as they are now."""
+    _, error, meaning = SILENT[name]
+    if error is not None and "exact" not in options:
+        with pytest.raises(error):
+            search(conn, many, options)
+        return
+    policy = name == "row-level security"
+    if policy:
+        conn.execute("set role reader_of_changes")
+    found = search(conn, many, options)
+    if "n < 0" in options.values():
+        assert found.keys == []
+    else:
+        assert found.keys == expected(meaning, least=100 if policy else 0)
+    if "exact" not in options:
+        assert found.scan == ("iterative" if policy or "where" in options else "single")
+        plan = TWO_SETS[0].plan(conn, QUERY, **options)
+        assert first_pass(explain(conn, plan)) == [TWO_SETS[0].name]
+    conn.execute("reset role")
+
+
+@pytest.mark.parametrize("name", SILENT)
+def test_a_change_that_fails_nothing_is_noticed(
+    pg_server: EmbeddedServer, admin: Conn, two_sets: str, name: str
+) -> None:
+    """Columns swapped by renaming: none of the true rows was found, and no error."""
+    with (
+        fresh_database(pg_server, admin, two_sets) as url,
+        connect(url) as other,
+        ExitStack() as stack,
+    ):
+        searching = [
+            (stack.enter_context(connect(url)), many, options)
+            for many, options in SEARCHES
+        ]
+        for conn, many, options in searching:
+            force_index(conn)
+            for _ in range(2):
+                search(conn, many, options)
+        other.execute(SILENT[name][0])
+        for conn, many, options in searching:
+            check_changed(conn, name, many, options)
+
+
+@one_version
+@pytest.mark.parametrize("name", SILENT)
+def test_a_change_within_the_transaction_is_noticed(changing: Conn, name: str) -> None:
+    for many, options in SEARCHES:
+        with changing.transaction(force_rollback=True):
+            search(changing, many, options)
+            changing.execute(SILENT[name][0])
+            check_changed(changing, name, many, options)
+        assert search(changing, many, options).keys in ([], expected("embedding"))

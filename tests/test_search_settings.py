@@ -188,12 +188,17 @@ def test_a_prepared_statement_under_either_plan(
         "select name, generic_plans, custom_plans from pg_prepared_statements "
         "where statement like 'with mrl_query%'"
     ).fetchall()
+    # a filter's is none: the unnamed one is planned each time
+    if where is not None:
+        assert prepared == []
+        return
     assert len(prepared) == 1
     name, generic, custom = prepared[0]
     assert (generic, custom) == ((8, 0) if mode == "force_generic_plan" else (0, 8))
-    values = sql.SQL(", ").join([str(docs.vectors[0].tolist()), *[99] * bool(where)])
-    explain_it = sql.SQL("explain (format json) execute {}({})")
-    rows = session.execute(explain_it.format(sql.Identifier(name), values)).fetchall()
+    explain_it = sql.SQL("explain (format json) execute {}({})").format(
+        sql.Identifier(name), str(docs.vectors[0].tolist())
+    )
+    rows = session.execute(explain_it).fetchall()
     assert first_pass(rows[0][0][0]["Plan"]) == [docs.index.name]
 
 

@@ -132,11 +132,15 @@ def promise(
 
 @lru_cache(maxsize=512)
 def search_statements(shape: Shape) -> tuple[bytes, bytes]:
-    """The search and its `more_rows`, as bytes; the same object for equal shapes."""
+    """The search and its `more_rows`, as bytes; the same object for equal shapes.
+
+    An exact search knows all rows: its second statement only asks for the stamp.
+    """
     layout = shape.layout
     schema = shape.facts.extension_schema.replace("%", "%%")
     facts = replace(shape.facts, extension_schema=schema)
     table = _table(layout, facts)
+    stamp = _stamp(layout, facts, table)
     keys = [sql.Identifier(f"key_{i}") for i in range(1, len(facts.keys) + 1)]
     extras = [sql.Identifier(f"column_{i}") for i in range(1, len(shape.columns) + 1)]
     parts = Parts(
@@ -149,12 +153,12 @@ def search_statements(shape: Shape) -> tuple[bytes, bytes]:
         columns=comma(name(column) for column in (*facts.keys, *shape.columns)),
         names=comma([*keys, *extras]),
         keys=comma(keys),
-        extra=sql.SQL(",\n    {} as table_id").format(_table_id(table)),
+        extra=sql.SQL(",\n    (select {}) as stamp").format(stamp),
         promise=sql.SQL(""),
     )
-    statement = _signed(search(layout, shape.effort, parts), facts)
+    found = _signed(search(layout, shape.effort, parts), facts)
     if shape.effort.scan == "exact":
-        return statement, b""
+        return found, statement("check_stamp", stamp=stamp).as_bytes()
     more = template(
         "more_rows",
         table=parts.table,
@@ -165,7 +169,7 @@ def search_statements(shape: Shape) -> tuple[bytes, bytes]:
         seen=_placeholder(shape, "mrl_seen"),
         extra=parts.extra,
     )
-    return statement, more.as_bytes()
+    return found, more.as_bytes()
 
 
 def _gate(effort: Effort) -> sql.Composed:
@@ -196,9 +200,16 @@ def _table(layout: IndexLayout, facts: Facts) -> sql.Identifier:
     return name(facts.table) if by_path else name(facts.schema, facts.table)
 
 
-def _table_id(table: sql.Identifier) -> sql.Composed:
-    return sql.SQL("{}::pg_catalog.regclass::pg_catalog.oid").format(
-        sql.Literal(table.as_string())
+def _stamp(layout: IndexLayout, facts: Facts, table: sql.Identifier) -> sql.Composed:
+    return statement(
+        "stamp",
+        table=sql.SQL("{}::pg_catalog.regclass::pg_catalog.oid").format(
+            sql.Literal(table.as_string())
+        ),
+        full=sql.Literal(facts.full_number),
+        value=sql.Literal(facts.short_value),
+        key=sql.Literal(facts.key_id),
+        index=sql.Literal(name(facts.schema, layout.name).as_string()),
     )
 
 

@@ -1,12 +1,16 @@
 -- All that a search or a build must know of one table, in one row; none: no such table.
--- Parameters: schema ('' for the search path), table, column, short, index
+-- Slots: stamp; parameters: schema ('' for the search path), table, column, short, index
 -- Called by: mrl_pg.catalog
 select
     class.oid::bigint as table_id,
     space.nspname::text as schema,
     class.relname::text as "table",
     class.relkind::text as relation_kind,
-    class.relrowsecurity as row_security,
+    pg_catalog.row_security_active(class.oid) as row_security,
+    {stamp} as stamp,
+    full_column.number::pg_catalog.int4 as full_number,
+    short_column.value as short_value,
+    primary_key.oid as key_id,
     full_column.type as full_type,
     full_column.dims as full_dims,
     short_column.type as short_type,
@@ -61,6 +65,7 @@ from pg_catalog.pg_class as class
 join pg_catalog.pg_namespace as space on space.oid = class.relnamespace
 left join lateral (
     select
+        attribute.attnum as number,
         type.typname::text as type,
         nullif(attribute.atttypmod, -1) as dims
     from pg_catalog.pg_attribute as attribute
@@ -73,6 +78,7 @@ left join lateral (
 left join lateral (
     select
         attribute.attnum as number,
+        value.oid as value,
         type.typname::text as type,
         nullif(attribute.atttypmod, -1) as dims,
         case
@@ -100,13 +106,16 @@ left join lateral (
                 and state.indrelid = class.oid
                 and state.indpred is null
         ) as operator_class,
-        coalesce(index_class.reloptions, '{}') as options,
+        coalesce(index_class.reloptions, '{{}}') as options,
         state.indisvalid and state.indisready as usable
     from pg_catalog.pg_class as index_class
     join pg_catalog.pg_index as state on state.indexrelid = index_class.oid
     where index_class.relname = %(index)s
         and index_class.relnamespace = class.relnamespace
 ) as index on true
+left join pg_catalog.pg_constraint as primary_key
+    on primary_key.conrelid = class.oid
+    and primary_key.contype = 'p'
 where class.relname = %(table)s
     and class.relkind in ('r', 'p', 'v', 'm', 'f')
     and case

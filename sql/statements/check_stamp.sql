@@ -1,0 +1,4 @@
+-- The stamp of a table alone, when no row came that could have brought it.
+-- Slots: stamp
+-- Called by: mrl_pg.render.searches
+select ({stamp}) as stamp
