@@ -6,4 +6,4 @@ begin;
 set local client_min_messages = warning;
 \ir releases/0.2.0.sql
 commit;
-select 'mrl_pg ' || mrl.version() || ' is installed' as result;
+select pg_catalog.format('mrl_pg %s is installed', mrl.version()) as result;

@@ -3,12 +3,13 @@
 -- Called by: install.sql, mrl_pg.install, migrations
 do $check$
 declare
-    found text := pg_catalog.current_setting('mrl.found_version');
+    found pg_catalog.text := pg_catalog.current_setting('mrl.found_version');
     -- of 1.2.3.dev4 the part 1.2.3
-    digits text := '^[0-9]+(?:[.][0-9]+)*';
+    digits pg_catalog.text := '^[0-9]+(?:[.][0-9]+)*';
 begin
-    if string_to_array(substring(found from digits), '.')::int[]
-        > string_to_array(substring(mrl.version() from digits), '.')::int[]
+    if pg_catalog.string_to_array(substring(found from digits), '.')::int[]
+        operator(pg_catalog.>)
+        pg_catalog.string_to_array(substring(mrl.version() from digits), '.')::int[]
     then
         raise exception
             'the database holds mrl_pg %, newer than this package (%)',

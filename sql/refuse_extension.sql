@@ -3,7 +3,11 @@
 -- Called by: install.sql, mrl_pg.install, migrations
 do $check$
 begin
-    if exists (select from pg_extension where extname = 'mrl_pg') then
+    if exists (
+        select
+        from pg_catalog.pg_extension
+        where extname operator(pg_catalog.=) 'mrl_pg'
+    ) then
         raise exception 'mrl_pg is installed as an extension in this database'
             using errcode = 'object_not_in_prerequisite_state',
                 hint = 'alter extension mrl_pg update;';

@@ -182,7 +182,7 @@ def test_one_version() -> None:
         for name in source.manifest("install.sql")
         if name.startswith("functions/version.")
     ]
-    installed = re.search(r"return '(.+)'::text", source.read(file))
+    installed = re.search(r"return '(.+)'::pg_catalog.text", source.read(file))
     assert declared is not None
     assert installed is not None
     assert declared[1] == installed[1] == VERSION

@@ -230,7 +230,7 @@ def rows_statement(
     return render.statement(
         "shown_rows",
         columns=render.comma(
-            sql.SQL("pg_catalog.left(shown.{}::text, {})").format(
+            sql.SQL("pg_catalog.left(shown.{}::pg_catalog.text, {})").format(
                 sql.Identifier(column), sql.Literal(CUT + 1)
             )
             for column in columns

@@ -43,7 +43,8 @@ class Sample:
         """`tablesample …`, or nothing."""
         if self.share >= 1:
             return sql.SQL("")
-        return sql.SQL("tablesample bernoulli ({}) repeatable ({})").format(
+        clause = "tablesample pg_catalog.bernoulli ({}) repeatable ({})"
+        return sql.SQL(clause).format(
             sql.Literal(100 * self.share), sql.Literal(self.seed)
         )
 

@@ -10,15 +10,23 @@ parallel safe
 begin atomic
     select
         -- pgvector's own when none was named
-        coalesce(max(option.option_value) filter (where option.option_name = 'm'), '16')::int,
         coalesce(
-            max(option.option_value) filter (where option.option_name = 'ef_construction'), '64'
+            pg_catalog.max(option.option_value) filter (
+                where option.option_name operator(pg_catalog.=) 'm'
+            ),
+            '16'
+        )::int,
+        coalesce(
+            pg_catalog.max(option.option_value) filter (
+                where option.option_name operator(pg_catalog.=) 'ef_construction'
+            ),
+            '64'
         )::int
-    from pg_index as state
-    join pg_class as class on class.oid = state.indexrelid
-    left join lateral pg_options_to_table(class.reloptions) as option on true
-    where state.indrelid = _built.table_id
-        and class.relname = _built.index_name;
+    from pg_catalog.pg_index as state
+    join pg_catalog.pg_class as class on class.oid operator(pg_catalog.=) state.indexrelid
+    left join lateral pg_catalog.pg_options_to_table(class.reloptions) as option on true
+    where state.indrelid operator(pg_catalog.=) _built.table_id
+        and class.relname operator(pg_catalog.=) _built.index_name;
 end;
 
 comment on function mrl._built(oid, name) is

@@ -8,7 +8,7 @@ stable
 parallel safe
 return case when filter is null
     then ''
-    else format(e'\n    and (\n%s\n    )', filter)
+    else pg_catalog.format(e'\n    and (\n%s\n    )', filter)
 end;
 
 comment on function mrl._condition(text) is

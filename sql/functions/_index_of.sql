@@ -13,25 +13,27 @@ begin atomic
         (
             select registry.index_name
             from mrl.registry as registry
-            where registry.table_id = _index_of.table_id::regclass
-                and registry.distance = _index_of.distance
+            where registry.table_id
+                    operator(pg_catalog.=) _index_of.table_id::pg_catalog.regclass
+                and registry.distance operator(pg_catalog.=) _index_of.distance
                 and (
-                    registry.short_column = _index_of.short_column
+                    registry.short_column operator(pg_catalog.=) _index_of.short_column
                     -- or that is what it is called by now
                     or exists (
                         select
-                        from pg_index as state
-                        join pg_class as class on class.oid = state.indexrelid
-                        join pg_attribute as attribute
-                            on attribute.attrelid = state.indrelid
-                            and attribute.attnum = state.indkey[0]
-                        where state.indrelid = _index_of.table_id
-                            and class.relname = registry.index_name
-                            and attribute.attname = _index_of.short_column
+                        from pg_catalog.pg_index as state
+                        join pg_catalog.pg_class as class
+                            on class.oid operator(pg_catalog.=) state.indexrelid
+                        join pg_catalog.pg_attribute as attribute
+                            on attribute.attrelid operator(pg_catalog.=) state.indrelid
+                            and attribute.attnum operator(pg_catalog.=) state.indkey[0]
+                        where state.indrelid operator(pg_catalog.=) _index_of.table_id
+                            and class.relname operator(pg_catalog.=) registry.index_name
+                            and attribute.attname operator(pg_catalog.=) _index_of.short_column
                     )
                 )
             order by
-                registry.index_name = _index_of.index_name desc,
+                registry.index_name operator(pg_catalog.=) _index_of.index_name desc,
                 registry.created_at,
                 registry.index_name
             limit 1

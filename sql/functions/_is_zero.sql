@@ -7,7 +7,7 @@ language sql
 immutable
 strict
 parallel safe
-return vector_norm(query) = 0;
+return vector_norm(query) operator(pg_catalog.=) 0;
 
 comment on function mrl._is_zero(vector) is
 'Internal. Whether a query has no direction.';

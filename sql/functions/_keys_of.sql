@@ -8,14 +8,14 @@ stable
 parallel safe
 return array(
     select attribute.attname
-    from pg_index as state
-    cross join unnest(state.indkey) with ordinality as part (number, place)
-    join pg_attribute as attribute
-        on attribute.attrelid = state.indrelid
-        and attribute.attnum = part.number
-    where state.indrelid = table_id
+    from pg_catalog.pg_index as state
+    cross join pg_catalog.unnest(state.indkey) with ordinality as part (number, place)
+    join pg_catalog.pg_attribute as attribute
+        on attribute.attrelid operator(pg_catalog.=) state.indrelid
+        and attribute.attnum operator(pg_catalog.=) part.number
+    where state.indrelid operator(pg_catalog.=) table_id
         and state.indisprimary
-        and part.place <= state.indnkeyatts
+        and part.place operator(pg_catalog.<=) state.indnkeyatts
     order by part.place
 );
 

@@ -11,12 +11,22 @@ begin atomic
     select candidates::int
     from (
         -- a cast may come before the condition does
-        select least(ceil(k * power(2, step / 2.0)), 2147483647)
-        from generate_series(0, 24) as step
+        select least(
+            pg_catalog.ceil(
+                k operator(pg_catalog.*) pg_catalog.power(
+                    2, step operator(pg_catalog./) 2.0
+                )
+            ),
+            2147483647
+        )
+        from pg_catalog.generate_series(0, 24) as step
         union
         select 1000
     ) as level (candidates)
-    where candidates between k and greatest(4000, 4 * k::bigint)
+    where candidates operator(pg_catalog.>=) k
+        and candidates operator(pg_catalog.<=) greatest(
+            4000, 4 operator(pg_catalog.*) k::bigint
+        )
     order by candidates;
 end;
 

@@ -6,7 +6,7 @@ returns boolean
 language sql
 immutable
 parallel safe
-return vector_dims('[1]'::vector) = 1;
+return vector_dims('[1]'::vector) operator(pg_catalog.=) 1;
 
 comment on function mrl._load() is
 'Internal. Loads pgvector''s library.';

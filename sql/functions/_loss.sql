@@ -7,8 +7,8 @@ language sql
 immutable
 parallel safe
 return (
-    select 1 - avg(share)
-    from unnest(shares) as share
+    select 1 operator(pg_catalog.-) pg_catalog.avg(share)
+    from pg_catalog.unnest(shares) as share
 );
 
 comment on function mrl._loss(float8[]) is

@@ -20,37 +20,48 @@ begin atomic
     with known as (
         select known.*
         from mrl.calibrations as known
-        where known.table_id = _measured_for.table_id::regclass
-            and known.index_name = _measured_for.index_name
-            and known.k = (
+        where known.table_id
+                operator(pg_catalog.=) _measured_for.table_id::pg_catalog.regclass
+            and known.index_name operator(pg_catalog.=) _measured_for.index_name
+            and known.k operator(pg_catalog.=) (
                 -- measured for more answers it holds for fewer
-                select min(other.k)
+                select pg_catalog.min(other.k)
                 from mrl.calibrations as other
-                where other.table_id = known.table_id
-                    and other.index_name = known.index_name
-                    and other.filter = known.filter
-                    and other.k >= _measured_for.k
+                where other.table_id operator(pg_catalog.=) known.table_id
+                    and other.index_name operator(pg_catalog.=) known.index_name
+                    and other.filter operator(pg_catalog.=) known.filter
+                    and other.k operator(pg_catalog.>=) _measured_for.k
             )
     ),
     around as (
         select
             -- a planner's guess, so what is half or twice as selective is near enough
-            max(known.share) filter (where known.share <= 2 * _measured_for.share) as below,
+            pg_catalog.max(known.share) filter (
+                where known.share operator(pg_catalog.<=) (
+                    2 operator(pg_catalog.*) _measured_for.share
+                )
+            ) as below,
             -- every row is the least selective of filters
-            min(known.share) filter (where known.share >= _measured_for.share / 2) as above,
-            bool_or(known.filter = _measured_for.filter) as own
+            pg_catalog.min(known.share) filter (
+                where known.share operator(pg_catalog.>=) (
+                    _measured_for.share operator(pg_catalog./) 2
+                )
+            ) as above,
+            pg_catalog.bool_or(
+                known.filter operator(pg_catalog.=) _measured_for.filter
+            ) as own
         from known
     )
     select known.*
     from known
     cross join around
     where case
-        when not filtered then known.filter = ''
-        when around.own then known.filter = _measured_for.filter
-        when _measured_for.share is null then known.filter <> ''
+        when not filtered then known.filter operator(pg_catalog.=) ''
+        when around.own then known.filter operator(pg_catalog.=) _measured_for.filter
+        when _measured_for.share is null then known.filter operator(pg_catalog.<>) ''
         else around.below is not null
             and around.above is not null
-            and known.share in (around.below, around.above)
+            and known.share operator(pg_catalog.=) any (array[around.below, around.above])
     end;
 end;
 

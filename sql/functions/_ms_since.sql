@@ -6,7 +6,9 @@ returns float8
 language sql
 volatile
 parallel safe
-return extract(epoch from clock_timestamp() - start)::float8 * 1000;
+return extract(
+    epoch from pg_catalog.clock_timestamp() operator(pg_catalog.-) start
+)::pg_catalog.float8 operator(pg_catalog.*) 1000;
 
 comment on function mrl._ms_since(timestamptz) is
 'Internal. Milliseconds that have passed.';

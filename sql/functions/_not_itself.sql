@@ -9,11 +9,13 @@ language sql
 immutable
 parallel safe
 return case when sampled
-    then 'not (mrl_place operator(pg_catalog.=) ' || place
-        || case when parts
-            then ' and mrl_part operator(pg_catalog.=) ' || part || ')'
-            else ')'
-        end
+    then pg_catalog.concat(
+        'not (mrl_place operator(pg_catalog.=) ',
+        place,
+        case when parts then ' and mrl_part operator(pg_catalog.=) ' end,
+        case when parts then part end,
+        ')'
+    )
     else 'true'
 end;
 

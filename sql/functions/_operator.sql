@@ -6,7 +6,11 @@ returns text
 language sql
 immutable
 parallel safe
-return case distance when 'cosine' then '<=>' when 'l2' then '<->' when 'ip' then '<#>' end;
+return case
+    when distance operator(pg_catalog.=) 'cosine' then '<=>'
+    when distance operator(pg_catalog.=) 'l2' then '<->'
+    when distance operator(pg_catalog.=) 'ip' then '<#>'
+end;
 
 comment on function mrl._operator(text) is
 'Internal. Operator of a distance.';

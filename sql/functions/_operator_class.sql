@@ -6,7 +6,11 @@ returns name
 language sql
 stable
 parallel safe
-return format('%s_%s_ops', kind, case kind when 'bit' then 'hamming' else distance end)::name;
+return pg_catalog.format(
+    '%s_%s_ops',
+    kind,
+    case when kind operator(pg_catalog.=) 'bit' then 'hamming' else distance end
+)::pg_catalog.name;
 
 comment on function mrl._operator_class(text, text) is
 'Internal. Operator class of a short column''s index.';

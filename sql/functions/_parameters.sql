@@ -8,9 +8,11 @@ immutable
 parallel safe
 return coalesce(
     (
-        select max(number[1]::int)
-        from regexp_matches(
-            regexp_replace(filter, '''[^'']*''|"[^"]*"', '', 'g'), '[$]([0-9]{1,6})', 'g'
+        select pg_catalog.max(number[1]::int)
+        from pg_catalog.regexp_matches(
+            pg_catalog.regexp_replace(filter, '''[^'']*''|"[^"]*"', '', 'g'),
+            '[$]([0-9]{1,6})',
+            'g'
         ) as number
     ),
     0

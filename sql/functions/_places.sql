@@ -13,13 +13,13 @@ return case when parts
         "columns": "tableoid, ctid",
         "pass_names": "mrl_pass.mrl_part, mrl_pass.mrl_place",
         "same_row": "mrl_row.ctid operator(pg_catalog.=) mrl_pass.mrl_place\n    and mrl_row.tableoid operator(pg_catalog.=) mrl_pass.mrl_part"
-    }'::jsonb
+    }'::pg_catalog.jsonb
     else '{
         "names": "mrl_place",
         "columns": "ctid",
         "pass_names": "mrl_pass.mrl_place",
         "same_row": "mrl_row.ctid operator(pg_catalog.=) mrl_pass.mrl_place"
-    }'::jsonb
+    }'::pg_catalog.jsonb
 end;
 
 comment on function mrl._places(boolean) is

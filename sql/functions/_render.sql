@@ -9,11 +9,18 @@ strict
 parallel safe
 return (
     -- pieces in odd places are text, those in even places names of slots
-    select string_agg(
-        case when place % 2 = 1 then piece else slots ->> piece end, '' order by place
+    select pg_catalog.string_agg(
+        case
+            when place operator(pg_catalog.%) 2 operator(pg_catalog.=) 1 then piece
+            else slots operator(pg_catalog.->>) piece
+        end,
+        ''
+        order by place
     )
-    from unnest(
-        string_to_array(replace(btrim(template, e'\n'), '}', '{'), '{')
+    from pg_catalog.unnest(
+        pg_catalog.string_to_array(
+            pg_catalog.replace(pg_catalog.btrim(template, e'\n'), '}', '{'), '{'
+        )
     ) with ordinality as part (piece, place)
 );
 

@@ -12,12 +12,15 @@ begin atomic
         union
         select child.inhrelid
         from tree
-        join pg_inherits as child on child.inhparent = tree.relid
+        join pg_catalog.pg_inherits as child
+            on child.inhparent operator(pg_catalog.=) tree.relid
     )
-    select sum(nullif(part.reltuples, -1))::bigint
+    select pg_catalog.sum(part.reltuples) filter (
+        where part.reltuples operator(pg_catalog.<>) -1
+    )::bigint
     from tree
-    join pg_class as part on part.oid = tree.relid
-    where part.relkind = 'r';
+    join pg_catalog.pg_class as part on part.oid operator(pg_catalog.=) tree.relid
+    where part.relkind operator(pg_catalog.=) 'r';
 end;
 
 comment on function mrl._rows(oid) is

@@ -9,10 +9,10 @@ strict
 parallel safe
 return coalesce(
     (
-        select sum(pg_relation_size(part.relid))::bigint
-        from pg_partition_tree(index) as part
+        select pg_catalog.sum(pg_catalog.pg_relation_size(part.relid))::bigint
+        from pg_catalog.pg_partition_tree(index) as part
     ),
-    pg_relation_size(index)
+    pg_catalog.pg_relation_size(index)
 );
 
 comment on function mrl.index_bytes(regclass) is

@@ -8,7 +8,9 @@ immutable
 strict
 parallel safe
 return case
-    when dims between 1 and vector_dims(v) then l2_normalize(subvector(v, 1, dims))
+    when dims operator(pg_catalog.>=) 1
+        and dims operator(pg_catalog.<=) vector_dims(v)
+    then l2_normalize(subvector(v, 1, dims))
     else array[mrl.refuse_dims(dims, vector_dims(v))]::vector
 end;
 

@@ -6,7 +6,7 @@ returns text
 language sql
 immutable
 parallel safe
-return '0.2.0'::text;
+return '0.2.0'::pg_catalog.text;
 
 comment on function mrl.version() is
 'Version of mrl_pg installed in this database.';

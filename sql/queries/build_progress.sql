@@ -7,4 +7,4 @@ select
     blocks_total,
     tuples_done
 from pg_catalog.pg_stat_progress_create_index
-where pid = %(pid)s
+where pid operator(pg_catalog.=) %(pid)s

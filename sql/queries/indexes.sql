@@ -2,14 +2,14 @@
 -- No parameters
 -- Called by: mrl-pg indexes
 select
-    table_name::text,
-    full_column::text,
+    table_name::pg_catalog.text,
+    full_column::pg_catalog.text,
     full_dims,
-    short_column::text,
+    short_column::pg_catalog.text,
     dims,
     kind,
     distance,
-    index_name::text,
+    index_name::pg_catalog.text,
     usable,
     index_bytes,
     estimated_rows

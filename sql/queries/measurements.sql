@@ -15,6 +15,6 @@ select
     queries as measured,
     measured_at
 from mrl.measurements
-where table_id = %(table_id)s::oid::regclass
-    and index_name = %(index_name)s
+where table_id operator(pg_catalog.=) %(table_id)s::pg_catalog.oid::pg_catalog.regclass
+    and index_name operator(pg_catalog.=) %(index_name)s
 order by measured_at

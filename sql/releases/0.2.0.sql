@@ -117,6 +117,7 @@
 \ir ../functions/kept_queries.sql
 \ir ../functions/_kept.sql
 \ir ../views/indexes.sql
+\ir ../refuse_strangers.sql
 \ir ../refresh.sql
 \ir ../grants.sql
 \ir ../restore_path.sql

@@ -12,15 +12,18 @@ select
     queries,
     rows
 from mrl.calibrate(
-    %(table)s::regclass,
+    %(table)s::pg_catalog.regclass,
     %(column)s,
     k => %(k)s,
     sample => %(sample)s,
     filter => %(filter)s,
     index_name => %(index_name)s,
     queries => case
-        when %(kept)s then mrl.kept_queries(%(table)s::regclass, %(column)s, sample => %(sample)s)
-        else %(queries)s::text[]::{extension}vector[]
+        when %(kept)s
+        then mrl.kept_queries(
+            %(table)s::pg_catalog.regclass, %(column)s, sample => %(sample)s
+        )
+        else %(queries)s::pg_catalog.text[]::{extension}vector[]
     end
 )
 order by candidates, ef_search

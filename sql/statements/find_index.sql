@@ -7,7 +7,7 @@ select
     class.relkind::pg_catalog.text,
     state.indisvalid and state.indisready as usable
 from pg_catalog.pg_index as state
-join pg_catalog.pg_class as class on class.oid = state.indexrelid
-join pg_catalog.pg_namespace as space on space.oid = class.relnamespace
-where state.indrelid = {table}::pg_catalog.regclass
-    and class.relname = {index}
+join pg_catalog.pg_class as class on class.oid operator(pg_catalog.=) state.indexrelid
+join pg_catalog.pg_namespace as space on space.oid operator(pg_catalog.=) class.relnamespace
+where state.indrelid operator(pg_catalog.=) {table}::pg_catalog.regclass
+    and class.relname operator(pg_catalog.=) {index}

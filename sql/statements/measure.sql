@@ -3,7 +3,7 @@
 -- Called by: mrl_pg.measure
 select *, pg_catalog.clock_timestamp() as measured_at
 from mrl.recall(
-    %(table)s::regclass,
+    %(table)s::pg_catalog.regclass,
     %(column)s,
     k => %(k)s,
     sample => %(sample)s,
@@ -13,8 +13,11 @@ from mrl.recall(
     ef_search => %(ef_search)s,
     max_scan_tuples => %(max_scan_tuples)s,
     queries => case
-        when %(kept)s then mrl.kept_queries(%(table)s::regclass, %(column)s, sample => %(sample)s)
-        else %(queries)s::text[]::{extension}vector[]
+        when %(kept)s
+        then mrl.kept_queries(
+            %(table)s::pg_catalog.regclass, %(column)s, sample => %(sample)s
+        )
+        else %(queries)s::pg_catalog.text[]::{extension}vector[]
     end,
     keep => %(keep)s
 )

@@ -5,7 +5,10 @@ insert into {scratch} (embedding)
 select sampled.{full}
 from {table} as sampled {sample}
 where sampled.{full} is not null
-    and (sampled.tableoid, sampled.ctid) not in (
+    and not (sampled.tableoid, sampled.ctid) operator(pg_catalog.=) any (
         select held.oid, held.tid
-        from unnest({oids}::oid[], {tids}::tid[]) as held (oid, tid)
+        from rows from (
+            pg_catalog.unnest({oids}::pg_catalog.oid[]),
+            pg_catalog.unnest({tids}::pg_catalog.tid[])
+        ) as held (oid, tid)
     )

@@ -3,12 +3,15 @@
 -- Called by: mrl_pg.tune.examples
 select
     shown.tableoid,
-    shown.ctid::text,
+    shown.ctid::pg_catalog.text,
     {columns}
 from {table} as shown
 -- the first finds them without a scan, the second tells partitions apart
-where shown.ctid = any({tids}::tid[])
-    and (shown.tableoid, shown.ctid) in (
+where shown.ctid operator(pg_catalog.=) any({tids}::pg_catalog.tid[])
+    and (shown.tableoid, shown.ctid) operator(pg_catalog.=) any (
         select wanted.oid, wanted.tid
-        from unnest({oids}::oid[], {tids}::tid[]) as wanted (oid, tid)
+        from rows from (
+            pg_catalog.unnest({oids}::pg_catalog.oid[]),
+            pg_catalog.unnest({tids}::pg_catalog.tid[])
+        ) as wanted (oid, tid)
     )

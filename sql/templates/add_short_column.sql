@@ -11,7 +11,7 @@ alter table {table}
     add column {short} {type} generated always as ({value}) stored,
     -- kept in the row, so that builds read it in one pass and in parallel
     alter column {short} set storage main
-$template$::text;
+$template$::pg_catalog.text;
 
 comment on function mrl._add_short_column() is
 'Internal. Template: adds the short column.';

@@ -13,7 +13,7 @@ from (
 ) as mrl_pass ({names}, distance)
 join {table} as mrl_row on {same_row}
 order by mrl_pass.distance, {pass_names}
-$template$::text;
+$template$::pg_catalog.text;
 
 comment on function mrl._answers() is
 'Internal. Template: answers, as rows or as keys.';

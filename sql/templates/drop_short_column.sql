@@ -9,7 +9,7 @@ parallel safe
 return $template$
 alter table {table}
     drop column if exists {short}
-$template$::text;
+$template$::pg_catalog.text;
 
 comment on function mrl._drop_short_column() is
 'Internal. Template: drops the short column.';

@@ -22,7 +22,7 @@ from (
     order by distance
     limit {k}
 ) as mrl_truth
-$template$::text;
+$template$::pg_catalog.text;
 
 comment on function mrl._edge() is
 'Internal. Template: how far the k-th nearest row is.';

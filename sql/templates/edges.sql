@@ -51,7 +51,7 @@ from (
     where place operator(pg_catalog.<=) {k}
     group by number
 ) as mrl_edge
-$template$::text;
+$template$::pg_catalog.text;
 
 comment on function mrl._edges() is
 'Internal. Template: how far the k-th nearest row is from each of many queries.';

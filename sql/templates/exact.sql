@@ -22,7 +22,7 @@ from (
 where distance operator(pg_catalog.<>) 'NaN'::pg_catalog.float8
 order by distance, {key_names}
 limit {k}
-$template$::text;
+$template$::pg_catalog.text;
 
 comment on function mrl._exact() is
 'Internal. Template: the exact search, without an index.';

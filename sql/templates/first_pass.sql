@@ -14,7 +14,7 @@ from {table}
 where {gate}{where}
 order by {short} operator({extension}{short_operator}) {short_query}
 limit {candidates}
-$template$::text;
+$template$::pg_catalog.text;
 
 comment on function mrl._first_pass() is
 'Internal. Template: candidates by the short index.';

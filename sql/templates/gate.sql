@@ -33,7 +33,7 @@ return $template$
     )
     from mrl_before
 ) is not null
-$template$::text;
+$template$::pg_catalog.text;
 
 comment on function mrl._gate() is
 'Internal. Template: the settings of a search, in force before its scan starts.';

@@ -12,7 +12,7 @@ select
     null::pg_catalog.oid as mrl_part,
     null::pg_catalog.tid as mrl_place
 from pg_catalog.unnest({queries}) as mrl_full
-$template$::text;
+$template$::pg_catalog.text;
 
 comment on function mrl._given() is
 'Internal. Template: queries that a caller brings.';

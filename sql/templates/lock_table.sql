@@ -8,7 +8,7 @@ immutable
 parallel safe
 return $template$
 lock table {table} in share update exclusive mode
-$template$::text;
+$template$::pg_catalog.text;
 
 comment on function mrl._lock_table() is
 'Internal. Template: keeps a second build off the table.';

@@ -60,7 +60,7 @@ select
             and mrl_graph.distance operator(pg_catalog.<=) mrl_edge.distance
     ) as graph
 from mrl_edge
-$template$::text;
+$template$::pg_catalog.text;
 
 comment on function mrl._misses() is
 'Internal. Template: how many of the true k nearest each pass hands over.';

@@ -25,7 +25,7 @@ select
                 operator(pg_catalog.<>) 'NaN'::pg_catalog.float8
         offset {seen}
     ) as left_over{extra}
-$template$::text;
+$template$::pg_catalog.text;
 
 comment on function mrl._more_rows() is
 'Internal. Template: whether rows are left over after a search.';

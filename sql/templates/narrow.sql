@@ -22,7 +22,7 @@ from (
 -- no index may order this: it would hand over a few rows of the table instead
 join {table} as mrl_row on {same_row}
 offset 0
-$template$::text;
+$template$::pg_catalog.text;
 
 comment on function mrl._narrow() is
 'Internal. Template: a pass between the first and the last.';

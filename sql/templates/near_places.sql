@@ -18,7 +18,7 @@ from (
     where {other}
 ) as mrl_pass
 where distance operator(pg_catalog.<=) {edge}
-$template$::text;
+$template$::pg_catalog.text;
 
 comment on function mrl._near_places() is
 'Internal. Template: places of the near ones among the candidates.';

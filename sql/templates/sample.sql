@@ -16,7 +16,7 @@ from {table}
 where {full} is not null{where}
 order by pg_catalog.random()
 limit {sample}
-$template$::text;
+$template$::pg_catalog.text;
 
 comment on function mrl._sample() is
 'Internal. Template: random rows of a table as queries.';

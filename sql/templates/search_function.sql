@@ -54,7 +54,7 @@ begin
     end if;
 end
 $mrl_pg$
-$template$::text;
+$template$::pg_catalog.text;
 
 comment on function mrl._search_function() is
 'Internal. Template: makes a function that searches one table.';

@@ -8,7 +8,7 @@ immutable
 parallel safe
 return $template$
 {extension}binary_quantize({extension}subvector({full}, 1, {dims}))::bit({dims})
-$template$::text;
+$template$::pg_catalog.text;
 
 comment on function mrl._short_bits() is
 'Internal. Template: the short value of kind bit.';

@@ -8,7 +8,7 @@ immutable
 parallel safe
 return $template$
 {extension}l2_normalize({extension}subvector({full}, 1, {dims}))::{extension}{kind}({dims})
-$template$::text;
+$template$::pg_catalog.text;
 
 comment on function mrl._short_value() is
 'Internal. Template: the short value of kinds vector and halfvec.';

@@ -47,7 +47,7 @@ where (select seen from after) is not null
     and distance operator(pg_catalog.<>) 'NaN'::pg_catalog.float8
 order by distance, {key_names}
 limit {k}
-$template$::text;
+$template$::pg_catalog.text;
 
 comment on function mrl._two_pass() is
 'Internal. Template: the two-pass search as one plain SELECT that sets and restores its own '

@@ -5,7 +5,10 @@ create or replace view mrl.indexes as
 select
     registry.table_id as table_name,
     registry.full_column,
-    nullif(full_attribute.atttypmod, -1) as full_dims,
+    case
+        when full_attribute.atttypmod operator(pg_catalog.<>) -1
+        then full_attribute.atttypmod
+    end as full_dims,
     registry.short_column,
     registry.dims,
     registry.kind,
@@ -14,14 +17,18 @@ select
     option.m,
     option.ef_construction,
     coalesce(index.usable, false) as usable,
-    mrl.index_bytes(index.oid::regclass) as index_bytes,
-    nullif(table_class.reltuples, -1)::bigint as estimated_rows,
+    mrl.index_bytes(index.oid::pg_catalog.regclass) as index_bytes,
+    case
+        when table_class.reltuples operator(pg_catalog.<>) -1
+        then table_class.reltuples::bigint
+    end as estimated_rows,
     registry.created_at
 from mrl.registry as registry
-join pg_class as table_class on table_class.oid = registry.table_id
-left join pg_attribute as full_attribute
-    on full_attribute.attrelid = table_class.oid
-    and full_attribute.attname = registry.full_column
+join pg_catalog.pg_class as table_class
+    on table_class.oid operator(pg_catalog.=) registry.table_id
+left join pg_catalog.pg_attribute as full_attribute
+    on full_attribute.attrelid operator(pg_catalog.=) table_class.oid
+    and full_attribute.attname operator(pg_catalog.=) registry.full_column
     and not full_attribute.attisdropped
 left join lateral (
     -- by table and name: an index of that name may be another table's
@@ -29,18 +36,20 @@ left join lateral (
         class.oid,
         class.reloptions,
         state.indisvalid and state.indisready as usable
-    from pg_index as state
-    join pg_class as class on class.oid = state.indexrelid
-    where state.indrelid = table_class.oid
-        and class.relname = registry.index_name
+    from pg_catalog.pg_index as state
+    join pg_catalog.pg_class as class on class.oid operator(pg_catalog.=) state.indexrelid
+    where state.indrelid operator(pg_catalog.=) table_class.oid
+        and class.relname operator(pg_catalog.=) registry.index_name
 ) as index on true
 left join lateral (
     select
-        max(option_value) filter (where option_name = 'm') as m,
-        max(option_value) filter (
-            where option_name = 'ef_construction'
+        pg_catalog.max(option_value) filter (
+            where option_name operator(pg_catalog.=) 'm'
+        ) as m,
+        pg_catalog.max(option_value) filter (
+            where option_name operator(pg_catalog.=) 'ef_construction'
         ) as ef_construction
-    from pg_options_to_table(index.reloptions)
+    from pg_catalog.pg_options_to_table(index.reloptions)
 ) as option on true;
 
 comment on view mrl.indexes is
