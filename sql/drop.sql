@@ -2,6 +2,7 @@
 -- Short columns and their indexes use pgvector alone, so they stay and keep working.
 -- Called by: uninstall.sql, mrl_pg.uninstall, migrations
 drop view if exists mrl.indexes;
+drop view if exists mrl._claims;
 do $drop$
 declare
     -- by name alone: without pgvector the functions over its types are gone already
@@ -28,11 +29,20 @@ begin
     end loop;
 end
 $drop$;
-drop table if exists mrl.calibrations;
-drop table if exists mrl.measurements;
 drop view if exists mrl.kept_queries;
 drop view if exists mrl.query_inbox;
 drop table if exists mrl.query_slots;
 drop table if exists mrl.query_sampling;
-drop table if exists mrl.registry;
+drop view if exists mrl.registry;
+drop view if exists mrl.calibrations;
+drop view if exists mrl.measurements;
+drop view if exists mrl._own_registry;
+drop view if exists mrl._own_calibrations;
+drop view if exists mrl._own_measurements;
+drop view if exists mrl._live_tables;
+drop view if exists mrl._identities;
+drop table if exists mrl._measurements;
+drop table if exists mrl._calibrations;
+drop table if exists mrl._registry;
+drop table if exists mrl._tables;
 drop schema if exists mrl;

@@ -1,7 +1,36 @@
 -- Makes pg_dump write what mrl_pg knows, though the tables are the extension's.
--- Only in the script of the extension.
+-- Only in the script of the extension. Nothing of dropped tables; pg_dump allows no view here.
 -- Called by: tools/build_extension.py
-select pg_catalog.pg_extension_config_dump('mrl.registry', '');
-select pg_catalog.pg_extension_config_dump('mrl.calibrations', '');
-select pg_catalog.pg_extension_config_dump('mrl.measurements', '');
+select pg_catalog.pg_extension_config_dump('mrl._tables', $$
+where exists (
+    select
+    from pg_catalog.pg_class as class
+    where class.oid operator(pg_catalog.=) table_id
+)
+$$);
+select pg_catalog.pg_extension_config_dump('mrl._registry', $$
+where entry in (
+    select known.entry
+    from mrl._tables as known
+    join pg_catalog.pg_class as class
+        on class.oid operator(pg_catalog.=) known.table_id
+)
+$$);
+select pg_catalog.pg_extension_config_dump('mrl._calibrations', $$
+where entry in (
+    select known.entry
+    from mrl._tables as known
+    join pg_catalog.pg_class as class
+        on class.oid operator(pg_catalog.=) known.table_id
+)
+$$);
+select pg_catalog.pg_extension_config_dump('mrl._measurements', $$
+where entry in (
+    select known.entry
+    from mrl._tables as known
+    join pg_catalog.pg_class as class
+        on class.oid operator(pg_catalog.=) known.table_id
+)
+$$);
+select pg_catalog.pg_extension_config_dump('mrl._tables_entry_seq', '');
 select pg_catalog.pg_extension_config_dump('mrl.query_sampling', '');

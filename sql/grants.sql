@@ -5,5 +5,3 @@ revoke create on schema mrl from public;
 grant usage on schema mrl to public;
 grant execute on all functions in schema mrl to public;
 grant select on mrl.indexes to public;
-revoke all on mrl.registry from public;
-grant select on mrl.registry to public;

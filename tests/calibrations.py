@@ -71,12 +71,13 @@ def put(
 ) -> None:
     """A calibration made up, of the index as it is."""
     conn.execute(
-        "insert into mrl.calibrations (table_id, index_name, k, filter, candidates,"
+        "insert into mrl._calibrations (entry, index_name, k, filter, candidates,"
         " ef_search, share, recall, low, median_ms, p95_ms, queries, rows, m,"
-        " ef_construction) select 'docs'::regclass, %s, %s, %s, %s, %s, %s, %s, %s,"
+        " ef_construction) select known.entry, %s, %s, %s, %s, %s, %s, %s, %s,"
         " %s, %s, 500, coalesce(mrl._rows('docs'::regclass), 0), built.m,"
         " built.ef_construction"
-        " from mrl._built('docs'::regclass, %s) as built",
+        " from mrl._built('docs'::regclass, %s) as built, mrl._live_tables as known"
+        " where known.table_id = 'docs'::regclass",
         [
             *(name, k, filter, candidates, ef_search or min(candidates, 1000)),
             *(share, recall, low, ms, 2 * ms, name),

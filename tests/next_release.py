@@ -112,13 +112,13 @@ def write(folder: Path) -> None:
     """Put the files of NEXT beside those of VERSION, which stay as they are."""
     body = (folder / "functions" / "version.sql").read_text()
     assert f"'{VERSION}'" in body
-    header = "-- Made up.\n-- mrl.registry\n-- Called by: people\n"
+    header = "-- Made up.\n-- mrl._registry\n-- Called by: people\n"
     manifest = (folder / "releases" / f"{VERSION}.sql").read_text()
     for name, text in {
         "functions/version.2.sql": body.replace(VERSION, NEXT),
-        "tables/registry.2.sql": f"{header}alter table mrl.registry "
+        "tables/registry.2.sql": f"{header}alter table mrl._registry "
         "add column if not exists note pg_catalog.text;\n",
-        "tables/registry.2.down.sql": f"{header}alter table mrl.registry "
+        "tables/registry.2.down.sql": f"{header}alter table mrl._registry "
         "drop column note;\n",
         f"releases/{NEXT}.sql": manifest.replace(
             "functions/version.sql", "functions/version.2.sql"

@@ -75,7 +75,7 @@ def test_a_drop_of_what_only_the_registry_forgot(
     before = catalog(database)
     with operating(database) as to:
         to.invoke(CreateMatryoshkaIndexOp(FOUR))
-    execute(database, "delete from mrl.registry")
+    execute(database, "delete from mrl._registry")
     for left in (True, False):
         caplog.clear()
         with (
@@ -95,7 +95,7 @@ def test_a_resize_of_what_only_the_registry_forgot(beside: bool, database: str) 
     wanted = catalog(database)
     with operating(database) as to:
         to.invoke(ResizeMatryoshkaIndexOp(TWO, FOUR))
-    execute(database, "delete from mrl.registry")
+    execute(database, "delete from mrl._registry")
     with operating(database) as to:
         to.invoke(ResizeMatryoshkaIndexOp(FOUR, TWO, beside))
     assert catalog(database) == wanted

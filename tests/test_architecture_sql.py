@@ -150,7 +150,8 @@ def test_every_template_and_query_is_used(path: Path) -> None:
 @pytest.mark.parametrize("path", FILES, ids=of)
 def test_internal_names_are_real(path: Path) -> None:
     for name in set(re.findall(r"\bmrl\._\w+", path.read_text())):
-        assert callers(name), name
+        # that of an identity column is its table's
+        assert callers(name.removesuffix("_entry_seq")), name
 
 
 @pytest.mark.parametrize("path", FILES, ids=of)
@@ -181,6 +182,6 @@ def test_python_holds_no_sql(path: Path) -> None:
 def test_every_loop_has_a_bound(path: Path) -> None:
     """A `while` over a caller's name once never ended: loops go over what is there."""
     text = body(path)
-    bounded = re.findall(r"^\s*(?:for|foreach) (?!update)", text, re.MULTILINE)
+    bounded = re.findall(r"^\s*(?:for|foreach) (?!update|each row)", text, re.MULTILINE)
     assert len(bounded) == text.count("end loop")
     assert not re.search(r"^\s*while\b", text, re.MULTILINE)

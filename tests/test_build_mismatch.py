@@ -163,7 +163,7 @@ def test_an_invalid_index_can_be_dropped(docs: Conn) -> None:
 
 def test_a_lost_registry_row_is_written_again(docs: Conn) -> None:
     INDEX.create(docs)
-    docs.execute("delete from mrl.registry")
+    docs.execute("delete from mrl._registry")
     assert not INDEX.create(docs).changed
     assert len(docs.execute("select * from mrl.indexes").fetchall()) == 1
 

@@ -103,7 +103,7 @@ def test_sampled_rows_are_not_their_own_answers(docs: Docs) -> None:
 
 
 def test_a_calibration_takes_the_place_of_its_elder_alone(docs: Docs) -> None:
-    docs.conn.execute("delete from mrl.calibrations")
+    docs.conn.execute("delete from mrl._calibrations")
     calibrate(docs.conn, k=5, sample=10)
     calibrate(docs.conn, k=7, sample=10)
     calibrate(docs.conn, k=5, sample=10, dims=8)

@@ -115,11 +115,11 @@ def test_only_the_owner_calibrates_and_all_may_ask(conn: Conn, database: str) ->
             calibrate(stranger)
         assert told == []
         for call in (
-            "delete from mrl.calibrations",
-            "update mrl.calibrations set recall = 1",
-            "insert into mrl.calibrations select * from mrl.calibrations",
-            "truncate mrl.calibrations",
-            "delete from mrl.measurements",
+            "delete from mrl._calibrations",
+            "update mrl._calibrations set recall = 1",
+            "insert into mrl._calibrations select * from mrl._calibrations",
+            "truncate mrl._calibrations",
+            "delete from mrl._measurements",
             "select mrl._keep_calibration('docs', 'i', 1, '', '[]', 1, 1, 1)",
             "select mrl._keep_measurement(row('docs'::regclass, 'i', now(), 1, '', 1,"
             " 1, 1, 1, 1, 0, 0, 0, 1)::mrl.measurements)",

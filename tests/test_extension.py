@@ -251,7 +251,7 @@ def test_a_dump_carries_the_registry(
     text = file.read_text()
     assert "CREATE EXTENSION IF NOT EXISTS mrl_pg" in text
     assert "FUNCTION mrl." not in text
-    assert text.count("COPY mrl.registry ") == 1
+    assert text.count("COPY mrl._registry ") == 1
     with fresh_database(*extended, "template0") as bare:
         done = psql(bare, pg_version, file)
         assert (done.returncode, done.stderr) == (0, "")

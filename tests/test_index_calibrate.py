@@ -94,7 +94,7 @@ def test_the_twin_measures_the_same(docs: Docs) -> None:
     assert history == docs.index.history(docs.conn)
     assert report.promise is not None
     assert report.recall == pytest.approx(report.promise.measured, abs=1e-9)
-    docs.conn.execute("delete from mrl.measurements")
+    docs.conn.execute("delete from mrl._measurements")
 
 
 @pytest.mark.parametrize(
@@ -173,7 +173,7 @@ def test_an_index_that_is_not_there(docs: Docs) -> None:
             call(docs.conn)
     with docs.conn.transaction(force_rollback=True):
         # there, but nobody told mrl_pg
-        docs.conn.execute("delete from mrl.registry")
+        docs.conn.execute("delete from mrl._registry")
         for call in (docs.index.calibrate, docs.index.recall):
             with pytest.raises(IndexNotFound, match="create_index"):
                 with docs.conn.transaction():
@@ -214,7 +214,7 @@ def test_history_is_what_was_kept(docs: Docs) -> None:
     ] == history
     assert [report.filter for report in history] == ["", "n < 50"]
     assert history[0].measured_at < history[1].measured_at
-    docs.conn.execute("delete from mrl.measurements")
+    docs.conn.execute("delete from mrl._measurements")
 
 
 def test_a_rollback_keeps_nothing(docs: Docs) -> None:

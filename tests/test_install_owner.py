@@ -25,12 +25,12 @@ SUPERUSERS = "select rolname from pg_roles where rolsuper order by 1"
 TRAP = """
     create function mrl.seize() returns trigger language plpgsql as
         'begin alter role owner_stranger superuser; return new; end';
-    create table mrl.registry (
+    create table mrl._registry (
         table_id regclass not null, full_column name, short_column name,
         index_name name, dims int, kind text, distance text, created_at timestamptz,
         primary key (table_id, index_name)
     );
-    create trigger seize before insert or delete on mrl.registry
+    create trigger seize before insert or delete on mrl._registry
         for each statement execute function mrl.seize();
     create function mrl.version() returns text language plpgsql as
         'begin alter role owner_stranger superuser; return ''0.0.1''; end'
@@ -152,7 +152,7 @@ def test_a_strangers_trigger_function_on_a_table_of_ours(bare: Conn) -> None:
     bare.execute("reset role")
     install(bare)
     bare.execute(
-        "create trigger seize before insert on mrl.registry "
+        "create trigger seize before insert on mrl._registry "
         "for each row execute function theirs.seize()"
     )
     with pytest.raises(NotInstalled, match="trigger seize on table mrl"):

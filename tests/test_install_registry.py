@@ -133,14 +133,14 @@ def test_only_what_is_there_is_registered(
 @pytest.mark.parametrize(
     "statement",
     [
-        "insert into mrl.registry select * from mrl.registry",
-        "update mrl.registry set dims = 3",
-        "delete from mrl.registry",
-        "truncate mrl.registry",
+        "insert into mrl._registry select * from mrl._registry",
+        "update mrl._registry set dims = 3",
+        "delete from mrl._registry",
+        "truncate mrl._registry",
     ],
 )
 def test_nobody_writes_rows_by_hand(two_owners: Conn, statement: str) -> None:
-    with pytest.raises(psycopg.errors.InsufficientPrivilege, match="table registry"):
+    with pytest.raises(psycopg.errors.InsufficientPrivilege, match="table _registry"):
         run(two_owners, statement)
 
 
@@ -169,16 +169,16 @@ def test_a_role_that_reads_all_data_can_dump_the_registry(
         text=True,
     )
     assert done.returncode == 0, done.stderr
-    _, _, data = done.stdout.partition("COPY mrl.registry")
+    _, _, data = done.stdout.partition("COPY mrl._tables")
     rows = data.partition("\\.\n")[0].splitlines()[1:]
-    assert sorted(row.split("\t")[0] for row in rows) == ["a.docs", "b.docs"]
+    assert sorted(row.split("\t")[1] for row in rows) == ["a.docs", "b.docs"]
 
 
 def test_rows_of_dropped_tables_are_swept(two_owners: Conn) -> None:
     conn = two_owners
     conn.execute("reset role")
     conn.execute("drop table b.docs")
-    count = "select count(*) from mrl.registry"
+    count = "select count(*) from mrl._registry"
     assert conn.execute(count).fetchone() == (2,)
     assert len(conn.execute("select * from mrl.indexes").fetchall()) == 1
     conn.execute("set role registry_a")

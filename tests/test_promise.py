@@ -155,7 +155,7 @@ def test_a_calibration_is_read_once_a_minute(
         assert [looks(), looks()] == [1, 0]
         docs.index.calibrate(conn, k=99, sample=3)
         assert [looks(), looks()] == [1, 0]
-        docs.conn.execute("delete from mrl.calibrations where k = 99")
+        docs.conn.execute("delete from mrl._calibrations where k = 99")
         # of a filter for its values; a list of thousands is read anew each time
         asked |= {"where": "id = any(%(ids)s)", "params": {"ids": [1, 2]}}
         assert [looks(), looks()] == [1, 0]

@@ -143,7 +143,7 @@ def test_every_row_speaks_for_filters_that_let_most_through(docs: Conn) -> None:
     put(docs, 20, 0.99, 0.99, 1.0)
     assert promised(docs, filtered=True, share=0.6).candidates == 20
     assert promised(docs, filtered=True, share=0.4).promise == "uncalibrated"
-    docs.execute("delete from mrl.calibrations")
+    docs.execute("delete from mrl._calibrations")
     put(docs, 50, 0.99, 0.99, 1.0, filter="n < 10", share=0.1)
     # of few rows says nothing about nearly all
     assert promised(docs, filtered=True, share=0.9).promise == "uncalibrated"

@@ -167,6 +167,7 @@ def test_internal_functions_are_bound_and_labelled(conn: Conn) -> None:
         if volatile == "v":
             changing.add(name)
     assert {name for name in changing if name.startswith("_")} == {
+        "_claim",
         "_drop_query_slots",
         "_enter",
         "_keep_calibration",
@@ -175,6 +176,7 @@ def test_internal_functions_are_bound_and_labelled(conn: Conn) -> None:
         "_ms_since",
         # explain, and settings, are no queries
         "_share",
+        "_sweep",
         "_sweep_queries",
         "_truth",
         "_warn_cut_short",
@@ -195,8 +197,7 @@ def test_only_what_mrl_keeps_is_written_with_its_owners_rights(conn: Conn) -> No
         "and prosecdef order by proname"
     )
     assert [name for (name,) in definer] == [
-        *("_keep_calibration", "_keep_measurement"),
-        *("forget_queries", "register", "sample_queries", "unregister"),
+        *("_claim", "_sweep", "_sweep_queries", "forget_queries", "sample_queries"),
     ]
 
 
@@ -208,7 +209,7 @@ def test_every_object_is_commented(conn: Conn) -> None:
         "where relnamespace = 'mrl'::regnamespace and relkind not in ('i', 't') "
         "and obj_description(oid, 'pg_class') is null "
         "union all select 'column ' || attname from pg_attribute "
-        "where attrelid = 'mrl.registry'::regclass and attnum > 8 "
+        "where attrelid = 'mrl._registry'::regclass and attnum > 8 "
         "and not attisdropped and col_description(attrelid, attnum) is null "
         "union all select nspname from pg_namespace "
         "where nspname = 'mrl' and obj_description(oid, 'pg_namespace') is null"

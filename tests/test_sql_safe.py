@@ -77,7 +77,7 @@ def test_a_role_without_rights(conn: Conn, database: str) -> None:
             lambda: one(stranger, "select mrl.recall('docs', 'embedding')"),
             lambda: create(stranger, dims=16),
             lambda: one(stranger, "select mrl.drop_index('docs', 'embedding')"),
-            lambda: stranger.execute("delete from mrl.registry"),
+            lambda: stranger.execute("delete from mrl._registry"),
             lambda: one(
                 stranger,
                 "select mrl.register('docs', 'embedding', 'embedding_32_halfvec',"

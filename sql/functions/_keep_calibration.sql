@@ -15,23 +15,26 @@ create or replace function mrl._keep_calibration(
 returns setof mrl.calibrations
 language plpgsql
 volatile
-security definer
 set search_path = pg_catalog, pg_temp
 as $body$
 #variable_conflict use_column
 declare
     built record;
+    claimed int;
 begin
     perform mrl.check_owner(_keep_calibration.table_id);
     built := mrl._built(_keep_calibration.table_id, _keep_calibration.index_name);
+    insert into mrl._claims (table_id)
+    values (_keep_calibration.table_id)
+    returning _claims.entry into claimed;
     -- one after the other: two of the same would want the same rows
     perform
-    from mrl.registry as registry
-    where registry.table_id = _keep_calibration.table_id
+    from mrl._own_registry as registry
+    where registry.entry = claimed
         and registry.index_name = _keep_calibration.index_name
     for update;
-    delete from mrl.calibrations as old
-    where old.table_id = _keep_calibration.table_id
+    delete from mrl._own_calibrations as old
+    where old.entry = claimed
         and old.index_name = _keep_calibration.index_name
         and old.k = _keep_calibration.k
         and old.filter = _keep_calibration.filter;
@@ -44,12 +47,12 @@ begin
         )
     ),
     kept as (
-        insert into mrl.calibrations (
-            table_id, index_name, k, filter, candidates, ef_search, share,
+        insert into mrl._own_calibrations (
+            entry, index_name, k, filter, candidates, ef_search, share,
             recall, low, median_ms, p95_ms, queries, rows, m, ef_construction
         )
         select
-            _keep_calibration.table_id,
+            claimed,
             _keep_calibration.index_name,
             _keep_calibration.k,
             _keep_calibration.filter,
@@ -75,7 +78,25 @@ begin
         )
         returning *
     )
-    select * from kept order by median_ms;
+    select
+        _keep_calibration.table_id,
+        kept.index_name,
+        kept.k,
+        kept.filter,
+        kept.candidates,
+        kept.ef_search,
+        kept.share,
+        kept.recall,
+        kept.low,
+        kept.median_ms,
+        kept.p95_ms,
+        kept.queries,
+        kept.rows,
+        kept.m,
+        kept.ef_construction,
+        kept.measured_at
+    from kept
+    order by kept.median_ms;
 end
 $body$;
 

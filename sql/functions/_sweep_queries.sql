@@ -5,6 +5,7 @@ create or replace function mrl._sweep_queries()
 returns void
 language plpgsql
 volatile
+security definer
 set search_path = pg_catalog, pg_temp
 as $body$
 begin

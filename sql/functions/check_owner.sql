@@ -1,6 +1,6 @@
--- Refuses a session that does not own a table; for functions that run as their definer.
+-- Refuses a caller who does not own a table, in words: what is written is checked anyway.
 -- mrl.check_owner(table_id regclass) -> void
--- Called by: mrl.register, mrl.unregister
+-- Called by: mrl.register, mrl.unregister, mrl.drop_index, mrl._plan_calibration, mrl.recall
 create or replace function mrl.check_owner(table_id regclass)
 returns void
 language plpgsql
@@ -8,10 +8,6 @@ stable
 set search_path = pg_catalog, pg_temp
 as $body$
 declare
-    -- not current_user, which is the definer in there
-    caller name := coalesce(
-        nullif(current_setting('role'), 'none'), session_user
-    );
     table_owner oid := (
         select class.relowner
         from pg_class as class
@@ -22,8 +18,8 @@ begin
     if table_owner is null then
         raise exception '% is not a table', coalesce(table_id::text, 'null')
             using errcode = 'undefined_table';
-    elsif not pg_has_role(caller, table_owner, 'usage') then
-        raise exception 'role % does not own table %', caller, table_id
+    elsif not pg_has_role(current_user, table_owner, 'usage') then
+        raise exception 'role % does not own table %', current_user, table_id
             using errcode = 'insufficient_privilege',
                 hint = format(
                     'do this as role %s, or as a member of it',
@@ -34,4 +30,4 @@ end
 $body$;
 
 comment on function mrl.check_owner(regclass) is
-'Raises insufficient_privilege unless the session, or the role it set, owns the table.';
+'Raises insufficient_privilege unless who calls owns the table.';

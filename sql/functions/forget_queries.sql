@@ -15,7 +15,15 @@ as $body$
 declare
     forgotten int;
 begin
-    perform mrl.check_owner(table_name);
+    -- as mrl.check_owner did
+    if not pg_has_role(
+        coalesce(nullif(current_setting('role'), 'none'), session_user),
+        (select relowner from pg_class where oid = table_name),
+        'usage'
+    ) then
+        raise exception 'role % does not own table %', session_user, table_name
+            using errcode = 'insufficient_privilege';
+    end if;
     -- so that nobody drops the room meanwhile
     lock table mrl.query_sampling in share update exclusive mode;
     if to_regclass('mrl.query_slots') is null then

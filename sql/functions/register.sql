@@ -13,11 +13,11 @@ create or replace function mrl.register(
 returns void
 language plpgsql
 volatile
-security definer
 set search_path = pg_catalog, pg_temp
 as $body$
 #variable_conflict use_column
 declare
+    claimed int;
     derived jsonb;
 begin
     perform mrl.check_owner(register.table_id);
@@ -30,19 +30,17 @@ begin
         register.kind,
         register.distance
     );
-    delete from mrl.registry as registry
-    where not exists (
-        select
-        from pg_class as class
-        where class.oid = registry.table_id
-    );
+    perform mrl._sweep();
     perform mrl._sweep_queries();
-    insert into mrl.registry (
-        table_id, full_column, short_column, index_name, dims, kind, distance,
+    insert into mrl._claims (table_id)
+    values (register.table_id)
+    returning _claims.entry into claimed;
+    insert into mrl._own_registry (
+        entry, full_column, short_column, index_name, dims, kind, distance,
         slots, pattern
     )
     values (
-        register.table_id,
+        claimed,
         register.full_column,
         register.short_column,
         register.index_name,
@@ -52,7 +50,7 @@ begin
         derived,
         mrl._pattern(derived)
     )
-    on conflict (table_id, index_name) do update
+    on conflict (entry, index_name) do update
     set
         full_column = excluded.full_column,
         short_column = excluded.short_column,

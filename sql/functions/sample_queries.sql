@@ -14,7 +14,15 @@ security definer
 set search_path = pg_catalog, pg_temp
 as $body$
 begin
-    perform mrl.check_owner(table_name);
+    -- as mrl.check_owner did
+    if not pg_has_role(
+        coalesce(nullif(current_setting('role'), 'none'), session_user),
+        (select relowner from pg_class where oid = table_name),
+        'usage'
+    ) then
+        raise exception 'role % does not own table %', session_user, table_name
+            using errcode = 'insufficient_privilege';
+    end if;
     perform mrl._table(table_name, full_column);
     if share is null or not share between 0 and 1 then
         raise exception 'share % is not from 0 to 1', coalesce(share::text, 'NULL')

@@ -5,13 +5,14 @@ create or replace function mrl.unregister(table_id regclass, index_name name)
 returns void
 language plpgsql
 volatile
-security definer
 set search_path = pg_catalog, pg_temp
 as $body$
 begin
     perform mrl.check_owner(unregister.table_id);
-    delete from mrl.registry as registry
-    where registry.table_id = unregister.table_id
+    delete from mrl._own_registry as registry
+    using mrl._live_tables as live
+    where live.table_id = unregister.table_id
+        and registry.entry = live.entry
         and registry.index_name = unregister.index_name;
 end
 $body$;

@@ -1,8 +1,8 @@
--- What searches were measured to find and to cost on your own rows; all may read it.
--- mrl.calibrations
--- Called by: mrl.calibrate, mrl._measured_for
-create table if not exists mrl.calibrations (
-    table_id regclass not null,
+-- What searches were measured to find and to cost on your own rows.
+-- mrl._calibrations
+-- Called by: mrl.calibrations, mrl._own_calibrations
+create table if not exists mrl._calibrations (
+    entry int not null,
     index_name name not null,
     k int not null check (k > 0),
     -- empty: every row; else a condition, with the values it was measured with
@@ -20,13 +20,13 @@ create table if not exists mrl.calibrations (
     m int not null,
     ef_construction int not null,
     measured_at timestamptz not null default now(),
-    primary key (table_id, index_name, k, filter, candidates, ef_search),
-    foreign key (table_id, index_name) references mrl.registry on delete cascade
+    primary key (entry, index_name, k, filter, candidates, ef_search),
+    foreign key (entry, index_name) references mrl._registry on delete cascade
 );
 
-comment on table mrl.calibrations is
-'Measured searches: recall, its lower bound (one-sided, 95 %) and time, for each k, number '
-'of candidates and ef_search on the front. mrl.calibrate writes it, recall => 0.99 reads it.';
+comment on table mrl._calibrations is
+'Internal. Measured searches: read them through mrl.calibrations.';
 
-revoke all on mrl.calibrations from public;
-grant select on mrl.calibrations to public;
+revoke all on mrl._calibrations from public;
+-- pg_dump reads all, whoever runs it
+grant select on mrl._calibrations to public;

@@ -1,8 +1,8 @@
--- Recalls that were measured and kept, to watch how they change; all may read it.
--- mrl.measurements
--- Called by: mrl.recall, mrl._keep_measurement
-create table if not exists mrl.measurements (
-    table_id regclass not null,
+-- Recalls that were measured and kept, to watch how they change.
+-- mrl._measurements
+-- Called by: mrl.measurements, mrl._own_measurements
+create table if not exists mrl._measurements (
+    entry int not null,
     index_name name not null,
     measured_at timestamptz not null,
     k int not null,
@@ -17,12 +17,13 @@ create table if not exists mrl.measurements (
     loss_shortlist float8 not null,
     loss_prefix float8 not null,
     queries int not null,
-    primary key (table_id, index_name, measured_at),
-    foreign key (table_id, index_name) references mrl.registry on delete cascade
+    primary key (entry, index_name, measured_at),
+    foreign key (entry, index_name) references mrl._registry on delete cascade
 );
 
-comment on table mrl.measurements is
-'Recalls as mrl.recall(…, keep => true) measured them, with their 95 % interval and losses.';
+comment on table mrl._measurements is
+'Internal. Recalls that were measured: read them through mrl.measurements.';
 
-revoke all on mrl.measurements from public;
-grant select on mrl.measurements to public;
+revoke all on mrl._measurements from public;
+-- pg_dump reads all, whoever runs it
+grant select on mrl._measurements to public;

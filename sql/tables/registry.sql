@@ -1,9 +1,8 @@
--- One row per short column and index that mrl_pg made; all may read it.
--- mrl.registry
--- Called by: mrl.register, mrl.unregister, mrl._found, mrl.indexes
-create table if not exists mrl.registry (
-    -- regclass follows a rename, and pg_dump writes it as a name
-    table_id regclass not null,
+-- One row per short column and index that mrl_pg made.
+-- mrl._registry
+-- Called by: mrl.registry, mrl._own_registry, refresh.sql
+create table if not exists mrl._registry (
+    entry int not null references mrl._tables on delete cascade,
     full_column name not null,
     short_column name not null,
     index_name name not null,
@@ -14,12 +13,16 @@ create table if not exists mrl.registry (
     -- derived: what spares a search the catalogs
     slots jsonb,
     pattern text,
-    primary key (table_id, index_name)
+    primary key (entry, index_name)
 );
 
-comment on table mrl.registry is
-'Short columns and indexes made by mrl_pg; read them through mrl.indexes.';
-comment on column mrl.registry.slots is
+comment on table mrl._registry is
+'Internal. Short columns and indexes made by mrl_pg; read them through mrl.indexes.';
+comment on column mrl._registry.slots is
 'Derived: what a search puts into its statement. Checked against the catalog each time.';
-comment on column mrl.registry.pattern is
+comment on column mrl._registry.pattern is
 'Derived: the statement of a search, for format().';
+
+revoke all on mrl._registry from public;
+-- pg_dump reads all, whoever runs it
+grant select on mrl._registry to public;

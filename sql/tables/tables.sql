@@ -1,0 +1,25 @@
+-- The tables that mrl_pg's rows are about, each with what tells it from any other.
+-- mrl._tables
+-- Called by: mrl._claim, mrl._sweep, mrl._live_tables, refresh.sql
+create table if not exists mrl._tables (
+    entry int generated always as identity primary key,
+    -- pg_dump writes it as a name, and that of a dropped table as a number, which after
+    -- a restore may be anybody's
+    table_id regclass not null,
+    -- when this row was written, as mrl._identities has them
+    table_oid oid not null,
+    born text not null,
+    named text not null,
+    -- not table_id alone: a restore may bring a number beside a name
+    unique (table_id, table_oid, born)
+);
+
+comment on table mrl._tables is
+'Internal. Tables that mrl_pg knows; mrl._live_tables says which of them are still there.';
+comment on sequence mrl._tables_entry_seq is
+'Internal. Numbers that rows about a table bear.';
+
+revoke all on mrl._tables from public;
+-- pg_dump reads all, whoever runs it
+grant select on mrl._tables to public;
+grant select on sequence mrl._tables_entry_seq to public;

@@ -1,0 +1,23 @@
+-- Where the owner of a table gets the number that rows about it bear.
+-- mrl._claims
+-- Called by: mrl.register
+create or replace view mrl._claims as
+select
+    null::pg_catalog.regclass as table_id,
+    null::int as entry,
+    null::pg_catalog.name as asked_by
+where false;
+
+-- a function that runs with its owner's rights cannot know who calls: this says so, and
+-- nobody may say another
+alter view mrl._claims alter column asked_by set default current_user;
+
+create or replace trigger claim
+instead of insert on mrl._claims
+for each row execute function mrl._claim();
+
+comment on view mrl._claims is
+'Internal. Answers the number that rows about a table of yours bear.';
+
+revoke all on mrl._claims from public;
+grant insert (table_id), select (entry) on mrl._claims to public;

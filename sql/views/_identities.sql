@@ -1,0 +1,34 @@
+-- What tells a table from any other: its OID, when it came to be, and how it is called.
+-- mrl._identities
+-- Called by: mrl._live_tables, mrl._claim, refresh.sql
+create or replace view mrl._identities as
+select
+    class.oid as table_oid,
+    class.relowner as owner,
+    -- the cluster, and the transaction that made the table: of what pg_attribute says
+    -- about its system columns no later statement changes anything
+    pg_catalog.concat(
+        (
+            select system.system_identifier
+            from pg_catalog.pg_control_system() as system
+        ),
+        '/',
+        attribute.xmin
+    ) as born,
+    pg_catalog.format(
+        '%s.%I of %s',
+        class.relnamespace::pg_catalog.regnamespace,
+        class.relname,
+        class.relowner::pg_catalog.regrole
+    ) as named
+from pg_catalog.pg_class as class
+join pg_catalog.pg_attribute as attribute
+    on attribute.attrelid operator(pg_catalog.=) class.oid
+    -- cmax, on which nobody grants anything
+    and attribute.attnum operator(pg_catalog.=) -5
+where class.relkind operator(pg_catalog.=) any ('{r,p}'::pg_catalog."char"[]);
+
+comment on view mrl._identities is
+'Internal. What tells each table from any other.';
+
+revoke all on mrl._identities from public;

@@ -1,0 +1,37 @@
+-- Calibrations of tables of who calls, where these alone are written.
+-- mrl._own_calibrations
+-- Called by: mrl._keep_calibration
+create or replace view mrl._own_calibrations
+with (security_barrier, check_option = cascaded)
+as
+select
+    point.entry,
+    point.index_name,
+    point.k,
+    point.filter,
+    point.candidates,
+    point.ef_search,
+    point.share,
+    point.recall,
+    point.low,
+    point.median_ms,
+    point.p95_ms,
+    point.queries,
+    point.rows,
+    point.m,
+    point.ef_construction,
+    point.measured_at
+from mrl._calibrations as point
+where exists (
+    select
+    from mrl._live_tables as live
+    where live.entry operator(pg_catalog.=) point.entry
+        -- who calls, in a function that runs with its owner's rights too
+        and pg_catalog.pg_has_role(current_user, live.owner, 'usage')
+);
+
+comment on view mrl._own_calibrations is
+'Internal. Rows of mrl._calibrations about tables that you own, to be read and written.';
+
+revoke all on mrl._own_calibrations from public;
+grant select, insert, update, delete on mrl._own_calibrations to public;

@@ -1,0 +1,35 @@
+-- Kept recalls of tables of who calls, where these alone are written.
+-- mrl._own_measurements
+-- Called by: mrl._keep_measurement
+create or replace view mrl._own_measurements
+with (security_barrier, check_option = cascaded)
+as
+select
+    measured.entry,
+    measured.index_name,
+    measured.measured_at,
+    measured.k,
+    measured.filter,
+    measured.candidates,
+    measured.ef_search,
+    measured.recall,
+    measured.low,
+    measured.high,
+    measured.loss_graph,
+    measured.loss_shortlist,
+    measured.loss_prefix,
+    measured.queries
+from mrl._measurements as measured
+where exists (
+    select
+    from mrl._live_tables as live
+    where live.entry operator(pg_catalog.=) measured.entry
+        -- who calls, in a function that runs with its owner's rights too
+        and pg_catalog.pg_has_role(current_user, live.owner, 'usage')
+);
+
+comment on view mrl._own_measurements is
+'Internal. Rows of mrl._measurements about tables that you own, to be read and written.';
+
+revoke all on mrl._own_measurements from public;
+grant select, insert, update, delete on mrl._own_measurements to public;

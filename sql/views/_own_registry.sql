@@ -1,0 +1,31 @@
+-- The registry's rows about tables of who calls, where these alone are written.
+-- mrl._own_registry
+-- Called by: mrl.register, mrl.unregister, mrl._keep_calibration
+create or replace view mrl._own_registry
+with (security_barrier, check_option = cascaded)
+as
+select
+    registry.entry,
+    registry.full_column,
+    registry.short_column,
+    registry.index_name,
+    registry.dims,
+    registry.kind,
+    registry.distance,
+    registry.created_at,
+    registry.slots,
+    registry.pattern
+from mrl._registry as registry
+where exists (
+    select
+    from mrl._live_tables as live
+    where live.entry operator(pg_catalog.=) registry.entry
+        -- who calls, in a function that runs with its owner's rights too
+        and pg_catalog.pg_has_role(current_user, live.owner, 'usage')
+);
+
+comment on view mrl._own_registry is
+'Internal. Rows of mrl._registry about tables that you own, to be read and written.';
+
+revoke all on mrl._own_registry from public;
+grant select, insert, update, delete on mrl._own_registry to public;

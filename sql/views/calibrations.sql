@@ -1,0 +1,30 @@
+-- What searches were measured to find and to cost on your own rows; all may read it.
+-- mrl.calibrations
+-- Called by: mrl.calibrate, mrl._measured_for
+create or replace view mrl.calibrations as
+select
+    live.table_id,
+    point.index_name,
+    point.k,
+    point.filter,
+    point.candidates,
+    point.ef_search,
+    point.share,
+    point.recall,
+    point.low,
+    point.median_ms,
+    point.p95_ms,
+    point.queries,
+    point.rows,
+    point.m,
+    point.ef_construction,
+    point.measured_at
+from mrl._calibrations as point
+join mrl._live_tables as live on live.entry operator(pg_catalog.=) point.entry;
+
+comment on view mrl.calibrations is
+'Measured searches: recall, its lower bound (one-sided, 95 %) and time, for each k, number '
+'of candidates and ef_search on the front. mrl.calibrate writes it, recall => 0.99 reads it.';
+
+revoke all on mrl.calibrations from public;
+grant select on mrl.calibrations to public;

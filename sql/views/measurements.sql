@@ -1,0 +1,27 @@
+-- Recalls that were measured and kept, to watch how they change; all may read it.
+-- mrl.measurements
+-- Called by: mrl.recall, mrl._keep_measurement, queries/measurements.sql
+create or replace view mrl.measurements as
+select
+    live.table_id,
+    measured.index_name,
+    measured.measured_at,
+    measured.k,
+    measured.filter,
+    measured.candidates,
+    measured.ef_search,
+    measured.recall,
+    measured.low,
+    measured.high,
+    measured.loss_graph,
+    measured.loss_shortlist,
+    measured.loss_prefix,
+    measured.queries
+from mrl._measurements as measured
+join mrl._live_tables as live on live.entry operator(pg_catalog.=) measured.entry;
+
+comment on view mrl.measurements is
+'Recalls as mrl.recall(…, keep => true) measured them, with their 95 % interval and losses.';
+
+revoke all on mrl.measurements from public;
+grant select on mrl.measurements to public;

@@ -1,0 +1,23 @@
+-- The short columns that mrl_pg knows of, of tables that are there; all may read it.
+-- mrl.registry
+-- Called by: mrl._found, mrl._ordinary, mrl._full, mrl._index_of, mrl.drop_index, mrl.indexes
+create or replace view mrl.registry as
+select
+    live.table_id,
+    registry.full_column,
+    registry.short_column,
+    registry.index_name,
+    registry.dims,
+    registry.kind,
+    registry.distance,
+    registry.created_at,
+    registry.slots,
+    registry.pattern
+from mrl._registry as registry
+join mrl._live_tables as live on live.entry operator(pg_catalog.=) registry.entry;
+
+comment on view mrl.registry is
+'Short columns and indexes made by mrl_pg; read them through mrl.indexes.';
+
+revoke all on mrl.registry from public;
+grant select on mrl.registry to public;
