@@ -27,7 +27,7 @@ PUBLIC = "mrl_pg"
 """The package itself: `mrl_pg/__init__.py`, which holds the public names."""
 
 LAYERS: tuple[set[str], ...] = (
-    {"errors"},
+    {"errors", "failures"},
     {"layout", "models", "promise", "server", "source", "vectors"},
     {"facts"},
     {"shape", "where"},

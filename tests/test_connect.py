@@ -154,6 +154,8 @@ def probe(dsn: options.Dsn = None, directory: options.Directory = None,
           pg: options.Pg = options.PG_DEFAULT, statement: str = "select 1"):
     if statement == "interrupt":
         raise KeyboardInterrupt
+    if statement == "full":
+        raise OSError(28, "No space left on device", "report.html")
     with options.connection(dsn, directory, pg) as conn:
         typer.echo(conn.execute(statement).fetchone()[0])
 
@@ -183,3 +185,6 @@ def test_faults_have_exit_codes(database: str) -> None:
     assert 'error: column "nonsense" does not exist' in err
     assert probe("--dsn", "nonsense")[0] == 2
     assert probe("--statement", "interrupt")[0] == 130
+    code, _, err = probe("--statement", "full")
+    assert code == 1
+    assert err == "error: [Errno 28] No space left on device: 'report.html'\n"

@@ -23,7 +23,8 @@ from mrl_pg.cli import (
     server,
     tune,
 )
-from mrl_pg.errors import MrlError, ServerError
+from mrl_pg.errors import MrlError
+from mrl_pg.failures import failure_of
 
 app = typer.Typer(
     name="mrl-pg",
@@ -32,7 +33,8 @@ app = typer.Typer(
     help="Matryoshka two-pass retrieval for PostgreSQL and pgvector.",
     epilog="Exit codes: 0 done, 1 failed, 2 wrong input, 3 the table, 4 its short "
     "index, 5 pgvector or mrl is missing, 6 no server, 7 recall below the floor, "
-    "130 interrupted.",
+    "8 timed out or cancelled, 9 the server is out of something, 10 try again, "
+    "11 not allowed, 130 interrupted.",
 )
 
 app.command()(demo.demo)
@@ -78,13 +80,14 @@ def run() -> int:
         app(prog_name="mrl-pg")
     except MrlError as error:
         return _fail(str(error), error.exit_code)
-    except psycopg.OperationalError as error:
-        if error.sqlstate is None:  # the server did not say it: there was none
-            text = f"{_said(error)} (is it running? see --dsn and `mrl-pg server`)"
-            return _fail(f"cannot reach the server: {text}", ServerError.exit_code)
-        return _fail(_said(error), ServerError.exit_code)
     except psycopg.Error as error:
-        return _fail(_said(error), MrlError.exit_code)
+        failure = failure_of(error)
+        if failure is None:
+            return _fail(_said(error), MrlError.exit_code)
+        text = f"{failure.what}: {_said(error)}"
+        return _fail(f"{text} ({failure.step})", failure.exit_code)
+    except OSError as error:
+        return _fail(str(error), MrlError.exit_code)
     except KeyboardInterrupt:
         return 130
     return 0

@@ -8,7 +8,7 @@ from typing import Annotated, TypeAlias
 import psycopg
 import typer
 
-from mrl_pg import connect, server
+from mrl_pg import connect, server, source
 
 SERVER = "Which server"
 """Panel of `--help` that holds the options below."""
@@ -65,9 +65,21 @@ def connection(
 ) -> Iterator[psycopg.Connection]:
     """Open the server the options mean, and say on stderr which one that is.
 
-    An embedded server is started if need be and left running.
+    An embedded server is started if need be and left running. A lock that was not to
+    be had in time names who holds it.
     """
     target = connect.resolve(dsn, directory=directory, version=pg)
     say(f"using {target.origin}")
     with psycopg.connect(target.conninfo, autocommit=autocommit) as conn:
-        yield conn
+        try:
+            yield conn
+        except psycopg.errors.LockNotAvailable:
+            conn.rollback()
+            _name_holders(conn)
+            raise
+
+
+def _name_holders(conn: psycopg.Connection) -> None:
+    holders = source.statement("queries/lock_holders.sql").encode()
+    for pid, role, state, since in conn.execute(holders):
+        say(f"process {pid} of role {role} holds locks since {since}: {state}")

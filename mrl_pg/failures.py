@@ -1,0 +1,177 @@
+"""What a failure of the server is, by its SQLSTATE, and what to do about it.
+
+psycopg makes one class, OperationalError, of a server that is away and of a server that
+is there and was told to give up. The shell asks here; Python gets the driver's errors.
+"""
+
+import re
+from dataclasses import dataclass
+
+import psycopg
+
+FAILED, INPUT, UNREACHABLE = 1, 2, 6
+CANCELLED, RESOURCES, AGAIN, FORBIDDEN = 8, 9, 10, 11
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """What happened, the exit code of its kind, and the next step."""
+
+    what: str
+    exit_code: int
+    step: str
+
+
+def _lasting(setting: str, value: str) -> str:
+    return f"PGOPTIONS='-c {setting}={value}' for one command, or `alter role … set`"
+
+
+FAILURES = {
+    # connections
+    "08": Failure(
+        "cannot reach the server",
+        UNREACHABLE,
+        "is it running? see --dsn and `mrl-pg server`",
+    ),
+    "08006": Failure(
+        "the server went away",
+        UNREACHABLE,
+        "its log says why; what was not committed did not happen",
+    ),
+    "57P": Failure(
+        "the server went away",
+        UNREACHABLE,
+        "it was stopped or restarted, or an administrator ended this connection; "
+        "what was not committed did not happen: run the command again",
+    ),
+    "57P03": Failure(
+        "the server does not take connections now",
+        UNREACHABLE,
+        "it starts, stops or recovers: try again in a moment",
+    ),
+    "57P05": Failure(
+        "the connection was idle for too long",
+        CANCELLED,
+        f"raise idle_session_timeout: {_lasting('idle_session_timeout', '0')}",
+    ),
+    "3D000": Failure("no such database", INPUT, "name another in --dsn, or create it"),
+    "28": Failure(
+        "the server does not let you in",
+        FORBIDDEN,
+        "check user and password (--dsn, PGUSER, PGPASSWORD, ~/.pgpass) and the "
+        "server's pg_hba.conf",
+    ),
+    # told to give up
+    "57014": Failure(
+        "cancelled",
+        CANCELLED,
+        "a statement_timeout passed, or somebody cancelled it. For long work: "
+        f"{_lasting('statement_timeout', '0')}",
+    ),
+    "55P03": Failure(
+        "a lock was not to be had in time",
+        CANCELLED,
+        "wait for the other transaction or end it, or wait longer: "
+        f"{_lasting('lock_timeout', '0')}",
+    ),
+    "25P03": Failure(
+        "the transaction was idle for too long",
+        CANCELLED,
+        "raise idle_in_transaction_session_timeout: "
+        f"{_lasting('idle_in_transaction_session_timeout', '0')}",
+    ),
+    "25P04": Failure(
+        "the transaction took too long",
+        CANCELLED,
+        f"raise transaction_timeout: {_lasting('transaction_timeout', '0')}",
+    ),
+    # out of something
+    "53": Failure(
+        "the server is out of resources", RESOURCES, "its log says which: give it more"
+    ),
+    "53100": Failure(
+        "the server's disk is full",
+        RESOURCES,
+        "make room where it keeps its data and its temporary files. An index build "
+        "needs room for the whole index beside the old one",
+    ),
+    "shm": Failure(
+        "the server's shared memory (/dev/shm) is full",
+        RESOURCES,
+        "a parallel build keeps maintenance_work_mem there: use fewer workers "
+        "(`mrl-pg create --workers 0`, max_parallel_maintenance_workers), less memory "
+        "(--memory, maintenance_work_mem), or give the container more "
+        "(docker run --shm-size=1g)",
+    ),
+    "53200": Failure(
+        "the server is out of memory",
+        RESOURCES,
+        "use less for the build (`mrl-pg create --memory`, maintenance_work_mem), "
+        "fewer workers (--workers, max_parallel_maintenance_workers), or give the "
+        "server more",
+    ),
+    "53300": Failure(
+        "the server has no connection left",
+        RESOURCES,
+        "close some, put a pooler in front of it, or raise max_connections or the "
+        "role's connection limit",
+    ),
+    "53400": Failure(
+        "a limit of the server's configuration is reached",
+        RESOURCES,
+        "raise it, such as temp_file_limit",
+    ),
+    # the same may do in a moment
+    "40": Failure(
+        "the server gave way to another transaction",
+        AGAIN,
+        "nothing was changed: run the command again",
+    ),
+    "40P01": Failure(
+        "the server ended a deadlock with another transaction",
+        AGAIN,
+        "nothing was changed: run the command again, when the other is done",
+    ),
+    # not allowed
+    "42501": Failure(
+        "not allowed",
+        FORBIDDEN,
+        "connect as the owner of the table or as a role that was granted it",
+    ),
+    "25006": Failure(
+        "the transaction is read-only",
+        FORBIDDEN,
+        "a standby takes no changes: connect to the primary. Otherwise: "
+        f"{_lasting('default_transaction_read_only', 'off')}",
+    ),
+}
+"""By SQLSTATE, or by its first three or two characters."""
+
+_REFUSALS = {
+    "53300": "too many connections|too many clients|connection slots",
+    "3D000": r'database ".*" does not exist',
+    "28000": "authentication failed|no password supplied|no pg_hba.conf entry|"
+    r'role ".*" does not exist|not permitted to log in|permission denied for database',
+    "57P03": "is starting up|is shutting down|not accepting connections|recovery mode",
+    "08001": "connection failed|connection attempts failed|connection timeout|"
+    "connection to server|could not translate|resolve",
+}
+"""What libpq says of a connection that did not come about, which has no SQLSTATE."""
+
+
+def failure_of(error: psycopg.Error) -> Failure | None:
+    """What an error is that is no fault of the statement; None for all others."""
+    state = error.sqlstate or _state_of(error)
+    # the name of a segment is the same in all languages
+    if state == "53100" and re.search(r'"/PostgreSQL\.\d+"', str(error)):
+        state = "shm"
+    return FAILURES.get(state) or FAILURES.get(state[:3]) or FAILURES.get(state[:2])
+
+
+def _state_of(error: psycopg.Error) -> str:
+    """The SQLSTATE of an error that came without: nobody answered, or not for long."""
+    if not isinstance(error, psycopg.OperationalError):
+        return ""
+    said = str(error)
+    states = [state for state, words in _REFUSALS.items() if re.search(words, said)]
+    return states[0] if states else "08006"
