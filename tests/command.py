@@ -5,6 +5,7 @@ real commands.
 """
 
 import gc
+import importlib
 import logging
 import os
 import sys
@@ -12,6 +13,7 @@ import tempfile
 import traceback
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from subprocess import CompletedProcess
 
@@ -21,6 +23,10 @@ with warnings.catch_warnings():
     # an old typer beside a new click
     warnings.simplefilter("ignore", DeprecationWarning)
     from mrl_pg.cli.app import run
+
+with suppress(ImportError):
+    # a new typer imports it, and pydantic, when a command runs: once, not in each fork
+    importlib.import_module("typer._adapters")
 
 TESTS = str(Path(__file__).parent)
 

@@ -1,0 +1,23 @@
+"""What an input is: a text for people, and how to run it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from hostile.ground import Place
+from hostile.judge import Answer
+
+
+@dataclass(frozen=True, slots=True)
+class Input:
+    """A call of one interface in one world.
+
+    `filtered`: the caller wrote SQL of his own, so that it may not parse. `changes`:
+    when it is answered the database may be another one.
+    """
+
+    interface: str
+    world: str
+    text: str
+    act: Callable[[Place], Answer]
+    filtered: bool = False
+    changes: bool = False
