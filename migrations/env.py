@@ -17,7 +17,7 @@ from mrl_pg.alembic import VERSION_TABLE
 def url() -> str:
     """`-x dsn=…`, `sqlalchemy.url` or DATABASE_URL, whichever is there first.
 
-    A URL as libpq writes it means psycopg here, not SQLAlchemy's default driver.
+    Whatever driver it names, psycopg is the one used here: mrl_pg brings it along.
     """
     chosen = (
         context.get_x_argument(as_dictionary=True).get("dsn")
@@ -26,7 +26,7 @@ def url() -> str:
     )
     if not chosen:
         raise SystemExit("no database: pass -x dsn=postgresql://…")
-    return re.sub(r"^postgres(ql)?://", "postgresql+psycopg://", chosen)
+    return re.sub(r"^postgres(ql)?(\+\w+)?://", "postgresql+psycopg://", chosen)
 
 
 def main() -> None:

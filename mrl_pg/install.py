@@ -53,7 +53,7 @@ def install(conn: Conn) -> InstallReport:
             for script in _scripts("install.sql"):
                 cursor.execute(script)
     except ObjectNotInPrerequisiteState as error:
-        raise refused(error) from error
+        raise refused(error.diag.message_primary, error.diag.message_hint) from error
     return InstallReport(found, VERSION)
 
 
@@ -74,7 +74,7 @@ async def install_async(conn: AsyncConn) -> InstallReport:
             for script in _scripts("install.sql"):
                 await cursor.execute(script)
     except ObjectNotInPrerequisiteState as error:
-        raise refused(error) from error
+        raise refused(error.diag.message_primary, error.diag.message_hint) from error
     return InstallReport(found, VERSION)
 
 
@@ -112,7 +112,6 @@ def _scripts(manifest: str) -> Sequence[bytes]:
     return [source.read(name).encode() for name in source.manifest(manifest)]
 
 
-def refused(error: ObjectNotInPrerequisiteState) -> NotInstalled:
+def refused(said: str | None, hint: str | None) -> NotInstalled:
     """What schema.sql or refuse_downgrade.sql says, with the next step."""
-    said, hint = error.diag.message_primary, error.diag.message_hint
     return NotInstalled(f"{said}: {hint}" if hint else f"{said}")

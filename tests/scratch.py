@@ -27,9 +27,9 @@ TEMPLATE = Path(alembic.__file__).parent / "templates" / "generic"
 Catalog = dict[str, list[str]]
 
 
-def sqlalchemy_url(url: str) -> str:
-    """The same database as SQLAlchemy's psycopg dialect writes it."""
-    return url.replace("postgresql:", "postgresql+psycopg:", 1)
+def sqlalchemy_url(url: str, driver: str = "psycopg") -> str:
+    """The same database as a dialect of SQLAlchemy writes it."""
+    return url.replace("postgresql:", f"postgresql+{driver}:", 1)
 
 
 @contextmanager

@@ -20,7 +20,13 @@ class App:
 
     @classmethod
     def start(
-        cls, folder: Path, url: str, *, template: str = "generic", options: str = ""
+        cls,
+        folder: Path,
+        url: str,
+        *,
+        template: str = "generic",
+        options: str = "",
+        driver: str = "psycopg",
     ) -> "App":
         """`alembic init`, and the lines in env.py and alembic.ini that a user adds."""
         app = cls(folder, url)
@@ -29,7 +35,7 @@ class App:
         app.edit(
             "alembic.ini",
             "driver://user:pass@localhost/dbname",
-            sqlalchemy_url(url).replace("%", "%%"),
+            sqlalchemy_url(url, driver).replace("%", "%%"),
         )
         app.edit(
             "alembic/env.py",

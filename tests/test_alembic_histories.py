@@ -80,11 +80,36 @@ def test_after_an_installation_by_psql(
     assert execute(bare_database, MRL) == [(True,)]
 
 
-def test_an_asynchronous_environment(bare_database: str, tmp_path: Path) -> None:
-    app = App.start(tmp_path, bare_database, template="async")
+@pytest.mark.parametrize("driver", ["psycopg", "asyncpg"])
+def test_an_asynchronous_environment(
+    bare_database: str, tmp_path: Path, driver: str
+) -> None:
+    """With every operation, in a transaction and beside traffic."""
+    app = App.start(
+        tmp_path,
+        bare_database,
+        template="async",
+        driver=driver,
+        options="transaction_per_migration=True",
+    )
     app.models(DECLARED)
     app.revise("upgrade head", "check")
-    assert len(registry(bare_database)) == 1
+    (row,) = registry(bare_database)
+    app.edit("models.py", "Matryoshka(4)", "Matryoshka(3)")
+    app.revise("upgrade head", "check")
+    (resized,) = registry(bare_database)
+    assert (row[2], resized[2]) == (4, 3)
+    app.edit(
+        "alembic/env.py",
+        "_per_migration=True",
+        "_per_migration=True, mrl_concurrently=True",
+    )
+    # the same names: built beside the old index, then renamed
+    app.edit("models.py", "Matryoshka(3)", "Matryoshka(3, m=24)")
+    written = app.revise("upgrade head", "check")
+    assert "concurrently=True" in written
+    (beside,) = registry(bare_database)
+    assert (beside[5], beside[6], beside[8]) == (resized[5], "24", True)
     app.alembic("downgrade base")
     assert execute(bare_database, MRL) == [(False,)]
 

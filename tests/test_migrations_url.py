@@ -9,11 +9,14 @@ from command import alembic
 SETTINGS = Path(__file__).parents[1] / "migrations" / "alembic.ini"
 
 
-@pytest.mark.parametrize("scheme", ["postgresql", "postgres", "postgresql+psycopg"])
+@pytest.mark.parametrize("scheme", ["postgresql", "postgres", "postgresql+asyncpg"])
 def test_every_scheme_means_psycopg(
     bare_database: str, tmp_path: Path, scheme: str
 ) -> None:
-    """`postgresql://` meant psycopg2 to SQLAlchemy 2.0, which nobody has here."""
+    """`postgresql://` meant psycopg2 to SQLAlchemy 2.0, which nobody has here.
+
+    And this environment has no event loop, which asyncpg wants.
+    """
     with psycopg.connect(bare_database, autocommit=True) as conn:
         conn.execute("create extension vector")
         url = scheme + bare_database.removeprefix("postgresql")

@@ -1,7 +1,7 @@
 """`mrl_pg.sqlalchemy.install` and `registered`, sync and async."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -10,14 +10,22 @@ from helpers import Conn, connect
 from installs import catalog
 from models import Base
 from search_models import driver, open_engine
-from sqlalchemy import Connection, Engine, create_engine, inspect, text
+from sqlalchemy import (
+    Connection,
+    Engine,
+    MetaData,
+    Table,
+    create_engine,
+    inspect,
+    text,
+)
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from mrl_pg import MatryoshkaIndex
 from mrl_pg.errors import InvalidSetting, NotInstalled, PgvectorMissing
 from mrl_pg.install import VERSION
-from mrl_pg.sqlalchemy import Registered, install, registered
+from mrl_pg.sqlalchemy import Registered, indexes_of, install, registered
 from mrl_pg.sqlalchemy.create import installed_version
 
 
@@ -71,21 +79,87 @@ def test_any_isolation_level(vector_database: str, database: str, level: str) ->
     assert catalog(vector_database) == catalog(database)
 
 
-def test_an_async_connection(vector_database: str, database: str) -> None:
-    async def run() -> None:
-        engine = create_async_engine(driver(vector_database))
-        async with engine.connect() as connection:
-            assert await connection.run_sync(registered) == []
-            await connection.run_sync(install)
-            await connection.rollback()
-        async with engine.begin() as connection:
-            report = await connection.run_sync(install)
-            assert report.version == VERSION
-            await connection.run_sync(Base.metadata.create_all)
-            found = await connection.run_sync(registered, "docs")
+DRIVERS = ("psycopg", "asyncpg")
+
+
+def run_async(url: str, driver: str, work: Callable[[Connection], Any]) -> Any:
+    """Do some work on an asynchronous connection in a transaction."""
+
+    async def run() -> Any:
+        engine = create_async_engine(url.replace("://", f"+{driver}://", 1))
+        try:
+            async with engine.begin() as connection:
+                return await connection.run_sync(work)
+        finally:
+            await engine.dispose()
+
+    return asyncio.run(run())
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_an_async_connection(vector_database: str, database: str, driver: str) -> None:
+    """asyncpg used to say that it cannot insert multiple commands."""
+
+    def work(connection: Connection) -> None:
+        assert registered(connection) == []
+        with connection.begin_nested() as savepoint:
+            assert install(connection).found is None
+            savepoint.rollback()
+        assert installed_version(connection) is None
+        assert install(connection).version == VERSION
+        assert install(connection).found == VERSION
+        Base.metadata.create_all(connection)
+        for found in (
+            registered(connection, "docs"),
+            registered(connection, "docs", "public"),
+        ):
             assert [known.index.name for known in found] == [
                 "docs_embedding_32_halfvec_cosine_hnsw"
             ]
+        assert len(registered(connection)) > 1
+        reflected = Table("docs", MetaData(), autoload_with=connection)
+        assert [index.dims for index in indexes_of(reflected)] == [32]
+
+    run_async(vector_database, driver, work)
+    assert catalog(vector_database) == catalog(database)
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_what_the_server_refuses_is_said_alike(
+    vector_database: str, driver: str
+) -> None:
+    with connect(vector_database) as conn:
+        conn.execute(STRANGER)
+
+    def work(connection: Connection) -> str:
+        said = refused(connection)
+        # the transaction goes on
+        assert installed_version(connection) == "99.0.0"
+        return said
+
+    said = run_async(vector_database, driver, work)
+    assert "mrl_pg 99.0.0" in said
+    assert ": " in said
+
+
+@pytest.mark.parametrize("driver", DRIVERS)
+def test_an_async_connection_under_autocommit(
+    vector_database: str, database: str, driver: str
+) -> None:
+    async def run() -> None:
+        engine = create_async_engine(
+            vector_database.replace("://", f"+{driver}://", 1),
+            isolation_level="AUTOCOMMIT",
+        )
+        async with engine.connect() as connection:
+            # stands in the way of one of the last files
+            await connection.exec_driver_sql("create schema mrl")
+            await connection.exec_driver_sql("create table mrl.indexes ()")
+            with pytest.raises(DBAPIError):
+                await connection.run_sync(install)
+            assert await connection.run_sync(installed_version) is None
+            await connection.exec_driver_sql("drop schema mrl cascade")
+            await connection.run_sync(install)
         await engine.dispose()
 
     asyncio.run(run())

@@ -8,7 +8,7 @@ from psycopg import sql
 from mrl_pg import source
 from mrl_pg.alembic.origin import Operations, remember
 from mrl_pg.errors import InvalidSetting
-from mrl_pg.sqlalchemy.create import installed_version, numbers, send
+from mrl_pg.sqlalchemy.create import installed_version, numbers, send, send_script
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +55,7 @@ def check_release(version: str) -> None:
 def run_manifest(operations: Operations, name: str) -> None:
     """Run every file that a manifest such as `uninstall.sql` names, in order."""
     for part in source.manifest(name):
-        run_verbatim(operations, source.read(part))
+        run_script(operations, source.read(part))
 
 
 def run_statement(operations: Operations, statement: sql.Composed) -> Any:
@@ -71,12 +71,20 @@ def run_at_once(operations: Operations, *statements: sql.Composed) -> None:
     texts = [statement.as_string() + ";" for statement in statements]
     if operations.get_context().as_sql:
         texts = ["begin;", *texts, "commit;"]
-    # one text is one transaction to the server
-    run_verbatim(operations, "\n\n".join(texts))
+    run_script(operations, "\n\n".join(texts))
+
+
+def run_script(operations: Operations, text: str) -> None:
+    """Send several statements as they are, in one text and one transaction."""
+    context = operations.get_context()
+    if context.as_sql:
+        context.impl.static_output(text)
+    else:
+        send_script(operations.get_bind(), text)
 
 
 def run_verbatim(operations: Operations, text: str) -> Any:
-    """Send SQL as it is: neither `:name` nor `%` in it means anything."""
+    """Send a statement as it is: neither `:name` nor `%` in it means anything."""
     context = operations.get_context()
     if context.as_sql:
         context.impl.static_output(text)

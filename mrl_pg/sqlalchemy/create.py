@@ -4,7 +4,7 @@ import re
 from contextlib import nullcontext
 from typing import Any
 
-from psycopg.errors import ObjectNotInPrerequisiteState
+from psycopg import sql
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
@@ -13,6 +13,9 @@ from mrl_pg.errors import InvalidSetting, NotInstalled
 from mrl_pg.facts import check_pgvector
 from mrl_pg.install import VERSION, InstallReport, refused
 from mrl_pg.layout import IndexLayout
+
+NOT_IN_PREREQUISITE_STATE = "55000"
+"""SQLSTATE of what the scripts refuse; each driver has a class of its own for it."""
 
 
 def send(connection: Any, statement: str) -> Any:
@@ -28,6 +31,21 @@ def send(connection: Any, statement: str) -> Any:
     if hasattr(connection, "static_output"):
         return connection.static_output(statement + ";")
     return connection.execute(text(statement.replace(":", "\\:")))
+
+
+def send_script(connection: Any, script: str) -> None:
+    """Run several statements that are sent as one, which is one transaction.
+
+    asyncpg can only prepare, and PostgreSQL prepares no more than one.
+    """
+    if _sends_one(connection):
+        whole = render.statement("at_once", script=sql.Literal(script))
+        script = whole.as_string()
+    send(connection, script)
+
+
+def _sends_one(connection: Any) -> bool:
+    return isinstance(connection, Connection) and connection.dialect.driver == "asyncpg"
 
 
 def install(connection: Connection) -> InstallReport:
@@ -50,12 +68,22 @@ def install(connection: Connection) -> InstallReport:
         # texts that are sent as one are one transaction where there is none
         with nullcontext() if autocommits(connection) else connection.begin_nested():
             files = source.manifest("install.sql")
-            send(connection, "\n".join(source.read(name) for name in files))
+            send_script(connection, "\n".join(source.read(name) for name in files))
     except DBAPIError as error:
-        if isinstance(error.orig, ObjectNotInPrerequisiteState):
-            raise refused(error.orig) from error
+        if getattr(error.orig, "sqlstate", None) == NOT_IN_PREREQUISITE_STATE:
+            raise refused(*_said(error)) from error
         raise
     return InstallReport(found, VERSION)
+
+
+def _said(error: DBAPIError) -> tuple[str | None, str | None]:
+    """What the server says, and its hint."""
+    orig: Any = error.orig
+    if hasattr(orig, "diag"):
+        return orig.diag.message_primary, orig.diag.message_hint
+    # SQLAlchemy's own error stands before asyncpg's
+    cause = orig.__cause__
+    return getattr(cause, "message", str(orig)), getattr(cause, "hint", None)
 
 
 def autocommits(connection: Connection) -> bool:

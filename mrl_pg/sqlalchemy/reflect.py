@@ -8,7 +8,7 @@ from typing import Any
 from psycopg import sql
 from sqlalchemy import Connection, Engine, Table, event
 
-from mrl_pg import source
+from mrl_pg import render, source
 from mrl_pg.index import MatryoshkaIndex
 from mrl_pg.sqlalchemy.create import installed_version, send
 from mrl_pg.sqlalchemy.declare import INFO, Declaration
@@ -41,11 +41,12 @@ def registered(
 def _read(
     connection: Connection, table: str | None, schema: str | None
 ) -> list[Registered]:
-    name = None
+    name: sql.Composable = sql.NULL
     if table is not None:
         parts = [schema, table] if schema else [table]
-        name = sql.Identifier(*parts).as_string()
-    rows = connection.exec_driver_sql(_REGISTERED, {"table": name})
+        name = sql.Literal(sql.Identifier(*parts).as_string())
+    # drivers write parameters in their own ways
+    rows = send(connection, render.statement("registered", table=name).as_string())
     return [
         Registered(
             index=MatryoshkaIndex(
@@ -106,6 +107,5 @@ def _connected(bind: Engine | Connection) -> Iterator[Connection]:
             yield connection
 
 
-_DRIVERS = ("psycopg", "psycopg_async")
+_DRIVERS = ("psycopg", "psycopg_async", "asyncpg")
 _READABLE = source.statement("queries/readable.sql")
-_REGISTERED = source.statement("queries/registered.sql")

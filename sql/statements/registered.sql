@@ -1,5 +1,5 @@
 -- Short columns that mrl_pg knows of, by what they are called now, and how they were built.
--- Parameters: table, a name to be found on the search path or in its schema; NULL for all
+-- Slots: table, a literal to be found on the search path or in its schema; NULL for all
 -- Called by: mrl_pg.sqlalchemy.reflect
 select
     space.nspname::pg_catalog.text as schema,
@@ -60,6 +60,6 @@ left join lateral (
         and index_class.relname operator(pg_catalog.=) known.index_name
     limit 1
 ) as called on true
-where %(table)s::pg_catalog.text is null
-    or known.table_name operator(pg_catalog.=) pg_catalog.to_regclass(%(table)s)
+where {table}::pg_catalog.text is null
+    or known.table_name operator(pg_catalog.=) pg_catalog.to_regclass({table})
 order by space.nspname, class.relname, known.created_at, known.index_name
