@@ -109,7 +109,7 @@ def test_an_asynchronous_environment(
     written = app.revise("upgrade head", "check")
     assert "concurrently=True" in written
     (beside,) = registry(bare_database)
-    assert (beside[5], beside[6], beside[8]) == (resized[5], "24", True)
+    assert (beside[5], int(beside[6]), beside[8]) == (resized[5], 24, True)
     app.alembic("downgrade base")
     assert execute(bare_database, MRL) == [(False,)]
 
