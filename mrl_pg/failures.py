@@ -100,13 +100,13 @@ FAILURES = {
         RESOURCES,
         "a parallel build keeps maintenance_work_mem there: use fewer workers "
         "(`mrl-pg create --workers 0`, max_parallel_maintenance_workers), less memory "
-        "(--memory, maintenance_work_mem), or give the container more "
+        "(--maintenance-work-mem), or give the container more "
         "(docker run --shm-size=1g)",
     ),
     "53200": Failure(
         "the server is out of memory",
         RESOURCES,
-        "use less for the build (`mrl-pg create --memory`, maintenance_work_mem), "
+        "use less for the build (`mrl-pg create --maintenance-work-mem`), "
         "fewer workers (--workers, max_parallel_maintenance_workers), or give the "
         "server more",
     ),

@@ -20,6 +20,7 @@ from helpers import (
     role,
 )
 from psycopg.conninfo import make_conninfo
+from typer.main import get_command
 
 from mrl_pg import MatryoshkaIndex
 from mrl_pg.cli.app import app
@@ -98,7 +99,7 @@ SHARED = (
         ("53100", "No space left on device", 9, "make room"),
         ("53100", SHARED, 9, "--shm-size"),
         ("53100", SHARED, 9, "--workers 0"),
-        ("53200", "out of memory", 9, "maintenance_work_mem"),
+        ("53200", "out of memory", 9, "--maintenance-work-mem"),
         ("53400", "temporary file size exceeds", 9, "temp_file_limit"),
         ("53000", "no more", 9, "out of resources"),
         ("40001", "could not serialize access", 10, "run the command again"),
@@ -115,6 +116,14 @@ def test_what_the_server_says_while_it_works(
     """All of these used to exit with 6 or 1, and none said what to do."""
     done = search_where(docs, f"fail('{state}', '{message}')")
     said(done, code, message, words)
+
+
+def test_the_flags_in_next_steps_are_real() -> None:
+    create = get_command(app).commands["create"]  # type: ignore[attr-defined]
+    # the last is docker's
+    known = {flag for option in create.params for flag in option.opts} | {"--shm-size"}
+    named = re.findall(r"--[a-z-]+", " ".join(f.step for f in FAILURES.values()))
+    assert set(named) <= known
 
 
 @one_version
