@@ -241,7 +241,7 @@ def _arguments(draw: Draw) -> dict[str, Argument]:
     }
 
 
-def _table(table: Table, declared: Any) -> SaTable:
+def model(table: Table, declared: Any) -> SaTable:
     """The table as a model would say it."""
     full: Any = {"vector": VECTOR, "halfvec": HALFVEC}[table.full_type](table.dims)
     if table.name == "numbers":
@@ -286,13 +286,13 @@ def _act(
         fields = {name: value(text) for name, text in declared.items()}
         arguments = {name: eval(text, _names()) for name, text in given.items()}
     matryoshka = Matryoshka(**fields)
-    made = _table(table, matryoshka)
+    made = model(table, matryoshka)
     names = _names() | {
         "t": made,
         "n": table.n,
         "full": table.column,
         "keys": [made.c[key] for key in table.keys],
-        "other": _table(table, Matryoshka(4)),
+        "other": model(table, Matryoshka(4)),
     }
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

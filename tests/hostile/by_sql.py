@@ -661,7 +661,7 @@ def _answer(
         hits = [(_key(row), None) for row in found]
         return Answer(hits, expected(given["query"]), flagged)
     if function == "search_keys":
-        told = [(_from_json(table, key), far) for key, far in found]
+        told = [(from_json(table, key), far) for key, far in found]
         return Answer(told, expected(given["query"]), flagged)
     if function == "create_search_function":
         return Answer(
@@ -714,7 +714,8 @@ def _key(values: Sequence[Any]) -> Any:
     return plain[0] if len(plain) == 1 else tuple(plain)
 
 
-def _from_json(table: Table, key: Any) -> Any:
+def from_json(table: Table, key: Any) -> Any:
+    """A key of search_keys as the other interfaces give it."""
     if isinstance(key, dict):
         return tuple(key[name] for name in table.keys)
     return tuple(key) if isinstance(key, list) else key
