@@ -5,10 +5,9 @@ import warnings
 from dataclasses import dataclass
 from typing import Any
 
-from psycopg import AsyncCursor, Cursor, sql
-from psycopg.rows import dict_row
+from psycopg import sql
 
-from mrl_pg import catalog, render, settings, source
+from mrl_pg import catalog, cursors, render, settings, source
 from mrl_pg.catalog import AsyncConn, Conn
 from mrl_pg.errors import (
     IndexMismatch,
@@ -117,7 +116,7 @@ def create(
     generated column rewrites the table. Safe to repeat: it does what is missing.
     """
     facts = _check_create(layout, catalog.read(conn, layout))
-    with conn.transaction(), Cursor(conn, row_factory=dict_row) as cursor:
+    with conn.transaction(), cursors.dicts(conn) as cursor:
         if create_steps(layout, facts):
             cursor.execute(_lock(facts))
             facts = catalog.read(conn, layout)
@@ -148,7 +147,7 @@ async def create_async(
 ) -> BuildReport:
     """The same on an asynchronous connection."""
     facts = _check_create(layout, await catalog.read_async(conn, layout))
-    async with conn.transaction(), AsyncCursor(conn, row_factory=dict_row) as cursor:
+    async with conn.transaction(), cursors.dicts_async(conn) as cursor:
         if create_steps(layout, facts):
             await cursor.execute(_lock(facts))
             facts = await catalog.read_async(conn, layout)
@@ -174,7 +173,7 @@ def drop(conn: Conn, layout: IndexLayout) -> BuildReport:
     Takes an ACCESS EXCLUSIVE lock for a moment; nothing is rewritten.
     """
     facts = catalog.read(conn, layout)
-    with conn.transaction(), Cursor(conn, row_factory=dict_row) as cursor:
+    with conn.transaction(), cursors.dicts(conn) as cursor:
         if drop_steps(layout, facts):
             cursor.execute(_lock(facts))
             facts = catalog.read(conn, layout)
@@ -192,7 +191,7 @@ def drop(conn: Conn, layout: IndexLayout) -> BuildReport:
 async def drop_async(conn: AsyncConn, layout: IndexLayout) -> BuildReport:
     """The same on an asynchronous connection."""
     facts = await catalog.read_async(conn, layout)
-    async with conn.transaction(), AsyncCursor(conn, row_factory=dict_row) as cursor:
+    async with conn.transaction(), cursors.dicts_async(conn) as cursor:
         if drop_steps(layout, facts):
             await cursor.execute(_lock(facts))
             facts = await catalog.read_async(conn, layout)

@@ -4,10 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from psycopg import AsyncCursor, Cursor
-from psycopg.rows import dict_row
-
-from mrl_pg import catalog, sampling
+from mrl_pg import catalog, cursors, sampling
 from mrl_pg.catalog import AsyncConn, Conn
 from mrl_pg.layout import IndexLayout
 from mrl_pg.promise import check_recall
@@ -88,7 +85,7 @@ def calibrate(
     values["filter"] = written_out(conn, where, params, facts)
     with (
         sampling.asking(conn, layout, facts, where, tell),
-        Cursor(conn, row_factory=dict_row) as cursor,
+        cursors.dicts(conn) as cursor,
     ):
         cursor.execute(sampling.statement("calibrate", facts), values)
         rows = cursor.fetchall()
@@ -112,7 +109,7 @@ async def calibrate_async(
     values = sampling.values(layout, facts, k, sample, queries)
     values["filter"] = written_out(conn, where, params, facts)
     with sampling.asking(conn, layout, facts, where, tell):
-        async with AsyncCursor(conn, row_factory=dict_row) as cursor:
+        async with cursors.dicts_async(conn) as cursor:
             await cursor.execute(sampling.statement("calibrate", facts), values)
             rows = await cursor.fetchall()
     catalog.forget(conn, layout)

@@ -13,10 +13,9 @@ from functools import cache
 from typing import Any, NamedTuple, TypeAlias
 from weakref import WeakKeyDictionary
 
-from psycopg import AsyncConnection, AsyncCursor, Connection, Cursor, errors, sql
-from psycopg.rows import dict_row
+from psycopg import AsyncConnection, Connection, errors, sql
 
-from mrl_pg import source
+from mrl_pg import cursors, source
 from mrl_pg.errors import NotInstalled
 from mrl_pg.facts import Facts, decide
 from mrl_pg.layout import IndexLayout
@@ -89,7 +88,7 @@ def promise(conn: Conn, layout: IndexLayout, asked: Asked) -> Promise:
         about = facts(conn, layout)
         with (
             _asking(conn, layout, about, asked),
-            Cursor(conn, row_factory=dict_row) as cursor,
+            cursors.dicts(conn) as cursor,
         ):
             row = cursor.execute(*_promise_query(about, layout, asked))
             found = _until(), _promise(asked, row.fetchone() or {})
@@ -103,7 +102,7 @@ async def promise_async(conn: AsyncConn, layout: IndexLayout, asked: Asked) -> P
     found = known.get((layout, asked))
     if found is None or found[0] < time.monotonic():
         about = await facts_async(conn, layout)
-        async with AsyncCursor(conn, row_factory=dict_row) as cursor:
+        async with cursors.dicts_async(conn) as cursor:
             with _asking(conn, layout, about, asked):
                 await cursor.execute(*_promise_query(about, layout, asked))
             found = _until(), _promise(asked, await cursor.fetchone() or {})
@@ -121,7 +120,7 @@ def forget(conn: Conn | AsyncConn, layout: IndexLayout) -> None:
 
 def read(conn: Conn, layout: IndexLayout) -> Facts:
     """Facts from the server now; two short catalog queries."""
-    with Cursor(conn, row_factory=dict_row) as cursor:
+    with cursors.dicts(conn) as cursor:
         extension = cursor.execute(*_extension_query()).fetchone()
         table = cursor.execute(*_table_query(layout)).fetchone()
     return decide(layout, extension or {}, table)
@@ -129,7 +128,7 @@ def read(conn: Conn, layout: IndexLayout) -> Facts:
 
 async def read_async(conn: AsyncConn, layout: IndexLayout) -> Facts:
     """The same on an asynchronous connection."""
-    async with AsyncCursor(conn, row_factory=dict_row) as cursor:
+    async with cursors.dicts_async(conn) as cursor:
         extension = await (await cursor.execute(*_extension_query())).fetchone()
         table = await (await cursor.execute(*_table_query(layout))).fetchone()
     return decide(layout, extension or {}, table)

@@ -4,11 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 
-from psycopg import AsyncCursor, Cursor
 from psycopg.errors import ObjectNotInPrerequisiteState
-from psycopg.rows import tuple_row
 
-from mrl_pg import source
+from mrl_pg import cursors, source
 from mrl_pg.catalog import AsyncConn, Conn
 from mrl_pg.errors import NotInstalled
 from mrl_pg.facts import check_pgvector
@@ -46,7 +44,7 @@ def install(conn: Conn) -> InstallReport:
     schema `mrl` with something in it of a role that the installer cannot rely on.
     """
     try:
-        with conn.transaction(), Cursor(conn, row_factory=tuple_row) as cursor:
+        with conn.transaction(), cursors.tuples(conn) as cursor:
             pgvector, _, installed = cursor.execute(_STATE).fetchall()[0]
             check_pgvector(pgvector)
             found = cursor.execute(_VERSION).fetchall()[0][0] if installed else None
@@ -62,7 +60,7 @@ async def install_async(conn: AsyncConn) -> InstallReport:
     try:
         async with (
             conn.transaction(),
-            AsyncCursor(conn, row_factory=tuple_row) as cursor,
+            cursors.tuples_async(conn) as cursor,
         ):
             await cursor.execute(_STATE)
             pgvector, _, installed = (await cursor.fetchall())[0]
@@ -83,7 +81,7 @@ def uninstall(conn: Conn) -> InstallReport:
 
     PostgreSQL refuses, and nothing changes, while an object of yours uses it.
     """
-    with conn.transaction(), Cursor(conn, row_factory=tuple_row) as cursor:
+    with conn.transaction(), cursors.tuples(conn) as cursor:
         installed = cursor.execute(_STATE).fetchall()[0][2]
         found = cursor.execute(_VERSION).fetchall()[0][0] if installed else None
         for script in _scripts("uninstall.sql"):
@@ -93,7 +91,7 @@ def uninstall(conn: Conn) -> InstallReport:
 
 async def uninstall_async(conn: AsyncConn) -> InstallReport:
     """The same on an asynchronous connection."""
-    async with conn.transaction(), AsyncCursor(conn, row_factory=tuple_row) as cursor:
+    async with conn.transaction(), cursors.tuples_async(conn) as cursor:
         await cursor.execute(_STATE)
         found = None
         if (await cursor.fetchall())[0][2]:

@@ -12,10 +12,9 @@ from datetime import date
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from psycopg import AsyncCursor, Cursor, errors, pq, sql
-from psycopg.rows import dict_row, tuple_row
+from psycopg import errors, pq, sql
 
-from mrl_pg import catalog, plan, sampling, source
+from mrl_pg import catalog, cursors, plan, sampling, source
 from mrl_pg.catalog import AsyncConn, Conn
 from mrl_pg.errors import InvalidSetting, NotInstalled
 from mrl_pg.facts import Facts
@@ -69,7 +68,7 @@ def keep_query(conn: Conn, layout: IndexLayout, query: VectorLike) -> bool:
         with (
             _explained(),
             conn.transaction(),
-            Cursor(conn, row_factory=tuple_row) as cursor,
+            cursors.tuples(conn) as cursor,
         ):
             cursor.execute(*_asked("query_share", layout))
             share = _learn(conn, layout, cursor.fetchone())
@@ -79,7 +78,7 @@ def keep_query(conn: Conn, layout: IndexLayout, query: VectorLike) -> bool:
     with (
         _explained(),
         conn.transaction(),
-        Cursor(conn, row_factory=tuple_row) as cursor,
+        cursors.tuples(conn) as cursor,
     ):
         cursor.execute(*call)
         return bool(cursor.fetchall()[0][0])
@@ -97,7 +96,7 @@ async def keep_query_async(
         with _explained():
             async with (
                 conn.transaction(),
-                AsyncCursor(conn, row_factory=tuple_row) as cursor,
+                cursors.tuples_async(conn) as cursor,
             ):
                 await cursor.execute(*_asked("query_share", layout))
                 share = _learn(conn, layout, await cursor.fetchone())
@@ -107,7 +106,7 @@ async def keep_query_async(
     with _explained():
         async with (
             conn.transaction(),
-            AsyncCursor(conn, row_factory=tuple_row) as cursor,
+            cursors.tuples_async(conn) as cursor,
         ):
             await cursor.execute(*call)
             return bool((await cursor.fetchall())[0][0])
@@ -121,7 +120,7 @@ def sample_queries(
     `most` of them at most: None leaves what was said before, at first 1000. Only
     the table's owner may. Raises InvalidSetting.
     """
-    with _explained(), Cursor(conn, row_factory=tuple_row) as cursor:
+    with _explained(), cursors.tuples(conn) as cursor:
         cursor.execute(*_asked("sample_queries", layout, share=share, most=most))
     return in_force(conn, layout)
 
@@ -130,14 +129,14 @@ def forget_queries(
     conn: Conn, layout: IndexLayout, *, before: date | None = None
 ) -> int:
     """Delete what was kept, or what was before a day; how many that were."""
-    with _explained(), Cursor(conn, row_factory=tuple_row) as cursor:
+    with _explained(), cursors.tuples(conn) as cursor:
         cursor.execute(*_asked("forget_queries", layout, before=before))
         return int(cursor.fetchall()[0][0])
 
 
 def in_force(conn: Conn, layout: IndexLayout) -> Sampling:
     """What is in force for the queries of a full column."""
-    with _explained(), Cursor(conn, row_factory=dict_row) as cursor:
+    with _explained(), cursors.dicts(conn) as cursor:
         found = cursor.execute(*_asked("sampling", layout)).fetchone()
     return Sampling(**found) if found else Sampling(0.0, 0, 0, None)
 
@@ -163,7 +162,7 @@ def _learn(
 
 def _drawn(
     layout: IndexLayout, facts: Facts, query: VectorLike, share: float
-) -> tuple[bytes, dict[str, Any]] | None:
+) -> tuple[sql.Composed, dict[str, Any]] | None:
     """The call that keeps a query; None when the lot did not fall on it."""
     if not share:
         return None

@@ -4,10 +4,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from psycopg import AsyncCursor, Cursor
-from psycopg.rows import dict_row
-
-from mrl_pg import catalog, plan, sampling, source
+from mrl_pg import catalog, cursors, plan, sampling, source
 from mrl_pg.catalog import Asked, AsyncConn, Conn
 from mrl_pg.facts import Facts
 from mrl_pg.layout import IndexLayout
@@ -88,7 +85,7 @@ def recall(
     values |= _effort(options, promise) | {"filter": condition, "keep": keep}
     with (
         sampling.asking(conn, layout, facts, options.where, tell),
-        Cursor(conn, row_factory=dict_row) as cursor,
+        cursors.dicts(conn) as cursor,
     ):
         cursor.execute(sampling.statement("measure", facts), values)
         row = cursor.fetchone()
@@ -115,7 +112,7 @@ async def recall_async(
         promise = await catalog.promise_async(conn, layout, asked)
     values |= _effort(options, promise) | {"filter": condition, "keep": keep}
     with sampling.asking(conn, layout, facts, options.where, tell):
-        async with AsyncCursor(conn, row_factory=dict_row) as cursor:
+        async with cursors.dicts_async(conn) as cursor:
             await cursor.execute(sampling.statement("measure", facts), values)
             row = await cursor.fetchone()
     return _report(layout, {**values, **(row or {})}, promise)
@@ -126,7 +123,7 @@ def history(conn: Conn, layout: IndexLayout) -> list[RecallReport]:
     facts = catalog.read(conn, layout)
     with (
         sampling.asking(conn, layout, facts, None),
-        Cursor(conn, row_factory=dict_row) as cursor,
+        cursors.dicts(conn) as cursor,
     ):
         rows = cursor.execute(*_history_query(layout, facts)).fetchall()
     return [_report(layout, row, None) for row in rows]
@@ -136,7 +133,7 @@ async def history_async(conn: AsyncConn, layout: IndexLayout) -> list[RecallRepo
     """The same on an asynchronous connection."""
     facts = await catalog.read_async(conn, layout)
     with sampling.asking(conn, layout, facts, None):
-        async with AsyncCursor(conn, row_factory=dict_row) as cursor:
+        async with cursors.dicts_async(conn) as cursor:
             await cursor.execute(*_history_query(layout, facts))
             rows = await cursor.fetchall()
     return [_report(layout, row, None) for row in rows]

@@ -144,15 +144,17 @@ def make(
     query: VectorLike,
     options: Options,
     promise: Promise | None = None,
+    encoding: str = "utf-8",
 ) -> SearchPlan:
     """A search by one query on a table as the facts describe it.
 
-    Raises IndexNotFound, IndexMismatch, InvalidSetting, ColumnNotFound or
-    InvalidVector.
+    Raises IndexNotFound, IndexMismatch, InvalidSetting, ColumnNotFound,
+    InvalidVector, or UnicodeEncodeError for text that `encoding` cannot hold.
     """
     if not options.exact:
         check_ready(layout, facts)
     shape = decide(layout, facts, promised(options, promise))
+    shape = replace(shape, encoding=encoding)
     plan = _plan(shape, bind(shape, query, options.params))
     return replace(plan, promise=promise)
 

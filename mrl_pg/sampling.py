@@ -14,7 +14,7 @@ from mrl_pg.facts import Facts, check_ready
 from mrl_pg.layout import IndexLayout
 from mrl_pg.plan import Queries, as_query
 from mrl_pg.vectors import as_text
-from mrl_pg.where import Where, about_filter, refusal
+from mrl_pg.where import Where, about_filter, in_text, refusal
 
 Teller: TypeAlias = Callable[[str], object]
 """Called now and then with a line about how far a measurement is."""
@@ -68,10 +68,10 @@ def values(
     }
 
 
-def statement(name: str, facts: Facts) -> bytes:
+def statement(name: str, facts: Facts) -> sql.Composed:
     """A statement that calls the server's function."""
     home = facts.extension_schema.replace("%", "%%")
-    return render.statement(name, extension=render.home(home)).as_bytes()
+    return render.statement(name, extension=render.home(home))
 
 
 def hinted(error: errors.Error) -> str:
@@ -104,8 +104,7 @@ def asking(
                 raise InvalidSetting(hinted(error)) from error
             if where is None or not about_filter(error):
                 raise
-            text = where if isinstance(where, str) else where.as_string(conn)
-            raise refusal(text, facts, error) from error
+            raise refusal(in_text(conn, where), facts, error) from error
 
 
 @contextmanager

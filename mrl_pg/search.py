@@ -9,7 +9,7 @@ from psycopg import AsyncCursor, Cursor, Pipeline, errors, pq, sql
 from psycopg.adapt import Buffer, Dumper
 from psycopg.rows import tuple_row
 
-from mrl_pg import catalog
+from mrl_pg import catalog, cursors
 from mrl_pg.catalog import Asked, AsyncConn, Conn
 from mrl_pg.errors import MrlError, TableError
 from mrl_pg.facts import Facts
@@ -27,7 +27,7 @@ from mrl_pg.plan import (
 from mrl_pg.promise import Promise
 from mrl_pg.shape import Scan, Shape
 from mrl_pg.vectors import VectorLike
-from mrl_pg.where import Params, about_filter, refusal, written_out
+from mrl_pg.where import Params, about_filter, in_text, refusal, written_out
 
 Row: TypeAlias = tuple[Any, ...]
 
@@ -237,7 +237,9 @@ def _decide(
     if wants_promise(options):
         asked = _asked(conn, options, facts)
         promise = catalog.promise(conn, layout, asked)
-    return make(layout, facts, query, options, promise)
+    with cursors.writable(conn):
+        encoding = cursors.encoding(conn)
+        return make(layout, facts, query, options, promise, encoding)
 
 
 async def _decide_async(
@@ -251,7 +253,9 @@ async def _decide_async(
     if wants_promise(options):
         asked = _asked(conn, options, facts)
         promise = await catalog.promise_async(conn, layout, asked)
-    return make(layout, facts, query, options, promise)
+    with cursors.writable(conn):
+        encoding = cursors.encoding(conn)
+        return make(layout, facts, query, options, promise, encoding)
 
 
 def _asked(conn: Conn | AsyncConn, options: Options, facts: Facts) -> Asked:
@@ -261,14 +265,14 @@ def _asked(conn: Conn | AsyncConn, options: Options, facts: Facts) -> Asked:
 
 def _in_text(conn: Conn | AsyncConn, options: Options) -> Options:
     if isinstance(options.where, sql.Composable):
-        return replace(options, where=options.where.as_string(conn))
+        return replace(options, where=in_text(conn, options.where))
     return options
 
 
 def _run(conn: Conn, plan: SearchPlan, *, last: bool = False) -> SearchResult:
     with _failing(conn, plan, last), open_cursor(conn) as cursor:
         cursor.execute(plan.statement, plan.bound, prepare=plan.prepared)
-        return _complete(cursor, plan, cursor.fetchall(), {})
+        return _complete(cursor, plan, fetch(cursor), {})
 
 
 async def _run_async(
@@ -277,7 +281,7 @@ async def _run_async(
     with _failing(conn, plan, last):
         async with open_cursor_async(conn) as cursor:
             await cursor.execute(plan.statement, plan.bound, prepare=plan.prepared)
-            return await _complete_async(cursor, plan, await cursor.fetchall(), {})
+            return await _complete_async(cursor, plan, await fetch_async(cursor), {})
 
 
 def _run_many(
@@ -328,15 +332,15 @@ def _send_many(
         if plan.prepared:
             cursor = stack.enter_context(open_cursor(conn))
             cursor.executemany(plan.statement, batch, returning=True)
-            answers = [cursor.fetchall()]
+            answers = [fetch(cursor)]
             while cursor.nextset():
-                answers.append(cursor.fetchall())
+                answers.append(fetch(cursor))
             return answers
-        cursors = [stack.enter_context(open_cursor(conn)) for _ in batch]
+        sent = [stack.enter_context(open_cursor(conn)) for _ in batch]
         with conn.pipeline() if Pipeline.is_supported() else nullcontext():
-            for cursor, bound in zip(cursors, batch, strict=True):
+            for cursor, bound in zip(sent, batch, strict=True):
                 cursor.execute(plan.statement, bound, prepare=False)
-        return [cursor.fetchall() for cursor in cursors]
+        return [fetch(cursor) for cursor in sent]
 
 
 async def _send_many_async(
@@ -346,17 +350,15 @@ async def _send_many_async(
         if plan.prepared:
             cursor = await stack.enter_async_context(open_cursor_async(conn))
             await cursor.executemany(plan.statement, batch, returning=True)
-            answers = [await cursor.fetchall()]
+            answers = [await fetch_async(cursor)]
             while cursor.nextset():
-                answers.append(await cursor.fetchall())
+                answers.append(await fetch_async(cursor))
             return answers
-        cursors = [
-            await stack.enter_async_context(open_cursor_async(conn)) for _ in batch
-        ]
+        sent = [await stack.enter_async_context(open_cursor_async(conn)) for _ in batch]
         async with conn.pipeline() if Pipeline.is_supported() else nullcontext():
-            for cursor, bound in zip(cursors, batch, strict=True):
+            for cursor, bound in zip(sent, batch, strict=True):
                 await cursor.execute(plan.statement, bound, prepare=False)
-        return [await cursor.fetchall() for cursor in cursors]
+        return [await fetch_async(cursor) for cursor in sent]
 
 
 def _complete(
@@ -370,7 +372,8 @@ def _complete(
     if plan.shape.effort.scan == "exact":
         if not rows:
             cursor.execute(plan.more_statement, {})
-            check_stamp(plan.shape, cursor.fetchall())
+            cursor.fetchall()
+            check_stamp(plan.shape, _ours(cursor.pgresult, 1))
         return result(plan, rows, False)
     seen = short_of(plan.shape, rows)
     if seen is None:
@@ -379,13 +382,14 @@ def _complete(
         cursor.execute(
             plan.more_statement, plan.more_bound(seen), prepare=plan.prepared
         )
-        more = cursor.fetchall()
+        cursor.fetchall()
+        more = _ours(cursor.pgresult, 2)
         check_stamp(plan.shape, more)
-        left_over[seen] = more[0][0]
+        left_over[seen] = more[0][0] == b"t"
     if left_over[seen] and plan.shape.effort.scan == "single":
         plan = plan.iterative()
         cursor.execute(plan.statement, plan.bound, prepare=plan.prepared)
-        return _complete(cursor, plan, cursor.fetchall(), left_over)
+        return _complete(cursor, plan, fetch(cursor), left_over)
     return result(plan, rows, left_over[seen])
 
 
@@ -396,7 +400,8 @@ async def _complete_async(
     if plan.shape.effort.scan == "exact":
         if not rows:
             await cursor.execute(plan.more_statement, {})
-            check_stamp(plan.shape, await cursor.fetchall())
+            await cursor.fetchall()
+            check_stamp(plan.shape, _ours(cursor.pgresult, 1))
         return result(plan, rows, False)
     seen = short_of(plan.shape, rows)
     if seen is None:
@@ -405,19 +410,49 @@ async def _complete_async(
         await cursor.execute(
             plan.more_statement, plan.more_bound(seen), prepare=plan.prepared
         )
-        more = await cursor.fetchall()
+        await cursor.fetchall()
+        more = _ours(cursor.pgresult, 2)
         check_stamp(plan.shape, more)
-        left_over[seen] = more[0][0]
+        left_over[seen] = more[0][0] == b"t"
     if left_over[seen] and plan.shape.effort.scan == "single":
         plan = plan.iterative()
         await cursor.execute(plan.statement, plan.bound, prepare=plan.prepared)
-        return await _complete_async(cursor, plan, await cursor.fetchall(), left_over)
+        return await _complete_async(cursor, plan, await fetch_async(cursor), left_over)
     return result(plan, rows, left_over[seen])
+
+
+def fetch(cursor: Cursor[Row]) -> list[Row]:
+    """The rows: keys and columns as the caller loads them, what is ours as numbers."""
+    return _with_ours(cursor.fetchall(), cursor.pgresult)
+
+
+async def fetch_async(cursor: AsyncCursor[Row]) -> list[Row]:
+    """The same on an asynchronous connection."""
+    return _with_ours(await cursor.fetchall(), cursor.pgresult)
+
+
+def _with_ours(rows: list[Row], answer: pq.abc.PGresult | None) -> list[Row]:
+    """Distance, seen and stamp by themselves, however the caller loads such types."""
+    return [
+        (*row[:-3], float(distance), seen and int(seen), stamp)
+        for row, (distance, seen, stamp) in zip(rows, _ours(answer, 3), strict=True)
+    ]
+
+
+def _ours(answer: pq.abc.PGresult | None, columns: int) -> list[tuple[Any, ...]]:
+    """The last columns of each row, as the server wrote them."""
+    if answer is None:
+        return []
+    places = range(answer.nfields - columns, answer.nfields)
+    return [
+        tuple(answer.get_value(row, place) for place in places)
+        for row in range(answer.ntuples)
+    ]
 
 
 def check_stamp(shape: Shape, rows: Sequence[Row]) -> None:
     """Raise Stale when the table is not, or no longer, what the facts say."""
-    if rows and rows[0][-1] != shape.facts.stamp:
+    if rows and int(rows[0][-1]) != shape.facts.stamp:
         raise Stale
 
 
@@ -478,6 +513,9 @@ def _failing(conn: Conn | AsyncConn, plan: SearchPlan, last: bool) -> Iterator[N
                 "search runs: search again, or give schema="
             ) from None
         raise
+    except UnicodeEncodeError as error:
+        # of a value, as the text itself is encoded before
+        raise refusal(shape.where or "", shape.facts, error) from error
     except errors.Error as error:
         catalog.forget(conn, shape.layout)
         idle = conn.info.transaction_status == pq.TransactionStatus.IDLE

@@ -3,10 +3,7 @@
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 
-from psycopg import AsyncCursor, Cursor
-from psycopg.rows import tuple_row
-
-from mrl_pg import source
+from mrl_pg import cursors, source
 from mrl_pg.catalog import AsyncConn, Conn
 
 READ = source.statement("queries/setting.sql").encode()
@@ -20,7 +17,7 @@ def local(conn: Conn, settings: Mapping[str, str]) -> Iterator[None]:
     After an error the transaction (or savepoint) around it puts them back.
     """
     before: dict[str, str] = {}
-    with Cursor(conn, row_factory=tuple_row) as cursor:
+    with cursors.tuples(conn) as cursor:
         for name, value in settings.items():
             cursor.execute(READ, {"name": name})
             before[name] = (cursor.fetchone() or ("",))[0]
@@ -36,7 +33,7 @@ async def local_async(
 ) -> AsyncIterator[None]:
     """The same on an asynchronous connection."""
     before: dict[str, str] = {}
-    async with AsyncCursor(conn, row_factory=tuple_row) as cursor:
+    async with cursors.tuples_async(conn) as cursor:
         for name, value in settings.items():
             await cursor.execute(READ, {"name": name})
             before[name] = (await cursor.fetchone() or ("",))[0]

@@ -34,7 +34,8 @@ class Effort:
 class Shape:
     """What decides the text of a statement; equal shapes share one.
 
-    `named` says how the values of `where` are written: `%(name)s` or `%s`.
+    `named` says how the values of `where` are written: `%(name)s` or `%s`; `encoding`
+    what the text is sent in, as Python calls it.
     """
 
     layout: IndexLayout
@@ -43,3 +44,4 @@ class Shape:
     columns: tuple[str, ...]
     where: str | None
     named: bool
+    encoding: str = "utf-8"

@@ -12,6 +12,7 @@ from psycopg import (
     sql,
 )
 
+from mrl_pg import cursors
 from mrl_pg.errors import InvalidFilter, InvalidSetting
 from mrl_pg.facts import Facts
 
@@ -41,16 +42,33 @@ def written_out(
     check_params(where, params)
     if where is None:
         return None
-    text = where.as_string(conn) if isinstance(where, sql.Composable) else where
+    text = in_text(conn, where)
     if isinstance(conn, AsyncConnection):
         mogrify = AsyncClientCursor(conn).mogrify
     else:
         mogrify = ClientCursor(conn).mogrify
     try:
+        query = text.encode(cursors.encoding(conn))
         # with no values, too: a doubled percent sign is one
-        return mogrify(text.encode(), {} if params is None else params)
-    except (errors.ProgrammingError, TypeError) as error:
+        return mogrify(query, {} if params is None else params)
+    except UnicodeDecodeError as error:
+        # in SQL_ASCII psycopg reads its own text as ASCII
+        return error.object.decode("utf-8", "backslashreplace")
+    except (errors.Error, TypeError, ValueError) as error:
         raise refusal(text, facts, error) from error
+
+
+def in_text(
+    conn: Connection[Any] | AsyncConnection[Any], where: "str | sql.Composable"
+) -> str:
+    """The condition as text, its placeholders still in it."""
+    if isinstance(where, str):
+        return where
+    try:
+        return where.as_string(conn)
+    except UnicodeEncodeError:
+        # as it does in SQL_ASCII, which takes any text
+        return where.as_string()
 
 
 def refusal(where: str, facts: Facts, error: Exception) -> InvalidFilter:
@@ -67,5 +85,6 @@ def about_filter(error: errors.Error) -> bool:
     """Whether it says that SQL does not parse, or fit its tables or its values."""
     if isinstance(error, errors.InsufficientPrivilege):
         return False
-    unsent = isinstance(error, errors.ProgrammingError) and not error.sqlstate
+    refused = (errors.ProgrammingError, errors.DataError)
+    unsent = isinstance(error, refused) and not error.sqlstate
     return unsent or (error.sqlstate or "").startswith(("42", "22P02"))

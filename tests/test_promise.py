@@ -199,7 +199,7 @@ def test_a_database_without_calibrations_says_what_to_do(
     index = MatryoshkaIndex("notes", "embedding", dims=4)
     conn.execute("create table notes (id int primary key, embedding vector(8))")
     conn.execute(
-        "insert into notes select i, array_fill(i, '{8}')::vector"
+        "insert into notes select i, (array[i, 1] || array_fill(1, '{6}'))::vector"
         " from generate_series(1, 20) as i"
     )
     index.create(conn)

@@ -4,12 +4,11 @@ import json
 
 import typer
 from psycopg import errors
-from psycopg.rows import dict_row
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from mrl_pg import source
+from mrl_pg import cursors, source
 from mrl_pg.cli.options import PG_DEFAULT, Directory, Dsn, Json, Pg, connection
 from mrl_pg.errors import NotInstalled
 
@@ -25,7 +24,7 @@ def indexes(
     Example: mrl-pg indexes --json
     """
     with connection(dsn, directory, pg) as conn:
-        cursor = conn.cursor(row_factory=dict_row)
+        cursor = cursors.dicts(conn)
         try:
             cursor.execute(source.statement("queries/indexes.sql").encode())
         except (errors.UndefinedTable, errors.InvalidSchemaName) as error:

@@ -10,10 +10,8 @@ from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from psycopg import AsyncCursor, Cursor
-from psycopg.rows import dict_row
 
-from mrl_pg import source
+from mrl_pg import cursors, source
 from mrl_pg.catalog import AsyncConn, Conn
 from mrl_pg.errors import InvalidFile
 from mrl_pg.load.ahead import Ahead
@@ -183,7 +181,7 @@ def _run(
     with (
         refusals(wanted.origin),
         conn.transaction(),
-        Cursor(conn, row_factory=dict_row) as cursor,
+        cursors.dicts(conn) as cursor,
     ):
         extension: Mapping[str, Any] = cursor.execute(PGVECTOR).fetchone() or {}
         rows = cursor.execute(*_columns_query(wanted)).fetchall()
@@ -208,7 +206,7 @@ async def _run_async(
     with refusals(wanted.origin):
         async with (
             conn.transaction(),
-            AsyncCursor(conn, row_factory=dict_row) as cursor,
+            cursors.dicts_async(conn) as cursor,
         ):
             await cursor.execute(PGVECTOR)
             extension: Mapping[str, Any] = await cursor.fetchone() or {}

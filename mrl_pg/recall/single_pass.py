@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from psycopg import Cursor, sql
 
-from mrl_pg import catalog, render, search, settings, source
+from mrl_pg import catalog, cursors, render, search, settings, source
 from mrl_pg.catalog import Conn
 from mrl_pg.facts import Facts
 from mrl_pg.layout import IndexLayout, fit
@@ -51,18 +51,20 @@ class SinglePass:
         small = {"min_parallel_table_scan_size": "0"}
         with conn.transaction(), settings.local(conn, small):
             start = time.perf_counter()
-            conn.execute(statement)
+            cursors.tuples(conn).execute(statement)
             return time.perf_counter() - start
 
     def size(self, conn: Conn) -> int:
         """Bytes of the index."""
         query = source.statement("queries/index_bytes.sql").encode()
         names = {"schema": self.facts.schema, "index_name": self.name}
-        return int(conn.execute(query, names).fetchall()[0][0])
+        return int(cursors.tuples(conn).execute(query, names).fetchall()[0][0])
 
     def drop(self, conn: Conn) -> None:
         """Drop the index."""
-        conn.execute(render.drop_index(sql.Identifier(self.facts.schema, self.name)))
+        cursors.tuples(conn).execute(
+            render.drop_index(sql.Identifier(self.facts.schema, self.name))
+        )
 
     def searcher(self, conn: Conn, k: int) -> "SingleSearch":
         """A prepared search for k rows; `hnsw.ef_search` is the session's own."""

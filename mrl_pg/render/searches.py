@@ -156,9 +156,10 @@ def search_statements(shape: Shape) -> tuple[bytes, bytes]:
         extra=sql.SQL(",\n    (select {}) as stamp").format(stamp),
         promise=sql.SQL(""),
     )
-    found = _signed(search(layout, shape.effort, parts), facts)
+    found = _encoded(search(layout, shape.effort, parts), shape) + _mark(facts)
     if shape.effort.scan == "exact":
-        return found, statement("check_stamp", stamp=stamp).as_bytes()
+        more = statement("check_stamp", stamp=stamp)
+        return found, _encoded(more, shape)
     more = template(
         "more_rows",
         table=parts.table,
@@ -169,7 +170,7 @@ def search_statements(shape: Shape) -> tuple[bytes, bytes]:
         seen=_placeholder(shape, "mrl_seen"),
         extra=parts.extra,
     )
-    return found, more.as_bytes()
+    return found, _encoded(more, shape)
 
 
 def _gate(effort: Effort) -> sql.Composed:
@@ -217,11 +218,14 @@ def _placeholder(shape: Shape, parameter: str) -> sql.Placeholder:
     return sql.Placeholder(parameter) if shape.named else sql.Placeholder()
 
 
-def _signed(statement: sql.Composed, facts: Facts) -> bytes:
-    """The statement and a mark of the facts it was made for.
+def _encoded(statement: sql.Composed, shape: Shape) -> bytes:
+    return statement.as_string().encode(shape.encoding)
+
+
+def _mark(facts: Facts) -> bytes:
+    """A mark of the facts that a statement was made for.
 
     A server refuses a prepared statement whose columns have changed type; with new
     facts the text is new, and so is its preparation.
     """
-    mark = zlib.crc32(repr(facts).encode())
-    return statement.as_bytes() + b"\n/* facts %08x */" % mark
+    return b"\n/* facts %08x */" % zlib.crc32(repr(facts).encode())

@@ -5,10 +5,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from psycopg import Cursor, sql
-from psycopg.rows import tuple_row
+from psycopg import sql
 
-from mrl_pg import render
+from mrl_pg import cursors, render
 from mrl_pg.catalog import Conn
 from mrl_pg.errors import ColumnNotFound
 from mrl_pg.facts import Facts
@@ -213,7 +212,7 @@ def read(
     columns = [*facts.keys, *show]
     query = rows_statement(facts, columns, wanted)
     found = {}
-    with Cursor(conn, row_factory=tuple_row) as cursor:
+    with cursors.tuples(conn) as cursor:
         for table, place, *values in cursor.execute(query):
             named = list(zip(columns, map(tidy, values), strict=True))
             count = len(facts.keys)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from psycopg import IsolationLevel, Rollback, pq, sql
 
-from mrl_pg import render, settings, source
+from mrl_pg import cursors, render, settings, source
 from mrl_pg.catalog import Conn
 from mrl_pg.errors import InvalidSetting
 from mrl_pg.facts import Facts
@@ -95,7 +95,7 @@ class Scratch:
         held = queries.held
         oids = [] if held is None else held.tables.tolist()
         tids = [] if held is None else held.tids()
-        done = self.conn.execute(
+        done = cursors.tuples(self.conn).execute(
             render.statement(
                 "scratch_rows",
                 scratch=copied,
@@ -106,7 +106,9 @@ class Scratch:
                 tids=sql.Literal(tids),
             )
         )
-        self.conn.execute(render.statement("analyze_table", table=copied))
+        cursors.tuples(self.conn).execute(
+            render.statement("analyze_table", table=copied)
+        )
         return done.rowcount
 
     def in_row(self, short: Sequence[Option]) -> "Scratch":
@@ -115,20 +117,22 @@ class Scratch:
         copied = other._make(short)
         origin = sql.Identifier(self.schema, self.name)
         statement = render.statement("scratch_again", scratch=copied, origin=origin)
-        self.conn.execute(statement)
-        self.conn.execute(render.statement("analyze_table", table=copied))
+        cursors.tuples(self.conn).execute(statement)
+        cursors.tuples(self.conn).execute(
+            render.statement("analyze_table", table=copied)
+        )
         return other
 
     def toast_bytes(self) -> int:
         """Bytes that the copy keeps outside its rows."""
         query = source.statement("queries/toast_bytes.sql").encode()
         names = {"schema": self.schema, "table": self.name}
-        return int(self.conn.execute(query, names).fetchall()[0][0])
+        return int(cursors.tuples(self.conn).execute(query, names).fetchall()[0][0])
 
     def _make(self, short: Sequence[Option]) -> sql.Identifier:
         made = sql.Identifier(self.schema, self.name)
         for step in self._tables(made, short):
-            self.conn.execute(step)
+            cursors.tuples(self.conn).execute(step)
         return made
 
     def _tables(
@@ -153,7 +157,7 @@ class Scratch:
         extension = render.home(self.facts.extension_schema)
         table = sql.Identifier(self.schema, self.name)
         start = time.perf_counter()
-        self.conn.execute(render.create_index(index, table, extension))
+        cursors.tuples(self.conn).execute(render.create_index(index, table, extension))
         seconds = time.perf_counter() - start
         return Built(option.name, seconds, self._bytes(index.name))
 
@@ -181,7 +185,7 @@ class Scratch:
     def _bytes(self, name: str) -> int:
         query = source.statement("queries/index_bytes.sql").encode()
         names = {"schema": self.schema, "index_name": name}
-        return int(self.conn.execute(query, names).fetchall()[0][0])
+        return int(cursors.tuples(self.conn).execute(query, names).fetchall()[0][0])
 
 
 def rival_name(table: TableFacts) -> str:
@@ -196,7 +200,9 @@ def scratch(
     """A place to try indexes in, for one block inside `snapshot`."""
     schema = f"mrl_tune_{conn.info.backend_pid}_{os.urandom(4).hex()}"
     with settings.local(conn, SETTINGS):
-        conn.execute(render.statement("scratch_schema", schema=sql.Identifier(schema)))
+        cursors.tuples(conn).execute(
+            render.statement("scratch_schema", schema=sql.Identifier(schema))
+        )
         yield Scratch(conn, facts, table, goal, schema, table.storage)
 
 

@@ -6,10 +6,9 @@ from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from psycopg import Cursor, sql
-from psycopg.rows import tuple_row
+from psycopg import sql
 
-from mrl_pg import render
+from mrl_pg import cursors, render
 from mrl_pg.catalog import Conn
 from mrl_pg.errors import InvalidSetting
 from mrl_pg.facts import Facts
@@ -154,7 +153,7 @@ def copied(
     rows = max(1, BLOCK_BYTES // size)
     step = (rows - rows % BLOCK if rows > BLOCK else rows) * size
     with (
-        Cursor(conn, row_factory=tuple_row) as cursor,
+        cursors.tuples(conn) as cursor,
         cursor.copy(statement) as copy,
     ):
         parts: list[Any] = []

@@ -3,10 +3,9 @@
 from dataclasses import dataclass
 from typing import Any
 
-from psycopg import Cursor, sql
-from psycopg.rows import dict_row
+from psycopg import sql
 
-from mrl_pg import catalog, render, source
+from mrl_pg import catalog, cursors, render, source
 from mrl_pg.catalog import Conn
 from mrl_pg.errors import InvalidSetting
 from mrl_pg.facts import Facts
@@ -65,12 +64,12 @@ def read(conn: Conn, layout: IndexLayout) -> tuple[Facts, TableFacts]:
     facts = catalog.facts(conn, layout)
     query = source.statement("queries/tune_table.sql").encode()
     names = {"table_id": facts.table_id, "column": layout.column}
-    with Cursor(conn, row_factory=dict_row) as cursor:
+    with cursors.dicts(conn) as cursor:
         found: dict[str, Any] = cursor.execute(query, names).fetchone() or {}
     rows = found["estimated_rows"] or 0
     if not found["analysed"] or rows < FEWEST_ROWS:
         count = render.statement("count_rows", table=render.table_of(facts))
-        rows = int(conn.execute(count).fetchall()[0][0])
+        rows = int(cursors.tuples(conn).execute(count).fetchall()[0][0])
     if rows < FEWEST_ROWS:
         raise InvalidSetting(
             f"{facts.schema}.{facts.table} has {rows} rows: below {FEWEST_ROWS} an "

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from mrl_pg import settings
+from mrl_pg import cursors, settings
 from mrl_pg.plan import MAX_EF_SEARCH
 from mrl_pg.recall.nested import Nested
 from mrl_pg.recall.score import recall_at_k
@@ -91,7 +91,7 @@ def of_rival(scratch: Scratch, rival: SinglePass) -> list[Setting]:
 
     def ready(ef: int) -> Callable[[], Any]:
         names = {"name": "hnsw.ef_search", "value": str(ef)}
-        return lambda: conn.execute(settings.SET, names)
+        return lambda: cursors.tuples(conn).execute(settings.SET, names)
 
     return [
         Setting((rival_name(scratch.table), None, ef, None), ready(ef), search, far)

@@ -1,0 +1,206 @@
+"""Cursors of our own, which nothing that the caller registered reaches.
+
+What they read comes as Python's own types: text as `str` from a database in SQL_ASCII,
+too, where psycopg answers bytes. They prepare nothing, so no reset loses it.
+"""
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from functools import cache
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from psycopg import (
+    AsyncConnection,
+    AsyncCopy,
+    AsyncCursor,
+    Connection,
+    Copy,
+    Cursor,
+    postgres,
+    sql,
+)
+from psycopg.abc import AdaptContext, Buffer, Params, Query
+from psycopg.adapt import AdaptersMap, Loader
+from psycopg.copy import AsyncWriter, Writer
+from psycopg.rows import (
+    AsyncRowFactory,
+    DictRow,
+    Row,
+    RowFactory,
+    TupleRow,
+    dict_row,
+    tuple_row,
+)
+from psycopg.types import TypesRegistry
+from psycopg.types.array import register_all_arrays
+
+from mrl_pg.errors import InvalidSetting
+
+if TYPE_CHECKING:
+    from psycopg import BaseConnection
+
+    # typing's own from Python 3.11 on
+    from typing_extensions import Self
+
+AnyConn: TypeAlias = "Connection[Any] | AsyncConnection[Any] | BaseConnection[Any]"
+
+TEXTS = ("text", "name", "varchar", "bpchar", '"char"', 0)
+"""Types that are read as text; 0 stands for all that have no loader."""
+
+
+class TextLoader(Loader):
+    """Text as `str`, whatever the encoding."""
+
+    def __init__(self, oid: int, context: AdaptContext | None = None) -> None:
+        """Take the encoding of the connection."""
+        super().__init__(oid, context)
+        self.encoding = encoding(self.connection) if self.connection else "utf-8"
+
+    def load(self, data: Buffer) -> str:
+        """The text; bytes that are none are shown as `\\xe4`."""
+        return bytes(data).decode(self.encoding, "backslashreplace")
+
+
+class OwnCursor(Cursor[Row]):
+    """A cursor that reads and writes as psycopg does by itself."""
+
+    def __init__(
+        self, connection: Connection[Any], *, row_factory: RowFactory[Row]
+    ) -> None:
+        """Start from psycopg's adapters, not from the connection's."""
+        self._own = AdaptersMap(_clean())
+        super().__init__(connection, row_factory=row_factory)
+
+    @property
+    def adapters(self) -> AdaptersMap:
+        """What this cursor alone goes by."""
+        return self._own
+
+    def execute(
+        self,
+        query: Query,
+        params: Params | None = None,
+        *,
+        prepare: bool | None = False,
+        binary: bool | None = None,
+    ) -> "Self":
+        """Execute a statement; raises InvalidSetting for text that cannot be sent."""
+        with writable(self.connection):
+            text = as_bytes(self.connection, query)
+            return super().execute(text, params, prepare=prepare, binary=binary)
+
+    @contextmanager
+    def copy(
+        self,
+        statement: Query,
+        params: Params | None = None,
+        *,
+        writer: Writer | None = None,
+    ) -> Iterator[Copy]:
+        """Start a COPY; raises InvalidSetting for text that cannot be sent."""
+        text = as_bytes(self.connection, statement)
+        with super().copy(text, params, writer=writer) as copy:
+            yield copy
+
+
+class OwnAsyncCursor(AsyncCursor[Row]):
+    """The same on an asynchronous connection."""
+
+    def __init__(
+        self, connection: AsyncConnection[Any], *, row_factory: AsyncRowFactory[Row]
+    ) -> None:
+        """Start from psycopg's adapters, not from the connection's."""
+        self._own = AdaptersMap(_clean())
+        super().__init__(connection, row_factory=row_factory)
+
+    @property
+    def adapters(self) -> AdaptersMap:
+        """What this cursor alone goes by."""
+        return self._own
+
+    async def execute(
+        self,
+        query: Query,
+        params: Params | None = None,
+        *,
+        prepare: bool | None = False,
+        binary: bool | None = None,
+    ) -> "Self":
+        """Execute a statement; raises InvalidSetting for text that cannot be sent."""
+        with writable(self.connection):
+            text = as_bytes(self.connection, query)
+            return await super().execute(text, params, prepare=prepare, binary=binary)
+
+    @asynccontextmanager
+    async def copy(
+        self,
+        statement: Query,
+        params: Params | None = None,
+        *,
+        writer: AsyncWriter | None = None,
+    ) -> AsyncIterator[AsyncCopy]:
+        """Start a COPY; raises InvalidSetting for text that cannot be sent."""
+        text = as_bytes(self.connection, statement)
+        async with super().copy(text, params, writer=writer) as copy:
+            yield copy
+
+
+def dicts(conn: Connection[Any]) -> OwnCursor[DictRow]:
+    """A cursor of our own whose rows are dicts."""
+    return OwnCursor(conn, row_factory=dict_row)
+
+
+def dicts_async(conn: AsyncConnection[Any]) -> OwnAsyncCursor[DictRow]:
+    """The same on an asynchronous connection."""
+    return OwnAsyncCursor(conn, row_factory=dict_row)
+
+
+def tuples(conn: Connection[Any]) -> OwnCursor[TupleRow]:
+    """A cursor of our own whose rows are tuples."""
+    return OwnCursor(conn, row_factory=tuple_row)
+
+
+def tuples_async(conn: AsyncConnection[Any]) -> OwnAsyncCursor[TupleRow]:
+    """The same on an asynchronous connection."""
+    return OwnAsyncCursor(conn, row_factory=tuple_row)
+
+
+def encoding(conn: AnyConn) -> str:
+    """What text is sent in; UTF-8 where the server takes bytes as they are."""
+    name = conn.info.encoding
+    return "utf-8" if name == "ascii" else name
+
+
+def as_bytes(conn: AnyConn, statement: Query) -> bytes:
+    """A statement as the connection sends it; raises InvalidSetting."""
+    if isinstance(statement, bytes):
+        return statement
+    # not by the connection itself, which in SQL_ASCII takes no other character
+    text = statement.as_string() if isinstance(statement, sql.Composable) else statement
+    with writable(conn):
+        return str(text).encode(encoding(conn))
+
+
+@contextmanager
+def writable(conn: AnyConn) -> Iterator[None]:
+    """Say what to do about text that the connection's encoding cannot hold."""
+    try:
+        yield
+    except UnicodeEncodeError as error:
+        raise InvalidSetting(
+            f"{error.object[error.start : error.end]!r} cannot be sent in this "
+            f"connection's client_encoding, {conn.info.encoding}: set client_encoding "
+            "to UTF8"
+        ) from error
+
+
+@cache
+def _clean() -> AdaptersMap:
+    types = TypesRegistry()
+    postgres.register_default_types(types)
+    adapters = AdaptersMap(types=types)
+    postgres.register_default_adapters(adapters)
+    register_all_arrays(adapters)
+    for name in TEXTS:
+        adapters.register_loader(name, TextLoader)
+    return adapters
