@@ -3,11 +3,11 @@
 -- Called by: mrl_pg.catalog
 select candidates, ef_search, promise, measured, low
 from mrl._promised(
-    %(table_id)s::oid,
-    %(index_name)s::name,
-    %(k)s::int,
-    %(recall)s::float8,
-    %(filter)s::text is not null,
-    mrl._share(%(table_id)s::oid, %(filter)s::text, null),
-    %(filter)s::text
+    %(table_id)s::pg_catalog.oid,
+    %(index_name)s::pg_catalog.name,
+    %(k)s::pg_catalog.int4,
+    %(recall)s::pg_catalog.float8,
+    %(filter)s::pg_catalog.text is not null,
+    mrl._share(%(table_id)s::pg_catalog.oid, %(filter)s::pg_catalog.text, null),
+    %(filter)s::pg_catalog.text
 )
