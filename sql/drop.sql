@@ -6,26 +6,28 @@ drop view if exists mrl._claims;
 do $drop$
 declare
     -- by name alone: without pgvector the functions over its types are gone already
-    function regprocedure;
+    function pg_catalog.regprocedure;
 begin
     for function in
         select proc.oid
-        from pg_proc as proc
-        where proc.pronamespace = to_regnamespace('mrl')
+        from pg_catalog.pg_proc as proc
+        where proc.pronamespace operator(pg_catalog.=) pg_catalog.to_regnamespace('mrl')
             and (
-                proc.proname like '\_%'
-                or proc.proname in (
-                    'search', 'search_keys', 'search_many', 'search_sql',
-                    'create_search_function', 'create_index', 'create_index_sql',
-                    'drop_index', 'recall', 'calibrate', 'sample_queries',
-                    'forget_queries', 'keep_query', 'kept_queries', 'register',
-                    'unregister', 'check_owner', 'index_bytes', 'truncate',
-                    'refuse_dims', 'version'
+                pg_catalog.starts_with(proc.proname, '_')
+                or proc.proname operator(pg_catalog.=) any (
+                    array[
+                        'search', 'search_keys', 'search_many', 'search_sql',
+                        'create_search_function', 'create_index', 'create_index_sql',
+                        'drop_index', 'recall', 'calibrate', 'sample_queries',
+                        'forget_queries', 'keep_query', 'kept_queries', 'register',
+                        'unregister', 'check_owner', 'index_bytes', 'truncate',
+                        'refuse_dims', 'version'
+                    ]
                 )
             )
-        order by proc.proname = 'refuse_dims'
+        order by proc.proname operator(pg_catalog.=) 'refuse_dims'
     loop
-        execute format('drop function %s', function);
+        execute pg_catalog.format('drop function %s', function);
     end loop;
 end
 $drop$;

@@ -15,9 +15,17 @@ SQL = ROOT / "sql"
 Conn = psycopg.Connection[Any]
 Catalog = dict[str, list[str]]
 
+
+def rights(acl: str, kind: str, owner: str) -> str:
+    """Rights in an order of their own, the default ones spelled out."""
+    held = f"coalesce({acl}, acldefault('{kind}', {owner}))"
+    return f"array(select unnest({held})::text order by 1)"
+
+
 IN_MRL = "in (select oid from pg_class where relnamespace = 'mrl'::regnamespace)"
 CATALOG = {
-    "functions": "select pg_get_functiondef(oid), proacl::text, "
+    "functions": "select pg_get_functiondef(oid), "
+    f"{rights('proacl', 'f', 'proowner')}, "
     "proowner::regrole::text, obj_description(oid, 'pg_proc') "
     "from pg_proc where pronamespace = 'mrl'::regnamespace",
     # by place, which a column dropped before it does not change
@@ -30,7 +38,9 @@ CATALOG = {
     "indexes": "select pg_get_indexdef(indexrelid) from pg_index "
     f"where indrelid {IN_MRL}",
     "relations": "select relname::text, relkind::text, relrowsecurity, "
-    "relforcerowsecurity, relacl::text, relowner::regrole::text, reloptions, "
+    "relforcerowsecurity, "
+    f"{rights('relacl', 'r', 'relowner')}, "
+    "relowner::regrole::text, reloptions, "
     "obj_description(oid, 'pg_class') "
     "from pg_class where relnamespace = 'mrl'::regnamespace",
     "views": "select relname::text, pg_get_viewdef(oid) from pg_class "
@@ -38,7 +48,7 @@ CATALOG = {
     "constraints": "select conname::text, pg_get_constraintdef(oid) "
     "from pg_constraint where connamespace = 'mrl'::regnamespace",
     "policies": "select * from pg_policies where schemaname = 'mrl'",
-    "schema": "select nspacl::text, nspowner::regrole::text, "
+    "schema": f"select {rights('nspacl', 'n', 'nspowner')}, nspowner::regrole::text, "
     "obj_description(oid, 'pg_namespace') from pg_namespace where nspname = 'mrl'",
 }
 
@@ -46,6 +56,8 @@ CATALOG = {
 def catalog(url: str) -> Catalog:
     """All that is in the schema mrl of a database, as text."""
     with psycopg.connect(url, autocommit=True) as conn:
+        # names are written as they are, whatever else is called so
+        conn.execute("set search_path = pg_catalog")
         return {
             what: sorted(repr(row) for row in conn.execute(query.encode()).fetchall())
             for what, query in CATALOG.items()

@@ -76,27 +76,33 @@ class NextRelease:
 
 
 @contextmanager
+def copied(folder: Path) -> Iterator[Path]:
+    """Copy `sql/` into a folder; until the end this process reads that copy."""
+    copy = folder / "sql"
+    shutil.copytree(SQL, copy)
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(source, "files", lambda package: copy)
+            forget()
+            yield copy
+    finally:
+        forget()
+
+
+@contextmanager
 def next_release(folder: Path) -> Iterator[NextRelease]:
     """Make it in a folder; until the end this process installs from there."""
-    made = NextRelease(folder)
-    shutil.copytree(SQL, made.sql)
-    shutil.copytree(ROOT / "migrations", folder / "migrations")
-    (folder / "migrations" / "versions" / "mrl_next.py").write_text(REVISION)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(source, "files", lambda package: made.sql)
+    with copied(folder) as sql, pytest.MonkeyPatch.context() as patch:
+        shutil.copytree(ROOT / "migrations", folder / "migrations")
+        (folder / "migrations" / "versions" / "mrl_next.py").write_text(REVISION)
         # functions of the same names hide the modules
         for module in ("mrl_pg.install", "mrl_pg.sqlalchemy.create"):
             patch.setattr(sys.modules[module], "VERSION", NEXT)
+        # on the day when VERSION was released, and then the work of the next
+        freeze_release(folder, VERSION)
+        write(sql)
         forget()
-        try:
-            # on the day when VERSION was released, and then the work of the next
-            freeze_release(folder, VERSION)
-            write(made.sql)
-            forget()
-            yield made
-        finally:
-            forget()
-    forget()
+        yield NextRelease(folder)
 
 
 def freeze_release(folder: Path, version: str) -> None:

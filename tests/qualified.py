@@ -145,6 +145,11 @@ class Names(Visitor):
         if node.names and id(node) not in self.signature:
             self._qualified(node.names, "type")
 
+    def visit_DefElem(self, above: Any, node: Any) -> None:
+        # a word such as `cascaded`, which the grammar takes for a type
+        if isinstance(node.arg, ast.TypeName):
+            self.signature.add(id(node.arg))
+
     def visit_TypeCast(self, above: Any, node: Any) -> None:
         if (
             isinstance(node.arg, ast.A_Const)

@@ -9,12 +9,16 @@ language sql
 stable
 parallel safe
 return coalesce(
-    type ~ format('(^|[.])%s\(%s\)$', kind, dims)
-        and position(format('(%I, 1, %s)', full_column, dims) in expression) > 0
+    type operator(pg_catalog.~) pg_catalog.format('(^|[.])%s\(%s\)$', kind, dims)
+        and position(pg_catalog.format('(%I, 1, %s)', full_column, dims) in expression)
+            operator(pg_catalog.>) 0
         and position(
-            case kind when 'bit' then 'binary_quantize(' else 'l2_normalize(' end
+            case
+                when kind operator(pg_catalog.=) 'bit' then 'binary_quantize('
+                else 'l2_normalize('
+            end
             in expression
-        ) > 0,
+        ) operator(pg_catalog.>) 0,
     false
 );
 

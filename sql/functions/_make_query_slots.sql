@@ -8,22 +8,16 @@ volatile
 set search_path = pg_catalog, pg_temp
 as $body$
 declare
-    made name[] := array(
-        select name
-        from unnest('{query_slots, query_inbox, kept_queries}'::name[]) as name
-        where to_regclass('mrl.' || name) is null
-    );
     home text := (
         select quote_ident(space.nspname)
         from pg_extension as extension
         join pg_namespace as space on space.oid = extension.extnamespace
         where extension.extname = 'vector'
     );
-    other record;
 begin
     -- not at installation: nobody but its owner may read it, so it keeps others from
     -- dumping the whole database
-    if 'query_slots' = any (made) then
+    if to_regclass('mrl.query_slots') is null then
         create table mrl.query_slots (
             table_id regclass not null,
             full_column name not null,
@@ -91,23 +85,7 @@ begin
     'Queries that mrl.keep_query kept, of the tables that you own; there while any are '
     'sampled or kept.';
 
-    revoke all on mrl.query_slots, mrl.query_inbox, mrl.kept_queries from public;
-    -- whatever "alter default privileges" grants
-    for other in
-        select distinct class.relname, role.rolname
-        from pg_class as class
-        cross join aclexplode(class.relacl) as acl
-        join pg_roles as role on role.oid = acl.grantee
-        where class.relnamespace = 'mrl'::regnamespace
-            and class.relname = any (made)
-            and acl.grantee <> class.relowner
-    loop
-        execute format('revoke all on mrl.%I from %I', other.relname, other.rolname);
-    end loop;
-    grant select on mrl.kept_queries to public;
-    grant select (table_id, full_column, slot), update (kept_on, query)
-    on mrl.query_inbox
-    to public;
+    perform mrl._grant();
 end
 $body$;
 

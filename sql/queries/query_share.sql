@@ -3,5 +3,5 @@
 -- Called by: mrl_pg.kept
 select sampling.share
 from mrl.query_sampling as sampling
-where sampling.table_id = pg_catalog.to_regclass(%(table)s)
-    and sampling.full_column = %(column)s
+where sampling.table_id operator(pg_catalog.=) pg_catalog.to_regclass(%(table)s)
+    and sampling.full_column operator(pg_catalog.=) %(column)s

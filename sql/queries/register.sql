@@ -2,7 +2,7 @@
 -- Parameters: schema, table, full_column, short_column, index_name, dims, kind, distance
 -- Called by: mrl_pg.build
 select mrl.register(
-    class.oid::regclass,
+    class.oid::pg_catalog.regclass,
     %(full_column)s,
     %(short_column)s,
     %(index_name)s,
@@ -11,6 +11,6 @@ select mrl.register(
     %(distance)s
 )
 from pg_catalog.pg_class as class
-join pg_catalog.pg_namespace as space on space.oid = class.relnamespace
-where space.nspname = %(schema)s
-    and class.relname = %(table)s
+join pg_catalog.pg_namespace as space on space.oid operator(pg_catalog.=) class.relnamespace
+where space.nspname operator(pg_catalog.=) %(schema)s
+    and class.relname operator(pg_catalog.=) %(table)s

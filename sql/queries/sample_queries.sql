@@ -2,5 +2,5 @@
 -- Parameters: table (its name, quoted), column, share, most
 -- Called by: mrl_pg.kept
 select mrl.sample_queries(
-    %(table)s::regclass, %(column)s, share => %(share)s, most => %(most)s
+    %(table)s::pg_catalog.regclass, %(column)s, share => %(share)s, most => %(most)s
 )

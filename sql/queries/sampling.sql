@@ -8,5 +8,5 @@ select
     kept.oldest
 from mrl.query_sampling as sampling
 cross join lateral mrl._kept(sampling.table_id, sampling.full_column) as kept
-where sampling.table_id = %(table)s::regclass
-    and sampling.full_column = %(column)s
+where sampling.table_id operator(pg_catalog.=) %(table)s::pg_catalog.regclass
+    and sampling.full_column operator(pg_catalog.=) %(column)s

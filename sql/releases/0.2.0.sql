@@ -63,6 +63,7 @@
 \ir ../functions/_slots.sql
 \ir ../functions/check_owner.sql
 \ir ../functions/_sweep.sql
+\ir ../functions/_grant.sql
 \ir ../functions/_drop_query_slots.sql
 \ir ../functions/_sweep_queries.sql
 \ir ../functions/register.sql

@@ -26,7 +26,3 @@ create table if not exists mrl._calibrations (
 
 comment on table mrl._calibrations is
 'Internal. Measured searches: read them through mrl.calibrations.';
-
-revoke all on mrl._calibrations from public;
--- pg_dump reads all, whoever runs it
-grant select on mrl._calibrations to public;

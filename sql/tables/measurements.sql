@@ -23,7 +23,3 @@ create table if not exists mrl._measurements (
 
 comment on table mrl._measurements is
 'Internal. Recalls that were measured: read them through mrl.measurements.';
-
-revoke all on mrl._measurements from public;
--- pg_dump reads all, whoever runs it
-grant select on mrl._measurements to public;

@@ -13,6 +13,3 @@ create table if not exists mrl.query_sampling (
 comment on table mrl.query_sampling is
 'Columns whose queries are sampled: share of them that is kept, and how many at most. '
 'mrl.sample_queries writes it; empty until an owner turns it on.';
-
-revoke all on mrl.query_sampling from public;
-grant select on mrl.query_sampling to public;

@@ -18,8 +18,3 @@ comment on table mrl._tables is
 'Internal. Tables that mrl_pg knows; mrl._live_tables says which of them are still there.';
 comment on sequence mrl._tables_entry_seq is
 'Internal. Numbers that rows about a table bear.';
-
-revoke all on mrl._tables from public;
--- pg_dump reads all, whoever runs it
-grant select on mrl._tables to public;
-grant select on sequence mrl._tables_entry_seq to public;

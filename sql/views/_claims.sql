@@ -18,6 +18,3 @@ for each row execute function mrl._claim();
 
 comment on view mrl._claims is
 'Internal. Answers the number that rows about a table of yours bear.';
-
-revoke all on mrl._claims from public;
-grant insert (table_id), select (entry) on mrl._claims to public;

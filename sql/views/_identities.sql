@@ -30,5 +30,3 @@ where class.relkind operator(pg_catalog.=) any ('{r,p}'::pg_catalog."char"[]);
 
 comment on view mrl._identities is
 'Internal. What tells each table from any other.';
-
-revoke all on mrl._identities from public;

@@ -27,6 +27,3 @@ where
 
 comment on view mrl._live_tables is
 'Internal. Tables that mrl_pg knows and that are still there, with their owners.';
-
-revoke all on mrl._live_tables from public;
-grant select on mrl._live_tables to public;

@@ -32,6 +32,3 @@ where exists (
 
 comment on view mrl._own_calibrations is
 'Internal. Rows of mrl._calibrations about tables that you own, to be read and written.';
-
-revoke all on mrl._own_calibrations from public;
-grant select, insert, update, delete on mrl._own_calibrations to public;

@@ -30,6 +30,3 @@ where exists (
 
 comment on view mrl._own_measurements is
 'Internal. Rows of mrl._measurements about tables that you own, to be read and written.';
-
-revoke all on mrl._own_measurements from public;
-grant select, insert, update, delete on mrl._own_measurements to public;

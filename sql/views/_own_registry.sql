@@ -26,6 +26,3 @@ where exists (
 
 comment on view mrl._own_registry is
 'Internal. Rows of mrl._registry about tables that you own, to be read and written.';
-
-revoke all on mrl._own_registry from public;
-grant select, insert, update, delete on mrl._own_registry to public;

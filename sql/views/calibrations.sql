@@ -25,6 +25,3 @@ join mrl._live_tables as live on live.entry operator(pg_catalog.=) point.entry;
 comment on view mrl.calibrations is
 'Measured searches: recall, its lower bound (one-sided, 95 %) and time, for each k, number '
 'of candidates and ef_search on the front. mrl.calibrate writes it, recall => 0.99 reads it.';
-
-revoke all on mrl.calibrations from public;
-grant select on mrl.calibrations to public;

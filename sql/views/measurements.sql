@@ -22,6 +22,3 @@ join mrl._live_tables as live on live.entry operator(pg_catalog.=) measured.entr
 
 comment on view mrl.measurements is
 'Recalls as mrl.recall(…, keep => true) measured them, with their 95 % interval and losses.';
-
-revoke all on mrl.measurements from public;
-grant select on mrl.measurements to public;

@@ -18,6 +18,3 @@ join mrl._live_tables as live on live.entry operator(pg_catalog.=) registry.entr
 
 comment on view mrl.registry is
 'Short columns and indexes made by mrl_pg; read them through mrl.indexes.';
-
-revoke all on mrl.registry from public;
-grant select on mrl.registry to public;
