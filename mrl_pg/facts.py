@@ -173,14 +173,23 @@ def check_short(layout: IndexLayout, facts: Facts) -> None:
             "drop it, or name another with short="
         )
     expression = facts.short_expression or ""
-    function = "binary_quantize(" if layout.kind == "bit" else "l2_normalize("
     quoted = '"' + layout.column.replace('"', '""') + '"'
     prefixes = (f"({name}, 1, {layout.dims})" for name in (layout.column, quoted))
+    function = function_of(layout)
     if function not in expression or not any(p in expression for p in prefixes):
-        raise IndexMismatch(
-            f"column {column!r} is not the renormalised prefix of {layout.column!r} "
-            f"(it is {expression or 'not generated'}): name another with short="
-        )
+        before, after = mismatch(layout, column)
+        raise IndexMismatch(f"{before}{expression or 'not generated'}{after}")
+
+
+def function_of(layout: IndexLayout) -> str:
+    """What stands in the expression of a short column, and in no other that we know."""
+    return "binary_quantize(" if layout.kind == "bit" else "l2_normalize("
+
+
+def mismatch(layout: IndexLayout, column: str) -> tuple[str, str]:
+    """What is said of a short column that is another, around its expression."""
+    before = f"column {column!r} is not the renormalised prefix of {layout.column!r} "
+    return f"{before}(it is ", "): name another with short="
 
 
 def check_index(layout: IndexLayout, facts: Facts) -> None:

@@ -4,29 +4,25 @@ Twelve searches that find much go before one whose values let few rows through: 
 that was kept of them would look for those few in the graph, and give up.
 """
 
-import asyncio
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import psycopg
 import pytest
+from drivers import DRIVERS, open_engine, run
 from helpers import Vectors, connect, fresh_database, one_version, role
 from pgvector.sqlalchemy import VECTOR
-from psycopg.conninfo import conninfo_to_dict
 from search_models import exact
 from sqlalchemy import (
-    URL,
     Connection,
     ForeignKey,
     bindparam,
-    create_engine,
     event,
     select,
     text,
 )
-from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.orm import (
     DeclarativeBase,
     Mapped,
@@ -46,8 +42,6 @@ SINCE, FEW = ROWS * 3 // 4, 15
 
 EFFORT: dict[str, Any] = {"max_scan_tuples": 1000}
 """On this many rows what the default is on ten times as many."""
-
-DRIVERS = ("psycopg", "psycopg_async", "asyncpg")
 
 
 class Base(DeclarativeBase):
@@ -119,38 +113,6 @@ def notes(
         ):
             conn.execute(statement)
         yield Notes(url, own, vectors, days, tenants)
-
-
-def open_engine(conninfo: str, driver: str, **options: Any) -> Any:
-    """An engine without transactions, whose pool has one connection."""
-    parts: dict[str, Any] = dict(conninfo_to_dict(conninfo))
-    url = URL.create(
-        f"postgresql+{driver}",
-        username=parts["user"],
-        database=parts["dbname"],
-        query={"host": parts["host"], "port": str(parts.get("port", 5432))},
-    )
-    make = create_engine if driver == "psycopg" else create_async_engine
-    options = {"isolation_level": "AUTOCOMMIT", "pool_size": 1, **options}
-    return make(url, **options)
-
-
-def run(conninfo: str, driver: str, work: Callable[[Connection], Any]) -> Any:
-    """What some work on one connection of a driver returns."""
-    engine = open_engine(conninfo, driver)
-
-    async def run_async() -> Any:
-        async with engine.connect() as connection:
-            done = await connection.run_sync(work)
-        await engine.dispose()
-        return done
-
-    if driver != "psycopg":
-        return asyncio.run(run_async())
-    with engine.connect() as connection:
-        done = work(connection)
-    engine.dispose()
-    return done
 
 
 def plans(connection: Connection) -> tuple[int, int]:

@@ -10,7 +10,9 @@ from mrl_pg.render.definitions import (
     rename_index,
 )
 from mrl_pg.render.searches import (
+    MARK,
     Parts,
+    check_short,
     own_plan,
     promise,
     search,
@@ -32,9 +34,11 @@ from mrl_pg.render.slots import (
 )
 
 __all__ = [
+    "MARK",
     "Parts",
     "add_short_column",
     "call",
+    "check_short",
     "comma",
     "condition",
     "create_index",

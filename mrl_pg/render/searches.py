@@ -1,12 +1,13 @@
 """The statement of a search, from the parts that each door writes in its own way."""
 
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from psycopg import sql
 
-from mrl_pg.facts import Facts
+from mrl_pg.facts import Facts, function_of, mismatch
 from mrl_pg.layout import IndexLayout
 from mrl_pg.render.slots import (
     comma,
@@ -19,6 +20,9 @@ from mrl_pg.render.slots import (
     template,
 )
 from mrl_pg.shape import Effort, Shape
+
+MARK = "mrl_pg: "
+"""What an error that a statement itself makes begins with."""
 
 _OF_QUERY = sql.SQL("(select {} from mrl_query)")
 
@@ -100,6 +104,28 @@ def own_plan(query: sql.Composable, table: sql.Composable | None) -> sql.Compose
     )
     held = statement("own_plan", query=query, decides=decides)
     return sql.SQL("\n    and {}").format(held)
+
+
+def check_short(
+    layout: IndexLayout, table: sql.Composable, literal: Callable[[str], sql.Composable]
+) -> sql.Composed:
+    """A condition of a first pass: that the short column is what the layout says.
+
+    The statement knows its table by name alone. `table` is a text that names it, and
+    `literal` writes one. Anything else is an error, in words that begin with MARK.
+    """
+    before, after = mismatch(layout, f"{layout.table}.{layout.short}")
+    checked = statement(
+        "check_short",
+        table=table,
+        full=literal(layout.column),
+        short=literal(layout.short),
+        function=sql.Literal(function_of(layout)),
+        dims=sql.Literal(layout.dims),
+        before=literal(MARK + before),
+        after=literal(after),
+    )
+    return sql.SQL("\n    and {}").format(checked)
 
 
 def standing(effort: Effort) -> sql.SQL:

@@ -1,5 +1,6 @@
 """The two passes as an element of a statement: compiles to the template of `sql/`."""
 
+from functools import partial
 from typing import Any
 
 from psycopg import sql
@@ -123,12 +124,23 @@ def _compile(element: Passes, compiler: Any, **kw: Any) -> str:
 def _where(
     element: Passes, compiler: Any, query: sql.Composable, where: str | None
 ) -> sql.Composable:
-    """The filter, and what has a prepared statement planned for its values."""
+    """The filter, a check of the short column, and what decides how it is planned."""
     filter = render.condition(where)
     if element.effort.scan == "exact":
         return filter
-    table = _table_name(element, compiler) if where is None else None
-    return sql.Composed([filter, render.own_plan(query, table)])
+    table = _table_name(element, compiler)
+    return sql.Composed(
+        [
+            filter,
+            render.check_short(element.layout, table, partial(_literal, compiler)),
+            render.own_plan(query, table if where is None else None),
+        ]
+    )
+
+
+def _literal(compiler: Any, value: str) -> sql.SQL:
+    """A text as a literal; a percent sign is doubled where the driver wants it."""
+    return sql.SQL(compiler.render_literal_value(value, String()))
 
 
 def _table_name(element: Passes, compiler: Any) -> sql.Composable:
@@ -148,10 +160,7 @@ def _promise(element: Passes, compiler: Any, filtered: bool) -> sql.Composable:
         return sql.SQL("")
     table = _table_name(element, compiler)
     layout = element.layout
-    index, short = (
-        sql.SQL(compiler.render_literal_value(name, String()))
-        for name in (layout.name, layout.short)
-    )
+    index, short = (_literal(compiler, name) for name in (layout.name, layout.short))
     return render.promise(layout, element.effort, table, index, short, filtered)
 
 
