@@ -9,7 +9,7 @@ import numpy as np
 import psycopg
 import pytest
 from helpers import Conn, Vectors, connect, explain, fresh_database, indexes, role
-from psycopg import sql
+from psycopg import errors, sql
 
 from mrl_pg import MatryoshkaIndex
 from mrl_pg.load import load_blocks
@@ -158,3 +158,90 @@ def test_a_batch_with_a_filter_works_inside_a_pipeline_and_a_transaction(
         with conn.transaction():
             more = INDEX.search_many(conn, [days.rows[3]] * 2, **NAMED)
         assert [one.keys for one in [*many, *more]] == [found] * 4
+
+
+# ------------------------------------------------------- statements that are lost
+
+PLAIN = MatryoshkaIndex("plain", "embedding", dims=16, m=8, ef_construction=32)
+
+
+@pytest.fixture(scope="module")
+def plain(days: Days) -> Days:
+    """The same database, with a table whose searches are prepared."""
+    with connect(days.url) as conn:
+        load_blocks(conn, days.rows[:500], PLAIN.table)
+        PLAIN.create(conn)
+    return days
+
+
+def discard(conn: Conn) -> None:
+    """Reset the session as a pooler does: psycopg does not see it."""
+    assert conn.pgconn.exec_(b"discard all").error_message == b""
+
+
+def names(conn: Conn) -> list[str]:
+    found = conn.execute(
+        "select name from pg_prepared_statements where statement ~ '^with mrl_query'",
+        prepare=False,
+    )
+    return [row[0] for row in found.fetchall()]
+
+
+def test_a_reset_that_psycopg_did_not_see(plain: Days) -> None:
+    """Every later search failed: "prepared statement _pg3_0 does not exist"."""
+    query = plain.rows[3]
+    with connect(plain.url) as conn:
+        right = PLAIN.search(conn, query).keys
+        for many in (False, True):
+            before = names(conn)
+            discard(conn)
+            found = PLAIN.search_many(conn, [query] * 3) if many else []
+            found.append(PLAIN.search(conn, query))
+            assert {tuple(one.keys) for one in found} == {tuple(right)}
+            # prepared again, by another name
+            PLAIN.search(conn, query)
+            assert len(names(conn)) == len(before) == 1
+            assert names(conn) != before
+        # a connection that loses one again and again prepares no more
+        discard(conn)
+        for _ in range(2):
+            assert PLAIN.search(conn, query).keys == right
+        assert names(conn) == []
+
+
+def test_a_reset_within_a_transaction(plain: Days) -> None:
+    """The error ends the transaction; the next search succeeds."""
+    query = plain.rows[3]
+    with psycopg.connect(plain.url) as conn:
+        right = PLAIN.search(conn, query).keys
+        discarded = b"deallocate all"
+        assert conn.pgconn.exec_(discarded).error_message == b""
+        with pytest.raises(errors.InvalidSqlStatementName):
+            PLAIN.search(conn, query)
+        conn.rollback()
+        assert PLAIN.search(conn, query).keys == right
+
+
+def test_a_name_that_another_client_prepared(plain: Days) -> None:
+    """As through a pooler without tracking, which hands the names of others on."""
+    query = plain.rows[3]
+    with connect(plain.url) as conn:
+        conn.execute("prepare _pg3_0 as select 1", prepare=False)
+        right = PLAIN.search(conn, query, exact=True).keys
+        assert PLAIN.search(conn, query, candidates=500).keys == right
+        assert PLAIN.search_many(conn, [query] * 2, candidates=500)[1].keys == right
+
+
+def test_a_reset_of_an_asynchronous_connection(plain: Days) -> None:
+    async def run() -> None:
+        async with await psycopg.AsyncConnection.connect(
+            plain.url, autocommit=True
+        ) as conn:
+            right = (await PLAIN.search_async(conn, plain.rows[3])).keys
+            assert conn.pgconn.exec_(b"discard all").error_message == b""
+            found = await PLAIN.search_many_async(conn, [plain.rows[3]] * 2)
+            assert [one.keys for one in found] == [right] * 2
+            assert conn.pgconn.exec_(b"discard all").error_message == b""
+            assert (await PLAIN.search_async(conn, plain.rows[3])).keys == right
+
+    asyncio.run(run())
