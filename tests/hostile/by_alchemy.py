@@ -420,7 +420,10 @@ def _answer(
     """What may be checked of the rows."""
     keys = len(table.keys)
     k = int(given.get("k", 10))
-    candidates = given.get("candidates") or max(160, 8 * k)
+    candidates = given.get("candidates")
+    if not isinstance(candidates, int):
+        # exact search looks at neither
+        candidates = max(160, 8 * k)
     query = given["query"]
     if hasattr(query, "effective_value"):
         query = query.effective_value

@@ -62,7 +62,7 @@ def draw(draw: Draw, world: str) -> Input:
         of_layout |= {"kind": repr(draw.one(("vector", "halfvec", "bit")))}
     chosen = state(draw, secured=table.secured)
     again = chosen.block != "pipeline" and draw.chance(0.25)
-    between = draw.weighted(BETWEEN) if again else ""
+    between = draw.weighted(BETWEEN) if again and chosen.autocommit else ""
     is_async = draw.chance(0.35)
     call = _call(method + "_async" * is_async, given)
     text = f"MatryoshkaIndex({_listed(of_layout)}).{call}"
@@ -261,10 +261,18 @@ def _answer(
             None if found.scan == "exact" else found.candidates,
             passes,
         )
-        hits = [(hit.key, hit.distance) for hit in found]
+        # keys come as the connection loads them
+        hits = [(in_text(hit.key), hit.distance) for hit in found]
         whole.more.append(Answer(hits, expected, found.cut_short))
     whole.flagged = any(each.flagged for each in whole.more)
     return whole
+
+
+def in_text(key: Any) -> Any:
+    """A key whose text may have come as bytes."""
+    if isinstance(key, tuple):
+        return tuple(map(in_text, key))
+    return key.decode() if isinstance(key, bytes) else key
 
 
 def passing(

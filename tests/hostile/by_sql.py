@@ -7,7 +7,7 @@ from typing import Any
 
 from psycopg import sql
 
-from hostile.by_python import visible
+from hostile.by_python import in_text, visible
 from hostile.draw import Argument, Draw, literal
 from hostile.filters import Filter
 from hostile.ground import Place
@@ -328,12 +328,12 @@ PARAMETERS = [
 QUERIES = [
     *("null", "'{}'", "array[null]::vector[]", "array['[1]']::vector[]", "'x'", "5"),
     *("array['[1,2,3,4,5,6,7,8]', null]::vector[]", "'[1,2,3,4,5,6,7,8]'::vector"),
-    *("array[array['[1,2,3,4,5,6,7,8]'], array['[1,2,3,4,5,6,7,9]']]::vector[]"),
+    "array[array['[1,2,3,4,5,6,7,8]'], array['[1,2,3,4,5,6,7,9]']]::vector[]",
     *(
         "array['[1,2,3,4,5,6,7,8]', '[1,2]']::vector[]",
         "array['[0,0,0,0,0,0,0,0]']::vector[]",
     ),
-    *('\'[5:6]={"[1,2,3,4,5,6,7,8]","[2,2,3,4,5,6,7,8]"}\'::vector[]'),
+    '\'[5:6]={"[1,2,3,4,5,6,7,8]","[2,2,3,4,5,6,7,8]"}\'::vector[]',
     *("array_fill('[1,2,3,4,5,6,7,8]'::vector, array[70])", "array[]::vector[]"),
     *(
         "array['[1,2,3,4,5,6,7,8]']::halfvec[]",
@@ -394,8 +394,10 @@ def draw(draw: Draw, world: str) -> Input:
         world,
         f"{text}\n[{chosen}]",
         act,
-        filtered=loose or text.count("'") == 0,
+        # a name of four parts is what PostgreSQL calls a syntax error
+        filtered=loose or "'a.b.c.d'" in text,
         changes=function not in READING,
+        in_steps=function == "create_search_function",
     )
 
 
@@ -587,6 +589,9 @@ def _act(
         return _answer(opened, function, table, layout, given, passes, found)
 
 
+READS = ("select", "execute")
+
+
 def run(opened: Session, text: str) -> list[tuple[Any, ...]]:
     """Rows of a statement, as tuples of Python's values."""
     from psycopg import Cursor
@@ -594,7 +599,9 @@ def run(opened: Session, text: str) -> list[tuple[Any, ...]]:
 
     with Cursor(opened.conn, row_factory=tuple_row) as cursor:
         cursor.execute(text.encode())
-        return cursor.fetchall() if cursor.description else []
+        # in pipeline mode nobody knows yet whether rows come
+        returning = cursor.description or opened.state.block == "pipeline"
+        return cursor.fetchall() if returning and text.startswith(READS) else []
 
 
 QUERY = "'[0.5,-1,2,0.25,1,-0.5,0.125,1]'"
@@ -710,8 +717,7 @@ def _candidates(given: Mapping[str, str], k: int) -> int | None:
 
 
 def _key(values: Sequence[Any]) -> Any:
-    plain = [value.decode() if isinstance(value, bytes) else value for value in values]
-    return plain[0] if len(plain) == 1 else tuple(plain)
+    return in_text(values[0] if len(values) == 1 else tuple(values))
 
 
 def from_json(table: Table, key: Any) -> Any:

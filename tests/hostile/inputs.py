@@ -12,7 +12,8 @@ class Input:
     """A call of one interface in one world.
 
     `filtered`: the caller wrote SQL of his own, so that it may not parse. `changes`:
-    when it is answered the database may be another one.
+    when it is answered the database may be another one; `in_steps`: when a later step
+    of it fails, too.
     """
 
     interface: str
@@ -21,3 +22,4 @@ class Input:
     act: Callable[[Place], Answer]
     filtered: bool = False
     changes: bool = False
+    in_steps: bool = False

@@ -98,6 +98,9 @@ def outcome_of(error: BaseException, *, filtered: bool) -> str:
 def _of_server(error: psycopg.Error, filtered: bool) -> str:
     if error.sqlstate is not None:
         return _of_state(error.sqlstate, filtered)
+    if isinstance(error, psycopg.NotSupportedError):
+        # of a connection in pipeline mode
+        return "caller's error"
     if isinstance(error, psycopg.OperationalError):
         return "caller's error" if "closed" in str(error) else "connection lost"
     # psycopg's own: a value that it cannot send
@@ -107,7 +110,7 @@ def _of_server(error: psycopg.Error, filtered: bool) -> str:
 def _of_state(state: str, filtered: bool) -> str:
     if state == errors.QueryCanceled.sqlstate:
         return "hang"
-    if state.startswith(("57P", "08")):
+    if state.startswith(("57P", "08")) and state != errors.ProtocolViolation.sqlstate:
         return "connection lost"
     if state.startswith("XX"):
         return "internal error"

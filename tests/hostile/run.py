@@ -146,7 +146,8 @@ def _afterwards(
         ground.forget(given.world)
     if injected:
         return "injected", detail
-    kept = given.changes and outcome in ("answered", "warned")
+    kept = given.in_steps or outcome in ("answered", "warned")
+    kept = kept and given.changes
     if changes and not kept and outcome in GOOD:
         return "left over", f"{detail}\n{changes}"
     return outcome, detail
