@@ -1,5 +1,6 @@
 """Creates and drops a short column and its index, in one transaction."""
 
+import re
 import time
 import warnings
 from dataclasses import dataclass
@@ -8,9 +9,11 @@ from typing import Any
 from psycopg import sql
 
 from mrl_pg import catalog, cursors, render, settings, source
+from mrl_pg.arguments import check_whole, shown
 from mrl_pg.catalog import AsyncConn, Conn
 from mrl_pg.errors import (
     IndexMismatch,
+    InvalidSetting,
     NotInstalled,
     NotUnitLengthWarning,
     SameShortValuesWarning,
@@ -18,6 +21,12 @@ from mrl_pg.errors import (
 from mrl_pg.facts import Facts, check_index, check_short
 from mrl_pg.layout import IndexLayout
 from mrl_pg.progress import Watcher, watch
+
+MOST_WORKERS = 1024
+"""PostgreSQL's upper limit of `max_parallel_maintenance_workers`."""
+
+SIZE = re.compile(r"\s*[0-9]{1,15}(\.[0-9]{1,15})?\s*(kB|MB|GB|TB)?\s*", re.ASCII)
+"""What PostgreSQL reads as an amount of memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +124,7 @@ def create(
     Takes an ACCESS EXCLUSIVE lock until the transaction ends: adding a stored
     generated column rewrites the table. Safe to repeat: it does what is missing.
     """
+    chosen = _settings(workers, maintenance_work_mem)
     facts = _check_create(layout, catalog.read(conn, layout))
     with conn.transaction(), cursors.dicts(conn) as cursor:
         if create_steps(layout, facts):
@@ -123,7 +133,7 @@ def create(
         _warn_rows(layout, cursor.execute(_row_sample(layout, facts)).fetchone())
         done = []
         with (
-            settings.local(conn, _settings(workers, maintenance_work_mem)),
+            settings.local(conn, chosen),
             watch(conn, progress),
         ):
             for step in create_steps(layout, facts):
@@ -146,6 +156,7 @@ async def create_async(
     progress: Watcher | None = None,
 ) -> BuildReport:
     """The same on an asynchronous connection."""
+    chosen = _settings(workers, maintenance_work_mem)
     facts = _check_create(layout, await catalog.read_async(conn, layout))
     async with conn.transaction(), cursors.dicts_async(conn) as cursor:
         if create_steps(layout, facts):
@@ -154,7 +165,7 @@ async def create_async(
         await cursor.execute(_row_sample(layout, facts))
         _warn_rows(layout, await cursor.fetchone())
         done = []
-        async with settings.local_async(conn, _settings(workers, maintenance_work_mem)):
+        async with settings.local_async(conn, chosen):
             with watch(conn, progress):
                 for step in create_steps(layout, facts):
                     start = time.perf_counter()
@@ -267,6 +278,15 @@ def _warn_rows(layout: IndexLayout, sample: dict[str, Any] | None) -> None:
 
 
 def _settings(workers: int | None, maintenance_work_mem: str | None) -> dict[str, str]:
+    """Settings of the build by name; raises InvalidSetting."""
+    if workers is not None:
+        check_whole("workers", workers, 0, MOST_WORKERS, "PostgreSQL")
+    memory = maintenance_work_mem
+    if memory is not None and not (isinstance(memory, str) and SIZE.fullmatch(memory)):
+        raise InvalidSetting(
+            f"maintenance_work_mem={shown(memory)} is not a size: give a number and "
+            "its unit, such as '512MB' or '2GB'"
+        )
     chosen = {
         "max_parallel_maintenance_workers": None if workers is None else str(workers),
         "maintenance_work_mem": maintenance_work_mem,

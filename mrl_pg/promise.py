@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from mrl_pg.arguments import shown
 from mrl_pg.errors import InvalidSetting
 
 Standing: TypeAlias = Literal["kept", "unreached", "stale", "uncalibrated"]
@@ -61,6 +62,6 @@ def check_recall(recall: float) -> None:
     number = isinstance(recall, (int, float)) and not isinstance(recall, bool)
     if not number or not 0 < recall <= 1:
         raise InvalidSetting(
-            f"recall={recall!r} is not a share above 0, at most 1: for example "
+            f"recall={shown(recall)} is not a share above 0, at most 1: for example "
             "recall=0.99"
         )

@@ -8,11 +8,12 @@ from psycopg import errors, sql
 from psycopg.errors import Diagnostic
 
 from mrl_pg import catalog, render
+from mrl_pg.arguments import check_whole, listed, shown
 from mrl_pg.catalog import AsyncConn, Conn
 from mrl_pg.errors import IndexNotFound, InvalidSetting, NotInstalled
 from mrl_pg.facts import Facts, check_ready
 from mrl_pg.layout import IndexLayout
-from mrl_pg.plan import Queries, as_query
+from mrl_pg.plan import MAX_ROWS, Queries, as_query
 from mrl_pg.vectors import as_text
 from mrl_pg.where import Where, about_filter, in_text, refusal
 
@@ -45,17 +46,16 @@ def values(
 ) -> dict[str, Any]:
     """Parameters of the statement; raises InvalidSetting or InvalidVector."""
     for what, value in (("k", k), ("sample", 1 if sample is None else sample)):
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise InvalidSetting(f"{what}={value!r} is not a whole number above 0")
+        check_whole(what, value, 1, MAX_ROWS, "a measurement")
     vectors = None
     if isinstance(queries, str):
         if queries != "kept":
             raise InvalidSetting(
-                f"queries={queries!r}: give vectors, or 'kept' for those that "
+                f"queries={shown(queries)}: give vectors, or 'kept' for those that "
                 "keep_query kept"
             )
     elif queries is not None:
-        bound = [as_query(layout, facts, query) for query in queries]
+        bound = [as_query(layout, facts, query) for query in listed(queries)]
         vectors = [as_text(query.data, query.kind) for query in bound]
     return {
         "table": sql.Identifier(facts.schema, facts.table).as_string(),

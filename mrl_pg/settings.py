@@ -3,8 +3,11 @@
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 
+from psycopg import errors
+
 from mrl_pg import cursors, source
 from mrl_pg.catalog import AsyncConn, Conn
+from mrl_pg.errors import InvalidSetting
 
 READ = source.statement("queries/setting.sql").encode()
 SET = source.statement("queries/set_local.sql").encode()
@@ -21,7 +24,8 @@ def local(conn: Conn, settings: Mapping[str, str]) -> Iterator[None]:
         for name, value in settings.items():
             cursor.execute(READ, {"name": name})
             before[name] = (cursor.fetchone() or ("",))[0]
-            cursor.execute(SET, {"name": name, "value": value})
+            with _refused(name, value):
+                cursor.execute(SET, {"name": name, "value": value})
         yield
         for name, value in before.items():
             cursor.execute(SET, {"name": name, "value": value})
@@ -37,7 +41,19 @@ async def local_async(
         for name, value in settings.items():
             await cursor.execute(READ, {"name": name})
             before[name] = (await cursor.fetchone() or ("",))[0]
-            await cursor.execute(SET, {"name": name, "value": value})
+            with _refused(name, value):
+                await cursor.execute(SET, {"name": name, "value": value})
         yield
         for name, value in before.items():
             await cursor.execute(SET, {"name": name, "value": value})
+
+
+@contextmanager
+def _refused(name: str, value: str) -> Iterator[None]:
+    """Say as InvalidSetting that the server does not take a value."""
+    try:
+        yield
+    except errors.InvalidParameterValue as error:
+        raise InvalidSetting(
+            f"{name}={value!r}: {error.diag.message_primary}"
+        ) from error

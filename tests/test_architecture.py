@@ -28,7 +28,8 @@ PUBLIC = "mrl_pg"
 
 LAYERS: tuple[set[str], ...] = (
     {"errors", "failures"},
-    {"layout", "models", "promise", "recent", "server", "source", "vectors"},
+    {"arguments"},
+    {"layout", "models", "promise", "server", "source", "vectors"},
     {"facts"},
     {"cursors", "shape"},
     {"where"},
@@ -62,7 +63,7 @@ ONLY_IN = {
     "threadpoolctl": {"recall"},
     "typer": {"cli"},
 }
-PURE = {"errors", "facts", "layout", "models", "recent", "source", "vectors"}
+PURE = {"errors", "facts", "layout", "models", "source", "vectors"}
 """Modules that no driver is needed for."""
 
 

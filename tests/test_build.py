@@ -10,7 +10,14 @@ import pytest
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
-from mrl_pg import BuildReport, MatryoshkaIndex, NotInstalled, server, uninstall
+from mrl_pg import (
+    BuildReport,
+    InvalidSetting,
+    MatryoshkaIndex,
+    NotInstalled,
+    server,
+    uninstall,
+)
 from mrl_pg.layout import Distance, Kind
 
 Conn = psycopg.Connection[Any]
@@ -243,3 +250,25 @@ def test_an_ordinary_role_that_owns_the_table(conn: Conn, database: str) -> None
         assert len(index.search(own, [1, 0, 0, 0, 0, 0, 0, 0], k=5)) == 5
         assert index.drop(own).changed
         assert own.execute("select * from mrl.registry").fetchall() == []
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"workers": -1}, "workers=-1 is outside 0 to 1024"),
+        ({"workers": 10**5000}, "outside 0 to 1024"),
+        ({"workers": "2"}, "workers='2' is not a whole number"),
+        ({"maintenance_work_mem": "much"}, "'much' is not a size"),
+        ({"maintenance_work_mem": "4\0MB"}, "is not a size"),
+        ({"maintenance_work_mem": 4096}, "4096 is not a size"),
+        ({"maintenance_work_mem": "1kB"}, "maintenance_work_mem='1kB': 1"),
+    ],
+)
+def test_settings_that_no_server_takes(
+    docs: Conn, options: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(InvalidSetting, match=message):
+        INDEX.create(docs, **options)
+    with docs.transaction(), pytest.raises(InvalidSetting, match=message):
+        INDEX.create(docs, **options)
+    assert docs.execute(COLUMNS).fetchall() == []
