@@ -20,6 +20,7 @@ from mrl_pg.errors import NotInstalled
 from mrl_pg.facts import Facts, decide
 from mrl_pg.layout import IndexLayout
 from mrl_pg.promise import Promise
+from mrl_pg.recent import Recent
 from mrl_pg.where import about_filter, refusal
 
 Conn: TypeAlias = Connection[Any]
@@ -28,7 +29,10 @@ AsyncConn: TypeAlias = AsyncConnection[Any]
 PROMISE_SECONDS = 60.0
 """How long a calibration that was read is believed."""
 
-PROMISES = 1000
+TABLES = 500
+"""Layouts whose facts are kept for a connection."""
+
+PROMISES = 500
 """Promises kept for a connection: each filter with other values has its own."""
 
 LONGEST = 4000
@@ -46,12 +50,11 @@ class Asked(NamedTuple):
     """With its values in it."""
 
 
-_known: WeakKeyDictionary[Conn | AsyncConn, dict[IndexLayout, Facts]] = (
+_known: WeakKeyDictionary[Conn | AsyncConn, Recent[IndexLayout, Facts]] = (
     WeakKeyDictionary()
 )
 
-
-_Promises: TypeAlias = dict[tuple[IndexLayout, Asked], tuple[float, Promise]]
+_Promises: TypeAlias = Recent[tuple[IndexLayout, Asked], tuple[float, Promise]]
 """With each, when it is to be read again."""
 
 _promises: WeakKeyDictionary[Conn | AsyncConn, _Promises] = WeakKeyDictionary()
@@ -63,18 +66,14 @@ def facts(conn: Conn, layout: IndexLayout) -> Facts:
     Raises PgvectorMissing, PgvectorTooOld, TableNotFound, ColumnNotFound,
     NotAVectorColumn, NoPrimaryKey, or InvalidSetting for dims above the full size.
     """
-    known = _known.setdefault(conn, {})
-    if layout not in known:
-        known[layout] = read(conn, layout)
-    return known[layout]
+    known = _known.setdefault(conn, Recent(TABLES))
+    return known.get(layout) or known.put(layout, read(conn, layout))
 
 
 async def facts_async(conn: AsyncConn, layout: IndexLayout) -> Facts:
     """The same on an asynchronous connection."""
-    known = _known.setdefault(conn, {})
-    if layout not in known:
-        known[layout] = await read_async(conn, layout)
-    return known[layout]
+    known = _known.setdefault(conn, Recent(TABLES))
+    return known.get(layout) or known.put(layout, await read_async(conn, layout))
 
 
 def promise(conn: Conn, layout: IndexLayout, asked: Asked) -> Promise:
@@ -82,7 +81,7 @@ def promise(conn: Conn, layout: IndexLayout, asked: Asked) -> Promise:
 
     Raises NotInstalled when the database side knows of no calibrations.
     """
-    known = _promises.setdefault(conn, {})
+    known = _promises.setdefault(conn, Recent(PROMISES))
     found = known.get((layout, asked))
     if found is None or found[0] < time.monotonic():
         about = facts(conn, layout)
@@ -98,7 +97,7 @@ def promise(conn: Conn, layout: IndexLayout, asked: Asked) -> Promise:
 
 async def promise_async(conn: AsyncConn, layout: IndexLayout, asked: Asked) -> Promise:
     """The same on an asynchronous connection."""
-    known = _promises.setdefault(conn, {})
+    known = _promises.setdefault(conn, Recent(PROMISES))
     found = known.get((layout, asked))
     if found is None or found[0] < time.monotonic():
         about = await facts_async(conn, layout)
@@ -112,10 +111,10 @@ async def promise_async(conn: AsyncConn, layout: IndexLayout, asked: Asked) -> P
 
 def forget(conn: Conn | AsyncConn, layout: IndexLayout) -> None:
     """Read the layout's facts afresh next time."""
-    _known.get(conn, {}).pop(layout, None)
-    promises = _promises.get(conn, {})
-    for known in [known for known in promises if known[0] == layout]:
-        del promises[known]
+    if (known := _known.get(conn)) is not None:
+        known.drop(lambda key: key == layout)
+    if (promises := _promises.get(conn)) is not None:
+        promises.drop(lambda key: key[0] == layout)
 
 
 def read(conn: Conn, layout: IndexLayout) -> Facts:
@@ -173,9 +172,7 @@ def _keep(
     # what a policy lets through may be another's by the next search
     if facts.row_security or len(asked.filter or "") > LONGEST:
         return
-    if len(known) >= PROMISES:
-        known.clear()
-    known[layout, asked] = found
+    known.put((layout, asked), found)
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import date
-from typing import Any
+from typing import Any, TypeAlias
 from weakref import WeakKeyDictionary
 
 from psycopg import errors, pq, sql
@@ -19,14 +19,18 @@ from mrl_pg.catalog import AsyncConn, Conn
 from mrl_pg.errors import InvalidSetting, NotInstalled
 from mrl_pg.facts import Facts
 from mrl_pg.layout import IndexLayout
+from mrl_pg.recent import Recent
 from mrl_pg.vectors import VectorLike, as_text
 
 SHARE_SECONDS = 60.0
 """How long a share that was read is believed."""
 
-_shares: WeakKeyDictionary[Conn | AsyncConn, dict[IndexLayout, tuple[float, float]]] = (
-    WeakKeyDictionary()
-)
+LAYOUTS = 500
+"""Layouts whose share is kept for a connection."""
+
+_Shares: TypeAlias = Recent[IndexLayout, tuple[float, float]]
+
+_shares: WeakKeyDictionary[Conn | AsyncConn, _Shares] = WeakKeyDictionary()
 """With each, when it is to be read again."""
 
 _lots = random.Random()
@@ -148,7 +152,8 @@ def _failed(conn: Conn | AsyncConn) -> bool:
 
 def _known(conn: Conn | AsyncConn, layout: IndexLayout) -> float | None:
     """The share, when it was read a moment ago."""
-    share, until = _shares.get(conn, {}).get(layout, (0.0, 0.0))
+    known = _shares.get(conn)
+    share, until = (known and known.get(layout)) or (0.0, 0.0)
     return share if time.monotonic() < until else None
 
 
@@ -156,7 +161,8 @@ def _learn(
     conn: Conn | AsyncConn, layout: IndexLayout, row: tuple[Any, ...] | None
 ) -> float:
     share: float = row[0] if row else 0.0
-    _shares.setdefault(conn, {})[layout] = share, time.monotonic() + SHARE_SECONDS
+    known = _shares.setdefault(conn, Recent(LAYOUTS))
+    known.put(layout, (share, time.monotonic() + SHARE_SECONDS))
     return share
 
 

@@ -13,7 +13,7 @@ from mrl_pg.errors import ColumnNotFound, InvalidSetting
 from mrl_pg.facts import Facts, check_ready
 from mrl_pg.layout import IndexLayout
 from mrl_pg.promise import Promise, check_recall
-from mrl_pg.shape import Effort, Scan, Shape
+from mrl_pg.shape import Effort, Scan, Session, Shape
 from mrl_pg.vectors import VectorLike, as_text, as_vector, wire
 from mrl_pg.where import Params, Where, check_params
 
@@ -29,6 +29,11 @@ dimensions of `bit`; a fifth of that leaves room for links and filters."""
 
 MAX_SCAN_MEMORY = 64
 """Most `work_mem` a scan takes by itself: 256 MB at the default of 4 MB."""
+
+MOST_LOSSES = 3
+"""Prepared statements that a connection loses, before it prepares no more of them."""
+
+AT_REST = Session()
 
 MOST_PROMISED = 4000
 SAFEST = 64
@@ -86,27 +91,21 @@ class QueryVector:
 class SearchPlan:
     """One search, ready to send; `statement` and `params` also run by hand.
 
-    `statement` takes psycopg placeholders; unless `prepared`, run it with
-    `prepare=False`. `more_statement` tells whether rows
-    were left over; it is sent only when fewer came than were asked. `bound` are
-    the parameters as `search` sends them, in binary. `promise` is there when a recall
-    was asked for.
+    `statement` takes psycopg placeholders. Unless it is to be `prepared`, run it with
+    `prepare=False`: under a filter or row-level security, a plan made for other values
+    may walk an index that brings too few rows for these.
+
+    `more_statement` tells whether rows were left over; it is sent only when fewer came
+    than were asked. `bound` are the parameters as `search` sends them, in binary.
+    `promise` is there when a recall was asked for.
     """
 
     shape: Shape
     statement: bytes
     more_statement: bytes
     bound: SearchParams
+    prepared: bool
     promise: Promise | None = None
-
-    @property
-    def prepared(self) -> bool:
-        """Whether the server may keep a plan for later queries.
-
-        Not with a filter or under row-level security: a plan made for other values
-        may walk an index that brings too few rows for these.
-        """
-        return self.shape.where is None and not self.shape.facts.row_security
 
     @cached_property
     def params(self) -> SearchParams:
@@ -119,11 +118,15 @@ class SearchPlan:
         """The same search for other parameters, as `bind` makes them."""
         return replace(self, bound=bound)
 
+    def unprepared(self) -> "SearchPlan":
+        """The same search, by a statement that is not prepared."""
+        return replace(self, prepared=False)
+
     def iterative(self) -> "SearchPlan":
         """The same search with a scan that goes on past ef_search."""
         effort = replace(self.shape.effort, scan="iterative")
         plan = _plan(replace(self.shape, effort=effort), self.bound)
-        return replace(plan, promise=self.promise)
+        return replace(plan, prepared=self.prepared, promise=self.promise)
 
     def more_bound(self, seen: int) -> SearchParams:
         """Parameters of `more_statement` after `seen` candidates."""
@@ -144,17 +147,18 @@ def make(
     query: VectorLike,
     options: Options,
     promise: Promise | None = None,
-    encoding: str = "utf-8",
+    session: Session = AT_REST,
 ) -> SearchPlan:
     """A search by one query on a table as the facts describe it.
 
     Raises IndexNotFound, IndexMismatch, InvalidSetting, ColumnNotFound,
-    InvalidVector, or UnicodeEncodeError for text that `encoding` cannot hold.
+    InvalidVector, or UnicodeEncodeError for text that the session's encoding
+    cannot hold.
     """
     if not options.exact:
         check_ready(layout, facts)
     shape = decide(layout, facts, promised(options, promise))
-    shape = replace(shape, encoding=encoding)
+    shape = replace(shape, session=session)
     plan = _plan(shape, bind(shape, query, options.params))
     return replace(plan, promise=promise)
 
@@ -242,7 +246,12 @@ def as_query(layout: IndexLayout, facts: Facts, query: VectorLike) -> QueryVecto
 
 
 def _plan(shape: Shape, bound: SearchParams) -> SearchPlan:
-    return SearchPlan(shape, *render.search_statements(shape), bound)
+    prepared = (
+        shape.where is None
+        and not shape.facts.row_security
+        and shape.session.losses < MOST_LOSSES
+    )
+    return SearchPlan(shape, *render.search_statements(shape), bound, prepared)
 
 
 def _readable(value: Any) -> Any:

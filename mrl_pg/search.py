@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias, overload
+from weakref import WeakKeyDictionary
 
 from psycopg import AsyncCursor, Cursor, Pipeline, errors, pq, sql
 from psycopg.adapt import Buffer, Dumper
@@ -25,7 +26,7 @@ from mrl_pg.plan import (
     wants_promise,
 )
 from mrl_pg.promise import Promise
-from mrl_pg.shape import Scan, Shape
+from mrl_pg.shape import Scan, Session, Shape
 from mrl_pg.vectors import VectorLike
 from mrl_pg.where import Params, about_filter, in_text, refusal, written_out
 
@@ -46,6 +47,19 @@ MOVED = (
     errors.DataException,
 )
 """What a server says when a table has changed under a statement."""
+
+LOST = (
+    errors.DuplicatePreparedStatement,
+    errors.FeatureNotSupported,
+    errors.InvalidSqlStatementName,
+)
+"""What it says of a prepared statement that it lost, knows otherwise, or cannot run.
+
+After a `discard all` that psycopg did not see, or through a pooler.
+"""
+
+_losses: WeakKeyDictionary[Conn | AsyncConn, int] = WeakKeyDictionary()
+"""How often that was so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +145,8 @@ def find(
         return _run(conn, plan)
     except Stale:
         pass
-    return _run(conn, prepare(conn, layout, query, options), last=True)
+    plan = prepare(conn, layout, query, options)
+    return _run(conn, plan.unprepared(), last=True)
 
 
 async def find_async(
@@ -144,7 +159,7 @@ async def find_async(
     except Stale:
         pass
     plan = await prepare_async(conn, layout, query, options)
-    return await _run_async(conn, plan, last=True)
+    return await _run_async(conn, plan.unprepared(), last=True)
 
 
 def find_many(
@@ -159,6 +174,7 @@ def find_many(
     except Stale:
         pass
     plan = prepare(conn, layout, queries[0], options)
+    plan = plan.unprepared()
     return _run_many(conn, plan, queries, options.params, last=True)
 
 
@@ -177,6 +193,7 @@ async def find_many_async(
     except Stale:
         pass
     plan = await prepare_async(conn, layout, queries[0], options)
+    plan = plan.unprepared()
     return await _run_many_async(conn, plan, queries, options.params, last=True)
 
 
@@ -238,8 +255,7 @@ def _decide(
         asked = _asked(conn, options, facts)
         promise = catalog.promise(conn, layout, asked)
     with cursors.writable(conn):
-        encoding = cursors.encoding(conn)
-        return make(layout, facts, query, options, promise, encoding)
+        return make(layout, facts, query, options, promise, _session(conn))
 
 
 async def _decide_async(
@@ -254,8 +270,11 @@ async def _decide_async(
         asked = _asked(conn, options, facts)
         promise = await catalog.promise_async(conn, layout, asked)
     with cursors.writable(conn):
-        encoding = cursors.encoding(conn)
-        return make(layout, facts, query, options, promise, encoding)
+        return make(layout, facts, query, options, promise, _session(conn))
+
+
+def _session(conn: Conn | AsyncConn) -> Session:
+    return Session(cursors.encoding(conn), _losses.get(conn, 0))
 
 
 def _asked(conn: Conn | AsyncConn, options: Options, facts: Facts) -> Asked:
@@ -371,7 +390,7 @@ def _complete(
     check_stamp(plan.shape, rows)
     if plan.shape.effort.scan == "exact":
         if not rows:
-            cursor.execute(plan.more_statement, {})
+            cursor.execute(plan.more_statement, {}, prepare=False)
             cursor.fetchall()
             check_stamp(plan.shape, _ours(cursor.pgresult, 1))
         return result(plan, rows, False)
@@ -379,9 +398,7 @@ def _complete(
     if seen is None:
         return result(plan, rows, False)
     if seen not in left_over:
-        cursor.execute(
-            plan.more_statement, plan.more_bound(seen), prepare=plan.prepared
-        )
+        cursor.execute(plan.more_statement, plan.more_bound(seen), prepare=False)
         cursor.fetchall()
         more = _ours(cursor.pgresult, 2)
         check_stamp(plan.shape, more)
@@ -399,7 +416,7 @@ async def _complete_async(
     check_stamp(plan.shape, rows)
     if plan.shape.effort.scan == "exact":
         if not rows:
-            await cursor.execute(plan.more_statement, {})
+            await cursor.execute(plan.more_statement, {}, prepare=False)
             await cursor.fetchall()
             check_stamp(plan.shape, _ours(cursor.pgresult, 1))
         return result(plan, rows, False)
@@ -407,9 +424,7 @@ async def _complete_async(
     if seen is None:
         return result(plan, rows, False)
     if seen not in left_over:
-        await cursor.execute(
-            plan.more_statement, plan.more_bound(seen), prepare=plan.prepared
-        )
+        await cursor.execute(plan.more_statement, plan.more_bound(seen), prepare=False)
         await cursor.fetchall()
         more = _ours(cursor.pgresult, 2)
         check_stamp(plan.shape, more)
@@ -518,8 +533,10 @@ def _failing(conn: Conn | AsyncConn, plan: SearchPlan, last: bool) -> Iterator[N
         raise refusal(shape.where or "", shape.facts, error) from error
     except errors.Error as error:
         catalog.forget(conn, shape.layout)
+        if isinstance(error, LOST) and plan.prepared:
+            _losses[conn] = _losses.get(conn, 0) + 1
         idle = conn.info.transaction_status == pq.TransactionStatus.IDLE
-        if isinstance(error, MOVED) and idle and not last:
+        if isinstance(error, (*MOVED, *LOST)) and idle and not last:
             raise Stale from error
         if shape.where is None or not about_filter(error):
             raise

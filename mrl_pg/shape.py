@@ -31,11 +31,23 @@ class Effort:
 
 
 @dataclass(frozen=True, slots=True)
+class Session:
+    """What of a connection decides the text of a statement.
+
+    `encoding` is what text is sent in, as Python calls it. `losses` counts how often
+    the server did not know a statement that had been prepared, or knew another one of
+    its name: the text, and so the name, is another one after each.
+    """
+
+    encoding: str = "utf-8"
+    losses: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Shape:
     """What decides the text of a statement; equal shapes share one.
 
-    `named` says how the values of `where` are written: `%(name)s` or `%s`; `encoding`
-    what the text is sent in, as Python calls it.
+    `named` says how the values of `where` are written: `%(name)s` or `%s`.
     """
 
     layout: IndexLayout
@@ -44,4 +56,4 @@ class Shape:
     columns: tuple[str, ...]
     where: str | None
     named: bool
-    encoding: str = "utf-8"
+    session: Session = Session()

@@ -29,7 +29,7 @@ PUBLIC = "mrl_pg"
 LAYERS: tuple[set[str], ...] = (
     {"errors", "failures"},
     {"arguments"},
-    {"layout", "models", "promise", "server", "source", "vectors"},
+    {"layout", "models", "promise", "recent", "server", "source", "vectors"},
     {"facts"},
     {"cursors", "shape"},
     {"where"},
@@ -63,7 +63,7 @@ ONLY_IN = {
     "threadpoolctl": {"recall"},
     "typer": {"cli"},
 }
-PURE = {"errors", "facts", "layout", "models", "source", "vectors"}
+PURE = {"errors", "facts", "layout", "models", "recent", "source", "vectors"}
 """Modules that no driver is needed for."""
 
 

@@ -24,6 +24,9 @@ from mrl_pg.shape import Effort, Shape
 MARK = "mrl_pg: "
 """What an error that a statement itself makes begins with."""
 
+LONGEST = 4000
+"""Characters of a filter whose statement is kept: lists of keys would fill memory."""
+
 _OF_QUERY = sql.SQL("(select {} from mrl_query)")
 
 
@@ -156,9 +159,16 @@ def promise(
     )
 
 
-@lru_cache(maxsize=512)
 def search_statements(shape: Shape) -> tuple[bytes, bytes]:
-    """The search and its `more_rows`, as bytes; the same object for equal shapes.
+    """The search and its `more_rows`, as bytes; the same object for equal shapes."""
+    if len(shape.where or "") > LONGEST:
+        return _statements.__wrapped__(shape)
+    return _statements(shape)
+
+
+@lru_cache(maxsize=512)
+def _statements(shape: Shape) -> tuple[bytes, bytes]:
+    """The search and its `more_rows`.
 
     An exact search knows all rows: its second statement only asks for the stamp.
     """
@@ -182,7 +192,7 @@ def search_statements(shape: Shape) -> tuple[bytes, bytes]:
         extra=sql.SQL(",\n    (select {}) as stamp").format(stamp),
         promise=sql.SQL(""),
     )
-    found = _encoded(search(layout, shape.effort, parts), shape) + _mark(facts)
+    found = _encoded(search(layout, shape.effort, parts), shape) + _mark(facts, shape)
     if shape.effort.scan == "exact":
         more = statement("check_stamp", stamp=stamp)
         return found, _encoded(more, shape)
@@ -245,13 +255,14 @@ def _placeholder(shape: Shape, parameter: str) -> sql.Placeholder:
 
 
 def _encoded(statement: sql.Composed, shape: Shape) -> bytes:
-    return statement.as_string().encode(shape.encoding)
+    return statement.as_string().encode(shape.session.encoding)
 
 
-def _mark(facts: Facts) -> bytes:
-    """A mark of the facts that a statement was made for.
+def _mark(facts: Facts, shape: Shape) -> bytes:
+    """A mark of what a statement was made for.
 
-    A server refuses a prepared statement whose columns have changed type; with new
-    facts the text is new, and so is its preparation.
+    A server refuses a prepared statement whose columns have changed type, or that it
+    has lost; with a new mark the text is new, and so is its preparation.
     """
-    return b"\n/* facts %08x */" % zlib.crc32(repr(facts).encode())
+    made_for = repr((facts, shape.session.losses)).encode()
+    return b"\n/* facts %08x */" % zlib.crc32(made_for)
