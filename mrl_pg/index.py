@@ -231,10 +231,10 @@ class MatryoshkaIndex(IndexLayout):
         """Keep a query now and then, for `calibrate(conn, queries="kept")`.
 
         Call it beside each search, which itself writes nothing. Off until the table's
-        owner turns it on (`mrl.sample_queries` in SQL, `mrl-pg queries`). The lot is
-        drawn here, by a share that is read once a minute: a query on which it does not
-        fall sends nothing. True when it was kept; in a read-only or failed transaction,
-        on a replica and above read committed it never is.
+        owner turns it on (`mrl.sample_queries` in SQL, `mrl-pg queries`); whether it is
+        on is read once a minute, and nothing is sent while it is off. The server draws
+        the lot. True when the query was kept; in a read-only or failed transaction, on
+        a replica and above read committed it never is.
 
         Raises InvalidVector where it is on, NotInstalled, and what `catalog` raises.
         """

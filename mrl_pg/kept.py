@@ -3,7 +3,6 @@
 Off until the table's owner turns it on: `mrl.sample_queries` or `mrl-pg queries`.
 """
 
-import random
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -33,9 +32,6 @@ _Shares: TypeAlias = Recent[IndexLayout, tuple[float, float]]
 _shares: WeakKeyDictionary[Conn | AsyncConn, _Shares] = WeakKeyDictionary()
 """With each, when it is to be read again."""
 
-_lots = random.Random()
-"""A stream of its own: the application's random numbers stay what they were."""
-
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
@@ -62,7 +58,7 @@ class Sampling:
 
 
 def keep_query(conn: Conn, layout: IndexLayout, query: VectorLike) -> bool:
-    """Keep a query if the lot falls on it; see `MatryoshkaIndex.keep_query`."""
+    """Offer a query to be kept; see `MatryoshkaIndex.keep_query`."""
     if _failed(conn):
         return False
     facts = catalog.facts(conn, layout)
@@ -76,7 +72,7 @@ def keep_query(conn: Conn, layout: IndexLayout, query: VectorLike) -> bool:
         ):
             cursor.execute(*_asked("query_share", layout))
             share = _learn(conn, layout, cursor.fetchone())
-    call = _drawn(layout, facts, query, share)
+    call = _offered(layout, facts, query, share)
     if call is None:
         return False
     with (
@@ -104,7 +100,7 @@ async def keep_query_async(
             ):
                 await cursor.execute(*_asked("query_share", layout))
                 share = _learn(conn, layout, await cursor.fetchone())
-    call = _drawn(layout, facts, query, share)
+    call = _offered(layout, facts, query, share)
     if call is None:
         return False
     with _explained():
@@ -166,16 +162,13 @@ def _learn(
     return share
 
 
-def _drawn(
+def _offered(
     layout: IndexLayout, facts: Facts, query: VectorLike, share: float
 ) -> tuple[sql.Composed, dict[str, Any]] | None:
-    """The call that keeps a query; None when the lot did not fall on it."""
+    """The call that offers a query; None when nothing is kept."""
     if not share:
         return None
-    # refused always, not only when it is drawn: one in a hundred is hard to find
     bound = plan.as_query(layout, facts, query)
-    if _lots.random() >= share:
-        return None
     values = _names(layout) | {"query": as_text(bound.data, bound.kind)}
     return sampling.statement("keep_query", facts), values
 

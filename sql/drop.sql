@@ -1,8 +1,40 @@
 -- Drops mrl_pg's own objects; refuses while something of yours depends on one.
 -- Short columns and their indexes use pgvector alone, so they stay and keep working.
 -- Called by: uninstall.sql, mrl_pg.uninstall, migrations
+do $drop$
+declare
+    made pg_catalog.record;
+begin
+    -- the rooms for queries that were kept, and their views
+    for made in
+        select class.relname, class.relkind
+        from pg_catalog.pg_class as class
+        where class.relnamespace
+                operator(pg_catalog.=) pg_catalog.to_regnamespace('mrl')
+            and class.relname operator(pg_catalog.~) '^_(own_)?queries_[0-9]+$'
+            and class.relkind operator(pg_catalog.=) any ('{r,v}'::pg_catalog."char"[])
+        order by class.relkind operator(pg_catalog.=) 'r'
+    loop
+        execute pg_catalog.format(
+            'drop %s mrl.%I',
+            case when made.relkind operator(pg_catalog.=) 'r' then 'table' else 'view' end,
+            made.relname
+        );
+    end loop;
+end
+$drop$;
+do $drop$
+begin
+    if pg_catalog.to_regclass('mrl._query_sampling') is not null then
+        drop trigger if exists room on mrl._query_sampling;
+    end if;
+end
+$drop$;
 drop view if exists mrl.indexes;
 drop view if exists mrl._claims;
+drop view if exists mrl._removals;
+drop view if exists mrl.query_inbox;
+drop view if exists mrl.kept_queries;
 do $drop$
 declare
     -- by name alone: without pgvector the functions over its types are gone already
@@ -31,10 +63,9 @@ begin
     end loop;
 end
 $drop$;
-drop view if exists mrl.kept_queries;
-drop view if exists mrl.query_inbox;
-drop table if exists mrl.query_slots;
-drop table if exists mrl.query_sampling;
+drop view if exists mrl._own_sampling;
+drop view if exists mrl.query_sampling;
+drop table if exists mrl._query_sampling;
 drop view if exists mrl.registry;
 drop view if exists mrl.calibrations;
 drop view if exists mrl.measurements;

@@ -9,28 +9,33 @@ begin
         born = identity.born,
         named = identity.named
     from mrl._live_tables as live
-    join mrl._identities as identity on identity.table_oid = live.table_id
-    where known.entry = live.entry
-        and (known.table_oid, known.born, known.named)
-            <> (identity.table_oid, identity.born, identity.named)
+    join mrl._identities as identity
+        on identity.table_oid operator(pg_catalog.=) live.table_id
+    where known.entry operator(pg_catalog.=) live.entry
+        and (
+            known.table_oid operator(pg_catalog.<>) identity.table_oid
+            or known.born operator(pg_catalog.<>) identity.born
+            or known.named operator(pg_catalog.<>) identity.named
+        )
         -- one of them: a merged dump may have brought more
         and not exists (
             select
             from mrl._tables as other
-            where other.table_id = known.table_id
-                and other.entry <> known.entry
+            where other.table_id operator(pg_catalog.=) known.table_id
+                and other.entry operator(pg_catalog.<>) known.entry
         );
 end
 $refresh$;
 do $refresh$
 declare
-    row record;
-    derived jsonb;
+    row pg_catalog.record;
+    derived pg_catalog.jsonb;
 begin
     for row in
         select registry.*, live.table_id
         from mrl._registry as registry
-        join mrl._live_tables as live on live.entry = registry.entry
+        join mrl._live_tables as live
+            on live.entry operator(pg_catalog.=) registry.entry
     loop
         begin
             derived := mrl._slots(
@@ -45,8 +50,8 @@ begin
             update mrl._registry as registry
             set slots = derived,
                 pattern = mrl._pattern(derived)
-            where registry.entry = row.entry
-                and registry.index_name = row.index_name;
+            where registry.entry operator(pg_catalog.=) row.entry
+                and registry.index_name operator(pg_catalog.=) row.index_name;
         exception when undefined_object
             or undefined_table
             or undefined_column
@@ -56,17 +61,26 @@ begin
             update mrl._registry as registry
             set slots = null,
                 pattern = null
-            where registry.entry = row.entry
-                and registry.index_name = row.index_name;
+            where registry.entry operator(pg_catalog.=) row.entry
+                and registry.index_name operator(pg_catalog.=) row.index_name;
         end;
     end loop;
 end
 $refresh$;
 do $refresh$
+declare
+    room int;
 begin
-    if to_regclass('mrl.query_slots') is not null then
-        perform mrl._make_query_slots();
-        perform mrl._drop_query_slots();
-    end if;
+    for room in
+        select sampling.room
+        from mrl._query_sampling as sampling
+        where pg_catalog.to_regclass(pg_catalog.concat('mrl._queries_', sampling.room))
+            is not null
+    loop
+        -- its view may be a former version's
+        perform mrl._make_room(room);
+    end loop;
+    -- made where it is missing, and dropped where it is of no use
+    update mrl._query_sampling set share = share;
 end
 $refresh$;

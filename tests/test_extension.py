@@ -47,7 +47,7 @@ VIEW = "select index_name, m, ef_construction, usable from mrl.indexes"
 MEASURED = (
     "select * from mrl.calibrations order by candidates, ef_search",
     "select * from mrl.measurements",
-    "select * from mrl.query_slots order by slot",
+    "select * from mrl._queries_1 order by slot",
 )
 OUTSIDE = (
     "select pg_describe_object(classid, objid, 0) from ("
@@ -261,10 +261,7 @@ def test_a_dump_carries_the_registry(
             assert restored.execute(VIEW).fetchall() == shown
             assert [restored.execute(one).fetchall() for one in MEASURED] == measured
             made = {name for (name,) in restored.execute(OUTSIDE)}
-            assert made == {
-                *("table mrl.query_slots", "view mrl.query_inbox"),
-                "view mrl.kept_queries",
-            }
+            assert made == {"table mrl._queries_1", "view mrl._own_queries_1"}
             assert not INDEX.create(restored).changed
 
 
@@ -282,7 +279,7 @@ def test_drop_extension_leaves_short_columns(two_databases: tuple[str, str]) -> 
         conn.execute("drop function search_docs")
         # nor does it take queries along that were kept
         with pytest.raises(
-            psycopg.errors.DependentObjectsStillExist, match=r"table mrl\.query_slots"
+            psycopg.errors.DependentObjectsStillExist, match=r"mrl\._queries_1"
         ):
             conn.execute("drop extension mrl_pg")
         conn.execute("select mrl.sample_queries('docs', 'embedding', 0)")

@@ -10,10 +10,16 @@ import psycopg
 import pytest
 from calibrations import calibrate, recalls_of
 from door import create, many, one, stock, text
-from helpers import Conn, connect, force_index, make_table, matryoshka, role
+from helpers import (
+    Conn,
+    connect,
+    force_index,
+    make_table,
+    matryoshka,
+    role,
+)
 from installs import catalog
 from psycopg import AsyncConnection, errors
-from servers import wait
 
 from mrl_pg import MatryoshkaIndex, install, kept
 from mrl_pg.errors import InvalidSetting, InvalidVector, NotInstalled
@@ -23,7 +29,10 @@ QUERIES = matryoshka(30, seed=7)
 INDEX = MatryoshkaIndex("docs", "embedding", dims=32)
 KEEP = "select mrl.keep_query('docs', 'embedding', %s)"
 KEPT = "select mrl.kept_queries('docs', 'embedding')::text[]"
-ROOM = "select count(*) from mrl.query_slots"
+ROOMS = (
+    "select array_agg(relname::text order by 1) from pg_class"
+    " where relnamespace = 'mrl'::regnamespace and relname ~ '^_queries_[0-9]+$'"
+)
 
 
 @pytest.fixture
@@ -50,16 +59,14 @@ def forget(conn: Conn) -> int:
     return int(one(conn, "select mrl.forget_queries('docs', 'embedding')"))
 
 
-def has_room(conn: Conn) -> bool:
-    """Whether the table that few may dump is there."""
-    return bool(one(conn, "select to_regclass('mrl.query_slots') is not null"))
+def rooms(conn: Conn) -> list[str]:
+    """Tables that few may dump."""
+    return one(conn, ROOMS) or []
 
 
-def wait_for_lock(conn: Conn, other: Conn) -> None:
-    """Until another session waits for this one."""
-    asked = "select cardinality(pg_blocking_pids(%s)) > 0"
-    pid = other.info.backend_pid
-    wait("the other session", lambda: bool(one(conn, asked, pid)))
+def size(conn: Conn) -> int:
+    """How many queries there is room for, in all."""
+    return sum(one(conn, f"select count(*) from mrl.{room}") for room in rooms(conn))
 
 
 def kept_ones(conn: Conn) -> set[str]:
@@ -100,8 +107,8 @@ def test_a_bounded_number_is_kept_and_forgotten(docs: Conn) -> None:
     assert sample(docs, 0, None) == (0, 10, len(there))
     assert not keep(docs, QUERIES[0])
     assert sample(docs, 0.5, 4)[2] == len(kept_ones(docs)) <= 4
-    assert one(docs, ROOM) == 4
-    assert sample(docs, 1, 2000)[1] == one(docs, ROOM) == 2000
+    assert size(docs) == 4
+    assert sample(docs, 1, 2000)[1] == size(docs) == 2000
     assert {keep(docs, query) for query in QUERIES} == {True}
     some = "select cardinality(mrl.kept_queries('docs', 'embedding', 7))"
     assert one(docs, some) == 7
@@ -110,7 +117,7 @@ def test_a_bounded_number_is_kept_and_forgotten(docs: Conn) -> None:
     count = one(docs, "select count(*) from mrl.kept_queries")
     assert one(docs, forget, None) == count
     assert one(docs, "select count(*) from mrl.kept_queries") == 0
-    assert one(docs, ROOM) == 2000
+    assert size(docs) == 2000
 
 
 def test_a_share_of_them_is_kept(docs: Conn) -> None:
@@ -165,10 +172,10 @@ def test_writers_neither_wait_nor_pass_the_bound(docs: Conn, database: str) -> N
         counts = list(pool.map(work, range(10, 20)))
     # a slot that another held was passed by, now and then
     assert all(count > 20 for count in counts)
-    assert one(docs, ROOM) == 25
+    assert size(docs) == 25
     assert 10 < len(one(docs, KEPT)) <= 25
     with connect(database) as other, other.transaction():
-        other.execute("select from mrl.query_slots for update")
+        other.execute("select from mrl._queries_1 for update")
         docs.execute("set lock_timeout = '100ms'")
         assert not any(keep(docs, query) for query in QUERIES)
 
@@ -197,16 +204,23 @@ def test_only_the_owner_reads_and_only_readers_write(docs: Conn, database: str) 
                 "select mrl.kept_queries('docs', 'embedding')",
                 "select mrl.sample_queries('docs', 'embedding')",
                 "select mrl.forget_queries('docs', 'embedding')",
-                "select query from mrl.query_slots",
+                "select query from mrl._queries_1",
                 "select query from mrl.query_inbox",
                 "update mrl.query_inbox set query = null returning query",
-                "update mrl.query_inbox set query = query",
+                "delete from mrl.query_inbox",
+                "delete from mrl._own_queries_1",
                 "update mrl.query_sampling set share = 1",
             ):
-                with pytest.raises(errors.InsufficientPrivilege):
+                with pytest.raises(
+                    (
+                        errors.InsufficientPrivilege,
+                        errors.ObjectNotInPrerequisiteState,
+                    )
+                ):
                     conn.execute(statement.encode())
-        assert one(reader, "select count(slot) from mrl.query_inbox") == 10
-        assert one(stranger, "select count(slot) from mrl.query_inbox") == 0
+            assert one(conn, "select count(query) from mrl._own_queries_1") == 0
+            conn.execute("update mrl._own_queries_1 set query = null")
+        assert kept_ones(owner) == printed(docs, QUERIES[:1])
         # whose rights count is who asks, not whose session it is
         reader.execute(
             "create function thief() returns bigint language sql security definer"
@@ -240,24 +254,20 @@ def test_nothing_is_written_where_nothing_can_be(docs: Conn) -> None:
     assert one(docs, "select count(*) from mrl.kept_queries") == 0
 
 
-def test_python_draws_the_lot_and_believes_a_share(
+def test_python_believes_a_share_for_a_minute(
     docs: Conn, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sample(docs, 0.5)
-    lots = iter([0.7, 0.49, 0.51, 0.3, 0.5])
-    monkeypatch.setattr(kept._lots, "random", lambda: next(lots))
-    drawn = [INDEX.keep_query(docs, query) for query in QUERIES[:4]]
-    assert drawn == [False, True, False, True]
-    assert kept_ones(docs) <= printed(docs, QUERIES[[1, 3]])
-    # believed for a minute, though the server knows better at once
-    sample(docs, 0)
-    monkeypatch.setattr(kept._lots, "random", lambda: 0.1)
     assert not INDEX.keep_query(docs, QUERIES[0])
-    sample(docs, 1)
-    monkeypatch.setattr(kept._lots, "random", lambda: 0.6)
+    sample(docs)
+    # believed for a minute, though the server knows better at once
     assert not INDEX.keep_query(docs, QUERIES[0])
     monkeypatch.setattr("time.monotonic", lambda: 1e12)
     assert INDEX.keep_query(docs, QUERIES[0])
+    # but the server draws
+    sample(docs, 1e-12)
+    assert not INDEX.keep_query(docs, QUERIES[0])
+    sample(docs, 0)
+    assert not INDEX.keep_query(docs, QUERIES[0])
     # what fails beside a search leaves its transaction whole
     docs.execute("alter function mrl.keep_query rename to gone")
     with docs.transaction():
@@ -271,6 +281,7 @@ def test_python_draws_the_lot_and_believes_a_share(
             return await INDEX.keep_query_async(conn, QUERIES[9])
 
     docs.execute("select mrl.forget_queries('docs', 'embedding')")
+    sample(docs)
     assert asyncio.run(ask())
     assert kept_ones(docs) == printed(docs, QUERIES[9:10])
 
@@ -336,11 +347,11 @@ def test_they_follow_their_table_and_go_with_it(docs: Conn) -> None:
     assert one(docs, "select count(*) from mrl.kept_queries") == 0
     make_table(docs, ROWS)
     sample(docs)
-    assert one(docs, ROOM) == 10
+    assert size(docs) == 10
     docs.execute("drop table docs")
     make_table(docs, ROWS)
     create(docs)
-    assert not has_room(docs)
+    assert not rooms(docs)
 
 
 def test_there_is_room_while_there_is_use_for_it(docs: Conn, database: str) -> None:
@@ -379,7 +390,7 @@ def test_there_is_room_while_there_is_use_for_it(docs: Conn, database: str) -> N
 def test_keeping_copes_without_room(docs: Conn, database: str) -> None:
     """As after a restore of a dump that left it out."""
     sample(docs)
-    docs.execute("drop table mrl.query_slots cascade")
+    docs.execute("drop table mrl._queries_1 cascade")
     assert not keep(docs, QUERIES[0])
     assert not INDEX.keep_query(docs, QUERIES[0])
     assert kept.in_force(docs, INDEX) == kept.Sampling(1, 10, 0, None)
@@ -400,60 +411,32 @@ def test_keeping_copes_without_room(docs: Conn, database: str) -> None:
     assert kept_ones(docs) == printed(docs, QUERIES[1:2])
 
 
-def test_owners_turn_it_on_and_off_at_once(docs: Conn, database: str) -> None:
-    docs.execute("create table other (id bigint primary key, embedding vector(64))")
-    on = "select kept from mrl.sample_queries('other', 'embedding', 1, 5)"
-    with connect(database) as other, ThreadPoolExecutor() as pool:
-        other.execute("set statement_timeout = '20s'")
-        with docs.transaction():
-            sample(docs)
-            waiting = pool.submit(one, other, on)
-            wait_for_lock(docs, other)
-        assert waiting.result() == 0
-        assert one(docs, ROOM) == 15
-        assert keep(docs, QUERIES[0])
-        sample(docs, 0)
-        # a query whose lot fell on it before, and one of somebody who turns it on
-        other.execute("select mrl.sample_queries('other', 'embedding', 0)")
-        forget(docs)
-        sample(docs)
-        with docs.transaction():
-            sample(docs, 0)
-            assert not has_room(docs)
-            waiting = pool.submit(keep, other, QUERIES[1])
-            wait_for_lock(docs, other)
-        assert waiting.result() is False
-        sample(docs)
-        with docs.transaction():
-            sample(docs, 0)
-            waiting = pool.submit(one, other, on)
-            wait_for_lock(docs, other)
-        assert waiting.result() == 0
-        assert one(docs, ROOM) == 5
-
-
 def test_nobody_waits_for_room_that_is_in_use(docs: Conn, database: str) -> None:
     said: list[str] = []
     docs.add_notice_handler(lambda notice: said.append(notice.message_primary or ""))
     sample(docs)
     docs.execute("set lock_timeout = '7s'")
     with connect(database) as dump, dump.transaction():
-        dump.execute("lock table mrl.query_slots in access share mode")
+        dump.execute("lock table mrl._queries_1 in access share mode")
         assert sample(docs, 0) == (0, 10, 0)
-        assert has_room(docs)
+        assert rooms(docs)
     [(empty, reason)] = [line.split(": ") for line in said]
-    assert empty == "mrl.query_slots is empty and stays for now"
+    assert empty == "mrl._queries_1 is empty and stays for now"
     assert "lock timeout" in reason
-    docs.execute("create view mine as select * from mrl.kept_queries")
-    assert forget(docs) == 0
-    assert "depend on it" in said[1]
-    docs.execute("drop view mine")
-    # out of sight of this one is what others turned on
+    # out of sight of this one is what others keep
     with docs.transaction():
         docs.execute("set transaction isolation level repeatable read")
         assert forget(docs) == 0
-    assert has_room(docs)
+    assert rooms(docs)
+    docs.execute("create view mine as select * from mrl.kept_queries")
     assert forget(docs) == 0
-    assert not has_room(docs)
-    assert len(said) == 2
+    assert not rooms(docs)
+    assert len(said) == 1
     assert one(docs, "show lock_timeout") == "7s"
+    assert docs.execute("select * from mine").fetchall() == []
+    # a query does not wait for who turns it off, and is not kept
+    sample(docs)
+    with connect(database) as other, docs.transaction():
+        sample(docs, 0)
+        other.execute("set lock_timeout = '2s'")
+        assert not keep(other, QUERIES[0])

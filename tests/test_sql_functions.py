@@ -168,16 +168,19 @@ def test_internal_functions_are_bound_and_labelled(conn: Conn) -> None:
             changing.add(name)
     assert {name for name in changing if name.startswith("_")} == {
         "_claim",
-        "_drop_query_slots",
+        "_drop_room",
         "_enter",
+        "_grant",
         "_keep_calibration",
         "_keep_measurement",
-        "_make_query_slots",
+        "_keep_room",
+        "_make_room",
         "_ms_since",
+        "_remove",
         # explain, and settings, are no queries
         "_share",
         "_sweep",
-        "_sweep_queries",
+        "_take_query",
         "_truth",
         "_warn_cut_short",
     }
@@ -197,7 +200,7 @@ def test_only_what_mrl_keeps_is_written_with_its_owners_rights(conn: Conn) -> No
         "and prosecdef order by proname"
     )
     assert [name for (name,) in definer] == [
-        *("_claim", "_sweep", "_sweep_queries", "forget_queries", "sample_queries"),
+        *("_claim", "_keep_room", "_remove", "_sweep", "_take_query"),
     ]
 
 

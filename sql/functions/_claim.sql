@@ -51,6 +51,16 @@ begin
     where known.entry = new.entry
         and (known.table_oid, known.born, known.named)
             <> (identity.table_oid, identity.born, identity.named);
+    -- queries of a column that is gone
+    delete from mrl._query_sampling as gone
+    where gone.entry = new.entry
+        and not exists (
+            select
+            from pg_attribute as attribute
+            where attribute.attrelid = new.table_id
+                and attribute.attname = gone.full_column
+                and not attribute.attisdropped
+        );
     return new;
 end
 $body$;

@@ -1,7 +1,10 @@
 -- Gives every role the rights that mrl_pg means it to have, and takes all others away.
--- mrl._grant() -> void: the only place that says who may do what
--- Called by: grants.sql, mrl._make_query_slots
-create or replace function mrl._grant()
+-- mrl._grant(objects text[]) -> void: the only place that says who may do what
+-- Called by: grants.sql, mrl._make_room
+create or replace function mrl._grant(
+    -- null: all of mrl_pg's
+    objects text[] default null
+)
 returns void
 language plpgsql
 volatile
@@ -27,7 +30,7 @@ begin
                     case when class.relkind = 'S' then 'sequence' else 'table' end,
                     class.oid::regclass::text,
                     given.privilege,
-                    given.part
+                    coalesce(attribute.attname, given.part)
                 from (
                     values
                         ('indexes', 'SELECT', null),
@@ -43,28 +46,48 @@ begin
                         ('_tables', 'SELECT', null),
                         ('_tables_entry_seq', 'SELECT', null),
                         ('_live_tables', 'SELECT', null),
-                        -- these let a role write about its own tables alone
+                        ('_query_sampling', 'SELECT', null),
+                        ('_query_sampling_room_seq', 'SELECT', null),
+                        -- these let a role write about its own tables alone; by column, for
+                        -- a right to the whole of it is one to lock all that it reads
                         ('_own_registry', 'SELECT', null),
-                        ('_own_registry', 'INSERT', null),
-                        ('_own_registry', 'UPDATE', null),
-                        ('_own_registry', 'DELETE', null),
+                        ('_own_registry', 'INSERT', '*'),
+                        ('_own_registry', 'UPDATE', '*'),
                         ('_own_calibrations', 'SELECT', null),
-                        ('_own_calibrations', 'INSERT', null),
-                        ('_own_calibrations', 'UPDATE', null),
-                        ('_own_calibrations', 'DELETE', null),
+                        ('_own_calibrations', 'INSERT', '*'),
+                        ('_own_calibrations', 'UPDATE', '*'),
                         ('_own_measurements', 'SELECT', null),
-                        ('_own_measurements', 'INSERT', null),
-                        ('_own_measurements', 'UPDATE', null),
-                        ('_own_measurements', 'DELETE', null),
+                        ('_own_measurements', 'INSERT', '*'),
+                        ('_own_measurements', 'UPDATE', '*'),
+                        ('_own_sampling', 'SELECT', null),
+                        ('_own_sampling', 'INSERT', 'entry'),
+                        ('_own_sampling', 'INSERT', 'full_column'),
+                        ('_own_sampling', 'INSERT', 'share'),
+                        ('_own_sampling', 'INSERT', 'most'),
+                        ('_own_sampling', 'UPDATE', 'share'),
+                        ('_own_sampling', 'UPDATE', 'most'),
+                        -- and these read, of them alone, what was kept: one a column
+                        ('_own_queries_', 'SELECT', null),
+                        ('_own_queries_', 'UPDATE', 'kept_on'),
+                        ('_own_queries_', 'UPDATE', 'query'),
+                        -- letter boxes: who asks is put in by the server
                         ('_claims', 'INSERT', 'table_id'),
                         ('_claims', 'SELECT', 'entry'),
-                        ('query_inbox', 'SELECT', 'table_id'),
-                        ('query_inbox', 'SELECT', 'full_column'),
-                        ('query_inbox', 'SELECT', 'slot'),
-                        ('query_inbox', 'UPDATE', 'kept_on'),
-                        ('query_inbox', 'UPDATE', 'query')
+                        ('_removals', 'INSERT', 'entry'),
+                        ('_removals', 'INSERT', 'index_name'),
+                        ('_removals', 'INSERT', 'k'),
+                        ('_removals', 'INSERT', 'filter'),
+                        ('query_inbox', 'INSERT', 'table_id'),
+                        ('query_inbox', 'INSERT', 'full_column'),
+                        ('query_inbox', 'INSERT', 'query')
                 ) as given (name, privilege, part)
-                join pg_class as class on class.relname = given.name
+                join pg_class as class
+                    on given.name in (class.relname, rtrim(class.relname, '0123456789'))
+                left join pg_attribute as attribute
+                    on given.part = '*'
+                    and attribute.attrelid = class.oid
+                    and attribute.attnum > 0
+                    and not attribute.attisdropped
                 where class.relnamespace = 'mrl'::regnamespace
             ),
             held as (
@@ -113,13 +136,16 @@ begin
                 held.role
             )
             from held
-            where held.role <> 'public'
-                or not exists (
-                    select
-                    from wanted
-                    where (wanted.kind, wanted.object, wanted.privilege)
-                            = (held.kind, held.object, held.privilege)
-                        and wanted.part is not distinct from held.part
+            where (objects is null or held.object = any (objects))
+                and (
+                    held.role <> 'public'
+                    or not exists (
+                        select
+                        from wanted
+                        where (wanted.kind, wanted.object, wanted.privilege)
+                                = (held.kind, held.object, held.privilege)
+                            and wanted.part is not distinct from held.part
+                    )
                 )
             union all
             select format(
@@ -128,14 +154,15 @@ begin
                 wanted.object
             )
             from wanted
-            where not exists (
-                select
-                from held
-                where (wanted.kind, wanted.object, wanted.privilege)
-                        = (held.kind, held.object, held.privilege)
-                    and wanted.part is not distinct from held.part
-                    and held.role = 'public'
-            )
+            where (objects is null or wanted.object = any (objects))
+                and not exists (
+                    select
+                    from held
+                    where (wanted.kind, wanted.object, wanted.privilege)
+                            = (held.kind, held.object, held.privilege)
+                        and wanted.part is not distinct from held.part
+                        and held.role = 'public'
+                )
             -- what is taken away goes first
             order by 1 desc
         loop
@@ -152,5 +179,5 @@ begin
 end
 $body$;
 
-comment on function mrl._grant() is
+comment on function mrl._grant(text[]) is
 'Internal. Gives every role the rights that mrl_pg means it to have, and no others.';

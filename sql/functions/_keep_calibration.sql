@@ -33,11 +33,13 @@ begin
     where registry.entry = claimed
         and registry.index_name = _keep_calibration.index_name
     for update;
-    delete from mrl._own_calibrations as old
-    where old.entry = claimed
-        and old.index_name = _keep_calibration.index_name
-        and old.k = _keep_calibration.k
-        and old.filter = _keep_calibration.filter;
+    insert into mrl._removals (entry, index_name, k, filter)
+    values (
+        claimed,
+        _keep_calibration.index_name,
+        _keep_calibration.k,
+        _keep_calibration.filter
+    );
     return query
     with point as (
         select *

@@ -1,6 +1,6 @@
 -- How many queries of a column are kept, and the day of the oldest; to its owner alone.
 -- mrl._kept(table_name regclass, full_column name) -> kept bigint, oldest date
--- Called by: queries/sampling.sql
+-- Called by: mrl.sample_queries, queries/sampling.sql
 create or replace function mrl._kept(
     table_name regclass,
     full_column name,
@@ -12,15 +12,11 @@ stable
 set search_path = pg_catalog, pg_temp
 as $body$
 begin
-    select count(*), min(slot.kept_on)
+    select count(*), min(known.kept_on)
     into kept, oldest
-    from mrl.kept_queries as slot
-    where slot.table_name = _kept.table_name
-        and slot.full_column = _kept.full_column;
-exception
-    -- nothing is sampled
-    when undefined_table then
-        kept := 0;
+    from mrl.kept_queries as known
+    where known.table_name = _kept.table_name
+        and known.full_column = _kept.full_column;
 end
 $body$;
 

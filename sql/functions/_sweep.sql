@@ -10,7 +10,24 @@ set search_path = pg_catalog, pg_temp
 as $body$
 declare
     waits text := current_setting('lock_timeout');
+    room int;
 begin
+    -- of tables that were swept when something read it
+    for room in
+        select substring(class.relname from 10)::int
+        from pg_class as class
+        where class.relnamespace = 'mrl'::regnamespace
+            and class.relname >= '_queries_'
+            and class.relname < '_queries_:'
+            and class.relkind = 'r'
+            and not exists (
+                select
+                from mrl._query_sampling as sampling
+                where '_queries_' || sampling.room = class.relname
+            )
+    loop
+        perform mrl._drop_room(room, false);
+    end loop;
     if not exists (
         select
         from mrl._tables as dead

@@ -9,35 +9,37 @@ create or replace function mrl.forget_queries(
 returns int
 language plpgsql
 volatile
-security definer
 set search_path = pg_catalog, pg_temp
 as $body$
 declare
-    forgotten int;
+    known record;
+    own text;
+    forgotten int := 0;
 begin
-    -- as mrl.check_owner did
-    if not pg_has_role(
-        coalesce(nullif(current_setting('role'), 'none'), session_user),
-        (select relowner from pg_class where oid = table_name),
-        'usage'
-    ) then
-        raise exception 'role % does not own table %', session_user, table_name
-            using errcode = 'insufficient_privilege';
+    perform mrl.check_owner(table_name);
+    perform mrl._sweep();
+    select sampling.entry, sampling.room
+    into known
+    from mrl._own_sampling as sampling
+    join mrl._live_tables as live on live.entry = sampling.entry
+    where live.table_id = table_name
+        and sampling.full_column = forget_queries.full_column;
+    own := format('mrl.%I', '_own_queries_' || known.room);
+    if to_regclass(own) is not null then
+        execute format(
+            'update %s set kept_on = null, query = null'
+            ' where query is not null and ($1 is null or kept_on < $1)',
+            own
+        )
+        using before;
+        get diagnostics forgotten = row_count;
     end if;
-    -- so that nobody drops the room meanwhile
-    lock table mrl.query_sampling in share update exclusive mode;
-    if to_regclass('mrl.query_slots') is null then
-        return 0;
-    end if;
-    update mrl.query_slots as slot
-    set kept_on = null,
-        query = null
-    where slot.table_id = table_name
-        and slot.full_column = forget_queries.full_column
-        and slot.kept_on is not null
-        and (before is null or slot.kept_on < before);
-    get diagnostics forgotten = row_count;
-    perform mrl._drop_query_slots();
+    -- has its table dropped, where there is no more use for it
+    update mrl._own_sampling as sampling
+    set share = 0
+    where sampling.entry = known.entry
+        and sampling.full_column = forget_queries.full_column
+        and sampling.share = 0;
     return forgotten;
 end
 $body$;

@@ -14,34 +14,21 @@ as $body$
 declare
     -- others than these were kept before the column changed
     full_dims int := (mrl._table(table_name, full_column) ->> 'full_dims')::int;
-    table_owner oid := (select relowner from pg_class where oid = table_name);
 begin
-    if not pg_has_role(current_user, table_owner, 'usage') then
-        raise exception 'role % does not own table %', current_user, table_name
-            using errcode = 'insufficient_privilege',
-                hint = format(
-                    'do this as role %s, or as a member of it',
-                    quote_ident(pg_get_userbyid(table_owner))
-                );
-    elsif sample < 1 then
+    perform mrl.check_owner(table_name);
+    if sample < 1 then
         raise exception 'sample % is below 1', sample
             using errcode = 'invalid_parameter_value', hint = 'give a number of queries';
     end if;
-    begin
-        queries := array(
-            select kept.query
-            from mrl.kept_queries as kept
-            where kept.table_name = kept_queries.table_name
-                and kept.full_column = kept_queries.full_column
-                and mrl._dims(kept.query) = full_dims
-            order by random()
-            limit sample
-        );
-    exception
-        -- nothing is sampled
-        when undefined_table then
-            queries := '{}';
-    end;
+    queries := array(
+        select kept.query
+        from mrl.kept_queries as kept
+        where kept.table_name = kept_queries.table_name
+            and kept.full_column = kept_queries.full_column
+            and mrl._dims(kept.query) = full_dims
+        order by random()
+        limit sample
+    );
     if cardinality(queries) = 0 then
         raise exception 'no query of %.% was kept', table_name, quote_ident(full_column)
             using errcode = 'no_data_found',

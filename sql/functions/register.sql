@@ -31,7 +31,6 @@ begin
         register.distance
     );
     perform mrl._sweep();
-    perform mrl._sweep_queries();
     insert into mrl._claims (table_id)
     values (register.table_id)
     returning _claims.entry into claimed;

@@ -10,19 +10,13 @@ create or replace function mrl.sample_queries(
 )
 language plpgsql
 volatile
-security definer
 set search_path = pg_catalog, pg_temp
 as $body$
+#variable_conflict use_column
+declare
+    claimed int;
 begin
-    -- as mrl.check_owner did
-    if not pg_has_role(
-        coalesce(nullif(current_setting('role'), 'none'), session_user),
-        (select relowner from pg_class where oid = table_name),
-        'usage'
-    ) then
-        raise exception 'role % does not own table %', session_user, table_name
-            using errcode = 'insufficient_privilege';
-    end if;
+    perform mrl.check_owner(table_name);
     perform mrl._table(table_name, full_column);
     if share is null or not share between 0 and 1 then
         raise exception 'share % is not from 0 to 1', coalesce(share::text, 'NULL')
@@ -33,43 +27,21 @@ begin
             using errcode = 'invalid_parameter_value',
                 hint = 'a calibration takes some 500';
     end if;
-    -- one owner at a time makes the room, and drops it; who reads does not wait
-    lock table mrl.query_sampling in share update exclusive mode;
-    perform mrl._sweep_queries();
-    insert into mrl.query_sampling as known (table_id, full_column, share, most)
-    values (
-        table_name,
-        sample_queries.full_column,
-        sample_queries.share,
-        coalesce(sample_queries.most, 1000)
-    )
-    on conflict on constraint query_sampling_pkey do update
-    set share = excluded.share,
+    perform mrl._sweep();
+    insert into mrl._claims (table_id)
+    values (table_name)
+    returning _claims.entry into claimed;
+    insert into mrl._own_sampling (entry, full_column, share, most)
+    values (claimed, sample_queries.full_column, 0, 1000)
+    on conflict (entry, full_column) do nothing;
+    -- makes room for them, or drops it
+    update mrl._own_sampling as known
+    set share = sample_queries.share,
         most = coalesce(sample_queries.most, known.most)
+    where known.entry = claimed
+        and known.full_column = sample_queries.full_column
     returning known.most into most;
-    if share > 0 and to_regclass('mrl.query_inbox') is null then
-        perform mrl._make_query_slots();
-    elsif to_regclass('mrl.query_slots') is null then
-        kept := 0;
-        return;
-    end if;
-    -- queries came to slots by chance: those that go are random ones
-    delete from mrl.query_slots as slot
-    where slot.table_id = table_name
-        and slot.full_column = sample_queries.full_column
-        and slot.slot > sample_queries.most;
-    insert into mrl.query_slots (table_id, full_column, slot)
-    select table_name, sample_queries.full_column, number
-    from generate_series(1, sample_queries.most) as number
-    where sample_queries.share > 0
-    on conflict on constraint query_slots_pkey do nothing;
-    select count(*)
-    into kept
-    from mrl.query_slots as slot
-    where slot.table_id = table_name
-        and slot.full_column = sample_queries.full_column
-        and slot.kept_on is not null;
-    perform mrl._drop_query_slots();
+    kept := (mrl._kept(table_name, full_column)).kept;
 end
 $body$;
 

@@ -9,11 +9,10 @@ set search_path = pg_catalog, pg_temp
 as $body$
 begin
     perform mrl.check_owner(unregister.table_id);
-    delete from mrl._own_registry as registry
-    using mrl._live_tables as live
-    where live.table_id = unregister.table_id
-        and registry.entry = live.entry
-        and registry.index_name = unregister.index_name;
+    insert into mrl._removals (entry, index_name)
+    select live.entry, unregister.index_name
+    from mrl._live_tables as live
+    where live.table_id = unregister.table_id;
 end
 $body$;
 

@@ -1,6 +1,6 @@
--- Keeps a query for which the lot was drawn.
+-- Offers a query, which the server keeps when the lot falls on it.
 -- Slots: extension (pgvector's schema and a dot)
 -- Called by: mrl_pg.kept
 select mrl.keep_query(
-    %(table)s::regclass, %(column)s, %(query)s::{extension}vector, drawn => true
+    %(table)s::pg_catalog.regclass, %(column)s, %(query)s::{extension}vector
 )

@@ -3,23 +3,29 @@
 -- Called by: mrl.calibrations, mrl._own_calibrations
 create table if not exists mrl._calibrations (
     entry int not null,
-    index_name name not null,
-    k int not null check (k > 0),
+    index_name pg_catalog.name not null,
+    k int not null check (k operator(pg_catalog.>) 0),
     -- empty: every row; else a condition, with the values it was measured with
-    filter text not null,
-    candidates int not null check (candidates >= k),
-    ef_search int not null check (ef_search between 1 and 1000),
+    filter pg_catalog.text not null,
+    candidates int not null check (candidates operator(pg_catalog.>=) k),
+    ef_search int not null check (
+        ef_search operator(pg_catalog.>=) 1
+            and ef_search operator(pg_catalog.<=) 1000
+    ),
     -- of the table's rows, those that the filter lets through
-    share float8 not null check (share > 0 and share <= 1),
-    recall float8 not null,
-    low float8 not null,
-    median_ms float8 not null,
-    p95_ms float8 not null,
+    share pg_catalog.float8 not null check (
+        share operator(pg_catalog.>) 0
+            and share operator(pg_catalog.<=) 1
+    ),
+    recall pg_catalog.float8 not null,
+    low pg_catalog.float8 not null,
+    median_ms pg_catalog.float8 not null,
+    p95_ms pg_catalog.float8 not null,
     queries int not null,
     rows bigint not null,
     m int not null,
     ef_construction int not null,
-    measured_at timestamptz not null default now(),
+    measured_at pg_catalog.timestamptz not null default pg_catalog.now(),
     primary key (entry, index_name, k, filter, candidates, ef_search),
     foreign key (entry, index_name) references mrl._registry on delete cascade
 );

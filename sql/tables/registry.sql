@@ -3,16 +3,20 @@
 -- Called by: mrl.registry, mrl._own_registry, refresh.sql
 create table if not exists mrl._registry (
     entry int not null references mrl._tables on delete cascade,
-    full_column name not null,
-    short_column name not null,
-    index_name name not null,
-    dims int not null check (dims > 0),
-    kind text not null check (kind in ('vector', 'halfvec', 'bit')),
-    distance text not null check (distance in ('cosine', 'l2', 'ip')),
-    created_at timestamptz not null default now(),
+    full_column pg_catalog.name not null,
+    short_column pg_catalog.name not null,
+    index_name pg_catalog.name not null,
+    dims int not null check (dims operator(pg_catalog.>) 0),
+    kind pg_catalog.text not null check (
+        kind operator(pg_catalog.=) any ('{vector,halfvec,bit}'::pg_catalog.text[])
+    ),
+    distance pg_catalog.text not null check (
+        distance operator(pg_catalog.=) any ('{cosine,l2,ip}'::pg_catalog.text[])
+    ),
+    created_at pg_catalog.timestamptz not null default pg_catalog.now(),
     -- derived: what spares a search the catalogs
-    slots jsonb,
-    pattern text,
+    slots pg_catalog.jsonb,
+    pattern pg_catalog.text,
     primary key (entry, index_name)
 );
 

@@ -5,11 +5,11 @@ create table if not exists mrl._tables (
     entry int generated always as identity primary key,
     -- pg_dump writes it as a name, and that of a dropped table as a number, which after
     -- a restore may be anybody's
-    table_id regclass not null,
+    table_id pg_catalog.regclass not null,
     -- when this row was written, as mrl._identities has them
-    table_oid oid not null,
-    born text not null,
-    named text not null,
+    table_oid pg_catalog.oid not null,
+    born pg_catalog.text not null,
+    named pg_catalog.text not null,
     -- not table_id alone: a restore may bring a number beside a name
     unique (table_id, table_oid, born)
 );

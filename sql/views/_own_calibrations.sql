@@ -2,7 +2,7 @@
 -- mrl._own_calibrations
 -- Called by: mrl._keep_calibration
 create or replace view mrl._own_calibrations
-with (security_barrier, check_option = cascaded)
+with (security_barrier)
 as
 select
     point.entry,
@@ -28,7 +28,8 @@ where exists (
     where live.entry operator(pg_catalog.=) point.entry
         -- who calls, in a function that runs with its owner's rights too
         and pg_catalog.pg_has_role(current_user, live.owner, 'usage')
-);
+)
+with cascaded check option;
 
 comment on view mrl._own_calibrations is
 'Internal. Rows of mrl._calibrations about tables that you own, to be read and written.';

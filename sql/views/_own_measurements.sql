@@ -2,7 +2,7 @@
 -- mrl._own_measurements
 -- Called by: mrl._keep_measurement
 create or replace view mrl._own_measurements
-with (security_barrier, check_option = cascaded)
+with (security_barrier)
 as
 select
     measured.entry,
@@ -26,7 +26,8 @@ where exists (
     where live.entry operator(pg_catalog.=) measured.entry
         -- who calls, in a function that runs with its owner's rights too
         and pg_catalog.pg_has_role(current_user, live.owner, 'usage')
-);
+)
+with cascaded check option;
 
 comment on view mrl._own_measurements is
 'Internal. Rows of mrl._measurements about tables that you own, to be read and written.';

@@ -1,8 +1,8 @@
 -- The registry's rows about tables of who calls, where these alone are written.
 -- mrl._own_registry
--- Called by: mrl.register, mrl.unregister, mrl._keep_calibration
+-- Called by: mrl.register, mrl._keep_calibration
 create or replace view mrl._own_registry
-with (security_barrier, check_option = cascaded)
+with (security_barrier)
 as
 select
     registry.entry,
@@ -22,7 +22,8 @@ where exists (
     where live.entry operator(pg_catalog.=) registry.entry
         -- who calls, in a function that runs with its owner's rights too
         and pg_catalog.pg_has_role(current_user, live.owner, 'usage')
-);
+)
+with cascaded check option;
 
 comment on view mrl._own_registry is
 'Internal. Rows of mrl._registry about tables that you own, to be read and written.';

@@ -1,0 +1,24 @@
+-- What owners say about queries of their tables, where who calls writes of his own alone.
+-- mrl._own_sampling
+-- Called by: mrl.sample_queries, mrl.forget_queries
+create or replace view mrl._own_sampling
+with (security_barrier)
+as
+select
+    sampling.entry,
+    sampling.full_column,
+    sampling.share,
+    sampling.most,
+    sampling.room
+from mrl._query_sampling as sampling
+where exists (
+    select
+    from mrl._live_tables as live
+    where live.entry operator(pg_catalog.=) sampling.entry
+        -- who calls, in a function that runs with its owner's rights too
+        and pg_catalog.pg_has_role(current_user, live.owner, 'usage')
+)
+with cascaded check option;
+
+comment on view mrl._own_sampling is
+'Internal. Rows of mrl._query_sampling about tables that you own, to be read and written.';

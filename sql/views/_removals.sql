@@ -1,0 +1,21 @@
+-- Where the owner of a table has a row of the registry deleted, or calibrations of an index.
+-- mrl._removals
+-- Called by: mrl.unregister, mrl._keep_calibration
+create or replace view mrl._removals as
+select
+    null::int as entry,
+    null::pg_catalog.name as index_name,
+    null::int as k,
+    null::pg_catalog.text as filter,
+    null::pg_catalog.name as asked_by
+where false;
+
+-- as in mrl._claims; no right to delete is given, for that would be one to lock as well
+alter view mrl._removals alter column asked_by set default current_user;
+
+create or replace trigger remove
+instead of insert on mrl._removals
+for each row execute function mrl._remove();
+
+comment on view mrl._removals is
+'Internal. Deletes what is known of an index of a table of yours.';

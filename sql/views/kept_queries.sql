@@ -1,0 +1,17 @@
+-- Queries that were kept, of the tables of who asks.
+-- mrl.kept_queries
+-- Called by: people, functions/kept_queries.sql, mrl._kept
+create or replace view mrl.kept_queries as
+select
+    live.table_id as table_name,
+    sampling.full_column,
+    kept.kept_on,
+    kept.query
+from mrl._query_sampling as sampling
+join mrl._live_tables as live on live.entry operator(pg_catalog.=) sampling.entry
+-- checks it again: the view of each column does
+cross join lateral mrl._kept_in(sampling.room) as kept
+where pg_catalog.pg_has_role(current_user, live.owner, 'usage');
+
+comment on view mrl.kept_queries is
+'Queries that mrl.keep_query kept, of the tables that you own.';

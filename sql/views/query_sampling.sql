@@ -1,0 +1,15 @@
+-- Full columns whose queries are sampled, and how many of them; all may read it.
+-- mrl.query_sampling
+-- Called by: mrl.keep_query, queries/query_share.sql, queries/sampling.sql
+create or replace view mrl.query_sampling as
+select
+    live.table_id,
+    sampling.full_column,
+    sampling.share,
+    sampling.most
+from mrl._query_sampling as sampling
+join mrl._live_tables as live on live.entry operator(pg_catalog.=) sampling.entry;
+
+comment on view mrl.query_sampling is
+'Columns whose queries are sampled: share of them that is kept, and how many at most. '
+'mrl.sample_queries writes it; empty until an owner turns it on.';
