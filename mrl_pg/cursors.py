@@ -79,7 +79,7 @@ class OwnCursor(Cursor[Row]):
     def execute(
         self,
         query: Query,
-        params: Params | None = None,
+        params: "Params | None" = None,
         *,
         prepare: bool | None = False,
         binary: bool | None = None,
@@ -93,7 +93,7 @@ class OwnCursor(Cursor[Row]):
     def copy(
         self,
         statement: Query,
-        params: Params | None = None,
+        params: "Params | None" = None,
         *,
         writer: Writer | None = None,
     ) -> Iterator[Copy]:
@@ -121,7 +121,7 @@ class OwnAsyncCursor(AsyncCursor[Row]):
     async def execute(
         self,
         query: Query,
-        params: Params | None = None,
+        params: "Params | None" = None,
         *,
         prepare: bool | None = False,
         binary: bool | None = None,
@@ -135,7 +135,7 @@ class OwnAsyncCursor(AsyncCursor[Row]):
     async def copy(
         self,
         statement: Query,
-        params: Params | None = None,
+        params: "Params | None" = None,
         *,
         writer: AsyncWriter | None = None,
     ) -> AsyncIterator[AsyncCopy]:

@@ -154,7 +154,7 @@ _REFUSALS = {
     r'role ".*" does not exist|not permitted to log in|permission denied for database',
     "57P03": "is starting up|is shutting down|not accepting connections|recovery mode",
     "08001": "connection failed|connection attempts failed|connection timeout|"
-    "connection to server|could not translate|resolve",
+    r"connection to server|could not translate|resolve|\[Errno ",
 }
 """What libpq says of a connection that did not come about, which has no SQLSTATE."""
 

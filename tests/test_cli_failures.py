@@ -105,7 +105,7 @@ SHARED = (
         ("40001", "could not serialize access", 10, "run the command again"),
         ("40P01", "deadlock detected", 10, "deadlock"),
         ("25P04", "transaction timeout", 8, "transaction_timeout"),
-        ("57P01", "", 6, "run the command again"),
+        ("57P01", "", 6, "the server went away"),
         ("57P03", "starting up", 6, "try again in a moment"),
         ("22012", "division by zero", 1, "division by zero"),
     ],
