@@ -157,3 +157,8 @@ def ran(conn: Conn) -> bool:
     """Whether anything of the stranger's ever ran."""
     [(called,)] = conn.execute("select is_called from public.ran").fetchall()
     return bool(called)
+
+
+def forget(conn: Conn) -> None:
+    """As if nothing had run yet."""
+    conn.execute("select pg_catalog.setval('public.ran', 1, false)")

@@ -20,6 +20,7 @@ from mrl_pg.render.searches import (
     standing,
 )
 from mrl_pg.render.slots import (
+    array,
     comma,
     condition,
     home,
@@ -37,6 +38,7 @@ __all__ = [
     "MARK",
     "Parts",
     "add_short_column",
+    "array",
     "call",
     "check_short",
     "comma",

@@ -71,6 +71,14 @@ def short_type(layout: IndexLayout, extension: sql.Composable) -> sql.Composed:
     )
 
 
+def array(values: Iterable[object]) -> sql.Literal:
+    """Numbers, or places of rows, as a constant that its statement casts.
+
+    Of a list psycopg would write the type as well, without its schema.
+    """
+    return sql.Literal("{" + ",".join(f'"{value}"' for value in values) + "}")
+
+
 def regclass(layout: IndexLayout) -> sql.Literal:
     """The table's name as a literal, quoted where it must be."""
     parts = [layout.schema, layout.table] if layout.schema else [layout.table]

@@ -2,7 +2,7 @@
 
 from typing import Any, TypeVar
 
-from sqlalchemy import BindParameter, ColumnElement, bindparam
+from sqlalchemy import BindParameter, ColumnElement, TypeDecorator, bindparam
 from sqlalchemy.sql.expression import SQLColumnExpression
 from sqlalchemy.sql.selectable import GenerativeSelect
 
@@ -78,7 +78,7 @@ def search(
     bound = _bound(query, QueryType(*full_type(base), layout.distance == "cosine"))
     passes = Passes(full, *filters(statement, column, table), bound, layout, effort)
     keys = list(table.primary_key)
-    found = [key == HITS.c[f"key_{place}"] for place, key in enumerate(keys, 1)]
+    found = [_same(key, HITS.c[f"key_{n}"]) for n, key in enumerate(keys, 1)]
     select: Any = statement
     searched = select.add_cte(passes.hits(), nest_here=True).where(*found)
     if not aggregates(statement):
@@ -86,6 +86,14 @@ def search(
     # in a filter of the same table it is still a search of its own
     whole: Statement = searched.correlate_except(table, HITS)
     return whole
+
+
+def _same(key: Any, found: Any) -> Any:
+    """That two keys are one, by PostgreSQL's own operator where it has one for sure."""
+    kind = key.type.impl if isinstance(key.type, TypeDecorator) else key.type
+    if type(kind).__module__.startswith("sqlalchemy."):
+        return key.bool_op("operator(pg_catalog.=)")(found)
+    return key == found
 
 
 def _layout(column: Any, index: MatryoshkaIndex | None) -> MatryoshkaIndex:

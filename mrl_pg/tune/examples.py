@@ -235,8 +235,8 @@ def rows_statement(
             for column in columns
         ),
         table=render.table_of(facts),
-        oids=sql.Literal([table for table, _ in wanted]),
-        tids=sql.Literal([tid(place) for _, place in wanted]),
+        oids=render.array(table for table, _ in wanted),
+        tids=render.array(tid(place) for _, place in wanted),
     )
 
 

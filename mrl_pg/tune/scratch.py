@@ -102,8 +102,8 @@ class Scratch:
                 full=sql.Identifier(column),
                 table=render.table_of(self.facts),
                 sample=sample.clause(),
-                oids=sql.Literal(oids),
-                tids=sql.Literal(tids),
+                oids=render.array(oids),
+                tids=render.array(tids),
             )
         )
         cursors.tuples(self.conn).execute(

@@ -111,7 +111,8 @@ begin
         slots || jsonb_build_object('passes', passes)
     );
     counting := format(
-        'select count(*) as count, count(*) filter (where true%s) as passing from %s',
+        'select pg_catalog.count(*) as count, '
+        'pg_catalog.count(*) filter (where true%s) as passing from %s',
         slots ->> 'where', slots ->> 'table'
     );
 end
