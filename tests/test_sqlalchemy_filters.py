@@ -25,12 +25,14 @@ from search_models import (
     topics_of,
 )
 from sqlalchemy import (
+    Boolean,
     ColumnElement,
     and_,
     event,
     exists,
     false,
     func,
+    literal_column,
     not_,
     or_,
     select,
@@ -101,6 +103,18 @@ OWN: dict[str, tuple[ColumnElement[bool], Rows]] = {
     "text with values": (
         text("docs.n between :low and :high").bindparams(low=20, high=22),  # type: ignore[dict-item]
         lambda row: 20 <= row % 100 <= 22,
+    ),
+    "text with or": (
+        text("docs.n = 4 or docs.n = 6"),  # type: ignore[dict-item]
+        lambda row: row % 100 in (4, 6),
+    ),
+    "text with or beside another": (
+        and_(Doc.lang == "en", text("(docs.n = 4 or docs.n = 6)")),
+        lambda row: row % 100 in (4, 6) and lang_of(row) == "en",
+    ),
+    "literal column with or": (
+        literal_column("docs.n = 4 or docs.n = 6", Boolean),
+        lambda row: row % 100 in (4, 6),
     ),
     "exists": (
         exists().where(Tag.doc_id == Doc.id, Tag.name == "tag 3"),

@@ -13,7 +13,7 @@ from mrl_pg.plan import Options
 from mrl_pg.sqlalchemy.declare import check, declarations, full_type
 from mrl_pg.sqlalchemy.hits import HITS
 from mrl_pg.sqlalchemy.passes import Passes
-from mrl_pg.sqlalchemy.statement import aggregates, filters, refuse
+from mrl_pg.sqlalchemy.statement import aggregates, apart, filters, refuse
 from mrl_pg.sqlalchemy.vector import QueryType
 from mrl_pg.vectors import VectorLike
 
@@ -80,7 +80,9 @@ def search(
     keys = list(table.primary_key)
     found = [_same(key, HITS.c[f"key_{n}"]) for n, key in enumerate(keys, 1)]
     select: Any = statement
-    searched = select.add_cte(passes.hits(), nest_here=True).where(*found)
+    searched = select.add_cte(passes.hits(), nest_here=True)
+    searched._where_criteria = apart(statement._where_criteria)
+    searched = searched.where(*found)
     if not aggregates(statement):
         searched = searched.order_by(distance, *keys)
     # in a filter of the same table it is still a search of its own

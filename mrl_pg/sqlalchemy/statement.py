@@ -10,7 +10,7 @@ from operator import and_ as and_operator
 from typing import Any
 
 from sqlalchemy import Select, Table, and_, tuple_
-from sqlalchemy.sql.elements import BooleanClauseList, Over
+from sqlalchemy.sql.elements import BooleanClauseList, Grouping, Over, TextClause
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.sql.selectable import Alias, FromClause, ScalarSelect
 
@@ -97,6 +97,17 @@ def aggregates(statement: Any) -> bool:
     return True
 
 
+def apart(criteria: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Conditions to which others can be added, whatever a text among them holds.
+
+    SQLAlchemy sets no parentheses around a text: after `a or b` an `and` would belong
+    to `b` alone.
+    """
+    if any(map(_is_text, _conditions(criteria))):
+        return (Grouping(and_(*criteria)),)
+    return criteria
+
+
 @dataclass(frozen=True, slots=True)
 class Later:
     """Of a mapped Select what makes members of it, should it come to that."""
@@ -150,6 +161,11 @@ def members(
     keys = list(table.primary_key)
     key = keys[0] if len(keys) == 1 else tuple_(*keys)
     return key.in_(rest)
+
+
+def _is_text(part: Any) -> bool:
+    """Whether it is a text(…) or a literal_column(…)."""
+    return isinstance(part, TextClause) or getattr(part, "is_literal", False) is True
 
 
 def _aggregated(part: Any) -> bool:
