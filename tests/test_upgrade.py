@@ -40,6 +40,13 @@ def before(folder: Path) -> Before:
     ):
         install(conn)
         fill(conn)
+        # called otherwise since, and gone: the registry keeps the one, not the other
+        for name in ("early", "dropped"):
+            columns = "(id int primary key, embedding vector(9))"
+            conn.execute(f"create table {name} {columns}".encode())
+            conn.execute("select mrl.create_index(%s, 'embedding', 8)", [name])
+        conn.execute("alter table early rename to late")
+        conn.execute("drop table dropped")
         dump = folder / "dump"
         # of the new version, as PostgreSQL's manual says
         run(NEW, "pg_dump", "-Fc", "-d", running.url(), "-f", str(dump))
@@ -69,6 +76,8 @@ def check(conn: Conn, before: Before) -> None:
     """It holds and answers what it did, and goes on as a database of 18."""
     assert conn.info.server_version // 10000 == NEW
     assert held(conn) == before.held
+    known = conn.execute("select table_name::text from mrl.indexes").fetchall()
+    assert ("late",) in known
     assert answered(conn) == before.answered
     assert str(install(conn)).endswith("refreshed it")
     assert stale(conn) == 0
