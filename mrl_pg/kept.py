@@ -5,7 +5,12 @@ Off until the table's owner turns it on: `mrl.sample_queries` or `mrl-pg queries
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import (
+    AbstractAsyncContextManager,
+    AbstractContextManager,
+    contextmanager,
+    nullcontext,
+)
 from dataclasses import asdict, dataclass
 from datetime import date
 from typing import Any, TypeAlias
@@ -19,7 +24,7 @@ from mrl_pg.errors import InvalidSetting, NotInstalled
 from mrl_pg.facts import Facts
 from mrl_pg.layout import IndexLayout
 from mrl_pg.recent import Recent
-from mrl_pg.vectors import VectorLike, as_text
+from mrl_pg.vectors import VectorLike
 
 SHARE_SECONDS = 60.0
 """How long a share that was read is believed."""
@@ -67,7 +72,7 @@ def keep_query(conn: Conn, layout: IndexLayout, query: VectorLike) -> bool:
         # in a savepoint, as below: what fails here leaves the transaction whole
         with (
             _explained(),
-            conn.transaction(),
+            _whole(conn),
             cursors.tuples(conn) as cursor,
         ):
             cursor.execute(*_asked("query_share", layout))
@@ -77,9 +82,10 @@ def keep_query(conn: Conn, layout: IndexLayout, query: VectorLike) -> bool:
         return False
     with (
         _explained(),
-        conn.transaction(),
+        _whole(conn),
         cursors.tuples(conn) as cursor,
     ):
+        cursor.adapters.register_dumper(plan.QueryVector, plan.QueryVectorDumper)
         cursor.execute(*call)
         return bool(cursor.fetchall()[0][0])
 
@@ -95,7 +101,7 @@ async def keep_query_async(
     if share is None:
         with _explained():
             async with (
-                conn.transaction(),
+                _whole_async(conn),
                 cursors.tuples_async(conn) as cursor,
             ):
                 await cursor.execute(*_asked("query_share", layout))
@@ -105,9 +111,10 @@ async def keep_query_async(
         return False
     with _explained():
         async with (
-            conn.transaction(),
+            _whole_async(conn),
             cursors.tuples_async(conn) as cursor,
         ):
+            cursor.adapters.register_dumper(plan.QueryVector, plan.QueryVectorDumper)
             await cursor.execute(*call)
             return bool((await cursor.fetchall())[0][0])
 
@@ -146,6 +153,22 @@ def _failed(conn: Conn | AsyncConn) -> bool:
     return conn.info.transaction_status == pq.TransactionStatus.INERROR
 
 
+def _whole(conn: Conn) -> AbstractContextManager[object]:
+    """A savepoint in a transaction, so that what fails leaves it whole."""
+    return nullcontext() if _alone(conn) else conn.transaction()
+
+
+def _whole_async(conn: AsyncConn) -> AbstractAsyncContextManager[object]:
+    """The same on an asynchronous connection."""
+    return nullcontext() if _alone(conn) else conn.transaction()
+
+
+def _alone(conn: Conn | AsyncConn) -> bool:
+    """Whether a statement is a transaction by itself: two round trips less."""
+    idle = conn.info.transaction_status == pq.TransactionStatus.IDLE
+    return conn.autocommit and idle
+
+
 def _known(conn: Conn | AsyncConn, layout: IndexLayout) -> float | None:
     """The share, when it was read a moment ago."""
     known = _shares.get(conn)
@@ -169,8 +192,9 @@ def _offered(
     if not share:
         return None
     bound = plan.as_query(layout, facts, query)
-    values = _names(layout) | {"query": as_text(bound.data, bound.kind)}
-    return sampling.statement("keep_query", facts), values
+    values = _names(layout) | {"query": bound}
+    kind = sql.Identifier(bound.kind)
+    return sampling.statement("keep_query", facts, kind=kind), values
 
 
 def _asked(

@@ -7,6 +7,8 @@ from typing import Any, TypeAlias, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
+from psycopg import pq
+from psycopg.adapt import Buffer, Dumper
 
 from mrl_pg import render
 from mrl_pg.errors import ColumnNotFound, InvalidSetting
@@ -81,10 +83,25 @@ class SearchOptions(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True)
 class QueryVector:
-    """A full vector in pgvector's binary format, for `search.QueryVectorDumper`."""
+    """A full vector in pgvector's binary format, for `QueryVectorDumper`."""
 
     data: bytes
     kind: str
+
+
+class QueryVectorDumper(Dumper):
+    """Sends a query in binary with no type: the statement's own cast names it.
+
+    So it works on a connection that never registered pgvector's types, and
+    leaves the caller's adapters alone.
+    """
+
+    format = pq.Format.BINARY
+    oid = 0
+
+    def dump(self, obj: QueryVector) -> Buffer:
+        """The bytes, as they are."""
+        return obj.data
 
 
 @dataclass(frozen=True)

@@ -68,10 +68,10 @@ def values(
     }
 
 
-def statement(name: str, facts: Facts) -> sql.Composed:
+def statement(name: str, facts: Facts, **slots: sql.Composable) -> sql.Composed:
     """A statement that calls the server's function."""
     home = facts.extension_schema.replace("%", "%%")
-    return render.statement(name, extension=render.home(home))
+    return render.statement(name, extension=render.home(home), **slots)
 
 
 def hinted(error: errors.Error) -> str:

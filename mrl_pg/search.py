@@ -7,7 +7,6 @@ from typing import Any, TypeAlias, overload
 from weakref import WeakKeyDictionary
 
 from psycopg import AsyncCursor, Cursor, Pipeline, errors, pq, sql
-from psycopg.adapt import Buffer, Dumper
 from psycopg.rows import tuple_row
 
 from mrl_pg import catalog, cursors
@@ -19,6 +18,7 @@ from mrl_pg.plan import (
     Options,
     Queries,
     QueryVector,
+    QueryVectorDumper,
     SearchParams,
     SearchPlan,
     bind,
@@ -115,21 +115,6 @@ class SearchResult(Sequence[Hit]):
     def __iter__(self) -> Iterator[Hit]:
         """Hits, nearest first."""
         return iter(self.hits)
-
-
-class QueryVectorDumper(Dumper):
-    """Sends a query in binary with no type: the statement's own cast names it.
-
-    So it works on a connection that never registered pgvector's types, and
-    leaves the caller's adapters alone.
-    """
-
-    format = pq.Format.BINARY
-    oid = 0
-
-    def dump(self, obj: QueryVector) -> Buffer:
-        """The bytes, as they are."""
-        return obj.data
 
 
 class Stale(Exception):
