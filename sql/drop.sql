@@ -38,10 +38,11 @@ drop view if exists mrl.kept_queries;
 do $drop$
 declare
     -- by name alone: without pgvector the functions over its types are gone already
-    function pg_catalog.regprocedure;
+    functions pg_catalog.text;
 begin
-    for function in
-        select proc.oid
+    -- in one statement: some are bound to others
+    functions := (
+        select pg_catalog.string_agg(proc.oid::pg_catalog.regprocedure::pg_catalog.text, ', ')
         from pg_catalog.pg_proc as proc
         where proc.pronamespace operator(pg_catalog.=) pg_catalog.to_regnamespace('mrl')
             and (
@@ -57,10 +58,10 @@ begin
                     ]
                 )
             )
-        order by proc.proname operator(pg_catalog.=) 'refuse_dims'
-    loop
-        execute pg_catalog.format('drop function %s', function);
-    end loop;
+    );
+    if functions is not null then
+        execute pg_catalog.format('drop function %s', functions);
+    end if;
 end
 $drop$;
 drop view if exists mrl._own_sampling;

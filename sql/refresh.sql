@@ -1,5 +1,5 @@
 -- Brings what is known of tables up to date, and the room for queries, where there is any.
--- No signature: it updates mrl._tables and mrl._registry; a stale row stays as it is.
+-- No signature: it updates mrl._tables.
 -- Called by: install.sql, mrl_pg.install, migrations
 do $refresh$
 begin
@@ -24,47 +24,6 @@ begin
             where other.table_id operator(pg_catalog.=) known.table_id
                 and other.entry operator(pg_catalog.<>) known.entry
         );
-end
-$refresh$;
-do $refresh$
-declare
-    row pg_catalog.record;
-    derived pg_catalog.jsonb;
-begin
-    for row in
-        select registry.*, live.table_id
-        from mrl._registry as registry
-        join mrl._live_tables as live
-            on live.entry operator(pg_catalog.=) registry.entry
-    loop
-        begin
-            derived := mrl._slots(
-                row.table_id,
-                row.full_column,
-                row.short_column,
-                row.index_name,
-                row.dims,
-                row.kind,
-                row.distance
-            );
-            update mrl._registry as registry
-            set slots = derived,
-                pattern = mrl._pattern(derived)
-            where registry.entry operator(pg_catalog.=) row.entry
-                and registry.index_name operator(pg_catalog.=) row.index_name;
-        exception when undefined_object
-            or undefined_table
-            or undefined_column
-            or object_not_in_prerequisite_state
-        then
-            -- a search of that table says what is wrong with it
-            update mrl._registry as registry
-            set slots = null,
-                pattern = null
-            where registry.entry operator(pg_catalog.=) row.entry
-                and registry.index_name operator(pg_catalog.=) row.index_name;
-        end;
-    end loop;
 end
 $refresh$;
 do $refresh$

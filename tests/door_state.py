@@ -27,8 +27,8 @@ INDEXES = (
     " where indrelid = %s::regclass order by 1"
 )
 REGISTRY = (
-    "select table_id, full_column, short_column, index_name, dims, kind, distance,"
-    " slots, pattern from mrl.registry where table_id = %s::regclass order by 4"
+    "select table_id, full_column, short_column, index_name, dims, kind, distance"
+    " from mrl.registry where table_id = %s::regclass order by 4"
 )
 
 

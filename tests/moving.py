@@ -176,13 +176,3 @@ def answered(conn: Conn) -> State:
         answer = index.search(conn, VECTORS[7], candidates=ALL)
         found[repr(index)] = [(hit.key, hit.distance) for hit in answer]
     return found
-
-
-def stale(conn: Conn) -> int:
-    """Rows of the registry whose derived part tells of other columns."""
-    asked = (
-        "select count(*) from mrl.registry join pg_attribute on attrelid = table_id"
-        " and attname = full_column where attnum <> (slots ->> 'full_number')::int"
-    )
-    count: int = conn.execute(asked).fetchall()[0][0]
-    return count

@@ -1,7 +1,9 @@
 """The SQL door on a table that changes after its index is made."""
 
+from collections.abc import Callable
 from typing import Any
 
+import pytest
 from door import assert_exact, create, ids, keys, many, one, share, stock, text
 from door_plans import ordered, planned, run, scanning
 from door_state import notices, refused
@@ -57,17 +59,132 @@ def test_a_full_column_swapped_by_renames(conn: Conn) -> None:
         many(conn, [QUERY])
 
 
+SHORT = "embedding_32_halfvec"
+INDEX = f"index docs_{SHORT}_cosine_hnsw"
+REPLACED: dict[str, str] = {
+    "a column of yours": "int default 7",
+    "a plain one": "halfvec(32)",
+    "another part": "halfvec(32) generated always as"
+    " (l2_normalize(subvector(embedding, 33, 32))::halfvec(32)) stored",
+    "not normalised": "halfvec(32) generated always as"
+    " (subvector(embedding, 1, 32)::halfvec(32)) stored",
+    "other dims": "halfvec(16) generated always as"
+    " (l2_normalize(subvector(embedding, 1, 16))::halfvec(16)) stored",
+    "another full column": "halfvec(32) generated always as"
+    " (l2_normalize(subvector(other, 1, 32))::halfvec(32)) stored",
+}
+
+
+NO_PREFIX = f"column public.docs.{SHORT} is not the halfvec(32) prefix of embedding"
+OTHER_INDEX = f"{INDEX} of public.docs is not one of {SHORT} for distance cosine"
+
+
+def assert_refused(conn: Conn, message: str) -> None:
+    """No search takes the short column for what it was."""
+    calls: list[Callable[[], Any]] = [
+        lambda: keys(conn, QUERY),
+        lambda: ids(conn, QUERY),
+        lambda: ids(conn, QUERY, filter="n >= 0"),
+        lambda: many(conn, [QUERY], passes=["halfvec(32) 100"]),
+    ]
+    for call in calls:
+        with refused(errors.ObjectNotInPrerequisiteState, message):
+            call()
+
+
+@pytest.mark.parametrize("definition", REPLACED.values(), ids=REPLACED)
+def test_a_short_column_replaced(conn: Conn, definition: str) -> None:
+    name = stock(conn, VECTORS[:50])
+    for warm in (keys, ids):
+        warm(conn, QUERY)
+    conn.execute(
+        f"alter table docs add column other vector(64);"
+        f"alter table docs drop column {SHORT};"
+        f"alter table docs add column {SHORT} {definition}".encode()
+    )
+    halves = definition.startswith("halfvec")
+    key = f"using hnsw ({SHORT} halfvec_cosine_ops)" if halves else f"({SHORT})"
+    conn.execute(f"create index {name} on docs {key}".encode())
+    assert_refused(conn, NO_PREFIX if halves else OTHER_INDEX)
+
+
+def test_full_columns_that_change_places(conn: Conn) -> None:
+    stock(conn, VECTORS[:50])
+    conn.execute("alter table docs add column other vector(64)")
+    conn.execute("update docs set other = embedding - embedding - embedding")
+    one(conn, "select mrl.create_index('docs', 'other', 32)")
+    for warm in (keys, ids):
+        warm(conn, QUERY)
+    conn.execute(
+        "alter table docs rename column embedding to held;"
+        "alter table docs rename column other to embedding;"
+        "alter table docs rename column held to other"
+    )
+    assert_refused(conn, NO_PREFIX)
+
+
+INDEXES = {
+    "of another column": "using hnsw (other halfvec_cosine_ops)",
+    "for another distance": f"using hnsw ({SHORT} halfvec_l2_ops)",
+    "of another method": f"using ivfflat ({SHORT} halfvec_cosine_ops) with (lists = 5)",
+    "of some rows": f"using hnsw ({SHORT} halfvec_cosine_ops) where n < 3",
+    "of numbers": "(n)",
+}
+
+
+@pytest.mark.parametrize("definition", INDEXES.values(), ids=INDEXES)
+def test_an_index_replaced_by_another_of_its_name(conn: Conn, definition: str) -> None:
+    name = stock(conn, VECTORS)
+    conn.execute(
+        "alter table docs add column other halfvec(32);"
+        f"drop index {name}; create index {name} on docs {definition}".encode()
+    )
+    calls: list[Any] = [keys, many]
+    if "ivfflat" in definition:
+        # brings too few candidates, so that it is looked at
+        calls.append(ids)
+    else:
+        # no index is of use, so that every row is read
+        assert ids(conn, QUERY, candidates=500) == TRUTH
+    for call in calls:
+        with refused(
+            errors.ObjectNotInPrerequisiteState,
+            f"index {name} of public.docs is not one of {SHORT} for distance cosine",
+            "name the kind and distance",
+        ):
+            call(conn, [QUERY] if call is many else QUERY)
+
+
 def test_a_column_of_yours_is_not_dropped(conn: Conn) -> None:
     name = stock(conn, VECTORS)
     conn.execute(
         "alter table docs rename column embedding_32_halfvec to short;"
         "alter table docs add column embedding_32_halfvec int default 7"
     )
-    for call in (keys, ids):
-        with refused(errors.UndefinedFunction, "operator does not exist: integer"):
-            call(conn, QUERY)
+    assert_refused(conn, OTHER_INDEX)
     assert one(conn, "select mrl.drop_index('docs', 'embedding')") == name
     assert one(conn, "select sum(embedding_32_halfvec) from docs") == 7 * 500
+
+
+def test_the_registry_holds_names_and_nothing_that_is_run(conn: Conn) -> None:
+    """Whoever could write it would choose among columns that the catalog has."""
+    stock(conn, VECTORS[:50])
+    columns = conn.execute(
+        "select attname, format_type(atttypid, atttypmod) from pg_attribute"
+        " where attrelid = 'mrl._registry'::regclass and attnum > 0"
+    ).fetchall()
+    assert {kind for _, kind in columns} == {
+        *("integer", "name", "text", "timestamp with time zone")
+    }
+    assert {name for name, kind in columns if kind == "text"} == {"kind", "distance"}
+    evil = 'x" <-> "$1; drop table docs; --'
+    for column in ("full_column", "short_column", "index_name"):
+        with conn.transaction(force_rollback=True):
+            conn.execute(f"update mrl._registry set {column} = %s".encode(), [evil])
+            for call in (keys, ids):
+                with conn.transaction(force_rollback=True), pytest.raises(errors.Error):
+                    call(conn, QUERY)
+            assert one(conn, "select count(*) from docs") == 50
 
 
 def test_an_index_dropped_by_hand(conn: Conn) -> None:

@@ -1,6 +1,6 @@
 -- Whether a generated column is the short one of a full column.
 -- mrl._is_prefix(expression text, type text, full_column name, dims int, kind text) -> boolean
--- Called by: mrl._slots, mrl._standing; mrl_pg.facts is its twin in Python
+-- Called by: mrl._facts, mrl._standing; mrl_pg.facts is its twin in Python
 create or replace function mrl._is_prefix(
     expression text, type text, full_column name, dims int, kind text
 )
@@ -9,16 +9,27 @@ language sql
 stable
 parallel safe
 return coalesce(
-    type operator(pg_catalog.~) pg_catalog.format('(^|[.])%s\(%s\)$', kind, dims)
-        and position(pg_catalog.format('(%I, 1, %s)', full_column, dims) in expression)
-            operator(pg_catalog.>) 0
-        and position(
-            case
-                when kind operator(pg_catalog.=) 'bit' then 'binary_quantize('
-                else 'l2_normalize('
-            end
-            in expression
-        ) operator(pg_catalog.>) 0,
+    pg_catalog.concat('.', type) operator(pg_catalog.~~) pg_catalog.format(
+        '%%.%s(%s)', kind, dims
+    )
+        -- named once: it takes the place of a call that writes the expression out
+        and expression operator(pg_catalog.~~) pg_catalog.format(
+            '%%%s(%%(%s, 1, %s)%%',
+            case when kind operator(pg_catalog.=) 'bit'
+                then 'binary\_quantize'
+                else 'l2\_normalize'
+            end,
+            pg_catalog.replace(
+                pg_catalog.replace(
+                    pg_catalog.replace(pg_catalog.quote_ident(full_column), '\', '\\'),
+                    '%',
+                    '\%'
+                ),
+                '_',
+                '\_'
+            ),
+            dims
+        ),
     false
 );
 

@@ -1,6 +1,6 @@
 -- pgvector's operator of a distance.
 -- mrl._operator(distance text) -> text
--- Called by: mrl._full, mrl._slots; mrl_pg.layout is its twin in Python
+-- Called by: mrl._full, mrl._found, mrl._ordinary; mrl_pg.layout is its twin in Python
 create or replace function mrl._operator(distance text)
 returns text
 language sql

@@ -1,6 +1,6 @@
 -- Operator class of a short column's index.
 -- mrl._operator_class(kind text, distance text) -> name
--- Called by: mrl._slots, mrl.create_index_sql; mrl_pg.layout is its twin in Python
+-- Called by: mrl._facts, mrl.create_index_sql; mrl_pg.layout is its twin in Python
 create or replace function mrl._operator_class(kind text, distance text)
 returns name
 language sql

@@ -18,32 +18,37 @@ language plpgsql
 stable
 set search_path = pg_catalog, pg_temp
 as $body$
+declare
+    -- as mrl._effort chooses them
+    chosen bigint := coalesce(candidates, greatest(160, 8 * k::bigint));
 begin
     -- all in one statement: a search takes 3 ms, each further one here 1 % of it
     select
-        format(
-            registry.pattern,
+        mrl._statement(
+            registry.kind,
+            facts.parts,
             'mrl_row.*',
-            -- not as a regclass: of a temporary table that leaves its schema out
-            format('%I.%I', space.nspname, class.relname),
+            facts.table_name,
             '',
-            effort.candidates,
-            effort.candidates - 1,
+            chosen,
+            chosen - 1,
+            '',
             _ordinary.k,
-            '$1'
+            '$1',
+            facts.full_type,
+            facts.extension,
+            quote_ident(registry.full_column),
+            mrl._operator(registry.distance),
+            quote_ident(registry.short_column),
+            registry.dims
         ),
-        effort.candidates
+        chosen
     into statement, ef_search
     from (
         -- the oldest, even if it cannot be used: mrl._plan says why
         select *
         from mrl.registry as registry
-        where registry.table_id = (
-                -- by the type itself: its name may mean another table
-                select row_type.typrelid::regclass
-                from pg_type as row_type
-                where row_type.oid = _ordinary.type
-            )
+        where registry.table_id = to_regclass(_ordinary.type::text)
             and registry.full_column = _ordinary.full_column
             and (_ordinary.dims is null or registry.dims = _ordinary.dims)
             and (_ordinary.kind is null or registry.kind = _ordinary.kind)
@@ -51,25 +56,26 @@ begin
         order by registry.created_at, registry.index_name
         limit 1
     ) as registry
-    join pg_class as class on class.oid = registry.table_id
-    join pg_namespace as space on space.oid = class.relnamespace
-    join pg_attribute as attribute
-        on attribute.attrelid = registry.table_id
-        and attribute.attname = registry.full_column
-    cross join (
-        -- as mrl._effort chooses them
-        select coalesce(_ordinary.candidates, greatest(160, 8 * _ordinary.k::bigint))
-    ) as effort (candidates)
+    cross join lateral mrl._facts(
+        registry.table_id,
+        registry.full_column,
+        registry.short_column,
+        registry.index_name,
+        registry.dims,
+        registry.kind,
+        registry.distance
+    ) as facts
     -- what mrl._plan and those it calls look at one by one
-    where attribute.attnum = (registry.slots ->> 'full_number')::int
-        and (class.relhassubclass or class.relkind = 'p')
-            = (registry.slots ->> 'parts')::boolean
-        and to_regclass(registry.slots ->> 'index') is not null
+    where facts.row_type = _ordinary.type::oid
+        -- another index of that name decides how fast an answer comes, not which: no more
+        -- of it here, and the planner leaves pg_index out
+        and facts.present
+        and facts.prefix
         and not row_security_active(registry.table_id)
-        and mrl._dims(_ordinary.query) = (registry.slots ->> 'full_dims')::int
+        and mrl._dims(_ordinary.query) = facts.full_dims
         and not mrl._is_zero(_ordinary.query)
-        and _ordinary.k between 1 and effort.candidates
-        and effort.candidates <= 1000;
+        and _ordinary.k between 1 and chosen
+        and chosen <= 1000;
 end
 $body$;
 

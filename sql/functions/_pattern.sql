@@ -1,31 +1,40 @@
--- What of a search by one short column is the same each time, as a pattern for format().
--- mrl._pattern(slots jsonb) -> text: answer, table, where, candidates, least, k, query
--- Called by: mrl.register, mrl._found, refresh.sql
-create or replace function mrl._pattern(slots jsonb)
+-- A search by one query and one short column, as a pattern for format().
+-- mrl._pattern(kind text, parts boolean) -> text; vector stands for halfvec, too
+-- Called by: mrl._statement, which says what its 16 places hold
+create or replace function mrl._pattern(kind text, parts boolean)
 returns text
 language plpgsql
-stable
+immutable
+parallel safe
 set search_path = pg_catalog, pg_temp
 as $body$
 declare
-    value record;
-    query text;
-begin
-    for value in select * from jsonb_each_text(slots) loop
-        slots := slots || jsonb_build_object(value.key, replace(value.value, '%', '%%'));
-    end loop;
-    query := format('%%7$s::%s', slots ->> 'type');
-    slots := slots || jsonb_build_object(
-        'value', slots ->> 'full',
-        'query', query,
-        'short_query', mrl._short_of(query, slots),
+    slots jsonb := mrl._places(parts) || jsonb_build_object(
         'gate', 'true',
         'answer', '%1$s',
         'table', '%2$s',
         'where', '%3$s',
         'candidates', '%4$s',
         'least', '%5$s',
-        'k', '%6$s'
+        'extra', '%6$s',
+        'k', '%7$s',
+        'query', '%8$s::%9$s',
+        'extension', '%10$s',
+        'full', '%11$s',
+        'value', '%11$s',
+        'operator', '%12$s',
+        'short', '%13$s',
+        'short_operator', '%14$s',
+        'dims', '%15$s'
+    );
+begin
+    slots := slots || jsonb_build_object(
+        'short_query', mrl._short_of(
+            slots ->> 'query',
+            slots || jsonb_build_object(
+                'kind', case kind when 'bit' then kind else '%16$s' end
+            )
+        )
     );
     return mrl._render(
         mrl._answers(),
@@ -39,5 +48,5 @@ begin
 end
 $body$;
 
-comment on function mrl._pattern(jsonb) is
-'Internal. What of a search by one short column is the same each time.';
+comment on function mrl._pattern(text, boolean) is
+'Internal. A search by one query and one short column, as a pattern for format().';

@@ -34,7 +34,6 @@ stable
 set search_path = pg_catalog, pg_temp
 as $body$
 declare
-    found record;
     slots jsonb;
     steps jsonb;
     -- a filter or row-level security lets only some rows through
@@ -62,8 +61,7 @@ begin
         slots := steps -> 0;
         candidates := slots ->> 'count';
     else
-        found := mrl._found(table_id, full_column, dims, kind, index_name);
-        slots := found.slots;
+        slots := mrl._found(table_id, full_column, dims, kind, index_name);
     end if;
     perform mrl._check_queries(queries, slots);
     if filter is not null or cardinality(args) > 0 then
@@ -91,9 +89,23 @@ begin
     end;
     condition := mrl._condition(filter);
     if form <> 'batch' and steps is null and not exact then
-        statement := format(
-            found.pattern,
-            answer, slots ->> 'table', condition, effort.candidates, least, k, '$17'
+        statement := mrl._statement(
+            slots ->> 'kind',
+            (slots ->> 'parts')::boolean,
+            answer,
+            slots ->> 'table',
+            condition,
+            effort.candidates,
+            least,
+            '',
+            k,
+            '$17',
+            slots ->> 'type',
+            slots ->> 'extension',
+            slots ->> 'full',
+            slots ->> 'operator',
+            slots ->> 'short',
+            (slots ->> 'dims')::int
         );
     else
         slots := slots || jsonb_build_object(

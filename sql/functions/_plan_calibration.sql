@@ -44,7 +44,7 @@ declare
 begin
     perform mrl.check_owner(table_name);
     perform mrl._check_writable();
-    slots := (mrl._found(table_name, full_column, dims, kind, index_name)).slots;
+    slots := mrl._found(table_name, full_column, dims, kind, index_name);
     -- refuses a k that no search takes
     effort := mrl._effort(k, null, null, null, false);
     if k > 100000000 then

@@ -24,7 +24,7 @@ stable
 set search_path = pg_catalog, pg_temp
 as $body$
 declare
-    slots jsonb := (mrl._found(table_name, full_column, dims, kind, index_name)).slots;
+    slots jsonb := mrl._found(table_name, full_column, dims, kind, index_name);
     effort record := mrl._effort(
         k,
         candidates,

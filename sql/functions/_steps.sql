@@ -42,7 +42,7 @@ begin
                 using errcode = 'invalid_parameter_value',
                     hint = 'write it as in array[''bit(512) 400'', ''halfvec(256) 100'']';
         end if;
-        step := (mrl._found(table_id, full_column, parts[2]::int, parts[1], null)).slots;
+        step := mrl._found(table_id, full_column, parts[2]::int, parts[1], null);
         first := coalesce(first, step);
         least := parts[3]::bigint;
         if least > most then

@@ -1,6 +1,6 @@
 -- What a table and its full column must be for mrl_pg, or the error that says why not.
 -- mrl._table(table_id oid, full_column name) -> jsonb
--- Called by: mrl._slots, mrl._full, mrl._found, mrl.create_index, mrl.create_index_sql
+-- Called by: mrl._check_short, mrl._full, mrl._found, mrl.create_index, mrl.create_index_sql
 create or replace function mrl._table(table_id oid, full_column name)
 returns jsonb
 language plpgsql
@@ -79,7 +79,6 @@ begin
         'schema_name', found.nspname,
         'table', found.name,
         'full', quote_ident(full_column),
-        'full_number', found.attnum,
         'full_dims', found.atttypmod,
         'type', format('%I.%I(%s)', found.extension, found.typname, found.atttypmod),
         'norm', case found.typname when 'vector' then 'vector_norm' else 'l2_norm' end,

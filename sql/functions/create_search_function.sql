@@ -49,9 +49,14 @@ begin
         slots := steps -> 0;
         candidates := slots ->> 'count';
     else
-        slots := (mrl._found(table_name, full_column, dims, kind, index_name)).slots;
+        slots := mrl._found(table_name, full_column, dims, kind, index_name);
     end if;
-    name := mrl._function_name(function_name, slots ->> 'schema_name');
+    name := mrl._function_name(function_name, (
+        select space.nspname
+        from pg_class as class
+        join pg_namespace as space on space.oid = class.relnamespace
+        where class.oid = table_name
+    ));
     list := mrl._parameter_list(parameters, slots, k);
     select chosen.candidates, chosen.ef_search
     into candidates, ef_search

@@ -18,10 +18,9 @@ as $body$
 #variable_conflict use_column
 declare
     claimed int;
-    derived jsonb;
 begin
     perform mrl.check_owner(register.table_id);
-    derived := mrl._slots(
+    perform mrl._check_short(
         register.table_id,
         register.full_column,
         register.short_column,
@@ -35,8 +34,7 @@ begin
     values (register.table_id)
     returning _claims.entry into claimed;
     insert into mrl._own_registry (
-        entry, full_column, short_column, index_name, dims, kind, distance,
-        slots, pattern
+        entry, full_column, short_column, index_name, dims, kind, distance
     )
     values (
         claimed,
@@ -45,9 +43,7 @@ begin
         register.index_name,
         register.dims,
         register.kind,
-        register.distance,
-        derived,
-        mrl._pattern(derived)
+        register.distance
     )
     on conflict (entry, index_name) do update
     set
@@ -55,9 +51,7 @@ begin
         short_column = excluded.short_column,
         dims = excluded.dims,
         kind = excluded.kind,
-        distance = excluded.distance,
-        slots = excluded.slots,
-        pattern = excluded.pattern;
+        distance = excluded.distance;
 end
 $body$;
 

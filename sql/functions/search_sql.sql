@@ -41,7 +41,7 @@ begin
         slots := steps -> 0;
         candidates := slots ->> 'count';
     else
-        slots := (mrl._found(table_name, full_column, dims, kind, index_name)).slots;
+        slots := mrl._found(table_name, full_column, dims, kind, index_name);
     end if;
     select chosen.candidates, chosen.ef_search
     into candidates, ef_search

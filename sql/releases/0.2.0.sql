@@ -64,8 +64,10 @@
 \ir ../functions/_table.sql
 \ir ../functions/_table_of.sql
 \ir ../functions/_pattern.sql
+\ir ../functions/_statement.sql
 \ir ../functions/_is_prefix.sql
-\ir ../functions/_slots.sql
+\ir ../functions/_facts.sql
+\ir ../functions/_check_short.sql
 \ir ../functions/check_owner.sql
 \ir ../functions/_grant.sql
 \ir ../functions/_make_room.sql

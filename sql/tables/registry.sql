@@ -1,6 +1,6 @@
 -- One row per short column and index that mrl_pg made.
 -- mrl._registry
--- Called by: mrl.registry, mrl._own_registry, refresh.sql
+-- Called by: mrl.registry, mrl._own_registry
 create table if not exists mrl._registry (
     entry int not null references mrl._tables on delete cascade,
     full_column pg_catalog.name not null,
@@ -14,15 +14,8 @@ create table if not exists mrl._registry (
         distance operator(pg_catalog.=) any ('{cosine,l2,ip}'::pg_catalog.text[])
     ),
     created_at pg_catalog.timestamptz not null default pg_catalog.now(),
-    -- derived: what spares a search the catalogs
-    slots pg_catalog.jsonb,
-    pattern pg_catalog.text,
     primary key (entry, index_name)
 );
 
 comment on table mrl._registry is
 'Internal. Short columns and indexes made by mrl_pg; read them through mrl.indexes.';
-comment on column mrl._registry.slots is
-'Derived: what a search puts into its statement. Checked against the catalog each time.';
-comment on column mrl._registry.pattern is
-'Derived: the statement of a search, for format().';

@@ -1,5 +1,5 @@
 -- The k nearest of the candidates; no row at all when fewer than `least` came.
--- Slots: names, passes, least (counted from 0), k
+-- Slots: names, passes, least (counted from 0), k, extra (a further column)
 -- Called by: mrl._compose, mrl._pattern, mrl.create_search_function
 create or replace function mrl._nearest()
 returns text
@@ -10,7 +10,7 @@ return $template$
 with mrl_candidates ({names}, distance) as materialized (
 {passes}
 )
-select {names}, distance
+select {names}, distance{extra}
 from mrl_candidates
 -- a zero vector has no cosine distance, a NULL none at all
 where distance operator(pg_catalog.<>) 'NaN'::pg_catalog.float8

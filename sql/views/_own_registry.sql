@@ -12,9 +12,7 @@ select
     registry.dims,
     registry.kind,
     registry.distance,
-    registry.created_at,
-    registry.slots,
-    registry.pattern
+    registry.created_at
 from mrl._registry as registry
 where exists (
     select

@@ -10,9 +10,7 @@ select
     registry.dims,
     registry.kind,
     registry.distance,
-    registry.created_at,
-    registry.slots,
-    registry.pattern
+    registry.created_at
 from mrl._registry as registry
 join mrl._live_tables as live on live.entry operator(pg_catalog.=) registry.entry;
 
