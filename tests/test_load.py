@@ -225,7 +225,7 @@ def test_parquet(
     report = load(conn, tmp_path / "d.parquet", "docs", block_rows=5)
     conn.execute("set time zone 'UTC'")
     types = column_types(conn)
-    assert (types["tags"], types["meta"]) == ("jsonb", "jsonb")
+    assert (types["tags"], types["meta"]) == ("bigint[]", "jsonb")
     assert select(conn, "id, title, tags, meta, day, moment, count") == [
         (i, TITLES[i] if i else None, [i, i + 1], META[i], day, moment, i or None)
         for i in range(ROWS)
@@ -239,7 +239,7 @@ def test_parquet_without_pyarrow_names_the_extra(
     conn: Conn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "d.parquet").write_bytes(b"PAR1")
-    with pytest.raises(InvalidFile, match="not sound Parquet"):
+    with pytest.raises(InvalidFile, match="not a sound Parquet file"):
         load(conn, tmp_path / "d.parquet", "docs")
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(InvalidFile, match=r"pip install 'mrl_pg\[parquet\]'"):
@@ -421,10 +421,14 @@ def test_append_refuses_what_does_not_fit(
     with pytest.raises(InvalidFile, match='null value in column "id"'):
         load_blocks(conn, vectors, "docs")
     conn.execute("alter table docs add column box box, add column short varchar(2)")
-    with pytest.raises(InvalidFile, match=r"'public.docs.box' is of type box"):
-        load_blocks(conn, vectors[:1], "docs", columns={"box": ["(1,1)"]})
-    with pytest.raises(InvalidFile, match=r"value too long.*data row 1, column short"):
-        load_blocks(conn, vectors[:1], "docs", columns={"short": ["abc"]})
+    with pytest.raises(InvalidFile, match=r"row 1: invalid .* type box: .\(1,1\)"):
+        load_blocks(
+            conn, vectors[:2], "docs", columns={"id": [50, 51], "box": [None, "(1,1)"]}
+        )
+    with pytest.raises(InvalidFile, match=r"row 1, column short: value too long for"):
+        load_blocks(
+            conn, vectors[:2], "docs", columns={"id": [50, 51], "short": ["ab", "abc"]}
+        )
     with pytest.raises(NotAVectorColumn, match=r"'public.docs.short' is character"):
         load_blocks(conn, vectors, "docs", column="short")
     assert (stored(conn) == vectors).all()
@@ -512,13 +516,11 @@ BAD_LINES: list[tuple[str | bytes, str]] = [
     ('{"embedding": [1, NaN]}', "row 4: nan at position 1"),
     ('{"embedding": [1e39, 1]}', "row 4: 1e+39 at position 0 is beyond the largest"),
     ('{"embedding": [1, 2], "n": "x"}', "row 4: 'x' is not an integer"),
-    ('{"embedding": [1, 2], "new": 1}', "row 4: column 'new' is not in the first"),
     ('{"embedding": [1, 2]', "row 4: not JSON: Expecting ',' delimiter at column"),
     ("[1, 2]", "row 4: not a JSON object but a list"),
     ('{"embedding": [1, 2], "t": "\\u0000"}', "row 4: the text holds a NUL"),
     ('{"embedding": [1, 2], "t": "\\ud83d"}', "row 4: character '\\ud83d' cannot"),
     (b'{"embedding": [1, 2], "t": "\xe9"}', "row 4: byte 0xe9 is not UTF-8"),
-    ('{"embedding": [1, 2], "n": 9223372036854775808}', "row 4: 9223372036854775808"),
 ]
 
 
@@ -534,7 +536,7 @@ def test_bad_json_lines(conn: Conn, tmp_path: Path, block_rows: int) -> None:
     first = b'{"embedding": [1, 2], "n": 1, "t": "a"}'
     for line, why in BAD_LINES:
         raw = line if isinstance(line, bytes) else line.encode()
-        if block_rows == 100 and (b"new" in raw or b'"x"' in raw):
+        if block_rows == 100 and b'"x"' in raw:
             continue  # within the first block these say what the column is
         lines = [first, b"", GOOD.encode(), raw, GOOD.encode()]
         (tmp_path / "d.jsonl").write_bytes(b"\n".join(lines))
@@ -598,18 +600,18 @@ BAD_FILES: dict[str, tuple[Callable[[Path], object], str]] = {
     "1d.npy": (lambda p: np.save(p, MATRIX[0]), r"shape \(2,\)"),
     "int.npy": (lambda p: np.save(p, MATRIX.astype(int)), "matrix of floats"),
     "empty.npy": (lambda p: p.write_bytes(b""), "not a NumPy array"),
-    "cut.npy": (lambda p: p.write_bytes(CUT), "not a NumPy array"),
+    "cut.npy": (lambda p: p.write_bytes(CUT), "24 bytes by its header, but 21 follow"),
     "objects.npy": (
         lambda p: np.save(p, np.array([[{}]]), allow_pickle=True),
-        "not a NumPy array",
+        "Python objects, which are never unpickled",
     ),
     "norows.npy": (lambda p: np.save(p, MATRIX[:0]), "rows|empty"),
     "two.npz": (_npz(a=MATRIX, b=MATRIX), "2 matrices"),
     "none.npz": (_npz(a=MATRIX[0]), "0 matrices"),
     "length.npz": (_npz(a=MATRIX, b=[1, 2]), "'b' has 2 values"),
-    "object.npz": (_npz(a=MATRIX, b=np.array([{}, 1, 2])), "never pickled"),
-    "axes.npz": (_npz(a=MATRIX, b=np.ones((3, 2, 1))), "has 3 axes"),
-    "not.npz": (lambda p: p.write_bytes(b"x"), "not a NumPy archive"),
+    "object.npz": (_npz(a=MATRIX, b=np.array([{}, 1, 2])), "never unpickled"),
+    "axes.npz": (_npz(a=MATRIX, b=np.ones((3, 2, 1)), c=MATRIX), "2 matrices"),
+    "not.npz": (lambda p: p.write_bytes(b"x"), "not a sound .npz file"),
     "empty.jsonl": (lambda p: p.write_bytes(b"\n\n"), "holds no rows"),
     "none.jsonl": (lambda p: p.write_bytes(b'{"a": 1}'), "'embedding'.*there are: a"),
     "nulls.jsonl": (lambda p: p.write_bytes(b'{"embedding": null}'), "no vector in"),

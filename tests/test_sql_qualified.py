@@ -59,6 +59,8 @@ SLOTS = {
 
 OWN = {
     ("create_table", "columns"): "id pg_catalog.int4",
+    ("add_column", "column"): "id pg_catalog.int4",
+    ("unnested", "carrier"): "pg_catalog.int4",
     ("create_index", "index"): "docs_index",
     ("single_pass_index", "index"): "docs_index",
     ("sample", "sample"): "10",
@@ -73,6 +75,7 @@ PARTS = {
     "own_plan": "with mrl_query as (select 1) select {}",
     "translated_table": "select {}",
     "stamp": "select {}",
+    "unnested": "select {}",
     "gate": "with mrl_before as (select 1) select {}",
     "promised_pass": "with mrl_before as (select 1) select * from ({}) as pass",
     "promise": "select 1 as one{}",

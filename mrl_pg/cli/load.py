@@ -16,7 +16,10 @@ from mrl_pg.cli.bar import bar
 from mrl_pg.cli.describe import split_table
 from mrl_pg.cli.options import PG_DEFAULT, Directory, Dsn, Json, Pg, connection
 from mrl_pg.load import load as load_file
-from mrl_pg.load.loader import Progress as Report
+from mrl_pg.load.exchange import Progress as Report
+
+FILE = "What is in the file"
+"""Panel of `--help` for options about the file."""
 
 
 class Kind(str, Enum):
@@ -24,6 +27,18 @@ class Kind(str, Enum):
 
     vector = "vector"
     halfvec = "halfvec"
+
+
+class Bytes(str, Enum):
+    """Words of --vector-bytes."""
+
+    float16 = "float16"
+    float32 = "float32"
+    float64 = "float64"
+    float16be = "float16be"
+    float32be = "float32be"
+    float64be = "float64be"
+    int8 = "int8"
 
 
 class Place(str, Enum):
@@ -39,8 +54,8 @@ def load(
     file: Annotated[
         Path,
         typer.Argument(
-            help="A .npy, .npz, .jsonl, .csv or .parquet file; .gz after the two "
-            "text formats."
+            help="A .npy, .npz, .jsonl, .json, .csv, .tsv, .parquet or .arrow file; "
+            "JSON and CSV also with .gz, .bz2 or .xz behind the name."
         ),
     ],
     table: Annotated[
@@ -51,15 +66,78 @@ def load(
         ),
     ],
     column: Annotated[
-        str, typer.Option(help="Column of the vectors, in the file and the table.")
+        str,
+        typer.Option(
+            help="Where the file has the vectors: a column, a matrix of an .npz, a "
+            "path into JSON (data.0.embedding), or a pattern of columns "
+            "with one number each ('dim_*'). The table's column has the same name, the "
+            "last one of a path, or embedding for a pattern.",
+            rich_help_panel=FILE,
+        ),
     ] = "embedding",
     key: Annotated[
         str,
         typer.Option(
-            help="Primary key of a new table: a column of the file, else one that "
-            "counts up."
+            help="Primary key of a new table: a column of the file or a path into its "
+            "JSON, else one that counts up."
         ),
     ] = "id",
+    into: Annotated[
+        str | None,
+        typer.Option(help="The table's column of vectors, if it is called otherwise."),
+    ] = None,
+    columns: Annotated[
+        str,
+        typer.Option(
+            help="Columns to load beside vectors and key, comma separated: names, "
+            "patterns ('meta_*') or paths into JSON.  \\[default: all]",
+            rich_help_panel=FILE,
+            show_default=False,
+        ),
+    ] = "",
+    skip: Annotated[
+        str,
+        typer.Option(
+            help="Columns to leave out, comma separated: names or patterns.",
+            rich_help_panel=FILE,
+            show_default=False,
+        ),
+    ] = "",
+    vector_bytes: Annotated[
+        Bytes | None,
+        typer.Option(
+            metavar="TYPE",
+            help="The vectors are raw bytes, or base64 text of them: float16, float32, "
+            "float64 or int8, little-endian; float32be and so on are big-endian.",
+            rich_help_panel=FILE,
+        ),
+    ] = None,
+    delimiter: Annotated[
+        str | None,
+        typer.Option(
+            help="Between the fields of a CSV file.  "
+            "\\[default: a comma; a tab in .tsv]",
+            rich_help_panel=FILE,
+            show_default=False,
+        ),
+    ] = None,
+    header: Annotated[
+        bool,
+        typer.Option(
+            help="Whether the first line of a CSV file names the columns; else they "
+            "are c1, c2, …",
+            rich_help_panel=FILE,
+        ),
+    ] = True,
+    encoding: Annotated[
+        str | None,
+        typer.Option(
+            help="Of a text file, such as latin-1.  \\[default: UTF-8, or what its "
+            "byte order mark says]",
+            rich_help_panel=FILE,
+            show_default=False,
+        ),
+    ] = None,
     kind: Annotated[
         Kind,
         typer.Option("--type", help="Type of the vectors in a new table."),
@@ -82,6 +160,20 @@ def load(
     All rows are loaded or, after an error that names the bad ones, none.
 
     Example: mrl-pg load articles.parquet --table docs --column embedding
+
+    \b
+    in the file          in a new table        loads into columns of type
+    whole numbers        bigint, numeric       all numbers, text
+    floats, decimals     double, numeric       all numbers, text
+    text                 text                  any that reads its text: enum, inet …
+    times, dates         timestamp(tz), date   timestamp, timestamptz, date, text
+    time of day          time                  time, text
+    durations            interval              interval, text
+    bytes                bytea                 bytea, uuid (16 bytes), text
+    lists                arrays, JSON: jsonb   arrays, json, jsonb, text
+    structs, objects     jsonb                 json, jsonb, text
+
+    docs/load.md has the whole table.
     """
     schema, name = split_table(table)
     with connection(dsn, directory, pg) as conn, watched(file) as progress:
@@ -92,11 +184,23 @@ def load(
             schema=schema or None,
             column=column,
             key=key,
+            into=into,
+            columns=split_names(columns),
+            skip=split_names(skip),
+            vector_bytes=vector_bytes.value if vector_bytes else None,
+            delimiter="\t" if delimiter in ("\\t", "tab") else delimiter,
+            header=header,
+            encoding=encoding,
             kind=kind.value,
             storage=storage.value if storage else None,
             progress=progress,
         )
     typer.echo(json.dumps(asdict(report), indent=2) if as_json else str(report))
+
+
+def split_names(text: str) -> list[str]:
+    """Names or patterns between commas."""
+    return [part.strip() for part in text.split(",") if part.strip()]
 
 
 @contextmanager

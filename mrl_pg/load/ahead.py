@@ -41,5 +41,13 @@ class Ahead(Generic[T]):
             self._future = self._submit()
             yield item
 
+    def ready(self) -> "Future[T | None]":
+        """The item in the making; None after the last one."""
+        return self._future
+
+    def go_on(self) -> None:
+        """Start making the item after one that is done."""
+        self._future = self._submit()
+
     def _submit(self) -> "Future[T | None]":
         return self._pool.submit(next, self._items, None)

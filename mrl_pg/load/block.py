@@ -1,7 +1,7 @@
 """A run of rows read from a file or made in memory, and how bad rows are named."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any, Literal, TypeAlias
 
@@ -13,8 +13,17 @@ from mrl_pg.errors import InvalidFile, InvalidSetting
 Values: TypeAlias = "NDArray[Any] | Sequence[Any]"
 """One column: an array, or a list where None is NULL; vectors are rows of a matrix."""
 
-Form: TypeAlias = Literal["arrays", "jsonl", "csv"]
-"""Where values come from: `csv` has only text, `jsonl` strings are not JSON text."""
+Form: TypeAlias = Literal["arrays", "jsonl", "json", "csv"]
+"""Where values come from: `csv` has only text; strings of `jsonl` and of `json` (one
+array of objects) are not JSON text."""
+
+COUNTED = {
+    "arrays": "counted from 0",
+    "jsonl": "numbered by line",
+    "json": "counted from 1",
+    "csv": "numbered by line",
+}
+"""What the number of a row means, for each form."""
 
 BLOCK_BYTES = 4 << 20
 """About what one block of a matrix holds: large enough for NumPy to be at full speed,
@@ -27,6 +36,7 @@ NAMED_ROWS = 10
 """Bad rows that an error names before it only counts."""
 
 NONE_BAD: Mapping[int, str] = MappingProxyType({})
+NO_TYPES: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,7 +46,9 @@ class Block:
     `first` numbers the first row: an index from 0 for arrays, a line for text.
     `numbers` gives every row's number where they are not consecutive. `bad` holds
     what the reader could not make sense of, by place in the block; `total` the
-    rows of the whole file, an estimate for text, None when unknown.
+    rows of the whole file, an estimate for text, None when unknown. `types` are
+    types that a new table's columns get, where the file declares them; `notes` say
+    what the reader left out or cut.
     """
 
     names: tuple[str, ...]
@@ -46,6 +58,8 @@ class Block:
     numbers: Sequence[int] | None = None
     bad: Mapping[int, str] = field(default_factory=lambda: NONE_BAD)
     total: int | None = None
+    types: Mapping[str, str] = field(default_factory=lambda: NO_TYPES)
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Raise InvalidFile unless names and columns agree."""
@@ -56,7 +70,10 @@ class Block:
             )
         for name, values in zip(self.names, self.columns, strict=True):
             if self.names.count(name) > 1:
-                raise InvalidFile(f"column {name!r} is there twice: rename one of them")
+                raise InvalidFile(
+                    f"column {name!r} is there twice: rename one of "
+                    "them, or leave it out with skip= (--skip)"
+                )
             if len(values) != len(self):
                 raise InvalidFile(
                     f"column {name!r} has {len(values)} values and "
@@ -74,6 +91,16 @@ class Block:
     def number(self, place: int) -> int:
         """Number of a row in its file, by its place in the block."""
         return self.numbers[place] if self.numbers else self.first + place
+
+    def part(self, start: int, end: int) -> "Block":
+        """The rows from one place to before another."""
+        return replace(
+            self,
+            columns=tuple(values[start:end] for values in self.columns),
+            first=self.first + start,
+            numbers=self.numbers[start:end] if self.numbers else None,
+            bad={i - start: why for i, why in self.bad.items() if start <= i < end},
+        )
 
 
 def split(
@@ -107,7 +134,7 @@ def check_block_rows(block_rows: int | None) -> None:
 
 def refuse(origin: str, block: Block, bad: Mapping[int, str]) -> InvalidFile:
     """The error that names the first bad rows of a block and counts the others."""
-    meaning = "counted from 0" if block.form == "arrays" else "numbered by line"
+    meaning = COUNTED[block.form]
     places = sorted(bad)
     named = [f"  row {block.number(i)}: {bad[i]}" for i in places[:NAMED_ROWS]]
     more = len(places) - len(named)
@@ -122,5 +149,5 @@ def refuse(origin: str, block: Block, bad: Mapping[int, str]) -> InvalidFile:
 
 def shown(value: object) -> str:
     """A value as an error shows it: short, on one line."""
-    text = repr(value)
+    text = repr(value.item() if isinstance(value, np.generic) else value)
     return text if len(text) <= 40 else text[:37] + "…"

@@ -1,32 +1,41 @@
-"""Loads vectors into a table by COPY, sync and async: the only I/O of a load."""
+"""Loads vectors into a table, sync and async: the only I/O of a load."""
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from itertools import chain
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
+from contextlib import AsyncExitStack, ExitStack, closing
 from os import PathLike
 from pathlib import Path
-from time import perf_counter
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from psycopg import AsyncCopy, Copy
 
-from mrl_pg import cursors, source
+from mrl_pg import cursors
 from mrl_pg.catalog import AsyncConn, Conn
 from mrl_pg.errors import InvalidFile
-from mrl_pg.load.ahead import Ahead
 from mrl_pg.load.block import Block, Values, split
-from mrl_pg.load.pack import HEADER, TRAILER, Packed
+from mrl_pg.load.choice import Choice, VectorBytes
+from mrl_pg.load.exchange import (
+    ABOUT_ROWS,
+    Array,
+    ArrayDumper,
+    Begin,
+    End,
+    Insert,
+    Progress,
+    Rows,
+    Run,
+    Session,
+    Tally,
+    Write,
+    exchange,
+)
 from mrl_pg.load.readers import read
 from mrl_pg.load.report import LoadReport, refusals
-from mrl_pg.load.target import Job, decide
+from mrl_pg.load.text_files import TextForm
 from mrl_pg.load.wanted import Storage, VectorKind, Wanted
-
-Progress: TypeAlias = Callable[[int, int | None], None]
-"""Called with the rows sent and the rows in all: an estimate for text files."""
-
-PGVECTOR = source.statement("queries/pgvector.sql").encode()
-COLUMNS_OF = source.statement("queries/columns_of.sql").encode()
 
 
 def load(
@@ -37,21 +46,35 @@ def load(
     schema: str | None = None,
     column: str = "embedding",
     key: str = "id",
+    into: str | None = None,
+    columns: Sequence[str] = (),
+    skip: Sequence[str] = (),
+    vector_bytes: VectorBytes | None = None,
+    delimiter: str | None = None,
+    header: bool = True,
+    encoding: str | None = None,
     kind: VectorKind = "vector",
     storage: Storage | None = None,
     block_rows: int | None = None,
     progress: Progress | None = None,
 ) -> LoadReport:
-    """Rows of a `.npy`, `.npz`, `.jsonl`, `.csv` or `.parquet` file in a table.
+    """Rows of a NumPy, JSON, CSV, Parquet or Arrow file in a table.
 
     A table that does not exist is made, with types from the first block and `key`
     as its primary key: the file's column of that name, or one the server counts up.
     One that exists is appended to; then `key`, `kind` and `storage` say nothing.
+    `column` is where the file has the vectors: a column or matrix, a path into JSON
+    such as `data.0.embedding`, or a pattern such as `dim_*`; `into` what the table
+    calls them. `columns` and `skip` are patterns that choose among the others.
     Everything happens in one transaction (a savepoint in yours), so after an error
     the database is as it was. Raises InvalidFile naming the rows it cannot load.
     """
-    wanted = Wanted(Path(path).name, table, schema, column, key, kind, storage)
-    blocks = read(path, column=column, block_rows=block_rows)
+    choice = Choice(
+        column, key, into, _patterns(columns), _patterns(skip), vector_bytes
+    )
+    text = TextForm(delimiter, header, encoding)
+    wanted = _wanted(path, table, schema, choice, kind, storage)
+    blocks = read(path, choice, text, block_rows=block_rows)
     return _run(conn, wanted, blocks, progress)
 
 
@@ -63,15 +86,43 @@ async def load_async(
     schema: str | None = None,
     column: str = "embedding",
     key: str = "id",
+    into: str | None = None,
+    columns: Sequence[str] = (),
+    skip: Sequence[str] = (),
+    vector_bytes: VectorBytes | None = None,
+    delimiter: str | None = None,
+    header: bool = True,
+    encoding: str | None = None,
     kind: VectorKind = "vector",
     storage: Storage | None = None,
     block_rows: int | None = None,
     progress: Progress | None = None,
 ) -> LoadReport:
     """The same on an asynchronous connection; files are read in a thread."""
-    wanted = Wanted(Path(path).name, table, schema, column, key, kind, storage)
-    blocks = read(path, column=column, block_rows=block_rows)
+    choice = Choice(
+        column, key, into, _patterns(columns), _patterns(skip), vector_bytes
+    )
+    text = TextForm(delimiter, header, encoding)
+    wanted = _wanted(path, table, schema, choice, kind, storage)
+    blocks = read(path, choice, text, block_rows=block_rows)
     return await _run_async(conn, wanted, blocks, progress)
+
+
+# A single string is left for Choice to refuse.
+def _patterns(given: Sequence[str]) -> Any:
+    return given if isinstance(given, str) else tuple(given)
+
+
+def _wanted(
+    path: "str | PathLike[str]",
+    table: str,
+    schema: str | None,
+    choice: Choice,
+    kind: VectorKind,
+    storage: Storage | None,
+) -> Wanted:
+    name = Path(path).name if isinstance(path, (str, PathLike)) else "the file"
+    return Wanted(name, table, schema, choice.vectors, choice.key_name, kind, storage)
 
 
 def load_blocks(
@@ -130,44 +181,25 @@ def _blocks(
         raise InvalidFile(
             "columns= goes with a matrix of vectors; blocks bring their own columns"
         )
-    return iter(blocks)
+    try:
+        return iter(blocks)
+    except TypeError:
+        raise InvalidFile(
+            f"{type(blocks).__name__} is neither a matrix nor an iterable of blocks"
+        ) from None
 
 
-class _Tally:
-    """Counts what was sent, tells who listens, and makes the report of it."""
+def _session(conn: Conn | AsyncConn) -> Session:
+    """What a load has to know of a connection."""
+    zone = conn.info.parameter_status("TimeZone")
+    return Session(cursors.encoding(conn), zone or "set")
 
-    def __init__(self, wanted: Wanted, progress: Progress | None) -> None:
-        self.wanted, self.progress = wanted, progress
-        self.started = perf_counter()
-        self.rows = self.null_vectors = 0
-        self.bytes = len(HEADER) + len(TRAILER)
 
-    def add(self, packed: Packed) -> None:
-        self.rows += packed.rows
-        self.null_vectors += packed.null_vectors
-        self.bytes += len(packed.data)
-        if self.progress is not None:
-            self.progress(self.rows, packed.total)
-
-    def report(self, job: Job) -> LoadReport:
-        schema, table = self.wanted.schema, self.wanted.table
-        return LoadReport(
-            table=f"{schema}.{table}" if schema else table,
-            rows=self.rows,
-            null_vectors=self.null_vectors,
-            dims=job.dims,
-            created=job.created,
-            seconds=perf_counter() - self.started,
-            bytes=self.bytes,
-            skipped=job.packer.skipped,
+def _first(wanted: Wanted, first: Block | None) -> Block:
+    if first is not None and not isinstance(first, Block):
+        raise InvalidFile(
+            f"blocks of type {type(first).__name__}: give a matrix, or Block objects"
         )
-
-
-def _columns_query(wanted: Wanted) -> tuple[bytes, dict[str, str]]:
-    return COLUMNS_OF, {"schema": wanted.schema or "", "table": wanted.table}
-
-
-def _some(wanted: Wanted, first: Block | None) -> Block:
     if first is None or not len(first):
         raise InvalidFile(f"{wanted.origin} holds no rows: there is nothing to load")
     return first
@@ -176,51 +208,87 @@ def _some(wanted: Wanted, first: Block | None) -> Block:
 def _run(
     conn: Conn, wanted: Wanted, blocks: Iterator[Block], progress: Progress | None
 ) -> LoadReport:
-    tally = _Tally(wanted, progress)
-    first = _some(wanted, next(blocks, None))
+    first = _first(wanted, next(blocks, None))
+    tally = Tally(wanted, progress)
+    flow = exchange(tally, first, blocks, _session(conn))
     with (
-        refusals(wanted.origin),
+        refusals(wanted.origin, tally.number),
         conn.transaction(),
         cursors.dicts(conn) as cursor,
+        ExitStack() as copying,
+        closing(flow),
     ):
-        extension: Mapping[str, Any] = cursor.execute(PGVECTOR).fetchone() or {}
-        rows = cursor.execute(*_columns_query(wanted)).fetchall()
-        job = decide(wanted, first, extension, rows, conn.info.encoding)
-        for statement in job.setup:
-            cursor.execute(statement)
-        packed = map(job.packer.pack, chain([first], blocks))
-        with cursor.copy(job.copy) as copy, Ahead(packed) as ahead:
-            copy.write(HEADER)
-            for part in ahead:
-                copy.write(part.data)
-                tally.add(part)
-            copy.write(TRAILER)
-    return tally.report(job)
+        cursor.adapters.register_dumper(Array, ArrayDumper)
+        copies: list[Copy] = []
+        answer: Any = None
+        while True:
+            try:
+                request = flow.send(answer)
+            except StopIteration as done:
+                return done.value  # type: ignore[no-any-return]
+            answer = None
+            match request:
+                case Future():
+                    answer = request.result()
+                case Write():
+                    copies[-1].write(request.data)
+                case Rows():
+                    cursor.execute(request.query, request.params)
+                    answer = cursor.fetchall()
+                case Run():
+                    cursor.execute(request.statement)
+                case Begin():
+                    began = cursor.copy(request.statement)
+                    copies.append(copying.enter_context(began))
+                case End():
+                    copying.close()
+                case Insert():
+                    try:
+                        with conn.transaction():
+                            cursor.execute(*request.sent())
+                    except ABOUT_ROWS as error:
+                        answer = error
 
 
 async def _run_async(
     conn: AsyncConn, wanted: Wanted, blocks: Iterator[Block], progress: Progress | None
 ) -> LoadReport:
-    tally = _Tally(wanted, progress)
-    first = _some(wanted, await asyncio.to_thread(next, blocks, None))
-    with refusals(wanted.origin):
+    first = _first(wanted, await asyncio.to_thread(next, blocks, None))
+    tally = Tally(wanted, progress)
+    flow = exchange(tally, first, blocks, _session(conn))
+    with refusals(wanted.origin, tally.number), closing(flow):
         async with (
             conn.transaction(),
             cursors.dicts_async(conn) as cursor,
+            AsyncExitStack() as copying,
         ):
-            await cursor.execute(PGVECTOR)
-            extension: Mapping[str, Any] = await cursor.fetchone() or {}
-            await cursor.execute(*_columns_query(wanted))
-            rows = await cursor.fetchall()
-            job = decide(wanted, first, extension, rows, conn.info.encoding)
-            for statement in job.setup:
-                await cursor.execute(statement)
-            packed = map(job.packer.pack, chain([first], blocks))
-            async with cursor.copy(job.copy) as copy:
-                with Ahead(packed) as ahead:
-                    await copy.write(HEADER)
-                    async for part in ahead:
-                        await copy.write(part.data)
-                        tally.add(part)
-                    await copy.write(TRAILER)
-    return tally.report(job)
+            cursor.adapters.register_dumper(Array, ArrayDumper)
+            copies: list[AsyncCopy] = []
+            answer: Any = None
+            while True:
+                try:
+                    request = flow.send(answer)
+                except StopIteration as done:
+                    return done.value  # type: ignore[no-any-return]
+                answer = None
+                match request:
+                    case Future():
+                        answer = await asyncio.wrap_future(request)
+                    case Write():
+                        await copies[-1].write(request.data)
+                    case Rows():
+                        await cursor.execute(request.query, request.params)
+                        answer = await cursor.fetchall()
+                    case Run():
+                        await cursor.execute(request.statement)
+                    case Begin():
+                        began = cursor.copy(request.statement)
+                        copies.append(await copying.enter_async_context(began))
+                    case End():
+                        await copying.aclose()
+                    case Insert():
+                        try:
+                            async with conn.transaction():
+                                await cursor.execute(*request.sent())
+                        except ABOUT_ROWS as error:
+                            answer = error

@@ -1,5 +1,6 @@
 """Vectors of a block as one checked float32 matrix; what cannot be is a bad row."""
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,6 +15,13 @@ HALF_LIMIT = 65520.0
 """The least value that rounds to infinity in half precision."""
 
 NUMBERS = (int, float)
+BRACKETS = ("[]", "{}", "()")
+BASE64 = re.compile(r"[A-Za-z0-9+/_-]{8,}={0,2}")
+ONE_A_ROW = "; a row is one object (pandas: to_json(orient='records', lines=True))"
+RAW_BYTES = (
+    "say what they are with vector_bytes= (--vector-bytes float32, which is NumPy's "
+    "tobytes() on most machines)"
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,7 +43,9 @@ def length(values: Values) -> int | None:
 # Only counts: a row that is no vector at all is named when it is packed.
 def _size(value: Any) -> int | None:
     if isinstance(value, str):
-        return value.count(",") + 1
+        return value.count(",") + 1 if "," in value else len(value.split())
+    if isinstance(value, bytes):
+        return len(value) // 4
     if hasattr(value, "to_numpy"):
         value = value.to_numpy()
     return len(value) if isinstance(value, (list, tuple, np.ndarray)) else None
@@ -98,8 +108,13 @@ def one_row(value: Any) -> NDArray[np.float64]:
         if value.ndim == 1 and value.dtype.kind in "fiu":
             return value.astype(np.float64)
         value = value.tolist()
+    if isinstance(value, bytes):
+        raise ValueError(f"a vector as {len(value)} raw bytes: {RAW_BYTES}")
     if not isinstance(value, (list, tuple)):
-        raise ValueError(f"{shown(value)} is not a vector: expected a list of numbers")
+        raise ValueError(
+            f"{shown(value)} is not a vector: expected a list of numbers"
+            + (ONE_A_ROW if isinstance(value, dict) else "")
+        )
     return _from_list(value)
 
 
@@ -109,7 +124,10 @@ def _from_list(value: Sequence[Any]) -> NDArray[np.float64]:
         for place, item in enumerate(value):
             number = isinstance(item, (*NUMBERS, np.number))
             if not number or isinstance(item, bool):
-                raise ValueError(f"{shown(item)} at position {place} is not a number")
+                raise ValueError(
+                    f"{shown(item)} at position {place} is not a number"
+                    + (ONE_A_ROW if isinstance(item, list) else "")
+                )
     try:
         return np.array(value, dtype=np.float64)
     except OverflowError:
@@ -118,14 +136,26 @@ def _from_list(value: Sequence[Any]) -> NDArray[np.float64]:
 
 def _from_text(text: str) -> NDArray[np.float64]:
     inner = text.strip()
-    if not (inner.startswith("[") and inner.endswith("]")) or "_" in inner:
-        raise ValueError(f"{shown(text)} is not a vector like [1,2,3]")
-    if not inner[1:-1].strip():
-        return np.zeros(0)
+    if inner[:1] + inner[-1:] not in BRACKETS or "_" in inner:
+        raise ValueError(_no_vector(text))
+    inside = inner[1:-1].strip()
+    # NumPy prints blanks between the numbers
+    parts = inside.split(",") if "," in inside else inside.split()
     try:
-        return np.array([float(part) for part in inner[1:-1].split(",")])
+        return np.array([float(part) for part in parts], dtype=np.float64)
     except ValueError:
-        raise ValueError(f"{shown(text)} is not a vector like [1,2,3]") from None
+        raise ValueError(_no_vector(text)) from None
+
+
+def _no_vector(text: str) -> str:
+    said = f"{shown(text)} is not a vector like [1,2,3]"
+    if "..." in text:
+        return (
+            f"{said}: NumPy left numbers out when it was printed; save a list instead"
+        )
+    if BASE64.fullmatch(text.strip()):
+        return f"{said}; is it base64? {RAW_BYTES}"
+    return said
 
 
 def wrong_length(found: int, dims: int) -> str:

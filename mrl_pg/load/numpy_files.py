@@ -1,7 +1,9 @@
 """Blocks of `.npy` files, memory-mapped, and of `.npz` archives, streamed."""
 
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from typing import IO, Any
 
@@ -11,118 +13,212 @@ from numpy.typing import NDArray
 
 from mrl_pg.errors import InvalidFile
 from mrl_pg.load.block import Block, rows_of, split
+from mrl_pg.load.choice import Choice
+from mrl_pg.load.text_files import TextForm
 
-BROKEN = (ValueError, OSError, EOFError, zipfile.BadZipFile)
-
-
-def npy_blocks(path: Path, column: str, block_rows: int | None) -> Iterator[Block]:
-    """Slices of a matrix of any float type; only what is being sent is read."""
-    try:
-        matrix = np.load(path, mmap_mode="r", allow_pickle=False)
-    except BROKEN as error:
-        raise InvalidFile(f"{path.name} is not a NumPy array: {error}") from error
-    _check_matrix(path.name, matrix.shape, matrix.dtype)
-    # a plain array over the same memory: slices of a memmap are slower
-    yield from split(np.asarray(matrix), column, {}, block_rows)
+MAGIC = b"\x93NUMPY"
+PLAIN = "biufUSMm"
+"""Kinds of types that become columns; `O`, Python objects, is never unpickled."""
 
 
-def npz_blocks(path: Path, column: str, block_rows: int | None) -> Iterator[Block]:
-    """The one float matrix of the archive, its vectors of equal length beside it."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            heads = {_stem(name): _head(archive, name) for name in archive.namelist()}
-            name = _matrix_name(path, heads)
-            shape, fortran, dtype = heads.pop(name)
-            others = {}
-            for other in heads:
-                others[other] = _whole(archive, other)
-                if others[other].ndim != 1:
-                    raise InvalidFile(
-                        f"{path.name}: array {other!r} has {others[other].ndim} axes: "
-                        "beside the vectors only one-dimensional arrays are columns"
-                    )
-            if fortran:  # rows are not contiguous: nothing to stream
-                yield from split(_whole(archive, name), column, others, block_rows)
-                return
-            rows = block_rows or rows_of(np.empty((0, shape[1])))
-            with archive.open(f"{name}.npy") as stream:
-                _read_head(stream)
-                for start in range(0, shape[0], rows):
-                    count = min(rows, shape[0] - start)
-                    data = stream.read(count * shape[1] * dtype.itemsize)
-                    matrix = np.frombuffer(data, dtype).reshape(count, shape[1])
-                    yield _block(column, matrix, others, start, shape[0])
-    except BROKEN as error:
-        if isinstance(error, InvalidFile):
-            raise
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What the header of an array says."""
+
+    shape: tuple[int, ...]
+    fortran: bool
+    dtype: np.dtype[Any]
+
+    @property
+    def size(self) -> int:
+        """Bytes of the values."""
+        return prod(self.shape) * self.dtype.itemsize
+
+    def __str__(self) -> str:
+        """As errors show it."""
+        return f"an array of shape {self.shape} and type {self.dtype}"
+
+
+def npy_blocks(
+    path: Path, choice: Choice, text: TextForm, block_rows: int | None
+) -> Iterator[Block]:
+    """Slices of a matrix of any float type; only what is being sent is read.
+
+    An array of records gives a column for each field.
+    """
+    with path.open("rb") as stream:
+        head = _read_head(path.name, stream)
+        left = path.stat().st_size - stream.tell()
+    if head.dtype.hasobject:
+        raise InvalidFile(_objects(path.name))
+    if head.dtype.names is None:
+        _check_matrix(path.name, head)
+    if not head.size:
+        raise InvalidFile(f"{path.name} holds no rows, or no numbers: it is {head}")
+    if left < head.size:
         raise InvalidFile(
-            f"{path.name} is not a NumPy archive of plain arrays: {error}"
-        ) from error
+            f"{path.name} is not a sound .npy file: {head.size} bytes by its header, "
+            f"but {left} follow: the file was cut short"
+        )
+    # a plain array over the same memory: slices of a memmap are slower
+    matrix = np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
+    if head.dtype.names is None:
+        yield from split(matrix, choice.column, {}, block_rows)
+        return
+    fields = {name: matrix[name] for name in choice.reads(head.dtype.names)}
+    name = choice.column if choice.column in fields else next(iter(fields))
+    yield from split(fields.pop(name), name, fields, block_rows)
 
 
-Head = tuple[tuple[int, ...], bool, np.dtype[Any]]
+def npz_blocks(
+    path: Path, choice: Choice, text: TextForm, block_rows: int | None
+) -> Iterator[Block]:
+    """A float matrix of the archive, and its vectors of equal length as columns.
+
+    Other matrices and single values are left out, and named in the block's notes.
+    """
+    with zipfile.ZipFile(path) as archive:
+        heads = {
+            name.removesuffix(".npy"): _head(path, archive, name)
+            for name in archive.namelist()
+            if name.endswith(".npy")
+        }
+        name = _matrix_name(path, heads, choice)
+        head = heads.pop(name)
+        others, notes = _others(path, archive, heads, choice, head.shape[0])
+        if head.fortran:  # rows are not contiguous: nothing to stream
+            whole = _whole(archive, name)
+            for block in split(whole, choice.column, others, block_rows):
+                yield Block(
+                    block.names,
+                    block.columns,
+                    first=block.first,
+                    total=block.total,
+                    notes=notes,
+                )
+            return
+        total, dims = head.shape
+        rows = block_rows or rows_of(np.empty((0, dims)))
+        with archive.open(f"{name}.npy") as stream:
+            _read_head(path.name, stream)
+            for start in range(0, total, rows):
+                count = min(rows, total - start)
+                data = stream.read(count * dims * head.dtype.itemsize)
+                matrix = np.frombuffer(data, head.dtype).reshape(count, dims)
+                parts = (values[start : start + count] for values in others.values())
+                yield Block(
+                    (choice.column, *others),
+                    (matrix, *parts),
+                    first=start,
+                    total=total,
+                    notes=notes,
+                )
 
 
-def _block(
-    column: str,
-    matrix: NDArray[Any],
-    others: dict[str, NDArray[Any]],
-    start: int,
-    total: int,
-) -> Block:
-    for name, values in others.items():
-        if len(values) != total:
+def _others(
+    path: Path,
+    archive: zipfile.ZipFile,
+    heads: Mapping[str, Head],
+    choice: Choice,
+    rows: int,
+) -> tuple[dict[str, NDArray[Any]], tuple[str, ...]]:
+    columns: dict[str, NDArray[Any]] = {}
+    left_out = []
+    for name, head in heads.items():
+        if not choice.wants(name):
+            continue
+        if len(head.shape) != 1 or name == choice.column:
+            left_out.append(name)
+            continue
+        if head.dtype.hasobject:
+            raise InvalidFile(_objects(f"{path.name}: array {name!r}", name))
+        if head.dtype.kind not in PLAIN:
             raise InvalidFile(
-                f"array {name!r} has {len(values)} values for {total} vectors: "
-                "all must be of one length"
+                f"{path.name}: array {name!r} is of {head.dtype}: only booleans, "
+                "numbers, times and text are columns; save it as one of these, or "
+                f"leave it out with skip= (--skip {name})"
             )
-    parts = (values[start : start + len(matrix)] for values in others.values())
-    return Block((column, *others), (matrix, *parts), first=start, total=total)
+        if head.shape[0] != rows:
+            raise InvalidFile(
+                f"{path.name}: array {name!r} has {head.shape[0]} values for {rows} "
+                f"vectors: all must be of one length; leave it out with skip= (--skip "
+                f"{name})"
+            )
+        columns[name] = _whole(archive, name)
+    if not left_out:
+        return columns, ()
+    why = "single values and other matrices are no columns"
+    return columns, (f"left out of {path.name}: {', '.join(left_out)} ({why})",)
 
 
-def _matrix_name(path: Path, heads: dict[str, Head]) -> str:
+def _matrix_name(path: Path, heads: Mapping[str, Head], choice: Choice) -> str:
     found = [
         name
-        for name, (shape, _, dtype) in heads.items()
-        if len(shape) == 2 and dtype.kind == "f"
+        for name, head in heads.items()
+        if len(head.shape) == 2 and head.dtype.kind == "f"
     ]
+    if choice.column in found:
+        return choice.column
     if len(found) != 1:
+        others = (f"{name}: {head}" for name, head in heads.items())
+        held = ", ".join(found or others) or "no array at all"
+        one = f" (--column {found[0]})" if found else ""
         raise InvalidFile(
-            f"{path.name} holds {len(found)} matrices of floats "
-            f"({', '.join(heads) or 'no array at all'}): there must be one, the vectors"
+            f"{path.name} holds {len(found)} matrices of floats ({held}): there must "
+            f"be one, the vectors, or column={one} has to name it"
         )
-    for name, (_, _, dtype) in heads.items():
-        if dtype.kind not in "biufU":
-            raise InvalidFile(
-                f"{path.name}: array {name!r} is of {dtype}: only booleans, numbers "
-                "and text are read, never pickled objects; save it as one of these"
-            )
     return found[0]
 
 
-def _check_matrix(name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
-    if len(shape) != 2 or dtype.kind != "f":
+def _check_matrix(name: str, head: Head) -> None:
+    if len(head.shape) != 2 or head.dtype.kind != "f":
         raise InvalidFile(
-            f"{name} holds an array of shape {shape} and type {dtype}: vectors are a "
-            "matrix of floats, one row each"
+            f"{name} holds {head}: vectors are a matrix of floats, one row each; save "
+            "array.reshape(rows, -1).astype('float32') of it, if these are vectors"
         )
 
 
-def _stem(name: str) -> str:
-    return name.removesuffix(".npy")
+def _objects(what: str, name: str = "") -> str:
+    skip = f", or leave it out with skip= (--skip {name})" if name else ""
+    return (
+        f"{what} holds Python objects, which are never unpickled: save text as "
+        f"array.astype(str), vectors as numpy.stack(array){skip}"
+    )
 
 
-def _head(archive: zipfile.ZipFile, name: str) -> Head:
+def _head(path: Path, archive: zipfile.ZipFile, name: str) -> Head:
     with archive.open(name) as stream:
-        return _read_head(stream)
+        head = _read_head(f"{path.name}: array {name.removesuffix('.npy')!r}", stream)
+        left = archive.getinfo(name).file_size - stream.tell()
+    if left < head.size and not head.dtype.hasobject:
+        raise InvalidFile(
+            f"{path.name}: array {name.removesuffix('.npy')!r} is not sound: "
+            f"{head.size} bytes by its header, but {left} follow: it was cut short"
+        )
+    return head
 
 
-def _read_head(stream: IO[bytes]) -> Head:
-    version = npy.read_magic(stream)
-    if version == (1, 0):
-        return npy.read_array_header_1_0(stream)
-    # version 3 differs from 2 only in names of fields, which no plain array has
-    return npy.read_array_header_2_0(stream)
+def _read_head(name: str, stream: IO[bytes]) -> Head:
+    magic = stream.read(len(MAGIC) + 2)
+    if not magic.startswith(MAGIC):
+        raise InvalidFile(
+            f"{name} is not a NumPy array: it has no .npy header. Raw memory of "
+            "numpy.memmap? Then numpy.save what "
+            "numpy.memmap(path, 'float32', 'r', shape=(rows, dims)) gives"
+        )
+    try:
+        # version 3 differs from 2 only in names of fields
+        reader = (
+            npy.read_array_header_1_0 if magic[6] == 1 else npy.read_array_header_2_0
+        )
+        shape, fortran, dtype = reader(stream)
+    except Exception as error:
+        raise InvalidFile(
+            f"{name} is not sound: its .npy header is damaged; save the array again"
+        ) from error
+    if any(size < 0 for size in shape):
+        raise InvalidFile(f"{name} is not sound: a NumPy array of shape {shape}")
+    return Head(shape, fortran, dtype)
 
 
 def _whole(archive: zipfile.ZipFile, name: str) -> NDArray[Any]:

@@ -1,11 +1,13 @@
-"""A block as bytes of PostgreSQL's binary COPY, packed by columns and not by rows.
+"""A block as bytes of PostgreSQL's binary COPY, or as an array of each column.
 
-Columns of fixed size come first in the COPY column list: their fields, lengths
+For COPY, columns of fixed size come first in the column list: their fields, lengths
 included, are one NumPy record a row, big-endian. Text and JSON follow each record.
+For INSERT, a column is one binary array, which `unnest` takes apart again.
 """
 
 import struct
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -13,9 +15,8 @@ from numpy.typing import NDArray
 
 from mrl_pg.load.block import Block, Values, refuse
 from mrl_pg.load.matrix import Cells, matrix
-from mrl_pg.load.values import WIRE, fixed
-from mrl_pg.load.varying import TYPES as VARYING
-from mrl_pg.load.varying import encoded
+from mrl_pg.load.values import FIXED, cut, fixed, zones
+from mrl_pg.load.varying import READ_AS_ARRAY, READ_BY_SERVER, VARYING, encoded
 
 HEADER = b"PGCOPY\n\xff\r\n\0" + struct.pack(">ii", 0, 0)
 """Signature, no flags, no extension."""
@@ -23,28 +24,55 @@ HEADER = b"PGCOPY\n\xff\r\n\0" + struct.pack(">ii", 0, 0)
 TRAILER = struct.pack(">h", -1)
 NULL = struct.pack(">i", -1)
 VECTOR_WIRE = {"vector": ">f4", "halfvec": ">f2"}
-SUPPORTED = (*WIRE, *VARYING, *VECTOR_WIRE)
 
 Buffer: TypeAlias = "bytes | memoryview"
 
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column to write: its name, type as pg_type names it, and a vector's length."""
+    """A column to write: its name, type as pg_type names it, and a vector's length.
+
+    `cast` is schema and name of the type that the server makes of the text it gets.
+    """
 
     name: str
     type: str
     dims: int | None = None
+    cast: tuple[str, str] | None = None
+
+    @property
+    def read_by_server(self) -> bool:
+        """Whether values travel as text of their type, which COPY has no place for."""
+        return self.type in (READ_BY_SERVER, READ_AS_ARRAY)
+
+    @property
+    def carrier(self) -> str:
+        """Name of the type in which the values travel."""
+        return "text" if self.read_by_server else self.type
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Packed:
-    """Bytes of one block, and what the report counts."""
+    """Bytes of one block, and what the report counts.
 
-    data: Buffer
-    rows: int
+    `data` is a part of the stream for COPY; `arrays`, one a column, are for INSERT.
+    """
+
+    block: Block
     null_vectors: int
-    total: int | None
+    data: Buffer = b""
+    arrays: tuple[Buffer, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def rows(self) -> int:
+        """Rows of the block."""
+        return len(self.block)
+
+    @property
+    def size(self) -> int:
+        """Bytes that go over the wire."""
+        return len(self.data) + sum(map(len, self.arrays))
 
 
 def in_order(columns: tuple[Column, ...]) -> tuple[Column, ...]:
@@ -54,58 +82,95 @@ def in_order(columns: tuple[Column, ...]) -> tuple[Column, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Packer:
-    """Packs blocks for one COPY; `columns` as `in_order` left them.
+    """Packs blocks for one COPY or INSERT; `columns` as `in_order` left them.
 
     `vectors` names the column that NULL vectors are counted of, `encoding` is the
-    Python codec of the connection, `skipped` are columns that are not written.
+    Python codec of the connection. `type_ids`, by carrier, are given for INSERT alone.
+    `inferred` types are those of the first rows.
     """
 
     origin: str
     columns: tuple[Column, ...]
     vectors: str
     encoding: str = "utf-8"
-    skipped: tuple[str, ...] = ()
+    type_ids: Mapping[str, int] | None = None
+    inferred: bool = False
 
     def pack(self, block: Block) -> Packed:
         """The block's rows, in order. Raises InvalidFile naming the bad ones."""
         bad = dict(block.bad)
-        _check_names(self, block, bad)
         fixed_part = [c for c in self.columns if c.type not in VARYING]
-        cells = [_cells(c, _values(block, c.name), bad) for c in fixed_part]
+        cells = [self._cells(column, block, bad) for column in fixed_part]
         tails = [
-            encoded(_values(block, c.name), c.type, block.form, self.encoding, bad)
-            for c in self.columns[len(fixed_part) :]
+            self._encoded(column, block, bad)
+            for column in self.columns[len(fixed_part) :]
         ]
         if bad:
             raise refuse(self.origin, block, bad)
         nulls = {c.name: x.null for c, x in zip(fixed_part, cells, strict=True)}
         missing = nulls[self.vectors]
-        return Packed(
-            data=join(fixed_part, cells, tails, len(block)),
-            rows=len(block),
-            null_vectors=0 if missing is None else int(missing.sum()),
-            total=block.total,
+        packed = Packed(
+            block,
+            0 if missing is None else int(missing.sum()),
+            notes=(*block.notes, *_notes(self.columns, block)),
         )
+        if self.type_ids is None:
+            data = join(fixed_part, cells, tails, len(block))
+            return replace(packed, data=data)
+        ids = [self.type_ids[column.carrier] for column in self.columns]
+        arrays = (
+            *map(fixed_array, fixed_part, cells, ids),
+            *map(varying_array, tails, ids[len(fixed_part) :]),
+        )
+        return replace(packed, arrays=arrays)
+
+    def _cells(self, column: Column, block: Block, bad: dict[int, str]) -> Cells:
+        values = _values(block, column.name)
+        found: dict[int, str] = {}
+        if column.dims is not None:
+            half = column.type == "halfvec"
+            cells = matrix(values, column.dims, half, found)
+        else:
+            cells = fixed(values, column.type, found)
+        self._name(column, found, bad)
+        return cells
+
+    def _encoded(
+        self, column: Column, block: Block, bad: dict[int, str]
+    ) -> list[bytes | None]:
+        values = _values(block, column.name)
+        found: dict[int, str] = {}
+        tail = encoded(values, column.type, block.form, self.encoding, found)
+        self._name(column, found, bad)
+        return tail
+
+    def _name(self, column: Column, found: dict[int, str], bad: dict[int, str]) -> None:
+        where = f" (column {column.name!r}"
+        if self.inferred and column.type not in VARYING:
+            where += f", {column.type} by its first values: make the table first"
+        where = "" if column.name == self.vectors else f"{where})"
+        for i, why in found.items():
+            bad.setdefault(i, why + where)
+
+
+def _notes(columns: tuple[Column, ...], block: Block) -> list[str]:
+    notes = []
+    for column in columns:
+        if column.name not in block.names:
+            continue
+        values = block[column.name]
+        if cut(values):
+            notes.append(f"{column.name}: nanoseconds were cut to microseconds")
+        if column.type == "timestamp" and True in zones(values):
+            notes.append(
+                f"{column.name}: times were stored in UTC, their zones were dropped, "
+                "because the column is a timestamp without time zone"
+            )
+    return notes
 
 
 def _values(block: Block, name: str) -> Values:
     return block[name] if name in block.names else [None] * len(block)
-
-
-def _cells(column: Column, values: Values, bad: dict[int, str]) -> Cells:
-    if column.dims is not None:
-        return matrix(values, column.dims, column.type == "halfvec", bad)
-    return fixed(values, column.type, bad)
-
-
-def _check_names(packer: Packer, block: Block, bad: dict[int, str]) -> None:
-    known = {column.name for column in packer.columns}.union(packer.skipped)
-    for name in block.names:
-        if name in known:
-            continue
-        for i, value in enumerate(block[name]):
-            if value is not None:
-                bad.setdefault(i, f"column {name!r} is not in the first rows")
 
 
 def join(
@@ -127,11 +192,41 @@ def join(
     pieces: list[Buffer] = [b""] * (rows * (1 + len(tails)))
     pieces[:: 1 + len(tails)] = heads
     for place, tail in enumerate(tails, start=1):
-        pieces[place :: 1 + len(tails)] = [
-            NULL if text is None else len(text).to_bytes(4, "big") + text
-            for text in tail
-        ]
+        pieces[place :: 1 + len(tails)] = _with_lengths(tail)
     return b"".join(pieces)
+
+
+def _with_lengths(tail: list[bytes | None]) -> list[bytes]:
+    return [
+        NULL if text is None else len(text).to_bytes(4, "big") + text for text in tail
+    ]
+
+
+def fixed_array(column: Column, cell: Cells, type_id: int) -> Buffer:
+    """A column of fixed size as a binary array, NULLs included."""
+    rows = len(cell.data)
+    null = np.zeros(rows, np.bool_) if cell.null is None else cell.null
+    layout = np.dtype(_field(column, 0))
+    filled = np.empty(rows - int(null.sum()), dtype=layout)
+    _fill(filled, 0, column, cell.data[~null])
+    if not null.any():
+        return _array_head(rows, False, type_id) + _flat(filled)
+    pieces: list[Buffer] = [NULL] * rows
+    places = np.flatnonzero(~null).tolist()
+    for place, piece in zip(places, _slices(filled), strict=True):
+        pieces[place] = piece
+    return _array_head(rows, True, type_id) + b"".join(pieces)
+
+
+def varying_array(tail: list[bytes | None], type_id: int) -> Buffer:
+    """The same of a column whose values are bytes."""
+    head = _array_head(len(tail), None in tail, type_id)
+    return head + b"".join(_with_lengths(tail))
+
+
+# One dimension, whether there are NULLs, the type, the length, the first index.
+def _array_head(rows: int, nulls: bool, type_id: int) -> bytes:
+    return struct.pack(">iiIii", 1, nulls, type_id, rows, 1)
 
 
 # A NULL has no bytes after its length, so rows with other NULLs have other records.
@@ -166,30 +261,37 @@ def records(
     for i, (column, cell, null) in enumerate(zip(columns, cells, nulls, strict=True)):
         if null:
             out[f"length{i}"] = -1
-            continue
-        out[f"value{i}"] = cell.data[places]
-        out[f"length{i}"] = layout[f"value{i}"].itemsize
-        if column.dims is not None:
-            out[f"length{i}"] += 4
-            out[f"dims{i}"] = column.dims
-            out[f"unused{i}"] = 0
+        else:
+            _fill(out, i, column, cell.data[places])
     return out
+
+
+def _fill(out: NDArray[np.void], i: int, column: Column, data: NDArray[Any]) -> None:
+    out[f"value{i}"] = data
+    out[f"length{i}"] = out.dtype[f"value{i}"].itemsize
+    if column.dims is not None:
+        out[f"length{i}"] += 4
+        out[f"dims{i}"] = column.dims
+        out[f"unused{i}"] = 0
 
 
 def record_type(columns: list[Column], nulls: tuple[bool, ...]) -> np.dtype[np.void]:
     """Field count, then length and value of each column; a NULL has no value."""
     parts: list[Any] = [("fields", ">i2")]
     for i, (column, null) in enumerate(zip(columns, nulls, strict=True)):
-        parts.append((f"length{i}", ">i4"))
-        if null:
-            continue
-        if column.dims is not None:
-            wire = VECTOR_WIRE[column.type]
-            parts += [(f"dims{i}", ">i2"), (f"unused{i}", ">i2")]
-            parts.append((f"value{i}", wire, (column.dims,)))
-        else:
-            parts.append((f"value{i}", WIRE[column.type]))
+        parts += _field(column, i)[:1] if null else _field(column, i)
     return np.dtype(parts)
+
+
+def _field(column: Column, i: int) -> list[Any]:
+    if column.dims is None:
+        return [(f"length{i}", ">i4"), (f"value{i}", FIXED[column.type].wire)]
+    return [
+        (f"length{i}", ">i4"),
+        (f"dims{i}", ">i2"),
+        (f"unused{i}", ">i2"),
+        (f"value{i}", VECTOR_WIRE[column.type], (column.dims,)),
+    ]
 
 
 def _flat(array: NDArray[np.void]) -> memoryview:

@@ -1,6 +1,7 @@
 """What a load did, and the errors a server may answer it with."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -14,7 +15,8 @@ class LoadReport:
     """Rows now in the table, in one sentence when printed.
 
     `null_vectors` of the rows have no vector; `bytes` went over the wire; `skipped`
-    are generated columns of the table that the file has too, computed by the server.
+    are generated columns of the table that the file has too, computed by the server;
+    `notes` say what was cut, left out, or understood in one of several ways.
     """
 
     table: str
@@ -25,6 +27,7 @@ class LoadReport:
     seconds: float
     bytes: int
     skipped: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         """`Loaded 30,000 rows of 1536 dimensions into docs (new) in 0.9 s …`."""
@@ -39,30 +42,42 @@ class LoadReport:
             f"Loaded {self.rows:,} row{'' if self.rows == 1 else 's'} of {self.dims} "
             f"dimensions into {self.table}{' (new)' if self.created else ''}{nulls} in "
             f"{self.seconds:.1f} s ({rate:,.0f} rows/s, {self.bytes / 1e6:,.1f} MB)"
-            f"{skipped}."
+            f"{skipped}." + "".join(f"\n{note}" for note in self.notes)
         )
 
 
+COPY_LINE = re.compile(r"COPY .*, line ([0-9]+)(, column .*)?$")
+
+
 @contextmanager
-def refusals(origin: str) -> Iterator[None]:
+def refusals(origin: str, number: Callable[[int], int | None]) -> Iterator[None]:
     """Turns what the server says against a row into InvalidFile.
 
-    Other errors of the driver pass through.
+    `number` gives the number that a row of the COPY has in its file. Other errors of
+    the driver pass through.
     """
     try:
         yield
     except errors.UniqueViolation as error:
         raise InvalidFile(
-            f"{origin}: {_said(error)}: give each row a key of its own, one that is "
-            "not in the table yet; nothing was loaded"
+            f"{origin}: the server refused {_row(error, number)}: {explained(error)}: "
+            "give each row a key of its own, one that is not in the table yet; nothing "
+            "was loaded"
         ) from error
     except (
         errors.IntegrityError,
         errors.DataError,
         errors.ProgramLimitExceeded,
+        errors.RaiseException,
     ) as error:
         raise InvalidFile(
-            f"{origin}: the server refused a row: {_said(error)}; nothing was loaded"
+            f"{origin}: the server refused {_row(error, number)}: {explained(error)}; "
+            "nothing was loaded"
+        ) from error
+    except (errors.TooManyColumns, errors.DuplicateColumn) as error:
+        raise InvalidFile(
+            f"{origin}: {explained(error)}: choose columns with columns= (--columns) "
+            "or skip= (--skip); nothing was loaded"
         ) from error
     except errors.InvalidSchemaName as error:
         raise InvalidSetting(
@@ -70,12 +85,17 @@ def refusals(origin: str) -> Iterator[None]:
         ) from error
 
 
-def _said(error: errors.Error) -> str:
-    diag = error.diag
-    parts = [diag.message_primary or str(error)]
-    if diag.message_detail:
-        parts.append(diag.message_detail.rstrip("."))
-    if diag.context and diag.context.startswith("COPY "):
-        # `line` is the row of the COPY, from 1: not a line of the file
-        parts.append(diag.context.splitlines()[0].replace(", line ", ", data row "))
-    return "; ".join(parts)
+def explained(error: errors.Error) -> str:
+    """What the server said, its detail included."""
+    detail = (error.diag.message_detail or "").rstrip(".")
+    return "; ".join(filter(None, (error.diag.message_primary or str(error), detail)))
+
+
+# Lines of the context are of what runs within the COPY, then of the COPY itself.
+def _row(error: errors.Error, number: Callable[[int], int | None]) -> str:
+    for line in (error.diag.context or "").splitlines():
+        found = COPY_LINE.match(line)
+        row = number(int(found[1])) if found else None
+        if found and row is not None:
+            return f"row {row}{found[2] or ''}"
+    return "a row"

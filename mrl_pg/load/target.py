@@ -1,8 +1,4 @@
-"""What a load will do to the database, decided from the catalog and the first block."""
-
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+"""What a load does to the database, decided from the catalog and the first block."""
 
 from psycopg import sql
 
@@ -14,66 +10,67 @@ from mrl_pg.errors import (
 )
 from mrl_pg.facts import NOT_TABLES, check_pgvector
 from mrl_pg.load import infer
+from mrl_pg.load.advice import where_vectors_are
 from mrl_pg.load.block import Block, refuse
-from mrl_pg.load.matrix import length
-from mrl_pg.load.pack import SUPPORTED, VECTOR_WIRE, Column, Packer, in_order
+from mrl_pg.load.columns import (
+    Place,
+    add_or_leave,
+    definition,
+    inferred_columns,
+    known_column,
+    vector_dims,
+    zone_notes,
+)
+from mrl_pg.load.job import Job
+from mrl_pg.load.pack import VECTOR_WIRE, Column
 from mrl_pg.load.wanted import MAX_DIMS, PLAIN_LIMIT, Wanted
 from mrl_pg.render import comma, statement
 
 VALUE_BYTES = {"vector": 4, "halfvec": 2}
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
-    """Statements that come first, the COPY itself, and how its blocks are packed."""
-
-    setup: tuple[sql.Composed, ...]
-    copy: sql.Composed
-    packer: Packer
-    dims: int
-    created: bool
-
-
-def decide(
-    wanted: Wanted,
-    first: Block,
-    extension: Mapping[str, Any],
-    rows: Sequence[Mapping[str, Any]],
-    encoding: str,
-) -> Job:
-    """The job for a file that starts with `first`; `rows` as `columns_of` gives them.
+def decide(wanted: Wanted, first: Block, place: Place) -> Job:
+    """The job for a file that starts with `first`.
 
     Raises PgvectorMissing, TableNotFound, NotAVectorColumn, InvalidSetting, or
     InvalidFile when columns of the file do not go into the table.
     """
-    check_pgvector(extension.get("pgvector_version"))
+    check_pgvector(place.extension.get("pgvector_version"))
     if first.bad:
         raise refuse(wanted.origin, first, first.bad)
     if wanted.column not in first.names:
         raise InvalidFile(
             f"{wanted.origin} has no column {wanted.column!r} for the vectors; there "
-            f"are: {', '.join(first.names)}: name one with column="
+            f"are: {', '.join(first.names)}: {where_vectors_are(first)}"
         )
-    if rows:
-        return _append(wanted, first, rows, encoding)
-    return _create(wanted, first, extension["extension_schema"], encoding)
-
-
-def _create(wanted: Wanted, first: Block, extension_schema: str, encoding: str) -> Job:
-    dims = _dims(wanted, first, wanted.column)
-    _check_dims(wanted, dims)
-    vectors = Column(wanted.column, wanted.kind, dims)
-    columns = tuple(
-        vectors if name == wanted.column else infer.column(name, first)
-        for name in sorted(first.names, key=lambda name: name != wanted.key)
+    return (
+        _create(wanted, first, place)
+        if place.created
+        else (_append(wanted, first, place))
     )
+
+
+def _create(wanted: Wanted, first: Block, place: Place) -> Job:
+    dims = vector_dims(wanted, first, wanted.column)
+    _check_dims(wanted, dims)
+    key = (wanted.key,) if wanted.key in first.names else ()
+    others = [name for name in first.names if name not in (*key, wanted.column)]
+    inferred = {c.name: c for c in inferred_columns(wanted, first, [*key, *others])}
+    if key and wanted.key not in inferred:
+        inferred[wanted.key] = infer.of_type(wanted.key, "text")
+    inferred[wanted.column] = Column(wanted.column, wanted.kind, dims)
+    # the key first, then as they are in the file
+    names = sorted(first.names, key=lambda name: name != wanted.key)
+    columns = [inferred[name] for name in names if name in inferred]
     for column in columns:
         wanted.check_name("column", column.name)
     table = wanted.identifier()
-    definitions = [_definition(column, extension_schema) for column in columns]
-    if wanted.key not in first.names:
-        key = statement("identity_column", name=sql.Identifier(wanted.key))
-        definitions.insert(0, key)
+    schema = place.extension["extension_schema"]
+    definitions = [definition(column, schema) for column in columns]
+    if not key:
+        definitions.insert(
+            0, statement("identity_column", name=sql.Identifier(wanted.key))
+        )
     setup = [
         statement(
             "create_table",
@@ -92,12 +89,12 @@ def _create(wanted: Wanted, first: Block, extension_schema: str, encoding: str) 
                 storage=sql.Identifier(wanted.storage),
             )
         )
-    return _job(wanted, tuple(setup), table, columns, (), encoding)
+    unset = tuple(name for name in others if name and name not in inferred)
+    return Job(wanted, place, table, tuple(columns), tuple(setup), unset=unset)
 
 
-def _append(
-    wanted: Wanted, first: Block, rows: Sequence[Mapping[str, Any]], encoding: str
-) -> Job:
+def _append(wanted: Wanted, first: Block, place: Place) -> Job:
+    rows = place.rows
     where = f"{rows[0]['schema']}.{wanted.table}"
     if rows[0]["relation_kind"] in NOT_TABLES:
         raise TableNotFound(
@@ -109,13 +106,14 @@ def _append(
             f"storage={wanted.storage!r} is for a new table and {where!r} exists: "
             "leave it out, or alter table … alter column … set storage first"
         )
-    known = {row["name"]: row for row in rows if row["name"] is not None}
+    known = place.columns
     missing = [name for name in first.names if name not in known]
     if missing:
         raise InvalidFile(
             f"table {where!r} has no column {', '.join(map(repr, missing))} of "
-            f"{wanted.origin}; it has: {', '.join(known)}: add them to the table or "
-            "take them out of the file"
+            f"{wanted.origin}; it has: {', '.join(known)}: {add_or_leave(*missing)}"
+            + ", or name the table's column with into= (--into)"
+            * (wanted.column in missing)
         )
     skipped = tuple(name for name in first.names if known[name]["generated"])
     if known[wanted.column]["type"] not in VECTOR_WIRE or wanted.column in skipped:
@@ -125,67 +123,13 @@ def _append(
             "vectors go into a plain column of type vector(n) or halfvec(n)"
         )
     columns = tuple(
-        _known_column(wanted, first, where, known[name])
+        known_column(wanted, first, place, known[name])
         for name in first.names
         if name not in skipped
     )
     table = sql.Identifier(rows[0]["schema"], wanted.table)
-    return _job(wanted, (), table, columns, skipped, encoding)
-
-
-def _known_column(
-    wanted: Wanted, first: Block, where: str, row: Mapping[str, Any]
-) -> Column:
-    name, kind = row["name"], row["type"]
-    if kind not in SUPPORTED:
-        raise InvalidFile(
-            f"column {where + '.' + name!r} is of type {row['declared']}, which load "
-            f"does not write; it does: {', '.join(SUPPORTED)}"
-        )
-    if kind not in VECTOR_WIRE:
-        return Column(name, kind)
-    return Column(name, kind, row["modifier"] or _dims(wanted, first, name))
-
-
-def _job(
-    wanted: Wanted,
-    setup: tuple[sql.Composed, ...],
-    table: sql.Identifier,
-    columns: tuple[Column, ...],
-    skipped: tuple[str, ...],
-    encoding: str,
-) -> Job:
-    columns = in_order(columns)
-    names = comma(sql.Identifier(column.name) for column in columns)
-    # SQL_ASCII takes bytes as they are: send what everyone else sends
-    codec = "utf-8" if encoding == "ascii" else encoding
-    dims = next(c.dims for c in columns if c.name == wanted.column)
-    return Job(
-        setup=setup,
-        copy=statement("copy_from", table=table, columns=names),
-        packer=Packer(wanted.origin, columns, wanted.column, codec, skipped),
-        dims=dims or 0,
-        created=bool(setup),
-    )
-
-
-def _definition(column: Column, extension_schema: str) -> sql.Composed:
-    name = sql.Identifier(column.name)
-    if column.dims is None:
-        kind = sql.Identifier("pg_catalog", column.type)
-        return sql.SQL("{} {}").format(name, kind)
-    kind = sql.Identifier(extension_schema, column.type)
-    return sql.SQL("{} {}({})").format(name, kind, sql.Literal(column.dims))
-
-
-def _dims(wanted: Wanted, first: Block, name: str) -> int:
-    found = length(first[name])
-    if found is None:
-        raise InvalidFile(
-            f"{wanted.origin}: no vector in column {name!r} of the first {len(first)} "
-            "rows, so its length is unknown: make the table first, with vector(n)"
-        )
-    return found
+    notes = zone_notes(columns, place)
+    return Job(wanted, place, table, columns, skipped=skipped, notes=notes)
 
 
 def _check_dims(wanted: Wanted, dims: int) -> None:

@@ -2,7 +2,9 @@
 
 import re
 from collections.abc import Callable
-from datetime import date, datetime, timedelta, timezone
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta, timezone
+from decimal import Decimal
 from math import isinf
 from typing import Any
 from uuid import UUID
@@ -13,25 +15,28 @@ from numpy.typing import NDArray
 from mrl_pg.load.block import Values, shown
 from mrl_pg.load.matrix import Cells
 
-WIRE: dict[str, np.dtype[Any]] = {
-    "bool": np.dtype(">u1"),
-    "int2": np.dtype(">i2"),
-    "int4": np.dtype(">i4"),
-    "int8": np.dtype(">i8"),
-    "float4": np.dtype(">f4"),
-    "float8": np.dtype(">f8"),
-    "date": np.dtype(">i4"),
-    "timestamptz": np.dtype(">i8"),
-    "uuid": np.dtype("V16"),
+INTEGERS = {
+    kind: np.iinfo(wire)
+    for kind, wire in (("int2", "i2"), ("int4", "i4"), ("int8", "i8"))
 }
-"""Type by its name in pg_type, and what travels for it."""
-
-INTEGERS = ("int2", "int4", "int8")
 TRUE = frozenset({"t", "true", "y", "yes", "on", "1"})
 FALSE = frozenset({"f", "false", "n", "no", "off", "0"})
 WHOLE = re.compile(r"\s*[+-]?[0-9]+\s*")
 EPOCH = datetime(2000, 1, 1, tzinfo=timezone.utc)
 """Where PostgreSQL counts days and microseconds from."""
+
+MICROSECOND = timedelta(microseconds=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Fixed:
+    """What travels for a type, and how a Python value becomes it.
+
+    `convert` raises ValueError with the reason for a value that does not fit.
+    """
+
+    wire: np.dtype[Any]
+    convert: Callable[[Any], Any]
 
 
 def fixed(values: Values, kind: str, bad: dict[int, str]) -> Cells:
@@ -40,20 +45,66 @@ def fixed(values: Values, kind: str, bad: dict[int, str]) -> Cells:
         fast = _from_array(values, kind, bad)
         if fast is not None:
             return Cells(fast)
-        values = values.tolist()
-    out = np.zeros(len(values), dtype=WIRE[kind])
+    out = np.zeros(len(values), dtype=FIXED[kind].wire)
     null = np.zeros(len(values), dtype=np.bool_)
-    convert = CONVERT[kind]
-    for i, value in enumerate(values):
+    convert = FIXED[kind].convert
+    for i, value in enumerate(listed(values)):
         if value is None:
             null[i] = True
             continue
         try:
-            plain = value.item() if isinstance(value, np.generic) else value
-            out[i] = convert(plain)
+            out[i] = convert(value)
         except (ValueError, OverflowError) as error:
             bad.setdefault(i, str(error))
     return Cells(out, null if null.any() else None)
+
+
+def listed(values: Values) -> list[Any]:
+    """Python's own values; times are exact to the microsecond, NaT is None."""
+    if not isinstance(values, np.ndarray):
+        return [v.item() if isinstance(v, np.generic) else v for v in values]
+    if values.dtype == object:
+        return listed(values.tolist())
+    if values.dtype.kind == "M":
+        values = values.astype("M8[D]" if days(values) else "M8[us]")
+    elif values.dtype.kind == "m":
+        values = values.astype("m8[us]")
+    plain: list[Any] = values.tolist()
+    return plain
+
+
+def days(values: NDArray[Any]) -> bool:
+    """Whether an array of times holds whole days."""
+    return np.datetime_data(values.dtype)[0] in ("Y", "M", "W", "D")
+
+
+def cut(values: Values) -> bool:
+    """Whether times of an array are finer than microseconds, which PostgreSQL keeps."""
+    if not isinstance(values, np.ndarray) or values.dtype.kind not in "Mm":
+        return False
+    coarse = values.astype(f"{values.dtype.kind}8[us]").astype(values.dtype)
+    return bool(((coarse != values) & ~np.isnat(values)).any())
+
+
+def zones(values: Values) -> set[bool]:
+    """Of the times among some values: whether they have a time zone."""
+    if isinstance(values, np.ndarray) and values.dtype != object:
+        return {False} if values.dtype.kind == "M" else set()
+    found = (moment(value) for value in values if value is not None)
+    return {value.tzinfo is not None for value in found if value is not None}
+
+
+def moment(value: Any) -> datetime | None:
+    """A time as `datetime`, from a date or from text, too; None for anything else."""
+    if isinstance(value, str):
+        try:
+            # Python 3.10 does not know the Z
+            return datetime.fromisoformat(re.sub("[zZ]$", "+00:00", value.strip()))
+        except ValueError:
+            return None
+    if isinstance(value, date) and not isinstance(value, datetime):
+        return datetime(value.year, value.month, value.day)
+    return value if isinstance(value, datetime) else None
 
 
 def _from_array(
@@ -63,8 +114,8 @@ def _from_array(
     if kind == "bool" and source == "b":
         return values
     if kind in INTEGERS and source in "iu":
-        low, high = _limits(kind)
-        for i in np.flatnonzero((values < low) | (values > high)):
+        limits = INTEGERS[kind]
+        for i in np.flatnonzero((values < limits.min) | (values > limits.max)):
             bad.setdefault(int(i), _outside(int(values[i]), kind))
         return values
     if kind == "float8" and source in "iuf":
@@ -72,27 +123,27 @@ def _from_array(
     return None
 
 
-def _limits(kind: str) -> tuple[int, int]:
-    info = np.iinfo(WIRE[kind])
-    return int(info.min), int(info.max)
-
-
 def _outside(value: int, kind: str) -> str:
-    low, high = _limits(kind)
-    return f"{value} is outside {low} to {high}, the range of {kind}"
+    limits = INTEGERS[kind]
+    wider = ": a column of type numeric takes it" if kind == "int8" else ""
+    return (
+        f"{value} is outside {limits.min} to {limits.max}, the range of {kind}{wider}"
+    )
 
 
 def _integer(kind: str) -> Callable[[Any], int]:
-    low, high = _limits(kind)
+    limits = INTEGERS[kind]
 
     def convert(value: Any) -> int:
         if isinstance(value, str) and WHOLE.fullmatch(value):
             value = int(value)
         elif isinstance(value, float) and value.is_integer():
             value = int(value)
+        elif isinstance(value, Decimal) and value.is_finite() and value == int(value):
+            value = int(value)
         if not isinstance(value, int) or isinstance(value, bool):
             raise ValueError(f"{shown(value)} is not an integer")
-        if not low <= value <= high:
+        if not limits.min <= value <= limits.max:
             raise ValueError(_outside(value, kind))
         return value
 
@@ -105,12 +156,15 @@ def _float(value: Any) -> float:
             return float(value)
         except ValueError:
             pass
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
+    if isinstance(value, bool) or not isinstance(value, (int, float, Decimal)):
         raise ValueError(f"{shown(value)} is not a number")
     try:
-        return float(value)
+        wide = float(value)
     except OverflowError:
         raise ValueError(f"{shown(value)} is beyond double precision") from None
+    if isinf(wide) and isinstance(value, Decimal) and value.is_finite():
+        raise ValueError(f"{shown(value)} is beyond double precision")
+    return wide
 
 
 def _float4(value: Any) -> float:
@@ -133,48 +187,72 @@ def _bool(value: Any) -> bool:
 
 
 def _date(value: Any) -> int:
-    if isinstance(value, str):
-        try:
-            value = date.fromisoformat(value.strip())
-        except ValueError:
-            pass
-    if not isinstance(value, date) or isinstance(value, datetime):
+    found = moment(value)
+    if found is None or found.time() != time():
         raise ValueError(f"{shown(value)} is not a date like 2024-12-31")
-    return value.toordinal() - EPOCH.toordinal()
+    return found.toordinal() - EPOCH.toordinal()
 
 
-def _time(value: Any) -> int:
+def _time_of_day(value: Any) -> int:
     if isinstance(value, str):
         try:
-            # Python 3.10 does not know the Z
-            value = datetime.fromisoformat(re.sub("[zZ]$", "+00:00", value.strip()))
+            value = time.fromisoformat(value.strip())
         except ValueError:
             pass
-    if not isinstance(value, datetime):
-        raise ValueError(f"{shown(value)} is not a time like 2024-12-31T23:59:59Z")
-    if value.tzinfo is None:
+    if not isinstance(value, time) or value.tzinfo is not None:
+        raise ValueError(f"{shown(value)} is not a time of day like 23:59:59")
+    whole = datetime.combine(EPOCH.date(), value, timezone.utc)
+    return (whole - EPOCH) // MICROSECOND
+
+
+# A zone is dropped by taking the time in UTC; the report says that it was.
+def _timestamp(value: Any) -> int:
+    found = _known(value)
+    if found.tzinfo is None:
+        found = found.replace(tzinfo=timezone.utc)
+    return (found - EPOCH) // MICROSECOND
+
+
+def _timestamptz(value: Any) -> int:
+    found = _known(value)
+    if found.tzinfo is None:
         raise ValueError(
             f"{shown(str(value))} has no time zone: add an offset such as +00:00"
         )
-    return (value - EPOCH) // timedelta(microseconds=1)
+    return (found - EPOCH) // MICROSECOND
+
+
+def _known(value: Any) -> datetime:
+    found = moment(value)
+    if found is None:
+        raise ValueError(f"{shown(value)} is not a time like 2024-12-31T23:59:59Z")
+    return found
 
 
 def _uuid(value: Any) -> bytes:
     if isinstance(value, UUID):
         return value.bytes
     try:
+        if isinstance(value, bytes):
+            return UUID(bytes=value).bytes
         return UUID(value).bytes
     except (ValueError, AttributeError, TypeError):
-        raise ValueError(f"{shown(value)} is not a uuid") from None
+        raise ValueError(
+            f"{shown(value)} is not a uuid, nor the 16 bytes of one"
+        ) from None
 
 
-CONVERT: dict[str, Callable[[Any], Any]] = {
-    "bool": _bool,
-    **{kind: _integer(kind) for kind in INTEGERS},
-    "float4": _float4,
-    "float8": _float,
-    "date": _date,
-    "timestamptz": _time,
-    "uuid": _uuid,
+FIXED: dict[str, Fixed] = {
+    "bool": Fixed(np.dtype(">u1"), _bool),
+    "int2": Fixed(np.dtype(">i2"), _integer("int2")),
+    "int4": Fixed(np.dtype(">i4"), _integer("int4")),
+    "int8": Fixed(np.dtype(">i8"), _integer("int8")),
+    "float4": Fixed(np.dtype(">f4"), _float4),
+    "float8": Fixed(np.dtype(">f8"), _float),
+    "date": Fixed(np.dtype(">i4"), _date),
+    "time": Fixed(np.dtype(">i8"), _time_of_day),
+    "timestamp": Fixed(np.dtype(">i8"), _timestamp),
+    "timestamptz": Fixed(np.dtype(">i8"), _timestamptz),
+    "uuid": Fixed(np.dtype("V16"), _uuid),
 }
-"""From a Python value to what `WIRE` takes; ValueError says why not."""
+"""Types of fixed size by their names in pg_type."""

@@ -1,18 +1,31 @@
-"""Values of varying size as bytes for the server: text, json and jsonb."""
+"""Values of varying size as bytes for the server: text, JSON, bytea, and text of any
+other type, which the server reads."""
 
 import json
 import re
 from collections.abc import Callable
-from functools import partial
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 import numpy as np
 
+from mrl_pg.load.advice import not_utf8
 from mrl_pg.load.block import Form, Values, shown
+from mrl_pg.load.values import listed
 
-TYPES = ("text", "varchar", "json", "jsonb")
+READ_BY_SERVER = "text of"
+"""Stands for every type that has no format of its own here: text goes to the server,
+which reads it as a literal of that type."""
+
+READ_AS_ARRAY = "text of array"
+"""The same, where lists are arrays and not JSON."""
+
 JSONB_VERSION = b"\x01"
 NUL_ESCAPE = re.compile(r"(?<!\\)(\\\\)*\\u0000")
+PARSED: tuple[Form, ...] = ("jsonl", "json")
+"""Forms whose strings have been taken out of JSON already."""
 
 
 def encoded(
@@ -20,22 +33,22 @@ def encoded(
 ) -> list[bytes | None]:
     """Bytes of each row, None for NULL; adds to `bad` the rows that have none.
 
-    A string meant for json or jsonb is JSON text, except in JSON lines, where it
+    A string meant for json or jsonb is JSON text, except in files of JSON, where it
     has been parsed already.
     """
-    convert: Callable[[Any], str] = _text
-    if kind in ("json", "jsonb"):
-        convert = partial(_json, parsed=form == "jsonl", binary=kind == "jsonb")
-    prefix = JSONB_VERSION if kind == "jsonb" else b""
-    rows = values.tolist() if isinstance(values, np.ndarray) else values
+    if kind in JSON and form in PARSED:
+        kind = f"parsed {kind}"
+    convert = VARYING[kind]
+    prefix = JSONB_VERSION if kind.endswith("jsonb") else b""
     out: list[bytes | None] = []
-    for i, value in enumerate(rows):
+    for i, value in enumerate(_exact(values)):
         try:
             # one copy less for the common case
-            data = None if value is None else convert(value).encode(encoding)
+            made = None if value is None else convert(value)
+            data = made.encode(encoding) if isinstance(made, str) else made
             out.append(prefix + data if prefix and data is not None else data)
         except UnicodeEncodeError as error:
-            bad.setdefault(i, _unencodable(error, encoding))
+            bad.setdefault(i, _unencodable(error, encoding, form))
             out.append(None)
         except (ValueError, TypeError, RecursionError) as error:
             bad.setdefault(i, str(error))
@@ -43,37 +56,153 @@ def encoded(
     return out
 
 
+# 0.1 in single precision is 0.1 as text, and not 0.10000000149011612
+def _exact(values: Values) -> Any:
+    short = isinstance(values, np.ndarray) and values.dtype.kind == "f"
+    if short and values.dtype.itemsize < 8:  # type: ignore[union-attr]
+        return [str(value) for value in values]
+    return listed(values)
+
+
+def plain_text(value: Any) -> str | None:
+    """A value as text, as PostgreSQL writes it; None for lists, objects and bytes."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (int, float, Decimal, UUID)):
+        return str(value)
+    if isinstance(value, datetime):
+        return value.isoformat(" ")
+    if isinstance(value, (date, time)):
+        return value.isoformat()
+    if isinstance(value, timedelta):
+        seconds = Decimal(value.seconds) + Decimal(value.microseconds) / 1_000_000
+        return f"{value.days} days {seconds} seconds"
+    return None
+
+
 def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise ValueError(f"{shown(value)} is not text")
-    if "\0" in value:
+    if isinstance(value, bytes):
+        value = value.decode("utf-8", "surrogateescape")
+    text = plain_text(value)
+    if text is None:
+        text = _json(value)
+    if "\0" in text:
         raise ValueError("the text holds a NUL character, which PostgreSQL refuses")
+    return text
+
+
+def _literal(value: Any) -> str:
+    # as extensions such as PostGIS take binary values
+    return value.hex() if isinstance(value, bytes) else _text(value)
+
+
+def _array(value: Any) -> str:
+    if isinstance(value, str) and value.lstrip().startswith("["):
+        try:
+            value = json.loads(value, parse_constant=_no_constant)
+        except ValueError:
+            raise ValueError(
+                f"{shown(value)} is no array like {{1,2}} or [1,2]"
+            ) from None
+    if isinstance(value, np.ndarray):
+        value = value.tolist()
+    if isinstance(value, (list, tuple)):
+        return "{" + ",".join(map(_element, value)) + "}"
+    return _literal(value)
+
+
+def _element(value: Any) -> str:
+    if value is None:
+        return "NULL"
+    if isinstance(value, (list, tuple)):
+        return _array(value)
+    if isinstance(value, bytes):
+        text = "\\x" + value.hex()
+    else:
+        text = _text(value)
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def _bytea(value: Any) -> bytes:
+    if isinstance(value, str) and value.startswith("\\x"):
+        try:
+            return bytes.fromhex(value[2:])
+        except ValueError:
+            pass
+    if not isinstance(value, (bytes, bytearray, memoryview)):
+        raise ValueError(f"{shown(value)} is neither bytes nor text like \\x00ff")
+    return bytes(value)
+
+
+def _json(value: Any) -> str:
+    try:
+        return json.dumps(
+            value, ensure_ascii=False, allow_nan=False, default=_inside_json
+        )
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{shown(value)} is not JSON: {error}") from None
+
+
+# Digits and bytes survive as text, as PostgreSQL's own to_jsonb writes bytes.
+def _inside_json(value: Any) -> Any:
+    if isinstance(value, (np.ndarray, np.generic)):
+        return value.tolist()
+    if isinstance(value, bytes):
+        return "\\x" + value.hex()
+    if isinstance(value, datetime):
+        return value.isoformat()
+    text = plain_text(value)
+    if text is None:
+        raise TypeError(f"there is no JSON for {type(value).__name__}")
+    return text
+
+
+def _json_text(value: Any) -> str:
+    if not isinstance(value, str):
+        return _json(value)
+    try:
+        json.loads(value, parse_constant=_no_constant)
+    except ValueError as error:
+        raise ValueError(f"{shown(value)} is not JSON: {error}") from None
     return value
 
 
-def _json(value: Any, *, parsed: bool, binary: bool) -> str:
-    if isinstance(value, str) and not parsed:
-        try:
-            json.loads(value, parse_constant=_no_constant)
-        except ValueError as error:
-            raise ValueError(f"{shown(value)} is not JSON: {error}") from None
-        text = value
-    else:
-        try:
-            text = json.dumps(value, ensure_ascii=False, allow_nan=False)
-        except (ValueError, TypeError) as error:
-            raise ValueError(f"{shown(value)} is not JSON: {error}") from None
-    if binary and "\\u0000" in text and NUL_ESCAPE.search(text):
-        raise ValueError("the JSON holds a NUL character, which jsonb refuses")
-    return text
+def _without_nul(convert: Callable[[Any], str]) -> Callable[[Any], str]:
+    def checked(value: Any) -> str:
+        text = convert(value)
+        if "\\u0000" in text and NUL_ESCAPE.search(text):
+            raise ValueError("the JSON holds a NUL character, which jsonb refuses")
+        return text
+
+    return checked
 
 
 def _no_constant(name: str) -> Any:
     raise ValueError(f"{name} is no JSON value")
 
 
-def _unencodable(error: UnicodeEncodeError, encoding: str) -> str:
+def _unencodable(error: UnicodeEncodeError, encoding: str, form: Form) -> str:
     character = error.object[error.start]
     if "\udc80" <= character <= "\udcff":
-        return f"byte 0x{ord(character) - 0xDC00:02x} is not UTF-8"
+        why = not_utf8(ord(character) - 0xDC00)
+        return why.partition(":")[0] if form == "arrays" else why
     return f"character {character!r} cannot be sent in the encoding {encoding}"
+
+
+JSON = ("json", "jsonb")
+VARYING: dict[str, Callable[[Any], str | bytes]] = {
+    "text": _text,
+    "varchar": _text,
+    "bpchar": _text,
+    "bytea": _bytea,
+    "json": _json_text,
+    "jsonb": _without_nul(_json_text),
+    "parsed json": _json,
+    "parsed jsonb": _without_nul(_json),
+    READ_BY_SERVER: _literal,
+    READ_AS_ARRAY: _array,
+}
+"""Types of varying size by their names in pg_type, and how a Python value becomes one;
+ValueError says why not."""

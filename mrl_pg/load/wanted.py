@@ -1,5 +1,6 @@
 """What the caller of a load asked for, checked before anything is read or sent."""
 
+import re
 from dataclasses import dataclass
 from typing import Literal, TypeAlias, get_args
 
@@ -55,9 +56,15 @@ class Wanted:
     def check_name(self, what: str, name: str) -> None:
         """Raise when the server would cut or refuse a name; InvalidFile for columns."""
         size = len(name.encode("utf-8", "surrogatepass"))
-        if not 1 <= size <= MAX_NAME or "\0" in name:
-            error = InvalidFile if what == "column" else InvalidSetting
-            raise error(
+        sound = 1 <= size <= MAX_NAME and not re.search("[\0\ud800-\udfff]", name)
+        if not sound and what == "column":
+            raise InvalidFile(
+                f"{self.origin}: column name {name!r} has {size} bytes: PostgreSQL "
+                f"takes 1 to {MAX_NAME}, without NUL; rename it, or leave the column "
+                "out with skip= (--skip)"
+            )
+        if not sound:
+            raise InvalidSetting(
                 f"{what} name {name!r} has {size} bytes: PostgreSQL takes 1 to "
                 f"{MAX_NAME}, without NUL; rename it"
             )

@@ -16,6 +16,7 @@ from mrl_pg.catalog import Conn
 from mrl_pg.errors import InvalidFile, InvalidSetting, InvalidVector, NotInstalled
 from mrl_pg.facts import Facts
 from mrl_pg.load.block import refuse
+from mrl_pg.load.choice import Choice
 from mrl_pg.load.matrix import matrix
 from mrl_pg.load.pack import VECTOR_WIRE
 from mrl_pg.load.readers import read
@@ -66,7 +67,7 @@ def from_file(
 ) -> Queries:
     """Vectors of a file that `mrl-pg load` reads, at most `count`, drawn at random."""
     parts = []
-    for block in read(path, column=column):
+    for block in read(path, Choice(column)):
         if column not in block.names:
             raise InvalidFile(
                 f"{path} has no column {column!r}, which queries are read from; there "

@@ -1,9 +1,11 @@
 -- Columns of a table by name, in order; no row when there is no such relation.
 -- Parameters: schema ('' for the search path), table
--- Called by: mrl_pg.load.loader
+-- Called by: mrl_pg.load.exchange
 select
     space.nspname::pg_catalog.text as schema,
     class.relkind::pg_catalog.text as relation_kind,
+    -- COPY is refused where row-level security holds for who loads; INSERT is not
+    pg_catalog.row_security_active(class.oid) as row_security,
     attribute.attname::pg_catalog.text as name,
     case
         when type.typnamespace operator(pg_catalog.=) 'pg_catalog'::pg_catalog.regnamespace
@@ -12,6 +14,9 @@ select
             and type.typnamespace operator(pg_catalog.=) extension.extnamespace
         then type.typname::pg_catalog.text
     end as type,
+    home.nspname::pg_catalog.text as type_schema,
+    type.typname::pg_catalog.text as type_name,
+    type.typcategory operator(pg_catalog.=) 'A' as is_array,
     pg_catalog.format_type(attribute.atttypid, attribute.atttypmod) as declared,
     case
         when attribute.atttypmod operator(pg_catalog.<>) -1 then attribute.atttypmod
@@ -27,6 +32,8 @@ left join pg_catalog.pg_attribute as attribute
     and not attribute.attisdropped
 left join pg_catalog.pg_type as type
     on type.oid operator(pg_catalog.=) attribute.atttypid
+left join pg_catalog.pg_namespace as home
+    on home.oid operator(pg_catalog.=) type.typnamespace
 where class.relname operator(pg_catalog.=) %(table)s
     and class.relkind operator(pg_catalog.=) any ('{r,p,v,m,f}')
     and case

@@ -1,0 +1,93 @@
+"""Where the vectors of a file may be, for errors that say what to write instead."""
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from mrl_pg.load.block import Block
+
+SHORTEST = 3
+"""Numbers that make a list look like a vector, and columns like its dimensions."""
+
+DEEPEST = 8
+"""Levels of JSON that are searched."""
+
+OTHER_ENCODING = "name its encoding with encoding= (--encoding latin-1, utf-16 …)"
+
+NUMBERED = re.compile(r"(.*?)[0-9]+")
+
+
+def where_vectors_are(block: Block) -> str:
+    """What to write to find the vectors; else the rule."""
+    if block.form == "csv" and (other := other_delimiter(block.names)):
+        return other
+    if _header_is_data(block):
+        return (
+            "the first line looks like data: if it is, use header=False (--no-header)"
+        )
+    for name, values in zip(block.names, block.columns, strict=True):
+        if len(values) == 1 and _are_objects(values[0]):
+            return (
+                f"{name!r} is a list of objects, and each is a row: write them one a "
+                f"line (jq -c '.{name}[]')"
+            )
+    found = list(_paths(block))[:3]
+    if found:
+        named = " or ".join(f"--column '{path}'" for path in found)
+        return f"name it with column= ({named})"
+    return "name it with column= (--column)"
+
+
+def not_utf8(byte: int) -> str:
+    """What to write when a byte of a text file is not UTF-8."""
+    return f"byte 0x{byte:02x} is not UTF-8: {OTHER_ENCODING}"
+
+
+def other_delimiter(header: Sequence[str]) -> str:
+    """What to write when the only name of a CSV header holds the true delimiter."""
+    marks = [mark for mark in ",;\t|" if len(header) == 1 and mark in header[0]]
+    return "".join(
+        f"if {mark!r} is between the fields, use delimiter= (--delimiter {mark!r})"
+        for mark in marks[:1]
+    )
+
+
+def _header_is_data(block: Block) -> bool:
+    numbers = [
+        name for name in block.names if re.fullmatch(r"[-+.0-9eE]+|[\[{].*", name)
+    ]
+    return block.form == "csv" and len(numbers) > len(block.names) / 2
+
+
+def _are_objects(value: Any) -> bool:
+    return isinstance(value, list) and len(value) > 1 and isinstance(value[0], dict)
+
+
+def _paths(block: Block) -> Iterator[str]:
+    for name, values in zip(block.names, block.columns, strict=True):
+        if isinstance(values, np.ndarray) and values.ndim == 2:
+            yield name
+        else:
+            example = next((value for value in values if value is not None), None)
+            yield from _inside(example, name, 0)
+    prefixes = Counter(
+        match[1] for match in map(NUMBERED.fullmatch, block.names) if match
+    )
+    yield from (f"{name}*" for name, n in prefixes.items() if n >= SHORTEST)
+
+
+def _inside(value: Any, path: str, depth: int) -> Iterator[str]:
+    if isinstance(value, str) and re.match(r"\s*[\[{]\s*[-+.0-9]", value):
+        yield path
+    if isinstance(value, (list, tuple, np.ndarray)):
+        numbers = [isinstance(v, (int, float, np.number)) for v in value[:SHORTEST]]
+        if len(numbers) == SHORTEST and all(numbers):
+            yield path
+        elif len(value) and depth < DEEPEST and isinstance(value[0], (dict, list)):
+            yield from _inside(value[0], f"{path}.0", depth + 1)
+    if isinstance(value, dict) and depth < DEEPEST:
+        for key, inner in value.items():
+            yield from _inside(inner, f"{path}.{key}", depth + 1)

@@ -1,0 +1,270 @@
+"""Which columns of a file are loaded, and where in the file the vectors are."""
+
+import base64
+import binascii
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
+from typing import Any, Literal, TypeAlias, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mrl_pg.errors import InvalidFile, InvalidSetting
+from mrl_pg.load.block import Block, Values, shown
+
+VectorBytes: TypeAlias = Literal[
+    "float16", "float32", "float64", "float16be", "float32be", "float64be", "int8"
+]
+"""What raw bytes of a vector are: little-endian unless it says `be`."""
+
+ALL_DIMENSIONS = re.compile(r"[*?\[]")
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What the caller said about the columns of a file.
+
+    `column` is a column, a matrix of an archive, a path into JSON such as
+    `data.0.embedding`, or a pattern such as `dim_*` of columns with one number each.
+    `columns` and `skip` are patterns for the columns beside vectors and key.
+    """
+
+    column: str = "embedding"
+    key: str = "id"
+    into: str | None = None
+    columns: tuple[str, ...] = ()
+    skip: tuple[str, ...] = ()
+    vector_bytes: VectorBytes | None = None
+    matched: set[str] = field(default_factory=set, compare=False)
+
+    def __post_init__(self) -> None:
+        """Raise InvalidSetting for what can be nothing."""
+        for what in ("columns", "skip"):
+            given = getattr(self, what)
+            if isinstance(given, str) or not all(isinstance(p, str) for p in given):
+                raise InvalidSetting(
+                    f"{what}={given!r} must be a list of names or patterns such as "
+                    "['title', 'meta_*']"
+                )
+        if self.vector_bytes not in (None, *get_args(VectorBytes)):
+            raise InvalidSetting(
+                f"vector_bytes={self.vector_bytes!r} must be one of "
+                f"{', '.join(get_args(VectorBytes))}"
+            )
+
+    @property
+    def vectors(self) -> str:
+        """The table's column of vectors."""
+        if self.into is not None:
+            return self.into
+        name = _last(self.column)
+        return "embedding" if ALL_DIMENSIONS.search(name) else name
+
+    @property
+    def key_name(self) -> str:
+        """The table's name of the key."""
+        return _last(self.key)
+
+    def wants(self, name: str) -> bool:
+        """Whether a column beside the vectors is loaded."""
+        # both, so that patterns that match nothing are known
+        skipped, chosen = self._match(name, self.skip), self._match(name, self.columns)
+        return not skipped and (not self.columns or name == self.key or chosen)
+
+    def reads(self, names: Sequence[str]) -> list[str]:
+        """Those of a file's columns that have to be read."""
+        used = set(self._vector_sources(names))
+        for path in (self.key, *self.columns):
+            used.update(_head(path, names))
+        return [name for name in names if name in used or self.wants(name)]
+
+    def apply(self, block: Block) -> Block:
+        """The block with the columns that the table gets, under its names."""
+        sources = self._vector_sources(block.names)
+        plain = sources == [self.column] == [self.vectors]
+        if plain and not (self.columns or self.skip or self.vector_bytes):
+            if self.key in block.names or self.key_name == self.key:
+                return block
+        bad = dict(block.bad)
+        out: dict[str, Values] = {}
+        taken = {*sources, *_head(self.key, block.names, whole=False)}
+        types = dict(block.types)
+        for name in block.names:
+            if name not in taken and self.wants(name):
+                out[name] = block[name]
+        for path in (self.key, *self.columns):
+            heads = _head(path, block.names, whole=False)
+            if heads:
+                self._add(out, _last(path), [_walk(v, path) for v in block[heads[0]]])
+        if sources:
+            self._add(out, self.vectors, self._vectors(block, sources, bad))
+            types.pop(self.vectors, None)
+        if not out:
+            out[""] = [None] * len(block)
+        return replace(
+            block, names=tuple(out), columns=tuple(out.values()), bad=bad, types=types
+        )
+
+    def unmatched(self, names: Sequence[str]) -> str | None:
+        """Why a pattern that matched no column is an error; None when all did."""
+        for what in ("columns", "skip"):
+            for pattern in getattr(self, what):
+                if pattern in self.matched or _head(pattern, names):
+                    continue
+                if not any(fnmatchcase(name, pattern) for name in names):
+                    return (
+                        f"{what}={pattern!r} (--{what}) matches no column; there are: "
+                        f"{', '.join(names)}"
+                    )
+        return None
+
+    def _match(self, name: str, patterns: Sequence[str]) -> bool:
+        found = [p for p in patterns if p == name or fnmatchcase(name, p)]
+        self.matched.update(found)
+        return bool(found)
+
+    @staticmethod
+    def _add(out: dict[str, Values], name: str, values: Values) -> None:
+        if name in out:
+            raise InvalidFile(
+                f"two columns of the file would be {name!r}: name the vectors' with "
+                "into= (--into), or leave the other out with skip= (--skip)"
+            )
+        out[name] = values
+
+    def _vector_sources(self, names: Sequence[str]) -> list[str]:
+        if self.column in names:
+            return [self.column]
+        if ALL_DIMENSIONS.search(self.column):
+            return _numbered([n for n in names if fnmatchcase(n, self.column)])
+        return _head(self.column, names)
+
+    def _vectors(self, block: Block, sources: list[str], bad: dict[int, str]) -> Values:
+        values: Values
+        if self.column in block.names:
+            values = block[self.column]
+        elif ALL_DIMENSIONS.search(self.column):
+            return _assembled(block, sources, bad)
+        else:
+            values = [_walk(value, self.column) for value in block[sources[0]]]
+        if self.vector_bytes is None:
+            return values
+        return [
+            None if value is None else self._decoded(value, i, bad)
+            for i, value in enumerate(values)
+        ]
+
+    def _decoded(self, value: Any, place: int, bad: dict[int, str]) -> Any:
+        word = self.vector_bytes or ""
+        native = np.dtype(word.removesuffix("be"))
+        wire = native.newbyteorder(">" if word.endswith("be") else "<")
+        try:
+            if isinstance(value, str):
+                value = base64.b64decode(
+                    value.strip(), "-_" if {"-", "_"} & {*value} else None, True
+                )
+            if not isinstance(value, (bytes, bytearray)):
+                raise ValueError(f"{shown(value)} is neither bytes nor base64 text")
+            if len(value) % wire.itemsize:
+                raise ValueError(
+                    f"{len(value)} bytes are no whole number of {self.vector_bytes}"
+                )
+        except (ValueError, binascii.Error) as error:
+            bad.setdefault(place, str(error))
+            return None
+        return np.frombuffer(value, wire).astype(native)
+
+
+def _last(path: str) -> str:
+    parts = [part for part in path.split(".") if part and not part.isdigit()]
+    return parts[-1] if parts else path
+
+
+# A path names a column of the file, and what is within its values.
+def _head(path: str, names: Sequence[str], *, whole: bool = True) -> list[str]:
+    if path in names:
+        return [path] if whole else []
+    head, dot, _ = path.partition(".")
+    pattern = ALL_DIMENSIONS.search(path)
+    return [head] if dot and head in names and not pattern else []
+
+
+def _walk(value: Any, path: str) -> Any:
+    for part in path.split(".")[1:]:
+        if isinstance(value, dict):
+            value = value.get(part)
+        elif isinstance(value, (list, tuple)) and part.isdigit():
+            value = value[int(part)] if int(part) < len(value) else None
+        else:
+            return None
+    return value
+
+
+# dim_10 comes after dim_9, whatever the order of columns in the file.
+def _numbered(names: list[str]) -> list[str]:
+    numbers = [re.search(r"([0-9]+)[^0-9]*$", name) for name in names]
+    if not all(numbers):
+        return names
+    order = [int(match[1]) for match in numbers if match]
+    if len(set(order)) < len(order):
+        return names
+    return [name for _, name in sorted(zip(order, names, strict=True))]
+
+
+def _assembled(block: Block, names: list[str], bad: dict[int, str]) -> Values:
+    columns = [block[name] for name in names]
+    if all(isinstance(c, np.ndarray) and c.dtype.kind in "fiu" for c in columns):
+        matrix: NDArray[Any] = np.stack(columns, axis=1)
+        return matrix
+    return [
+        _row(values, names, i, bad)
+        for i, values in enumerate(zip(*columns, strict=True))
+    ]
+
+
+def _row(
+    values: tuple[Any, ...], names: list[str], place: int, bad: dict[int, str]
+) -> list[float] | None:
+    if all(value is None for value in values):
+        return None
+    row = []
+    for name, value in zip(names, values, strict=True):
+        number = isinstance(value, (int, float, str, np.number))
+        try:
+            if not number or isinstance(value, bool):
+                raise ValueError
+            row.append(float(value))
+        except ValueError:
+            why = "is empty" if value is None else f"{shown(value)} is not a number"
+            bad.setdefault(place, f"column {name!r}: {why}")
+            return None
+    return row
+
+
+def chosen(choice: Choice, origin: str, blocks: Iterator[Block]) -> Iterator[Block]:
+    """Blocks of a file with the chosen columns alone.
+
+    Raises InvalidFile when a name or pattern is of no column: for JSON, whose keys
+    may come late, in the end.
+    """
+    seen: dict[str, None] = {}
+    for number, block in enumerate(blocks):
+        seen.update(dict.fromkeys(block.names))
+        try:
+            part = choice.apply(block)
+        except InvalidFile as error:
+            raise InvalidFile(f"{origin}: {error}") from error
+        late = block.form in ("jsonl", "json")
+        if number == 0 and not late:
+            _check(choice, origin, seen)
+        yield part
+    if seen:
+        _check(choice, origin, seen)
+
+
+def _check(choice: Choice, origin: str, seen: dict[str, None]) -> None:
+    why = choice.unmatched(list(seen))
+    if why is not None:
+        raise InvalidFile(f"{origin}: {why}")
