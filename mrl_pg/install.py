@@ -41,7 +41,9 @@ def install(conn: Conn) -> InstallReport:
 
     Needs CREATE on the database. Raises PgvectorMissing or PgvectorTooOld, and
     NotInstalled when the database holds a newer version than this package, or a
-    schema `mrl` with something in it of a role that the installer cannot rely on.
+    schema `mrl` with something in it that belongs to, or uses what belongs to, a role
+    that the installer cannot rely on. Rights that others hold on the schema and on what
+    is in it, but for those that mrl_pg grants to all, are taken away.
     """
     try:
         with conn.transaction(), cursors.tuples(conn) as cursor:

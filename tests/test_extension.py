@@ -8,6 +8,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+import strangers
 from conftest import SETTINGS
 from helpers import (
     connect,
@@ -169,6 +170,26 @@ def test_an_ordinary_role_gets_what_psql_makes(
             assert conn.execute("select to_regnamespace('mrl')").fetchone() == (None,)
     with connect(plain) as conn:
         assert len(conn.execute(OUTSIDE).fetchall()) > 50
+
+
+def test_nothing_of_a_strangers_is_bound_or_run(
+    two_databases: tuple[str, str], pg_version: int, tmp_path: Path
+) -> None:
+    extension, plain = (superuser(url) for url in two_databases)
+    by_psql(plain, pg_version, tmp_path)
+    with connect(extension) as conn:
+        strangers.fill(conn)
+        for kind in ("tables", "sequences", "functions", "schemas"):
+            conn.execute(
+                f"alter default privileges grant all on {kind} "
+                f"to {strangers.STRANGER}, public".encode()
+            )
+        strangers.shadow(conn)
+        conn.execute("create extension mrl_pg")
+        assert not strangers.ran(conn)
+        assert catalog(extension) == catalog(plain)
+        conn.execute("drop extension mrl_pg")
+        assert not strangers.ran(conn)
 
 
 def test_a_role_without_the_right_is_refused(two_databases: tuple[str, str]) -> None:

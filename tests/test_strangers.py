@@ -47,6 +47,12 @@ def ground(pg_server: EmbeddedServer, admin: Conn, template: str) -> Iterator[st
             make_table(conn, VECTORS)
             INDEX.create(conn)
             INDEX.calibrate(conn, sample=5)
+            # keys of a type that the stranger has another one of
+            conn.execute(
+                "create table words (word text primary key, embedding vector(64))"
+            )
+            conn.execute("insert into words select id::text, embedding from docs")
+            replace(INDEX, table="words", short="", name="").create(conn)
             conn.execute("analyze")
             fill(conn)
         yield url
@@ -166,12 +172,13 @@ def test_loading(conn: Conn, sent: list[str], tmp_path: Path) -> None:
     [
         f"mrl.search(null::public.docs, 'embedding', {VECTOR}",
         f"mrl.search_keys(null::bigint, 'public.docs', 'embedding', {VECTOR}",
+        f"mrl.search_keys(null::pg_catalog.text, 'public.words', 'embedding', {VECTOR}",
         f"mrl.search_many(null::public.docs, 'embedding', array[{VECTOR}]",
     ],
-    ids=["rows", "keys", "many"],
+    ids=["rows", "keys", "words", "many"],
 )
 def test_searches_of_sql(conn: Conn, statement: str) -> None:
-    filtered = ", filter => 'n operator(pg_catalog.<) $1::int', args => '{100}'"
+    filtered = ", filter => '1 operator(pg_catalog.<) $1::int', args => '{100}'"
     for options in ("", filtered, ", exact => true", ", candidates => 1100"):
         found = conn.execute(f"select from {statement}{options})".encode()).fetchall()
         assert len(found) == 10

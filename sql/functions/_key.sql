@@ -15,7 +15,16 @@ begin
             using errcode = 'undefined_object',
                 hint = 'add one, or ask for whole rows with mrl.search';
     elsif cardinality(keys) = 1 then
-        return format('mrl_row.%I::%s', keys[1], type);
+        -- in full: it stands in a statement that runs under the caller's search path
+        return format(
+            'mrl_row.%I::%s',
+            keys[1],
+            (
+                select format('%s.%I', kind.typnamespace::regnamespace, kind.typname)
+                from pg_type as kind
+                where kind.oid = type
+            )
+        );
     elsif type <> 'jsonb'::regtype then
         raise exception 'the key of table % is % columns long',
             table_id::regclass, cardinality(keys)
