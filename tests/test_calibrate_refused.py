@@ -87,7 +87,8 @@ def test_settings_are_as_they_were(docs: Conn) -> None:
             assert current(docs) == LOCAL
             # an error midway, in the second of the timed searches
             with refused(errors.DivisionByZero, ""), docs.transaction():
-                calibrate(docs, k=3, filter=MIDWAY, sample=4)
+                # of a few queries the first searches may find all there is
+                calibrate(docs, k=3, filter=MIDWAY, sample=40)
             assert current(docs) == LOCAL
         assert current(docs) == SESSION
     change(docs, ["40", "off", "20000", "1"], local=False)

@@ -81,7 +81,7 @@ def search(
     found = [_same(key, HITS.c[f"key_{n}"]) for n, key in enumerate(keys, 1)]
     select: Any = statement
     searched = select.add_cte(passes.hits(), nest_here=True)
-    searched._where_criteria = apart(statement._where_criteria)
+    searched._where_criteria = apart(select._where_criteria)
     searched = searched.where(*found)
     if not aggregates(statement):
         searched = searched.order_by(distance, *keys)
