@@ -2,7 +2,9 @@
 
 import json
 import re
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +16,8 @@ from typer.testing import CliRunner
 
 from mrl_pg.cli.app import app
 from mrl_pg.cli.describe import split_table
-from mrl_pg.errors import InvalidSetting
+from mrl_pg.cli.search import read_queries, read_query
+from mrl_pg.errors import InvalidFile, InvalidSetting
 
 
 @pytest.fixture
@@ -22,6 +25,33 @@ def docs(conn: Conn) -> np.ndarray:
     vectors = matryoshka(1000)
     make_table(conn, vectors)
     return vectors
+
+
+@pytest.mark.parametrize("read", [read_query, read_queries])
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("zip.npy", b"PK\x03\x04junk"),
+        ("cut.npy", b"\x93NUMPY\x01\x00v\x00{'descr': '<f4'"),
+        ("empty.npy", b""),
+        ("pickle.npy", b"\x80\x04N."),
+        ("empty.json", b""),
+        ("deep.json", b"[" * 100_000),
+        ("latin.json", b"[1, \xe9]"),
+    ],
+)
+def test_a_file_that_holds_no_query(
+    read: Callable[[Path], Any], name: str, content: bytes, tmp_path: Path
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(InvalidFile, match=rf"{name} holds no"):
+        read(tmp_path / name)
+
+
+def test_queries_beyond_a_float(tmp_path: Path) -> None:
+    (tmp_path / "big.json").write_text(f"[[{10**400}, 1]]")
+    with pytest.raises(InvalidFile, match="too large"):
+        read_queries(tmp_path / "big.json")
 
 
 def test_the_way_from_create_to_drop(

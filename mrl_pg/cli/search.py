@@ -117,9 +117,12 @@ def read_query(path: Path) -> Any:
     """The vector in a file; InvalidFile when it holds none."""
     try:
         if path.suffix == ".npy":
-            return np.load(path, allow_pickle=False)
+            # NumPy leaves a file that it cannot read open
+            with path.open("rb") as file:
+                return np.load(file, allow_pickle=False)
         return json.loads(sys.stdin.read() if str(path) == "-" else path.read_text())
-    except (OSError, ValueError) as error:
+    except Exception as error:
+        # of a damaged file the parsers say it in many ways
         raise InvalidFile(
             f"{path} holds no query vector ({error}): give a .npy file or a JSON list "
             "of numbers"
@@ -132,9 +135,10 @@ def read_queries(path: Path | None, kept: bool = False) -> Any:
         raise InvalidSetting("queries come from --queries or --kept: give one of them")
     if path is None:
         return "kept" if kept else None
+    given = read_query(path)
     try:
-        rows = np.atleast_2d(np.asarray(read_query(path), dtype=np.float64))
-    except (TypeError, ValueError) as error:
+        rows = np.atleast_2d(np.asarray(given, dtype=np.float64))
+    except (TypeError, ValueError, OverflowError) as error:
         raise InvalidFile(
             f"{path} holds no matrix ({error}): give a .npy file or a JSON list of "
             "vectors of one length"
