@@ -80,6 +80,7 @@ def _act(
         warnings.simplefilter("ignore")
         arguments = {name: value(text) for name, text in given.items()}
     if how == "rendered":
+        arguments["concurrently"] = bool(arguments.get("concurrently"))
         _rendered(operation, arguments)
         return Answer()
     if how == "offline":

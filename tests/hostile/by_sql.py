@@ -394,8 +394,8 @@ def draw(draw: Draw, world: str) -> Input:
         world,
         f"{text}\n[{chosen}]",
         act,
-        # a name of four parts is what PostgreSQL calls a syntax error
-        filtered=loose or "'a.b.c.d'" in text,
+        # what PostgreSQL calls syntax errors
+        filtered=loose or "'a.b.c.d'" in text or "null::record" in text,
         changes=function not in READING,
         in_steps=function == "create_search_function",
     )
@@ -651,7 +651,11 @@ def _answer(
     bounded = "max_scan_tuples" in given or "max_scan_tuples" in opened.state.before
     flagged = opened.flagged or (function == "search_sql" and bounded)
     plain = Answer(flagged=flagged)
-    if function not in SEARCHES or table.bad or not _usual(table, layout, given):
+    if (
+        function not in SEARCHES
+        or table.bad
+        or not _usual(function, table, layout, given)
+    ):
         return plain
     if silent and given.get("columns", "null") != "null":
         return plain
@@ -687,9 +691,13 @@ def _answer(
     return whole
 
 
-def _usual(table: Table, layout: MatryoshkaIndex, given: Mapping[str, str]) -> bool:
+def _usual(
+    function: str, table: Table, layout: MatryoshkaIndex, given: Mapping[str, str]
+) -> bool:
     """Whether the search is of the table and by the distance that were drawn."""
+    of_type = f"null::{table.quoted()}"
     placed = {
+        "of_type": f"null::{table.key_type}" if function == "search_keys" else of_type,
         "table_name": literal(table.quoted()),
         "full_column": literal(table.column),
         "index_name": literal(layout.name),

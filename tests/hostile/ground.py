@@ -59,7 +59,14 @@ class Place:
         found = self.observer.execute(FINGERPRINT.encode()).fetchall()
         if self.world.installed and ("schema", "mrl", "") in found:
             found += self.observer.execute(OURS.encode()).fetchall()
-        return frozenset(found)
+        counts = sql.SQL(" union all ").join(
+            sql.SQL("select 'rows', {}, count(*)::text from {}").format(
+                table.name, sql.SQL(table.quoted())
+            )
+            for table in self.world.tables.values()
+            if ("class", f"{table.schema}.{table.name}") in {each[:2] for each in found}
+        )
+        return frozenset(found + self.observer.execute(counts).fetchall())
 
     def changes(self) -> list[tuple[Any, ...]]:
         """What came, and what went."""
