@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mrl_pg import catalog, cursors, sampling
+from mrl_pg import arguments, catalog, cursors, plan, sampling
 from mrl_pg.catalog import AsyncConn, Conn
 from mrl_pg.layout import IndexLayout
 from mrl_pg.promise import check_recall
@@ -45,7 +45,7 @@ class Calibration:
         The mean must reach it, and the lower bound come within `slack`, as in
         `mrl._promised`.
         """
-        check_recall(recall)
+        recall, slack = check_recall(recall), arguments.number("slack", slack)
         good = [
             point
             for point in self.points
@@ -80,6 +80,7 @@ def calibrate(
     tell: Teller | None,
 ) -> Calibration:
     """Measure the searches of one short column; see `MatryoshkaIndex.calibrate`."""
+    _check(where, params, tell)
     facts = sampling.check(layout, catalog.read(conn, layout))
     values = sampling.values(layout, facts, k, sample, queries)
     values["filter"] = written_out(conn, where, params, facts)
@@ -105,6 +106,7 @@ async def calibrate_async(
     tell: Teller | None,
 ) -> Calibration:
     """The same on an asynchronous connection."""
+    _check(where, params, tell)
     facts = sampling.check(layout, await catalog.read_async(conn, layout))
     values = sampling.values(layout, facts, k, sample, queries)
     values["filter"] = written_out(conn, where, params, facts)
@@ -114,6 +116,11 @@ async def calibrate_async(
             rows = await cursor.fetchall()
     catalog.forget(conn, layout)
     return _calibration(layout, k, rows)
+
+
+def _check(where: Where, params: Params, tell: Teller | None) -> None:
+    plan.check_filter(where, params)
+    arguments.check_callable("tell", tell)
 
 
 def _calibration(

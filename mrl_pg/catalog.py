@@ -66,12 +66,14 @@ def facts(conn: Conn, layout: IndexLayout) -> Facts:
     Raises PgvectorMissing, PgvectorTooOld, TableNotFound, ColumnNotFound,
     NotAVectorColumn, NoPrimaryKey, or InvalidSetting for dims above the full size.
     """
+    cursors.check(conn, waits=False)
     known = _known.setdefault(conn, Recent(TABLES))
     return known.get(layout) or known.put(layout, read(conn, layout))
 
 
 async def facts_async(conn: AsyncConn, layout: IndexLayout) -> Facts:
     """The same on an asynchronous connection."""
+    cursors.check(conn, waits=True)
     known = _known.setdefault(conn, Recent(TABLES))
     return known.get(layout) or known.put(layout, await read_async(conn, layout))
 

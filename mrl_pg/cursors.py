@@ -34,6 +34,7 @@ from psycopg.rows import (
 from psycopg.types import TypesRegistry
 from psycopg.types.array import register_all_arrays
 
+from mrl_pg.arguments import shown
 from mrl_pg.errors import InvalidSetting
 
 if TYPE_CHECKING:
@@ -68,6 +69,7 @@ class OwnCursor(Cursor[Row]):
         self, connection: Connection[Any], *, row_factory: RowFactory[Row]
     ) -> None:
         """Start from psycopg's adapters, not from the connection's."""
+        check(connection, waits=False)
         self._own = AdaptersMap(_clean())
         super().__init__(connection, row_factory=row_factory)
 
@@ -110,6 +112,7 @@ class OwnAsyncCursor(AsyncCursor[Row]):
         self, connection: AsyncConnection[Any], *, row_factory: AsyncRowFactory[Row]
     ) -> None:
         """Start from psycopg's adapters, not from the connection's."""
+        check(connection, waits=True)
         self._own = AdaptersMap(_clean())
         super().__init__(connection, row_factory=row_factory)
 
@@ -163,6 +166,21 @@ def tuples(conn: Connection[Any]) -> OwnCursor[TupleRow]:
 def tuples_async(conn: AsyncConnection[Any]) -> OwnAsyncCursor[TupleRow]:
     """The same on an asynchronous connection."""
     return OwnAsyncCursor(conn, row_factory=tuple_row)
+
+
+def check(conn: object, *, waits: bool) -> None:
+    """Raise InvalidSetting for what is no connection, or one of the other kind."""
+    if isinstance(conn, AsyncConnection if waits else Connection):
+        return
+    if isinstance(conn, (Connection, AsyncConnection)):
+        other = (
+            "the method without _async" if waits else "the method that ends in _async"
+        )
+        reason = f"is a psycopg.{type(conn).__name__}: call {other}"
+    else:
+        wanted = "AsyncConnection" if waits else "Connection"
+        reason = f"is no connection: pass a psycopg.{wanted}"
+    raise InvalidSetting(f"conn={shown(conn)} {reason}")
 
 
 def encoding(conn: AnyConn) -> str:

@@ -46,7 +46,7 @@ def install(conn: Conn) -> InstallReport:
     is in it, but for those that mrl_pg grants to all, are taken away.
     """
     try:
-        with conn.transaction(), cursors.tuples(conn) as cursor:
+        with cursors.tuples(conn) as cursor, conn.transaction():
             pgvector, _, installed = cursor.execute(_STATE).fetchall()[0]
             check_pgvector(pgvector)
             found = cursor.execute(_VERSION).fetchall()[0][0] if installed else None
@@ -61,8 +61,8 @@ async def install_async(conn: AsyncConn) -> InstallReport:
     """The same on an asynchronous connection."""
     try:
         async with (
-            conn.transaction(),
             cursors.tuples_async(conn) as cursor,
+            conn.transaction(),
         ):
             await cursor.execute(_STATE)
             pgvector, _, installed = (await cursor.fetchall())[0]
@@ -83,7 +83,7 @@ def uninstall(conn: Conn) -> InstallReport:
 
     PostgreSQL refuses, and nothing changes, while an object of yours uses it.
     """
-    with conn.transaction(), cursors.tuples(conn) as cursor:
+    with cursors.tuples(conn) as cursor, conn.transaction():
         installed = cursor.execute(_STATE).fetchall()[0][2]
         found = cursor.execute(_VERSION).fetchall()[0][0] if installed else None
         for script in _scripts("uninstall.sql"):
@@ -93,7 +93,7 @@ def uninstall(conn: Conn) -> InstallReport:
 
 async def uninstall_async(conn: AsyncConn) -> InstallReport:
     """The same on an asynchronous connection."""
-    async with conn.transaction(), cursors.tuples_async(conn) as cursor:
+    async with cursors.tuples_async(conn) as cursor, conn.transaction():
         await cursor.execute(_STATE)
         found = None
         if (await cursor.fetchall())[0][2]:

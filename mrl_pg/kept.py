@@ -64,6 +64,7 @@ class Sampling:
 
 def keep_query(conn: Conn, layout: IndexLayout, query: VectorLike) -> bool:
     """Offer a query to be kept; see `MatryoshkaIndex.keep_query`."""
+    cursors.check(conn, waits=False)
     if _failed(conn):
         return False
     facts = catalog.facts(conn, layout)
@@ -94,6 +95,7 @@ async def keep_query_async(
     conn: AsyncConn, layout: IndexLayout, query: VectorLike
 ) -> bool:
     """The same on an asynchronous connection."""
+    cursors.check(conn, waits=True)
     if _failed(conn):
         return False
     facts = await catalog.facts_async(conn, layout)

@@ -4,6 +4,8 @@ import hashlib
 from dataclasses import KW_ONLY, dataclass
 from typing import Literal, TypeAlias
 
+from mrl_pg import arguments
+from mrl_pg.arguments import shown
 from mrl_pg.errors import InvalidSetting
 
 Kind: TypeAlias = Literal["vector", "halfvec", "bit"]
@@ -47,11 +49,17 @@ class IndexLayout:
 
     def __post_init__(self) -> None:
         """Check every field and derive the names that were not given."""
-        _check_choice("kind", self.kind, INDEX_LIMITS)
-        _check_choice("distance", self.distance, OPERATORS)
-        _check_range("dims", self.dims, 1, INDEX_LIMITS[self.kind])
-        _check_range("m", self.m, 2, 100)
-        _check_range("ef_construction", self.ef_construction, 4, 1000)
+        arguments.check_choice("kind", self.kind, INDEX_LIMITS)
+        arguments.check_choice("distance", self.distance, OPERATORS)
+        for field, low, high in (
+            ("dims", 1, INDEX_LIMITS[self.kind]),
+            ("m", 2, 100),
+            ("ef_construction", 4, 1000),
+        ):
+            value = arguments.check_whole(
+                field, getattr(self, field), low, high, "pgvector's HNSW index"
+            )
+            object.__setattr__(self, field, value)
         if self.ef_construction < 2 * self.m:
             raise InvalidSetting(
                 f"ef_construction={self.ef_construction} is below twice m={self.m}: "
@@ -59,6 +67,11 @@ class IndexLayout:
             )
         for field in ("table", "column"):
             check_name(field, getattr(self, field))
+        for field in ("schema", "short", "name"):
+            if getattr(self, field) is None:
+                object.__setattr__(self, field, "")
+            elif not isinstance(getattr(self, field), str):
+                check_name(field, getattr(self, field))
         suffix = f"_{self.dims}_{self.kind}"
         short = self.short or fit(self.column, suffix)
         name = self.name or fit(f"{self.table}_{short}", f"_{self.distance}_hnsw")
@@ -106,31 +119,14 @@ def fit(stem: str, suffix: str) -> str:
 def check_name(what: str, name: str) -> None:
     """Raise InvalidSetting for a name that PostgreSQL would refuse or cut."""
     if not isinstance(name, str) or not name or "\0" in name:
-        raise InvalidSetting(f"{what}={name!r} is not a name: give a non-empty string")
-    try:
-        size = len(name.encode())
-    except UnicodeEncodeError as error:
-        raise InvalidSetting(f"{what}={name!r} is not valid text: {error}") from error
+        raise InvalidSetting(
+            f"{what}={shown(name)} is not a name: give a non-empty string"
+        )
+    if reason := arguments.unfit(name):
+        raise InvalidSetting(f"{what}={name!r} {reason}")
+    size = len(name.encode())
     if size > NAME_BYTES:
         raise InvalidSetting(
-            f"{what}={name!r} is {size} bytes long: PostgreSQL cuts names at "
-            f"{NAME_BYTES} bytes and would mean another; give the name it stored"
-        )
-
-
-def _check_choice(
-    what: str, value: str, choices: dict[str, int] | dict[str, str]
-) -> None:
-    if value not in choices:
-        known = ", ".join(repr(choice) for choice in choices)
-        raise InvalidSetting(f"{what}={value!r} is unknown: choose one of {known}")
-
-
-def _check_range(what: str, value: int, low: int, high: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise InvalidSetting(f"{what}={value!r} is not a whole number")
-    if not low <= value <= high:
-        raise InvalidSetting(
-            f"{what}={value} is outside {low} to {high}, which pgvector's HNSW index "
-            "takes"
+            f"{what}={shown(name)} is {size} bytes long: PostgreSQL cuts names "
+            f"at {NAME_BYTES} bytes and would mean another; give the name it stored"
         )

@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from mrl_pg import catalog, cursors, plan, sampling, source
+from mrl_pg import arguments, catalog, cursors, plan, sampling, source
 from mrl_pg.catalog import Asked, AsyncConn, Conn
 from mrl_pg.facts import Facts
 from mrl_pg.layout import IndexLayout
@@ -40,7 +40,7 @@ class RecallReport:
 
     def below(self, floor: float) -> bool:
         """Whether the mean is below a floor; nothing measured keeps none."""
-        return self.recall is None or self.recall < floor
+        return self.recall is None or self.recall < arguments.number("floor", floor)
 
     def as_dict(self) -> dict[str, Any]:
         """The figures, as JSON takes them."""
@@ -75,6 +75,8 @@ def recall(
     tell: Teller | None,
 ) -> RecallReport:
     """Measure one search; see `MatryoshkaIndex.recall`."""
+    arguments.check_callable("tell", tell)
+    keep = arguments.flag("keep", keep)
     facts = sampling.check(layout, catalog.read(conn, layout))
     values = sampling.values(layout, facts, options.k, sample, queries)
     condition = written_out(conn, options.where, options.params, facts)
@@ -103,6 +105,8 @@ async def recall_async(
     tell: Teller | None,
 ) -> RecallReport:
     """The same on an asynchronous connection."""
+    arguments.check_callable("tell", tell)
+    keep = arguments.flag("keep", keep)
     facts = sampling.check(layout, await catalog.read_async(conn, layout))
     values = sampling.values(layout, facts, options.k, sample, queries)
     condition = written_out(conn, options.where, options.params, facts)

@@ -10,14 +10,15 @@ from numpy.typing import NDArray
 from psycopg import pq
 from psycopg.adapt import Buffer, Dumper
 
-from mrl_pg import render
+from mrl_pg import arguments, render
+from mrl_pg.arguments import shown
 from mrl_pg.errors import ColumnNotFound, InvalidSetting
 from mrl_pg.facts import Facts, check_ready
 from mrl_pg.layout import IndexLayout
 from mrl_pg.promise import Promise, check_recall
 from mrl_pg.shape import Effort, Scan, Session, Shape
 from mrl_pg.vectors import VectorLike, as_text, as_vector, wire
-from mrl_pg.where import Params, Where, check_params
+from mrl_pg.where import Params, Where, check_params, check_where
 
 MAX_ROWS = 1_000_000_000
 """Most rows a search may be asked for; PostgreSQL's integers end at twice that."""
@@ -65,6 +66,26 @@ class Options:
     columns: Sequence[str] = ()
     exact: bool = False
     recall: float | None = None
+
+    def __post_init__(self) -> None:
+        """Raise InvalidSetting or InvalidFilter for what no search can be asked for."""
+        taken = {
+            "k": check_count("k", self.k),
+            "columns": arguments.names("columns", self.columns),
+            "exact": arguments.flag("exact", self.exact),
+        }
+        for field, most in (
+            ("candidates", MAX_ROWS),
+            ("ef_search", MAX_EF_SEARCH),
+            ("max_scan_tuples", MAX_ROWS),
+        ):
+            value = getattr(self, field)
+            taken[field] = value if value is None else check_count(field, value, most)
+        if self.recall is not None:
+            taken["recall"] = check_recall(self.recall)
+        check_filter(self.where, self.params)
+        for field, value in taken.items():
+            object.__setattr__(self, field, value)
 
 
 class SearchOptions(TypedDict, total=False):
@@ -131,6 +152,13 @@ class SearchPlan:
             return {name: _readable(value) for name, value in self.bound.items()}
         return [_readable(value) for value in self.bound]
 
+    @property
+    def values(self) -> Params:
+        """Those of them that `where` uses."""
+        if isinstance(self.bound, Mapping):
+            return {k: v for k, v in self.bound.items() if k != "mrl_query"}
+        return self.bound[1:]
+
     def with_bound(self, bound: SearchParams) -> "SearchPlan":
         """The same search for other parameters, as `bind` makes them."""
         return replace(self, bound=bound)
@@ -194,17 +222,15 @@ def promised(options: Options, promise: Promise | None) -> Options:
 def wants_promise(options: Options) -> bool:
     """Whether a recall decides the effort: candidates that are named win.
 
-    Raises InvalidSetting for what is no recall.
+    An exact search needs none.
     """
-    if options.recall is None:
-        return False
-    check_recall(options.recall)
-    return options.candidates is None and not options.exact
+    return (
+        options.recall is not None and options.candidates is None and not options.exact
+    )
 
 
 def decide(layout: IndexLayout, facts: Facts, options: Options) -> Shape:
     """Choose candidates, settings and scan; raise InvalidSetting or ColumnNotFound."""
-    _check_filter(options)
     _check_columns(facts, options.columns)
     return Shape(
         layout=layout,
@@ -222,7 +248,6 @@ def effort(options: Options, *, goes_on: bool) -> Effort:
 
     Raises InvalidSetting.
     """
-    _check_count("k", options.k)
     candidates, ef_search = (None, None) if options.exact else _breadth(options)
     return Effort(
         k=options.k,
@@ -279,21 +304,17 @@ def _breadth(options: Options) -> tuple[int, int]:
     """Candidates and ef_search."""
     k, candidates, ef_search = options.k, options.candidates, options.ef_search
     candidates = default_candidates(k) if candidates is None else candidates
-    _check_count("candidates", candidates)
     if candidates < k:
         raise InvalidSetting(
             f"candidates={candidates} is below k={k}: the second pass can answer "
             "only rows that the first hands over; raise candidates"
         )
     ef_search = min(candidates, MAX_EF_SEARCH) if ef_search is None else ef_search
-    _check_count("ef_search", ef_search, most=MAX_EF_SEARCH)
     if ef_search < min(candidates, MAX_EF_SEARCH):
         raise InvalidSetting(
             f"ef_search={ef_search} is below candidates={candidates}: the index "
             "would hand over fewer in silence; raise ef_search or leave it out"
         )
-    if options.max_scan_tuples is not None:
-        _check_count("max_scan_tuples", options.max_scan_tuples)
     return candidates, ef_search
 
 
@@ -308,8 +329,6 @@ def _scan_memory(tuples: int) -> int:
 
 
 def _check_columns(facts: Facts, columns: Sequence[str]) -> None:
-    if isinstance(columns, str):
-        raise InvalidSetting(f"columns={columns!r} is one string: pass a list of names")
     for column in columns:
         if column not in facts.columns:
             present = ", ".join(facts.columns)
@@ -319,10 +338,12 @@ def _check_columns(facts: Facts, columns: Sequence[str]) -> None:
             )
 
 
-def _check_filter(options: Options) -> None:
-    check_params(options.where, options.params)
-    if isinstance(options.params, Mapping):
-        reserved = [name for name in options.params if str(name).startswith("mrl_")]
+def check_filter(where: Where, params: Params) -> None:
+    """Raise InvalidFilter or InvalidSetting for what is no condition, or no values."""
+    check_where(where)
+    check_params(where, params)
+    if isinstance(params, Mapping):
+        reserved = [name for name in params if str(name).startswith("mrl_")]
         if reserved:
             raise InvalidSetting(
                 f"params has {reserved[0]!r}: names that begin with mrl_ belong to "
@@ -330,10 +351,15 @@ def _check_filter(options: Options) -> None:
             )
 
 
-def _check_count(what: str, value: int, most: int = MAX_ROWS) -> None:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise InvalidSetting(f"{what}={value!r} is not a whole number")
-    if value < 1:
-        raise InvalidSetting(f"{what}={value} is below 1: ask for at least one row")
-    if value > most:
-        raise InvalidSetting(f"{what}={value} is above {most}, the most there can be")
+def check_count(what: str, value: int, most: int = MAX_ROWS) -> int:
+    """A whole number from 1 to the most there can be; raises InvalidSetting."""
+    number = arguments.whole(what, value)
+    if number < 1:
+        raise InvalidSetting(
+            f"{what}={shown(value)} is below 1: ask for at least one row"
+        )
+    if number > most:
+        raise InvalidSetting(
+            f"{what}={shown(value)} is above {most}, the most there can be"
+        )
+    return number

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from mrl_pg import arguments
 from mrl_pg.arguments import shown
 from mrl_pg.errors import InvalidSetting
 
@@ -57,11 +58,15 @@ class Promise:
         )
 
 
-def check_recall(recall: float) -> None:
-    """Raise InvalidSetting unless it is a share above 0, at most 1."""
-    number = isinstance(recall, (int, float)) and not isinstance(recall, bool)
-    if not number or not 0 < recall <= 1:
+def check_recall(recall: float, what: str = "recall") -> float:
+    """The recall; raises InvalidSetting unless it is a share above 0, at most 1."""
+    try:
+        share = arguments.number(what, recall)
+    except InvalidSetting:
+        share = 0.0
+    if not 0 < share <= 1:
         raise InvalidSetting(
-            f"recall={shown(recall)} is not a share above 0, at most 1: for example "
-            "recall=0.99"
+            f"{what}={shown(recall)} is not a share above 0, at most 1: for "
+            f"example {what}=0.99"
         )
+    return share

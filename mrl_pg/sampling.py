@@ -45,8 +45,9 @@ def values(
     queries: QuerySource,
 ) -> dict[str, Any]:
     """Parameters of the statement; raises InvalidSetting or InvalidVector."""
-    for what, value in (("k", k), ("sample", 1 if sample is None else sample)):
-        check_whole(what, value, 1, MAX_ROWS, "a measurement")
+    k = check_whole("k", k, 1, MAX_ROWS, "a measurement")
+    if sample is not None:
+        sample = check_whole("sample", sample, 1, MAX_ROWS, "a measurement")
     vectors = None
     if isinstance(queries, str):
         if queries != "kept":

@@ -10,6 +10,7 @@ from psycopg import AsyncCursor, Cursor, Pipeline, errors, pq, sql
 from psycopg.rows import tuple_row
 
 from mrl_pg import catalog, cursors
+from mrl_pg.arguments import listed
 from mrl_pg.catalog import Asked, AsyncConn, Conn
 from mrl_pg.errors import MrlError, TableError
 from mrl_pg.facts import Facts
@@ -151,16 +152,17 @@ def find_many(
     conn: Conn, layout: IndexLayout, queries: Queries, options: Options
 ) -> list[SearchResult]:
     """Answers of one statement for many queries, all sent in one round trip."""
-    if not len(queries):
+    vectors = listed(queries)
+    if not vectors:
         return []
-    plan = prepare(conn, layout, queries[0], options)
+    plan = prepare(conn, layout, vectors[0], options)
     try:
-        return _run_many(conn, plan, queries, options.params)
+        return _run_many(conn, plan, vectors, options.params)
     except Stale:
         pass
-    plan = prepare(conn, layout, queries[0], options)
+    plan = prepare(conn, layout, vectors[0], options)
     plan = plan.unprepared()
-    return _run_many(conn, plan, queries, options.params, last=True)
+    return _run_many(conn, plan, vectors, options.params, last=True)
 
 
 async def find_many_async(
@@ -170,16 +172,17 @@ async def find_many_async(
     options: Options,
 ) -> list[SearchResult]:
     """The same on an asynchronous connection."""
-    if not len(queries):
+    vectors = listed(queries)
+    if not vectors:
         return []
-    plan = await prepare_async(conn, layout, queries[0], options)
+    plan = await prepare_async(conn, layout, vectors[0], options)
     try:
-        return await _run_many_async(conn, plan, queries, options.params)
+        return await _run_many_async(conn, plan, vectors, options.params)
     except Stale:
         pass
-    plan = await prepare_async(conn, layout, queries[0], options)
+    plan = await prepare_async(conn, layout, vectors[0], options)
     plan = plan.unprepared()
-    return await _run_many_async(conn, plan, queries, options.params, last=True)
+    return await _run_many_async(conn, plan, vectors, options.params, last=True)
 
 
 def fresh_plan(
@@ -291,7 +294,7 @@ async def _run_async(
 def _run_many(
     conn: Conn,
     plan: SearchPlan,
-    queries: Queries,
+    queries: Sequence[VectorLike],
     params: Params,
     *,
     last: bool = False,
@@ -309,7 +312,7 @@ def _run_many(
 async def _run_many_async(
     conn: AsyncConn,
     plan: SearchPlan,
-    queries: Queries,
+    queries: Sequence[VectorLike],
     params: Params,
     *,
     last: bool = False,
@@ -513,9 +516,6 @@ def _failing(conn: Conn | AsyncConn, plan: SearchPlan, last: bool) -> Iterator[N
                 "search runs: search again, or give schema="
             ) from None
         raise
-    except UnicodeEncodeError as error:
-        # of a value, as the text itself is encoded before
-        raise refusal(shape.where or "", shape.facts, error) from error
     except errors.Error as error:
         catalog.forget(conn, shape.layout)
         if isinstance(error, LOST) and plan.prepared:
@@ -526,6 +526,12 @@ def _failing(conn: Conn | AsyncConn, plan: SearchPlan, last: bool) -> Iterator[N
         if shape.where is None or not about_filter(error):
             raise
         raise refusal(shape.where, shape.facts, error) from error
+    except MrlError:
+        raise
+    except Exception:
+        # raises InvalidFilter when it is a value that cannot be written
+        written_out(conn, shape.where, plan.values, shape.facts)
+        raise
 
 
 def open_cursor(conn: Conn) -> Cursor[Row]:

@@ -5,8 +5,10 @@ from collections.abc import Sequence
 from typing import Protocol, TypeAlias
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
+from mrl_pg import arguments
+from mrl_pg.arguments import shown
 from mrl_pg.errors import InvalidSetting, InvalidVector
 
 
@@ -30,17 +32,7 @@ def as_vector(
     value beyond single precision, and, with `cosine`, for a vector of zeros,
     which has no direction.
     """
-    raw: ArrayLike = _values(value)
-    single = isinstance(raw, np.ndarray) and raw.dtype == np.float32
-    try:
-        wide = np.asarray(raw, dtype=np.float32 if single else np.float64)
-    except (TypeError, ValueError) as error:
-        raise InvalidVector(
-            f"a query of type {type(value).__name__} is not a vector: pass a list of "
-            f"{dims} numbers, a NumPy array, a Vector or a HalfVector"
-        ) from error
-    if value is None:
-        raise InvalidVector(f"the query is None, not a vector: pass {dims} numbers")
+    wide = _numbers(value, dims)
     if wide.ndim != 1:
         raise InvalidVector(
             f"a query of shape {wide.shape} is not one vector: pass {dims} numbers, "
@@ -51,7 +43,7 @@ def as_vector(
             f"the query has {wide.shape[0]} dimensions and the full column {dims}: "
             "embed queries with the model that embedded the rows, full size"
         )
-    with np.errstate(over="ignore"):
+    with np.errstate(all="ignore"):
         vector = wide.astype(np.float32, copy=False)
         square = float(vector.dot(vector))
     # one product clears nearly every query; the rest is looked at value by value
@@ -82,19 +74,51 @@ def _unusual(
     return scaled
 
 
-def _values(value: VectorLike) -> ArrayLike:
-    to_numpy = getattr(value, "to_numpy", None)
-    if to_numpy is None:
-        return value  # type: ignore[return-value]  # checked by np.asarray
-    values: NDArray[np.floating] = to_numpy()
-    return values
+def _numbers(value: VectorLike, dims: int) -> NDArray[np.floating]:
+    """The values as single or double precision, of any shape."""
+    if value is None:
+        raise InvalidVector(f"the query is None, not a vector: pass {dims} numbers")
+    try:
+        to_numpy = getattr(value, "to_numpy", None)
+        raw = np.asarray(value if to_numpy is None else to_numpy())
+        if raw.dtype == np.float32:
+            return raw
+        # of text, times and the complex NumPy would make numbers, too
+        if raw.dtype.kind not in "fiubO":
+            raise TypeError(f"{raw.dtype} is no type of numbers")
+        if raw.dtype.kind == "O" and any(isinstance(v, (str, bytes)) for v in raw.flat):
+            raise TypeError("text is no number")
+        wide: NDArray[np.floating] = raw.astype(np.float64)
+    # whatever an object makes of the question what it holds
+    except Exception as error:
+        raise InvalidVector(
+            f"a query of type {type(value).__name__} is not a vector: pass a list of "
+            f"{dims} numbers, a NumPy array, a Vector or a HalfVector"
+        ) from error
+    return wide
+
+
+def _array(vectors: object) -> NDArray[np.floating]:
+    """Vectors of shape (..., n); raises InvalidVector for what are none."""
+    try:
+        array: NDArray[np.floating] = np.asarray(vectors)
+        if array.dtype.kind not in "fiub" or not array.ndim:
+            raise TypeError
+    except Exception as error:
+        raise InvalidVector(
+            f"{shown(vectors)} are no vectors: pass an array of numbers, of "
+            "shape (dims,) or (rows, dims)"
+        ) from error
+    return array
 
 
 def normalise(vectors: NDArray[np.floating]) -> NDArray[np.floating]:
     """Vectors of length 1, same shape (..., n) and float dtype; zeros stay zeros.
 
-    The norm is taken in double precision, as pgvector's `l2_normalize` does.
+    The norm is taken in double precision, as pgvector's `l2_normalize` does. Raises
+    InvalidVector for what are no numbers.
     """
+    vectors = _array(vectors)
     norms = np.sqrt(np.sum(np.square(vectors, dtype=np.float64), axis=-1))
     safe = np.where(norms == 0, 1.0, norms)[..., np.newaxis]
     floats = np.result_type(vectors.dtype, np.float16)
@@ -105,12 +129,14 @@ def normalise(vectors: NDArray[np.floating]) -> NDArray[np.floating]:
 def truncate(vectors: NDArray[np.floating], dims: int) -> NDArray[np.floating]:
     """Matryoshka prefixes: the first `dims` of shape (..., n), scaled to length 1.
 
-    The twin of SQL's `mrl.truncate`. Raises InvalidSetting unless 1 ≤ dims ≤ n.
+    The twin of SQL's `mrl.truncate`. Raises InvalidSetting unless 1 ≤ dims ≤ n, and
+    InvalidVector for what are no numbers.
     """
+    vectors = _array(vectors)
     full = vectors.shape[-1]
-    if not 1 <= dims <= full:
+    if not 1 <= arguments.whole("dims", dims) <= full:
         raise InvalidSetting(
-            f"dims {dims} is outside 1 to {full}, the length of the vector: "
+            f"dims {shown(dims)} is outside 1 to {full}, the length of the vector: "
             "a prefix can be at most as long as its vector"
         )
     return normalise(vectors[..., :dims])

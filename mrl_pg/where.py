@@ -12,7 +12,8 @@ from psycopg import (
     sql,
 )
 
-from mrl_pg import cursors
+from mrl_pg import arguments, cursors
+from mrl_pg.arguments import shown
 from mrl_pg.errors import InvalidFilter, InvalidSetting
 from mrl_pg.facts import Facts
 
@@ -23,9 +24,30 @@ Params: TypeAlias = "Mapping[str, Any] | Sequence[Any] | None"
 """Values of a `where`: a mapping for `%(name)s`, a sequence for `%s`."""
 
 
+def check_where(where: Where) -> None:
+    """Raise InvalidFilter for what is no condition in SQL."""
+    if where is None or isinstance(where, sql.Composable):
+        return
+    if not isinstance(where, str):
+        raise InvalidFilter(
+            f"where={shown(where)} is no condition: write it in SQL, as text or "
+            "composed by psycopg.sql"
+        )
+    if reason := arguments.unfit(where):
+        raise InvalidFilter(f"where={shown(where)} {reason}")
+
+
 def check_params(where: Where, params: Params) -> None:
-    """Raise InvalidSetting for values that no condition uses."""
-    if where is None and params:
+    """Raise InvalidSetting for what are no values, or values that no condition uses."""
+    if params is None:
+        return
+    texts = (str, bytes, bytearray, memoryview)
+    if not isinstance(params, (Mapping, Sequence)) or isinstance(params, texts):
+        raise InvalidSetting(
+            f"params={shown(params)} are no values: pass a mapping for %(name)s "
+            "or a list for %s"
+        )
+    if where is None and len(params):
         raise InvalidSetting("params= was given without where=, which would use them")
 
 
@@ -37,9 +59,8 @@ def written_out(
 ) -> str | None:
     """The condition with its values in it, for what knows no placeholders.
 
-    Raises InvalidSetting, or InvalidFilter when placeholders and values do not fit.
+    Raises InvalidFilter when placeholders and values do not fit.
     """
-    check_params(where, params)
     if where is None:
         return None
     text = in_text(conn, where)
@@ -54,26 +75,34 @@ def written_out(
     except UnicodeDecodeError as error:
         # in SQL_ASCII psycopg reads its own text as ASCII
         return error.object.decode("utf-8", "backslashreplace")
-    except (errors.Error, TypeError, ValueError) as error:
+    # whatever an object makes of the question how it is written
+    except Exception as error:
         raise refusal(text, facts, error) from error
 
 
 def in_text(
     conn: Connection[Any] | AsyncConnection[Any], where: "str | sql.Composable"
 ) -> str:
-    """The condition as text, its placeholders still in it."""
+    """The condition as text, its placeholders still in it; raises InvalidFilter."""
     if isinstance(where, str):
         return where
     try:
-        return where.as_string(conn)
-    except UnicodeEncodeError:
-        # as it does in SQL_ASCII, which takes any text
-        return where.as_string()
+        try:
+            text = where.as_string(conn)
+        except UnicodeEncodeError:
+            # as it does in SQL_ASCII, which takes any text
+            text = where.as_string()
+    except Exception as error:
+        raise InvalidFilter(
+            f"where={shown(where)} cannot be written as SQL: {error}"
+        ) from error
+    check_where(text)
+    return text
 
 
 def refusal(where: str, facts: Facts, error: Exception) -> InvalidFilter:
     """The same error, in words of the caller's condition."""
-    reason = str(error).splitlines()[0]
+    reason = (str(error) or type(error).__name__).splitlines()[0]
     return InvalidFilter(
         f"where={where!r} cannot run: {reason}. Write a condition on columns "
         f"of {facts.schema}.{facts.table}, values as %(name)s with "

@@ -2,6 +2,7 @@
 
 import re
 
+from mrl_pg import arguments
 from mrl_pg.models.hosted import HOSTED
 from mrl_pg.models.model import Model
 from mrl_pg.models.open_weights import OPEN_WEIGHTS
@@ -15,7 +16,9 @@ def find(name: str) -> Model | None:
     Letter case, punctuation and what stands before a slash, a colon or a dot
     (`openai/`, `amazon.`, `models/`) make no difference; nor does a tag such as
     `:latest` behind it. Names are not guessed: an unknown version is an unknown model.
+    Raises InvalidSetting for what is no text.
     """
+    arguments.check_text("name", name)
     spellings = _spellings(name)
     for model in MODELS:
         for known in (model.name, *model.aliases):

@@ -1,5 +1,7 @@
 """Which short sizes are worth trying: the trained ones, or a ladder."""
 
+from mrl_pg import arguments
+from mrl_pg.arguments import shown
 from mrl_pg.errors import InvalidSetting
 from mrl_pg.models.model import Model
 
@@ -14,11 +16,12 @@ def ladder(model: Model | int, *, full: int | None = None) -> tuple[int, ...]:
     shortest that is advertised. `full`: what your vectors have, if that is less than
     the model's most.
     """
-    most = model if isinstance(model, int) else model.full
-    full = most if full is None else full
+    most = model.full if isinstance(model, Model) else arguments.whole("model", model)
+    full = most if full is None else arguments.whole("full", full)
     if not 1 <= full <= most:
         raise InvalidSetting(
-            f"full size {full} is outside 1 to {most}: pass the length of your vectors"
+            f"full size {shown(full)} is outside 1 to {shown(most)}: "
+            "pass the length of your vectors"
         )
     tried: tuple[int, ...] = LADDER
     if isinstance(model, Model) and model.prefix:

@@ -7,6 +7,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TypeAlias
 
+from mrl_pg.arguments import check_path
 from mrl_pg.errors import InvalidSetting
 from mrl_pg.tune import Tuning
 
@@ -42,6 +43,9 @@ def ready(page: Target | None = None, plots: Target | None = None) -> None:
 
     For before a long measurement: nothing is written.
     """
+    for what, path in (("page", page), ("plots", plots)):
+        if path is not None:
+            check_path(what, path)
     missing = [name for name in NEEDED if find_spec(name) is None]
     if missing:
         raise InvalidSetting(

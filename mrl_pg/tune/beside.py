@@ -8,6 +8,7 @@ from typing import Any, Concatenate, ParamSpec, TypeAlias, TypeVar, cast
 
 import psycopg
 
+from mrl_pg import cursors
 from mrl_pg.catalog import AsyncConn, Conn
 from mrl_pg.progress import conninfo
 
@@ -28,6 +29,7 @@ def beside(
 
     def made(named: Callable[[], None]) -> Twin[P, R]:
         async def twin(conn: AsyncConn, *args: P.args, **options: P.kwargs) -> R:
+            cursors.check(conn, waits=True)
             where = conninfo(conn)
 
             def run() -> R:

@@ -3,8 +3,10 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from mrl_pg import arguments
+from mrl_pg.arguments import shown
 from mrl_pg.errors import InvalidSetting
-from mrl_pg.layout import Distance, Kind
+from mrl_pg.layout import OPERATORS, Distance, Kind
 from mrl_pg.recall.curve import MOST_CANDIDATES
 from mrl_pg.recall.score import Recall
 from mrl_pg.tune.growth import GROWTH
@@ -28,16 +30,21 @@ class Goal:
 
     def __post_init__(self) -> None:
         """Raise InvalidSetting for what no search can be asked for."""
-        if not 1 <= self.k <= MOST_CANDIDATES // 2:
+        k = arguments.whole("k", self.k)
+        if not 1 <= k <= MOST_CANDIDATES // 2:
             raise InvalidSetting(
-                f"k={self.k} is outside 1 to {MOST_CANDIDATES // 2}: a first pass "
-                f"hands over {MOST_CANDIDATES} candidates at most"
+                f"k={shown(self.k)} is outside 1 to {MOST_CANDIDATES // 2}: a "
+                f"first pass hands over {MOST_CANDIDATES} candidates at most"
             )
-        if not 0 < self.recall < 1:
+        recall = arguments.number("recall", self.recall)
+        if not 0 < recall < 1:
             raise InvalidSetting(
-                f"recall={self.recall} is not between 0 and 1: ask for some "
-                "share such as 0.99; all of them only an exact search finds"
+                f"recall={shown(self.recall)} is not between 0 and 1: ask for "
+                "some share such as 0.99; all of them only an exact search finds"
             )
+        arguments.check_choice("distance", self.distance, OPERATORS)
+        object.__setattr__(self, "k", k)
+        object.__setattr__(self, "recall", recall)
 
     @property
     def prefix_recall(self) -> float:

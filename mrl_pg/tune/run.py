@@ -3,10 +3,12 @@
 from collections.abc import Sequence
 from os import PathLike
 
+from mrl_pg import arguments, cursors
 from mrl_pg.catalog import Conn
 from mrl_pg.errors import InvalidSetting
 from mrl_pg.layout import Distance, IndexLayout, Kind
 from mrl_pg.models import find, ladder
+from mrl_pg.plan import check_count
 from mrl_pg.recall.curve import Stored
 from mrl_pg.tune import table as tables
 from mrl_pg.tune.advice import recommend
@@ -80,7 +82,22 @@ def tune(
         ef_construction=ef_construction,
         schema=schema,
     )
-    _check(kinds, tries, queries, sample_rows)
+    cursors.check(conn, waits=False)
+    kinds = _kinds(kinds)
+    tries, queries, sample_rows, seed = _counts(tries, queries, sample_rows, seed)
+    plan, queries_kept = (
+        arguments.flag("plan", plan),
+        arguments.flag("queries_kept", queries_kept),
+    )
+    rival = None if rival is None else arguments.flag("rival", rival)
+    storage = None if storage is None else arguments.flag("storage", storage)
+    show = (show,) if isinstance(show, str) else arguments.names("show", show)
+    sizes = None if sizes is None else _sizes(sizes)
+    arguments.check_callable("tell", tell)
+    if queries_file is not None:
+        arguments.check_path("queries_file", queries_file)
+    if queries_sql is not None:
+        arguments.check_text("queries_sql", queries_sql)
     if sum([queries_file is not None, queries_sql is not None, queries_kept]) > 1:
         raise InvalidSetting(
             "queries come from a file, from a statement, or are kept ones: give one "
@@ -171,19 +188,34 @@ def tune_async() -> None:
     """
 
 
-def _check(
-    kinds: Sequence[Kind],
-    tries: int,
-    queries: int,
-    sample_rows: int,
-) -> None:
-    unknown = [kind for kind in kinds if kind not in KINDS]
-    if unknown or not kinds:
-        raise InvalidSetting(f"kinds={list(kinds)}: choose from {', '.join(KINDS)}")
-    counts = {"tries": tries, "queries": queries, "sample_rows": sample_rows}
-    for name, value in counts.items():
-        if value < 1:
-            raise InvalidSetting(f"{name}={value} is below 1")
+def _kinds(kinds: Sequence[Kind]) -> tuple[Kind, ...]:
+    """The kinds, each once there; raises InvalidSetting."""
+    chosen = arguments.names("kinds", kinds)
+    if not chosen or any(kind not in KINDS for kind in chosen):
+        raise InvalidSetting(f"kinds={list(chosen)}: choose from {', '.join(KINDS)}")
+    return tuple(kind for kind in KINDS if kind in chosen)
+
+
+def _counts(
+    tries: int, queries: int, sample_rows: int, seed: int
+) -> tuple[int, int, int, int]:
+    """How many of each, and where chance begins; raises InvalidSetting."""
+    return (
+        check_count("tries", tries),
+        check_count("queries", queries),
+        check_count("sample_rows", sample_rows),
+        arguments.check_whole("seed", seed, 0, 2**63 - 1, "a random generator"),
+    )
+
+
+def _sizes(sizes: Sequence[int]) -> tuple[int, ...]:
+    try:
+        asked = tuple(sizes)
+    except Exception as error:
+        raise InvalidSetting(
+            f"sizes={arguments.shown(sizes)} is no list: pass a list of whole numbers"
+        ) from error
+    return tuple(arguments.whole("sizes", size) for size in asked)
 
 
 def _published(
@@ -192,6 +224,7 @@ def _published(
     """The sizes of a model; None when none is named."""
     if model is None:
         return None
+    arguments.check_text("model", model)
     if sizes is not None:
         raise InvalidSetting("sizes and a model both name sizes: give one of them")
     known = find(model)
@@ -207,7 +240,9 @@ def forms_of(sizes: Sequence[int] | None, full: int) -> list[tuple[Stored, int]]
     """What to look at: prefixes, and their signs; of the whole vector its signs."""
     asked = ladder(full) if sizes is None else tuple(sizes)
     if not asked or min(asked) < 1 or max(asked) > full:
-        raise InvalidSetting(f"sizes={list(asked)}: give some from 1 to {full}")
+        raise InvalidSetting(
+            f"sizes={arguments.shown(list(asked))}: give some from 1 to {full}"
+        )
     # by itself: a few dimensions find nothing, fewer bits even less, and of more than
     # half of them the index is hardly smaller
     least = {"floats": full // 24, "bits": full // 8} if sizes is None else {}
