@@ -3,11 +3,12 @@
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import psycopg
 import pytest
-from door import assert_exact, create, ids, keys, share, stock
+from door import assert_exact, create, ids, keys, many, share, stock
 from door_plans import ordered, planned, scanning, tree
-from door_state import notices
+from door_state import notices, refused
 from helpers import (
     Conn,
     Docs,
@@ -20,6 +21,7 @@ from helpers import (
     nearest,
     nodes,
 )
+from psycopg import errors
 
 from mrl_pg import MatryoshkaIndex
 from mrl_pg.layout import Distance, Kind
@@ -154,6 +156,33 @@ def test_exact_compares_every_row(docs: Docs) -> None:
     ]
     assert ids(docs.conn, query, exact=True, k=50) == [key for key, _ in answers]
     assert ordered(planned(docs.conn, "keys", [query], exact=True)) == []
+
+
+def test_exact_takes_the_distance_of_the_index_that_is_named(conn: Conn) -> None:
+    # of many lengths, so that each distance has another order
+    vectors = matryoshka(60) * np.arange(1, 61)[:, None].astype(np.float32)
+    query = vectors[4]
+    make_table(conn, vectors)
+    create(conn, dims=16)
+    far = create(conn, dims=16, distance="l2")
+    create(conn, dims=8, kind="bit", distance="ip")
+    named: list[tuple[dict[str, Any], Distance]] = [
+        ({}, "cosine"),
+        ({"index_name": far}, "l2"),
+        ({"dims": 8}, "ip"),
+        ({"kind": "bit"}, "ip"),
+    ]
+    for options, distance in named:
+        answers = keys(conn, query, exact=True, **options)
+        truth = nearest(vectors, query, distance=distance)
+        assert [key for key, _ in answers] == truth
+        assert_exact(answers, vectors, query, distance, tolerance=1e-3)
+        assert ids(conn, query, exact=True, **options) == truth
+        assert many(conn, [query], exact=True, **options) == [answers]
+        root = planned(conn, "keys", [query], exact=True, **options)
+        assert ordered(root) == []
+    with refused(errors.UndefinedObject, "has no short column of 5 dims"):
+        keys(conn, query, exact=True, dims=5)
 
 
 @pytest.mark.parametrize("kind", ["vector", "halfvec", "bit"])

@@ -49,7 +49,7 @@ begin
                 using errcode = 'invalid_parameter_value',
                     hint = 'leave passes out, or exact';
         end if;
-        slots := mrl._full(table_id, full_column);
+        slots := mrl._full(table_id, full_column, dims, kind, index_name);
     elsif passes is not null then
         steps := mrl._steps(
             table_id,
