@@ -68,10 +68,11 @@ class IndexLayout:
         for field in ("table", "column"):
             check_name(field, getattr(self, field))
         for field in ("schema", "short", "name"):
-            if getattr(self, field) is None:
+            given = getattr(self, field)
+            if given is None:
                 object.__setattr__(self, field, "")
-            elif not isinstance(getattr(self, field), str):
-                check_name(field, getattr(self, field))
+            elif not isinstance(given, str) or given:
+                check_name(field, given)
         suffix = f"_{self.dims}_{self.kind}"
         short = self.short or fit(self.column, suffix)
         name = self.name or fit(f"{self.table}_{short}", f"_{self.distance}_hnsw")
@@ -79,8 +80,6 @@ class IndexLayout:
         object.__setattr__(self, "name", name)
         for field in ("short", "name"):
             check_name(field, getattr(self, field))
-        if self.schema:
-            check_name("schema", self.schema)
         if self.short == self.column:
             raise InvalidSetting(
                 f"short={self.short!r} is the full column itself: name another"

@@ -142,6 +142,8 @@ def test_operators(
         ({"column": "é" * 32}, "column=.* is 64 bytes long"),
         ({"schema": "s" * 64}, "schema=.* is 64 bytes long"),
         ({"short": "s" * 64}, "short=.* is 64 bytes long"),
+        ({"short": "\udcff"}, "short=.* is not valid text"),
+        ({"name": "\udcff"}, "name=.* is not valid text"),
         ({"name": "n" * 64}, "name=.* is 64 bytes long.*give the name it stored"),
         ({"short": "embedding"}, "short='embedding' is the full column itself"),
     ],
