@@ -62,7 +62,9 @@ def draw(draw: Draw, world: str) -> Input:
         of_layout |= {"kind": repr(draw.one(("vector", "halfvec", "bit")))}
     chosen = state(draw, secured=table.secured)
     again = chosen.block != "pipeline" and draw.chance(0.25)
-    between = draw.weighted(BETWEEN) if again and chosen.autocommit else ""
+    between = ""
+    if again and chosen.autocommit and not chosen.block:
+        between = draw.weighted(BETWEEN)
     is_async = draw.chance(0.35)
     call = _call(method + "_async" * is_async, given)
     text = f"MatryoshkaIndex({_listed(of_layout)}).{call}"
@@ -87,6 +89,7 @@ def draw(draw: Draw, world: str) -> Input:
         act,
         filtered="where" in given,
         changes=method in CHANGING,
+        in_steps=again,
     )
 
 

@@ -660,7 +660,8 @@ def _answer(
     if silent and given.get("columns", "null") != "null":
         return plain
     k = _number(given.get("k", "10"))
-    if k is None:
+    if k is None or _number(given.get("candidates", "1")) is None:
+        # what else means a number to the server
         return plain
     candidates = _candidates(given, k)
     keys = len(table.keys)

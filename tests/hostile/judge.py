@@ -98,7 +98,7 @@ def outcome_of(error: BaseException, *, filtered: bool) -> str:
 def _of_server(error: psycopg.Error, filtered: bool) -> str:
     if error.sqlstate is not None:
         return _of_state(error.sqlstate, filtered)
-    if isinstance(error, psycopg.NotSupportedError):
+    if isinstance(error, (psycopg.NotSupportedError, errors.PipelineAborted)):
         # of a connection in pipeline mode
         return "caller's error"
     if isinstance(error, psycopg.OperationalError):
