@@ -646,10 +646,10 @@ def test_no_such_file(conn: Conn, tmp_path: Path) -> None:
 
 def test_settings_are_checked_first(conn: Conn, vectors: NDArray[np.float32]) -> None:
     for option, why in [
-        ({"kind": "bit"}, "kind='bit' must be vector or halfvec"),
-        ({"storage": "fast"}, "storage='fast' must be one of plain"),
+        ({"kind": "bit"}, "kind='bit' is unknown: choose one of 'vector', 'halfvec'"),
+        ({"storage": "fast"}, "storage='fast' is unknown: choose one of 'plain'"),
         ({"key": "embedding"}, "is the column of the vectors"),
-        ({"block_rows": 0}, "block_rows=0 must be 1 or more"),
+        ({"block_rows": 0}, "block_rows=0 is outside 1 to"),
     ]:
         with pytest.raises(InvalidSetting, match=why):
             load_blocks(conn, vectors, "docs", **option)  # type: ignore[arg-type]
@@ -696,3 +696,20 @@ def test_command_errors(database: str, conn: Conn, tmp_path: Path) -> None:
     path.write_text('{"embedding": [1]}\n')
     assert mrl_pg("load", path, "--table", "docs", "--dsn", database).returncode == 3
     assert tables(conn) == []
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"title": 5}, "column 'title' is 5: give a value for each row"),
+        ({"title": iter("abc")}, "column 'title' is .*: give a value for each row"),
+        ({5: ["a"] * 3}, "column 5: a column's name is text"),
+        (5, "columns=5 is no mapping"),
+        (["title"], "columns=.* is no mapping"),
+    ],
+)
+def test_columns_that_are_none(conn: Conn, columns: Any, message: str) -> None:
+    with pytest.raises((InvalidFile, InvalidSetting), match=message):
+        load_blocks(conn, np.ones((3, 8)), "docs", columns=columns)
+    with pytest.raises(InvalidFile, match="column 'embedding' is array"):
+        load_blocks(conn, np.array(5.0), "docs")

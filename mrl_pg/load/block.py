@@ -8,7 +8,8 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from mrl_pg.errors import InvalidFile, InvalidSetting
+from mrl_pg import arguments
+from mrl_pg.errors import InvalidFile
 
 Values: TypeAlias = "NDArray[Any] | Sequence[Any]"
 """One column: an array, or a list where None is NULL; vectors are rows of a matrix."""
@@ -28,6 +29,9 @@ COUNTED = {
 BLOCK_BYTES = 4 << 20
 """About what one block of a matrix holds: large enough for NumPy to be at full speed,
 small enough that the block being packed and the one being sent stay in cache."""
+
+MOST_ROWS = 1_000_000_000
+"""Of one block."""
 
 TEXT_ROWS = 1000
 """Rows a block of formats whose row size is not known before they are read."""
@@ -68,6 +72,14 @@ class Block:
                 f"a block has {len(self.names)} names for {len(self.columns)} "
                 "columns: give each column one name"
             )
+        for name, values in zip(self.names, self.columns, strict=True):
+            if not isinstance(name, str):
+                raise InvalidFile(f"column {shown(name)}: a column's name is text")
+            if not _is_sized(values):
+                raise InvalidFile(
+                    f"column {name!r} is {shown(values)}: give a value for each row, "
+                    "in a list or an array"
+                )
         for name, values in zip(self.names, self.columns, strict=True):
             if self.names.count(name) > 1:
                 raise InvalidFile(
@@ -111,8 +123,7 @@ def split(
 ) -> Iterator[Block]:
     """Blocks of arrays that are in memory, or mapped: slices, nothing is copied."""
     whole = Block((column, *columns), (vectors, *columns.values()))
-    check_block_rows(block_rows)
-    rows = block_rows or rows_of(vectors)
+    rows = checked_rows(block_rows) or rows_of(vectors)
     for start in range(0, len(whole), rows):
         part = tuple(values[start : start + rows] for values in whole.columns)
         yield Block(whole.names, part, first=start, total=len(whole))
@@ -126,10 +137,11 @@ def rows_of(vectors: Values) -> int:
     return TEXT_ROWS
 
 
-def check_block_rows(block_rows: int | None) -> None:
-    """Raise InvalidSetting for blocks without a row."""
-    if block_rows is not None and block_rows < 1:
-        raise InvalidSetting(f"block_rows={block_rows} must be 1 or more")
+def checked_rows(block_rows: int | None) -> int | None:
+    """Rows of a block, if they were named; raises InvalidSetting."""
+    if block_rows is None:
+        return None
+    return arguments.check_whole("block_rows", block_rows, 1, MOST_ROWS, "a load")
 
 
 def refuse(origin: str, block: Block, bad: Mapping[int, str]) -> InvalidFile:
@@ -148,6 +160,13 @@ def refuse(origin: str, block: Block, bad: Mapping[int, str]) -> InvalidFile:
 
 
 def shown(value: object) -> str:
-    """A value as an error shows it: short, on one line."""
-    text = repr(value.item() if isinstance(value, np.generic) else value)
-    return text if len(text) <= 40 else text[:37] + "…"
+    """A value of a file as an error shows it: of NumPy's the number alone."""
+    return arguments.shown(value.item() if isinstance(value, np.generic) else value)
+
+
+def _is_sized(values: Values) -> bool:
+    # a 0-dimensional array has a length only until it is asked
+    try:
+        return len(values) >= 0
+    except TypeError:
+        return False

@@ -11,7 +11,8 @@ from typing import Any, Literal, TypeAlias, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from mrl_pg.errors import InvalidFile, InvalidSetting
+from mrl_pg import arguments
+from mrl_pg.errors import InvalidFile
 from mrl_pg.load.block import Block, Values, shown
 
 VectorBytes: TypeAlias = Literal[
@@ -34,25 +35,21 @@ class Choice:
     column: str = "embedding"
     key: str = "id"
     into: str | None = None
-    columns: tuple[str, ...] = ()
-    skip: tuple[str, ...] = ()
+    columns: Sequence[str] = ()
+    skip: Sequence[str] = ()
     vector_bytes: VectorBytes | None = None
     matched: set[str] = field(default_factory=set, compare=False)
 
     def __post_init__(self) -> None:
         """Raise InvalidSetting for what can be nothing."""
+        for what in ("column", "key", *(("into",) if self.into is not None else ())):
+            arguments.check_text(what, getattr(self, what))
         for what in ("columns", "skip"):
-            given = getattr(self, what)
-            if isinstance(given, str) or not all(isinstance(p, str) for p in given):
-                raise InvalidSetting(
-                    f"{what}={given!r} must be a list of names or patterns such as "
-                    "['title', 'meta_*']"
-                )
-        if self.vector_bytes not in (None, *get_args(VectorBytes)):
-            raise InvalidSetting(
-                f"vector_bytes={self.vector_bytes!r} must be one of "
-                f"{', '.join(get_args(VectorBytes))}"
-            )
+            given = arguments.names(what, getattr(self, what))
+            object.__setattr__(self, what, given)
+        if self.vector_bytes is not None:
+            known = get_args(VectorBytes)
+            arguments.check_choice("vector_bytes", self.vector_bytes, known)
 
     @property
     def vectors(self) -> str:

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 from psycopg import AsyncCopy, Copy
 
 from mrl_pg import cursors
+from mrl_pg.arguments import shown
 from mrl_pg.catalog import AsyncConn, Conn
-from mrl_pg.errors import InvalidFile
+from mrl_pg.errors import InvalidFile, InvalidSetting
 from mrl_pg.load.block import Block, Values, split
 from mrl_pg.load.choice import Choice, VectorBytes
 from mrl_pg.load.exchange import (
@@ -69,9 +70,7 @@ def load(
     Everything happens in one transaction (a savepoint in yours), so after an error
     the database is as it was. Raises InvalidFile naming the rows it cannot load.
     """
-    choice = Choice(
-        column, key, into, _patterns(columns), _patterns(skip), vector_bytes
-    )
+    choice = Choice(column, key, into, columns, skip, vector_bytes)
     text = TextForm(delimiter, header, encoding)
     wanted = _wanted(path, table, schema, choice, kind, storage)
     blocks = read(path, choice, text, block_rows=block_rows)
@@ -99,18 +98,11 @@ async def load_async(
     progress: Progress | None = None,
 ) -> LoadReport:
     """The same on an asynchronous connection; files are read in a thread."""
-    choice = Choice(
-        column, key, into, _patterns(columns), _patterns(skip), vector_bytes
-    )
+    choice = Choice(column, key, into, columns, skip, vector_bytes)
     text = TextForm(delimiter, header, encoding)
     wanted = _wanted(path, table, schema, choice, kind, storage)
     blocks = read(path, choice, text, block_rows=block_rows)
     return await _run_async(conn, wanted, blocks, progress)
-
-
-# A single string is left for Choice to refuse.
-def _patterns(given: Sequence[str]) -> Any:
-    return given if isinstance(given, str) else tuple(given)
 
 
 def _wanted(
@@ -175,6 +167,10 @@ def _blocks(
     columns: Mapping[str, Values] | None,
     block_rows: int | None,
 ) -> Iterator[Block]:
+    if columns is not None and not isinstance(columns, Mapping):
+        raise InvalidSetting(
+            f"columns={shown(columns)} is no mapping: give values by column name"
+        )
     if isinstance(blocks, np.ndarray):
         return split(blocks, column, columns or {}, block_rows)
     if columns:

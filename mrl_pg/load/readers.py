@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 from mrl_pg.errors import InvalidFile
 from mrl_pg.load.arrow_files import arrow_blocks, parquet_blocks
-from mrl_pg.load.block import Block, check_block_rows
+from mrl_pg.load.block import Block, checked_rows
 from mrl_pg.load.choice import Choice, chosen
 from mrl_pg.load.numpy_files import npy_blocks, npz_blocks
 from mrl_pg.load.sound import sound
@@ -73,7 +73,7 @@ def read(
         file = Path(path)
     except TypeError:
         raise InvalidFile(f"{path!r} is not the path of a file") from None
-    check_block_rows(block_rows)
+    block_rows = checked_rows(block_rows)
     first = _first_bytes(file)
     suffixes = [suffix.lower() for suffix in file.suffixes] or [""]
     packing = suffixes.pop() if suffixes[-1] in UNPACK else ""

@@ -15,6 +15,7 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import IO, Any, TypeAlias
 
+from mrl_pg import arguments
 from mrl_pg.errors import InvalidFile, InvalidSetting
 from mrl_pg.load.advice import OTHER_ENCODING, not_utf8, other_delimiter
 from mrl_pg.load.block import TEXT_ROWS, Block
@@ -60,17 +61,23 @@ class TextForm:
 
     def __post_init__(self) -> None:
         """Raise InvalidSetting for a delimiter or an encoding that is none."""
+        for what in ("delimiter", "encoding"):
+            if getattr(self, what) is not None:
+                arguments.check_text(what, getattr(self, what))
+        object.__setattr__(self, "header", arguments.flag("header", self.header))
         if self.delimiter is not None and (
             len(self.delimiter) != 1 or self.delimiter in '"\r\n'
         ):
             raise InvalidSetting(
-                f"delimiter={self.delimiter!r} must be one character, such as ';'"
+                f"delimiter={arguments.shown(self.delimiter)} must be one character, "
+                "such as ';'"
             )
         try:
             codecs.lookup(self.encoding or "utf-8")
         except (LookupError, ValueError):
             raise InvalidSetting(
-                f"encoding={self.encoding!r} is not known: latin-1, cp1252, utf-16 …"
+                f"encoding={arguments.shown(self.encoding)} is not known: latin-1, "
+                "cp1252, utf-16 …"
             ) from None
 
 

@@ -6,6 +6,7 @@ from typing import Literal, TypeAlias, get_args
 
 from psycopg import sql
 
+from mrl_pg.arguments import check_choice, shown
 from mrl_pg.errors import InvalidFile, InvalidSetting
 
 VectorKind: TypeAlias = Literal["vector", "halfvec"]
@@ -47,25 +48,25 @@ class Wanted:
                 f"key={self.key!r} is the column of the vectors: name another, it "
                 "becomes the primary key"
             )
-        if self.kind not in get_args(VectorKind):
-            raise InvalidSetting(f"kind={self.kind!r} must be vector or halfvec")
-        if self.storage is not None and self.storage not in get_args(Storage):
-            words = ", ".join(get_args(Storage))
-            raise InvalidSetting(f"storage={self.storage!r} must be one of {words}")
+        check_choice("kind", self.kind, get_args(VectorKind))
+        if self.storage is not None:
+            check_choice("storage", self.storage, get_args(Storage))
 
     def check_name(self, what: str, name: str) -> None:
         """Raise when the server would cut or refuse a name; InvalidFile for columns."""
+        if not isinstance(name, str):
+            raise InvalidSetting(f"{what}={shown(name)} is not a name")
         size = len(name.encode("utf-8", "surrogatepass"))
         sound = 1 <= size <= MAX_NAME and not re.search("[\0\ud800-\udfff]", name)
         if not sound and what == "column":
             raise InvalidFile(
-                f"{self.origin}: column name {name!r} has {size} bytes: PostgreSQL "
-                f"takes 1 to {MAX_NAME}, without NUL; rename it, or leave the column "
-                "out with skip= (--skip)"
+                f"{self.origin}: column name {shown(name)} has {size} bytes: "
+                f"PostgreSQL takes 1 to {MAX_NAME}, without NUL; rename it, or leave "
+                "the column out with skip= (--skip)"
             )
         if not sound:
             raise InvalidSetting(
-                f"{what} name {name!r} has {size} bytes: PostgreSQL takes 1 to "
+                f"{what} name {shown(name)} has {size} bytes: PostgreSQL takes 1 to "
                 f"{MAX_NAME}, without NUL; rename it"
             )
 
