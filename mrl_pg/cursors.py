@@ -17,6 +17,7 @@ from psycopg import (
     Copy,
     Cursor,
     postgres,
+    pq,
     sql,
 )
 from psycopg.abc import AdaptContext, Buffer, Params, Query
@@ -60,6 +61,12 @@ class TextLoader(Loader):
     def load(self, data: Buffer) -> str:
         """The text; bytes that are none are shown as `\\xe4`."""
         return bytes(data).decode(self.encoding, "backslashreplace")
+
+
+class BinaryTextLoader(TextLoader):
+    """The same in binary."""
+
+    format = pq.Format.BINARY
 
 
 class OwnCursor(Cursor[Row]):
@@ -221,4 +228,6 @@ def _clean() -> AdaptersMap:
     register_all_arrays(adapters)
     for name in TEXTS:
         adapters.register_loader(name, TextLoader)
+        if name:
+            adapters.register_loader(name, BinaryTextLoader)
     return adapters

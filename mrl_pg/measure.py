@@ -89,7 +89,7 @@ def recall(
         sampling.asking(conn, layout, facts, options.where, tell),
         cursors.dicts(conn) as cursor,
     ):
-        cursor.execute(sampling.statement("measure", facts), values)
+        cursor.execute(sampling.statement("measure", facts), values, binary=True)
         row = cursor.fetchone()
     return _report(layout, {**values, **(row or {})}, promise)
 
@@ -117,7 +117,9 @@ async def recall_async(
     values |= _effort(options, promise) | {"filter": condition, "keep": keep}
     with sampling.asking(conn, layout, facts, options.where, tell):
         async with cursors.dicts_async(conn) as cursor:
-            await cursor.execute(sampling.statement("measure", facts), values)
+            await cursor.execute(
+                sampling.statement("measure", facts), values, binary=True
+            )
             row = await cursor.fetchone()
     return _report(layout, {**values, **(row or {})}, promise)
 
@@ -129,7 +131,7 @@ def history(conn: Conn, layout: IndexLayout) -> list[RecallReport]:
         sampling.asking(conn, layout, facts, None),
         cursors.dicts(conn) as cursor,
     ):
-        rows = cursor.execute(*_history_query(layout, facts)).fetchall()
+        rows = cursor.execute(*_history_query(layout, facts), binary=True).fetchall()
     return [_report(layout, row, None) for row in rows]
 
 
@@ -138,7 +140,7 @@ async def history_async(conn: AsyncConn, layout: IndexLayout) -> list[RecallRepo
     facts = await catalog.read_async(conn, layout)
     with sampling.asking(conn, layout, facts, None):
         async with cursors.dicts_async(conn) as cursor:
-            await cursor.execute(*_history_query(layout, facts))
+            await cursor.execute(*_history_query(layout, facts), binary=True)
             rows = await cursor.fetchall()
     return [_report(layout, row, None) for row in rows]
 

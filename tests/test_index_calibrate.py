@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import psycopg
@@ -200,6 +201,17 @@ def test_a_report_is_what_the_server_says(docs: Docs) -> None:
     empty = docs.index.recall(docs.conn, where="false")
     assert (empty.recall, empty.queries, empty.below(0)) == (None, 0, True)
     assert "no query had anything to be found" in str(empty)
+
+
+def test_a_report_reads_in_any_datestyle(docs: Docs) -> None:
+    with docs.conn.transaction(force_rollback=True):
+        docs.conn.execute("set local datestyle = 'German, DMY'")
+        docs.conn.execute("set local timezone = 'Asia/Kolkata'")
+        report = docs.index.recall(docs.conn, where="n < 50", sample=2, keep=True)
+        (kept,) = docs.index.history(docs.conn)
+    assert abs(kept.measured_at - report.measured_at) < timedelta(minutes=1)
+    assert kept.measured_at.utcoffset() == timedelta(hours=5, minutes=30)
+    assert kept.filter == report.filter == "n < 50"
 
 
 def test_history_is_what_was_kept(docs: Docs) -> None:
