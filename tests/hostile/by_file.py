@@ -195,17 +195,17 @@ def draw(draw: Draw, world: str) -> Input:
             partial(_act_array, array, beside, given, chosen),
             changes=True,
         )
-    given |= draw.arguments(
-        {
-            "into": Argument(lambda: "'embedding'", values.TEXTS, 0.05),
-            "columns": Argument(lambda: "['title']", values.COLUMNS, 0.1),
-            "skip": Argument(lambda: "['titl*']", values.COLUMNS, 0.1),
-            "vector_bytes": Argument(lambda: "'float32'", values.TEXTS, 0.05),
-            "delimiter": Argument(lambda: "','", values.TEXTS, 0.05),
-            "header": Argument(lambda: "True", values.FLAGS, 0.05),
-            "encoding": Argument(lambda: "'latin1'", values.TEXTS, 0.05),
-        }
-    )
+    of = {
+        "into": Argument(lambda: "'embedding'", values.TEXTS, 0.05),
+        "columns": Argument(lambda: "['title']", values.COLUMNS, 0.1),
+        "skip": Argument(lambda: "['titl*']", values.COLUMNS, 0.1),
+        "vector_bytes": Argument(lambda: "'float32'", values.TEXTS, 0.05),
+        "delimiter": Argument(lambda: "','", values.TEXTS, 0.05),
+        "header": Argument(lambda: "True", values.FLAGS, 0.05),
+        "encoding": Argument(lambda: "'latin1'", values.TEXTS, 0.05),
+    }
+    given |= draw.arguments(of)
+    listed = ", ".join(f"{name}={text}" for name, text in given.items())
     suffix = draw.one(FORMATS)
     content, about = _content(draw, suffix)
     line = f"load{'_async' * is_async}(conn, <{about}>, {listed})"
