@@ -3,6 +3,7 @@
 import json
 import os
 import select
+import signal
 import sys
 from contextlib import suppress
 
@@ -82,6 +83,8 @@ def test_the_prompt_ends_without_an_error(database: str, end: bytes) -> None:
     pid, terminal = pty.fork()
     if pid == 0:
         small = ("--rows", "200", "--no-compare", "--dsn", database)
+        # a test run in the background was started with Ctrl-C ignored, for good
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
         os.execv(sys.executable, [sys.executable, "-m", "mrl_pg", "demo", *small])
     shown = b""
     typed = [b"unable to sleep [/b]\n", end]
