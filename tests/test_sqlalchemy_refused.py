@@ -279,6 +279,15 @@ def test_a_table_that_cannot_be_searched(name: str) -> None:
     assert said in str(caught.value)
 
 
+def test_a_declaration_of_any_type() -> None:
+    for options in ({"dims": {}}, {"dims": 4, "m": []}, {"dims": 4, "short": {}}):
+        given: dict[str, Any] = options
+        with pytest.raises(InvalidSetting, match="is not a"):
+            Matryoshka(**given)
+    dims: Any = np.int64(16)
+    assert repr(Matryoshka(dims)) == repr(Matryoshka(16))
+
+
 def test_other_databases_have_no_search() -> None:
     searched = search(select(Doc, distance, seen), Doc.embedding, QUERY)
     dialects: list[Any] = [sqlite.dialect(), mysql.dialect()]

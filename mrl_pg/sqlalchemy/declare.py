@@ -101,11 +101,27 @@ class Matryoshka(SchemaItem):
         name: str = "",
     ) -> None:
         """Check what can be checked without the table."""
-        self.declaration = Declaration(
-            dims, kind, distance, m, ef_construction, short, name
-        )
         # derives names and checks the rest, whatever the table will be called
-        self.declaration.on("table", "column")
+        checked = MatryoshkaIndex(
+            "table",
+            "column",
+            dims=dims,
+            kind=kind,
+            distance=distance,
+            m=m,
+            ef_construction=ef_construction,
+            short=short,
+            name=name,
+        )
+        self.declaration = Declaration(
+            checked.dims,
+            checked.kind,
+            checked.distance,
+            checked.m,
+            checked.ef_construction,
+            short or "",
+            name or "",
+        )
         self._place = next(_PLACES)
 
     def __repr__(self) -> str:
