@@ -280,10 +280,10 @@ def test_a_table_that_cannot_be_searched(name: str) -> None:
 
 
 def test_a_declaration_of_any_type() -> None:
-    for options in ({"dims": {}}, {"dims": 4, "m": []}, {"dims": 4, "short": {}}):
-        given: dict[str, Any] = options
+    cases: list[dict[str, Any]] = [{"dims": {}}, {"dims": 4, "m": []}]
+    for options in (*cases, {"dims": 4, "short": {}}):
         with pytest.raises(InvalidSetting, match="is not a"):
-            Matryoshka(**given)
+            Matryoshka(**options)
     dims: Any = np.int64(16)
     assert repr(Matryoshka(dims)) == repr(Matryoshka(16))
 

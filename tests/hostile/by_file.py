@@ -24,7 +24,10 @@ from hostile.values import value
 from mrl_pg.load import load, load_async, load_blocks
 
 ROWS = 12
-TABLES = ("made", "docs", "plain", "halves", "parts", "uuids", "loose", "empty")
+TABLES = (
+    *("made", "made", "docs", "plain", "halves", "empty"),
+    *("parts", "uuids", "loose"),
+)
 FORMATS = (".npy", ".npz", ".jsonl", ".jsonl.gz", ".csv", ".csv.gz", ".parquet")
 
 STRANGE_CELLS = [
@@ -180,14 +183,13 @@ def draw(draw: Draw, world: str) -> Input:
         "storage": Argument(lambda: "'plain'", values.TEXTS, 0.1),
         "block_rows": Argument(lambda: draw.count((1, 3, 100)), values.NUMBERS, 0.3),
     }
-    given = draw.arguments(of)
     chosen = state(draw)
     is_async = draw.chance(0.3)
-    listed = ", ".join(f"{name}={text}" for name, text in given.items())
     if draw.chance(0.25):
-        array = draw.one(ARRAYS)
-        beside = draw.one(BESIDE)
-        line = f"load_blocks(conn, {array}, columns={beside}, {listed})"
+        array = draw.one(ARRAYS) if draw.chance(0.5) else ARRAYS[0]
+        beside = draw.one(BESIDE) if draw.chance(0.5) else BESIDE[1]
+        given = draw.arguments(of)
+        line = f"load_blocks(conn, {array}, columns={beside}, {_listed(given)})"
         return Input(
             "load",
             world,
@@ -195,20 +197,21 @@ def draw(draw: Draw, world: str) -> Input:
             partial(_act_array, array, beside, given, chosen),
             changes=True,
         )
-    of = {
-        "into": Argument(lambda: "'embedding'", values.TEXTS, 0.05),
-        "columns": Argument(lambda: "['title']", values.COLUMNS, 0.1),
-        "skip": Argument(lambda: "['titl*']", values.COLUMNS, 0.1),
-        "vector_bytes": Argument(lambda: "'float32'", values.TEXTS, 0.05),
-        "delimiter": Argument(lambda: "','", values.TEXTS, 0.05),
-        "header": Argument(lambda: "True", values.FLAGS, 0.05),
-        "encoding": Argument(lambda: "'latin1'", values.TEXTS, 0.05),
-    }
-    given |= draw.arguments(of)
-    listed = ", ".join(f"{name}={text}" for name, text in given.items())
+    given = draw.arguments(
+        {
+            **of,
+            "into": Argument(lambda: "'embedding'", values.TEXTS, 0.05),
+            "columns": Argument(lambda: "['title']", values.COLUMNS, 0.1),
+            "skip": Argument(lambda: "['titl*']", values.COLUMNS, 0.1),
+            "vector_bytes": Argument(lambda: "'float32'", values.TEXTS, 0.02),
+            "delimiter": Argument(lambda: "','", values.TEXTS, 0.05),
+            "header": Argument(lambda: "True", values.FLAGS, 0.05),
+            "encoding": Argument(lambda: "'utf-8'", values.TEXTS, 0.05),
+        }
+    )
     suffix = draw.one(FORMATS)
     content, about = _content(draw, suffix)
-    line = f"load{'_async' * is_async}(conn, <{about}>, {listed})"
+    line = f"load{'_async' * is_async}(conn, <{about}>, {_listed(given)})"
     return Input(
         "load",
         world,
@@ -216,6 +219,10 @@ def draw(draw: Draw, world: str) -> Input:
         partial(_act_file, suffix, content, given, chosen, is_async),
         changes=True,
     )
+
+
+def _listed(given: Mapping[str, str]) -> str:
+    return ", ".join(f"{name}={text}" for name, text in given.items())
 
 
 def _content(draw: Draw, suffix: str) -> tuple[Callable[[], bytes], str]:
@@ -226,9 +233,9 @@ def _content(draw: Draw, suffix: str) -> tuple[Callable[[], bytes], str]:
             draw.one(STRANGE_VECTORS),
             draw.one(STRANGE_CELLS),
         )
-        for _ in range(draw.weighted({0: 60.0, 1: 30.0, 3: 10.0}))
+        for _ in range(draw.weighted({0: 70.0, 1: 20.0, 3: 10.0}))
     }
-    damage = draw.chance(0.4)
+    damage = draw.chance(0.35)
     about = f"{suffix} of {ROWS} rows, odd ones {strange}, seed {seed}"
 
     def make() -> bytes:
