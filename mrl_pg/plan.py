@@ -177,8 +177,8 @@ class SearchPlan:
         """Parameters of `more_statement` after `seen` candidates."""
         if isinstance(self.bound, Mapping):
             return {**self.bound, "mrl_seen": seen}
-        # it counts twice, each time under the condition
-        return 2 * [*self.bound[1:], seen]
+        # after a look at the index it counts twice, each time under the condition
+        return [seen, *2 * [*self.bound[1:], seen]]
 
 
 def default_candidates(k: int) -> int:

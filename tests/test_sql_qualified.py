@@ -44,6 +44,10 @@ SLOTS = {
     "select": "select $1",
     "passes": "select 1, 2",
     "nearest": "select 1, 2",
+    "ef_search": "100",
+    "checks": "",
+    "filtered": "true",
+    "table_id": "1",
     "rows": "select 1, 2",
     "exact": "select 1, 2",
     "statement": "select 1",
@@ -68,8 +72,9 @@ OWN = {
 }
 """The same, of one file."""
 
-EMPTY = {"extra", "promise", "concurrently", "options"}
+EMPTY = {"checks", "extra", "promise", "concurrently", "options"}
 PARTS = {
+    "seen": "with mrl_candidates as (select 1 as distance) select 1{}",
     "short_value": "select {}",
     "short_bits": "select {}",
     "own_plan": "with mrl_query as (select 1) select {}",

@@ -198,6 +198,9 @@ def _statements(shape: Shape) -> tuple[bytes, bytes]:
         return found, _encoded(more, shape)
     more = template(
         "more_rows",
+        index=_index(layout, facts),
+        ef_search=sql.Literal(shape.effort.ef_search),
+        k=sql.Literal(shape.effort.k),
         table=parts.table,
         full=parts.full,
         extension=parts.extension,
@@ -246,8 +249,12 @@ def _stamp(layout: IndexLayout, facts: Facts, table: sql.Identifier) -> sql.Comp
         full=sql.Literal(facts.full_number),
         value=sql.Literal(facts.short_value),
         key=sql.Literal(facts.key_id),
-        index=sql.Literal(name(facts.schema, layout.name).as_string()),
+        index=_index(layout, facts),
     )
+
+
+def _index(layout: IndexLayout, facts: Facts) -> sql.Literal:
+    return sql.Literal(name(facts.schema, layout.name).as_string())
 
 
 def _placeholder(shape: Shape, parameter: str) -> sql.Placeholder:

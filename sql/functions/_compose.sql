@@ -1,8 +1,13 @@
 -- The statement of a search that mrl._pattern does not foresee: many queries or passes, exact.
--- mrl._compose(form text, slots jsonb, steps jsonb, exact boolean) -> text
+-- mrl._compose(form text, slots jsonb, steps jsonb, exact boolean, counted boolean) -> text
 -- Called by: mrl._plan
 create or replace function mrl._compose(
-    form text, slots jsonb, steps jsonb, exact boolean
+    form text,
+    slots jsonb,
+    steps jsonb,
+    exact boolean,
+    -- a column more says how many candidates came
+    counted boolean
 )
 returns text
 language plpgsql
@@ -34,15 +39,21 @@ begin
     else
         nearest := mrl._render(
             mrl._nearest(),
-            slots || jsonb_build_object('passes', mrl._passes(steps, slots, query, false))
+            slots || jsonb_build_object(
+                'passes', mrl._passes(steps, slots, query, false),
+                'extra', case when counted then mrl._seen() else '' end
+            )
         );
     end if;
     return mrl._render(
         case form when 'batch' then mrl._batch() else mrl._answers() end,
-        slots || jsonb_build_object('nearest', nearest)
+        slots || jsonb_build_object(
+            'nearest', nearest,
+            'extra', case when counted then e',\n    mrl_pass.seen' else '' end
+        )
     );
 end
 $body$;
 
-comment on function mrl._compose(text, jsonb, jsonb, boolean) is
+comment on function mrl._compose(text, jsonb, jsonb, boolean, boolean) is
 'Internal. The statement of a search by many queries or passes, or of an exact one.';

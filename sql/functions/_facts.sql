@@ -23,6 +23,8 @@ returns table (
     -- any relation has the name of the index
     present boolean,
     index_id oid,
+    -- with its schema, too
+    index_text text,
     -- NULL where the table has no index of that name
     usable boolean,
     -- of the short column, for the distance
@@ -51,6 +53,9 @@ begin atomic
             )
         ) is not null,
         state.indexrelid,
+        pg_catalog.format(
+            '%s.%I', class.relnamespace::pg_catalog.regnamespace, _facts.index_name
+        ),
         state.indisvalid and state.indisready,
         coalesce(
             state.indkey[0] operator(pg_catalog.=) short.attnum

@@ -105,10 +105,12 @@ begin
         'operator', mrl._operator(known.distance),
         'distance', known.distance,
         'short', quote_ident(known.short_column),
+        'short_column', known.short_column,
         'short_operator', case known.kind
             when 'bit' then '<~>'
             else mrl._operator(known.distance)
         end,
+        'index', quote_literal(known.index_text),
         'index_name', known.index_name
     );
 end

@@ -27,7 +27,13 @@ create or replace function mrl._plan(
     out statement text,
     out settings text[],
     out guarded boolean,
-    out left_over text
+    -- where fewer than wanted may come: asks whether there are more, after $18 came
+    out left_over text,
+    -- candidates, or k where only some rows are let through, of which more cost more
+    out wanted bigint,
+    out limited boolean,
+    -- the statement says, beside each row, how many candidates came
+    out counted boolean
 )
 language plpgsql
 stable
@@ -36,8 +42,6 @@ as $body$
 declare
     slots jsonb;
     steps jsonb;
-    -- a filter or row-level security lets only some rows through
-    limited boolean;
     effort record;
     least int;
     answer text;
@@ -79,14 +83,23 @@ begin
     effort := mrl._effort(k, candidates, ef_search, max_scan_tuples, limited or again);
     guarded := not (limited or again or exact);
     settings := case when not exact then effort.settings end;
-    least := case when guarded
-        then coalesce((steps -> -1 ->> 'count')::int, effort.candidates) - 1
-        else 0
+    -- under a filter few rows of the answer say as much
+    counted := again and not limited;
+    wanted := case when limited
+        then k
+        else coalesce((steps -> -1 ->> 'count')::int, effort.candidates)
     end;
+    least := case when guarded then wanted - 1 else 0 end;
     answer := case form
         when 'rows' then 'mrl_row.*'
         when 'keys' then mrl._key(table_id, key_type) || ', mrl_pass.distance'
     end;
+    if counted then
+        answer := case form
+            when 'rows' then format('%s::%s as hit', answer, slots ->> 'table')
+            when 'keys' then mrl._key(table_id, key_type) || ' as key, mrl_pass.distance'
+        end || ', mrl_pass.seen';
+    end if;
     condition := mrl._condition(filter);
     if form <> 'batch' and steps is null and not exact then
         statement := mrl._statement(
@@ -97,7 +110,7 @@ begin
             condition,
             effort.candidates,
             least,
-            '',
+            case when counted then mrl._seen() else '' end,
             k,
             '$17',
             slots ->> 'type',
@@ -115,12 +128,18 @@ begin
             'least', least,
             'k', k
         );
-        statement := mrl._compose(form, slots, steps, exact);
+        statement := mrl._compose(form, slots, steps, exact, counted);
     end if;
     if not (guarded or exact) then
         left_over := mrl._render(
             mrl._more_rows(),
-            slots || jsonb_build_object('where', condition, 'seen', '$18', 'extra', '')
+            slots || jsonb_build_object(
+                'where', condition,
+                'ef_search', settings[1],
+                'k', k,
+                'seen', '$18',
+                'extra', ''
+            )
         );
     end if;
 end

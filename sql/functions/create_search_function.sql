@@ -28,12 +28,12 @@ declare
     steps jsonb;
     effort record;
     settings_again text;
+    -- as it is now: the function looks again at each call
     limited boolean := filter is not null
         or (select relrowsecurity from pg_class where oid = table_name);
     name text;
     list record;
     query text := format('$%s', coalesce(cardinality(parameters), 0) + 1);
-    nearest text;
     made regprocedure;
 begin
     parameters := coalesce(parameters, '{}');
@@ -64,7 +64,7 @@ begin
         recall, k, candidates, ef_search, slots, table_name, full_column,
         limited, null, filter, false
     ) as chosen;
-    effort := mrl._effort(k, candidates, ef_search, max_scan_tuples, limited);
+    effort := mrl._effort(k, candidates, ef_search, max_scan_tuples, false);
     -- by the settings of the session that calls, not of this one
     settings_again := format(
         '(mrl._effort(%L, %L, %L, %L, true)).settings',
@@ -77,15 +77,17 @@ begin
     slots := slots || mrl._places(true) || jsonb_build_object(
         'function', name,
         'parameters', list.list,
+        'table_id', format('%L::pg_catalog.regclass', slots ->> 'table'),
+        'filtered', filter is not null,
         'where', mrl._condition(filter),
         'gate', 'true',
         'answer', 'mrl_row.*',
         'extra', '',
+        'least', (steps -> -1 ->> 'count')::int - 1,
         'query', query,
         -- a subquery: plans do not depend on it, so one is kept for all calls
         'k', format('(select $%s)', cardinality(parameters) + 2),
         'candidates', (steps -> -1 ->> 'count')::int,
-        'least', 0,
         'seen', 'mrl_came',
         'cosine', slots ->> 'operator' = '<=>',
         'facts', format(
@@ -97,7 +99,24 @@ begin
                 'operator', slots -> 'operator'
             )
         ),
-        'guarded', not limited,
+        'ef_search', effort.settings[1],
+        'checks', (
+            select string_agg(
+                format(
+                    '    perform mrl._check_short(%L::pg_catalog.regclass, %L, %L, %L, %s, %L, %L);',
+                    slots ->> 'table',
+                    full_column,
+                    step ->> 'short_column',
+                    step ->> 'index_name',
+                    step ->> 'dims',
+                    step ->> 'kind',
+                    step ->> 'distance'
+                ),
+                e'\n'
+                order by place
+            )
+            from jsonb_array_elements(steps) with ordinality as part (step, place)
+        ),
         'settings', case when cardinality(effort.settings) = 2
             then format('%L::pg_catalog.text[]', effort.settings)
             else settings_again
@@ -107,21 +126,24 @@ begin
     slots := slots || jsonb_build_object(
         'passes', mrl._passes(steps, slots, format('%s::%s', query, slots ->> 'type'), false)
     );
-    nearest := mrl._render(mrl._nearest(), slots);
     slots := slots || jsonb_build_object(
-        'statement_again',
-        mrl._render(mrl._answers(), slots || jsonb_build_object('nearest', nearest)),
+        'statement', mrl._render(
+            mrl._answers(),
+            slots || jsonb_build_object('nearest', mrl._render(mrl._nearest(), slots))
+        ),
+        'statement_again', mrl._render(
+            mrl._answers(),
+            slots || jsonb_build_object(
+                'answer', format(
+                    'mrl_row.*::%s as mrl_hit, mrl_pass.seen as mrl_seen', slots ->> 'table'
+                ),
+                'nearest', mrl._render(
+                    mrl._nearest(),
+                    slots || jsonb_build_object('least', 0, 'extra', mrl._seen())
+                )
+            )
+        ),
         'left_over', mrl._render(mrl._more_rows(), slots)
-    );
-    if not limited then
-        nearest := mrl._render(
-            mrl._nearest(),
-            slots || jsonb_build_object('least', (steps -> -1 ->> 'count')::int - 1)
-        );
-    end if;
-    slots := slots || jsonb_build_object(
-        'statement',
-        mrl._render(mrl._answers(), slots || jsonb_build_object('nearest', nearest))
     );
     if position('$mrl_pg$' in slots::text) > 0 then
         raise exception 'the filter or a name holds $mrl_pg$, which ends the function'

@@ -31,6 +31,8 @@ declare
     settings pg_catalog.text[];
     ef_before pg_catalog.text;
     scan_before pg_catalog.text;
+    found pg_catalog.record;
+    first_try int := 1;
     came bigint;
     more boolean;
 begin
@@ -54,10 +56,12 @@ begin
             if came operator(pg_catalog.>) 0 then
                 return;
             end if;
+            -- that was the first one
+            first_try := 2;
         end if;
     end if;
     table_id := mrl._table_of(pg_catalog.pg_typeof(of_type));
-    for attempt in 1 .. 2 loop
+    for attempt in first_try .. 2 loop
         plan := mrl._plan(
             'rows', table_id, null, full_column, array[query], k,
             candidates, filter, args, dims, kind, index_name, ef_search, max_scan_tuples,
@@ -69,22 +73,34 @@ begin
         );
         settings := mrl._enter(plan.settings);
         before := coalesce(before, settings);
-        return query execute plan.statement
-            using args[1], args[2], args[3], args[4], args[5], args[6], args[7], args[8],
-                args[9], args[10], args[11], args[12], args[13], args[14], args[15],
-                args[16], query;
-        get diagnostics came = row_count;
+        came := 0;
+        if not plan.counted then
+            return query execute plan.statement
+                using args[1], args[2], args[3], args[4], args[5], args[6], args[7],
+                    args[8], args[9], args[10], args[11], args[12], args[13], args[14],
+                    args[15], args[16], query;
+            get diagnostics came = row_count;
+        else
+            for found in execute plan.statement
+                using args[1], args[2], args[3], args[4], args[5], args[6], args[7],
+                    args[8], args[9], args[10], args[11], args[12], args[13], args[14],
+                    args[15], args[16], query
+            loop
+                return next found.hit;
+                came := found.seen;
+            end loop;
+        end if;
         -- none: too few candidates, so once more with a scan that goes on for them
         exit when came operator(pg_catalog.>) 0 or not plan.guarded;
     end loop;
     settings := mrl._enter(before);
-    if came operator(pg_catalog.<) k and plan.left_over is not null then
+    if came operator(pg_catalog.<) plan.wanted and plan.left_over is not null then
         execute plan.left_over into more
             using args[1], args[2], args[3], args[4], args[5], args[6], args[7], args[8],
                 args[9], args[10], args[11], args[12], args[13], args[14], args[15],
                 args[16], query, came;
         if more then
-            perform mrl._warn_cut_short(came, k);
+            perform mrl._warn_cut_short(came, plan.wanted, plan.limited);
         end if;
     end if;
 end
@@ -101,4 +117,5 @@ comment on function mrl.search(
 'dims, kind or index_name: which short column, else the oldest. '
 'passes: more than two, as in array[''bit(512) 400'', ''halfvec(256) 100'']. '
 'recall: the cheapest search that mrl.calibrate measured to keep it. '
-'Warns when fewer than k came though there are more.';
+'Warns when fewer candidates came than asked (with a filter: fewer rows than k) though '
+'there are more.';

@@ -29,6 +29,7 @@ declare
     plan pg_catalog.record;
     before pg_catalog.text[];
     settings pg_catalog.text[];
+    found pg_catalog.record;
     came bigint;
     more boolean;
 begin
@@ -44,22 +45,36 @@ begin
         );
         settings := mrl._enter(plan.settings);
         before := coalesce(before, settings);
-        return query execute plan.statement
-            using args[1], args[2], args[3], args[4], args[5], args[6], args[7], args[8],
-                args[9], args[10], args[11], args[12], args[13], args[14], args[15],
-                args[16], query;
-        get diagnostics came = row_count;
+        came := 0;
+        if not plan.counted then
+            return query execute plan.statement
+                using args[1], args[2], args[3], args[4], args[5], args[6], args[7],
+                    args[8], args[9], args[10], args[11], args[12], args[13], args[14],
+                    args[15], args[16], query;
+            get diagnostics came = row_count;
+        else
+            for found in execute plan.statement
+                using args[1], args[2], args[3], args[4], args[5], args[6], args[7],
+                    args[8], args[9], args[10], args[11], args[12], args[13], args[14],
+                    args[15], args[16], query
+            loop
+                key := found.key;
+                distance := found.distance;
+                return next;
+                came := found.seen;
+            end loop;
+        end if;
         -- none: too few candidates, so once more with a scan that goes on for them
         exit when came operator(pg_catalog.>) 0 or not plan.guarded;
     end loop;
     settings := mrl._enter(before);
-    if came operator(pg_catalog.<) k and plan.left_over is not null then
+    if came operator(pg_catalog.<) plan.wanted and plan.left_over is not null then
         execute plan.left_over into more
             using args[1], args[2], args[3], args[4], args[5], args[6], args[7], args[8],
                 args[9], args[10], args[11], args[12], args[13], args[14], args[15],
                 args[16], query, came;
         if more then
-            perform mrl._warn_cut_short(came, k);
+            perform mrl._warn_cut_short(came, plan.wanted, plan.limited);
         end if;
     end if;
 end

@@ -32,6 +32,7 @@ declare
     -- numbers of the queries still to be answered
     numbers int[];
     answered int[];
+    found pg_catalog.record;
     wanted bigint;
     came bigint;
     more boolean;
@@ -57,12 +58,33 @@ begin
         );
         settings := mrl._enter(plan.settings);
         before := coalesce(before, settings);
-        return query execute plan.statement
-            using args[1], args[2], args[3], args[4], args[5], args[6], args[7], args[8],
-                args[9], args[10], args[11], args[12], args[13], args[14], args[15],
-                args[16], queries, numbers;
-        get diagnostics came = row_count;
-        wanted := k operator(pg_catalog.*) pg_catalog.cardinality(numbers)::pg_catalog.int8;
+        came := 0;
+        if not plan.counted then
+            return query execute plan.statement
+                using args[1], args[2], args[3], args[4], args[5], args[6], args[7],
+                    args[8], args[9], args[10], args[11], args[12], args[13], args[14],
+                    args[15], args[16], queries, numbers;
+            get diagnostics came = row_count;
+            wanted := k;
+        else
+            query := 0;
+            for found in execute plan.statement
+                using args[1], args[2], args[3], args[4], args[5], args[6], args[7],
+                    args[8], args[9], args[10], args[11], args[12], args[13], args[14],
+                    args[15], args[16], queries, numbers
+            loop
+                if found.number operator(pg_catalog.<>) query then
+                    came := came operator(pg_catalog.+) least(found.seen, plan.wanted);
+                end if;
+                query := found.number;
+                hit := found.hit;
+                distance := found.distance;
+                return next;
+            end loop;
+            wanted := plan.wanted;
+        end if;
+        wanted := wanted
+            operator(pg_catalog.*) pg_catalog.cardinality(numbers)::pg_catalog.int8;
         exit when came operator(pg_catalog.=) wanted or not plan.guarded;
         -- too few candidates came for some: these once more, with a scan that goes on
         execute pg_catalog.format(
@@ -86,7 +108,7 @@ begin
         );
     end loop;
     settings := mrl._enter(before);
-    -- fewer than k each, on the average: had all rows come, none would be left over
+    -- fewer than wanted each, on the average: had all come, none would be left over
     if came operator(pg_catalog.<) wanted and plan.left_over is not null then
         came := came operator(pg_catalog./) pg_catalog.cardinality(numbers);
         execute plan.left_over into more
@@ -94,7 +116,7 @@ begin
                 args[9], args[10], args[11], args[12], args[13], args[14], args[15],
                 args[16], queries, came;
         if more then
-            perform mrl._warn_cut_short(came, k);
+            perform mrl._warn_cut_short(came, plan.wanted, plan.limited);
         end if;
     end if;
 end

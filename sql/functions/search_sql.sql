@@ -29,6 +29,7 @@ declare
     query text := format('$%s', mrl._parameters(filter) + 1);
     chosen name[] := coalesce(columns, mrl._keys_of(table_name), '{}');
     settings text[];
+    limited boolean := filter is not null or row_security_active(table_name);
 begin
     if passes is not null then
         steps := mrl._steps(
@@ -47,7 +48,7 @@ begin
     into candidates, ef_search
     from mrl._for_recall(
         recall, k, candidates, ef_search, slots, table_name, full_column,
-        filter is not null or row_security_active(table_name), null, filter, false
+        limited, null, filter, false
     ) as chosen;
     effort := mrl._effort(
         k,
@@ -81,6 +82,11 @@ begin
     );
     slots := slots || jsonb_build_object('gate', mrl._render(mrl._gate(), slots));
     return format(e'-- %s: the query, a vector(%s)\n', query, slots ->> 'full_dims')
+        || case when limited
+            then e'-- do not keep its plan: one made for other values may bring too few rows;\n'
+                '-- set plan_cache_mode = force_custom_plan, or do not prepare it\n'
+            else ''
+        end
         || mrl._render(
             mrl._answers(),
             slots || jsonb_build_object(
@@ -109,4 +115,6 @@ comment on function mrl.search_sql(
 'The two-pass search as one plain SELECT, to prepare and send from anywhere: the last '
 'parameter is the query, those before it are the filter''s. Answers columns (the primary '
 'key when none are named) and the true distance, and sets and restores its own settings. '
+'With a filter, or on a table under row-level security, do not keep it prepared: a plan that '
+'was made for other values may bring too few rows. '
 'recall: as calibrated on the day it is printed.';

@@ -37,6 +37,7 @@
 \ir ../templates/two_pass.sql
 \ir ../templates/exact.sql
 \ir ../templates/nearest.sql
+\ir ../templates/seen.sql
 \ir ../templates/answers.sql
 \ir ../templates/batch.sql
 \ir ../templates/search_function.sql

@@ -1,5 +1,5 @@
 -- Answers to many queries, planned once: number of the query, row, true distance.
--- Slots: queries and numbers (arrays), nearest, names, pass_names, table, same_row
+-- Slots: queries and numbers (arrays), nearest, names, pass_names, table, same_row, extra
 -- Called by: mrl._compose
 create or replace function mrl._batch()
 returns text
@@ -15,7 +15,7 @@ select
         from {table} as mrl_row
         where {same_row}
     ) as hit,
-    mrl_pass.distance
+    mrl_pass.distance{extra}
 from (
     select mrl_query.mrl_number, mrl_pass.*
     from rows from (

@@ -1,5 +1,5 @@
--- Whether the table holds more rows than a first pass handed over, and its oid.
--- Slots: table, table_id, full, extension, operator, where, seen
+-- Whether the table holds more rows than a first pass handed over; reads none for a small index.
+-- Slots: index (a literal), ef_search, k, table, full, extension, operator, where, seen, extra
 -- Called by: mrl_pg.render.searches, mrl._plan, mrl.create_search_function
 create or replace function mrl._more_rows()
 returns text
@@ -8,8 +8,82 @@ immutable
 parallel safe
 return $template$
 select
+    -- a scan takes ef_search nodes at once, whatever may stop it later on: of an index that
+    -- holds no more it takes all that it can reach, and nothing below is run. Where rows of
+    -- the answer are missing, all must be reached for sure: up to 2 m + 1 nodes, each is
+    -- linked with each other
+    not exists (
+        select
+        from pg_catalog.pg_index as mrl_index
+        join pg_catalog.pg_class as mrl_class
+            on mrl_class.oid operator(pg_catalog.=) mrl_index.indrelid
+        where mrl_index.indexrelid operator(pg_catalog.=) pg_catalog.to_regclass({index})
+            -- it does not tell of children
+            and (
+                mrl_class.relkind operator(pg_catalog.=) 'p'
+                or not mrl_class.relhassubclass
+            )
+            -- nor has it a part that may hold more
+            and not exists (
+                select
+                from (
+                    select mrl_index.indexrelid
+                    union all
+                    select mrl_tree.relid
+                    from pg_catalog.pg_partition_tree(mrl_index.indexrelid) as mrl_tree
+                ) as mrl_all (part_id)
+                join pg_catalog.pg_class as mrl_part
+                    on mrl_part.oid operator(pg_catalog.=) mrl_all.part_id
+                    and mrl_part.relkind operator(pg_catalog.=) 'i'
+                join pg_catalog.pg_attribute as mrl_short
+                    on mrl_short.attrelid operator(pg_catalog.=) mrl_part.oid
+                    and mrl_short.attnum operator(pg_catalog.=) 1
+                join pg_catalog.pg_type as mrl_type
+                    on mrl_type.oid operator(pg_catalog.=) mrl_short.atttypid
+                cross join lateral (
+                    select
+                        pg_catalog.current_setting('block_size')::pg_catalog.int8 as page,
+                        case
+                            when mrl_type.typname operator(pg_catalog.=) 'bit' then 1
+                            when mrl_type.typname operator(pg_catalog.=) 'halfvec' then 16
+                            else 32
+                        end as bits,
+                        coalesce(
+                            (
+                                select option.option_value::pg_catalog.int4
+                                from pg_catalog.pg_options_to_table(mrl_part.reloptions)
+                                    as option
+                                where option.option_name operator(pg_catalog.=) 'm'
+                            ),
+                            16
+                        ) as m
+                ) as mrl_size
+                -- pages but the first, less their heads, by the least that pgvector writes
+                -- for a node: 92 bytes, its value, and 12 m for its neighbours
+                where (
+                    pg_catalog.pg_relation_size(mrl_part.oid)
+                        operator(pg_catalog./) mrl_size.page
+                        operator(pg_catalog.-) 1
+                )
+                    operator(pg_catalog.*) (mrl_size.page operator(pg_catalog.-) 32)
+                    operator(pg_catalog./) (
+                        mrl_size.bits
+                            operator(pg_catalog.*) mrl_short.atttypmod
+                            operator(pg_catalog./) 8
+                            operator(pg_catalog.+) 92
+                            operator(pg_catalog.+) (12 operator(pg_catalog.*) mrl_size.m)
+                    )
+                    operator(pg_catalog.>) case
+                        when {seen} operator(pg_catalog.>=) {k} then {ef_search}
+                        else least(
+                            {ef_search},
+                            2 operator(pg_catalog.*) mrl_size.m operator(pg_catalog.+) 1
+                        )
+                    end
+            )
+    )
     -- counts first, without a look at a vector
-    exists (
+    and exists (
         select
         from {table}
         where true{where}

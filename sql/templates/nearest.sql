@@ -1,5 +1,5 @@
 -- The k nearest of the candidates; no row at all when fewer than `least` came.
--- Slots: names, passes, least (counted from 0), k, extra (a further column)
+-- Slots: names, passes, least (counted from 0), k, extra (mrl._seen, or nothing)
 -- Called by: mrl._compose, mrl._pattern, mrl.create_search_function
 create or replace function mrl._nearest()
 returns text

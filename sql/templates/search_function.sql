@@ -1,5 +1,5 @@
 -- Makes a function that searches one table, its plan kept from call to call.
--- Slots: function, parameters, table, query, k, candidates, settings, statement, left_over, …
+-- Slots: function, parameters, table, query, k, candidates, checks, statement, left_over, …
 -- Called by: mrl.create_search_function
 create or replace function mrl._search_function()
 returns text
@@ -18,7 +18,13 @@ as $mrl_pg$
 declare
     mrl_before pg_catalog.text[];
     mrl_settings pg_catalog.text[];
-    mrl_came pg_catalog.int8;
+    -- a filter or a policy lets only some rows through
+    mrl_limited pg_catalog.bool := {filtered}
+        or pg_catalog.row_security_active({table_id});
+    mrl_wanted pg_catalog.int8 := case when mrl_limited then {k} else {candidates} end;
+    mrl_mode pg_catalog.text;
+    mrl_found pg_catalog.record;
+    mrl_came pg_catalog.int8 := 0;
     mrl_more pg_catalog.bool;
 begin
     if {query} is null
@@ -32,25 +38,41 @@ begin
     then
         perform mrl._refuse_k({k}, {candidates});
     end if;
-    mrl_before := mrl._enter({settings});
-    return query
-{statement};
-    get diagnostics mrl_came = row_count;
-    -- none: too few candidates, so once more with a scan that goes on for them
-    if mrl_came operator(pg_catalog.=) 0 and {guarded} then
-        mrl_settings := mrl._enter({settings_again});
+{checks}
+    if not mrl_limited then
+        mrl_before := mrl._enter({settings});
         return query
-{statement_again};
+{statement};
         get diagnostics mrl_came = row_count;
+        if mrl_came operator(pg_catalog.>) 0 then
+            mrl_settings := mrl._enter(mrl_before);
+            return;
+        end if;
     end if;
+    -- none: too few candidates, so once more with a scan that goes on for them
+    mrl_settings := mrl._enter({settings_again});
+    mrl_before := coalesce(mrl_before, mrl_settings);
+    mrl_mode := pg_catalog.current_setting('plan_cache_mode');
+    if mrl_limited then
+        -- for these values: a plan made for others might bring too few rows
+        mrl_settings[1] := pg_catalog.set_config('plan_cache_mode', 'force_custom_plan', true);
+    end if;
+    for mrl_found in
+{statement_again}
+    loop
+        return next mrl_found.mrl_hit;
+        mrl_came := mrl_found.mrl_seen;
+    end loop;
     mrl_settings := mrl._enter(mrl_before);
-    if mrl_came operator(pg_catalog.<) {k} then
+    mrl_more := false;
+    if mrl_came operator(pg_catalog.<) mrl_wanted then
         mrl_more := (
 {left_over}
         );
-        if mrl_more then
-            perform mrl._warn_cut_short(mrl_came, {k});
-        end if;
+    end if;
+    mrl_settings[1] := pg_catalog.set_config('plan_cache_mode', mrl_mode, true);
+    if mrl_more then
+        perform mrl._warn_cut_short(mrl_came, mrl_wanted, mrl_limited);
     end if;
 end
 $mrl_pg$

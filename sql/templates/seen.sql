@@ -1,0 +1,18 @@
+-- A further column of the nearest: how many candidates came.
+-- Slots: none
+-- Called by: mrl._plan, mrl._compose, mrl.create_search_function
+create or replace function mrl._seen()
+returns text
+language sql
+immutable
+parallel safe
+return $template$,
+    (
+        select pg_catalog.count(*)
+        from mrl_candidates
+        where distance operator(pg_catalog.<>) 'NaN'::pg_catalog.float8
+    ) as seen
+$template$::pg_catalog.text;
+
+comment on function mrl._seen() is
+'Internal. Template: how many candidates came, as a further column.';
