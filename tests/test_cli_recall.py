@@ -182,8 +182,8 @@ def test_files_of_queries(describe: tuple[str, ...], tmp_path: Path) -> None:
     for name, text, said in (
         ("one.json", json.dumps(VECTORS[0].tolist()), ""),
         ("two.json", json.dumps(VECTORS[:2].tolist()), ""),
-        ("ragged.json", "[[1, 2], [3]]", "holds no matrix"),
-        ("words.json", '["a", "b"]', "holds no matrix"),
+        ("ragged.json", "[[1, 2], [3]]", "row 2: the vector has 1 numbers where 2"),
+        ("words.json", '["a", "b"]', "row 1: 'a' at position 0 is not a number"),
         ("short.json", "[[1, 2]]", "2"),
     ):
         (tmp_path / name).write_text(text)

@@ -497,6 +497,13 @@ REFUSED: dict[str, tuple[str | bytes, str]] = {
     ),
     "scalar.parquet": (saved(table([1.0, 2.0])), "row 0: 1.0 is not a vector"),
     "damaged.arrow": (b"hello", "is not a sound Arrow file"),
+    # pyarrow ended the process: "Slice offset greater than array length"
+    "offsets.arrow": (
+        streamed(table(VECTORS)).replace(
+            b"\0\0\0\0\3\0\0\0\6\0\0\0", b"\0\0\0\0\0\0\0\x65\6\0\0\0"
+        ),
+        "is not a sound Arrow file",
+    ),
 }
 
 

@@ -157,6 +157,11 @@ NUMPY: dict[str, tuple[Any, str, str | None]] = {
     "mixed": ([1, 2**70], "numeric", "1"),
     "key": ([KEY, None], "uuid", str(KEY)),
     "at": ([datetime(2024, 1, 1, tzinfo=FIXED)] * 2, "timestamp with time zone", None),
+    "scalars": (
+        [np.datetime64(NANO, "ns"), None],
+        "timestamp without time zone",
+        "2024-01-01 12:00:00.123456",
+    ),
     "times": ([[datetime(2024, 1, 1)], []], "timestamp without time zone[]", None),
 }
 
@@ -176,7 +181,14 @@ def test_new_columns_from_memory(conn: Conn) -> None:
 def test_times_that_no_calendar_holds_are_no_numbers(conn: Conn) -> None:
     """An int64 of NumPy, far beyond the year 9999, became a bigint."""
     far = np.array([2**62, 0], "M8[us]")
-    with pytest.raises(InvalidFile, match="row 0: 4611686018427387904 is not a time"):
+    conn.execute("create table docs (embedding vector(3), t bigint)")
+    for times in (far, list(far), np.array([NANO, NANO], "M8[ns]")):
+        with pytest.raises(InvalidFile, match=r"row 0: .* is not an integer"):
+            load_blocks(conn, VECTORS, "docs", columns={"t": times})
+    empty(conn)
+    with pytest.raises(
+        InvalidFile, match="row 0: '4611686018427387904 us since 1970' is not"
+    ):
         load_blocks(conn, VECTORS, "docs", columns={"t": far})
 
 
@@ -305,6 +317,9 @@ REFUSED: list[tuple[str, Any, str]] = [
     ("int[]", ["x"], 'row 1: invalid input syntax for type integer: "x"'),
     ("text[]", "[x", "row 1: '[x' is no array like {1,2} or [1,2] (column 'x')"),
     ("inet", "x", 'row 1: invalid input syntax for type inet: "x"'),
+    ("tsvector", "a:x", "row 1: syntax error in tsvector"),
+    ("regclass", "none", 'row 1: relation "none" does not exist'),
+    ("real[]", np.array(1), "row 1: malformed array literal"),
     ("interval", "x", 'row 1: invalid input syntax for type interval: "x"'),
     ("char(3)", "abcd", "row 1, column x: value too long for type character(3)"),
     ("time", "25:00", "row 1: '25:00' is not a time of day like 23:59:59"),

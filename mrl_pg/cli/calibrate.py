@@ -73,7 +73,7 @@ def calibrate(
     Example: mrl-pg calibrate docs embedding --dims 256 --k 10 --k 100
     """
     index = describe(table, column, dims, kind, distance, short=short, name=name)
-    asked = read_queries(queries, kept)
+    asked = read_queries(queries, column, kept)
     found = []
     with connection(dsn, directory, pg) as conn:
         for count in k or [10]:

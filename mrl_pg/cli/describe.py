@@ -61,7 +61,8 @@ QueryFile: TypeAlias = Annotated[
     Path | None,
     typer.Option(
         metavar="FILE",
-        help="Queries, a .npy matrix or a JSON list of vectors.  "
+        help="Queries: a .npy matrix, a JSON list of vectors, or any file that "
+        "`mrl-pg load` reads.  "
         "\\[default: random rows]",
         show_default=False,
     ),

@@ -84,7 +84,7 @@ def recall(
     index = describe(table, column, dims, kind, distance, short=short, name=name)
     if floor is not None and not 0 <= floor <= 1:
         raise InvalidSetting(f"--floor {floor} is not a share from 0 to 1")
-    asked = read_queries(queries, kept)
+    asked = read_queries(queries, column, kept)
     with connection(dsn, directory, pg) as conn:
         if history:
             _show(index.history(conn), as_json)

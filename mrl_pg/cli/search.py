@@ -1,12 +1,10 @@
 """`mrl-pg search`: the two-pass search from a shell."""
 
 import json
-import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
-import numpy as np
 import typer
 from rich.console import Console
 from rich.markup import escape
@@ -26,6 +24,7 @@ from mrl_pg.cli.describe import (
 )
 from mrl_pg.cli.options import PG_DEFAULT, Directory, Dsn, Json, Pg, connection, say
 from mrl_pg.errors import InvalidFile, InvalidSetting
+from mrl_pg.load.vectors import read_vectors
 from mrl_pg.search import SearchResult
 
 Query = Annotated[
@@ -34,7 +33,8 @@ Query = Annotated[
         "--query",
         "-q",
         metavar="FILE",
-        help="The query vector: .npy, or a JSON list; - reads JSON from stdin.",
+        help="The query vector: .npy, a JSON list, or any file that `mrl-pg load` "
+        "reads; - reads JSON from stdin.",
         allow_dash=True,
     ),
 ]
@@ -86,7 +86,7 @@ def search(
     Example: mrl-pg search docs embedding --dims 256 --query q.json --columns title
     """
     index = describe(table, column, dims, kind, distance, short=short, name=name)
-    vector = read_query(query)
+    vector = read_query(query, column)
     with connection(dsn, directory, pg) as conn:
         result = index.search(
             conn,
@@ -113,37 +113,24 @@ def search(
         )
 
 
-def read_query(path: Path) -> Any:
-    """The vector in a file; InvalidFile when it holds none."""
-    try:
-        if path.suffix == ".npy":
-            # NumPy leaves a file that it cannot read open
-            with path.open("rb") as file:
-                return np.load(file, allow_pickle=False)
-        return json.loads(sys.stdin.read() if str(path) == "-" else path.read_text())
-    except Exception as error:
-        # of a damaged file the parsers say it in many ways
+def read_query(path: Path, column: str) -> Any:
+    """The only vector in a file; InvalidFile when it holds none, or several."""
+    rows = read_vectors(path, column)
+    if len(rows) != 1:
         raise InvalidFile(
-            f"{path} holds no query vector ({error}): give a .npy file or a JSON list "
-            "of numbers"
-        ) from error
+            f"{path} holds {len(rows)} vectors, and a search has one: give a .npy file "
+            "with one, or a JSON list of numbers"
+        )
+    return rows[0]
 
 
-def read_queries(path: Path | None, kept: bool = False) -> Any:
+def read_queries(path: Path | None, column: str, kept: bool = False) -> Any:
     """The vectors in a file, a row each, or "kept"; None for neither."""
     if path is not None and kept:
         raise InvalidSetting("queries come from --queries or --kept: give one of them")
     if path is None:
         return "kept" if kept else None
-    given = read_query(path)
-    try:
-        rows = np.atleast_2d(np.asarray(given, dtype=np.float64))
-    except (TypeError, ValueError, OverflowError) as error:
-        raise InvalidFile(
-            f"{path} holds no matrix ({error}): give a .npy file or a JSON list of "
-            "vectors of one length"
-        ) from error
-    return rows
+    return read_vectors(path, column)
 
 
 def as_table(result: SearchResult) -> Grid:

@@ -76,6 +76,8 @@ def _arrow(path: Path) -> Any:
 
 def _selected(batches: Iterator[Any], choice: Choice, rows: int) -> Iterator[Any]:
     for batch in batches:
+        # pyarrow ends the process where offsets of a damaged file lead nowhere
+        batch.validate(full=True)
         part = batch.select(choice.reads(batch.schema.names))
         for start in range(0, batch.num_rows, rows):
             yield part.slice(start, rows)
@@ -107,8 +109,8 @@ def _blocks(batches: Iterator[Any], total: int | None) -> Iterator[Block]:
         start += batch.num_rows
 
 
-# Extensions as what they are stored in, categories as their values, times that
-# Python can hold; and whether something finer was cut off.
+# Extensions as what they are stored in, times that Python can hold; and whether
+# something finer was cut off.
 def _plain(values: Any) -> tuple[Any, bool]:
     import pyarrow as arrow
 
@@ -118,8 +120,6 @@ def _plain(values: Any) -> tuple[Any, bool]:
         and str(kind.extension_name) != "arrow.uuid"
     ):
         values = values.storage
-    if arrow.types.is_dictionary(values.type):
-        values = values.dictionary_decode()
     coarse = _coarser(values.type)
     if coarse == values.type:
         return values, False

@@ -144,7 +144,9 @@ def checked_rows(block_rows: int | None) -> int | None:
     return arguments.check_whole("block_rows", block_rows, 1, MOST_ROWS, "a load")
 
 
-def refuse(origin: str, block: Block, bad: Mapping[int, str]) -> InvalidFile:
+def refuse(
+    origin: str, block: Block, bad: Mapping[int, str], done: str = "loaded"
+) -> InvalidFile:
     """The error that names the first bad rows of a block and counts the others."""
     meaning = COUNTED[block.form]
     places = sorted(bad)
@@ -154,8 +156,8 @@ def refuse(origin: str, block: Block, bad: Mapping[int, str]) -> InvalidFile:
         named.append(f"  and {more} more in that block of {len(block)} rows")
     count = "1 row" if len(places) == 1 else f"{len(places)} rows"
     return InvalidFile(
-        f"{origin}: {count} cannot be loaded (rows are {meaning}); correct or remove "
-        "them, nothing was loaded\n" + "\n".join(named)
+        f"{origin}: {count} cannot be {done} (rows are {meaning}); correct or remove "
+        f"them, nothing was {done}\n" + "\n".join(named)
     )
 
 

@@ -33,7 +33,8 @@ VECTOR_TYPES = source.statement("queries/vector_types.sql").encode()
 ABOUT_ROWS = (
     errors.IntegrityError,
     errors.DataError,
-    errors.InsufficientPrivilege,
+    errors.ProgrammingError,
+    errors.NotSupportedError,
     errors.ProgramLimitExceeded,
     errors.RaiseException,
 )

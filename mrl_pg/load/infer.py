@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from mrl_pg.errors import InvalidFile
 from mrl_pg.load.block import Block, Values
 from mrl_pg.load.pack import Column
-from mrl_pg.load.values import FIXED, INTEGERS, days
+from mrl_pg.load.values import FIXED, INTEGERS, days, listed
 from mrl_pg.load.varying import READ_AS_ARRAY, READ_BY_SERVER, VARYING
 
 # 007 is a code and not the number 7
@@ -91,7 +91,7 @@ def _kind(name: str, block: Block) -> str | None:
     if block.form == "csv":
         return _of_text(values)
     if not isinstance(values, np.ndarray) or values.dtype == object:
-        return _of_objects(name, values, lists=block.form == "arrays")
+        return _of_objects(name, listed(values), lists=block.form == "arrays")
     if values.ndim == 1:
         if values.dtype.kind == "u":
             return (
@@ -161,6 +161,8 @@ def _of_objects(name: str, values: Any, *, lists: bool) -> str | None:
 
 # Lists of one plain type are arrays; those from JSON stay what they were.
 def _of_lists(name: str, some: list[Any]) -> str:
+    if any(np.ndim(row) == 0 for row in some if isinstance(row, np.ndarray)):
+        return "jsonb"
     try:
         kind = _of_objects(name, [v for row in some for v in row], lists=False)
     except InvalidFile:

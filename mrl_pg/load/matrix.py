@@ -48,6 +48,8 @@ def _size(value: Any) -> int | None:
         return len(value) // 4
     if hasattr(value, "to_numpy"):
         value = value.to_numpy()
+    if isinstance(value, np.ndarray) and value.ndim != 1:
+        return None
     return len(value) if isinstance(value, (list, tuple, np.ndarray)) else None
 
 

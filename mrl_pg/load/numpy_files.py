@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from mrl_pg.errors import InvalidFile
 from mrl_pg.load.block import Block, rows_of, split
 from mrl_pg.load.choice import Choice
+from mrl_pg.load.sound import sound
 from mrl_pg.load.text_files import TextForm
 
 MAGIC = b"\x93NUMPY"
@@ -46,13 +47,28 @@ def npy_blocks(
 
     An array of records gives a column for each field.
     """
+    array = mapped(path)
+    if array.dtype.names is None:
+        if array.ndim != 2 or array.dtype.kind != "f":
+            raise InvalidFile(
+                f"{path.name} holds {Head(array.shape, False, array.dtype)}: vectors "
+                "are a matrix of floats, one row each; save array.reshape(rows, "
+                "-1).astype('float32') of it, if these are vectors"
+            )
+        yield from split(array, choice.column, {}, block_rows)
+        return
+    fields = {name: array[name] for name in choice.reads(array.dtype.names)}
+    name = choice.column if choice.column in fields else next(iter(fields))
+    yield from split(fields.pop(name), name, fields, block_rows)
+
+
+def mapped(path: Path) -> NDArray[Any]:
+    """The array of a `.npy` file, whose header was checked, mapped into memory."""
     with path.open("rb") as stream:
         head = _read_head(path.name, stream)
         left = path.stat().st_size - stream.tell()
     if head.dtype.hasobject:
         raise InvalidFile(_objects(path.name))
-    if head.dtype.names is None:
-        _check_matrix(path.name, head)
     if not head.size:
         raise InvalidFile(f"{path.name} holds no rows, or no numbers: it is {head}")
     if left < head.size:
@@ -61,13 +77,8 @@ def npy_blocks(
             f"but {left} follow: the file was cut short"
         )
     # a plain array over the same memory: slices of a memmap are slower
-    matrix = np.asarray(np.load(path, mmap_mode="r", allow_pickle=False))
-    if head.dtype.names is None:
-        yield from split(matrix, choice.column, {}, block_rows)
-        return
-    fields = {name: matrix[name] for name in choice.reads(head.dtype.names)}
-    name = choice.column if choice.column in fields else next(iter(fields))
-    yield from split(fields.pop(name), name, fields, block_rows)
+    with sound(path.name, ".npy"):
+        return np.asarray(npy.open_memmap(path, mode="r"))
 
 
 def npz_blocks(
@@ -168,14 +179,6 @@ def _matrix_name(path: Path, heads: Mapping[str, Head], choice: Choice) -> str:
             f"be one, the vectors, or column={one} has to name it"
         )
     return found[0]
-
-
-def _check_matrix(name: str, head: Head) -> None:
-    if len(head.shape) != 2 or head.dtype.kind != "f":
-        raise InvalidFile(
-            f"{name} holds {head}: vectors are a matrix of floats, one row each; save "
-            "array.reshape(rows, -1).astype('float32') of it, if these are vectors"
-        )
 
 
 def _objects(what: str, name: str = "") -> str:

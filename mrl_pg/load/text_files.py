@@ -159,7 +159,7 @@ def _line_items(begin: int, first: bytes, lines: Iterator[bytes]) -> Iterator[It
 
 def _object(line: bytes) -> "dict[str, Any] | ValueError":
     try:
-        return _checked(json.loads(line.decode("utf-8-sig"), object_pairs_hook=_unique))
+        return _checked(DECODER.decode(line.decode("utf-8-sig")))
     except UnicodeDecodeError as error:
         return ValueError(not_utf8(line[error.start]))
     except json.JSONDecodeError as error:
@@ -188,11 +188,13 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
+DECODER = json.JSONDecoder(object_pairs_hook=_unique)
+
+
 # Objects of an array, or one after the other where `closed`, without its brackets.
 def _json_items(
     name: str, begin: bytes, lines: Iterator[bytes], *, closed: bool
 ) -> Iterator[Item]:
-    decoder = json.JSONDecoder(object_pairs_hook=_unique)
     decode = codecs.getincrementaldecoder("utf-8")().decode
     buffer, place, number, ended = decode(begin), 0, 1, False
     while True:
@@ -208,7 +210,7 @@ def _json_items(
         try:
             if place == len(buffer):
                 raise json.JSONDecodeError("the array has no end", buffer, place)
-            value, place = decoder.raw_decode(buffer, place)
+            value, place = DECODER.raw_decode(buffer, place)
             yield number, _checked(value)
             number += 1
         except json.JSONDecodeError as error:

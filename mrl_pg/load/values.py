@@ -25,6 +25,9 @@ WHOLE = re.compile(r"\s*[+-]?[0-9]+\s*")
 EPOCH = datetime(2000, 1, 1, tzinfo=timezone.utc)
 """Where PostgreSQL counts days and microseconds from."""
 
+MISSING = ("NaTType", "NAType")
+"""How pandas calls NULL."""
+
 MICROSECOND = timedelta(microseconds=1)
 
 
@@ -62,15 +65,31 @@ def fixed(values: Values, kind: str, bad: dict[int, str]) -> Cells:
 def listed(values: Values) -> list[Any]:
     """Python's own values; times are exact to the microsecond, NaT is None."""
     if not isinstance(values, np.ndarray):
-        return [v.item() if isinstance(v, np.generic) else v for v in values]
+        kinds = set(map(type, values))
+        if any(map(_is_foreign, kinds)):
+            return [_plain(v) if _is_foreign(type(v)) else v for v in values]
+        return list(values)
     if values.dtype == object:
         return listed(values.tolist())
-    if values.dtype.kind == "M":
-        values = values.astype("M8[D]" if days(values) else "M8[us]")
-    elif values.dtype.kind == "m":
-        values = values.astype("m8[us]")
+    if values.dtype.kind in "mM":
+        unit = "D" if values.dtype.kind == "M" and days(values) else "us"
+        whole = values.astype(f"{values.dtype.kind}8[{unit}]").tolist()
+        # what no calendar of Python holds is a number here, which it must not be
+        return [f"{v} {unit} since 1970" if type(v) is int else v for v in whole]
     plain: list[Any] = values.tolist()
     return plain
+
+
+def _is_foreign(kind: type[Any]) -> bool:
+    return issubclass(kind, np.generic) or kind.__name__ in MISSING
+
+
+def _plain(value: Any) -> Any:
+    if type(value).__name__ in MISSING:
+        return None
+    if isinstance(value, (np.datetime64, np.timedelta64)):
+        return listed(np.array([value]))[0]
+    return value.item()
 
 
 def days(values: NDArray[Any]) -> bool:

@@ -13,13 +13,10 @@ from psycopg import errors, sql
 
 from mrl_pg import catalog, render, sampling
 from mrl_pg.catalog import Conn
-from mrl_pg.errors import InvalidFile, InvalidSetting, InvalidVector, NotInstalled
+from mrl_pg.errors import InvalidSetting, InvalidVector, NotInstalled
 from mrl_pg.facts import Facts
-from mrl_pg.load.block import refuse
-from mrl_pg.load.choice import Choice
-from mrl_pg.load.matrix import matrix
 from mrl_pg.load.pack import VECTOR_WIRE
-from mrl_pg.load.readers import read
+from mrl_pg.load.vectors import read_vectors
 from mrl_pg.tune.stream import Reader, Rows, Sample, copied, vector_fields
 from mrl_pg.tune.table import full_type
 
@@ -66,20 +63,7 @@ def from_file(
     path: "str | PathLike[str]", column: str, dims: int, *, count: int, seed: int
 ) -> Queries:
     """Vectors of a file that `mrl-pg load` reads, at most `count`, drawn at random."""
-    parts = []
-    for block in read(path, Choice(column)):
-        if column not in block.names:
-            raise InvalidFile(
-                f"{path} has no column {column!r}, which queries are read from; there "
-                f"are: {', '.join(block.names)}"
-            )
-        bad = dict(block.bad)
-        cells = matrix(block[column], dims, False, bad)
-        if bad:
-            raise refuse(str(path), block, bad)
-        kept = cells.data if cells.null is None else cells.data[~cells.null]
-        parts.append(np.asarray(kept, dtype=np.float32))
-    vectors = np.concatenate(parts) if parts else np.empty((0, dims), np.float32)
+    vectors = read_vectors(path, column, dims)
     some = vectors[vectors.any(axis=1)]
     chosen = np.random.default_rng(seed).permutation(len(some))[:count]
     return _usable(
