@@ -92,6 +92,14 @@ def test_statements_for_a_table_in_use(conn: Conn) -> None:
     assert ordered(planned(conn, "rows", [VECTORS[5]])) == [name]
 
 
+def test_an_empty_name_is_none(conn: Conn) -> None:
+    make_table(conn, matryoshka(50))
+    name = create(conn, dims=32, short_column="", index_name="")
+    assert name == "docs_embedding_32_halfvec_cosine_hnsw"
+    short = one(conn, "select short_column from mrl.registry")
+    assert short == "embedding_32_halfvec"
+
+
 def test_a_build_that_broke_off_is_finished(conn: Conn) -> None:
     make_table(conn, VECTORS)
     first, build, register = steps(conn)

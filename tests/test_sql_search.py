@@ -158,6 +158,25 @@ def test_exact_compares_every_row(docs: Docs) -> None:
     assert ordered(planned(docs.conn, "keys", [query], exact=True)) == []
 
 
+def test_exact_that_is_null_is_not_exact(docs: Docs) -> None:
+    query = docs.vectors[5] - docs.vectors[6]
+    for options in ({}, {"filter": "n < 50"}, {"candidates": 40}):
+        given: dict[str, Any] = {"exact": None, **options}
+        with scanning(docs.conn, docs.index.name):
+            answers = keys(docs.conn, query, **given)
+        assert answers == keys(docs.conn, query, **options)
+        with scanning(docs.conn, docs.index.name):
+            assert ids(docs.conn, query, **given) == [key for key, _ in answers]
+        with scanning(docs.conn, docs.index.name):
+            assert many(docs.conn, [query], **given) == [answers]
+    few: dict[str, Any] = {"filter": "n = 1", "max_scan_tuples": 1, "exact": None}
+    few |= {"k": 20, "candidates": 20, "ef_search": 20}
+    for ask in (keys, ids):
+        with notices(docs.conn) as told:
+            ask(docs.conn, query, **few)
+        assert "cut short" in "".join(told)
+
+
 def test_exact_takes_the_distance_of_the_index_that_is_named(conn: Conn) -> None:
     # of many lengths, so that each distance has another order
     vectors = matryoshka(60) * np.arange(1, 61)[:, None].astype(np.float32)

@@ -59,7 +59,7 @@ begin
                 hint = case when signs then 'kind => ''halfvec''' else 'more dims' end;
     end if;
     return coalesce(
-        index_name,
+        nullif(index_name, ''),
         (
             mrl._names(slots ->> 'table_name', full_column, dims, kind, distance)
         ).index_name

@@ -48,8 +48,9 @@ begin
                     slots ->> 'table'
                 );
     end if;
-    short_column := coalesce(short_column, names.short_column);
-    index_name := coalesce(index_name, names.index_name);
+    -- an empty name is none: mrl_pg.layout takes it so, too
+    short_column := coalesce(nullif(short_column, ''), names.short_column);
+    index_name := coalesce(nullif(index_name, ''), names.index_name);
     if short_column = full_column then
         raise exception 'short_column % is the full column itself', quote_ident(short_column)
             using errcode = 'invalid_parameter_value', hint = 'name another';

@@ -36,6 +36,8 @@ declare
     came bigint;
     more boolean;
 begin
+    -- what is NULL was not said
+    exact := coalesce(exact, false);
     if filter is null and args is null and ef_search is null
         and max_scan_tuples is null and passes is null and not exact and recall is null
     then

@@ -33,6 +33,8 @@ declare
     came bigint;
     more boolean;
 begin
+    -- what is NULL was not said
+    exact := coalesce(exact, false);
     for attempt in 1 .. 2 loop
         plan := mrl._plan(
             'keys', table_name, pg_catalog.pg_typeof(of_type), full_column, array[query], k,

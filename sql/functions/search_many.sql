@@ -37,6 +37,8 @@ declare
     came bigint;
     more boolean;
 begin
+    -- what is NULL was not said
+    exact := coalesce(exact, false);
     if queries is null then
         raise exception 'queries is NULL'
             using errcode = 'null_value_not_allowed', hint = 'pass an array of vectors';
