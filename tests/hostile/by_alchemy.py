@@ -1,6 +1,7 @@
 """Inputs for SQLAlchemy: a Select made a search, by three drivers."""
 
 import asyncio
+import re
 import warnings
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -188,8 +189,9 @@ def draw(draw: Draw, world: str) -> Input:
     line = f"search({statement}, {target}{options})"
     reflected = draw.chance(0.04)
     passes = None
-    # a comment comments out what SQLAlchemy writes behind it
-    usual = usual and "--" not in where
+    # SQLAlchemy writes a text as it is: what is no condition changes the statement
+    if not condition and re.search(r"--|/\*|\).*\(", where.removeprefix("text(")):
+        usual = False
     if not where or condition:
         holds = CONDITIONS.get(condition, always)
 

@@ -63,7 +63,8 @@ def draw(draw: Draw, world: str) -> Input:
     chosen = state(draw, secured=table.secured)
     again = chosen.block != "pipeline" and draw.chance(0.25)
     between = ""
-    if again and chosen.autocommit and not chosen.block:
+    # a reset takes the caller's role as well
+    if again and chosen.autocommit and not chosen.block and not chosen.reader:
         between = draw.weighted(BETWEEN)
     is_async = draw.chance(0.35)
     call = _call(method + "_async" * is_async, given)
