@@ -117,6 +117,9 @@ def json_lines(*rows: Any) -> str:
 
 BATCHES = json_lines(*(batch(v, i) for i, v in enumerate(VECTORS)))
 FLOATS = arrow.list_(arrow.float32())
+HALVES = arrow.ListArray.from_arrays(
+    [0, 3, 6], arrow.array(MATRIX.astype("f2").reshape(-1))
+)
 TENSORS = arrow.ExtensionArray.from_storage(
     arrow.fixed_shape_tensor(arrow.float32(), [3]),
     arrow.array(VECTORS, arrow.list_(arrow.float32(), 3)),
@@ -174,7 +177,7 @@ LOADED: dict[str, tuple[str | bytes, dict[str, Any]]] = {
     # Parquet and Arrow
     "doubles.parquet": (saved(table(VECTORS)), {}),
     "halves.parquet": (
-        saved(table(arrow.array(VECTORS, arrow.list_(arrow.float16())))),
+        saved(table(HALVES)),
         {},
     ),
     "large.parquet": (

@@ -53,7 +53,7 @@ PARQUET: dict[str, tuple[Any, str, str]] = {
         str(2**64 - 1),
     ),
     "flag": (arrow.array([True, None]), "boolean", "true"),
-    "half": (arrow.array([0.5, 1], arrow.float16()), "double precision", "0.5"),
+    "half": (arrow.array(np.array([0.5, 1], "f2")), "double precision", "0.5"),
     "price": (
         arrow.array([Decimal("12345678901234567890.123"), None]),
         "numeric",

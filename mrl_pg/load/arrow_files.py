@@ -156,7 +156,6 @@ def _element(kind: Any) -> str | None:
 
 
 def _values(values: Any, name: str, bad: dict[int, str]) -> Values:
-    import pyarrow as arrow
 
     kind = str(values.type)
     if values.null_count == 0:
@@ -168,9 +167,9 @@ def _values(values: Any, name: str, bad: dict[int, str]) -> Values:
             if matrix is not None:
                 return matrix
     try:
-        if arrow.types.is_nested(values.type):
-            return _objects(values)
         listed: Values = values.to_pylist()
+        if "map<" in kind:
+            return [_objects(value, values.type) for value in listed]
         return listed
     except (ValueError, OverflowError):
         return [_value(value, i, name, bad) for i, value in enumerate(values)]
@@ -199,10 +198,18 @@ def _matrix(values: Any) -> "Values | None":
     return matrix
 
 
-# A map is an object of JSON, unless a key is there twice.
-def _objects(values: Any) -> Values:
-    try:
-        objects: Values = values.to_pylist(maps_as_pydicts="strict")
-    except (KeyError, TypeError):
-        objects = values.to_pylist()
-    return objects
+# A map is a list of pairs to Python; to JSON an object, unless a key is there twice.
+def _objects(value: Any, kind: Any) -> Any:
+    import pyarrow as arrow
+
+    if value is None:
+        return None
+    if arrow.types.is_struct(kind):
+        return {field.name: _objects(value[field.name], field.type) for field in kind}
+    if arrow.types.is_map(kind):
+        pairs = [(key, _objects(item, kind.item_type)) for key, item in value]
+        found = dict(pairs)
+        return found if len(found) == len(pairs) else pairs
+    if arrow.types.is_nested(kind) and hasattr(kind, "value_type"):
+        return [_objects(item, kind.value_type) for item in value]
+    return value
