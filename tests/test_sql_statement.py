@@ -95,7 +95,10 @@ def test_a_printed_search_is_the_one_of_python(docs: Docs) -> None:
             if node["Node Type"] == "Nested Loop"
             and node["Plans"][1]["Node Type"] == "Tid Scan"
         )
-        assert core(inner) == core(theirs)
+        parts = core(theirs)
+        # Python's says beside it what it stands on: one look at the catalog
+        stamp = max(i for i, part in enumerate(parts) if part == ["Result", ""])
+        assert core(inner) == parts[:stamp] + parts[stamp + 1 :]
         assert fetch["TID Cond"].startswith("(ctid = ")
 
 
