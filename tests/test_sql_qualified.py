@@ -74,6 +74,8 @@ OWN = {
 
 EMPTY = {"checks", "extra", "promise", "concurrently", "options"}
 PARTS = {
+    "check_in_function": "create function public.f() returns pg_catalog.bool"
+    " language plpgsql as $$begin{}end$$",
     "seen": "with mrl_candidates as (select 1 as distance) select 1{}",
     "short_value": "select {}",
     "short_bits": "select {}",

@@ -1,6 +1,6 @@
 -- What the catalog says of a table, a short column and its index, when a search relies on them.
 -- mrl._facts(table_id, full_column, short_column, index_name, dims, kind, distance) -> record
--- Called by: mrl._ordinary, mrl._found, mrl._check_short; the planner puts it into their statements
+-- Called by: mrl._ordinary, mrl._found, mrl._check_short, templates/check_in_function.sql
 create or replace function mrl._facts(
     table_id oid,
     full_column name,
@@ -37,7 +37,8 @@ stable
 parallel safe
 -- no row: the table has no such full column, and mrl._table says why
 begin atomic
-    -- functions that read caches of the server, where they do: a join costs each search more
+    -- the planner puts this into the caller's statement, and leaves out what that does not
+    -- ask; functions that read caches of the server, where they do: a join costs more
     select
         pg_catalog.format(
             '%s.%I', class.relnamespace::pg_catalog.regnamespace, class.relname

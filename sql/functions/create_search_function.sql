@@ -102,15 +102,21 @@ begin
         'ef_search', effort.settings[1],
         'checks', (
             select string_agg(
-                format(
-                    '    perform mrl._check_short(%L::pg_catalog.regclass, %L, %L, %L, %s, %L, %L);',
-                    slots ->> 'table',
-                    full_column,
-                    step ->> 'short_column',
-                    step ->> 'index_name',
-                    step ->> 'dims',
-                    step ->> 'kind',
-                    step ->> 'distance'
+                mrl._render(
+                    mrl._check_in_function(),
+                    jsonb_build_object(
+                        'short',
+                        format(
+                            '%L::pg_catalog.regclass, %L, %L, %L, %s, %L, %L',
+                            slots ->> 'table',
+                            full_column,
+                            step ->> 'short_column',
+                            step ->> 'index_name',
+                            step ->> 'dims',
+                            step ->> 'kind',
+                            step ->> 'distance'
+                        )
+                    )
                 ),
                 e'\n'
                 order by place

@@ -40,6 +40,7 @@
 \ir ../templates/seen.sql
 \ir ../templates/answers.sql
 \ir ../templates/batch.sql
+\ir ../templates/check_in_function.sql
 \ir ../templates/search_function.sql
 \ir ../templates/sample.sql
 \ir ../templates/given.sql

@@ -1,0 +1,22 @@
+-- Refuses, in a made function, a short column that is no longer what it was.
+-- Slots: short (the arguments of mrl._check_short)
+-- Called by: mrl.create_search_function
+create or replace function mrl._check_in_function()
+returns text
+language sql
+immutable
+parallel safe
+return $template$
+    if not exists (
+        select
+        from mrl._facts({short}) as facts
+        -- as mrl._ordinary looks at them
+        where facts.present
+            and facts.prefix
+    ) then
+        perform mrl._check_short({short});
+    end if;
+$template$::pg_catalog.text;
+
+comment on function mrl._check_in_function() is
+'Internal. Template: refuses a short column that is no longer what it was.';
