@@ -80,6 +80,9 @@ class IndexLayout:
         object.__setattr__(self, "name", name)
         for field in ("short", "name"):
             check_name(field, getattr(self, field))
+        for field in ("table", "column", "kind", "distance", "schema", "short", "name"):
+            # of NumPy's text, too: it would be written into revisions as it is
+            object.__setattr__(self, field, str.__str__(getattr(self, field)))
         if self.short == self.column:
             raise InvalidSetting(
                 f"short={self.short!r} is the full column itself: name another"

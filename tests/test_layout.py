@@ -3,6 +3,7 @@
 import dataclasses
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -169,6 +170,15 @@ def test_a_layout_is_a_value() -> None:
     assert len({one, other, dataclasses.replace(one, dims=9, short="", name="")}) == 2
     with pytest.raises(dataclasses.FrozenInstanceError):
         one.dims = 9  # type: ignore[misc]
+
+
+def test_text_of_other_classes_is_plain_text_in_it() -> None:
+    odd: Any = {"kind": np.str_("bit"), "schema": np.str_("app")}
+    index = MatryoshkaIndex(np.str_("docs"), np.str_("embedding"), dims=8, **odd)
+    plain = MatryoshkaIndex("docs", "embedding", dims=8, kind="bit", schema="app")
+    # a revision holds what this writes
+    assert repr(index) == repr(plain)
+    assert index == plain
 
 
 def test_it_says_what_it_is() -> None:
