@@ -201,6 +201,7 @@ def _query(expected: Expected) -> NDArray[np.float64] | None:
         stored = vector.astype(single).astype(np.float64)
     if stored.shape != (expected.table.dims,) or not np.isfinite(stored).all():
         return None
-    largest = np.abs(stored).max()
-    extreme = largest > 1e6 or 0 < np.abs(stored[stored != 0]).min(initial=1) < 1e-6
+    # before it is a half: what is too small for one is searched for by its direction
+    largest, smallest = np.abs(vector).max(), np.abs(vector[vector != 0]).min(initial=1)
+    extreme = largest > 1e6 or smallest < 1e-4
     return None if extreme else stored
