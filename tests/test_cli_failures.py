@@ -24,7 +24,7 @@ from typer.main import get_command
 
 from mrl_pg import MatryoshkaIndex
 from mrl_pg.cli.app import app
-from mrl_pg.failures import FAILURES
+from mrl_pg.errors.failures import FAILURES
 from mrl_pg.server import EmbeddedServer
 
 DESCRIBED = ("docs", "embedding", "--dims", "32")

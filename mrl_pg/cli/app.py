@@ -24,7 +24,7 @@ from mrl_pg.cli import (
     tune,
 )
 from mrl_pg.errors import MrlError
-from mrl_pg.failures import failure_of
+from mrl_pg.errors.failures import failure_of
 
 app = typer.Typer(
     name="mrl-pg",
