@@ -8,7 +8,7 @@ from typing import Any
 
 from psycopg import sql
 
-from mrl_pg import catalog, cursors, render, settings, source
+from mrl_pg import catalog, render, settings, source
 from mrl_pg.arguments import check_whole, shown
 from mrl_pg.catalog import AsyncConn, Conn
 from mrl_pg.errors import (
@@ -18,6 +18,7 @@ from mrl_pg.errors import (
     NotUnitLengthWarning,
     SameShortValuesWarning,
 )
+from mrl_pg.exchange import cursors
 from mrl_pg.facts import Facts, check_index, check_short
 from mrl_pg.layout import IndexLayout
 from mrl_pg.progress import Watcher, watch

@@ -18,9 +18,10 @@ from weakref import WeakKeyDictionary
 
 from psycopg import errors, pq, sql
 
-from mrl_pg import catalog, cursors, plan, sampling, source
+from mrl_pg import catalog, plan, sampling, source
 from mrl_pg.catalog import AsyncConn, Conn
 from mrl_pg.errors import InvalidSetting, NotInstalled
+from mrl_pg.exchange import cursors
 from mrl_pg.facts import Facts
 from mrl_pg.layout import IndexLayout
 from mrl_pg.recent import Recent

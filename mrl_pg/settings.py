@@ -5,9 +5,10 @@ from contextlib import asynccontextmanager, contextmanager
 
 from psycopg import errors
 
-from mrl_pg import cursors, source
+from mrl_pg import source
 from mrl_pg.catalog import AsyncConn, Conn
 from mrl_pg.errors import InvalidSetting
+from mrl_pg.exchange import cursors
 
 READ = source.statement("queries/setting.sql").encode()
 SET = source.statement("queries/set_local.sql").encode()

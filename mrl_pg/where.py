@@ -12,9 +12,10 @@ from psycopg import (
     sql,
 )
 
-from mrl_pg import arguments, cursors
+from mrl_pg import arguments
 from mrl_pg.arguments import shown
 from mrl_pg.errors import InvalidFilter, InvalidSetting
+from mrl_pg.exchange import cursors
 from mrl_pg.facts import Facts
 
 Where: TypeAlias = "str | sql.Composable | None"

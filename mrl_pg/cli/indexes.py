@@ -8,9 +8,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from mrl_pg import cursors, source
+from mrl_pg import source
 from mrl_pg.cli.options import PG_DEFAULT, Directory, Dsn, Json, Pg, connection
 from mrl_pg.errors import NotInstalled
+from mrl_pg.exchange import cursors
 
 
 def indexes(
