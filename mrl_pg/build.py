@@ -8,9 +8,11 @@ from typing import Any
 
 from psycopg import sql
 
-from mrl_pg import catalog, render, settings, source
+from mrl_pg import render, settings, source
 from mrl_pg.arguments import check_whole, shown
-from mrl_pg.catalog import AsyncConn, Conn
+from mrl_pg.catalog import read as catalog
+from mrl_pg.catalog.facts import Facts, check_index, check_short
+from mrl_pg.catalog.read import AsyncConn, Conn
 from mrl_pg.errors import (
     IndexMismatch,
     InvalidSetting,
@@ -19,7 +21,6 @@ from mrl_pg.errors import (
     SameShortValuesWarning,
 )
 from mrl_pg.exchange import cursors
-from mrl_pg.facts import Facts, check_index, check_short
 from mrl_pg.layout import IndexLayout
 from mrl_pg.progress import Watcher, watch
 

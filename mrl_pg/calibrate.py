@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mrl_pg import arguments, catalog, plan, sampling
-from mrl_pg.catalog import AsyncConn, Conn
+from mrl_pg import arguments, plan, sampling
+from mrl_pg.catalog import read as catalog
+from mrl_pg.catalog.read import AsyncConn, Conn
 from mrl_pg.exchange import cursors
 from mrl_pg.layout import IndexLayout
 from mrl_pg.promise import check_recall

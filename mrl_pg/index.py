@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from mrl_pg import build, calibrate, kept, measure, search
 from mrl_pg.build import BuildReport
 from mrl_pg.calibrate import Calibration
-from mrl_pg.catalog import AsyncConn, Conn
+from mrl_pg.catalog.read import AsyncConn, Conn
 from mrl_pg.layout import IndexLayout
 from mrl_pg.measure import RecallReport
 from mrl_pg.plan import Options, Queries, SearchOptions, SearchPlan

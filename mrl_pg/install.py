@@ -7,10 +7,10 @@ from importlib.metadata import version
 from psycopg.errors import ObjectNotInPrerequisiteState
 
 from mrl_pg import source
-from mrl_pg.catalog import AsyncConn, Conn
+from mrl_pg.catalog.facts import check_pgvector
+from mrl_pg.catalog.read import AsyncConn, Conn
 from mrl_pg.errors import NotInstalled
 from mrl_pg.exchange import cursors
-from mrl_pg.facts import check_pgvector
 
 VERSION = version("mrl_pg")
 

@@ -4,10 +4,11 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from mrl_pg import arguments, catalog, plan, sampling, source
-from mrl_pg.catalog import Asked, AsyncConn, Conn
+from mrl_pg import arguments, plan, sampling, source
+from mrl_pg.catalog import read as catalog
+from mrl_pg.catalog.facts import Facts
+from mrl_pg.catalog.read import Asked, AsyncConn, Conn
 from mrl_pg.exchange import cursors
-from mrl_pg.facts import Facts
 from mrl_pg.layout import IndexLayout
 from mrl_pg.plan import Options
 from mrl_pg.promise import Promise

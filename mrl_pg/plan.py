@@ -12,8 +12,8 @@ from psycopg.adapt import Buffer, Dumper
 
 from mrl_pg import arguments, render
 from mrl_pg.arguments import shown
+from mrl_pg.catalog.facts import Facts, check_ready
 from mrl_pg.errors import ColumnNotFound, InvalidSetting
-from mrl_pg.facts import Facts, check_ready
 from mrl_pg.layout import IndexLayout
 from mrl_pg.promise import Promise, check_recall
 from mrl_pg.shape import Effort, Scan, Session, Shape

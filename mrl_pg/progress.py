@@ -11,7 +11,7 @@ from psycopg.conninfo import make_conninfo
 from psycopg.rows import tuple_row
 
 from mrl_pg import source
-from mrl_pg.catalog import AsyncConn, Conn
+from mrl_pg.catalog.read import AsyncConn, Conn
 
 SECONDS_BETWEEN = 0.2
 

@@ -7,11 +7,12 @@ from typing import Any, Literal, TypeAlias
 from psycopg import errors, sql
 from psycopg.errors import Diagnostic
 
-from mrl_pg import catalog, render
+from mrl_pg import render
 from mrl_pg.arguments import check_whole, listed, shown
-from mrl_pg.catalog import AsyncConn, Conn
+from mrl_pg.catalog import read as catalog
+from mrl_pg.catalog.facts import Facts, check_ready
+from mrl_pg.catalog.read import AsyncConn, Conn
 from mrl_pg.errors import IndexNotFound, InvalidSetting, NotInstalled
-from mrl_pg.facts import Facts, check_ready
 from mrl_pg.layout import IndexLayout
 from mrl_pg.plan import MAX_ROWS, Queries, as_query
 from mrl_pg.vectors import as_text

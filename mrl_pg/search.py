@@ -9,12 +9,12 @@ from weakref import WeakKeyDictionary
 from psycopg import AsyncCursor, Cursor, Pipeline, errors, pq, sql
 from psycopg.rows import tuple_row
 
-from mrl_pg import catalog
 from mrl_pg.arguments import listed
-from mrl_pg.catalog import Asked, AsyncConn, Conn
+from mrl_pg.catalog import read as catalog
+from mrl_pg.catalog.facts import Facts
+from mrl_pg.catalog.read import Asked, AsyncConn, Conn
 from mrl_pg.errors import MrlError, TableError
 from mrl_pg.exchange import cursors
-from mrl_pg.facts import Facts
 from mrl_pg.layout import IndexLayout
 from mrl_pg.plan import (
     Options,

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager, contextmanager
 from psycopg import errors
 
 from mrl_pg import source
-from mrl_pg.catalog import AsyncConn, Conn
+from mrl_pg.catalog.read import AsyncConn, Conn
 from mrl_pg.errors import InvalidSetting
 from mrl_pg.exchange import cursors
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from mrl_pg.facts import Facts
+from mrl_pg.catalog.facts import Facts
 from mrl_pg.layout import IndexLayout
 
 Scan: TypeAlias = Literal["single", "iterative", "exact"]

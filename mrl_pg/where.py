@@ -14,9 +14,9 @@ from psycopg import (
 
 from mrl_pg import arguments
 from mrl_pg.arguments import shown
+from mrl_pg.catalog.facts import Facts
 from mrl_pg.errors import InvalidFilter, InvalidSetting
 from mrl_pg.exchange import cursors
-from mrl_pg.facts import Facts
 
 Where: TypeAlias = "str | sql.Composable | None"
 """A condition on the table's columns, its values in `params`."""

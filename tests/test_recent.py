@@ -3,8 +3,9 @@
 import pytest
 from helpers import Conn, make_table, matryoshka, one_version
 
-from mrl_pg import MatryoshkaIndex, catalog, kept
-from mrl_pg.recent import Recent
+from mrl_pg import MatryoshkaIndex, kept
+from mrl_pg.catalog import read as catalog
+from mrl_pg.catalog.recent import Recent
 from mrl_pg.render import searches
 
 

@@ -13,7 +13,7 @@ from helpers import Conn, Vectors, connect, fresh_database, make_table, matryosh
 from psycopg import sql
 from reports import browse, sound
 
-from mrl_pg import catalog
+from mrl_pg.catalog import read as catalog
 from mrl_pg.errors import ColumnNotFound
 from mrl_pg.layout import Distance, IndexLayout
 from mrl_pg.report import Report

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from mrl_pg.catalog import Conn
+from mrl_pg.catalog.read import Conn
 from mrl_pg.cli.bar import bar
 from mrl_pg.cli.options import PG_DEFAULT, Directory, Dsn, Json, Pg, connection, say
 from mrl_pg.demo import contest as contests

@@ -10,9 +10,10 @@ import numpy as np
 import psycopg
 from numpy.typing import NDArray
 
-from mrl_pg import catalog, render
+from mrl_pg import render
 from mrl_pg.build import BuildReport
-from mrl_pg.catalog import Conn
+from mrl_pg.catalog import read as catalog
+from mrl_pg.catalog.read import Conn
 from mrl_pg.demo.dictionary import Dictionary, index
 from mrl_pg.index import MatryoshkaIndex
 from mrl_pg.layout import Kind

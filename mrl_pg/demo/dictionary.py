@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mrl_pg import source
-from mrl_pg.catalog import Conn
+from mrl_pg.catalog.read import Conn
 from mrl_pg.demo.corpus import Gloss, glosses
 from mrl_pg.demo.model import StaticModel
 from mrl_pg.errors import InvalidVector

@@ -2,13 +2,13 @@
 
 from psycopg import sql
 
+from mrl_pg.catalog.facts import NOT_TABLES, check_pgvector
 from mrl_pg.errors import (
     InvalidFile,
     InvalidSetting,
     NotAVectorColumn,
     TableNotFound,
 )
-from mrl_pg.facts import NOT_TABLES, check_pgvector
 from mrl_pg.load import infer
 from mrl_pg.load.advice import where_vectors_are
 from mrl_pg.load.block import Block, refuse

@@ -5,9 +5,10 @@ from typing import Any
 
 from psycopg import sql
 
-from mrl_pg import catalog, plan, render, search, settings
-from mrl_pg.catalog import Conn
-from mrl_pg.facts import check_ready
+from mrl_pg import plan, render, search, settings
+from mrl_pg.catalog import read as catalog
+from mrl_pg.catalog.facts import check_ready
+from mrl_pg.catalog.read import Conn
 from mrl_pg.layout import IndexLayout
 from mrl_pg.vectors import VectorLike
 

@@ -8,10 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 from psycopg import Cursor, sql
 
-from mrl_pg import catalog, render, search, settings, source
-from mrl_pg.catalog import Conn
+from mrl_pg import render, search, settings, source
+from mrl_pg.catalog import read as catalog
+from mrl_pg.catalog.facts import Facts
+from mrl_pg.catalog.read import Conn
 from mrl_pg.exchange import cursors
-from mrl_pg.facts import Facts
 from mrl_pg.layout import IndexLayout, fit
 from mrl_pg.plan import QueryVector
 from mrl_pg.vectors import wire

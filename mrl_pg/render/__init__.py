@@ -1,5 +1,19 @@
 """Templates of `sql/` with their slots filled: values in, statements out."""
 
+from mrl_pg.catalog.slots import (
+    array,
+    comma,
+    condition,
+    home,
+    name,
+    query,
+    regclass,
+    short_type,
+    short_value,
+    statement,
+    table_of,
+    template,
+)
 from mrl_pg.render.definitions import (
     add_short_column,
     call,
@@ -18,20 +32,6 @@ from mrl_pg.render.searches import (
     search,
     search_statements,
     standing,
-)
-from mrl_pg.render.slots import (
-    array,
-    comma,
-    condition,
-    home,
-    name,
-    query,
-    regclass,
-    short_type,
-    short_value,
-    statement,
-    table_of,
-    template,
 )
 
 __all__ = [

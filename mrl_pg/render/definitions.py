@@ -2,8 +2,8 @@
 
 from psycopg import sql
 
+from mrl_pg.catalog.slots import regclass, short_type, short_value, statement, template
 from mrl_pg.layout import IndexLayout
-from mrl_pg.render.slots import regclass, short_type, short_value, statement, template
 
 
 def add_short_column(

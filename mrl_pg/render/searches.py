@@ -7,9 +7,8 @@ from functools import lru_cache
 
 from psycopg import sql
 
-from mrl_pg.facts import Facts, function_of, mismatch
-from mrl_pg.layout import IndexLayout
-from mrl_pg.render.slots import (
+from mrl_pg.catalog.facts import Facts, function_of, mismatch
+from mrl_pg.catalog.slots import (
     comma,
     condition,
     home,
@@ -19,6 +18,7 @@ from mrl_pg.render.slots import (
     statement,
     template,
 )
+from mrl_pg.layout import IndexLayout
 from mrl_pg.shape import Effort, Shape
 
 MARK = "mrl_pg: "

@@ -9,8 +9,8 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
 from mrl_pg import render, source
+from mrl_pg.catalog.facts import check_pgvector
 from mrl_pg.errors import InvalidSetting, NotInstalled
-from mrl_pg.facts import check_pgvector
 from mrl_pg.install import VERSION, InstallReport, refused
 from mrl_pg.layout import IndexLayout
 

@@ -8,7 +8,7 @@ from typing import Any, Concatenate, ParamSpec, TypeAlias, TypeVar, cast
 
 import psycopg
 
-from mrl_pg.catalog import AsyncConn, Conn
+from mrl_pg.catalog.read import AsyncConn, Conn
 from mrl_pg.exchange import cursors
 from mrl_pg.progress import conninfo
 

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mrl_pg.catalog import Conn
-from mrl_pg.facts import Facts
+from mrl_pg.catalog.facts import Facts
+from mrl_pg.catalog.read import Conn
 from mrl_pg.load.ahead import Ahead
 from mrl_pg.recall.curve import Stored
 from mrl_pg.recall.judgement import Judgement

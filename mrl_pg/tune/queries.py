@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 from psycopg import errors, sql
 
-from mrl_pg import catalog, render, sampling
-from mrl_pg.catalog import Conn
+from mrl_pg import render, sampling
+from mrl_pg.catalog import read as catalog
+from mrl_pg.catalog.facts import Facts
+from mrl_pg.catalog.read import Conn
 from mrl_pg.errors import InvalidSetting, InvalidVector, NotInstalled
-from mrl_pg.facts import Facts
 from mrl_pg.load.pack import VECTOR_WIRE
 from mrl_pg.load.vectors import read_vectors
 from mrl_pg.tune.stream import Reader, Rows, Sample, copied, vector_fields

@@ -13,10 +13,10 @@ from dataclasses import dataclass, replace
 from psycopg import IsolationLevel, Rollback, pq, sql
 
 from mrl_pg import render, settings, source
-from mrl_pg.catalog import Conn
+from mrl_pg.catalog.facts import Facts
+from mrl_pg.catalog.read import Conn
 from mrl_pg.errors import InvalidSetting
 from mrl_pg.exchange import cursors
-from mrl_pg.facts import Facts
 from mrl_pg.index import MatryoshkaIndex
 from mrl_pg.recall.single_pass import SinglePass, single_pass
 from mrl_pg.tune.option import Goal, Option

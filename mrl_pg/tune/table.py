@@ -5,11 +5,12 @@ from typing import Any
 
 from psycopg import sql
 
-from mrl_pg import catalog, render, source
-from mrl_pg.catalog import Conn
+from mrl_pg import render, source
+from mrl_pg.catalog import read as catalog
+from mrl_pg.catalog.facts import Facts
+from mrl_pg.catalog.read import Conn
 from mrl_pg.errors import InvalidSetting
 from mrl_pg.exchange import cursors
-from mrl_pg.facts import Facts
 from mrl_pg.layout import IndexLayout
 
 FEWEST_ROWS = 100

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from psycopg import sql
 
 from mrl_pg import source
-from mrl_pg.facts import Facts
+from mrl_pg.catalog.facts import Facts
 from mrl_pg.layout import IndexLayout
 
 

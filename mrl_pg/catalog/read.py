@@ -16,12 +16,12 @@ from weakref import WeakKeyDictionary
 from psycopg import AsyncConnection, Connection, errors, sql
 
 from mrl_pg import source
+from mrl_pg.catalog.facts import Facts, decide
+from mrl_pg.catalog.recent import Recent
 from mrl_pg.errors import NotInstalled
 from mrl_pg.exchange import cursors
-from mrl_pg.facts import Facts, decide
 from mrl_pg.layout import IndexLayout
 from mrl_pg.promise import Promise
-from mrl_pg.recent import Recent
 from mrl_pg.where import about_filter, refusal
 
 Conn: TypeAlias = Connection[Any]

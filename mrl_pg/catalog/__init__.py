@@ -1,0 +1,1 @@
+"""What the server says about a table: values, reading them, what is refused."""
