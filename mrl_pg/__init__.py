@@ -37,8 +37,8 @@ from mrl_pg.install import (
 )
 from mrl_pg.measure import RecallReport
 from mrl_pg.progress import Progress
-from mrl_pg.promise import Promise
-from mrl_pg.search import Hit, SearchResult
+from mrl_pg.search.find import Hit, SearchResult
+from mrl_pg.search.promise import Promise
 from mrl_pg.vectors import normalise, truncate
 
 __all__ = [

@@ -4,14 +4,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mrl_pg import arguments, plan, sampling
+from mrl_pg import arguments, sampling
 from mrl_pg.catalog import read as catalog
 from mrl_pg.catalog.read import AsyncConn, Conn
 from mrl_pg.exchange import cursors
 from mrl_pg.layout import IndexLayout
-from mrl_pg.promise import check_recall
 from mrl_pg.sampling import QuerySource, Teller
-from mrl_pg.where import Params, Where, written_out
+from mrl_pg.search import plan
+from mrl_pg.search.filter import Params, Where, written_out
+from mrl_pg.search.promise import check_recall
 
 
 @dataclass(frozen=True, slots=True)

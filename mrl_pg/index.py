@@ -4,18 +4,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mrl_pg import build, calibrate, kept, measure, search
+from mrl_pg import build, calibrate, kept, measure
 from mrl_pg.build import BuildReport
 from mrl_pg.calibrate import Calibration
 from mrl_pg.catalog.read import AsyncConn, Conn
 from mrl_pg.layout import IndexLayout
 from mrl_pg.measure import RecallReport
-from mrl_pg.plan import Options, Queries, SearchOptions, SearchPlan
 from mrl_pg.progress import Watcher
 from mrl_pg.sampling import QuerySource, Teller
-from mrl_pg.search import SearchResult
+from mrl_pg.search import find as search
+from mrl_pg.search.filter import Params, Where
+from mrl_pg.search.find import SearchResult
+from mrl_pg.search.plan import Options, Queries, SearchOptions, SearchPlan
 from mrl_pg.vectors import VectorLike
-from mrl_pg.where import Params, Where
 
 if TYPE_CHECKING:
     # typing's own from Python 3.11 on

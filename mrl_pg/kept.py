@@ -18,7 +18,7 @@ from weakref import WeakKeyDictionary
 
 from psycopg import errors, pq, sql
 
-from mrl_pg import plan, sampling, source
+from mrl_pg import sampling, source
 from mrl_pg.catalog import read as catalog
 from mrl_pg.catalog.facts import Facts
 from mrl_pg.catalog.read import AsyncConn, Conn
@@ -26,6 +26,7 @@ from mrl_pg.catalog.recent import Recent
 from mrl_pg.errors import InvalidSetting, NotInstalled
 from mrl_pg.exchange import cursors
 from mrl_pg.layout import IndexLayout
+from mrl_pg.search import plan
 from mrl_pg.vectors import VectorLike
 
 SHARE_SECONDS = 60.0

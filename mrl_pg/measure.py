@@ -4,16 +4,17 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from mrl_pg import arguments, plan, sampling, source
+from mrl_pg import arguments, sampling, source
 from mrl_pg.catalog import read as catalog
 from mrl_pg.catalog.facts import Facts
 from mrl_pg.catalog.read import Asked, AsyncConn, Conn
 from mrl_pg.exchange import cursors
 from mrl_pg.layout import IndexLayout
-from mrl_pg.plan import Options
-from mrl_pg.promise import Promise
 from mrl_pg.sampling import Teller
-from mrl_pg.where import written_out
+from mrl_pg.search import plan
+from mrl_pg.search.filter import written_out
+from mrl_pg.search.plan import Options
+from mrl_pg.search.promise import Promise
 
 
 @dataclass(frozen=True, slots=True)

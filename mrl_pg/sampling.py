@@ -14,9 +14,9 @@ from mrl_pg.catalog.facts import Facts, check_ready
 from mrl_pg.catalog.read import AsyncConn, Conn
 from mrl_pg.errors import IndexNotFound, InvalidSetting, NotInstalled
 from mrl_pg.layout import IndexLayout
-from mrl_pg.plan import MAX_ROWS, Queries, as_query
+from mrl_pg.search.filter import Where, about_filter, in_text, refusal
+from mrl_pg.search.plan import MAX_ROWS, Queries, as_query
 from mrl_pg.vectors import as_text
-from mrl_pg.where import Where, about_filter, in_text, refusal
 
 Teller: TypeAlias = Callable[[str], object]
 """Called now and then with a line about how far a measurement is."""

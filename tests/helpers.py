@@ -15,8 +15,8 @@ from psycopg.conninfo import make_conninfo
 
 from mrl_pg import MatryoshkaIndex, SearchResult, normalise
 from mrl_pg.layout import Distance
-from mrl_pg.plan import SearchPlan
-from mrl_pg.search import open_cursor
+from mrl_pg.search.find import open_cursor
+from mrl_pg.search.plan import SearchPlan
 from mrl_pg.server import EmbeddedServer
 
 Conn = Connection[Any]

@@ -23,7 +23,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from mrl_pg import MatryoshkaIndex
 from mrl_pg.layout import OPERATORS
-from mrl_pg.search import SearchResult
+from mrl_pg.search.find import SearchResult
 from mrl_pg.server import EmbeddedServer
 from mrl_pg.sqlalchemy import Matryoshka, distance, search
 

@@ -24,7 +24,7 @@ from psycopg import AsyncConnection, Cursor
 
 from mrl_pg import MatryoshkaIndex, Promise
 from mrl_pg.errors import InvalidSetting, NotInstalled
-from mrl_pg.plan import SearchPlan
+from mrl_pg.search.plan import SearchPlan
 from mrl_pg.server import EmbeddedServer
 
 VECTORS = matryoshka(600)

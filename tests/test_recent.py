@@ -6,7 +6,7 @@ from helpers import Conn, make_table, matryoshka, one_version
 from mrl_pg import MatryoshkaIndex, kept
 from mrl_pg.catalog import read as catalog
 from mrl_pg.catalog.recent import Recent
-from mrl_pg.render import searches
+from mrl_pg.search import render as searches
 
 
 def test_the_least_used_value_goes() -> None:

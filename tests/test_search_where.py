@@ -21,8 +21,8 @@ from helpers import (
 from psycopg import sql
 
 from mrl_pg import MatryoshkaIndex
+from mrl_pg.search.filter import Params, Where
 from mrl_pg.server import EmbeddedServer
-from mrl_pg.where import Params, Where
 
 AWKWARD = (
     "distance",

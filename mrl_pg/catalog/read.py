@@ -21,8 +21,8 @@ from mrl_pg.catalog.recent import Recent
 from mrl_pg.errors import NotInstalled
 from mrl_pg.exchange import cursors
 from mrl_pg.layout import IndexLayout
-from mrl_pg.promise import Promise
-from mrl_pg.where import about_filter, refusal
+from mrl_pg.search.filter import about_filter, refusal
+from mrl_pg.search.promise import Promise
 
 Conn: TypeAlias = Connection[Any]
 AsyncConn: TypeAlias = AsyncConnection[Any]

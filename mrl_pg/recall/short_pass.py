@@ -5,11 +5,13 @@ from typing import Any
 
 from psycopg import sql
 
-from mrl_pg import plan, render, search, settings
+from mrl_pg import render, settings
 from mrl_pg.catalog import read as catalog
 from mrl_pg.catalog.facts import check_ready
 from mrl_pg.catalog.read import Conn
 from mrl_pg.layout import IndexLayout
+from mrl_pg.search import find as search
+from mrl_pg.search import plan
 from mrl_pg.vectors import VectorLike
 
 

@@ -8,13 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 from psycopg import Cursor, sql
 
-from mrl_pg import render, search, settings, source
+from mrl_pg import render, settings, source
 from mrl_pg.catalog import read as catalog
 from mrl_pg.catalog.facts import Facts
 from mrl_pg.catalog.read import Conn
 from mrl_pg.exchange import cursors
 from mrl_pg.layout import IndexLayout, fit
-from mrl_pg.plan import QueryVector
+from mrl_pg.search import find as search
+from mrl_pg.search.plan import QueryVector
 from mrl_pg.vectors import wire
 
 

@@ -23,7 +23,7 @@ from mrl_pg.render.definitions import (
     drop_short_column,
     rename_index,
 )
-from mrl_pg.render.searches import (
+from mrl_pg.search.render import (
     MARK,
     Parts,
     check_short,

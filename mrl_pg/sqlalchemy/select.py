@@ -6,10 +6,10 @@ from sqlalchemy import BindParameter, ColumnElement, TypeDecorator, bindparam
 from sqlalchemy.sql.expression import SQLColumnExpression
 from sqlalchemy.sql.selectable import GenerativeSelect
 
-from mrl_pg import plan
 from mrl_pg.errors import IndexNotFound, InvalidSetting
 from mrl_pg.index import MatryoshkaIndex
-from mrl_pg.plan import Options
+from mrl_pg.search import plan
+from mrl_pg.search.plan import Options
 from mrl_pg.sqlalchemy.declare import check, declarations, full_type
 from mrl_pg.sqlalchemy.hits import HITS
 from mrl_pg.sqlalchemy.passes import Passes

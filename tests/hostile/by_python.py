@@ -16,7 +16,7 @@ from hostile.session import Session, State, session, session_async, state
 from hostile.tables import WORLDS, Row, Table
 from hostile.values import value
 from mrl_pg import MatryoshkaIndex
-from mrl_pg.search import SearchResult
+from mrl_pg.search.find import SearchResult
 
 METHODS = {
     "search": 50,

@@ -19,7 +19,7 @@ from mrl_pg.catalog.slots import (
     template,
 )
 from mrl_pg.layout import IndexLayout
-from mrl_pg.shape import Effort, Shape
+from mrl_pg.search.shape import Effort, Shape
 
 MARK = "mrl_pg: "
 """What an error that a statement itself makes begins with."""

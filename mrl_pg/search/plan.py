@@ -15,10 +15,10 @@ from mrl_pg.arguments import shown
 from mrl_pg.catalog.facts import Facts, check_ready
 from mrl_pg.errors import ColumnNotFound, InvalidSetting
 from mrl_pg.layout import IndexLayout
-from mrl_pg.promise import Promise, check_recall
-from mrl_pg.shape import Effort, Scan, Session, Shape
+from mrl_pg.search.filter import Params, Where, check_params, check_where
+from mrl_pg.search.promise import Promise, check_recall
+from mrl_pg.search.shape import Effort, Scan, Session, Shape
 from mrl_pg.vectors import VectorLike, as_text, as_vector, wire
-from mrl_pg.where import Params, Where, check_params, check_where
 
 MAX_ROWS = 1_000_000_000
 """Most rows a search may be asked for; PostgreSQL's integers end at twice that."""

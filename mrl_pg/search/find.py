@@ -16,7 +16,8 @@ from mrl_pg.catalog.read import Asked, AsyncConn, Conn
 from mrl_pg.errors import MrlError, TableError
 from mrl_pg.exchange import cursors
 from mrl_pg.layout import IndexLayout
-from mrl_pg.plan import (
+from mrl_pg.search.filter import Params, about_filter, in_text, refusal, written_out
+from mrl_pg.search.plan import (
     Options,
     Queries,
     QueryVector,
@@ -27,10 +28,9 @@ from mrl_pg.plan import (
     make,
     wants_promise,
 )
-from mrl_pg.promise import Promise
-from mrl_pg.shape import Scan, Session, Shape
+from mrl_pg.search.promise import Promise
+from mrl_pg.search.shape import Scan, Session, Shape
 from mrl_pg.vectors import VectorLike
-from mrl_pg.where import Params, about_filter, in_text, refusal, written_out
 
 Row: TypeAlias = tuple[Any, ...]
 

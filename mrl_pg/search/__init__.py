@@ -1,0 +1,1 @@
+"""One search: what is asked, how hard it looks, its statement, its answers."""
