@@ -1,6 +1,7 @@
 """Matryoshka two-pass retrieval for PostgreSQL and pgvector."""
 
-from mrl_pg.build import BuildReport
+from mrl_pg.build.create import BuildReport
+from mrl_pg.build.progress import Progress
 from mrl_pg.calibrate import Calibration, Point
 from mrl_pg.errors import (
     ColumnNotFound,
@@ -36,7 +37,6 @@ from mrl_pg.install import (
     uninstall_async,
 )
 from mrl_pg.measure import RecallReport
-from mrl_pg.progress import Progress
 from mrl_pg.search.find import Hit, SearchResult
 from mrl_pg.search.promise import Promise
 from mrl_pg.vectors import normalise, truncate

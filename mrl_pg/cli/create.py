@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from mrl_pg.build import BuildReport
+from mrl_pg.build.create import BuildReport
+from mrl_pg.build.progress import Progress, Watcher
 from mrl_pg.cli.bar import bar
 from mrl_pg.cli.describe import (
     Column,
@@ -22,7 +23,6 @@ from mrl_pg.cli.describe import (
     describe,
 )
 from mrl_pg.cli.options import PG_DEFAULT, Directory, Dsn, Json, Pg, connection
-from mrl_pg.progress import Progress, Watcher
 
 Workers = Annotated[
     int | None,

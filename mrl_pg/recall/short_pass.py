@@ -5,7 +5,8 @@ from typing import Any
 
 from psycopg import sql
 
-from mrl_pg import render, settings
+from mrl_pg import render
+from mrl_pg.build import settings
 from mrl_pg.catalog import read as catalog
 from mrl_pg.catalog.facts import check_ready
 from mrl_pg.catalog.read import Conn

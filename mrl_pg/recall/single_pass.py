@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from psycopg import Cursor, sql
 
-from mrl_pg import render, settings, source
+from mrl_pg import render, source
+from mrl_pg.build import settings
 from mrl_pg.catalog import read as catalog
 from mrl_pg.catalog.facts import Facts
 from mrl_pg.catalog.read import Conn

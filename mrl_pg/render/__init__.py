@@ -1,5 +1,14 @@
 """Templates of `sql/` with their slots filled: values in, statements out."""
 
+from mrl_pg.build.definitions import (
+    add_short_column,
+    call,
+    create_index,
+    create_vector,
+    drop_index,
+    drop_short_column,
+    rename_index,
+)
 from mrl_pg.catalog.slots import (
     array,
     comma,
@@ -13,15 +22,6 @@ from mrl_pg.catalog.slots import (
     statement,
     table_of,
     template,
-)
-from mrl_pg.render.definitions import (
-    add_short_column,
-    call,
-    create_index,
-    create_vector,
-    drop_index,
-    drop_short_column,
-    rename_index,
 )
 from mrl_pg.search.render import (
     MARK,

@@ -12,7 +12,8 @@ from dataclasses import dataclass, replace
 
 from psycopg import IsolationLevel, Rollback, pq, sql
 
-from mrl_pg import render, settings, source
+from mrl_pg import render, source
+from mrl_pg.build import settings
 from mrl_pg.catalog.facts import Facts
 from mrl_pg.catalog.read import Conn
 from mrl_pg.errors import InvalidSetting

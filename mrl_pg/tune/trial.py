@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from mrl_pg import settings
+from mrl_pg.build import settings
 from mrl_pg.exchange import cursors
 from mrl_pg.recall.nested import Nested
 from mrl_pg.recall.score import recall_at_k

@@ -8,8 +8,10 @@ from typing import Any
 
 from psycopg import sql
 
-from mrl_pg import render, settings, source
+from mrl_pg import render, source
 from mrl_pg.arguments import check_whole, shown
+from mrl_pg.build import settings
+from mrl_pg.build.progress import Watcher, watch
 from mrl_pg.catalog import read as catalog
 from mrl_pg.catalog.facts import Facts, check_index, check_short
 from mrl_pg.catalog.read import AsyncConn, Conn
@@ -22,7 +24,6 @@ from mrl_pg.errors import (
 )
 from mrl_pg.exchange import cursors
 from mrl_pg.layout import IndexLayout
-from mrl_pg.progress import Watcher, watch
 
 MOST_WORKERS = 1024
 """PostgreSQL's upper limit of `max_parallel_maintenance_workers`."""

@@ -1,0 +1,1 @@
+"""Creating and dropping a short column and its index."""
