@@ -2,7 +2,8 @@
 
 from mrl_pg.build.create import BuildReport
 from mrl_pg.build.progress import Progress
-from mrl_pg.calibrate import Calibration, Point
+from mrl_pg.calibration.calibrate import Calibration, Point
+from mrl_pg.calibration.recall_report import RecallReport
 from mrl_pg.errors import (
     ColumnNotFound,
     IndexMismatch,
@@ -36,7 +37,6 @@ from mrl_pg.install import (
     uninstall,
     uninstall_async,
 )
-from mrl_pg.measure import RecallReport
 from mrl_pg.search.find import Hit, SearchResult
 from mrl_pg.search.promise import Promise
 from mrl_pg.vectors import normalise, truncate

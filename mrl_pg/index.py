@@ -4,15 +4,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mrl_pg import calibrate, kept, measure
 from mrl_pg.build import create as build
 from mrl_pg.build.create import BuildReport
 from mrl_pg.build.progress import Watcher
-from mrl_pg.calibrate import Calibration
+from mrl_pg.calibration import calibrate
+from mrl_pg.calibration import real_queries as kept
+from mrl_pg.calibration import recall_report as measure
+from mrl_pg.calibration.calibrate import Calibration
+from mrl_pg.calibration.measuring import QuerySource, Teller
+from mrl_pg.calibration.recall_report import RecallReport
 from mrl_pg.catalog.read import AsyncConn, Conn
 from mrl_pg.layout import IndexLayout
-from mrl_pg.measure import RecallReport
-from mrl_pg.sampling import QuerySource, Teller
 from mrl_pg.search import find as search
 from mrl_pg.search.filter import Params, Where
 from mrl_pg.search.find import SearchResult

@@ -21,7 +21,8 @@ from helpers import (
 from installs import catalog
 from psycopg import AsyncConnection, errors
 
-from mrl_pg import MatryoshkaIndex, install, kept
+from mrl_pg import MatryoshkaIndex, install
+from mrl_pg.calibration import real_queries as kept
 from mrl_pg.errors import InvalidSetting, InvalidVector, NotInstalled
 
 ROWS = matryoshka(300)

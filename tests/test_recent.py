@@ -3,7 +3,8 @@
 import pytest
 from helpers import Conn, make_table, matryoshka, one_version
 
-from mrl_pg import MatryoshkaIndex, kept
+from mrl_pg import MatryoshkaIndex
+from mrl_pg.calibration import real_queries as kept
 from mrl_pg.catalog import read as catalog
 from mrl_pg.catalog.recent import Recent
 from mrl_pg.search import render as searches

@@ -21,7 +21,8 @@ from scratch import engine
 from sqlalchemy import Column, Integer, MetaData, Table, select
 from strangers import STRANGER, fill, forget, ran, shadow
 
-from mrl_pg import MatryoshkaIndex, kept
+from mrl_pg import MatryoshkaIndex
+from mrl_pg.calibration import real_queries as kept
 from mrl_pg.load import load
 from mrl_pg.server import EmbeddedServer
 from mrl_pg.sqlalchemy import Matryoshka, registered

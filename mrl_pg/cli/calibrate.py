@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 from rich.table import Table as Grid
 
-from mrl_pg.calibrate import Calibration
+from mrl_pg.calibration.calibrate import Calibration
 from mrl_pg.cli.bar import bar
 from mrl_pg.cli.describe import (
     Column,

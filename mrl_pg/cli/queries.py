@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from mrl_pg import kept
+from mrl_pg.calibration import real_queries as kept
 from mrl_pg.catalog import read as catalog
 from mrl_pg.cli.describe import Column, Table, describe
 from mrl_pg.cli.options import PG_DEFAULT, Directory, Dsn, Json, Pg, connection, say

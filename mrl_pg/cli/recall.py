@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table as Grid
 
+from mrl_pg.calibration.recall_report import RecallReport
 from mrl_pg.cli.bar import bar
 from mrl_pg.cli.describe import (
     Column,
@@ -27,7 +28,6 @@ from mrl_pg.cli.describe import (
 from mrl_pg.cli.options import PG_DEFAULT, Directory, Dsn, Json, Pg, connection, say
 from mrl_pg.cli.search import read_queries
 from mrl_pg.errors import InvalidSetting
-from mrl_pg.measure import RecallReport
 
 BELOW_FLOOR = 7
 """Exit code for a recall below --floor."""

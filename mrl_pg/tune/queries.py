@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from psycopg import errors, sql
 
-from mrl_pg import render, sampling
+from mrl_pg import render
+from mrl_pg.calibration import measuring as sampling
 from mrl_pg.catalog import read as catalog
 from mrl_pg.catalog.facts import Facts
 from mrl_pg.catalog.read import Conn

@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mrl_pg import arguments, sampling
+from mrl_pg import arguments
+from mrl_pg.calibration import measuring as sampling
+from mrl_pg.calibration.measuring import QuerySource, Teller
 from mrl_pg.catalog import read as catalog
 from mrl_pg.catalog.read import AsyncConn, Conn
 from mrl_pg.exchange import cursors
 from mrl_pg.layout import IndexLayout
-from mrl_pg.sampling import QuerySource, Teller
 from mrl_pg.search import plan
 from mrl_pg.search.filter import Params, Where, written_out
 from mrl_pg.search.promise import check_recall

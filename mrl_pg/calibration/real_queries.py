@@ -18,7 +18,8 @@ from weakref import WeakKeyDictionary
 
 from psycopg import errors, pq, sql
 
-from mrl_pg import sampling, source
+from mrl_pg import source
+from mrl_pg.calibration import measuring as sampling
 from mrl_pg.catalog import read as catalog
 from mrl_pg.catalog.facts import Facts
 from mrl_pg.catalog.read import AsyncConn, Conn

@@ -4,13 +4,14 @@ from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from mrl_pg import arguments, sampling, source
+from mrl_pg import arguments, source
+from mrl_pg.calibration import measuring as sampling
+from mrl_pg.calibration.measuring import Teller
 from mrl_pg.catalog import read as catalog
 from mrl_pg.catalog.facts import Facts
 from mrl_pg.catalog.read import Asked, AsyncConn, Conn
 from mrl_pg.exchange import cursors
 from mrl_pg.layout import IndexLayout
-from mrl_pg.sampling import Teller
 from mrl_pg.search import plan
 from mrl_pg.search.filter import written_out
 from mrl_pg.search.plan import Options

@@ -1,0 +1,1 @@
+"""Measured recall: calibrations, recall on demand, real queries."""
