@@ -7,7 +7,6 @@ from dataclasses import replace
 from alembic.operations import Operations
 from psycopg import sql
 
-from mrl_pg import render
 from mrl_pg.alembic.installation import InstallMrlOp, UninstallMrlOp
 from mrl_pg.alembic.known import is_known
 from mrl_pg.alembic.operations import (
@@ -26,6 +25,8 @@ from mrl_pg.alembic.run import (
     run_statement,
     run_verbatim,
 )
+from mrl_pg.build import definitions
+from mrl_pg.catalog import slots
 from mrl_pg.errors import InvalidSetting
 from mrl_pg.index import MatryoshkaIndex
 from mrl_pg.layout import fit
@@ -36,7 +37,7 @@ from mrl_pg.sqlalchemy.create import check_installed
 def install(operations: Operations, operation: InstallMrlOp) -> None:
     """Install a release."""
     if operation.vector:
-        run_statement(operations, render.create_vector())
+        run_statement(operations, definitions.create_vector())
     install_release(operations, operation.version)
 
 
@@ -62,7 +63,7 @@ def create(operations: Operations, operation: CreateMatryoshkaIndexOp) -> None:
         with _autocommit(operations):
             _build(operations, index)
     else:
-        run_statement(operations, render.call("call_create_index", index))
+        run_statement(operations, definitions.call("call_create_index", index))
 
 
 @Operations.implementation_for(DropMatryoshkaIndexOp)
@@ -74,7 +75,7 @@ def drop(operations: Operations, operation: DropMatryoshkaIndexOp) -> None:
         with _autocommit(operations):
             _drop_beside(operations, index)
     elif is_known(operations, index):
-        run_statement(operations, render.call("call_drop_index", index))
+        run_statement(operations, definitions.call("call_drop_index", index))
 
 
 @Operations.implementation_for(ResizeMatryoshkaIndexOp)
@@ -88,13 +89,13 @@ def resize(operations: Operations, operation: ResizeMatryoshkaIndexOp) -> None:
             _replace_beside(operations, old, new, keeps)
     elif keeps and old.name == new.name:
         _drop_index(operations, old)
-        run_statement(operations, render.call("call_create_index", new))
+        run_statement(operations, definitions.call("call_create_index", new))
     else:
         is_known(operations, old)
         # a rewrite would build the old index anew, unless the short column is kept
         steps = [("call_drop_index", old), ("call_create_index", new)]
         for step, index in reversed(steps) if keeps else steps:
-            run_statement(operations, render.call(step, index))
+            run_statement(operations, definitions.call(step, index))
 
 
 def _check(operations: Operations) -> None:
@@ -128,24 +129,26 @@ def _build(
     Text knows nothing of the database that it will run in.
     """
     if not operations.get_context().as_sql:
-        missing = run_statement(operations, render.call("call_create_index_sql", index))
+        missing = run_statement(
+            operations, definitions.call("call_create_index_sql", index)
+        )
         for (statement,) in missing.all():
             run_verbatim(operations, statement)
         return
     table = _table(index)
-    path = render.home("")
+    path = slots.home("")
     if not has_column:
-        run_statement(operations, render.add_short_column(index, table, path))
+        run_statement(operations, definitions.add_short_column(index, table, path))
     run_statement(
-        operations, render.create_index(index, table, path, concurrently=True)
+        operations, definitions.create_index(index, table, path, concurrently=True)
     )
-    run_statement(operations, render.call("call_register", index))
+    run_statement(operations, definitions.call("call_register", index))
 
 
 def _drop_beside(operations: Operations, index: MatryoshkaIndex) -> None:
     is_known(operations, index)
     _drop_index(operations, index, concurrently=True)
-    run_statement(operations, render.call("call_drop_index", index))
+    run_statement(operations, definitions.call("call_drop_index", index))
 
 
 def _drop_index(
@@ -154,14 +157,14 @@ def _drop_index(
     """Drop the index alone; never one of that name of another table."""
     names = [(_qualified(index), concurrently)]
     if not operations.get_context().as_sql:
-        found = run_statement(operations, render.call("find_index", index))
+        found = run_statement(operations, definitions.call("find_index", index))
         # PostgreSQL cannot drop a partitioned table's index concurrently
         names = [
             (sql.Identifier(schema, name), concurrently and kind == "i")
             for schema, name, kind, _ in found.all()
         ]
     for name, beside in names:
-        run_statement(operations, render.drop_index(name, concurrently=beside))
+        run_statement(operations, definitions.drop_index(name, concurrently=beside))
 
 
 def _replace_beside(
@@ -184,9 +187,9 @@ def _replace_beside(
         _drop_beside(operations, old)
         run_at_once(
             operations,
-            render.rename_index(_qualified(beside), new.name),
-            render.call("call_register", new),
-            render.call("call_unregister", beside),
+            definitions.rename_index(_qualified(beside), new.name),
+            definitions.call("call_register", new),
+            definitions.call("call_unregister", beside),
         )
 
 

@@ -4,8 +4,8 @@ import logging
 
 from alembic.operations import Operations
 
-from mrl_pg import render
 from mrl_pg.alembic.run import run_statement
+from mrl_pg.build import definitions
 from mrl_pg.index import MatryoshkaIndex
 from mrl_pg.sqlalchemy.reflect import registered
 
@@ -26,9 +26,9 @@ def is_known(operations: Operations, index: MatryoshkaIndex) -> bool:
     }
     if (index.name, index.column) in known:
         return True
-    found = run_statement(operations, render.call("find_index", index)).all()
+    found = run_statement(operations, definitions.call("find_index", index)).all()
     if any(usable for *_, usable in found):
-        run_statement(operations, render.call("call_register", index))
+        run_statement(operations, definitions.call("call_register", index))
         return True
     log.warning(
         "%s: there is no usable index %s, so nothing is left to drop; were its short "

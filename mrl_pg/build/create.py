@@ -8,11 +8,12 @@ from typing import Any
 
 from psycopg import sql
 
-from mrl_pg import render, source
+from mrl_pg import source
 from mrl_pg.arguments import check_whole, shown
-from mrl_pg.build import settings
+from mrl_pg.build import definitions, settings
 from mrl_pg.build.progress import Watcher, watch
 from mrl_pg.catalog import read as catalog
+from mrl_pg.catalog import slots
 from mrl_pg.catalog.facts import Facts, check_index, check_short
 from mrl_pg.catalog.read import AsyncConn, Conn
 from mrl_pg.errors import (
@@ -81,16 +82,16 @@ def create_steps(layout: IndexLayout, facts: Facts) -> list[Step]:
     usable = facts.index_definition is not None and facts.index_usable
     steps = []
     if facts.short_type is None:
-        add = render.add_short_column(
-            layout, render.table_of(facts), render.home(facts.extension_schema)
+        add = definitions.add_short_column(
+            layout, slots.table_of(facts), slots.home(facts.extension_schema)
         )
         steps.append(Step(f"added column {layout.short}", add))
     if facts.index_definition is not None and not usable:
-        drop = render.drop_index(sql.Identifier(facts.schema, layout.name))
+        drop = definitions.drop_index(sql.Identifier(facts.schema, layout.name))
         steps.append(Step("dropped the invalid index of that name", drop))
     if not usable:
-        build = render.create_index(
-            layout, render.table_of(facts), render.home(facts.extension_schema)
+        build = definitions.create_index(
+            layout, slots.table_of(facts), slots.home(facts.extension_schema)
         )
         steps.append(Step(f"built index {layout.name}", build))
     return steps
@@ -106,10 +107,10 @@ def drop_steps(layout: IndexLayout, facts: Facts) -> list[Step]:
                 f"index {layout.name!r} is not on {layout.short!r}: "
                 f"{facts.index_definition}; drop it by hand if you mean it"
             )
-        drop = render.drop_index(sql.Identifier(facts.schema, layout.name))
+        drop = definitions.drop_index(sql.Identifier(facts.schema, layout.name))
         steps.append(Step(f"dropped index {layout.name}", drop))
     if facts.short_type is not None and not facts.other_indexes:
-        drop = render.drop_short_column(layout, render.table_of(facts))
+        drop = definitions.drop_short_column(layout, slots.table_of(facts))
         steps.append(Step(f"dropped column {layout.short}", drop))
     return steps
 
@@ -232,19 +233,19 @@ def _check_create(layout: IndexLayout, facts: Facts) -> Facts:
 
 
 def _lock(facts: Facts) -> sql.Composed:
-    return render.template("lock_table", table=render.table_of(facts))
+    return slots.template("lock_table", table=slots.table_of(facts))
 
 
 def _row_sample(layout: IndexLayout, facts: Facts) -> sql.Composed:
     norm = "vector_norm" if facts.full_type == "vector" else "l2_norm"
-    extension = render.home(facts.extension_schema)
-    return render.template(
+    extension = slots.home(facts.extension_schema)
+    return slots.template(
         "row_sample",
-        table=render.table_of(facts),
+        table=slots.table_of(facts),
         full=sql.Identifier(layout.column),
         extension=extension,
         norm=sql.Identifier(norm),
-        short=render.short_value(layout, extension, sql.SQL('sample."full"')),
+        short=slots.short_value(layout, extension, sql.SQL('sample."full"')),
     )
 
 

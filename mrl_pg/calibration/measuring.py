@@ -7,9 +7,9 @@ from typing import Any, Literal, TypeAlias
 from psycopg import errors, sql
 from psycopg.errors import Diagnostic
 
-from mrl_pg import render
 from mrl_pg.arguments import check_whole, listed, shown
 from mrl_pg.catalog import read as catalog
+from mrl_pg.catalog import slots
 from mrl_pg.catalog.facts import Facts, check_ready
 from mrl_pg.catalog.read import AsyncConn, Conn
 from mrl_pg.errors import IndexNotFound, InvalidSetting, NotInstalled
@@ -70,10 +70,10 @@ def values(
     }
 
 
-def statement(name: str, facts: Facts, **slots: sql.Composable) -> sql.Composed:
+def statement(name: str, facts: Facts, **parts: sql.Composable) -> sql.Composed:
     """A statement that calls the server's function."""
     home = facts.extension_schema.replace("%", "%%")
-    return render.statement(name, extension=render.home(home), **slots)
+    return slots.statement(name, extension=slots.home(home), **parts)
 
 
 def hinted(error: errors.Error) -> str:

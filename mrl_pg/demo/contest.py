@@ -10,9 +10,10 @@ import numpy as np
 import psycopg
 from numpy.typing import NDArray
 
-from mrl_pg import render
+from mrl_pg.build import definitions
 from mrl_pg.build.create import BuildReport
 from mrl_pg.catalog import read as catalog
+from mrl_pg.catalog import slots
 from mrl_pg.catalog.read import Conn
 from mrl_pg.demo.dictionary import Dictionary, index
 from mrl_pg.index import MatryoshkaIndex
@@ -57,8 +58,10 @@ def add_columns(conn: Conn) -> None:
     for kind, dims in SHORT:
         short = index(kind, dims)
         facts = catalog.facts(conn, short)
-        extension = render.home(facts.extension_schema)
-        conn.execute(render.add_short_column(short, render.table_of(facts), extension))
+        extension = slots.home(facts.extension_schema)
+        conn.execute(
+            definitions.add_short_column(short, slots.table_of(facts), extension)
+        )
         catalog.forget(conn, short)
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 
 from psycopg import postgres, sql
 
+from mrl_pg.catalog.slots import comma, statement
 from mrl_pg.errors import InvalidFile
 from mrl_pg.load import infer
 from mrl_pg.load.block import Block, refuse
@@ -18,7 +19,6 @@ from mrl_pg.load.columns import (
 )
 from mrl_pg.load.pack import VECTOR_WIRE, Column, Packed, Packer, in_order
 from mrl_pg.load.wanted import Wanted
-from mrl_pg.render import comma, statement
 
 
 @dataclass(frozen=True, slots=True)

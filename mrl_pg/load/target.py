@@ -3,6 +3,7 @@
 from psycopg import sql
 
 from mrl_pg.catalog.facts import NOT_TABLES, check_pgvector
+from mrl_pg.catalog.slots import comma, statement
 from mrl_pg.errors import (
     InvalidFile,
     InvalidSetting,
@@ -24,7 +25,6 @@ from mrl_pg.load.columns import (
 from mrl_pg.load.job import Job
 from mrl_pg.load.pack import VECTOR_WIRE, Column
 from mrl_pg.load.wanted import MAX_DIMS, PLAIN_LIMIT, Wanted
-from mrl_pg.render import comma, statement
 
 VALUE_BYTES = {"vector": 4, "halfvec": 2}
 

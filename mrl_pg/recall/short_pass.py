@@ -5,9 +5,9 @@ from typing import Any
 
 from psycopg import sql
 
-from mrl_pg import render
 from mrl_pg.build import settings
 from mrl_pg.catalog import read as catalog
+from mrl_pg.catalog import slots
 from mrl_pg.catalog.facts import check_ready
 from mrl_pg.catalog.read import Conn
 from mrl_pg.layout import IndexLayout
@@ -29,15 +29,15 @@ def nearest_short(
     check_ready(layout, facts)
     # in a statement with a placeholder, percent signs of names are doubled
     facts = replace(facts, extension_schema=facts.extension_schema.replace("%", "%%"))
-    extension = render.home(facts.extension_schema)
+    extension = slots.home(facts.extension_schema)
     bound = plan.as_query(layout, facts, query)
-    statement = render.statement(
+    statement = slots.statement(
         "short_pass",
-        query=render.query(facts, sql.Placeholder()),
-        columns=render.comma(render.name(key) for key in facts.keys),
-        table=render.name(facts.schema, facts.table),
-        short=render.name(layout.short),
-        short_query=render.short_value(layout, extension, sql.Identifier("full")),
+        query=slots.query(facts, sql.Placeholder()),
+        columns=slots.comma(slots.name(key) for key in facts.keys),
+        table=slots.name(facts.schema, facts.table),
+        short=slots.name(layout.short),
+        short_query=slots.short_value(layout, extension, sql.Identifier("full")),
         extension=extension,
         short_operator=sql.SQL(layout.short_operator),
         k=sql.Literal(k),

@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 from psycopg import Cursor, sql
 
-from mrl_pg import render, source
-from mrl_pg.build import settings
+from mrl_pg import source
+from mrl_pg.build import definitions, settings
 from mrl_pg.catalog import read as catalog
+from mrl_pg.catalog import slots
 from mrl_pg.catalog.facts import Facts
 from mrl_pg.catalog.read import Conn
 from mrl_pg.exchange import cursors
@@ -42,12 +43,12 @@ class SinglePass:
         The build is as parallel as the server allows, also when most of the
         table is in TOAST, which the server does not count when it plans one.
         """
-        statement = render.statement(
+        statement = slots.statement(
             "single_pass_index",
             index=sql.Identifier(self.name),
             table=sql.Identifier(self.facts.schema, self.facts.table),
             value=self._value(self.facts, sql.Identifier(self.layout.column)),
-            extension=render.home(self.facts.extension_schema),
+            extension=slots.home(self.facts.extension_schema),
             operator_class=sql.Identifier(f"{self.kind}_{self.layout.distance}_ops"),
             m=sql.Literal(self.layout.m),
             ef_construction=sql.Literal(self.layout.ef_construction),
@@ -67,7 +68,7 @@ class SinglePass:
     def drop(self, conn: Conn) -> None:
         """Drop the index."""
         cursors.tuples(conn).execute(
-            render.drop_index(sql.Identifier(self.facts.schema, self.name))
+            definitions.drop_index(sql.Identifier(self.facts.schema, self.name))
         )
 
     def searcher(self, conn: Conn, k: int) -> "SingleSearch":
@@ -76,14 +77,14 @@ class SinglePass:
         home = self.facts.extension_schema.replace("%", "%%")
         facts = replace(self.facts, extension_schema=home)
         wanted = replace(facts, full_type=self.kind)
-        statement = render.statement(
+        statement = slots.statement(
             "single_pass",
-            key=render.name(facts.keys[0]),
-            value=self._value(facts, render.name(self.layout.column)),
-            table=render.name(facts.schema, facts.table),
-            extension=render.home(home),
+            key=slots.name(facts.keys[0]),
+            value=self._value(facts, slots.name(self.layout.column)),
+            table=slots.name(facts.schema, facts.table),
+            extension=slots.home(home),
             operator=sql.SQL(self.layout.operator),
-            query=render.query(wanted, sql.Placeholder("query")),
+            query=slots.query(wanted, sql.Placeholder("query")),
             k=sql.Literal(k),
         )
         return SingleSearch(search.open_cursor(conn), statement.as_bytes(), self.kind)
@@ -91,7 +92,7 @@ class SinglePass:
     def _value(self, facts: Facts, column: sql.Identifier) -> sql.Composable:
         if self.kind == facts.full_type:
             return column
-        cast = render.query(replace(facts, full_type=self.kind), column)
+        cast = slots.query(replace(facts, full_type=self.kind), column)
         return sql.SQL("({})").format(cast)
 
 

@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 from psycopg import pq
 from psycopg.adapt import Buffer, Dumper
 
-from mrl_pg import arguments, render
+from mrl_pg import arguments
 from mrl_pg.arguments import shown
 from mrl_pg.catalog.facts import Facts, check_ready
 from mrl_pg.errors import ColumnNotFound, InvalidSetting
 from mrl_pg.layout import IndexLayout
+from mrl_pg.search import render
 from mrl_pg.search.filter import Params, Where, check_params, check_where
 from mrl_pg.search.promise import Promise, check_recall
 from mrl_pg.search.shape import Effort, Scan, Session, Shape

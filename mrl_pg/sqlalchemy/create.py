@@ -8,7 +8,9 @@ from psycopg import sql
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
-from mrl_pg import render, source
+from mrl_pg import source
+from mrl_pg.build import definitions
+from mrl_pg.catalog import slots
 from mrl_pg.catalog.facts import check_pgvector
 from mrl_pg.errors import InvalidSetting, NotInstalled
 from mrl_pg.install import VERSION, InstallReport, refused
@@ -39,7 +41,7 @@ def send_script(connection: Any, script: str) -> None:
     asyncpg can only prepare, and PostgreSQL prepares no more than one.
     """
     if _sends_one(connection):
-        whole = render.statement("at_once", script=sql.Literal(script))
+        whole = slots.statement("at_once", script=sql.Literal(script))
         script = whole.as_string()
     send(connection, script)
 
@@ -118,7 +120,7 @@ def check_installed(connection: Any) -> None:
 
 def create(connection: Any, index: IndexLayout) -> None:
     """Have the server make a short column and its index; what is there stays."""
-    send(connection, render.call("call_create_index", index).as_string())
+    send(connection, definitions.call("call_create_index", index).as_string())
 
 
 def numbers(version: str) -> tuple[int, ...]:

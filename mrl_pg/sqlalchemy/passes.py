@@ -11,8 +11,9 @@ from sqlalchemy.sql.elements import ClauseElement
 from sqlalchemy.sql.selectable import CTE, Alias, TextualSelect
 from sqlalchemy.sql.visitors import InternalTraversal
 
-from mrl_pg import render
+from mrl_pg.catalog import slots
 from mrl_pg.layout import IndexLayout
+from mrl_pg.search import render
 from mrl_pg.search.shape import Effort
 from mrl_pg.sqlalchemy.hits import HITS
 from mrl_pg.sqlalchemy.statement import Later, members
@@ -109,12 +110,12 @@ def _compile(element: Passes, compiler: Any, **kw: Any) -> str:
         table=sql.SQL(table),
         full=sql.SQL(quote(layout.column)),
         short=sql.SQL(quote(layout.short)),
-        extension=render.home(""),
+        extension=slots.home(""),
         query=parameter,
         where=_where(element, compiler, parameter, where),
-        columns=render.comma(sql.SQL(quote(key.name)) for key in own.primary_key),
-        names=render.comma(keys),
-        keys=render.comma(keys),
+        columns=slots.comma(sql.SQL(quote(key.name)) for key in own.primary_key),
+        names=slots.comma(keys),
+        keys=slots.comma(keys),
         extra=render.standing(effort),
         promise=_promise(element, compiler, condition is not None),
     )
@@ -125,7 +126,7 @@ def _where(
     element: Passes, compiler: Any, query: sql.Composable, where: str | None
 ) -> sql.Composable:
     """The filter, a check of the short column, and what decides how it is planned."""
-    filter = render.condition(where)
+    filter = slots.condition(where)
     if element.effort.scan == "exact":
         return filter
     table = _table_name(element, compiler)
@@ -150,7 +151,7 @@ def _table_name(element: Passes, compiler: Any) -> sql.Composable:
     named = compiler.preparer.format_table(base)
     if "__[SCHEMA_" in named:
         # SQLAlchemy writes the schema later, quoted as a name: no literal could hold it
-        return render.statement("translated_table", table=sql.SQL(named))
+        return slots.statement("translated_table", table=sql.SQL(named))
     return sql.Literal(named)
 
 

@@ -8,7 +8,8 @@ from typing import Any
 from psycopg import sql
 from sqlalchemy import Connection, Engine, Table, event
 
-from mrl_pg import render, source
+from mrl_pg import source
+from mrl_pg.catalog import slots
 from mrl_pg.index import MatryoshkaIndex
 from mrl_pg.sqlalchemy.create import installed_version, send
 from mrl_pg.sqlalchemy.declare import INFO, Declaration
@@ -46,7 +47,7 @@ def _read(
         parts = [schema, table] if schema else [table]
         name = sql.Literal(sql.Identifier(*parts).as_string())
     # drivers write parameters in their own ways
-    rows = send(connection, render.statement("registered", table=name).as_string())
+    rows = send(connection, slots.statement("registered", table=name).as_string())
     return [
         Registered(
             index=MatryoshkaIndex(

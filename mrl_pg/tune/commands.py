@@ -9,7 +9,7 @@ from typing import Any
 
 from psycopg import sql
 
-from mrl_pg import render
+from mrl_pg.catalog import slots
 from mrl_pg.index import MatryoshkaIndex
 from mrl_pg.tune.table import TableFacts
 
@@ -119,7 +119,7 @@ def _in_sql(
         sql.SQL(", {} => {}").format(sql.SQL(key), sql.Literal(value))
         for key, value in named.items()
     ]
-    text = render.statement(
+    text = slots.statement(
         "recommended",
         table=sql.Literal(table.name),
         # quoted by the server already

@@ -7,7 +7,7 @@ from typing import Any
 
 from psycopg import sql
 
-from mrl_pg import render
+from mrl_pg.catalog import slots
 from mrl_pg.catalog.facts import Facts
 from mrl_pg.catalog.read import Conn
 from mrl_pg.errors import ColumnNotFound
@@ -227,17 +227,17 @@ def rows_statement(
     facts: Facts, columns: Sequence[str], wanted: Sequence[Where]
 ) -> sql.Composed:
     """Reads columns of rows by their places, without a scan."""
-    return render.statement(
+    return slots.statement(
         "shown_rows",
-        columns=render.comma(
+        columns=slots.comma(
             sql.SQL("pg_catalog.left(shown.{}::pg_catalog.text, {})").format(
                 sql.Identifier(column), sql.Literal(CUT + 1)
             )
             for column in columns
         ),
-        table=render.table_of(facts),
-        oids=render.array(table for table, _ in wanted),
-        tids=render.array(tid(place) for _, place in wanted),
+        table=slots.table_of(facts),
+        oids=slots.array(table for table, _ in wanted),
+        tids=slots.array(tid(place) for _, place in wanted),
     )
 
 

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from psycopg import errors, sql
 
-from mrl_pg import render
 from mrl_pg.calibration import measuring as sampling
 from mrl_pg.catalog import read as catalog
+from mrl_pg.catalog import slots
 from mrl_pg.catalog.facts import Facts
 from mrl_pg.catalog.read import Conn
 from mrl_pg.errors import InvalidSetting, InvalidVector, NotInstalled
@@ -82,7 +82,7 @@ def from_sql(conn: Conn, facts: Facts, statement: str, *, count: int) -> Queries
 def _selected(
     conn: Conn, facts: Facts, statement: str, count: int, origin: str
 ) -> Queries:
-    query = render.statement(
+    query = slots.statement(
         "given_queries",
         type=full_type(facts),
         select=sql.SQL(statement.strip().rstrip(";")),
@@ -105,7 +105,7 @@ def from_kept(
 ) -> Queries:
     """Of the queries that `keep_query` kept at most `count`, drawn at random."""
     table = sql.Identifier(facts.schema, facts.table)
-    statement = render.statement(
+    statement = slots.statement(
         "kept_queries",
         table=sql.Literal(table.as_string()),
         column=sql.Literal(column),

@@ -12,8 +12,9 @@ from dataclasses import dataclass, replace
 
 from psycopg import IsolationLevel, Rollback, pq, sql
 
-from mrl_pg import render, source
-from mrl_pg.build import settings
+from mrl_pg import source
+from mrl_pg.build import definitions, settings
+from mrl_pg.catalog import slots
 from mrl_pg.catalog.facts import Facts
 from mrl_pg.catalog.read import Conn
 from mrl_pg.errors import InvalidSetting
@@ -98,18 +99,18 @@ class Scratch:
         oids = [] if held is None else held.tables.tolist()
         tids = [] if held is None else held.tids()
         done = cursors.tuples(self.conn).execute(
-            render.statement(
+            slots.statement(
                 "scratch_rows",
                 scratch=copied,
                 full=sql.Identifier(column),
-                table=render.table_of(self.facts),
+                table=slots.table_of(self.facts),
                 sample=sample.clause(),
-                oids=render.array(oids),
-                tids=render.array(tids),
+                oids=slots.array(oids),
+                tids=slots.array(tids),
             )
         )
         cursors.tuples(self.conn).execute(
-            render.statement("analyze_table", table=copied)
+            slots.statement("analyze_table", table=copied)
         )
         return done.rowcount
 
@@ -118,10 +119,10 @@ class Scratch:
         other = replace(self, storage="plain", name=IN_ROW)
         copied = other._make(short)
         origin = sql.Identifier(self.schema, self.name)
-        statement = render.statement("scratch_again", scratch=copied, origin=origin)
+        statement = slots.statement("scratch_again", scratch=copied, origin=origin)
         cursors.tuples(self.conn).execute(statement)
         cursors.tuples(self.conn).execute(
-            render.statement("analyze_table", table=copied)
+            slots.statement("analyze_table", table=copied)
         )
         return other
 
@@ -140,26 +141,26 @@ class Scratch:
     def _tables(
         self, copied: sql.Identifier, short: Sequence[Option]
     ) -> Iterator[sql.Composed]:
-        yield render.statement(
-            "scratch_table", table=copied, type=full_type(self.facts)
-        )
-        yield render.statement(
+        yield slots.statement("scratch_table", table=copied, type=full_type(self.facts))
+        yield slots.statement(
             "set_storage",
             table=copied,
             column=sql.Identifier(COLUMN),
             storage=sql.SQL(self.storage),
         )
-        extension = render.home(self.facts.extension_schema)
+        extension = slots.home(self.facts.extension_schema)
         for option in short:
-            yield render.add_short_column(self.index(option), copied, extension)
+            yield definitions.add_short_column(self.index(option), copied, extension)
 
     def build(self, option: Option) -> Built:
         """Build the index of an option."""
         index = self.index(option)
-        extension = render.home(self.facts.extension_schema)
+        extension = slots.home(self.facts.extension_schema)
         table = sql.Identifier(self.schema, self.name)
         start = time.perf_counter()
-        cursors.tuples(self.conn).execute(render.create_index(index, table, extension))
+        cursors.tuples(self.conn).execute(
+            definitions.create_index(index, table, extension)
+        )
         seconds = time.perf_counter() - start
         return Built(option.name, seconds, self._bytes(index.name))
 
@@ -203,7 +204,7 @@ def scratch(
     schema = f"mrl_tune_{conn.info.backend_pid}_{os.urandom(4).hex()}"
     with settings.local(conn, SETTINGS):
         cursors.tuples(conn).execute(
-            render.statement("scratch_schema", schema=sql.Identifier(schema))
+            slots.statement("scratch_schema", schema=sql.Identifier(schema))
         )
         yield Scratch(conn, facts, table, goal, schema, table.storage)
 

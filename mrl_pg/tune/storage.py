@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from psycopg import sql
 
-from mrl_pg import render
+from mrl_pg.catalog import slots
 from mrl_pg.recall.score import Z95, three_digits
 from mrl_pg.tune.front import ABOUT_EQUAL, cheapest
 from mrl_pg.tune.guess import RERANK_BYTES, RERANK_MS
@@ -132,7 +132,7 @@ def unmeasured(table: TableFacts, column: str, skipped: str) -> Storage:
     whole = _row_width(table)
     plain = math.ceil(table.rows / rows_a_page(min(whole, WIDEST))) * PAGE
     name = "keep_in_rows" if table.partitioned else "keep_in_row"
-    command = render.statement(
+    command = slots.statement(
         name,
         # quoted by the server already
         table=sql.SQL(table.name),

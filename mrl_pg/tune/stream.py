@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from psycopg import sql
 
-from mrl_pg import render
+from mrl_pg.catalog import slots
 from mrl_pg.catalog.facts import Facts
 from mrl_pg.catalog.read import Conn
 from mrl_pg.errors import InvalidSetting
@@ -91,10 +91,10 @@ class Reader:
 
     def blocks(self, conn: Conn) -> Generator[Rows, None, None]:
         """Blocks of rows in the table's own order."""
-        statement = render.statement(
+        statement = slots.statement(
             "sample_rows",
             full=sql.Identifier(self.column),
-            table=render.table_of(self.facts),
+            table=slots.table_of(self.facts),
             sample=self.sample.clause(),
         )
         for records in copied(conn, statement, self.record_type()):

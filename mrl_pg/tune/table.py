@@ -5,8 +5,9 @@ from typing import Any
 
 from psycopg import sql
 
-from mrl_pg import render, source
+from mrl_pg import source
 from mrl_pg.catalog import read as catalog
+from mrl_pg.catalog import slots
 from mrl_pg.catalog.facts import Facts
 from mrl_pg.catalog.read import Conn
 from mrl_pg.errors import InvalidSetting
@@ -70,7 +71,7 @@ def read(conn: Conn, layout: IndexLayout) -> tuple[Facts, TableFacts]:
         found: dict[str, Any] = cursor.execute(query, names).fetchone() or {}
     rows = found["estimated_rows"] or 0
     if not found["analysed"] or rows < FEWEST_ROWS:
-        count = render.statement("count_rows", table=render.table_of(facts))
+        count = slots.statement("count_rows", table=slots.table_of(facts))
         rows = int(cursors.tuples(conn).execute(count).fetchall()[0][0])
     if rows < FEWEST_ROWS:
         raise InvalidSetting(

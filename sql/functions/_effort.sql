@@ -1,6 +1,6 @@
 -- How hard a search tries: candidates, the settings of its scan, or what is wrong.
 -- mrl._effort(k, candidates, ef_search, max_scan_tuples, on) -> candidates, settings
--- Called by: mrl._plan and all that plan without it; mrl_pg.plan is its twin in Python
+-- Called by: mrl._plan and all that plan without it; mrl_pg.search.plan is its twin in Python
 create or replace function mrl._effort(
     k int,
     inout candidates int,

@@ -1,6 +1,6 @@
 -- Whether a generated column is the short one of a full column.
 -- mrl._is_prefix(expression text, type text, full_column name, dims int, kind text) -> boolean
--- Called by: mrl._facts, mrl._standing; mrl_pg.facts is its twin in Python
+-- Called by: mrl._facts, mrl._standing; mrl_pg.catalog.facts is its twin in Python
 create or replace function mrl._is_prefix(
     expression text, type text, full_column name, dims int, kind text
 )

@@ -1,6 +1,6 @@
 -- Measures what searches of your own rows find and cost, and keeps it for recall => 0.99.
 -- mrl.calibrate('docs', 'embedding', k => 10, …) -> setof mrl.calibrations
--- Called by: people, mrl_pg.calibrate
+-- Called by: people, mrl_pg.calibration.calibrate
 create or replace function mrl.calibrate(
     table_name regclass,
     full_column name,

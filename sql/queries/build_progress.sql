@@ -1,6 +1,6 @@
 -- How far a running create index is; no row before and after.
 -- Parameters: pid of the building session
--- Called by: mrl_pg.progress
+-- Called by: mrl_pg.build.progress
 select
     phase,
     blocks_done,

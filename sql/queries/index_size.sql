@@ -1,6 +1,6 @@
 -- Bytes of an index and the rows it holds, as the build counted them.
 -- Parameters: schema, table, index_name
--- Called by: mrl_pg.build
+-- Called by: mrl_pg.build.create
 select
     mrl.index_bytes(index_class.oid::pg_catalog.regclass) as index_bytes,
     (

@@ -1,6 +1,6 @@
 -- Recalls of one short column that were measured and kept, oldest first.
 -- Parameters: table_id, index_name
--- Called by: mrl_pg.measure
+-- Called by: mrl_pg.calibration.recall_report
 select
     k,
     candidates,

@@ -1,6 +1,6 @@
 -- Writes one short column into the registry and sweeps out rows whose table is gone.
 -- Parameters: schema, table, full_column, short_column, index_name, dims, kind, distance
--- Called by: mrl_pg.build
+-- Called by: mrl_pg.build.create
 select mrl.register(
     class.oid::pg_catalog.regclass,
     %(full_column)s,

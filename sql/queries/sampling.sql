@@ -1,6 +1,6 @@
 -- What is in force for a column's queries, and how many are kept; of its owner alone.
 -- Parameters: table (its name, quoted), column
--- Called by: mrl_pg.kept
+-- Called by: mrl_pg.calibration.real_queries
 select
     sampling.share,
     sampling.most,

@@ -1,6 +1,6 @@
 -- Measures the searches of one short column and keeps what was measured.
 -- Slots: extension (pgvector's schema and a dot)
--- Called by: mrl_pg.calibrate
+-- Called by: mrl_pg.calibration.calibrate
 select
     candidates,
     ef_search,

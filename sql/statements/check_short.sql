@@ -1,6 +1,6 @@
 -- Condition of a first pass: its short column is the prefix of the full one, or an error.
 -- Slots: table, full, short, function, before, after (texts), dims; evaluated once
--- Called by: mrl_pg.render.searches
+-- Called by: mrl_pg.search.render
 (
     -- one scan, since it may have to be planned each time; an aggregate, so one row
     select

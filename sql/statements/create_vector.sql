@@ -1,4 +1,4 @@
 -- Creates pgvector where it is missing; by default an administrator's right.
 -- No slots
--- Called by: mrl_pg.render.definitions
+-- Called by: mrl_pg.build.definitions
 create extension if not exists vector

@@ -1,6 +1,6 @@
 -- Measures the recall of one short column's searches, and keeps it if that is asked.
 -- Slots: extension (pgvector's schema and a dot)
--- Called by: mrl_pg.measure
+-- Called by: mrl_pg.calibration.recall_report
 select *, pg_catalog.clock_timestamp() as measured_at
 from mrl.recall(
     %(table)s::pg_catalog.regclass,

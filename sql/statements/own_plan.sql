@@ -1,6 +1,6 @@
 -- Condition of a first pass that has a prepared statement planned for its values each time.
 -- Slots: query, decides (whether values decide the plan: known when it is planned)
--- Called by: mrl_pg.render.searches
+-- Called by: mrl_pg.search.render
 case
     when {query} is not null
     then true

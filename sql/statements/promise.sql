@@ -1,6 +1,6 @@
 -- Columns of mrl_before, in a search for a recall: what was measured to keep it.
 -- Slots: table, index, short, distance (literals), k, recall, filtered
--- Called by: mrl_pg.render.searches
+-- Called by: mrl_pg.search.render
 ,
     mrl_promise.candidates as mrl_candidates,
     mrl_promise.ef_search as mrl_ef_search,

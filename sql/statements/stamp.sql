@@ -1,6 +1,6 @@
 -- What a search relies on of its table, as one number: when it changes, facts are read anew.
 -- Slots: table, full, value, key (an oid; number of a column; oids), index (a name, as text)
--- Called by: mrl_pg.catalog, mrl_pg.render.searches
+-- Called by: mrl_pg.catalog.read, mrl_pg.search.render
 pg_catalog.hash_record_extended(
     -- functions that read caches: some microseconds each, where a scan has to be planned
     row(

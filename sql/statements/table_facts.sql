@@ -1,6 +1,6 @@
 -- All that a search or a build must know of one table, in one row; none: no such table.
 -- Slots: stamp; parameters: schema ('' for the search path), table, column, short, index
--- Called by: mrl_pg.catalog
+-- Called by: mrl_pg.catalog.read
 select
     class.oid::pg_catalog.int8 as table_id,
     space.nspname::pg_catalog.text as schema,

@@ -1,6 +1,6 @@
 -- Drops the short column; no rewrite, an ACCESS EXCLUSIVE lock for a moment.
 -- Slots: table, short
--- Called by: mrl_pg.render.definitions, mrl.drop_index
+-- Called by: mrl_pg.build.definitions, mrl.drop_index
 create or replace function mrl._drop_short_column()
 returns text
 language sql

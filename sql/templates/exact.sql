@@ -1,6 +1,6 @@
 -- The exact search that everything is compared with: every row, full vectors, no index.
 -- Slots: query, table, columns, where, k
--- Called by: mrl_pg.render.searches, mrl._compose, mrl._plan_recall
+-- Called by: mrl_pg.search.render, mrl._compose, mrl._plan_recall
 create or replace function mrl._exact()
 returns text
 language sql

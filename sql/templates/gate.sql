@@ -1,6 +1,6 @@
 -- Condition of the first pass that sets what the search needs, before its scan starts.
 -- Slots: ef_search, iterative_scan, max_scan_tuples, least_scan_tuples, scan_memory
--- Called by: mrl_pg.render.searches, mrl.search_sql
+-- Called by: mrl_pg.search.render, mrl.search_sql
 create or replace function mrl._gate()
 returns text
 language sql

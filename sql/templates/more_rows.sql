@@ -1,6 +1,6 @@
 -- Whether the table holds more rows than a first pass handed over; reads none for a small index.
 -- Slots: index (a literal), ef_search, k, table, full, extension, operator, where, seen, extra
--- Called by: mrl_pg.render.searches, mrl._plan, mrl.create_search_function
+-- Called by: mrl_pg.search.render, mrl._plan, mrl.create_search_function
 create or replace function mrl._more_rows()
 returns text
 language sql

@@ -1,6 +1,6 @@
 -- The two-pass search: candidates by the short index, then the k nearest by full vectors.
 -- Slots: query, promise, settings, names, columns, tables and limits; the text is one plain SELECT
--- Called by: mrl_pg.render.searches, mrl.search_sql
+-- Called by: mrl_pg.search.render, mrl.search_sql
 create or replace function mrl._two_pass()
 returns text
 language sql
