@@ -30,8 +30,8 @@ from psycopg.conninfo import make_conninfo
 # what tests and this share
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
-from hostile.ground import Ground, Url
-from hostile.run import INTERFACES, Tally, run
+from support.hostile.ground import Ground, Url
+from support.hostile.run import INTERFACES, Tally, run
 
 from mrl_pg import server
 

@@ -8,9 +8,9 @@ from functools import cache, partial
 
 import psycopg
 import pytest
-from helpers import connect, fresh_database
 from psycopg import sql
-from servers import home
+from support.helpers import connect, fresh_database
+from support.servers import home
 
 from mrl_pg import install, server
 from mrl_pg.server import EmbeddedServer

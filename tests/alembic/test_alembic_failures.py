@@ -1,0 +1,147 @@
+"""Operations that broke off at any statement, and are run again."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from sqlalchemy.exc import OperationalError
+from support.scratch import Project, catalog, execute, operating, registry
+
+from mrl_pg import MatryoshkaIndex
+from mrl_pg.alembic import (
+    CreateMatryoshkaIndexOp,
+    DropMatryoshkaIndexOp,
+    ResizeMatryoshkaIndexOp,
+)
+
+FOUR = MatryoshkaIndex("docs", "embedding", dims=4)
+NEW = {
+    "dims": MatryoshkaIndex("docs", "embedding", dims=2),
+    "distance": MatryoshkaIndex("docs", "embedding", dims=4, distance="l2"),
+    "graph": MatryoshkaIndex("docs", "embedding", dims=4, m=8),
+    "all but the name": MatryoshkaIndex(
+        "docs", "embedding", dims=2, kind="bit", name=FOUR.name
+    ),
+}
+BROKEN_OFF: dict[str, tuple[list[Any], Any]] = {
+    "create": ([], CreateMatryoshkaIndexOp(FOUR, concurrently=True)),
+    "drop": (
+        [CreateMatryoshkaIndexOp(FOUR)],
+        DropMatryoshkaIndexOp(FOUR, concurrently=True),
+    ),
+    **{
+        f"resize of {change}": (
+            [CreateMatryoshkaIndexOp(FOUR)],
+            ResizeMatryoshkaIndexOp(FOUR, new, concurrently=True),
+        )
+        for change, new in NEW.items()
+    },
+}
+
+
+@pytest.fixture
+def table(database: str) -> str:
+    """A database with a table `docs` of a few rows."""
+    execute(
+        database,
+        "create table docs (id int primary key, embedding vector(8))",
+        "insert into docs select i, array_fill(i, array[8])::vector "
+        "from generate_series(1, 9) as i",
+    )
+    return database
+
+
+class BrokenOffError(Exception):
+    """As if the connection were gone."""
+
+
+def breaking_off(after: int) -> Callable[[str], None]:
+    """Raises in place of the statement after so many that change something."""
+    left = [after]
+
+    def watch(statement: str) -> None:
+        if not any(word in statement for word in ("alter", "create", "drop", "mrl.")):
+            return
+        left[0] -= 1
+        if left[0] < 0:
+            raise BrokenOffError
+
+    return watch
+
+
+def invoke(
+    url: str, operation: Any, watch: Callable[[str], None] | None = None
+) -> None:
+    with operating(url, watch=watch) as operations:
+        operations.invoke(operation)
+
+
+@pytest.mark.parametrize("what", BROKEN_OFF)
+def test_what_broke_off_at_any_statement_is_finished(what: str, table: str) -> None:
+    before, operation = BROKEN_OFF[what]
+    for first in before:
+        invoke(table, first)
+    start = catalog(table)
+    invoke(table, operation)
+    wanted = catalog(table)
+    for statement in range(20):
+        invoke(table, operation.reverse())
+        assert catalog(table) == start
+        try:
+            invoke(table, operation, breaking_off(statement))
+        except BrokenOffError:
+            invoke(table, operation)
+            assert catalog(table) == wanted, f"broken off at statement {statement + 1}"
+        else:
+            break
+    assert statement > 1
+    # run once more, as when a later operation of the revision fails
+    invoke(table, operation)
+    assert catalog(table) == wanted
+
+
+def test_a_concurrent_build_that_the_server_gave_up(table: str, tmp_path: Path) -> None:
+    project = Project(tmp_path, table, options={"transaction_per_migration": True})
+    project.write(
+        "op.create_matryoshka_index('docs', 'embedding', dims=4, concurrently=True)",
+        "op.drop_matryoshka_index('docs', 'embedding', dims=4, concurrently=True)",
+    )
+    (column, *_) = execute(table, "select mrl.create_index_sql('docs', 'embedding', 4)")
+    execute(table, column[0], "alter role current_user set statement_timeout = '500ms'")
+    try:
+        with psycopg.connect(table) as other:
+            # the build waits for this transaction, and for no longer than that
+            other.execute("update docs set id = 100 where id = 1")
+            with pytest.raises(OperationalError, match="statement timeout"):
+                project.upgrade()
+    finally:
+        execute(table, "alter role current_user reset statement_timeout")
+    invalid = "select count(*) from pg_index where not indisvalid"
+    assert execute(table, invalid) == [(1,)]
+    assert registry(table) == []
+    project.upgrade()
+    assert execute(table, invalid) == [(0,)]
+    assert [row[-1] for row in registry(table)] == [True]
+    project.downgrade()
+    assert registry(table) == []
+
+
+@pytest.mark.parametrize("at_once", [False, True], ids=["one transaction", "one each"])
+def test_a_revision_that_fails_leaves_nothing(
+    at_once: bool, table: str, tmp_path: Path
+) -> None:
+    before = catalog(table)
+    project = Project(tmp_path, table, options={"transaction_per_migration": at_once})
+    project.write(
+        "op.create_matryoshka_index('docs', 'embedding', dims=4)\n"
+        "    op.resize_matryoshka_index(\n"
+        "        'docs', 'embedding', dims=4, m=8, existing_dims=4)\n"
+        "    op.install_mrl()\n"
+        "    op.uninstall_mrl()\n"
+        "    raise ZeroDivisionError"
+    )
+    with pytest.raises(ZeroDivisionError):
+        project.upgrade()
+    assert catalog(table) == before

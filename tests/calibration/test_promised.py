@@ -1,0 +1,220 @@
+"""mrl._promised: the cheapest search that keeps a recall, or a safe one."""
+
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+from psycopg import errors, sql
+from support.calibrations import NAME, Promised, calibrate, promised, put
+from support.door import create, stock
+from support.door_state import refused
+from support.helpers import Conn, append, connect, fresh_database, matryoshka
+
+from mrl_pg.server import EmbeddedServer
+
+VECTORS = matryoshka(100)
+
+
+@pytest.fixture(scope="module")
+def shared(
+    pg_server: EmbeddedServer, admin: psycopg.Connection, template: str
+) -> Iterator[Conn]:
+    with fresh_database(pg_server, admin, template) as url, connect(url) as conn:
+        stock(conn, VECTORS)
+        yield conn
+
+
+@pytest.fixture
+def docs(shared: Conn) -> Iterator[Conn]:
+    """The table, with nothing calibrated; what a test puts there goes again."""
+    with shared.transaction(force_rollback=True):
+        yield shared
+
+
+def test_the_cheapest_that_keeps_it_is_taken(docs: Conn) -> None:
+    put(docs, 20, 0.91, 0.90, 1.0)
+    put(docs, 40, 0.96, 0.95, 3.0)
+    put(docs, 80, 0.97, 0.96, 2.0)
+    put(docs, 160, 0.995, 0.99, 4.0)
+    put(docs, 2000, 1.0, 0.998, 9.0)
+    assert promised(docs, recall=0.9) == Promised(20, 20, "kept", 0.91, 0.90)
+    # by time, not by candidates
+    assert promised(docs, recall=0.95) == Promised(80, 80, "kept", 0.97, 0.96)
+    assert promised(docs, recall=0.99) == Promised(160, 160, "kept", 0.995, 0.99)
+    assert promised(docs, recall=0.999) == Promised(2000, 1000, "kept", 1.0, 0.998)
+
+
+def test_mean_and_bound_must_both_keep_it(docs: Conn) -> None:
+    put(docs, 20, 0.989, 0.989, 1.0)
+    put(docs, 40, 0.99, 0.9849, 2.0)
+    put(docs, 80, 0.99, 0.985, 3.0)
+    # the mean reaches it, the bound comes within half a percent
+    assert promised(docs, recall=0.99).candidates == 80
+
+
+def test_out_of_reach_is_the_most_thorough(docs: Conn) -> None:
+    put(docs, 20, 0.8, 0.79, 1.0)
+    put(docs, 80, 0.9, 0.89, 3.0)
+    put(docs, 160, 0.9, 0.89, 4.0)
+    assert promised(docs) == Promised(80, 80, "unreached", 0.9, 0.89)
+
+
+def test_of_few_queries_the_highest_mean_is_taken(docs: Conn) -> None:
+    """Where all queries found all, Wilson's bound is wider than a step before."""
+    put(docs, 20, 0.99, 0.98, 1.0)
+    put(docs, 40, 1.0, 0.93, 2.0)
+    assert promised(docs, recall=0.999) == Promised(40, 40, "unreached", 1, 0.93)
+
+
+def test_a_calibration_holds_for_fewer_answers_and_not_for_more(docs: Conn) -> None:
+    put(docs, 100, 0.99, 0.99, 1.0, k=50)
+    put(docs, 300, 0.99, 0.99, 1.0, k=100)
+    assert promised(docs, k=10).candidates == 100
+    assert promised(docs, k=50).candidates == 100
+    assert promised(docs, k=51).candidates == 300
+    assert promised(docs, k=101) == Promised(2424, 1000, "uncalibrated", None, None)
+
+
+@pytest.mark.parametrize(
+    ("k", "recall", "candidates"),
+    [
+        (1, 0.5, 160),
+        (10, 0.95, 160),
+        (10, 0.951, 480),
+        (10, 0.99, 480),
+        (10, 0.991, 1280),
+        (100, 0.95, 800),
+        (100, 0.99, 2400),
+        (100, 1, 6400),
+        (500_000_000, 1, 1_000_000_000),
+    ],
+)
+def test_safe_candidates_without_a_calibration(
+    docs: Conn, k: int, recall: float, candidates: int
+) -> None:
+    found = promised(docs, k, recall)
+    wide = min(candidates, 1000)
+    assert found == Promised(candidates, wide, "uncalibrated", None, None)
+
+
+def test_filters_have_their_own_the_safest_of_all(docs: Conn) -> None:
+    put(docs, 20, 0.99, 0.99, 1.0)
+    assert promised(docs, filtered=True).promise == "uncalibrated"
+    put(docs, 40, 0.992, 0.99, 1.0, filter="n < 5", ef_search=90)
+    assert promised(docs, filtered=True) == Promised(40, 90, "kept", 0.992, 0.99)
+    put(docs, 60, 0.995, 0.993, 1.0, filter="n < 50", ef_search=70)
+    # what any filter that was measured would take
+    assert promised(docs, filtered=True) == Promised(60, 90, "kept", 0.992, 0.99)
+    put(docs, 30, 0.9, 0.88, 1.0, filter="n = 7")
+    assert promised(docs, filtered=True) == Promised(60, 90, "unreached", 0.9, 0.88)
+    assert promised(docs) == Promised(20, 20, "kept", 0.99, 0.99)
+
+
+@pytest.mark.parametrize(
+    ("share", "candidates"),
+    [
+        # between two that were measured: the safer of both, whichever that is
+        (0.2, 90),
+        (0.04, 90),
+        (0.7, 50),
+        (0.9, 50),
+        # near enough to one
+        (0.006, 90),
+        (0.3, 50),
+        # more selective than anything measured
+        (0.004, None),
+        (0.0, None),
+    ],
+)
+def test_a_filter_takes_what_filters_as_selective_take(
+    docs: Conn, share: float, candidates: int | None
+) -> None:
+    put(docs, 20, 0.99, 0.99, 1.0)
+    put(docs, 90, 0.99, 0.99, 1.0, filter="n = 1", share=0.01)
+    put(docs, 50, 0.99, 0.99, 1.0, filter="n < 50", share=0.5)
+    found = promised(docs, filtered=True, share=share, filter="n in (1, 2)")
+    wanted = ("uncalibrated", 480) if candidates is None else ("kept", candidates)
+    assert (found.promise, found.candidates) == wanted
+    own = promised(docs, filtered=True, share=share, filter="n = 1")
+    assert (own.promise, own.candidates) == ("kept", 90)
+
+
+def test_every_row_speaks_for_filters_that_let_most_through(docs: Conn) -> None:
+    put(docs, 20, 0.99, 0.99, 1.0)
+    assert promised(docs, filtered=True, share=0.6).candidates == 20
+    assert promised(docs, filtered=True, share=0.4).promise == "uncalibrated"
+    docs.execute("delete from mrl._calibrations")
+    put(docs, 50, 0.99, 0.99, 1.0, filter="n < 10", share=0.1)
+    # of few rows says nothing about nearly all
+    assert promised(docs, filtered=True, share=0.9).promise == "uncalibrated"
+    assert promised(docs, filtered=True, share=0.15).candidates == 50
+
+
+def test_a_filter_measured_for_more_answers_alone_counts_too(docs: Conn) -> None:
+    put(docs, 40, 0.99, 0.99, 1.0, k=10, filter="n < 5")
+    put(docs, 400, 0.99, 0.99, 1.0, k=100, filter="n < 50")
+    assert promised(docs, k=10, filtered=True).candidates == 400
+
+
+def test_another_index_has_its_own(docs: Conn) -> None:
+    put(docs, 20, 0.99, 0.99, 1.0)
+    other = create(docs, dims=8)
+    assert promised(docs, name=other).promise == "uncalibrated"
+    put(docs, 50, 0.99, 0.99, 1.0, name=other)
+    assert (promised(docs, name=other).candidates, promised(docs).candidates) == (
+        50,
+        20,
+    )
+
+
+@pytest.mark.parametrize(
+    ("rows", "promise"), [(80, "kept"), (120, "kept"), (79, "stale"), (121, "stale")]
+)
+def test_a_fifth_of_the_rows_may_change(conn: Conn, rows: int, promise: str) -> None:
+    # on a table of its own: a rollback does not take back what analyze wrote
+    stock(conn, VECTORS)
+    put(conn, 20, 0.99, 0.99, 1.0)
+    if rows < 100:
+        conn.execute("delete from docs where id > %s", [rows])
+    else:
+        new = matryoshka(rows - 100, seed=2)
+        append(conn, new, sql.Identifier("docs"), first=101)
+    # PostgreSQL does not know before it looked
+    assert promised(conn).promise == "kept"
+    conn.execute("analyze docs")
+    found = promised(conn)
+    assert found.promise == promise
+    if promise == "stale":
+        assert found == Promised(480, 480, "stale", None, None)
+
+
+@pytest.mark.parametrize("options", ["m = 8", "ef_construction = 100"])
+def test_an_index_built_with_something_else_is_stale(docs: Conn, options: str) -> None:
+    put(docs, 20, 0.99, 0.99, 1.0)
+    column = "embedding_32_halfvec halfvec_cosine_ops"
+    for how, promise in ((options, "stale"), ("m = 16", "kept")):
+        docs.execute(f"drop index {NAME}".encode())
+        made = f"create index {NAME} on docs using hnsw ({column}) with ({how})"
+        docs.execute(made.encode())
+        assert promised(docs).promise == promise
+
+
+def test_a_calibration_before_the_first_analyze_counts_for_itself(conn: Conn) -> None:
+    """It was stale as soon as PostgreSQL had counted."""
+    stock(conn, VECTORS)
+    conn.execute("truncate docs")
+    append(conn, VECTORS, sql.Identifier("docs"))
+    (kept, *_) = calibrate(conn, k=3, sample=20)
+    assert kept.rows == 100
+    assert promised(conn, k=3, recall=0.5).promise == "kept"
+    conn.execute("analyze docs")
+    assert promised(conn, k=3, recall=0.5).promise == "kept"
+
+
+@pytest.mark.parametrize("recall", [0.0, -0.1, 1.001, float("nan"), None])
+def test_what_is_no_recall_is_refused(docs: Conn, recall: float | None) -> None:
+    with (
+        refused(errors.InvalidParameterValue, "is not a share above 0", "recall => 0"),
+        docs.transaction(),
+    ):
+        promised(docs, recall=recall)

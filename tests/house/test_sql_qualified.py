@@ -1,0 +1,131 @@
+"""No statement of mrl_pg looks a name up where others may put what they like."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support.installs import SQL
+from support.qualified import unqualified
+
+from mrl_pg import source
+
+FILES = sorted(path for path in SQL.rglob("*.sql") if path.parent.name != "releases")
+INSTALLED = ("functions", "views", "tables", "templates")
+"""Run under the path of `schema.sql`: pg_catalog, pgvector's schema, pg_temp."""
+
+SLOTS = {
+    "table": "public.docs",
+    "scratch": "public.docs",
+    "origin": "public.docs",
+    "extension": "public.",
+    "operator": "<=>",
+    "short_operator": "<~>",
+    "type": "public.vector(8)",
+    "kind": "halfvec",
+    "dims": "4",
+    "full_dims": "8",
+    "m": "16",
+    "ef_construction": "64",
+    "operator_class": "bit_hamming_ops",
+    "norm": "l2_norm",
+    "index": "public.docs_index",
+    "k": "10",
+    "candidates": "100",
+    "count": "100",
+    "least": "9",
+    "seen": "100",
+    "storage": "plain",
+    "function": "public.nearest",
+    "parameters": "query public.vector, k pg_catalog.int4",
+    "query": "$1",
+    "short_query": "$2",
+    "where": "\n    and (true)",
+    "select": "select $1",
+    "passes": "select 1, 2",
+    "nearest": "select 1, 2",
+    "ef_search": "100",
+    "checks": "",
+    "filtered": "true",
+    "table_id": "1",
+    "rows": "select 1, 2",
+    "exact": "select 1, 2",
+    "statement": "select 1",
+    "statement_again": "select 1",
+    "left_over": "select true",
+    "key_names": "id",
+    "sample": "tablesample pg_catalog.bernoulli (1)",
+    "columns": "id",
+    "settings": "array['a']",
+    "settings_again": "array['a']",
+}
+"""What slots hold, where a mere name would not parse: nothing that is looked up."""
+
+OWN = {
+    ("create_table", "columns"): "id pg_catalog.int4",
+    ("add_column", "column"): "id pg_catalog.int4",
+    ("unnested", "carrier"): "pg_catalog.int4",
+    ("create_index", "index"): "docs_index",
+    ("single_pass_index", "index"): "docs_index",
+    ("sample", "sample"): "10",
+    ("recommended", "name"): "public.docs",
+}
+"""The same, of one file."""
+
+EMPTY = {"checks", "extra", "promise", "concurrently", "options"}
+PARTS = {
+    "check_in_function": "create function public.f() returns pg_catalog.bool"
+    " language plpgsql as $$begin{}end$$",
+    "seen": "with mrl_candidates as (select 1 as distance) select 1{}",
+    "short_value": "select {}",
+    "short_bits": "select {}",
+    "own_plan": "with mrl_query as (select 1) select {}",
+    "translated_table": "select {}",
+    "stamp": "select {}",
+    "unnested": "select {}",
+    "gate": "with mrl_before as (select 1) select {}",
+    "promised_pass": "with mrl_before as (select 1) select * from ({}) as pass",
+    "promise": "select 1 as one{}",
+    "identity_column": "create table public.docs ({})",
+}
+"""Texts that are no statement by themselves, in one that they may stand in."""
+
+
+def filled(text: str, name: str = "") -> str:
+    """A text with slots and parameters, as it might reach the server."""
+
+    def value(slot: re.Match[str]) -> str:
+        there = OWN.get((name, slot[1])) or SLOTS.get(slot[1])
+        if there is not None:
+            return there
+        return "" if slot[1] in EMPTY else f'"{slot[1]}"'
+
+    text = re.sub(r"\{(\w+)\}", value, text)
+    return re.sub(r"%\(\w+\)s", "$1", text).replace("%%", "%")
+
+
+def texts(path: Path) -> Iterator[tuple[str, bool]]:
+    """What of a file reaches the server, and whether under the installing path."""
+    name, kind = path.relative_to(SQL).as_posix(), path.parent.name
+    text = source.read(name)
+    if kind in ("queries", "statements"):
+        frame = PARTS.get(path.stem, "{}")
+        yield frame.replace("{}", filled(source.statement(name), path.stem)), False
+        return
+    # what psql alone reads
+    yield re.sub(r"^\\.*$", "", text, flags=re.MULTILINE), kind in INSTALLED
+    if kind == "templates":
+        frame = PARTS.get(path.stem, "{}")
+        yield frame.replace("{}", filled(source.template(path.stem), path.stem)), False
+
+
+@pytest.mark.parametrize(
+    "path", FILES, ids=lambda path: f"{path.parent.name}/{path.stem}"
+)
+def test_every_name_is_qualified(path: Path) -> None:
+    found = [
+        name
+        for text, installed in texts(path)
+        for name in unqualified(text, installed=installed)
+    ]
+    assert found == []

@@ -1,0 +1,103 @@
+"""Every interface gives the rows of exact search when the candidates cover the table.
+
+In the same order, at the same distances, and by the index: the server's own counters
+say which was scanned.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from support.helpers import one_version
+from support.hostile.judge import Answer, Expected, check
+from support.hostile.tables import WORLDS
+from support.interfaces import (
+    CANDIDATES,
+    INTERFACES,
+    QUERY,
+    Case,
+    Hits,
+    Library,
+    open_library,
+    shell,
+)
+
+from mrl_pg.server import EmbeddedServer
+
+TABLES = {
+    word: table for word, table in WORLDS["usual"].tables.items() if table.layouts
+}
+LAYOUTS = [
+    pytest.param(word, place, id=f"{word}-{index.kind}-{index.distance}")
+    for word, table in TABLES.items()
+    for place, index in enumerate(table.layouts)
+]
+
+
+@pytest.fixture(scope="module")
+def library(pg_server: EmbeddedServer, admin: psycopg.Connection) -> Iterator[Library]:
+    with open_library(pg_server, admin) as library:
+        yield library
+
+
+def truth(library: Library, case: Case) -> Hits:
+    """What exact search answers, after a look at it in NumPy."""
+    with library.conn.transaction():
+        for name, value in case.settings.items():
+            library.conn.execute("select set_config(%s, %s, true)", [name, value])
+        options = {**case.options, "candidates": None}
+        found = case.index.search(library.conn, QUERY, exact=True, **options)
+    hits: Hits = [(hit.key, hit.distance) for hit in found]
+    assert_exact(case, hits)
+    return hits
+
+
+def assert_exact(case: Case, hits: Hits) -> None:
+    """The nearest rows of all, at their true distances, ties by key."""
+    expected = Expected(
+        case.table, QUERY, case.index.distance, case.k, None, case.passes
+    )
+    check(Answer([*hits], expected))
+
+
+@pytest.mark.parametrize("filtered", [False, True], ids=["all", "filtered"])
+@pytest.mark.parametrize(("word", "place"), LAYOUTS)
+def test_every_interface_answers_what_exact_search_does(
+    library: Library, word: str, place: int, filtered: bool
+) -> None:
+    table = TABLES[word]
+    assert len(table.rows) < CANDIDATES
+    case = Case(table, table.layouts[place], filtered)
+    exact = truth(library, case)
+    for name, interface in INTERFACES.items():
+        hits, scans = interface(library, case)
+        assert hits == exact, name
+        if table.rows:
+            assert scans > 0, f"{name} did not use {case.index.name}"
+
+
+@one_version
+@pytest.mark.parametrize("word", TABLES)
+def test_more_rows_are_asked_for_than_there_are(library: Library, word: str) -> None:
+    table = TABLES[word]
+    case = Case(table, table.layouts[0], filtered=False, k=CANDIDATES)
+    exact = truth(library, case)
+    for name, interface in INTERFACES.items():
+        hits, _ = interface(library, case)
+        assert hits == exact, name
+
+
+@one_version
+@pytest.mark.parametrize("word", TABLES)
+def test_the_command_answers_what_exact_search_does(
+    library: Library, word: str, tmp_path: Path
+) -> None:
+    table = TABLES[word]
+    case = Case(table, table.layouts[0], filtered=True)
+    exact = truth(library, case)
+    hits, scans = shell(library, case, tmp_path)
+    # JSON has no keys but numbers and text
+    plain = [(k if isinstance(k, (int, tuple)) else str(k), far) for k, far in exact]
+    assert hits == plain
+    assert scans > 0

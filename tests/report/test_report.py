@@ -1,0 +1,267 @@
+"""The page of a tuning: complete, by itself, readable in both themes and aloud."""
+
+import re
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import matplotlib.image
+import pytest
+from support.helpers import Conn, connect, fresh_database, make_table
+from support.reports import Read, browse, contrast, looked_at, sound
+from typer.testing import CliRunner, Result
+
+from mrl_pg import report
+from mrl_pg.cli.app import app
+from mrl_pg.demo.corpus import glosses
+from mrl_pg.demo.model import StaticModel
+from mrl_pg.errors import InvalidSetting
+from mrl_pg.report import Report, colours, plots, svg, tables, values
+from mrl_pg.server import EmbeddedServer
+from mrl_pg.tune import Goal, Recommendation, Tuning, tune
+
+# a page is the same whichever server it tells of
+pytestmark = pytest.mark.parametrize(
+    "pg_version", [18], ids=["pg18"], indirect=True, scope="session"
+)
+NOTHING = Recommendation(None, None, None, None, None, False, (), ("no <use>",), None)
+
+
+@pytest.fixture(scope="module")
+def url(pg_server: EmbeddedServer, admin: Conn, template: str) -> Iterator[str]:
+    """A database with real vectors, in which nothing changes."""
+    vectors = StaticModel.load().embed([gloss.text for gloss in glosses(600)])
+    with fresh_database(pg_server, admin, template) as url:
+        with connect(url) as conn:
+            make_table(conn, vectors[vectors.any(axis=1)])
+        yield url
+
+
+@pytest.fixture(scope="module")
+def tuning(url: str) -> Tuning:
+    with connect(url) as conn:
+        return tune(
+            conn,
+            "docs",
+            "embedding",
+            recall=0.9,
+            sizes=[32, 64, 128, 256],
+            queries=30,
+            tries=2,
+            rival=True,
+        )
+
+
+@pytest.fixture(scope="module")
+def html(tuning: Tuning) -> str:
+    return Report(tuning).html()
+
+
+# ------------------------------------------------------------------ what is on it
+
+
+def test_the_page_holds_all_of_the_result(tuning: Tuning, html: str) -> None:
+    found = sound(html)
+    words = " ".join(found.said.split())
+    for point in tuning.points:
+        assert f"{point.median_ms:.2f}" in words
+    for option in values.shown(tuning):
+        assert option.name in words
+    for one in tuning.built:
+        assert values.megabytes(one.bytes) in words
+    advice = tuning.recommendation
+    assert advice.commands is not None
+    for text in (advice.commands.sql, advice.commands.python, advice.commands.shell):
+        assert " ".join(text.split()) in words
+    for reason in (*advice.reasons, *advice.against):
+        assert reason[1:] in words
+    for fact in ("30: held-out rows", "recall 0.9 at k = 10", tuning.table.read_at):
+        assert fact in words
+    assert f"PostgreSQL {tuning.table.server}" in words
+    assert re.search(r"pgvector 0\.\d+\.\d+", words)
+    assert len(found.all("svg")) == len(found.all("figure")) == 5
+    assert tuning.storage is not None
+    assert len(tuning.storage.pairs) >= 1
+    assert len(found.all("table")) == 5 + len(tuning.examples) == 8
+    for pair in tuning.storage.pairs:
+        assert f"{pair.toast.median_ms:.2f}" in words
+        assert f"{pair.plain.median_ms:.2f}" in words
+    assert {"choice", "front"} <= {row[-1] for row in tables.measured(tuning).rows}  # type: ignore[union-attr]
+
+
+def test_the_page_needs_nothing_else(html: str) -> None:
+    found = sound(html)
+    assert "http" not in re.sub(r"http-equiv", "", html)
+    assert not {tag for tag, _ in found.elements} & {"script", "link", "img", "iframe"}
+    assert [a for _, a in found.elements if "src" in a] == []
+    assert "@import" not in html
+    assert found.all("meta")[1]["content"] == (
+        "default-src 'none'; style-src 'unsafe-inline'"
+    )
+
+
+def test_every_colour_of_a_plot_is_one_of_the_page_in_both_themes(html: str) -> None:
+    assert set(colours.LIGHT) == set(colours.DARK)
+    drawn = "".join(re.findall(r"<svg.*?</svg>", html, re.DOTALL))
+    assert set(re.findall(r"#[0-9a-f]{6}\b", drawn)) == set()
+    used = set(re.findall(r"var\(--([\w-]+)\)", drawn))
+    assert {"ink", "grid", "surface", "values", "signs", "step-1"} <= used
+    assert used <= set(colours.LIGHT)
+    for theme in (colours.LIGHT, colours.DARK):
+        for name, colour in theme.items():
+            assert f"--{name}: {colour};" in html
+            if name not in ("grid", "surface", "panel"):
+                # what a line or a letter needs to be seen
+                least = 4.5 if name in ("ink", "muted") else 2.4
+                assert contrast(colour, theme["surface"]) >= least, name
+
+
+def test_plots_are_told_in_words(tuning: Tuning) -> None:
+    told = {plot.name: plot.alt for plot in plots.plots(tuning)}
+    assert str(values.choice(tuning)) in told["recall-time"]
+    assert "the choice" in told["sizes"]
+    for line in values.lines(tuning, "floats"):
+        assert f"With {line.candidates} candidates" in told["quality-values"]
+    assert "64: " in told["candidates"]
+
+
+# ------------------------------------------------------------------ other results
+
+
+def test_names_are_escaped(tuning: Tuning) -> None:
+    evil = "a\"b<script>alert(1)</script>&amp;'$x$"
+    assert tuning.recommendation.commands is not None
+    commands = replace(tuning.recommendation.commands, shell=evil)
+    named = replace(
+        tuning,
+        table=replace(tuning.table, name=evil),
+        column=evil,
+        read=replace(tuning.read, origin=evil),
+        recommendation=replace(tuning.recommendation, commands=commands),
+    )
+    text = Report(named).html()
+    found = sound(text)
+    assert found.all("script") == []
+    assert found.said.count(evil) >= 5
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"points": (), "built": ()}, "a plan reads and predicts"),
+        ({"recommendation": NOTHING}, "No short index is recommended"),
+        ({"judgement": None}, "What each size can find"),
+        ({"options": ()}, "How it was measured"),
+        ({"curves": 1, "options": 1}, "What each size can find"),
+        ({"goal": Goal(k=10, recall=0.999)}, "Candidates needed for recall 0.999"),
+        ({"share": 0.1}, "a sample of 10.00% (seed 0)"),
+    ],
+)
+def test_any_result_has_a_page(
+    tuning: Tuning, changes: dict[str, object], words: str
+) -> None:
+    if "share" in changes:
+        changes = {"read": replace(tuning.read, share=0.1)}
+    if "curves" in changes:
+        one = [c for c in tuning.curves if c.dims == 64]
+        options = [o for o in tuning.options if o.dims == 64]
+        changes = {"curves": tuple(one), "options": tuple(options)}
+    found = sound(Report(replace(tuning, **changes)).html())  # type: ignore[arg-type]
+    assert words in " ".join(found.said.split())
+
+
+# ------------------------------------------------------------------ files, notebooks
+
+
+def test_files_are_written(tuning: Tuning, html: str, tmp_path: Path) -> None:
+    file = report.write(tuning, tmp_path / "report.html")
+    assert file.read_text(encoding="utf-8") == html
+    written = report.write_plots(tuning, tmp_path / "new" / "plots")
+    assert {one.suffix for one in written} == {".png", ".svg"}
+    assert len(written) == 10
+    for one in written:
+        start = one.read_bytes()[:200]
+        assert start.startswith(b"\x89PNG") or b"<?xml" in start
+
+
+def test_a_notebook_shows_the_page_in_a_frame(tuning: Tuning, html: str) -> None:
+    shown = Report(tuning)._repr_html_()
+    (frame,) = Read(shown).all("iframe")
+    assert frame["srcdoc"] == html
+    assert frame["title"]
+
+
+def test_what_is_missing_is_said_before_anything_is_done(
+    tuning: Tuning, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(InvalidSetting, match="no such folder"):
+        report.write(tuning, tmp_path / "nowhere" / "report.html")
+    with pytest.raises(InvalidSetting, match="is a folder"):
+        report.ready(page=tmp_path)
+    (tmp_path / "file").touch()
+    with pytest.raises(InvalidSetting, match="is a file"):
+        report.write_plots(tuning, tmp_path / "file")
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(InvalidSetting, match=r"matplotlib: pip install 'mrl_pg\[rep"):
+        report.write(tuning, tmp_path / "report.html")
+
+
+def test_the_command_writes_both(url: str, tmp_path: Path) -> None:
+    def run(page: Path) -> Result:
+        command = ["tune", "docs", "embedding", "--plan", "--sizes", "64,128"]
+        command += ["--dsn", url, "--sample", "30", "--report", str(page)]
+        command += ["--show", "title, n"]
+        return CliRunner().invoke(app, [*command, "--plots", str(tmp_path / "plots")])
+
+    refused = run(tmp_path / "no" / "r.html")
+    assert "no such folder" in str(refused.exception)
+    assert refused.output == ""
+    done = run(tmp_path / "r.html")
+    assert done.exit_code == 0, done.output
+    assert "Predicted" in done.stdout
+    assert "r.html" in done.stderr
+    page = sound((tmp_path / "r.html").read_text(encoding="utf-8"))
+    assert page.said.count("title ") >= 3 * 6
+    assert (tmp_path / "plots" / "sizes.svg").exists()
+
+
+# ------------------------------------------------------------------ in a browser
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_chromium_loads_it_and_nothing_runs_over(
+    html: str, tmp_path: Path, width: int
+) -> None:
+    file = tmp_path / "report.html"
+    file.write_text(html, encoding="utf-8")
+    text, console = browse(file, "--dump-dom")
+    assert console == []
+    assert text.count("<figcaption>") == 5
+    file.write_text(looked_at(html, width), encoding="utf-8")
+    text, console = browse(file, "--dump-dom", "--window-size=1400,2000")
+    assert f"<title>{width},{width},0</title>" in text
+    # what is said would have been seen above, too
+    assert len(console) == 1
+
+
+def test_chromium_paints_it_in_the_theme_that_is_preferred(
+    html: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "report.html"
+    file.write_text(html, encoding="utf-8")
+    for number, theme in ((0, colours.DARK), (1, colours.LIGHT)):
+        shot = tmp_path / f"{number}.png"
+        browse(
+            file,
+            f"--screenshot={shot}",
+            f"--blink-settings=preferredColorScheme={number}",
+        )
+        corner = matplotlib.image.imread(shot)[2, 2, :3]
+        painted = "#" + "".join(f"{round(255 * part):02x}" for part in corner)
+        assert painted == theme["surface"]
+
+
+def test_a_plot_is_the_same_each_time(tuning: Tuning) -> None:
+    one, two = (plots.plots(tuning)[0].figure for _ in range(2))
+    assert svg.text(one) == svg.text(two)

@@ -1,0 +1,245 @@
+"""search(recall=…) from Python: what the result promises, and what it costs to know."""
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg import AsyncConnection, Cursor
+from support.calibrations import NAME, put
+from support.door import stock
+from support.helpers import (
+    Conn,
+    Docs,
+    assert_true,
+    connect,
+    explain,
+    first_pass,
+    force_index,
+    fresh_docs,
+    matryoshka,
+    role,
+)
+
+from mrl_pg import MatryoshkaIndex, Promise
+from mrl_pg.errors import InvalidSetting, NotInstalled
+from mrl_pg.search.plan import SearchPlan
+from mrl_pg.server import EmbeddedServer
+
+VECTORS = matryoshka(600)
+KEPT = Promise(0.95, "kept", 30, 30, 0.96, 0.95)
+
+
+@pytest.fixture(scope="module")
+def docs(
+    pg_server: EmbeddedServer, admin: psycopg.Connection, template: str
+) -> Iterator[Docs]:
+    with fresh_docs(pg_server, admin, template, rows=800) as docs:
+        put(docs.conn, 12, 0.91, 0.9, 1.0, ef_search=33)
+        put(docs.conn, 30, 0.96, 0.95, 2.0)
+        put(docs.conn, 1500, 0.995, 0.99, 3.0)
+        put(docs.conn, 70, 0.96, 0.95, 2.0, filter="n < 50", share=0.5)
+        force_index(docs.conn)
+        yield docs
+
+
+def plan(docs: Docs, **options: Any) -> SearchPlan:
+    return docs.index.plan(docs.conn, docs.vectors[5], **options)
+
+
+@pytest.mark.parametrize(
+    ("options", "promise"),
+    [
+        ({"recall": 0.9}, Promise(0.9, "kept", 12, 33, 0.91, 0.9)),
+        ({"recall": 0.95}, KEPT),
+        ({"recall": 0.95, "k": 3}, KEPT),
+        ({"recall": 0.99}, Promise(0.99, "kept", 1500, 1000, 0.995, 0.99)),
+        ({"recall": 1}, Promise(1, "unreached", 1500, 1000, 0.995, 0.99)),
+        (
+            {"recall": 0.9, "where": "n < %s", "params": [45]},
+            Promise(0.9, "kept", 70, 70, 0.96, 0.95),
+        ),
+        # a tenth as many rows as were measured with any filter
+        (
+            {"recall": 0.9, "where": "n < 5"},
+            Promise(0.9, "uncalibrated", 160, 160, None, None),
+        ),
+        (
+            {"recall": 0.9, "k": 20},
+            Promise(0.9, "uncalibrated", 160, 160, None, None),
+        ),
+    ],
+)
+def test_the_result_says_what_stands_behind_it(
+    docs: Docs, options: dict[str, Any], promise: Promise
+) -> None:
+    result = docs.index.search(docs.conn, docs.vectors[5], **options)
+    assert result.promise == promise
+    assert (result.candidates, result.ef_search) == (
+        promise.candidates,
+        promise.ef_search,
+    )
+    assert_true(result, docs.vectors, docs.vectors[5])
+    assert first_pass(explain(docs.conn, plan(docs, **options))) == [NAME]
+    (again, _) = docs.index.search_many(docs.conn, docs.vectors[5:7], **options)
+    assert again == result
+
+    async def ask() -> list[Any]:
+        async with await AsyncConnection.connect(docs.url, autocommit=True) as conn:
+            for name in ("seqscan", "bitmapscan", "sort"):
+                await conn.execute(f"set enable_{name} = off".encode())
+            one = await docs.index.search_async(conn, docs.vectors[5], **options)
+            several = docs.vectors[5:7]
+            many = await docs.index.search_many_async(conn, several, **options)
+            planned = await docs.index.plan_async(conn, docs.vectors[5], **options)
+            return [one, many[0], planned.promise]
+
+    assert asyncio.run(ask()) == [result, result, promise]
+
+
+def test_what_is_named_wins(docs: Docs) -> None:
+    asked = docs.index.search(docs.conn, docs.vectors[0], recall=0.9, candidates=44)
+    assert (asked.candidates, asked.promise) == (44, None)
+    exact = docs.index.search(docs.conn, docs.vectors[0], recall=0.9, exact=True)
+    assert (exact.scan, exact.promise) == ("exact", None)
+    wide = docs.index.search(docs.conn, docs.vectors[0], recall=0.95, ef_search=99)
+    assert (wide.candidates, wide.ef_search, wide.promise) == (30, 99, KEPT)
+    plain = docs.index.search(docs.conn, docs.vectors[0])
+    assert (plain.candidates, plain.promise) == (160, None)
+    assert first_pass(explain(docs.conn, plan(docs, recall=0.95))) == [NAME]
+
+
+@pytest.mark.parametrize("recall", [0, -1, 1.5, float("nan"), "0.9", True])
+def test_what_is_no_recall_is_refused(docs: Docs, recall: Any) -> None:
+    for options in ({}, {"candidates": 50}, {"exact": True}):
+        with pytest.raises(InvalidSetting, match="not a share above 0, at most 1"):
+            docs.index.search(docs.conn, docs.vectors[0], recall=recall, **options)
+
+
+@pytest.fixture
+def statements(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """First lines of what any cursor sends."""
+    sent: list[str] = []
+    execute = Cursor.execute
+
+    def counting(self: Any, query: Any, *args: Any, **kwargs: Any) -> Any:
+        sent.append(bytes(query).decode() if isinstance(query, bytes) else str(query))
+        return execute(self, query, *args, **kwargs)
+
+    monkeypatch.setattr(Cursor, "execute", counting)
+    return sent
+
+
+def test_a_calibration_is_read_once_a_minute(
+    docs: Docs, statements: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 1000.0
+    monkeypatch.setattr("mrl_pg.catalog.time.monotonic", lambda: now)
+    asked: dict[str, Any] = {"recall": 0.95}
+
+    def looks() -> int:
+        statements.clear()
+        docs.index.search(conn, docs.vectors[0], **asked)
+        return sum("mrl._promised" in statement for statement in statements)
+
+    with connect(docs.url) as conn:
+        assert [looks(), looks(), looks()] == [1, 0, 0]
+        assert len(statements) == 1
+        now += 59
+        assert looks() == 0
+        now += 2
+        assert [looks(), looks()] == [1, 0]
+        # another question is another answer
+        asked["recall"] = 0.9
+        assert [looks(), looks()] == [1, 0]
+        docs.index.calibrate(conn, k=99, sample=3)
+        assert [looks(), looks()] == [1, 0]
+        docs.conn.execute("delete from mrl._calibrations where k = 99")
+        # of a filter for its values; a list of thousands is read anew each time
+        asked |= {"where": "id = any(%(ids)s)", "params": {"ids": [1, 2]}}
+        assert [looks(), looks()] == [1, 0]
+        asked["params"] = {"ids": [2, 3]}
+        assert [looks(), looks()] == [1, 0]
+        asked["params"] = {"ids": [*range(5000)]}
+        assert [looks(), looks()] == [1, 1]
+
+
+def test_under_a_policy_each_tenant_has_its_own(conn: Conn, database: str) -> None:
+    """On one connection the first tenant's was taken for all, for a minute."""
+    stock(conn, VECTORS)
+    conn.execute(
+        "analyze docs; alter table docs enable row level security;"
+        "create policy own on docs using (n < current_setting('app.below')::int)"
+    )
+    put(conn, 20, 0.99, 0.99, 1.0)
+    put(conn, 90, 0.99, 0.99, 1.0, filter="n < 5", share=0.05)
+    index = MatryoshkaIndex("docs", "embedding", dims=32)
+    url = role(conn, database, "tenant")
+    conn.execute("grant select on docs to tenant")
+
+    def candidates(below: int) -> int | None:
+        tenant.execute(f"set app.below = {below}".encode())
+        return index.search(tenant, VECTORS[0], k=3, recall=0.9).candidates
+
+    with connect(url) as tenant:
+        assert [candidates(below) for below in (90, 5, 90)] == [20, 90, 20]
+
+
+def test_every_connection_reads_its_own(docs: Docs, statements: list[str]) -> None:
+    for _ in range(2):
+        with connect(docs.url) as conn:
+            docs.index.search(conn, docs.vectors[0], recall=0.95)
+    assert sum("mrl._promised" in statement for statement in statements) == 2
+
+
+def test_a_database_without_calibrations_says_what_to_do(
+    conn: Conn, docs: Docs
+) -> None:
+    index = MatryoshkaIndex("notes", "embedding", dims=4)
+    conn.execute("create table notes (id int primary key, embedding vector(8))")
+    conn.execute(
+        "insert into notes select i, (array[i, 1] || array_fill(1, '{6}'))::vector"
+        " from generate_series(1, 20) as i"
+    )
+    index.create(conn)
+    conn.execute("drop schema mrl cascade")
+    query = [1.0] * 8
+    for call in (
+        lambda: index.search(conn, query, recall=0.9),
+        lambda: index.search_many(conn, [query], recall=0.9),
+        lambda: index.calibrate(conn),
+        lambda: index.recall(conn),
+        lambda: index.recall(conn, recall=0.9),
+        lambda: index.history(conn),
+    ):
+        with pytest.raises(NotInstalled, match="mrl-pg install"):
+            call()
+    # without a recall it needs nothing of the schema
+    assert len(index.search(conn, query)) == 10
+
+
+@pytest.mark.parametrize(
+    ("promise", "said"),
+    [
+        (KEPT, "recall 0.95: measured 0.9600 (above 0.9500)"),
+        (
+            Promise(0.99, "unreached", 30, 30, 0.96, 0.95),
+            "recall 0.99 is out of reach: the most that was measured is 0.9600",
+        ),
+        (
+            Promise(0.99, "unreached", 30, 30, 1.0, 0.93),
+            "recall 0.99 is not sure: measured 1.0000 (above 0.9300), on too few",
+        ),
+        (
+            Promise(0.99, "stale", 480, 480, None, None),
+            "recall 0.99: the table or its index has changed since the calibration",
+        ),
+        (
+            Promise(0.99, "uncalibrated", 480, 480, None, None),
+            "there is no calibration, so 480 candidates are taken; run index.calibr",
+        ),
+    ],
+)
+def test_a_promise_is_a_sentence(promise: Promise, said: str) -> None:
+    assert said in str(promise)

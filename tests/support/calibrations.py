@@ -1,0 +1,116 @@
+"""What tests of calibrations share: as the server measures, as computed, made up."""
+
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from psycopg import sql
+from psycopg.rows import namedtuple_row
+
+from mrl_pg.layout import Distance
+from support.door import named
+from support.helpers import TOLERANCE, Conn, Vectors, distances
+
+Z = 1.6448536269514722
+"""Standard normal quantile: one-sided, 95 %."""
+
+NAME = "docs_embedding_32_halfvec_cosine_hnsw"
+EVERYTHING = "select * from mrl.calibrations order by 1, 2, 3, 4, 5, 6"
+
+
+class Promised(NamedTuple):
+    """One row of mrl._promised."""
+
+    candidates: int
+    ef_search: int
+    promise: str
+    measured: float | None
+    low: float | None
+
+
+def calibrate(
+    conn: Conn, table: str = "docs", column: str = "embedding", **options: Any
+) -> list[Any]:
+    """Rows that mrl.calibrate answers, as it kept them."""
+    call = sql.SQL("select * from mrl.calibrate({}, {}{})").format(
+        sql.Literal(table), sql.Literal(column), named(options)
+    )
+    return conn.cursor(row_factory=namedtuple_row).execute(call).fetchall()
+
+
+def promised(
+    conn: Conn,
+    k: int = 10,
+    recall: float | None = 0.99,
+    *,
+    filtered: bool = False,
+    share: float | None = None,
+    filter: str | None = None,
+    name: str = NAME,
+) -> Promised:
+    """What a search with a recall is told to do."""
+    call = "select * from mrl._promised('docs'::regclass, %s, %s, %s, %s, %s, %s)"
+    values = [name, k, recall, filtered, share, filter]
+    (row,) = conn.execute(call, values).fetchall()
+    return Promised(*row)
+
+
+def put(
+    conn: Conn,
+    candidates: int,
+    recall: float,
+    low: float,
+    ms: float,
+    *,
+    k: int = 10,
+    filter: str = "",
+    share: float = 1,
+    ef_search: int | None = None,
+    name: str = NAME,
+) -> None:
+    """A calibration made up, of the index as it is."""
+    conn.execute(
+        "insert into mrl._calibrations (entry, index_name, k, filter, candidates,"
+        " ef_search, share, recall, low, median_ms, p95_ms, queries, rows, m,"
+        " ef_construction) select known.entry, %s, %s, %s, %s, %s, %s, %s, %s,"
+        " %s, %s, 500, coalesce(mrl._rows('docs'::regclass), 0), built.m,"
+        " built.ef_construction"
+        " from mrl._built('docs'::regclass, %s) as built, mrl._live_tables as known"
+        " where known.table_id = 'docs'::regclass",
+        [
+            *(name, k, filter, candidates, ef_search or min(candidates, 1000)),
+            *(share, recall, low, ms, 2 * ms, name),
+        ],
+    )
+
+
+def lower_bound(recalls: Sequence[float], k: int) -> float:
+    """Wilson's one-sided lower bound, for answers of a query that fail together."""
+    n, p = len(recalls), float(np.mean(recalls))
+    spread = float(np.var(recalls, ddof=1))
+    size = n * p * (1 - p) / spread if spread > 0 else n
+    size = min(max(size, n), n * k)
+    root = math.sqrt(p * (1 - p) / size + Z**2 / (4 * size**2))
+    low = (p + Z**2 / (2 * size) - Z * root) / (1 + Z**2 / size)
+    return max(0.0, min(p, low))
+
+
+def recalls_of(
+    answers: Sequence[Sequence[tuple[Any, float]]],
+    vectors: Vectors,
+    queries: Any,
+    k: int,
+    distance: Distance = "cosine",
+    among: Any = None,
+) -> list[float]:
+    """Recall of each answer, judged by distance against every row."""
+    found = []
+    for query, hits in zip(queries, answers, strict=True):
+        far = np.sort(
+            distances(vectors, query, distance)[... if among is None else among]
+        )
+        edge = far[: min(k, len(far))]
+        near = sum(far <= edge[-1] + TOLERANCE for _, far in hits)
+        found.append(min(near, len(edge)) / len(edge))
+    return found

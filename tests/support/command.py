@@ -1,0 +1,116 @@
+"""Commands in a fork of this process, which spares the start of an interpreter.
+
+Tests of the server, the demo's prompt, the wheel, the docs and the examples start the
+real commands.
+"""
+
+import gc
+import importlib
+import logging
+import os
+import sys
+import tempfile
+import traceback
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from subprocess import CompletedProcess
+
+from alembic.config import main
+
+with warnings.catch_warnings():
+    # an old typer beside a new click
+    warnings.simplefilter("ignore", DeprecationWarning)
+    from mrl_pg.cli.app import run
+
+with suppress(ImportError):
+    # a new typer imports it, and pydantic, when a command runs: once, not in each fork
+    importlib.import_module("typer._adapters")
+
+TESTS = str(Path(__file__).parents[1])
+
+
+def mrl_pg(*arguments: object, text: str | None = None) -> CompletedProcess[str]:
+    """What `mrl-pg` does with arguments and a text on stdin, as a user sees it."""
+    return forked(["mrl-pg", *map(str, arguments)], run, text=text)
+
+
+def alembic(
+    folder: Path,
+    *commands: Sequence[str],
+    environment: Mapping[str, str] | None = None,
+) -> CompletedProcess[str]:
+    """What `alembic …` does in a folder; several commands one after the other."""
+
+    def each() -> None:
+        os.chdir(folder)
+        sys.path.insert(0, str(folder))
+        os.environ.update(environment or {})
+        # an application's `models`, not the ones here
+        for name, module in list(sys.modules.items()):
+            if str(getattr(module, "__file__", "")).startswith(TESTS):
+                del sys.modules[name]
+        for command in commands:
+            main(argv=list(command), prog="alembic")
+
+    return forked(["alembic", *commands[0]], each)
+
+
+def forked(
+    command: list[str], work: Callable[[], object], *, text: str | None = None
+) -> CompletedProcess[str]:
+    """Do some work in a process with streams of its own; what it said and its code."""
+    with (
+        tempfile.TemporaryFile() as given,
+        tempfile.TemporaryFile() as out,
+        tempfile.TemporaryFile() as err,
+    ):
+        given.write((text or "").encode())
+        given.seek(0)
+        with warnings.catch_warnings():
+            # Python 3.12: other threads, as pytest-xdist has, are not in the child
+            warnings.simplefilter("ignore", DeprecationWarning)
+            child = os.fork()
+        if child == 0:
+            # what the tests hold is theirs: no connection of theirs is closed here
+            gc.freeze()
+            for number, file in enumerate((given, out, err)):
+                os.dup2(file.fileno(), number)
+            _leave(command, work)
+        _, status = os.waitpid(child, 0)
+        out.seek(0)
+        err.seek(0)
+        said = out.read().decode(), err.read().decode()
+    return CompletedProcess(command, os.waitstatus_to_exitcode(status), *said)
+
+
+def _leave(command: list[str], work: Callable[[], object]) -> None:
+    """Do the work on the streams 0, 1 and 2, and end this process with its code."""
+    code: object = 1
+    try:
+        _forget_logging()
+        sys.argv = command
+        sys.stdin = open(0, closefd=False)
+        sys.stdout = open(1, "w", closefd=False)
+        sys.stderr = open(2, "w", closefd=False)
+        code = work()
+    except SystemExit as left:
+        code = left.code
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code & 255 if isinstance(code, int) else int(code is not None))
+
+
+def _forget_logging() -> None:
+    """Log as a program does that has set up nothing: pytest has, and Alembic may."""
+    loggers = logging.root.manager.loggerDict.values()
+    known = [logger for logger in loggers if isinstance(logger, logging.Logger)]
+    for logger in (logging.root, *known):
+        logger.handlers.clear()
+        logger.setLevel(logging.NOTSET)
+        logger.disabled, logger.propagate = False, True
+    logging.root.setLevel(logging.WARNING)

@@ -1,0 +1,178 @@
+"""What a database with mrl_pg holds and answers, before and after it has moved."""
+
+from typing import Any, TypeAlias
+
+from psycopg import RawCursor, sql
+
+from mrl_pg import MatryoshkaIndex
+from mrl_pg.layout import Distance, Kind
+from support.helpers import (
+    Conn,
+    append,
+    force_index,
+    make_table,
+    matryoshka,
+    nearest,
+)
+from support.servers import index_scans
+
+State: TypeAlias = dict[str, list[tuple[Any, ...]]]
+"""Rows by what was asked."""
+
+VECTORS = matryoshka(300)
+QUERY = str(VECTORS[7].tolist())
+ALL = 300
+"""Candidates that make every answer exact: a graph built anew may differ."""
+
+
+TABLES = ("docs", '"my schema"."100% odd"')
+LAYOUTS: tuple[tuple[str, int, Kind, Distance], ...] = (
+    ("docs", 48, "halfvec", "cosine"),
+    ("docs", 64, "bit", "cosine"),
+    ("docs", 32, "vector", "l2"),
+    ('"my schema"."100% odd"', 48, "vector", "cosine"),
+    ('"my schema"."100% odd"', 40, "halfvec", "ip"),
+)
+"""Table, dims, kind and distance of each short column."""
+
+PYTHON = (
+    MatryoshkaIndex("docs", "embedding", dims=48),
+    MatryoshkaIndex(
+        "100% odd", "embedding", dims=48, kind="vector", schema="my schema"
+    ),
+)
+
+
+def fill(conn: Conn) -> None:
+    """Two tables, one of which lost columns, with short columns and functions."""
+    make_table(conn, VECTORS)
+    conn.execute('create schema "my schema"')
+    conn.execute(
+        'create table "my schema"."100% odd" (gone int, id bigint primary key,'
+        " lost text, n int, title text, embedding vector(64), late int)"
+    )
+    for column in ("gone", "lost", "late"):
+        conn.execute(
+            sql.SQL('alter table "my schema"."100% odd" drop column {}').format(
+                sql.Identifier(column)
+            )
+        )
+    append(conn, VECTORS, sql.Identifier("my schema", "100% odd"))
+    conn.execute('analyze "my schema"."100% odd"')
+    for table in TABLES:
+        create(conn, table)
+    conn.execute(
+        "select mrl.create_search_function('search_docs', 'docs', 'embedding',"
+        " candidates => 300)"
+    )
+    conn.execute(
+        "select mrl.create_search_function('search_odd', %s, 'embedding', dims => 48,"
+        " candidates => 300, filter => 'n < $1', parameters => '{below int}')",
+        [TABLES[1]],
+    )
+    for table in TABLES:
+        measure(conn, table)
+
+
+def measure(conn: Conn, table: str) -> None:
+    """What is known of a table's searches: a calibration, one of a filter, a recall."""
+    for rest in ("", ", filter => 'n < $1::int', args => array['50']"):
+        call = f"select mrl.calibrate(%s, 'embedding', k => 3, sample => 4{rest})"
+        conn.execute(call.encode(), [table])
+    conn.execute(
+        "select mrl.recall(%s, 'embedding', sample => 3, keep => true)", [table]
+    )
+    conn.execute("select mrl.sample_queries(%s, 'embedding', 1, 3)", [table])
+    conn.execute("select mrl.keep_query(%s, 'embedding', %s)", [table, QUERY])
+
+
+def create(conn: Conn, table: str) -> None:
+    """The short columns of one table."""
+    for layout in LAYOUTS:
+        if layout[0] == table:
+            conn.execute(
+                "select mrl.create_index(%s, 'embedding', dims => %s, kind => %s,"
+                " distance => %s, m => 12)",
+                layout,
+            )
+
+
+def held(conn: Conn) -> State:
+    """Rows, registry, definitions of indexes and functions, and who may use them."""
+    asked = {
+        **{table: f"select * from {table} order by id" for table in TABLES},
+        "mrl.indexes": (
+            "select table_name::text, full_column, full_dims, short_column, dims, kind,"
+            " distance, index_name, m, ef_construction, usable, created_at"
+            " from mrl.indexes order by index_name"
+        ),
+        "mrl.calibrations": (
+            "select * from mrl.calibrations order by table_id::text, k, filter,"
+            " candidates, ef_search"
+        ),
+        "mrl.measurements": "select * from mrl.measurements order by measured_at",
+        "mrl.kept_queries": (
+            "select *, mrl._kept(table_id, full_column),"
+            " mrl.kept_queries(table_id, full_column)"
+            " from mrl.query_sampling order by table_id::text"
+        ),
+        "pg_indexes": (
+            "select * from pg_indexes where indexdef ~ 'embedding' order by indexname"
+        ),
+        "functions": (
+            "select oid::regprocedure::text, pg_get_functiondef(oid),"
+            " coalesce(proacl, acldefault('f', proowner))::text, obj_description(oid)"
+            " from pg_proc where pronamespace = 'mrl'::regnamespace or"
+            " proname ~ '^search_(docs|odd)$' order by 1"
+        ),
+        "mrl": "select nspacl::text, obj_description(oid) from pg_namespace"
+        " where nspname = 'mrl'",
+    }
+    promises = [
+        index.search(conn, VECTORS[7], k=3, recall=0.5).promise for index in PYTHON
+    ]
+    return {
+        name: conn.execute(statement.encode()).fetchall()
+        for name, statement in asked.items()
+    } | {"promises": [(promise,) for promise in promises]}
+
+
+def answered(conn: Conn) -> State:
+    """What each way to search answers; fails when one does not use its index."""
+    force_index(conn)
+    found: State = {}
+    for table, dims, kind, distance in LAYOUTS:
+        statement = (
+            f"select id from mrl.search(null::{table}, 'embedding', %s, dims => %s,"
+            " kind => %s, candidates => 300)".replace("100%", "100%%")
+        )
+        (index,) = conn.execute(
+            "select format('%%I.%%I', nspname, index_name) from mrl.registry"
+            " join pg_class on pg_class.oid = table_id"
+            " join pg_namespace on pg_namespace.oid = relnamespace"
+            " where table_id = %s::regclass and dims = %s",
+            [table, dims],
+        ).fetchall()[0]
+        given = (QUERY, dims, kind)
+        found[index] = conn.execute(statement, given).fetchall()
+        assert index_scans(conn, index, statement, *given) == 1
+        assert [key for (key,) in found[index]] == nearest(
+            VECTORS, VECTORS[7], 10, distance
+        )
+    for table in TABLES:
+        printed = "select mrl.search_sql(%s, 'embedding', candidates => 300)"
+        text = conn.execute(printed, [table]).fetchall()[0][0]
+        with RawCursor(conn) as cursor:
+            found[text] = cursor.execute(text, [QUERY]).fetchall()
+    found["search_docs"] = conn.execute(
+        "select id from search_docs(%s, k => 9)", [QUERY]
+    ).fetchall()
+    found["search_odd"] = conn.execute(
+        'select id from "my schema".search_odd(below => 40, query => %s, k => 9)',
+        [QUERY],
+    ).fetchall()
+    assert len(found["search_docs"]) == len(found["search_odd"]) == 9
+    for index in PYTHON:
+        answer = index.search(conn, VECTORS[7], candidates=ALL)
+        found[repr(index)] = [(hit.key, hit.distance) for hit in answer]
+    return found

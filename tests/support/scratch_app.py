@@ -1,0 +1,83 @@
+"""A scratch application with Alembic, worked on by its command."""
+
+import io
+from dataclasses import dataclass
+from pathlib import Path
+from subprocess import CompletedProcess
+
+from alembic import command
+from alembic.config import Config
+
+from support.command import alembic
+from support.scratch import sqlalchemy_url
+
+
+@dataclass(frozen=True)
+class App:
+    """An application as `alembic init` makes one, and the command."""
+
+    folder: Path
+    url: str
+
+    @classmethod
+    def start(
+        cls,
+        folder: Path,
+        url: str,
+        *,
+        template: str = "generic",
+        options: str = "",
+        driver: str = "psycopg",
+    ) -> "App":
+        """`alembic init`, and the lines in env.py and alembic.ini that a user adds."""
+        app = cls(folder, url)
+        config = Config(str(folder / "alembic.ini"), stdout=io.StringIO())
+        command.init(config, str(folder / "alembic"), template)
+        app.edit(
+            "alembic.ini",
+            "driver://user:pass@localhost/dbname",
+            sqlalchemy_url(url, driver).replace("%", "%%"),
+        )
+        app.edit(
+            "alembic/env.py",
+            "target_metadata = None",
+            "import mrl_pg.alembic\nfrom models import Base\n\n"
+            "target_metadata = Base.metadata",
+        )
+        if options:
+            online = "connection=connection, target_metadata=target_metadata"
+            app.edit("alembic/env.py", online, f"{online}, {options}")
+        return app
+
+    def edit(self, name: str, old: str, new: str) -> None:
+        """Replace text that must be there."""
+        path = self.folder / name
+        text = path.read_text()
+        assert old in text, f"{name}: no {old!r}"
+        path.write_text(text.replace(old, new))
+
+    def models(self, text: str) -> None:
+        """Write models.py."""
+        (self.folder / "models.py").write_text(text)
+
+    def run(self, *commands: str) -> CompletedProcess[str]:
+        """Run `alembic …`; several commands one after the other, which saves time."""
+        return alembic(self.folder, *(command.split() for command in commands))
+
+    def alembic(self, *commands: str) -> str:
+        """Run `alembic …`, which must succeed; what it printed."""
+        done = self.run(*commands)
+        assert done.returncode == 0, done.stderr + done.stdout
+        return done.stdout
+
+    def revise(self, *then: str) -> str:
+        """`alembic revision --autogenerate`, and more commands; what it wrote."""
+        versions = self.folder / "alembic" / "versions"
+        before = set(versions.glob("*.py"))
+        name = f"r{len(before) + 1}"
+        revision = f"revision --autogenerate -m {name} --rev-id {name}"
+        self.alembic(revision, *then)
+        (path,) = set(versions.glob("*.py")) - before
+        text = path.read_text()
+        compile(text, path, "exec")
+        return text

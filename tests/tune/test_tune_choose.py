@@ -1,0 +1,383 @@
+"""Choosing as arithmetic: what is needed, what could win, what is said. No server."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from support.tables import TABLE
+
+from mrl_pg.errors import InvalidSetting
+from mrl_pg.layout import IndexLayout, Kind
+from mrl_pg.recall.curve import MOST_CANDIDATES, Curve, Stored
+from mrl_pg.recall.judgement import Judgement, Verdict
+from mrl_pg.recall.score import Recall
+from mrl_pg.tune.advice import recommend
+from mrl_pg.tune.choose import (
+    could_win,
+    needed,
+    options,
+)
+from mrl_pg.tune.front import cheapest, front
+from mrl_pg.tune.growth import grown, measured
+from mrl_pg.tune.guess import build_seconds, scaled
+from mrl_pg.tune.option import Goal, Option
+from mrl_pg.tune.point import Point
+from mrl_pg.tune.point import point as timed
+from mrl_pg.tune.size import column_bytes, index_bytes
+from mrl_pg.tune.storage import (
+    concerns,
+    contenders,
+    pair,
+    refusal,
+    unmeasured,
+)
+
+LAYOUT = IndexLayout("docs", "embedding", dims=1)
+
+
+def curve(dims: int, stored: Stored = "floats", *, lose: float = 1.0) -> Curve:
+    """Places that spread as short prefixes' do: the fewer dims, the further down."""
+    random = np.random.default_rng(dims)
+    spread = random.exponential(lose * 3000 / dims, (500, 10))
+    places = np.minimum(np.sort(spread, axis=1), MOST_CANDIDATES).astype(np.int32)
+    return Curve(dims, stored, (places + np.arange(10)).astype(np.int32))
+
+
+def option(kind: Kind, dims: int, ms: float | None, megabytes: float) -> Option:
+    recall = Recall(0.999, 0.998, 1, 500)
+    candidates = None if ms is None else 100
+    size = int(megabytes * 1e6)
+    return Option(dims, kind, recall, candidates, True, size, size, 10, ms)
+
+
+def point(
+    mean: float, ms: float, short: Option | None = None, *, low: float | None = None
+) -> Point:
+    recall = Recall(mean, mean - 0.01 if low is None else low, 1, 500)
+    name = short.name if short else "halfvec(1536) alone"
+    return Point(name, 100 if short else None, 200, recall, ms, 2 * ms, short)
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"k": 0}, "k=0"),
+        ({"k": 501}, "k=501"),
+        ({"recall": 0}, "recall=0"),
+        ({"recall": 1}, "recall=1"),
+        ({"recall": 99}, "recall=99"),
+    ],
+)
+def test_a_goal_that_nothing_reaches_is_refused(
+    given: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(InvalidSetting, match=words):
+        replace(Goal(), **given)
+
+
+def test_needed_leaves_half_of_the_loss_to_the_graph() -> None:
+    one, goal = curve(256), Goal(recall=0.95)
+    candidates, sure = needed(one, goal)
+    assert candidates is not None
+    assert one.recall(candidates).mean >= 0.975
+    assert one.recall(candidates - 1).mean < 0.975
+    assert sure
+    assert one.recall(candidates).low >= 0.95
+
+
+def test_needed_asks_for_more_where_few_queries_are_not_sure() -> None:
+    places = np.tile(np.arange(10, dtype=np.int32), (40, 1))
+    places[:3, 9] = 30, 31, 40
+    few = Curve(64, "floats", places)
+    fewest = few.candidates_for(0.995)
+    assert fewest == 31
+    assert needed(few, Goal(recall=0.99)) == (31, False)
+    assert needed(curve(8), Goal(recall=0.99)) == (None, False)
+
+
+def test_options_are_the_sizes_and_kinds_that_an_index_can_have() -> None:
+    table = replace(TABLE, full_dims=4096)
+    curves = [curve(d, s) for s in ("floats", "bits") for d in (1024, 2048, 4096)]
+    found = options(curves, table, Goal(recall=0.95))
+    # vector up to 2000, halfvec up to 4000, and the whole vector only as bits
+    assert [one.name for one in found] == [
+        "vector(1024)",
+        "halfvec(1024)",
+        "halfvec(2048)",
+        "bit(1024)",
+        "bit(2048)",
+        "bit(4096)",
+    ]
+    vector, half = found[:2]
+    assert vector.candidates == half.candidates
+    assert vector.index_bytes > 1.8 * half.index_bytes
+    assert [one.name for one in options(curves, table, Goal(), kinds=["bit"])] == [
+        "bit(1024)",
+        "bit(2048)",
+        "bit(4096)",
+    ]
+
+
+def test_a_sample_needs_fewer_candidates_than_the_whole_table() -> None:
+    assert grown(100, 10, 1.0) == 100
+    assert grown(100, 10, 0.1) == pytest.approx(100 * 10**0.15, abs=1)
+    # who needs hardly more than k on a sample needs hardly more on all
+    assert grown(12, 10, 0.1) == 13
+    assert grown(100, 10, 0.01) > grown(100, 10, 0.1)
+    (all_of_it,) = options([curve(512)], TABLE, Goal(recall=0.95), kinds=["halfvec"])
+    (tenth,) = options(
+        [curve(512)], TABLE, Goal(recall=0.95), kinds=["halfvec"], share=0.1
+    )
+    assert tenth.candidates is not None
+    assert all_of_it.candidates is not None
+    assert tenth.candidates > all_of_it.candidates
+
+
+def test_how_needs_grow_is_measured_within_a_sample() -> None:
+    def curves(scale: float) -> list[Curve]:
+        # needs of some 20 to 400, as many times as large as `scale` says
+        made = []
+        for dims in (64, 128, 256):
+            one = curve(dims)
+            made.append(replace(one, places=(scale * one.places).astype(np.int32)))
+        return made
+
+    fewer = curves(1)
+    needs = [one.candidates_for(0.9) for one in fewer]
+    assert None not in needs
+    found = measured(fewer, curves(2), 1, 10)
+    assert set(found) == {"floats"}
+    # twice as many for tenfold rows, whatever the need: log(2) / log(need / k)
+    assert 0.15 < found["floats"] < 0.4
+    assert grown(100, 10, 0.1, found["floats"]) > grown(100, 10, 0.1)
+    assert measured(fewer, fewer, 1, 10)["floats"] == 0
+    assert measured(curves(2), fewer, 1, 10)["floats"] == 0
+    # twice the way, half the growth for each tenfold
+    assert measured(fewer, curves(2), 2, 10)["floats"] == pytest.approx(
+        found["floats"] / 2
+    )
+    # what all rows need is told by it
+    (option,) = options(
+        fewer[2:], TABLE, Goal(recall=0.9), kinds=["halfvec"], share=0.1, growth=found
+    )
+    raw = needed(fewer[2], Goal(recall=0.9))[0]
+    assert raw is not None
+    assert option.candidates == grown(raw, 10, 0.1, found["floats"])
+    assert measured(fewer[:1], fewer[:1], 1, 200) == {}
+
+
+def test_both_kinds_are_tried_first_then_smaller_and_slower_ones() -> None:
+    found = [
+        option("vector", 256, 3.0, 400),
+        option("halfvec", 1024, 3.0, 800),
+        option("halfvec", 512, 3.2, 400),
+        option("halfvec", 256, 3.8, 250),
+        option("halfvec", 64, None, 100),
+        option("bit", 1536, 2.0, 150),
+        option("bit", 768, 2.7, 120),
+    ]
+    assert [one.name for one in could_win(found, 3)] == [
+        "bit(1536)",
+        "halfvec(512)",
+        "halfvec(256)",
+    ]
+    assert [one.name for one in could_win(found, 1)] == ["bit(1536)"]
+    assert [one.name for one in could_win(found[:1], 3)] == ["vector(256)"]
+    assert could_win(found[4:5], 3) == ()
+    # nearly as fast and smaller by a guess: the fastest is tried, too
+    close = [option("bit", 1024, 11.0, 9), option("bit", 1536, 10.5, 10)]
+    close.append(option("bit", 768, 12.5, 8))
+    assert [one.dims for one in could_win(close, 2)] == [1024, 1536]
+
+
+def test_a_few_times_have_no_p95() -> None:
+    few: dict[str, Any] = {"recalls": [1.0] * 19, "times": [1.0] * 18 + [90], "k": 10}
+    one = timed("exact search", None, None, None, **few)
+    assert (one.p95_ms, one.median_ms, one.p95) == (None, 1, "-")
+    assert one.as_dict()["p95_ms"] is None
+    assert str(one).endswith("1.00 ms (median of 19)")
+    many: dict[str, Any] = {**few, "recalls": [1.0] * 20, "times": [1.0] * 19 + [90]}
+    assert timed("exact search", None, None, None, **many).p95_ms == pytest.approx(5.45)
+
+
+def test_build_times_are_scaled_by_what_was_built() -> None:
+    goal, rows = Goal(), 10_000
+    found = [option("halfvec", 256, 3, 100), option("halfvec", 512, 3, 200)]
+    found += [option("bit", 512, 3, 50)]
+    twice = {"halfvec(256)": 2 * build_seconds("halfvec", 256, rows, goal)}
+    more = scaled(found, twice, rows, goal)
+    # bits by halves, as none were built
+    assert [one.build_seconds for one in more] == pytest.approx([20, 20, 20])
+    assert {one.build_scaled_by for one in more} == {("halfvec(256)",)}
+    bits = {**twice, "bit(512)": build_seconds("bit", 512, rows, goal) / 2}
+    half, _, bit = scaled(found, bits, rows, goal)
+    assert (half.build_seconds, bit.build_seconds) == pytest.approx((20, 5))
+    assert bit.build_scaled_by == ("bit(512)",)
+    assert scaled(found, {"halfvec(512) alone": 9}, rows, goal) == tuple(found)
+
+
+def test_the_front_holds_what_nothing_beats() -> None:
+    bits = option("bit", 1536, 2, 100)
+    points = [
+        point(0.97, 3, bits),
+        point(0.95, 1, bits),
+        point(0.96, 4, bits),
+        point(0.99, 9),
+        point(0.95, 2),
+    ]
+    assert front(points) == (points[1], points[0], points[3])
+
+
+def test_the_cheapest_is_sure_before_it_is_fast_and_small_when_as_fast() -> None:
+    small, large = option("bit", 768, 2, 100), option("halfvec", 512, 3, 400)
+    goal = Goal(recall=0.95)
+    unsure = point(0.96, 1, small, low=0.94)
+    sure = point(0.97, 2, large, low=0.96)
+    assert cheapest([unsure, sure], goal) == (sure, True)
+    assert cheapest([unsure], goal) == (unsure, False)
+    assert cheapest([point(0.9, 1, small)], goal) == (None, False)
+    smaller = point(0.97, 2.1, small, low=0.96)
+    assert cheapest([sure, smaller], goal) == (smaller, True)
+
+
+def judged(verdict: Verdict) -> Judgement:
+    reason = f"{verdict} for truncation, measured on 5,000 rows"
+    return Judgement(
+        verdict,
+        reason,
+        1536,
+        5000,
+        200,
+        10,
+        0,
+        0,
+        0,
+        (256,),
+        (),
+    )
+
+
+def test_the_recommendation_names_one_setting_for_every_door() -> None:
+    bits, goal = option("bit", 1536, 2, 100), Goal(recall=0.95)
+    points = [point(0.97, 2, bits, low=0.96)]
+    advice = recommend(LAYOUT, TABLE, goal, 1.0, judged("fit"), [bits], points)
+    assert (advice.name, advice.candidates, advice.ef_search) == ("bit(1536)", 100, 200)
+    assert advice.worth_it
+    assert advice.measured
+    commands = advice.commands
+    assert commands is not None
+    assert "--dims 1536 --kind bit" in commands.shell
+    assert "candidates => 100, ef_search => 200" in commands.sql
+    assert "candidates=100, ef_search=200" in commands.python
+    assert "Matryoshka(1536, kind='bit')" in commands.sqlalchemy
+    assert any("maintenance_work_mem" in reason for reason in advice.reasons)
+
+
+def test_a_sampled_setting_is_widened_for_the_whole_table() -> None:
+    bits, goal = option("bit", 1536, 2, 100), Goal(recall=0.95)
+    points = [point(0.97, 2, bits, low=0.96)]
+    advice = recommend(LAYOUT, TABLE, goal, 0.1, None, [bits], points)
+    assert advice.candidates == grown(100, 10, 0.1)
+    assert advice.ef_search == pytest.approx(2 * grown(100, 10, 0.1), abs=1)
+    assert any("on the sample" in reason for reason in advice.reasons)
+
+
+def test_a_prediction_says_that_it_is_one() -> None:
+    found = [option("bit", 1536, 2, 100)]
+    advice = recommend(LAYOUT, TABLE, Goal(recall=0.95), 1.0, None, found, [])
+    assert advice.name == "bit(1536)"
+    assert not advice.measured
+    assert advice.reasons[0].startswith("predicted, not measured")
+
+
+def test_full_vectors_go_into_the_row_where_that_is_surely_faster() -> None:
+    bits, goal = option("bit", 1536, 2, 100), Goal(recall=0.95)
+    best = point(0.97, 2, bits, low=0.96)
+    slow = np.linspace(1.9, 2.1, 100)
+    surely = pair(best, point(0.97, 1, bits), slow.tolist(), (slow / 2).tolist())
+    assert (surely.ratio, surely.low, surely.high) == pytest.approx((0.5, 0.5, 0.5))
+    noise = np.random.default_rng(1).normal(1, 0.2, 100)
+    hardly = pair(best, best, slow.tolist(), (slow * noise).tolist())
+    assert hardly.low < 1 < hardly.high
+    assert not hardly.faster
+
+    costs = unmeasured(TABLE, "em bed", "")
+    # one row of 6 kB a page
+    assert costs.plain_bytes == 1_000_000 * 8192
+    assert costs.table_bytes == 8_080_000_000
+    args = (LAYOUT, TABLE, goal, 1.0, None, [bits], [best])
+    said = recommend(*args, replace(costs, pairs=(surely,))).reasons
+    assert any(".500 of the time" in reason for reason in said)
+    command = 'alter table public.docs alter column "em bed" set storage plain;'
+    assert any(command in reason for reason in said)
+    said = recommend(*args, replace(costs, pairs=(hardly,))).reasons
+    assert any("not surely a tenth faster" in reason for reason in said)
+    assert not any("alter table" in reason for reason in said)
+    said = recommend(LAYOUT, TABLE, goal, 1.0, None, [bits], []).reasons
+    assert any("without --plan" in reason for reason in said)
+    # what fits no page stays where it is
+    long = replace(TABLE, full_dims=2000)
+    said = recommend(LAYOUT, long, goal, 1.0, None, [bits], []).reasons
+    assert not any("TOAST" in reason for reason in said)
+
+
+def test_a_second_copy_is_made_where_it_fits() -> None:
+    bits, goal = option("bit", 1536, 2, 100), Goal(recall=0.95)
+    halves = option("halfvec", 512, 3, 400)
+    sure = point(0.97, 2, bits, low=0.96)
+    # as fast, but with more to gain in the row: it is tried, too
+    wide = replace(point(0.97, 2.2, halves, low=0.96), candidates=800)
+    weak = replace(wide, recall=Recall(0.9, 0.8, 1, 500))
+    assert contenders([sure, wide, weak, point(0.99, 1)], goal, TABLE) == [sure, wide]
+    assert contenders([weak], goal, TABLE) == []
+    assert refusal(TABLE, [sure], 100_000, goal, None) == ""
+    assert "no setting" in refusal(TABLE, [], 100_000, goal, None)
+    assert "asked" in refusal(TABLE, [sure], 100_000, goal, False)
+    assert "2.2 GB more" in refusal(TABLE, [sure], 250_000, goal, None)
+    assert refusal(TABLE, [sure], 250_000, goal, True) == ""
+    long = replace(TABLE, full_dims=2000)
+    assert "stay in TOAST" in refusal(long, [sure], 1000, goal, True)
+    # vectors in the row that a short column would push out are a question, too
+    short = replace(TABLE, full_dims=256, row_width=1400)
+    assert not concerns(short, [option("bit", 256, 2, 100)])
+    assert concerns(short, [option("halfvec", 512, 2, 100)])
+    assert concerns(TABLE, [])
+
+
+def test_it_speaks_up_when_nothing_short_is_worth_it() -> None:
+    goal = Goal(recall=0.95)
+    none = [option("bit", 1536, None, 100)]
+    advice = recommend(LAYOUT, TABLE, goal, 1.0, judged("not fit"), none, [])
+    assert advice.name is None
+    assert advice.commands is None
+    assert not advice.worth_it
+    assert any("not fit" in reason for reason in advice.against)
+    assert any("within 1000 candidates" in reason for reason in advice.against)
+
+    bits = option("bit", 1536, 2, 100)
+    exact = Point("exact search", None, None, Recall(1, 0.9, 1, 5), 4.0, 5.0)
+    points = [point(0.97, 5, bits, low=0.96), point(0.99, 2, low=0.98), exact]
+    advice = recommend(LAYOUT, TABLE, goal, 1.0, None, [bits], points)
+    assert advice.name == "bit(1536)"
+    assert not advice.worth_it
+    assert any("one pass over full vectors is faster" in x for x in advice.against)
+    assert any("an exact search takes 4.0 ms" in x for x in advice.against)
+
+    low = recommend(LAYOUT, TABLE, goal, 1.0, None, [bits], [point(0.9, 2, bits)])
+    assert low.name is None
+    assert any("no setting that was tried reaches" in x for x in low.against)
+
+
+def test_sizes_follow_the_page() -> None:
+    # vector(1536): one element a page, as its links fit beside it
+    assert index_bytes("vector", 1536, 100_000) == pytest.approx(819e6, rel=0.01)
+    # from 1998 dimensions its links do not, and stand on a page between two
+    assert index_bytes("vector", 2000, 10_000) == pytest.approx(164e6, rel=0.01)
+    assert index_bytes("bit", 1536, 100_000) == pytest.approx(50e6, rel=0.02)
+    assert index_bytes("bit", 1536, 100_000, m=32) > 1.3 * index_bytes(
+        "bit", 1536, 100_000
+    )
+    # a page that holds one row of 6 kB has room for a short column
+    assert column_bytes("bit", 1536, 1000, 6160) == 0
+    assert column_bytes("vector", 512, 1000, 6160) == pytest.approx(2_200_000, rel=0.1)
