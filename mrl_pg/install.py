@@ -105,8 +105,8 @@ async def uninstall_async(conn: AsyncConn) -> InstallReport:
     return InstallReport(found, None)
 
 
-_STATE = source.statement("queries/pgvector.sql").encode()
-_VERSION = source.statement("queries/version.sql").encode()
+_STATE = source.statement("pgvector").encode()
+_VERSION = source.statement("version").encode()
 
 
 def _scripts(manifest: str) -> Sequence[bytes]:

@@ -20,9 +20,9 @@ def read(name: str) -> str:
 
 @cache
 def statement(name: str) -> str:
-    """The same without its header, on one start: what travels to the server."""
-    lines = read(name).splitlines()
-    return "\n".join(lines[HEADER_LINES:]).strip().removesuffix(";")
+    """A statement that Python sends, by name and without its header."""
+    found = [f"{folder}/{name}.sql" for folder in ("queries", "statements")]
+    return _body(next(file for file in found if _there(file)))
 
 
 @cache
@@ -59,3 +59,12 @@ def releases() -> tuple[str, ...]:
 
 def _includes(line: str) -> bool:
     return line.startswith("\\ir ")
+
+
+def _there(name: str) -> bool:
+    return files("mrl_pg.sql").joinpath(name).is_file()
+
+
+def _body(name: str) -> str:
+    lines = read(name).splitlines()
+    return "\n".join(lines[HEADER_LINES:]).strip().removesuffix(";")

@@ -299,7 +299,7 @@ def _settings(workers: int | None, maintenance_work_mem: str | None) -> dict[str
 
 
 def _query(name: str) -> bytes:
-    return source.statement(f"queries/{name}.sql").encode()
+    return source.statement(name).encode()
 
 
 def _registration(layout: IndexLayout, facts: Facts) -> dict[str, str | int]:

@@ -61,7 +61,7 @@ def conninfo(conn: Conn | AsyncConn) -> str:
 
 
 def _poll(conninfo: str, pid: int, watcher: Watcher, stop: threading.Event) -> None:
-    query = source.statement("queries/build_progress.sql").encode()
+    query = source.statement("build_progress").encode()
     try:
         with psycopg.Connection[tuple[str, int, int, int]].connect(
             conninfo, autocommit=True, row_factory=tuple_row, connect_timeout=5

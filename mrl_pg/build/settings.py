@@ -10,8 +10,8 @@ from mrl_pg.catalog.read import AsyncConn, Conn
 from mrl_pg.errors import InvalidSetting
 from mrl_pg.exchange import cursors
 
-READ = source.statement("queries/setting.sql").encode()
-SET = source.statement("queries/set_local.sql").encode()
+READ = source.statement("setting").encode()
+SET = source.statement("set_local").encode()
 
 
 @contextmanager

@@ -26,6 +26,7 @@ from mrl_pg.catalog.read import AsyncConn, Conn
 from mrl_pg.catalog.recent import Recent
 from mrl_pg.errors import InvalidSetting, NotInstalled
 from mrl_pg.exchange import cursors
+from mrl_pg.exchange.vectors import QueryVector, QueryVectorDumper
 from mrl_pg.layout import IndexLayout
 from mrl_pg.search import plan
 from mrl_pg.vectors import VectorLike
@@ -90,7 +91,7 @@ def keep_query(conn: Conn, layout: IndexLayout, query: VectorLike) -> bool:
         _whole(conn),
         cursors.tuples(conn) as cursor,
     ):
-        cursor.adapters.register_dumper(plan.QueryVector, plan.QueryVectorDumper)
+        cursor.adapters.register_dumper(QueryVector, QueryVectorDumper)
         cursor.execute(*call)
         return bool(cursor.fetchall()[0][0])
 
@@ -120,7 +121,7 @@ async def keep_query_async(
             _whole_async(conn),
             cursors.tuples_async(conn) as cursor,
         ):
-            cursor.adapters.register_dumper(plan.QueryVector, plan.QueryVectorDumper)
+            cursor.adapters.register_dumper(QueryVector, QueryVectorDumper)
             await cursor.execute(*call)
             return bool((await cursor.fetchall())[0][0])
 
@@ -207,7 +208,7 @@ def _asked(
     name: str, layout: IndexLayout, **values: Any
 ) -> tuple[bytes, dict[str, Any]]:
     """A file of `sql/queries` and its parameters."""
-    text = source.statement(f"queries/{name}.sql").encode()
+    text = source.statement(name).encode()
     return text, _names(layout) | values
 
 

@@ -152,7 +152,7 @@ async def history_async(conn: AsyncConn, layout: IndexLayout) -> list[RecallRepo
 def _history_query(
     layout: IndexLayout, facts: Facts
 ) -> tuple[bytes, dict[str, str | int]]:
-    return source.statement("queries/measurements.sql").encode(), {
+    return source.statement("measurements").encode(), {
         "table_id": facts.table_id,
         "index_name": layout.name,
     }

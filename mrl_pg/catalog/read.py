@@ -137,13 +137,13 @@ async def read_async(conn: AsyncConn, layout: IndexLayout) -> Facts:
 
 
 def _extension_query() -> tuple[bytes, None]:
-    return source.statement("queries/pgvector.sql").encode(), None
+    return source.statement("pgvector").encode(), None
 
 
 def _promise_query(
     facts: Facts, layout: IndexLayout, asked: Asked
 ) -> tuple[bytes, dict[str, Any]]:
-    return source.statement("queries/promised.sql").encode(), {
+    return source.statement("promised").encode(), {
         "table_id": facts.table_id,
         "index_name": layout.name,
         **asked._asdict(),
@@ -217,12 +217,12 @@ def _table_query(layout: IndexLayout) -> tuple[bytes, dict[str, str]]:
 
 @cache
 def _table_facts() -> bytes:
-    stamp = sql.SQL(source.statement("statements/stamp.sql")).format(
+    stamp = sql.SQL(source.statement("stamp")).format(
         table=sql.Identifier("class", "oid"),
         full=sql.Identifier("full_column", "number"),
         value=sql.Identifier("short_column", "value"),
         key=sql.Identifier("primary_key", "oid"),
         index=sql.SQL("pg_catalog.format('%%I.%%I', space.nspname, %(index)s)"),
     )
-    facts = sql.SQL(source.statement("statements/table_facts.sql"))
+    facts = sql.SQL(source.statement("table_facts"))
     return facts.format(stamp=stamp).as_bytes()

@@ -16,7 +16,7 @@ def template(name: str, /, **slots: sql.Composable) -> sql.Composed:
 
 def statement(name: str, /, **slots: sql.Composable) -> sql.Composed:
     """The same of `sql/statements/NAME.sql`, which Python alone uses."""
-    return sql.SQL(source.statement(f"statements/{name}.sql")).format(**slots)
+    return sql.SQL(source.statement(name)).format(**slots)
 
 
 def comma(parts: Iterable[sql.Composable]) -> sql.Composed:

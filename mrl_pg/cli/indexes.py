@@ -27,7 +27,7 @@ def indexes(
     with connection(dsn, directory, pg) as conn:
         cursor = cursors.dicts(conn)
         try:
-            cursor.execute(source.statement("queries/indexes.sql").encode())
+            cursor.execute(source.statement("indexes").encode())
         except (errors.UndefinedTable, errors.InvalidSchemaName) as error:
             raise NotInstalled(
                 "the database side of mrl_pg is not installed in this database: "

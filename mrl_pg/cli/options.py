@@ -80,6 +80,6 @@ def connection(
 
 
 def _name_holders(conn: psycopg.Connection) -> None:
-    holders = source.statement("queries/lock_holders.sql").encode()
+    holders = source.statement("lock_holders").encode()
     for pid, role, state, since in conn.execute(holders):
         say(f"process {pid} of role {role} holds locks since {since}: {state}")

@@ -96,8 +96,8 @@ def fill(
 ) -> str:
     """Make the table afresh, load it, install mrl_pg; returns what was loaded."""
     with conn.transaction():
-        conn.execute(source.statement("queries/demo_schema.sql").encode())
-        conn.execute(source.statement("queries/demo_drop.sql").encode())
+        conn.execute(source.statement("demo_schema").encode())
+        conn.execute(source.statement("demo_drop").encode())
         install(conn)
         report = load_blocks(
             conn,

@@ -1,1 +1,36 @@
-"""What is sent to a server, and how each driver sends it."""
+"""What is sent to a server and what comes back, apart from who sends it.
+
+A verb is a generator: it decides, yields a request, and is handed the answer. What the
+server or the driver raises is thrown into it at that place, so `with` and `try` work
+as they do around a call. `run` and `run_async` carry a verb out on a psycopg
+connection; `mrl_pg.sqlalchemy.driver` does on one of SQLAlchemy's.
+"""
+
+from mrl_pg.exchange.drivers import run, run_async
+from mrl_pg.exchange.requests import (
+    Answer,
+    Begin,
+    End,
+    Exchange,
+    Find,
+    FindMany,
+    Request,
+    Row,
+    Send,
+    transaction,
+)
+
+__all__ = [
+    "Answer",
+    "Begin",
+    "End",
+    "Exchange",
+    "Find",
+    "FindMany",
+    "Request",
+    "Row",
+    "Send",
+    "run",
+    "run_async",
+    "transaction",
+]

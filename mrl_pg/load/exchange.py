@@ -26,9 +26,9 @@ from mrl_pg.load.wanted import Wanted
 Progress: TypeAlias = Callable[[int, int | None], None]
 """Called with the rows sent and the rows in all: an estimate for text files."""
 
-PGVECTOR = source.statement("queries/pgvector.sql").encode()
-COLUMNS_OF = source.statement("queries/columns_of.sql").encode()
-VECTOR_TYPES = source.statement("queries/vector_types.sql").encode()
+PGVECTOR = source.statement("pgvector").encode()
+COLUMNS_OF = source.statement("columns_of").encode()
+VECTOR_TYPES = source.statement("vector_types").encode()
 
 ABOUT_ROWS = (
     errors.IntegrityError,

@@ -15,9 +15,9 @@ from mrl_pg.catalog import slots
 from mrl_pg.catalog.facts import Facts
 from mrl_pg.catalog.read import Conn
 from mrl_pg.exchange import cursors
+from mrl_pg.exchange.vectors import QueryVector
 from mrl_pg.layout import IndexLayout, fit
 from mrl_pg.search import find as search
-from mrl_pg.search.plan import QueryVector
 from mrl_pg.vectors import wire
 
 
@@ -61,7 +61,7 @@ class SinglePass:
 
     def size(self, conn: Conn) -> int:
         """Bytes of the index."""
-        query = source.statement("queries/index_bytes.sql").encode()
+        query = source.statement("index_bytes").encode()
         names = {"schema": self.facts.schema, "index_name": self.name}
         return int(cursors.tuples(conn).execute(query, names).fetchall()[0][0])
 

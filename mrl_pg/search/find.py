@@ -15,13 +15,12 @@ from mrl_pg.catalog.facts import Facts
 from mrl_pg.catalog.read import Asked, AsyncConn, Conn
 from mrl_pg.errors import MrlError, TableError
 from mrl_pg.exchange import cursors
+from mrl_pg.exchange.vectors import QueryVector, QueryVectorDumper
 from mrl_pg.layout import IndexLayout
 from mrl_pg.search.filter import Params, about_filter, in_text, refusal, written_out
 from mrl_pg.search.plan import (
     Options,
     Queries,
-    QueryVector,
-    QueryVectorDumper,
     SearchParams,
     SearchPlan,
     bind,

@@ -7,13 +7,12 @@ from typing import Any, TypeAlias, TypedDict
 
 import numpy as np
 from numpy.typing import NDArray
-from psycopg import pq
-from psycopg.adapt import Buffer, Dumper
 
 from mrl_pg import arguments
 from mrl_pg.arguments import shown
 from mrl_pg.catalog.facts import Facts, check_ready
 from mrl_pg.errors import ColumnNotFound, InvalidSetting
+from mrl_pg.exchange.vectors import QueryVector
 from mrl_pg.layout import IndexLayout
 from mrl_pg.search import render
 from mrl_pg.search.filter import Params, Where, check_params, check_where
@@ -101,29 +100,6 @@ class SearchOptions(TypedDict, total=False):
     columns: Sequence[str]
     exact: bool
     recall: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class QueryVector:
-    """A full vector in pgvector's binary format, for `QueryVectorDumper`."""
-
-    data: bytes
-    kind: str
-
-
-class QueryVectorDumper(Dumper):
-    """Sends a query in binary with no type: the statement's own cast names it.
-
-    So it works on a connection that never registered pgvector's types, and
-    leaves the caller's adapters alone.
-    """
-
-    format = pq.Format.BINARY
-    oid = 0
-
-    def dump(self, obj: QueryVector) -> Buffer:
-        """The bytes, as they are."""
-        return obj.data
 
 
 @dataclass(frozen=True)

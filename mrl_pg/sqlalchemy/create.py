@@ -128,5 +128,5 @@ def numbers(version: str) -> tuple[int, ...]:
     return tuple(int(part) for part in re.findall(r"\d+", version)[:3])
 
 
-_STATE = source.statement("queries/pgvector.sql")
-_VERSION = source.statement("queries/version.sql")
+_STATE = source.statement("pgvector")
+_VERSION = source.statement("version")

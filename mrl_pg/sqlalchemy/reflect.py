@@ -109,4 +109,4 @@ def _connected(bind: Engine | Connection) -> Iterator[Connection]:
 
 
 _DRIVERS = ("psycopg", "psycopg_async", "asyncpg")
-_READABLE = source.statement("queries/readable.sql")
+_READABLE = source.statement("readable")

@@ -7,7 +7,7 @@ from sqlalchemy import Dialect, event
 from sqlalchemy.pool import Pool
 from sqlalchemy.types import UserDefinedType
 
-from mrl_pg.search.plan import QueryVector, QueryVectorDumper
+from mrl_pg.exchange.vectors import QueryVector, QueryVectorDumper
 from mrl_pg.vectors import VectorLike, as_text, as_vector, wire
 
 

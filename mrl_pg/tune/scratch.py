@@ -128,7 +128,7 @@ class Scratch:
 
     def toast_bytes(self) -> int:
         """Bytes that the copy keeps outside its rows."""
-        query = source.statement("queries/toast_bytes.sql").encode()
+        query = source.statement("toast_bytes").encode()
         names = {"schema": self.schema, "table": self.name}
         return int(cursors.tuples(self.conn).execute(query, names).fetchall()[0][0])
 
@@ -186,7 +186,7 @@ class Scratch:
         return single_pass(self.conn, self.bare(), "halfvec")
 
     def _bytes(self, name: str) -> int:
-        query = source.statement("queries/index_bytes.sql").encode()
+        query = source.statement("index_bytes").encode()
         names = {"schema": self.schema, "index_name": name}
         return int(cursors.tuples(self.conn).execute(query, names).fetchall()[0][0])
 

@@ -65,7 +65,7 @@ def read(conn: Conn, layout: IndexLayout) -> tuple[Facts, TableFacts]:
     """
     catalog.forget(conn, layout)
     facts = catalog.facts(conn, layout)
-    query = source.statement("queries/tune_table.sql").encode()
+    query = source.statement("tune_table").encode()
     names = {"table_id": facts.table_id, "column": layout.column}
     with cursors.dicts(conn) as cursor:
         found: dict[str, Any] = cursor.execute(query, names).fetchone() or {}

@@ -27,17 +27,14 @@ PUBLIC = "mrl_pg"
 """The package itself: `mrl_pg/__init__.py`, which holds the public names."""
 
 LAYERS: tuple[set[str], ...] = (
-    {"errors", "failures"},
+    {"errors"},
     {"arguments"},
-    {"layout", "models", "promise", "recent", "server", "source", "vectors"},
-    {"facts"},
-    {"cursors", "shape"},
-    {"where"},
-    {"catalog", "connect", "render"},
-    {"progress", "settings"},
-    {"plan"},
-    {"sampling"},
-    {"build", "calibrate", "install", "kept", "load", "measure", "search"},
+    {"layout", "models", "server", "source", "vectors"},
+    {"exchange"},
+    {"catalog"},
+    {"connect", "search"},
+    {"build"},
+    {"calibration", "install", "load"},
     {"index", "recall"},
     {"tune"},
     {PUBLIC},
@@ -63,7 +60,7 @@ ONLY_IN = {
     "threadpoolctl": {"recall"},
     "typer": {"cli"},
 }
-PURE = {"errors", "facts", "layout", "models", "recent", "source", "vectors"}
+PURE = {"errors", "layout", "models", "source", "vectors"}
 """Modules that no driver is needed for."""
 
 

@@ -110,7 +110,7 @@ def texts(path: Path) -> Iterator[tuple[str, bool]]:
     text = source.read(name)
     if kind in ("queries", "statements"):
         frame = PARTS.get(path.stem, "{}")
-        yield frame.replace("{}", filled(source.statement(name), path.stem)), False
+        yield frame.replace("{}", filled(source.statement(path.stem), path.stem)), False
         return
     # what psql alone reads
     yield re.sub(r"^\\.*$", "", text, flags=re.MULTILINE), kind in INSTALLED

@@ -133,7 +133,7 @@ def test_an_index_of_that_name_on_another_table_is_not_shown(conn: Conn) -> None
 
 
 def test_whether_mrl_is_there_is_seen_without_any_right(conn: Conn) -> None:
-    query = source.statement("queries/pgvector.sql").encode()
+    query = source.statement("pgvector").encode()
     there = conn.execute(query).fetchall()
     assert there[0][2] is True
     with conn.transaction(force_rollback=True):

@@ -1,0 +1,167 @@
+"""Carries out verbs on psycopg's connections, synchronous and asynchronous."""
+
+from contextlib import (
+    AbstractAsyncContextManager,
+    AbstractContextManager,
+    AsyncExitStack,
+    ExitStack,
+    nullcontext,
+)
+from typing import Any, TypeVar
+
+from psycopg import AsyncConnection, AsyncCursor, Connection, Cursor, Pipeline
+from psycopg.rows import tuple_row
+
+from mrl_pg.exchange import cursors
+from mrl_pg.exchange.requests import (
+    Answer,
+    Begin,
+    End,
+    Exchange,
+    Find,
+    FindMany,
+    Row,
+    Send,
+)
+from mrl_pg.exchange.vectors import QueryVector, QueryVectorDumper
+
+T = TypeVar("T")
+
+
+def run(conn: Connection[Any], verb: Exchange[T]) -> T:
+    """Result of a verb that a connection carries out; raises what the verb raises."""
+    cursors.check(conn, waits=False)
+    opened: list[AbstractContextManager[Any]] = []
+    try:
+        request = next(verb)
+        while True:
+            answer: Any = None
+            try:
+                if isinstance(request, Find):
+                    answer = _find(conn, request)
+                elif isinstance(request, Send):
+                    answer = _send(conn, request)
+                elif isinstance(request, FindMany):
+                    answer = _find_many(conn, request)
+                elif isinstance(request, Begin):
+                    opened.append(conn.transaction())
+                    opened[-1].__enter__()
+                else:
+                    opened.pop().__exit__(*_raised(request))
+            except BaseException as error:
+                request = verb.throw(error)
+            else:
+                request = verb.send(answer)
+    except StopIteration as done:
+        result: T = done.value
+        return result
+
+
+async def run_async(conn: AsyncConnection[Any], verb: Exchange[T]) -> T:
+    """The same on an asynchronous connection."""
+    cursors.check(conn, waits=True)
+    opened: list[AbstractAsyncContextManager[Any]] = []
+    try:
+        request = next(verb)
+        while True:
+            answer: Any = None
+            try:
+                if isinstance(request, Find):
+                    answer = await _find_async(conn, request)
+                elif isinstance(request, Send):
+                    answer = await _send_async(conn, request)
+                elif isinstance(request, FindMany):
+                    answer = await _find_many_async(conn, request)
+                elif isinstance(request, Begin):
+                    opened.append(conn.transaction())
+                    await opened[-1].__aenter__()
+                else:
+                    await opened.pop().__aexit__(*_raised(request))
+            except BaseException as error:
+                request = verb.throw(error)
+            else:
+                request = verb.send(answer)
+    except StopIteration as done:
+        result: T = done.value
+        return result
+
+
+def _raised(end: End) -> tuple[Any, ...]:
+    error = end.error
+    return (type(error), error, error.__traceback__) if error else (None, None, None)
+
+
+def _send(conn: Connection[Any], request: Send) -> list[Row]:
+    with cursors.dicts(conn) as cursor:
+        cursor.adapters.register_dumper(QueryVector, QueryVectorDumper)
+        cursor.execute(request.statement, request.params, binary=request.binary)
+        return cursor.fetchall() if cursor.description else []
+
+
+async def _send_async(conn: AsyncConnection[Any], request: Send) -> list[Row]:
+    async with cursors.dicts_async(conn) as cursor:
+        cursor.adapters.register_dumper(QueryVector, QueryVectorDumper)
+        await cursor.execute(request.statement, request.params, binary=request.binary)
+        return await cursor.fetchall() if cursor.description else []
+
+
+def _find(conn: Connection[Any], request: Find) -> Answer:
+    with _cursor(conn) as cursor:
+        cursor.execute(request.statement, request.params, prepare=request.prepare)
+        return Answer(cursor.fetchall(), cursor.pgresult)
+
+
+async def _find_async(conn: AsyncConnection[Any], request: Find) -> Answer:
+    async with _async_cursor(conn) as cursor:
+        await cursor.execute(request.statement, request.params, prepare=request.prepare)
+        return Answer(await cursor.fetchall(), cursor.pgresult)
+
+
+def _find_many(conn: Connection[Any], request: FindMany) -> list[Answer]:
+    """`executemany` prepares its statement, so it is not for plans of their own."""
+    statement, batch = request.statement, request.batch
+    with ExitStack() as stack:
+        if request.prepare:
+            cursor = stack.enter_context(_cursor(conn))
+            cursor.executemany(statement, batch, returning=True)
+            answers = [Answer(cursor.fetchall(), cursor.pgresult)]
+            while cursor.nextset():
+                answers.append(Answer(cursor.fetchall(), cursor.pgresult))
+            return answers
+        sent = [stack.enter_context(_cursor(conn)) for _ in batch]
+        with conn.pipeline() if Pipeline.is_supported() else nullcontext():
+            for cursor, params in zip(sent, batch, strict=True):
+                cursor.execute(statement, params, prepare=False)
+        return [Answer(cursor.fetchall(), cursor.pgresult) for cursor in sent]
+
+
+async def _find_many_async(
+    conn: AsyncConnection[Any], request: FindMany
+) -> list[Answer]:
+    statement, batch = request.statement, request.batch
+    async with AsyncExitStack() as stack:
+        if request.prepare:
+            cursor = await stack.enter_async_context(_async_cursor(conn))
+            await cursor.executemany(statement, batch, returning=True)
+            answers = [Answer(await cursor.fetchall(), cursor.pgresult)]
+            while cursor.nextset():
+                answers.append(Answer(await cursor.fetchall(), cursor.pgresult))
+            return answers
+        sent = [await stack.enter_async_context(_async_cursor(conn)) for _ in batch]
+        async with conn.pipeline() if Pipeline.is_supported() else nullcontext():
+            for cursor, params in zip(sent, batch, strict=True):
+                await cursor.execute(statement, params, prepare=False)
+        return [Answer(await cursor.fetchall(), cursor.pgresult) for cursor in sent]
+
+
+def _cursor(conn: Connection[Any]) -> Cursor[tuple[Any, ...]]:
+    """A cursor that can send query vectors; the caller's adapters stay as they are."""
+    cursor = Cursor(conn, row_factory=tuple_row)
+    cursor.adapters.register_dumper(QueryVector, QueryVectorDumper)
+    return cursor
+
+
+def _async_cursor(conn: AsyncConnection[Any]) -> AsyncCursor[tuple[Any, ...]]:
+    cursor = AsyncCursor(conn, row_factory=tuple_row)
+    cursor.adapters.register_dumper(QueryVector, QueryVectorDumper)
+    return cursor
