@@ -16,7 +16,7 @@ from mrl_pg.calibration.recall_report import RecallReport
 from mrl_pg.catalog.read import AsyncConn, Conn
 from mrl_pg.layout import IndexLayout
 from mrl_pg.search import find as search
-from mrl_pg.search.filter import Params, Where
+from mrl_pg.search.filter import Filter, Params
 from mrl_pg.search.find import SearchResult
 from mrl_pg.search.plan import Options, Queries, SearchOptions, SearchPlan
 from mrl_pg.vectors import VectorLike
@@ -97,7 +97,7 @@ class MatryoshkaIndex(IndexLayout):
         k: int = 10,
         sample: int | None = None,
         queries: QuerySource = None,
-        where: Where = None,
+        filter: Filter = None,
         params: Params = None,
         tell: Teller | None = None,
     ) -> Calibration:
@@ -106,9 +106,9 @@ class MatryoshkaIndex(IndexLayout):
         Exact answers of `queries`, or of `sample` random rows (each without itself;
         500 unless named, for k = 1 2,000), are compared with those of ever wider
         searches, and the front of recall against time is kept in the database for all
-        doors, in the place of an older one for the same k and `where`.
+        doors, in the place of an older one for the same k and `filter`.
         `queries="kept"`: at most `sample` of those that `keep_query` kept. A search
-        with a `where` takes what was measured with the same, or with others about as
+        with a `filter` takes what was measured with the same, or with others about as
         selective. Time: every row is read once for every few hundred queries, and each
         is searched by the index some thirty times. `tell` is called with progress.
 
@@ -121,7 +121,7 @@ class MatryoshkaIndex(IndexLayout):
             k=k,
             sample=sample,
             queries=queries,
-            where=where,
+            filter=filter,
             params=params,
             tell=tell,
         )
@@ -133,7 +133,7 @@ class MatryoshkaIndex(IndexLayout):
         k: int = 10,
         sample: int | None = None,
         queries: QuerySource = None,
-        where: Where = None,
+        filter: Filter = None,
         params: Params = None,
         tell: Teller | None = None,
     ) -> Calibration:
@@ -144,7 +144,7 @@ class MatryoshkaIndex(IndexLayout):
             k=k,
             sample=sample,
             queries=queries,
-            where=where,
+            filter=filter,
             params=params,
             tell=tell,
         )
@@ -159,7 +159,7 @@ class MatryoshkaIndex(IndexLayout):
         candidates: int | None = None,
         ef_search: int | None = None,
         max_scan_tuples: int | None = None,
-        where: Where = None,
+        filter: Filter = None,
         params: Params = None,
         recall: float | None = None,
         keep: bool = False,
@@ -181,7 +181,7 @@ class MatryoshkaIndex(IndexLayout):
             candidates,
             ef_search,
             max_scan_tuples,
-            where,
+            filter,
             params,
             (),
             False,
@@ -201,7 +201,7 @@ class MatryoshkaIndex(IndexLayout):
         candidates: int | None = None,
         ef_search: int | None = None,
         max_scan_tuples: int | None = None,
-        where: Where = None,
+        filter: Filter = None,
         params: Params = None,
         recall: float | None = None,
         keep: bool = False,
@@ -213,7 +213,7 @@ class MatryoshkaIndex(IndexLayout):
             candidates,
             ef_search,
             max_scan_tuples,
-            where,
+            filter,
             params,
             (),
             False,
@@ -257,7 +257,7 @@ class MatryoshkaIndex(IndexLayout):
         candidates: int | None = None,
         ef_search: int | None = None,
         max_scan_tuples: int | None = None,
-        where: Where = None,
+        filter: Filter = None,
         params: Params = None,
         columns: Sequence[str] = (),
         exact: bool = False,
@@ -269,7 +269,7 @@ class MatryoshkaIndex(IndexLayout):
         HalfVector. `candidates` (default 160, or 8 k when more) rows pass from the
         short index to the exact re-rank; above 1000 the scan iterates. `ef_search`
         (default: candidates, at most 1000) searches the graph more widely.
-        `where`, with `params`, filters in the first pass; `max_scan_tuples` bounds
+        `filter`, with `params`, filters in the first pass; `max_scan_tuples` bounds
         how far such a scan goes on (default: the session's, 20000, or twice the
         candidates). `columns` come with each hit. `exact=True` compares every row.
         `recall` takes the cheapest search that `calibrate` measured to keep it, unless
@@ -286,7 +286,7 @@ class MatryoshkaIndex(IndexLayout):
             candidates,
             ef_search,
             max_scan_tuples,
-            where,
+            filter,
             params,
             columns,
             exact,
@@ -303,7 +303,7 @@ class MatryoshkaIndex(IndexLayout):
         candidates: int | None = None,
         ef_search: int | None = None,
         max_scan_tuples: int | None = None,
-        where: Where = None,
+        filter: Filter = None,
         params: Params = None,
         columns: Sequence[str] = (),
         exact: bool = False,
@@ -315,7 +315,7 @@ class MatryoshkaIndex(IndexLayout):
             candidates,
             ef_search,
             max_scan_tuples,
-            where,
+            filter,
             params,
             columns,
             exact,

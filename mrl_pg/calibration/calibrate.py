@@ -12,7 +12,7 @@ from mrl_pg.catalog.read import AsyncConn, Conn
 from mrl_pg.exchange import cursors
 from mrl_pg.layout import IndexLayout
 from mrl_pg.search import plan
-from mrl_pg.search.filter import Params, Where, written_out
+from mrl_pg.search.filter import Filter, Params, written_out
 from mrl_pg.search.promise import check_recall
 
 
@@ -79,17 +79,17 @@ def calibrate(
     k: int,
     sample: int | None,
     queries: QuerySource,
-    where: Where,
+    filter: Filter,
     params: Params,
     tell: Teller | None,
 ) -> Calibration:
     """Measure the searches of one short column; see `MatryoshkaIndex.calibrate`."""
-    _check(where, params, tell)
+    _check(filter, params, tell)
     facts = sampling.check(layout, catalog.read(conn, layout))
     values = sampling.values(layout, facts, k, sample, queries)
-    values["filter"] = written_out(conn, where, params, facts)
+    values["filter"] = written_out(conn, filter, params, facts)
     with (
-        sampling.asking(conn, layout, facts, where, tell),
+        sampling.asking(conn, layout, facts, filter, tell),
         cursors.dicts(conn) as cursor,
     ):
         cursor.execute(sampling.statement("calibrate", facts), values)
@@ -105,16 +105,16 @@ async def calibrate_async(
     k: int,
     sample: int | None,
     queries: QuerySource,
-    where: Where,
+    filter: Filter,
     params: Params,
     tell: Teller | None,
 ) -> Calibration:
     """The same on an asynchronous connection."""
-    _check(where, params, tell)
+    _check(filter, params, tell)
     facts = sampling.check(layout, await catalog.read_async(conn, layout))
     values = sampling.values(layout, facts, k, sample, queries)
-    values["filter"] = written_out(conn, where, params, facts)
-    with sampling.asking(conn, layout, facts, where, tell):
+    values["filter"] = written_out(conn, filter, params, facts)
+    with sampling.asking(conn, layout, facts, filter, tell):
         async with cursors.dicts_async(conn) as cursor:
             await cursor.execute(sampling.statement("calibrate", facts), values)
             rows = await cursor.fetchall()
@@ -122,8 +122,8 @@ async def calibrate_async(
     return _calibration(layout, k, rows)
 
 
-def _check(where: Where, params: Params, tell: Teller | None) -> None:
-    plan.check_filter(where, params)
+def _check(filter: Filter, params: Params, tell: Teller | None) -> None:
+    plan.check_filter(filter, params)
     arguments.check_callable("tell", tell)
 
 

@@ -14,7 +14,7 @@ from mrl_pg.catalog.facts import Facts, check_ready
 from mrl_pg.catalog.read import AsyncConn, Conn
 from mrl_pg.errors import IndexNotFound, InvalidSetting, NotInstalled
 from mrl_pg.layout import IndexLayout
-from mrl_pg.search.filter import Where, about_filter, in_text, refusal
+from mrl_pg.search.filter import Filter, about_filter, in_text, refusal
 from mrl_pg.search.plan import MAX_ROWS, Queries, as_query
 from mrl_pg.vectors import as_text
 
@@ -87,7 +87,7 @@ def asking(
     conn: Conn | AsyncConn,
     layout: IndexLayout,
     facts: Facts,
-    where: Where,
+    filter: Filter,
     tell: Teller | None = None,
 ) -> Iterator[None]:
     """Hand on what the server says meanwhile, and say better what it refuses."""
@@ -104,9 +104,9 @@ def asking(
             # the second: no query was kept
             if isinstance(error, (errors.InvalidParameterValue, errors.NoDataFound)):
                 raise InvalidSetting(hinted(error)) from error
-            if where is None or not about_filter(error):
+            if filter is None or not about_filter(error):
                 raise
-            raise refusal(in_text(conn, where), facts, error) from error
+            raise refusal(in_text(conn, filter), facts, error) from error
 
 
 @contextmanager

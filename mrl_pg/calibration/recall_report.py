@@ -83,14 +83,14 @@ def recall(
     keep = arguments.flag("keep", keep)
     facts = sampling.check(layout, catalog.read(conn, layout))
     values = sampling.values(layout, facts, options.k, sample, queries)
-    condition = written_out(conn, options.where, options.params, facts)
+    condition = written_out(conn, options.filter, options.params, facts)
     promise = None
     if plan.wants_promise(options):
         asked = Asked(options.k, options.recall or 0, condition)
         promise = catalog.promise(conn, layout, asked)
     values |= _effort(options, promise) | {"filter": condition, "keep": keep}
     with (
-        sampling.asking(conn, layout, facts, options.where, tell),
+        sampling.asking(conn, layout, facts, options.filter, tell),
         cursors.dicts(conn) as cursor,
     ):
         cursor.execute(sampling.statement("measure", facts), values, binary=True)
@@ -113,13 +113,13 @@ async def recall_async(
     keep = arguments.flag("keep", keep)
     facts = sampling.check(layout, await catalog.read_async(conn, layout))
     values = sampling.values(layout, facts, options.k, sample, queries)
-    condition = written_out(conn, options.where, options.params, facts)
+    condition = written_out(conn, options.filter, options.params, facts)
     promise = None
     if plan.wants_promise(options):
         asked = Asked(options.k, options.recall or 0, condition)
         promise = await catalog.promise_async(conn, layout, asked)
     values |= _effort(options, promise) | {"filter": condition, "keep": keep}
-    with sampling.asking(conn, layout, facts, options.where, tell):
+    with sampling.asking(conn, layout, facts, options.filter, tell):
         async with cursors.dicts_async(conn) as cursor:
             await cursor.execute(
                 sampling.statement("measure", facts), values, binary=True

@@ -14,13 +14,13 @@ from mrl_pg.cli.describe import (
     Column,
     Dims,
     DistanceName,
+    Filter,
     Kept,
     KindName,
     Name,
     QueryFile,
     Short,
     Table,
-    Where,
     describe,
 )
 from mrl_pg.cli.options import PG_DEFAULT, Directory, Dsn, Json, Pg, connection, say
@@ -53,7 +53,7 @@ def calibrate(
     ] = None,
     queries: QueryFile = None,
     kept: Kept = False,
-    where: Where = None,
+    filter: Filter = None,
     short: Short = "",
     name: Name = "",
     dsn: Dsn = None,
@@ -88,7 +88,7 @@ def calibrate(
                         k=count,
                         sample=sample,
                         queries=asked,
-                        where=where,
+                        filter=filter,
                         tell=tell,
                     )
                 )

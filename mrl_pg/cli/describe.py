@@ -45,7 +45,7 @@ Name: TypeAlias = Annotated[
     str, typer.Option("--name", help="Name of the index.  \\[default: derived]")
 ]
 
-Where: TypeAlias = Annotated[
+Filter: TypeAlias = Annotated[
     str | None,
     typer.Option(help="A condition in SQL; a literal percent sign is written %%."),
 ]

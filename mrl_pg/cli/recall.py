@@ -15,6 +15,7 @@ from mrl_pg.cli.describe import (
     Column,
     Dims,
     DistanceName,
+    Filter,
     Kept,
     KindName,
     Name,
@@ -22,7 +23,6 @@ from mrl_pg.cli.describe import (
     Recall,
     Short,
     Table,
-    Where,
     describe,
 )
 from mrl_pg.cli.options import PG_DEFAULT, Directory, Dsn, Json, Pg, connection, say
@@ -57,7 +57,7 @@ def recall(
         typer.Option(help="Of the search.  \\[default: candidates, at most 1000]"),
     ] = None,
     wanted: Recall = None,
-    where: Where = None,
+    filter: Filter = None,
     floor: Annotated[
         float | None,
         typer.Option(help="Exit with 7 when the mean recall is below this."),
@@ -97,7 +97,7 @@ def recall(
                 queries=asked,
                 candidates=candidates,
                 ef_search=ef_search,
-                where=where,
+                filter=filter,
                 recall=wanted,
                 keep=keep,
                 tell=lambda line: update(description=f"{index}: {line}"),

@@ -14,12 +14,12 @@ from mrl_pg.cli.describe import (
     Column,
     Dims,
     DistanceName,
+    Filter,
     KindName,
     Name,
     Recall,
     Short,
     Table,
-    Where,
     describe,
 )
 from mrl_pg.cli.options import PG_DEFAULT, Directory, Dsn, Json, Pg, connection, say
@@ -66,7 +66,7 @@ def search(
             "\\[default: the server's, 20000]"
         ),
     ] = None,
-    where: Where = None,
+    filter: Filter = None,
     columns: Annotated[
         str, typer.Option(help="Columns to show, comma separated.")
     ] = "",
@@ -95,7 +95,7 @@ def search(
             candidates=candidates,
             ef_search=ef_search,
             max_scan_tuples=max_scan_tuples,
-            where=where,
+            filter=filter,
             columns=[part.strip() for part in columns.split(",") if part.strip()],
             exact=exact,
             recall=recall,

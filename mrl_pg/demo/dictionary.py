@@ -130,7 +130,7 @@ def ask(
         conn,
         query,
         k=k,
-        where="id operator(pg_catalog.=) any(%(keys)s)",
+        filter="id operator(pg_catalog.=) any(%(keys)s)",
         params={"keys": short_keys},
         columns=columns,
         exact=True,

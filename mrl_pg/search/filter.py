@@ -1,4 +1,4 @@
-"""A `where` of the caller: its text, and what to say when the server refuses it."""
+"""A `filter` of the caller: its text, and what to say when the server refuses it."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
@@ -18,27 +18,27 @@ from mrl_pg.catalog.facts import Facts
 from mrl_pg.errors import InvalidFilter, InvalidSetting
 from mrl_pg.exchange import cursors
 
-Where: TypeAlias = "str | sql.Composable | None"
+Filter: TypeAlias = "str | sql.Composable | None"
 """A condition on the table's columns, its values in `params`."""
 
 Params: TypeAlias = "Mapping[str, Any] | Sequence[Any] | None"
-"""Values of a `where`: a mapping for `%(name)s`, a sequence for `%s`."""
+"""Values of a `filter`: a mapping for `%(name)s`, a sequence for `%s`."""
 
 
-def check_where(where: Where) -> None:
+def check_filter_text(filter: Filter) -> None:
     """Raise InvalidFilter for what is no condition in SQL."""
-    if where is None or isinstance(where, sql.Composable):
+    if filter is None or isinstance(filter, sql.Composable):
         return
-    if not isinstance(where, str):
+    if not isinstance(filter, str):
         raise InvalidFilter(
-            f"where={shown(where)} is no condition: write it in SQL, as text or "
+            f"filter={shown(filter)} is no condition: write it in SQL, as text or "
             "composed by psycopg.sql"
         )
-    if reason := arguments.unfit(where):
-        raise InvalidFilter(f"where={shown(where)} {reason}")
+    if reason := arguments.unfit(filter):
+        raise InvalidFilter(f"filter={shown(filter)} {reason}")
 
 
-def check_params(where: Where, params: Params) -> None:
+def check_params(filter: Filter, params: Params) -> None:
     """Raise InvalidSetting for what are no values, or values that no condition uses."""
     if params is None:
         return
@@ -48,13 +48,13 @@ def check_params(where: Where, params: Params) -> None:
             f"params={shown(params)} are no values: pass a mapping for %(name)s "
             "or a list for %s"
         )
-    if where is None and len(params):
-        raise InvalidSetting("params= was given without where=, which would use them")
+    if filter is None and len(params):
+        raise InvalidSetting("params= was given without filter=, which would use them")
 
 
 def written_out(
     conn: Connection[Any] | AsyncConnection[Any],
-    where: Where,
+    filter: Filter,
     params: Params,
     facts: Facts,
 ) -> str | None:
@@ -62,9 +62,9 @@ def written_out(
 
     Raises InvalidFilter when placeholders and values do not fit.
     """
-    if where is None:
+    if filter is None:
         return None
-    text = in_text(conn, where)
+    text = in_text(conn, filter)
     if isinstance(conn, AsyncConnection):
         mogrify = AsyncClientCursor(conn).mogrify
     else:
@@ -82,30 +82,30 @@ def written_out(
 
 
 def in_text(
-    conn: Connection[Any] | AsyncConnection[Any], where: "str | sql.Composable"
+    conn: Connection[Any] | AsyncConnection[Any], filter: "str | sql.Composable"
 ) -> str:
     """The condition as text, its placeholders still in it; raises InvalidFilter."""
-    if isinstance(where, str):
-        return where
+    if isinstance(filter, str):
+        return filter
     try:
         try:
-            text = where.as_string(conn)
+            text = filter.as_string(conn)
         except UnicodeEncodeError:
             # as it does in SQL_ASCII, which takes any text
-            text = where.as_string()
+            text = filter.as_string()
     except Exception as error:
         raise InvalidFilter(
-            f"where={shown(where)} cannot be written as SQL: {error}"
+            f"filter={shown(filter)} cannot be written as SQL: {error}"
         ) from error
-    check_where(text)
+    check_filter_text(text)
     return text
 
 
-def refusal(where: str, facts: Facts, error: Exception) -> InvalidFilter:
+def refusal(filter: str, facts: Facts, error: Exception) -> InvalidFilter:
     """The same error, in words of the caller's condition."""
     reason = (str(error) or type(error).__name__).splitlines()[0]
     return InvalidFilter(
-        f"where={where!r} cannot run: {reason}. Write a condition on columns "
+        f"filter={filter!r} cannot run: {reason}. Write a condition on columns "
         f"of {facts.schema}.{facts.table}, values as %(name)s with "
         "params={…} or %s with params=[…], and a literal percent sign as %%"
     )

@@ -125,7 +125,7 @@ class Stale(Exception):
 def find(
     conn: Conn, layout: IndexLayout, query: VectorLike, options: Options
 ) -> SearchResult:
-    """Answers of one search; InvalidFilter when its `where` does not parse."""
+    """Answers of one search; InvalidFilter when its `filter` does not parse."""
     plan = prepare(conn, layout, query, options)
     try:
         return _run(conn, plan)
@@ -266,13 +266,13 @@ def _session(conn: Conn | AsyncConn) -> Session:
 
 
 def _asked(conn: Conn | AsyncConn, options: Options, facts: Facts) -> Asked:
-    filter = written_out(conn, options.where, options.params, facts)
+    filter = written_out(conn, options.filter, options.params, facts)
     return Asked(options.k, options.recall or 0, filter)
 
 
 def _in_text(conn: Conn | AsyncConn, options: Options) -> Options:
-    if isinstance(options.where, sql.Composable):
-        return replace(options, where=in_text(conn, options.where))
+    if isinstance(options.filter, sql.Composable):
+        return replace(options, filter=in_text(conn, options.filter))
     return options
 
 
@@ -469,7 +469,7 @@ def short_of(shape: Shape, rows: Sequence[Row]) -> int | None:
     if effort.candidates is None:
         return None
     seen: int = rows[0][-2] if rows else 0
-    filtered = shape.where is not None or shape.facts.row_security
+    filtered = shape.filter is not None or shape.facts.row_security
     return seen if seen < (effort.k if filtered else effort.candidates) else None
 
 
@@ -523,14 +523,14 @@ def _failing(conn: Conn | AsyncConn, plan: SearchPlan, last: bool) -> Iterator[N
         idle = conn.info.transaction_status == pq.TransactionStatus.IDLE
         if isinstance(error, (*MOVED, *LOST)) and idle and not last:
             raise Stale from error
-        if shape.where is None or not about_filter(error):
+        if shape.filter is None or not about_filter(error):
             raise
-        raise refusal(shape.where, shape.facts, error) from error
+        raise refusal(shape.filter, shape.facts, error) from error
     except MrlError:
         raise
     except Exception:
         # raises InvalidFilter when it is a value that cannot be written
-        written_out(conn, shape.where, plan.values, shape.facts)
+        written_out(conn, shape.filter, plan.values, shape.facts)
         raise
 
 

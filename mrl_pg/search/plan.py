@@ -15,7 +15,7 @@ from mrl_pg.errors import ColumnNotFound, InvalidSetting
 from mrl_pg.exchange.vectors import QueryVector
 from mrl_pg.layout import IndexLayout
 from mrl_pg.search import render
-from mrl_pg.search.filter import Params, Where, check_params, check_where
+from mrl_pg.search.filter import Filter, Params, check_filter_text, check_params
 from mrl_pg.search.promise import Promise, check_recall
 from mrl_pg.search.shape import Effort, Scan, Session, Shape
 from mrl_pg.vectors import VectorLike, as_text, as_vector, wire
@@ -61,7 +61,7 @@ class Options:
     candidates: int | None = None
     ef_search: int | None = None
     max_scan_tuples: int | None = None
-    where: Where = None
+    filter: Filter = None
     params: Params = None
     columns: Sequence[str] = ()
     exact: bool = False
@@ -83,7 +83,7 @@ class Options:
             taken[field] = value if value is None else check_count(field, value, most)
         if self.recall is not None:
             taken["recall"] = check_recall(self.recall)
-        check_filter(self.where, self.params)
+        check_filter(self.filter, self.params)
         for field, value in taken.items():
             object.__setattr__(self, field, value)
 
@@ -95,7 +95,7 @@ class SearchOptions(TypedDict, total=False):
     candidates: int | None
     ef_search: int | None
     max_scan_tuples: int | None
-    where: Where
+    filter: Filter
     params: Params
     columns: Sequence[str]
     exact: bool
@@ -131,7 +131,7 @@ class SearchPlan:
 
     @property
     def values(self) -> Params:
-        """Those of them that `where` uses."""
+        """Those of them that `filter` uses."""
         if isinstance(self.bound, Mapping):
             return {k: v for k, v in self.bound.items() if k != "mrl_query"}
         return self.bound[1:]
@@ -213,9 +213,11 @@ def decide(layout: IndexLayout, facts: Facts, options: Options) -> Shape:
         layout=layout,
         facts=facts,
         # dead rows can starve a single scan too: `search` then scans on by itself
-        effort=effort(options, goes_on=options.where is not None or facts.row_security),
+        effort=effort(
+            options, goes_on=options.filter is not None or facts.row_security
+        ),
         columns=tuple(options.columns),
-        where=None if options.where is None else str(options.where),
+        filter=None if options.filter is None else str(options.filter),
         named=options.params is None or isinstance(options.params, Mapping),
     )
 
@@ -248,7 +250,7 @@ def promised_effort(options: Options) -> Effort:
 
 
 def bind(shape: Shape, query: VectorLike, params: Params) -> SearchParams:
-    """Parameters of the statement: the query's bytes and the values of `where`."""
+    """Parameters of the statement: the query's bytes and the values of `filter`."""
     data = as_query(shape.layout, shape.facts, query)
     if isinstance(params, Mapping):
         return {**params, "mrl_query": data}
@@ -266,7 +268,7 @@ def as_query(layout: IndexLayout, facts: Facts, query: VectorLike) -> QueryVecto
 
 def _plan(shape: Shape, bound: SearchParams) -> SearchPlan:
     prepared = (
-        shape.where is None
+        shape.filter is None
         and not shape.facts.row_security
         and shape.session.losses < MOST_LOSSES
     )
@@ -315,10 +317,10 @@ def _check_columns(facts: Facts, columns: Sequence[str]) -> None:
             )
 
 
-def check_filter(where: Where, params: Params) -> None:
+def check_filter(filter: Filter, params: Params) -> None:
     """Raise InvalidFilter or InvalidSetting for what is no condition, or no values."""
-    check_where(where)
-    check_params(where, params)
+    check_filter_text(filter)
+    check_params(filter, params)
     if isinstance(params, Mapping):
         reserved = [name for name in params if str(name).startswith("mrl_")]
         if reserved:

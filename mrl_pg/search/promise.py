@@ -41,7 +41,7 @@ class Promise:
             return (
                 f"recall {self.recall}: {why}, so {self.candidates} candidates are "
                 "taken; run index.calibrate(conn) or `mrl-pg calibrate` with the k and "
-                "the where of this search"
+                "the filter of this search"
             )
         found = f"{self.measured:.4f} (above {self.low:.4f})"
         if self.standing == "kept":

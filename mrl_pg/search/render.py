@@ -161,7 +161,7 @@ def promise(
 
 def search_statements(shape: Shape) -> tuple[bytes, bytes]:
     """The search and its `more_rows`, as bytes; the same object for equal shapes."""
-    if len(shape.where or "") > LONGEST:
+    if len(shape.filter or "") > LONGEST:
         return _statements.__wrapped__(shape)
     return _statements(shape)
 
@@ -185,7 +185,7 @@ def _statements(shape: Shape) -> tuple[bytes, bytes]:
         short=name(layout.short),
         extension=home(schema),
         query=query(facts, _placeholder(shape, "mrl_query")),
-        where=condition(shape.where),
+        where=condition(shape.filter),
         columns=comma(name(column) for column in (*facts.keys, *shape.columns)),
         names=comma([*keys, *extras]),
         keys=comma(keys),

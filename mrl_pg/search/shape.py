@@ -47,13 +47,13 @@ class Session:
 class Shape:
     """What decides the text of a statement; equal shapes share one.
 
-    `named` says how the values of `where` are written: `%(name)s` or `%s`.
+    `named` says how the values of `filter` are written: `%(name)s` or `%s`.
     """
 
     layout: IndexLayout
     facts: Facts
     effort: Effort
     columns: tuple[str, ...]
-    where: str | None
+    filter: str | None
     named: bool
     session: Session = Session()

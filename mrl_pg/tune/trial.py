@@ -86,8 +86,8 @@ def of_rival(scratch: Scratch, rival: SinglePass) -> list[Setting]:
     def far(query: Vector, found: Any) -> list[float]:
         # by halves they are not quite the true ones
         keys = {"keys": [row[0] for row in found]}
-        where = "id operator(pg_catalog.=) any(%(keys)s)"
-        exact = bare.search(conn, query, k=k, where=where, params=keys, exact=True)
+        filter = "id operator(pg_catalog.=) any(%(keys)s)"
+        exact = bare.search(conn, query, k=k, filter=filter, params=keys, exact=True)
         return [hit.distance for hit in exact]
 
     def ready(ef: int) -> Callable[[], Any]:

@@ -113,7 +113,7 @@ def test_the_twin_measures_the_same(docs: Docs) -> None:
 def test_conditions_are_those_of_a_search(
     docs: Docs, where: Any, params: Any, filter: str
 ) -> None:
-    options = {"where": where, "params": params}
+    options = {"filter": where, "params": params}
     made = docs.index.calibrate(docs.conn, k=3, queries=QUERIES, **options)
     assert made.points == points(docs.conn, 3, filter)
     assert made.share == one(
@@ -134,13 +134,13 @@ REFUSED: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"sample": 1.5}, InvalidSetting, r"sample=1\.5"),
     ({"queries": [[1.0, 2.0]]}, InvalidVector, "2"),
     ({"queries": [[0.0] * 64]}, InvalidVector, "zero"),
-    ({"params": [1]}, InvalidSetting, "without where="),
-    ({"where": "n < %s"}, InvalidFilter, "cannot run"),
-    ({"where": "n < %s", "params": []}, InvalidFilter, "placeholder"),
-    ({"where": "nope = 1"}, InvalidFilter, "nope"),
-    ({"where": "n = 'x'::text"}, InvalidFilter, "operator does not exist"),
-    ({"where": "mad("}, InvalidFilter, "syntax error"),
-    ({"where": "n < $1"}, InvalidSetting, r"names \$1"),
+    ({"params": [1]}, InvalidSetting, "without filter="),
+    ({"filter": "n < %s"}, InvalidFilter, "cannot run"),
+    ({"filter": "n < %s", "params": []}, InvalidFilter, "placeholder"),
+    ({"filter": "nope = 1"}, InvalidFilter, "nope"),
+    ({"filter": "n = 'x'::text"}, InvalidFilter, "operator does not exist"),
+    ({"filter": "mad("}, InvalidFilter, "syntax error"),
+    ({"filter": "n < $1"}, InvalidSetting, r"names \$1"),
 ]
 
 
@@ -178,7 +178,7 @@ def test_an_index_that_is_not_there(docs: Docs) -> None:
         for call in (docs.index.calibrate, docs.index.recall):
             with pytest.raises(IndexNotFound, match="create_index"):
                 with docs.conn.transaction():
-                    call(docs.conn, where="n < 5")
+                    call(docs.conn, filter="n < 5")
 
 
 def test_a_report_is_what_the_server_says(docs: Docs) -> None:
@@ -198,7 +198,7 @@ def test_a_report_is_what_the_server_says(docs: Docs) -> None:
     told = json.loads(json.dumps(report.as_dict()))
     assert (told["index"], told["recall"]) == (docs.index.name, report.recall)
     assert f"recall {report.recall:.4f}" in str(report)
-    empty = docs.index.recall(docs.conn, where="false")
+    empty = docs.index.recall(docs.conn, filter="false")
     assert (empty.recall, empty.queries, empty.below(0)) == (None, 0, True)
     assert "no query had anything to be found" in str(empty)
 
@@ -207,7 +207,7 @@ def test_a_report_reads_in_any_datestyle(docs: Docs) -> None:
     with docs.conn.transaction(force_rollback=True):
         docs.conn.execute("set local datestyle = 'German, DMY'")
         docs.conn.execute("set local timezone = 'Asia/Kolkata'")
-        report = docs.index.recall(docs.conn, where="n < 50", sample=2, keep=True)
+        report = docs.index.recall(docs.conn, filter="n < 50", sample=2, keep=True)
         (kept,) = docs.index.history(docs.conn)
     assert abs(kept.measured_at - report.measured_at) < timedelta(minutes=1)
     assert kept.measured_at.utcoffset() == timedelta(hours=5, minutes=30)
@@ -217,8 +217,8 @@ def test_a_report_reads_in_any_datestyle(docs: Docs) -> None:
 def test_history_is_what_was_kept(docs: Docs) -> None:
     first = docs.index.recall(docs.conn, candidates=10, sample=5, keep=True)
     docs.index.recall(docs.conn, candidates=20, sample=5)
-    docs.index.recall(docs.conn, where="false", keep=True)
-    last = docs.index.recall(docs.conn, where="n < 50", sample=5, keep=True)
+    docs.index.recall(docs.conn, filter="false", keep=True)
+    last = docs.index.recall(docs.conn, filter="n < 50", sample=5, keep=True)
     history = docs.index.history(docs.conn)
     assert [
         replace(was, measured_at=now.measured_at)

@@ -118,7 +118,7 @@ def docs(
 def calls(docs: Docs) -> Iterator[tuple[str, Callable[..., object], dict[str, Any]]]:
     """Each call that must come to an end, and what is usually given for it."""
     conn, index, query = docs.conn, docs.index, docs.vectors[0]
-    filtered = {"where": "n = %(n)s", "params": {"n": 5}}
+    filtered = {"filter": "n = %(n)s", "params": {"n": 5}}
     options = {
         "k": 3,
         "candidates": 20,
@@ -134,7 +134,7 @@ def calls(docs: Docs) -> Iterator[tuple[str, Callable[..., object], dict[str, An
     yield "search", lambda **of: index.search(conn, **of), {"query": query, **options}
     yield (
         "search in order",
-        lambda **of: index.search(conn, query, **{"where": "n = %s", **of}),
+        lambda **of: index.search(conn, query, **{"filter": "n = %s", **of}),
         {"params": [5]},
     )
     yield (
@@ -298,12 +298,12 @@ WORDS: tuple[tuple[dict[str, Any], str], ...] = (
     ({"columns": [3]}, "columns has 3, which is not a name"),
     ({"exact": "no"}, "exact='no' is neither True nor False"),
     ({"recall": math.nan}, "recall=nan is not a share above 0, at most 1"),
-    ({"where": 3}, "where=3 is no condition: write it in SQL"),
-    ({"where": "n > 3\0"}, "holds the character NUL"),
-    ({"where": "n > 3\ud800"}, "is not valid text"),
-    ({"where": "n = %s", "params": "5"}, "params='5' are no values: pass a mapping"),
-    ({"where": "n = %s", "params": ["\0"]}, "where='n = %s' cannot run: "),
-    ({"where": "n = %s", "params": [Refusing()]}, "where='n = %s' cannot run: "),
+    ({"filter": 3}, "filter=3 is no condition: write it in SQL"),
+    ({"filter": "n > 3\0"}, "holds the character NUL"),
+    ({"filter": "n > 3\ud800"}, "is not valid text"),
+    ({"filter": "n = %s", "params": "5"}, "params='5' are no values: pass a mapping"),
+    ({"filter": "n = %s", "params": ["\0"]}, "filter='n = %s' cannot run: "),
+    ({"filter": "n = %s", "params": [Refusing()]}, "filter='n = %s' cannot run: "),
 )
 
 

@@ -52,5 +52,5 @@ def test_a_long_filter_is_not_remembered(conn: Conn) -> None:
     before = searches._statements.cache_info().currsize
     for first in range(3):
         keys = ", ".join(str(key) for key in range(first, first + 1000))
-        index.search(conn, matryoshka(1)[0], where=f"id in ({keys})")
+        index.search(conn, matryoshka(1)[0], filter=f"id in ({keys})")
     assert searches._statements.cache_info().currsize == before

@@ -90,7 +90,7 @@ def test_search_reads_json_from_stdin_and_filters(
 ) -> None:
     found = mrl_pg(
         *("search", "docs", "embedding", "--dims", "32", "--exact", "--query", "-"),
-        *("--where", "n %% 2 = 0", "--json", "--dsn", database),
+        *("--filter", "n %% 2 = 0", "--json", "--dsn", database),
         text=json.dumps(docs[0].tolist()),
     )
     assert found.returncode == 0, found.stderr
@@ -227,7 +227,7 @@ def test_a_search_that_was_cut_short_says_so(
     describe = ("docs", "embedding", "--dims", "32", "--dsn", dsn)
     assert mrl_pg("create", *describe).returncode == 0
     np.save(tmp_path / "query.npy", docs[7])
-    query = ("--query", str(tmp_path / "query.npy"), "--where", "n < 1")
+    query = ("--query", str(tmp_path / "query.npy"), "--filter", "n < 1")
     limits = ("--candidates", "10", "--ef-search", "20", "--max-scan-tuples", "1")
     shown = mrl_pg("search", *describe, *query, *limits)
     assert shown.returncode == 0, shown.stderr

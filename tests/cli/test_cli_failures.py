@@ -70,7 +70,7 @@ def search_where(docs: Docs, where: str, dsn: str = "") -> CompletedProcess[str]
     """An exact search, whose filter does what is to fail."""
     return mrl_pg(
         *("search", *DESCRIBED, "--query", docs.query, "--exact", "--json"),
-        *("--where", where, "--dsn", dsn or docs.url),
+        *("--filter", where, "--dsn", dsn or docs.url),
     )
 
 

@@ -61,7 +61,7 @@ def test_calibrate_says_whose_queries_it_measured_with(
 def test_calibrate_that_measures_nothing_fails(
     describe: tuple[str, ...], form: tuple[str, ...]
 ) -> None:
-    done = mrl_pg("calibrate", *describe, "--where", "false", *form)
+    done = mrl_pg("calibrate", *describe, "--filter", "false", *form)
     assert done.returncode == 3, done.stdout
     assert '"points": []' in done.stdout if form else "passes the filter" in done.stdout
 
@@ -69,7 +69,7 @@ def test_calibrate_that_measures_nothing_fails(
 def test_calibrate_prints_json(
     conn: Conn, describe: tuple[str, ...], queries: tuple[str, ...]
 ) -> None:
-    where = ("--where", "n %% 2 = 0")
+    where = ("--filter", "n %% 2 = 0")
     done = mrl_pg("calibrate", *describe, *queries, *where, "--json")
     assert done.returncode == 0, done.stderr
     (told,) = json.loads(done.stdout)
@@ -128,7 +128,7 @@ def test_recall_explains_and_rings_the_alarm(
     assert total == pytest.approx(1)
     assert 0 < figures["low"] < figures["recall"] < figures["high"] < 0.9
     # nothing found out keeps no floor
-    nothing = mrl_pg("recall", *describe, "--where", "false", "--floor", "0.5")
+    nothing = mrl_pg("recall", *describe, "--filter", "false", "--floor", "0.5")
     assert nothing.returncode == 7
     assert "no query had anything to be found" in nothing.stdout
 
@@ -146,7 +146,7 @@ def test_recall_of_what_a_calibration_promises(
 
 def test_history(describe: tuple[str, ...]) -> None:
     assert "nothing was kept yet" in mrl_pg("recall", *describe, "--history").stdout
-    for where in ((), ("--where", "title <> '[/b]'")):
+    for where in ((), ("--filter", "title <> '[/b]'")):
         done = mrl_pg("recall", *describe, "--sample", "4", "--keep", *where)
         assert done.returncode == 0, done.stderr
     shown = mrl_pg("recall", *describe, "--history")
@@ -161,7 +161,7 @@ def test_history(describe: tuple[str, ...]) -> None:
     ("arguments", "code", "words"),
     [
         (("calibrate", "--k", "0"), 2, "k=0"),
-        (("calibrate", "--where", "nope = 1"), 2, "nope"),
+        (("calibrate", "--filter", "nope = 1"), 2, "nope"),
         (("calibrate", "--queries", "none.npy"), 2, "none.npy"),
         (("recall", "--floor", "1.5"), 2, "--floor 1.5"),
         (("recall", "--candidates", "3"), 2, "candidates=3"),

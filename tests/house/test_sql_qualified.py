@@ -40,7 +40,7 @@ SLOTS = {
     "parameters": "query public.vector, k pg_catalog.int4",
     "query": "$1",
     "short_query": "$2",
-    "where": "\n    and (true)",
+    "filter": "\n    and (true)",
     "select": "select $1",
     "passes": "select 1, 2",
     "nearest": "select 1, 2",

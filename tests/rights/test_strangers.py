@@ -106,19 +106,19 @@ def searches(conn: Conn) -> None:
     for options in (
         {},
         {"exact": True},
-        {"where": where, "params": [100]},
+        {"filter": where, "params": [100]},
         {"candidates": 1100},
-        {"max_scan_tuples": 500, "where": where, "params": [100]},
+        {"max_scan_tuples": 500, "filter": where, "params": [100]},
         {"ef_search": 200},
         {"columns": ["n"]},
     ):
         assert len(INDEX.search(conn, QUERY, **options)) == 10
         assert len(INDEX.search_many(conn, [QUERY, QUERY], **options)) == 2
     INDEX.search(conn, QUERY, recall=0.9)
-    INDEX.search(conn, QUERY, recall=0.9, where=where, params=[100])
+    INDEX.search(conn, QUERY, recall=0.9, filter=where, params=[100])
     INDEX.plan(conn, QUERY)
     # looks whether there are more
-    few = INDEX.search(conn, QUERY, where="id operator(pg_catalog.<) %s", params=[5])
+    few = INDEX.search(conn, QUERY, filter="id operator(pg_catalog.<) %s", params=[5])
     assert len(few) == 4
 
 

@@ -57,12 +57,12 @@ def plan(docs: Docs, **options: Any) -> SearchPlan:
         ({"recall": 0.99}, Promise(0.99, "kept", 1500, 1000, 0.995, 0.99)),
         ({"recall": 1}, Promise(1, "unreached", 1500, 1000, 0.995, 0.99)),
         (
-            {"recall": 0.9, "where": "n < %s", "params": [45]},
+            {"recall": 0.9, "filter": "n < %s", "params": [45]},
             Promise(0.9, "kept", 70, 70, 0.96, 0.95),
         ),
         # a tenth as many rows as were measured with any filter
         (
-            {"recall": 0.9, "where": "n < 5"},
+            {"recall": 0.9, "filter": "n < 5"},
             Promise(0.9, "uncalibrated", 160, 160, None, None),
         ),
         (
@@ -135,7 +135,7 @@ def test_a_calibration_is_read_once_a_minute(
     docs: Docs, statements: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = 1000.0
-    monkeypatch.setattr("mrl_pg.catalog.time.monotonic", lambda: now)
+    monkeypatch.setattr("mrl_pg.catalog.read.time.monotonic", lambda: now)
     asked: dict[str, Any] = {"recall": 0.95}
 
     def looks() -> int:
@@ -157,7 +157,7 @@ def test_a_calibration_is_read_once_a_minute(
         assert [looks(), looks()] == [1, 0]
         docs.conn.execute("delete from mrl._calibrations where k = 99")
         # of a filter for its values; a list of thousands is read anew each time
-        asked |= {"where": "id = any(%(ids)s)", "params": {"ids": [1, 2]}}
+        asked |= {"filter": "id = any(%(ids)s)", "params": {"ids": [1, 2]}}
         assert [looks(), looks()] == [1, 0]
         asked["params"] = {"ids": [2, 3]}
         assert [looks(), looks()] == [1, 0]

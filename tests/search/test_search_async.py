@@ -26,12 +26,12 @@ from mrl_pg.server import EmbeddedServer
 SEARCHES: dict[str, dict[str, Any]] = {
     "plain": {},
     "columns": {"k": 3, "columns": ["title", "n"]},
-    "mapping": {"where": "n < %(n)s", "params": {"n": 3}},
-    "sequence": {"where": "n < %s", "params": [3], "k": 5},
+    "mapping": {"filter": "n < %(n)s", "params": {"n": 3}},
+    "sequence": {"filter": "n < %s", "params": [3], "k": 5},
     "iterative": {"candidates": 1500, "k": 1200},
     "more than there are": {"candidates": 3000, "k": 2500},
-    "none": {"where": "id < 0"},
-    "cut short": {"where": "n < 1", "max_scan_tuples": 1, "ef_search": 160},
+    "none": {"filter": "id < 0"},
+    "cut short": {"filter": "n < 1", "max_scan_tuples": 1, "ef_search": 160},
     "exact": {"exact": True, "k": 20},
 }
 every_search = pytest.mark.parametrize("name", SEARCHES)
@@ -142,9 +142,9 @@ def test_async_errors_are_typed_and_the_connection_lives(docs: Docs) -> None:
             with pytest.raises(InvalidVector, match="64"):
                 await docs.index.search_async(conn, query[:3])
             with pytest.raises(InvalidFilter, match="prize"):
-                await docs.index.search_async(conn, query, where="prize > 3")
+                await docs.index.search_async(conn, query, filter="prize > 3")
             with pytest.raises(InvalidFilter, match="prize"):
-                await docs.index.search_many_async(conn, [query], where="prize > 3")
+                await docs.index.search_many_async(conn, [query], filter="prize > 3")
             return await docs.index.search_async(conn, query)
 
     assert asyncio.run(ask()).keys == docs.index.search(docs.conn, query).keys

@@ -105,7 +105,7 @@ def test_the_search_path_turns_to_another_table(
         found = index.search(conn, QUERY)
     assert found.keys[0] == (7, 1005)
     assert len(found) == 10
-    assert index.search(conn, QUERY, where="id < 0").keys == []
+    assert index.search(conn, QUERY, filter="id < 0").keys == []
     assert index.search(conn, QUERY, exact=True).keys[0] == (7, 1005)
     # in a transaction the server's error has ended it: there is no second try
     with pytest.raises(errors.UndefinedColumn), conn.transaction():
@@ -164,7 +164,7 @@ def test_no_right_to_read_is_not_blamed_on_the_filter(
     try:
         conn.execute("set role stranger_to_docs")
         with pytest.raises(errors.InsufficientPrivilege):
-            index.search(conn, QUERY, where="n > 3")
+            index.search(conn, QUERY, filter="n > 3")
     finally:
         conn.execute("reset role")
         conn.execute("drop role stranger_to_docs")
@@ -178,7 +178,7 @@ def test_the_session_keeps_what_it_set_higher(
     conn.execute("set hnsw.scan_mem_multiplier = 8.5")
     statement = index.plan(conn, QUERY, candidates=20_000).statement
     assert b"greatest" in statement
-    assert len(index.search(conn, QUERY, candidates=20_000, where="n >= 0")) == 10
+    assert len(index.search(conn, QUERY, candidates=20_000, filter="n >= 0")) == 10
     shown = conn.execute(
         "select current_setting('hnsw.max_scan_tuples'),"
         " current_setting('hnsw.scan_mem_multiplier')"
@@ -212,9 +212,9 @@ def test_numbers_beyond_postgresql_are_refused(
 
 
 def test_a_plan_runs_by_hand(conn: Conn, index: MatryoshkaIndex) -> None:
-    plan = index.plan(conn, QUERY, k=3, where="n = any(%s)", params=[[3, 4, 5]])
+    plan = index.plan(conn, QUERY, k=3, filter="n = any(%s)", params=[[3, 4, 5]])
     rows = conn.execute(plan.statement, plan.params).fetchall()
-    found = index.search(conn, QUERY, k=3, where="n = any(%s)", params=[[3, 4, 5]])
+    found = index.search(conn, QUERY, k=3, filter="n = any(%s)", params=[[3, 4, 5]])
     assert [row[0] for row in rows] == found.keys
 
 
@@ -338,10 +338,10 @@ def expected(meaning: str, least: int = 0) -> list[Any]:
 
 SEARCHES: tuple[tuple[bool, dict[str, Any]], ...] = (
     (False, {"candidates": 300}),
-    (True, {"candidates": 300, "where": "n >= %s", "params": [0]}),
-    (False, {"where": "n < 0"}),
+    (True, {"candidates": 300, "filter": "n >= %s", "params": [0]}),
+    (False, {"filter": "n < 0"}),
     (True, {"exact": True}),
-    (False, {"exact": True, "where": "n < 0"}),
+    (False, {"exact": True, "filter": "n < 0"}),
 )
 """One search or many; of rows or none, prepared or not."""
 
@@ -369,7 +369,8 @@ def check_changed(conn: Conn, name: str, many: bool, options: dict[str, Any]) ->
     else:
         assert found.keys == expected(meaning, least=100 if policy else 0)
     if "exact" not in options:
-        assert found.scan == ("iterative" if policy or "where" in options else "single")
+        goes_on = policy or "filter" in options
+        assert found.scan == ("iterative" if goes_on else "single")
         plan = TWO_SETS[0].plan(conn, QUERY, **options)
         assert first_pass(explain(conn, plan)) == [TWO_SETS[0].name]
     conn.execute("reset role")

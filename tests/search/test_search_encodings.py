@@ -73,12 +73,12 @@ def use(conn: Conn, index: MatryoshkaIndex, title: object) -> None:
     # psycopg reads JSON as UTF-8 whatever the encoding
     if conn.info.encoding != "iso8859-1":
         assert first_pass(explain(conn, index.plan(conn, QUERY))) == [index.name]
-    filtered: dict[str, Any] = {"where": "title <> %(t)s", "params": {"t": "tïtle 5"}}
+    filtered: dict[str, Any] = {"filter": "title <> %(t)s", "params": {"t": "tïtle 5"}}
     assert index.search(conn, QUERY, candidates=300).keys == right
     found = index.search(conn, QUERY, columns=["title"])
     assert found[0]["title"] == title
     assert index.search(conn, QUERY, exact=True).keys == right
-    literal = index.search(conn, QUERY, where="title = 'tïtle 5'")
+    literal = index.search(conn, QUERY, filter="title = 'tïtle 5'")
     assert literal.keys == [5]
     without = nearest(VECTORS, QUERY, 11)[1:]
     assert index.search(conn, QUERY, candidates=300, **filtered).keys == without
@@ -102,7 +102,7 @@ def test_a_database_in_sql_ascii(ascii_database: str, table: str) -> None:
         with pytest.raises(mrl_pg.ColumnNotFound, match="there are: id, n, title"):
             index.search(conn, QUERY, columns=["prize"])
         with pytest.raises(InvalidFilter, match="prïze"):
-            index.search(conn, QUERY, where="prïze > 3")
+            index.search(conn, QUERY, filter="prïze > 3")
         index.drop(conn)
         conn.execute(b"drop table %b" % sql.Identifier(table).as_string().encode())
 
@@ -143,8 +143,8 @@ def test_characters_that_the_encoding_does_not_have(conn: Conn, database: str) -
         index = MatryoshkaIndex("docs", "embedding", dims=32)
         arrows: tuple[tuple[str, dict[str, Any]], ...] = (
             (TABLE, {}),
-            ("docs", {"where": "title = '→'"}),
-            ("docs", {"where": "title = %s", "params": ["→"]}),
+            ("docs", {"filter": "title = '→'"}),
+            ("docs", {"filter": "title = %s", "params": ["→"]}),
         )
         for table, options in arrows:
             named = MatryoshkaIndex(table, "embedding", dims=32)
@@ -180,14 +180,14 @@ def test_what_the_caller_registered_reaches_keys_and_columns_alone(
         mine.adapters.register_loader(0, Shouting)
         mine.adapters.register_dumper(list, Wrapped)
         mine.adapters.register_dumper(str, Wrapped)
-        for options in ({}, {"exact": True}, {"where": "n >= 0"}):
+        for options in ({}, {"exact": True}, {"filter": "n >= 0"}):
             found = index.search(mine, QUERY, columns=["title", "n"], **options)
             assert found.keys[0] == "<5>"
             assert dict(found[0].columns) == {"title": "<tïtle 5>", "n": "<5>"}
             assert found[0].distance == pytest.approx(0, abs=1e-5)
             assert found.seen == (None if found.scan == "exact" else 160)
         # fewer than asked, so it is asked whether there are more
-        few = index.search(mine, QUERY, where="n < 2")
+        few = index.search(mine, QUERY, filter="n < 2")
         assert (len(few), few.cut_short) == (6, False)
         calibrated = index.calibrate(mine, queries=VECTORS[:20])
         assert calibrated.queries == 20

@@ -144,12 +144,12 @@ SETTINGS: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
     ),
     "max_scan_tuples 0": ({"max_scan_tuples": 0}, ("max_scan_tuples=0", "below 1")),
     "columns text": ({"columns": "title"}, ("columns='title'", "list")),
-    "params alone": ({"params": {"n": 3}}, ("params=", "where=")),
+    "params alone": ({"params": {"n": 3}}, ("params=", "filter=")),
     "params of ours": (
-        {"where": "n = %(mrl_n)s", "params": {"mrl_n": 3}},
+        {"filter": "n = %(mrl_n)s", "params": {"mrl_n": 3}},
         ("'mrl_n'", "mrl_", "rename"),
     ),
-    "params alone, exact": ({"params": [3], "exact": True}, ("params=", "where=")),
+    "params alone, exact": ({"params": [3], "exact": True}, ("params=", "filter=")),
     "k 0, exact": ({"k": 0, "exact": True}, ("k=0", "below 1")),
 }
 
@@ -169,39 +169,39 @@ def test_a_column_that_is_not_there(docs: Docs, exact: bool) -> None:
 
 
 FILTERS: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
-    "half": ({"where": "n >"}, ("'n >'", "syntax error", "%(name)s")),
-    "empty": ({"where": ""}, ("where=''", "syntax error")),
-    "comment": ({"where": "-- n > 3"}, ("'-- n > 3'", "syntax error")),
-    "open": ({"where": "(n > 3"}, ("'(n > 3'", "syntax error")),
-    "close": ({"where": "n > 3)"}, ("'n > 3)'", "syntax error")),
-    "open quote": ({"where": "title = 'x"}, ("title = 'x", "syntax error")),
-    "no column": ({"where": "prize > 3"}, ("'prize > 3'", "prize", "public.docs")),
-    "no table": ({"where": "id in (select 1 from nowhere)"}, ("nowhere",)),
-    "no function": ({"where": "cheap(n)"}, ("cheap", "does not exist")),
-    "no condition": ({"where": "n"}, ("boolean",)),
-    "no operator": ({"where": "n > title"}, ("operator does not exist",)),
-    "aggregate": ({"where": "count(*) > 1"}, ("aggregate",)),
+    "half": ({"filter": "n >"}, ("'n >'", "syntax error", "%(name)s")),
+    "empty": ({"filter": ""}, ("filter=''", "syntax error")),
+    "comment": ({"filter": "-- n > 3"}, ("'-- n > 3'", "syntax error")),
+    "open": ({"filter": "(n > 3"}, ("'(n > 3'", "syntax error")),
+    "close": ({"filter": "n > 3)"}, ("'n > 3)'", "syntax error")),
+    "open quote": ({"filter": "title = 'x"}, ("title = 'x", "syntax error")),
+    "no column": ({"filter": "prize > 3"}, ("'prize > 3'", "prize", "public.docs")),
+    "no table": ({"filter": "id in (select 1 from nowhere)"}, ("nowhere",)),
+    "no function": ({"filter": "cheap(n)"}, ("cheap", "does not exist")),
+    "no condition": ({"filter": "n"}, ("boolean",)),
+    "no operator": ({"filter": "n > title"}, ("operator does not exist",)),
+    "aggregate": ({"filter": "count(*) > 1"}, ("aggregate",)),
     "composed": (
-        {"where": sql.SQL("{} > 3").format(sql.Identifier("prize"))},
+        {"filter": sql.SQL("{} > 3").format(sql.Identifier("prize"))},
         ("prize", "public.docs"),
     ),
     "wrong type": (
-        {"where": "n = %(n)s", "params": {"n": "many"}},
+        {"filter": "n = %(n)s", "params": {"n": "many"}},
         ("'n = %(n)s'", "many"),
     ),
-    "no params": ({"where": "n = %(n)s"}, ("'n = %(n)s'", "params={", "n")),
+    "no params": ({"filter": "n = %(n)s"}, ("'n = %(n)s'", "params={", "n")),
     "wrong params": (
-        {"where": "n = %(n)s", "params": {"m": 3}},
+        {"filter": "n = %(n)s", "params": {"m": 3}},
         ("'n = %(n)s'", "params={"),
     ),
-    "other style": ({"where": "n = %s", "params": {"n": 3}}, ("'n = %s'", "params=[")),
+    "other style": ({"filter": "n = %s", "params": {"n": 3}}, ("'n = %s'", "params=[")),
     "other style too": (
-        {"where": "n = %(n)s", "params": [3]},
+        {"filter": "n = %(n)s", "params": [3]},
         ("'n = %(n)s'", "params={"),
     ),
-    "too few": ({"where": "n in (%s, %s)", "params": [3]}, ("params=[",)),
-    "too many": ({"where": "n = %s", "params": [3, 4]}, ("params=[",)),
-    "percent": ({"where": "title like '%x'"}, ("%x", "%%")),
+    "too few": ({"filter": "n in (%s, %s)", "params": [3]}, ("params=[",)),
+    "too many": ({"filter": "n = %s", "params": [3, 4]}, ("params=[",)),
+    "percent": ({"filter": "title like '%x'"}, ("%x", "%%")),
 }
 
 

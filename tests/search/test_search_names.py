@@ -74,7 +74,7 @@ def round_trip(conn: Conn, schema: str, table: str, column: str, key: str) -> No
         quoted = sql.Identifier(key.replace("%", "%%"))
         where = sql.SQL("{} >= %(low)s").format(quoted)
         found = index.search(
-            conn, vectors[0], where=where, params={"low": 1}, columns=[key]
+            conn, vectors[0], filter=where, params={"low": 1}, columns=[key]
         )
         assert found.keys[0] == found[0][key] == 1
         assert len(found) == 10

@@ -28,8 +28,8 @@ INDEX = MatryoshkaIndex("days", "embedding", dims=16, m=8, ef_construction=32)
 NARROW = ROWS - 15
 """Fifteen days are later; an ordinary index finds them, a walk of 1,000 does not."""
 
-NAMED: dict[str, Any] = {"where": "day >= %(day)s", "params": {"day": NARROW}}
-IN_ORDER: dict[str, Any] = {"where": "day >= %s", "params": [NARROW]}
+NAMED: dict[str, Any] = {"filter": "day >= %(day)s", "params": {"day": NARROW}}
+IN_ORDER: dict[str, Any] = {"filter": "day >= %s", "params": [NARROW]}
 
 
 @dataclass(frozen=True, slots=True)

@@ -108,11 +108,11 @@ def test_zeros_do_not_crowd_out_answers_in_silence(conn: Conn, zeros: int) -> No
     force_index(conn)
     query = -np.abs(vectors[599])
     for where in (None, "n >= 0"):
-        found = index.search(conn, query, k=10, where=where)
+        found = index.search(conn, query, k=10, filter=where)
         assert found.seen == max(0, 160 - zeros)
         # under a filter only an answer of fewer than k is called short
         assert found.cut_short == (where is None or len(found) < 10)
-        wide = index.search(conn, query, k=10, candidates=600, where=where)
+        wide = index.search(conn, query, k=10, candidates=600, filter=where)
         # so many equal bits may keep the walk from the rest of the graph
         if not wide.cut_short:
             assert wide.keys == nearest(vectors[zeros:], query, start=zeros + 1)

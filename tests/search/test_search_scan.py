@@ -77,9 +77,9 @@ def test_a_selective_filter_fills_k(docs: Docs, forced: bool) -> None:
     query = docs.vectors[14]
     if not forced:
         docs.conn.execute("reset all")
-    plan = docs.index.plan(docs.conn, query, where="n = 7")
+    plan = docs.index.plan(docs.conn, query, filter="n = 7")
     assert first_pass(explain(docs.conn, plan)) == [docs.index.name] * forced
-    found = docs.index.search(docs.conn, query, where="n = 7")
+    found = docs.index.search(docs.conn, query, filter="n = 7")
     truth = [key for key in nearest(docs.vectors, query, ROWS) if key % 100 == 7]
     assert found.keys == truth[:10]
     assert (found.seen, found.scan, found.cut_short) == (40, "iterative", False)
@@ -88,22 +88,26 @@ def test_a_selective_filter_fills_k(docs: Docs, forced: bool) -> None:
 def test_a_filter_that_leaves_fewer_than_k_gives_them_all(docs: Docs) -> None:
     query = docs.vectors[15]
     where = "id in (5, 50, 500)"
-    plan = docs.index.plan(docs.conn, query, where="mod(id, 1000) = 500")
+    plan = docs.index.plan(docs.conn, query, filter="mod(id, 1000) = 500")
     assert first_pass(explain(docs.conn, plan)) == [docs.index.name]
-    found = docs.index.search(docs.conn, query, where="mod(id, 1000) = 500")
+    found = docs.index.search(docs.conn, query, filter="mod(id, 1000) = 500")
     assert sorted(found.keys) == [500, 1500, 2500, 3500]
     assert (found.seen, found.cut_short) == (4, False)
-    assert sorted(docs.index.search(docs.conn, query, where=where).keys) == [5, 50, 500]
+    assert sorted(docs.index.search(docs.conn, query, filter=where).keys) == [
+        5,
+        50,
+        500,
+    ]
     # values by place were taken for too few
     where, params = "mod(id, %s) = %s", [1000, 500]
-    assert docs.index.search(docs.conn, query, where=where, params=params) == found
-    many = docs.index.search_many(docs.conn, [query], where=where, params=params)
+    assert docs.index.search(docs.conn, query, filter=where, params=params) == found
+    many = docs.index.search_many(docs.conn, [query], filter=where, params=params)
     assert many == [found]
 
 
 def test_a_filter_that_leaves_nothing_gives_nothing(docs: Docs) -> None:
     for where in ("false", "id = -1", "mod(id, 7) = 8", "null"):
-        found = docs.index.search(docs.conn, docs.vectors[0], where=where)
+        found = docs.index.search(docs.conn, docs.vectors[0], filter=where)
         assert (len(found), found.keys) == (0, [])
         assert (found.seen, found.cut_short) == (0, False)
 
@@ -116,15 +120,15 @@ def test_a_scan_stopped_early_says_so(docs: Docs) -> None:
     query = docs.vectors[16]
     far = nearest(docs.vectors, query, ROWS)[-20:]
     index, params = docs.index, {"ids": far}
-    plan = index.plan(docs.conn, query, where=FAR, params=params, max_scan_tuples=1)
+    plan = index.plan(docs.conn, query, filter=FAR, params=params, max_scan_tuples=1)
     assert first_pass(explain(docs.conn, plan)) == [index.name]
     stopped = index.search(
-        docs.conn, query, where=FAR, params=params, max_scan_tuples=1
+        docs.conn, query, filter=FAR, params=params, max_scan_tuples=1
     )
     assert stopped.cut_short
     assert len(stopped) < 10
     assert stopped.seen == len(stopped)
-    whole = index.search(docs.conn, query, where=FAR, params=params)
+    whole = index.search(docs.conn, query, filter=FAR, params=params)
     assert not whole.cut_short
     assert whole.keys == far[:10]
     assert whole.seen == 20
@@ -140,7 +144,7 @@ def test_k_rows_from_too_few_candidates_show_in_seen(docs: Docs) -> None:
             query,
             k=k,
             candidates=20,
-            where=FAR,
+            filter=FAR,
             params={"ids": ranked[:3] + ranked[-40:]},
             max_scan_tuples=1,
         )

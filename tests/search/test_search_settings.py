@@ -32,12 +32,12 @@ SEARCHES: dict[str, dict[str, Any]] = {
     "single": {},
     "wide": {"candidates": 20, "ef_search": 900, "max_scan_tuples": 50},
     "iterative": {"candidates": 1200},
-    "filtered": {"where": "n < 50"},
+    "filtered": {"filter": "n < 50"},
     "one candidate": {"k": 1, "candidates": 1},
-    "no row passes": {"where": "mod(id, 7) = 8"},
-    "no row of that key": {"where": "id = -1"},
-    "never true": {"where": "false"},
-    "cut short": {"where": "id < 3", "max_scan_tuples": 1},
+    "no row passes": {"filter": "mod(id, 7) = 8"},
+    "no row of that key": {"filter": "id = -1"},
+    "never true": {"filter": "false"},
+    "cut short": {"filter": "id < 3", "max_scan_tuples": 1},
     "exact": {"exact": True},
 }
 every_search = pytest.mark.parametrize("name", SEARCHES)
@@ -104,7 +104,7 @@ def test_a_setting_made_in_a_transaction_ends_as_it_would(
 ) -> None:
     session.autocommit = False
     change(session, LOCAL, local=False)
-    docs.index.search(session, docs.vectors[1], where="n > 3")
+    docs.index.search(session, docs.vectors[1], filter="n > 3")
     assert current(session) == LOCAL
     session.execute(how.encode())
     assert current(session) == (LOCAL if how == "commit" else SESSION)
@@ -131,7 +131,7 @@ def test_an_error_in_a_savepoint_leaves_nothing_behind(
         change(session, LOCAL)
         for k in (3, 5):
             with pytest.raises(errors.DivisionByZero), session.transaction():
-                docs.index.search(session, query, where="1 / (id - id) > 0", k=k)
+                docs.index.search(session, query, filter="1 / (id - id) > 0", k=k)
             assert current(session) == LOCAL
             assert docs.index.search(session, query, k=k).keys[0] == 4
             assert current(session) == LOCAL
@@ -180,7 +180,7 @@ def test_a_prepared_statement_under_either_plan(
     params = {"n": 99} if where else None
     for row in range(8):
         found = docs.index.search(
-            session, docs.vectors[row], where=where, params=params
+            session, docs.vectors[row], filter=where, params=params
         )
         assert found.keys[0] == row + 1
         assert current(session) == SESSION
@@ -220,7 +220,7 @@ def test_a_connection_of_any_making(docs: Docs, name: str) -> None:
         for found in (
             docs.index.search(conn, docs.vectors[8], columns=["n"]),
             docs.index.search(
-                conn, docs.vectors[8], columns=["n"], where="n < %s", params=[90]
+                conn, docs.vectors[8], columns=["n"], filter="n < %s", params=[90]
             ),
             docs.index.search_many(conn, docs.vectors[7:9], columns=["n"])[1],
             docs.index.search(conn, docs.vectors[8], columns=["n"], exact=True),

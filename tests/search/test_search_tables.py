@@ -89,7 +89,7 @@ def test_row_level_security_holds_and_k_is_filled(conn: Conn, database: str) -> 
                 assert found.keys == mine[:20]
                 assert not found.cut_short
                 found = index.search(
-                    reader, vectors[42], where="id < 1500", k=20, exact=exact
+                    reader, vectors[42], filter="id < 1500", k=20, exact=exact
                 )
                 assert found.keys == [key for key in mine if key < 1500][:20]
             assert plan.shape.effort.scan == "iterative"
@@ -124,10 +124,10 @@ def test_a_partitioned_table(conn: Conn) -> None:
     assert (found.seen, found.scan) == (160, "single")
     assert_true(found, vectors, query)
     where = "id < 1000"
-    names = first_pass(explain(conn, index.plan(conn, query, where=where)))
+    names = first_pass(explain(conn, index.plan(conn, query, filter=where)))
     assert [name.split("_embedding")[0] for name in names] == ["docs_low"]
     low = nearest(vectors[:999], query)
-    assert index.search(conn, query, where=where).keys == low
+    assert index.search(conn, query, filter=where).keys == low
     deep = index.search(conn, query, k=1500, candidates=2900)
     assert (deep.seen, deep.cut_short) == (2900, False)
     assert index.drop(conn).changed

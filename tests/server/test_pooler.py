@@ -114,7 +114,7 @@ def ask(conn: Conn, index: MatryoshkaIndex, statement: str) -> dict[str, list[Ke
             return [row[0] for row in rows]
 
     def filtered(query: Any) -> Keys:
-        return index.search(conn, query, k=K, where="n < %s", params=[50]).keys
+        return index.search(conn, query, k=K, filter="n < %s", params=[50]).keys
 
     return {
         "search": [index.search(conn, query, k=K).keys for query in QUERIES],
@@ -241,7 +241,7 @@ def test_a_failed_search_leaves_no_setting_to_the_next_client(
             with pytest.raises(errors.DivisionByZero):
                 conn.execute(failing, [TEXTS[0]])
             with pytest.raises(errors.DivisionByZero):
-                docs.index.search(conn, QUERIES[0], where="1 / (id - id) > 0")
+                docs.index.search(conn, QUERIES[0], filter="1 / (id - id) > 0")
             found = docs.index.search(other, QUERIES[0], k=K).keys
             assert found == nearest(docs.vectors, QUERIES[0], K)
         assert backends(pooled, size) == before

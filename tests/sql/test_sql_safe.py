@@ -192,7 +192,7 @@ def test_a_filter_brings_no_statement_of_its_own(conn: Conn) -> None:
         with pytest.raises(no_condition):
             calibrate(conn, sample=2, filter=filter)
         with pytest.raises(InvalidFilter):
-            INDEX.search(conn, QUERY, where=filter, recall=0.9)
+            INDEX.search(conn, QUERY, filter=filter, recall=0.9)
     assert not one(conn, "select is_called from ran")
 
 

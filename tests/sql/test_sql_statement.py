@@ -79,13 +79,13 @@ def test_a_printed_search_is_the_one_of_python(docs: Docs) -> None:
         statement = one(docs.conn, PRINTED, k, where)
         for query in docs.vectors[:3]:
             rows = run(docs.conn, statement, ["vector"], [text(query)])
-            found = docs.index.search(docs.conn, query, k=k, where=where)
+            found = docs.index.search(docs.conn, query, k=k, filter=where)
             assert rows == [(hit.key, hit.distance) for hit in found]
             assert (
                 share([row[0] for row in rows], nearest(docs.vectors, query, k)) > 0.4
             )
         root = prepared(docs.conn, statement, ["vector"], [text(docs.vectors[0])])
-        plan = docs.index.plan(docs.conn, docs.vectors[0], k=k, where=where)
+        plan = docs.index.plan(docs.conn, docs.vectors[0], k=k, filter=where)
         theirs = explain(docs.conn, plan)
         assert first_pass(root) == first_pass(theirs) == [docs.index.name]
         # around it, rows are fetched by where they are

@@ -70,7 +70,7 @@ def test_three_doors_give_the_same_answers(
             by_select = session.execute(
                 search(statement, Doc.embedding, query, **asked)
             ).all()
-            by_psycopg = LAYOUT.search(conn, query, where=where, **asked)
+            by_psycopg = LAYOUT.search(conn, query, filter=where, **asked)
             by_sql = keys(conn, query, key="int", filter=where, kind="halfvec", **asked)
             assert [tuple(row) for row in by_select] == by_sql
             assert by_sql == [(hit.key, hit.distance) for hit in by_psycopg]
@@ -105,7 +105,7 @@ def test_two_doors_plan_the_same_passes(library: Library, where: str | None) -> 
         with sending(library.engine) as sent:
             session.execute(search(statement, Doc.embedding, ONE))
         by_select = explained(session.connection(), sent.searches[0])
-        by_psycopg = explain(conn, LAYOUT.plan(conn, ONE, where=where))
+        by_psycopg = explain(conn, LAYOUT.plan(conn, ONE, filter=where))
         by_sql = planned(conn, "keys", [ONE], filter=where, kind="halfvec")
     first = passes(by_select)
     first.remove(CHECK)

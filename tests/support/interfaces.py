@@ -69,7 +69,7 @@ class Case:
         given: dict[str, Any] = {"k": self.k, "candidates": CANDIDATES}
         if self.filtered:
             doubled = self.n.replace("%", "%%")
-            given |= {"where": f"{doubled} < %(edge)s", "params": {"edge": EDGE}}
+            given |= {"filter": f"{doubled} < %(edge)s", "params": {"edge": EDGE}}
         return given
 
     def arguments(self, values: str | None) -> str:
@@ -385,7 +385,7 @@ def shell(library: Library, case: Case, folder: Path) -> Counted:
         *("--dims", layout.dims, "--kind", layout.kind, "--distance", layout.distance),
         *("--candidates", CANDIDATES, "--json"),
         *(
-            ("--where", f"{case.n.replace('%', '%%')} < {EDGE}")
+            ("--filter", f"{case.n.replace('%', '%%')} < {EDGE}")
             if case.filtered
             else ()
         ),

@@ -53,7 +53,7 @@ def draw(draw: Draw, world: str) -> Input:
     condition = draw.filter(table) if draw.chance(0.4) else None
     given = draw.arguments(_arguments(draw, table, method))
     if condition is not None and method in ("search", "search_many", "plan", "recall"):
-        given["where"] = condition.python
+        given["filter"] = condition.python
         given["params"] = (
             draw.params() if draw.chance(0.15) else condition.params or "None"
         )
@@ -88,7 +88,7 @@ def draw(draw: Draw, world: str) -> Input:
         world,
         f"{text}\n[{chosen}]",
         act,
-        filtered="where" in given,
+        filtered="filter" in given,
         changes=method in CHANGING,
         in_steps=again,
     )
@@ -284,7 +284,7 @@ def passing(
 ) -> Callable[[Row], bool] | None:
     """Which rows a call may answer; None when nobody here knows."""
     mine = [visible(table, chosen)]
-    if "where" in given:
+    if "filter" in given:
         usual = condition is not None and given["params"] == (
             condition.params or "None"
         )

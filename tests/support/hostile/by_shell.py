@@ -115,7 +115,7 @@ def draw(draw: Draw, world: str) -> Input:
         world,
         f"mrl-pg {arguments}\n(query.json holds {query})",
         act,
-        filtered="--where" in given,
+        filtered="--filter" in given,
         changes=name not in ("search", "indexes"),
     )
 
@@ -148,7 +148,7 @@ def _arguments(
         "--max-scan-tuples": Argument(lambda: "20000", NUMBERS, 0.1),
         "--recall": Argument(lambda: "0.9", NUMBERS, 0.1),
     }
-    where = {"--where": Argument(lambda: "tenant = 1", _wheres(), 0.2)}
+    where = {"--filter": Argument(lambda: "tenant = 1", _wheres(), 0.2)}
     shown = {"--json": Argument(lambda: "(flag)", ["(flag)"], 0.7)}
     queries = {"--queries": Argument(lambda: "query.json", files, 0.3)}
     sample = {"--sample": Argument(lambda: draw.count((1, 3)), NUMBERS)}
@@ -262,7 +262,7 @@ def _answer(
         return Answer()
     if given["COLUMN"] != table.column or given["--distance"] != layout.distance:
         return Answer()
-    where = given.get("--where")
+    where = given.get("--filter")
     known = where in (None, "tenant = 1")
     expected = Expected(
         table,

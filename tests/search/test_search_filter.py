@@ -1,4 +1,4 @@
-"""`where` and `columns`: composed SQL, parameters of both styles, awkward names."""
+"""`filter` and `columns`: composed SQL, parameters of both styles, awkward names."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -21,7 +21,7 @@ from support.helpers import (
 )
 
 from mrl_pg import MatryoshkaIndex
-from mrl_pg.search.filter import Params, Where
+from mrl_pg.search.filter import Filter, Params
 from mrl_pg.server import EmbeddedServer
 
 AWKWARD = (
@@ -67,7 +67,7 @@ def docs(
 
 
 EVEN = list(range(2, 2001, 2))
-FILTERS: dict[str, tuple[Where, Params]] = {
+FILTERS: dict[str, tuple[Filter, Params]] = {
     "no parameters": ("id % 2 = 0".replace("%", "%%"), None),
     "empty mapping": ("mod(id, 2) = 0", {}),
     "empty sequence": ("mod(id, 2) = 0", []),
@@ -109,15 +109,15 @@ FILTERS: dict[str, tuple[Where, Params]] = {
 def test_where_is_sql_with_parameters(docs: Docs, name: str) -> None:
     where, params = FILTERS[name]
     query = docs.vectors[40]
-    plan = docs.index.plan(docs.conn, query, where=where, params=params)
-    found = docs.index.search(docs.conn, query, where=where, params=params)
+    plan = docs.index.plan(docs.conn, query, filter=where, params=params)
+    found = docs.index.search(docs.conn, query, filter=where, params=params)
     truth = [key for key in nearest(docs.vectors, query, 2000) if key % 2 == 0]
     if name != "subquery":  # may well be answered from `query` outwards
         assert docs.index.name in first_pass(explain(docs.conn, plan))
     assert found.keys == truth[:10]
     assert_true(found, docs.vectors, query)
     assert (found.scan, found.seen, found.cut_short) == ("iterative", 160, False)
-    exact = docs.index.search(docs.conn, query, where=where, params=params, exact=True)
+    exact = docs.index.search(docs.conn, query, filter=where, params=params, exact=True)
     assert exact.keys == truth[:10]
 
 
@@ -126,7 +126,7 @@ def test_where_takes_adapted_values(docs: Docs) -> None:
     found = docs.index.search(
         docs.conn,
         query,
-        where="title = %(title)s or n = any(%(n)s)",
+        filter="title = %(title)s or n = any(%(n)s)",
         params={"title": "title '7", "n": [3, 4]},
     )
     assert {hit.key % 100 for hit in found} == {3, 4}
@@ -136,7 +136,7 @@ def test_where_takes_adapted_values(docs: Docs) -> None:
 def test_many_queries_share_a_where(docs: Docs) -> None:
     for where, params in FILTERS.values():
         found = docs.index.search_many(
-            docs.conn, docs.vectors[:3], where=where, params=params
+            docs.conn, docs.vectors[:3], filter=where, params=params
         )
         assert [one.keys[0] % 2 for one in found] == [0, 0, 0]
         assert found[1].keys[0] == 2
@@ -156,7 +156,10 @@ def test_columns_may_have_any_name(conn: Conn) -> None:
         sql.SQL("{} > 0").format(sql.Identifier(name.replace("%", "%%")))
         for name in AWKWARD
     )
-    wanted: dict[str, Any] = {"columns": (*AWKWARD, "id", "n", "title"), "where": where}
+    wanted: dict[str, Any] = {
+        "columns": (*AWKWARD, "id", "n", "title"),
+        "filter": where,
+    }
     plan = index.plan(conn, query, **wanted)
     assert first_pass(explain(conn, plan)) == [index.name]
     for exact in (False, True):
@@ -175,10 +178,10 @@ def test_where_prefers_the_tables_own_distance_column(conn: Conn) -> None:
     index = MatryoshkaIndex("docs", "embedding", dims=32)
     index.create(conn)
     force_index(conn)
-    plan = index.plan(conn, vectors[0], where="distance = 7")
+    plan = index.plan(conn, vectors[0], filter="distance = 7")
     assert first_pass(explain(conn, plan)) == [index.name]
     for exact in (False, True):
-        found = index.search(conn, vectors[0], where="distance = 7", exact=exact)
+        found = index.search(conn, vectors[0], filter="distance = 7", exact=exact)
         assert sorted(found.keys) == [7, 107, 207, 307, 407]
 
 
