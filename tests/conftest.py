@@ -9,8 +9,8 @@ from functools import cache, partial
 import psycopg
 import pytest
 from psycopg import sql
+from support.folders import temporary_folder
 from support.helpers import connect, fresh_database
-from support.servers import home
 
 from mrl_pg import install, server
 from mrl_pg.server import EmbeddedServer
@@ -77,7 +77,7 @@ def prepared(clean_environment: None) -> Iterator[Callable[[int], Prepared]]:
 def prepare(stack: ExitStack, version: int) -> Prepared:
     """Start a server with settings for tests, and make the database to be copied."""
     # Not pytest's own folder: it takes the way in from the server's user again.
-    folder = stack.enter_context(home()) / f"pg{version}"
+    folder = stack.enter_context(temporary_folder()) / f"pg{version}"
     running = stack.enter_context(server.embedded(folder, version, settings=SETTINGS))
     admin = stack.enter_context(connect(running.url()))
     admin.execute(sql.SQL("create database {}").format(sql.Identifier(TEMPLATE)))

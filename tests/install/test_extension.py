@@ -11,6 +11,7 @@ import pytest
 from conftest import SETTINGS
 from psycopg.conninfo import make_conninfo
 from support import strangers
+from support.folders import temporary_folder
 from support.helpers import (
     connect,
     explain,
@@ -23,7 +24,7 @@ from support.helpers import (
     role,
 )
 from support.installs import ROOT, SQL, Conn, alembic, by_psql, catalog, psql
-from support.servers import home, index_scans, run
+from support.servers import index_scans, run
 
 from mrl_pg import MatryoshkaIndex, install, server
 from mrl_pg.errors import NotInstalled
@@ -73,7 +74,7 @@ def extended(
     """A server from a copy of PostgreSQL that has the extension, and its superuser."""
     installed = server.bin_dir(pg_version).parent
     package = installed.parent
-    with home() as folder, pytest.MonkeyPatch.context() as patch:
+    with temporary_folder() as folder, pytest.MonkeyPatch.context() as patch:
         folder.chmod(0o711)
         copy = folder / package.name / installed.name
         shutil.copytree(installed, copy, symlinks=True)

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 from conftest import SETTINGS
 from psycopg import sql
+from support.folders import make_folder, temporary_folder
 from support.helpers import Conn, append, connect, matryoshka
 from support.moving import State, answered, fill, held
-from support.servers import home, make_folder, run, run_as_server
+from support.servers import run, run_as_server
 
 from mrl_pg import install, server
 
@@ -28,7 +29,7 @@ class Before:
 
 @pytest.fixture(scope="module")
 def folder(clean_environment: None) -> Iterator[Path]:
-    with home() as folder:
+    with temporary_folder() as folder:
         yield folder
 
 

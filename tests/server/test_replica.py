@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import pytest
 from conftest import SETTINGS
 from psycopg import AsyncConnection, RawCursor, errors, sql
+from support.folders import make_folder, temporary_folder
 from support.helpers import (
     Conn,
     Vectors,
@@ -19,7 +20,7 @@ from support.helpers import (
     matryoshka,
     nearest,
 )
-from support.servers import home, index_scans, make_folder, run_as_server, wait
+from support.servers import index_scans, run_as_server, wait
 
 from mrl_pg import MatryoshkaIndex, install, server
 
@@ -71,7 +72,7 @@ def pair(pg_version: int, clean_environment: None) -> Iterator[Pair]:
     vectors = matryoshka(1500)
     index = MatryoshkaIndex("docs", "embedding", dims=32)
     with (
-        home() as folder,
+        temporary_folder() as folder,
         server.embedded(folder / "primary", pg_version, settings=settings) as first,
         connect(first.url()) as primary,
     ):

@@ -2,17 +2,16 @@
 
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
 import pytest
+from support.folders import temporary_folder
 from typer.testing import CliRunner
 
 from mrl_pg import server
@@ -27,11 +26,10 @@ GB = 1 << 30
 @pytest.fixture
 def home() -> Iterator[Path]:
     """A folder for data folders; the servers in it are stopped afterwards."""
-    folder = Path(tempfile.mkdtemp(prefix="mrl_pg-test-")).resolve()
-    yield folder
-    for running in folder.rglob("postmaster.pid"):
-        server.stop(running.parent)
-    shutil.rmtree(folder)
+    with temporary_folder() as folder:
+        yield folder
+        for running in folder.rglob("postmaster.pid"):
+            server.stop(running.parent)
 
 
 def ask(url: str, question: str) -> str:

@@ -3,7 +3,6 @@
 import re
 import shutil
 import subprocess
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,7 +14,8 @@ from psycopg.conninfo import conninfo_to_dict
 
 from mrl_pg import server
 from mrl_pg.server.processes import run as run_in
-from mrl_pg.server.users import give, owner_of
+from mrl_pg.server.users import owner_of
+from support.folders import make_folder, temporary_folder
 from support.helpers import Conn, connect
 
 POOLER = "pgbouncer"
@@ -43,23 +43,6 @@ def run_as_server(folder: Path, version: int, program: str, *arguments: str) -> 
     """Run a program in a folder as the user whom the folder belongs to."""
     code, output = run_in(folder, version, program, *arguments)
     assert code == 0, output
-
-
-@contextmanager
-def home() -> Iterator[Path]:
-    """A temporary folder, its path short enough for a socket, removed afterwards."""
-    folder = Path(tempfile.mkdtemp(prefix="mrl_pg-test-"))
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def make_folder(path: Path) -> Path:
-    """An empty folder that belongs to the user the servers run as."""
-    path.mkdir(mode=0o700)
-    give(path)
-    return path
 
 
 def wait(what: str, ready: Callable[[], bool], seconds: int = 60) -> None:
@@ -105,7 +88,7 @@ def pooler(url: str, *, size: int, prepared: int | None) -> Iterator[str]:
     for a PgBouncer that does not have the setting.
     """
     to = conninfo_to_dict(url)
-    with home() as above:
+    with temporary_folder() as above:
         folder = make_folder(above / "pooler")
         above.chmod(0o711)
         settings = {
@@ -115,6 +98,7 @@ def pooler(url: str, *, size: int, prepared: int | None) -> Iterator[str]:
             "pool_mode": "transaction",
             "default_pool_size": str(size),
             "max_client_conn": "50",
+            "pidfile": str(folder / "pooler.pid"),
         }
         if prepared is not None:
             settings["max_prepared_statements"] = str(prepared)

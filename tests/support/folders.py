@@ -1,0 +1,62 @@
+"""Temporary folders for servers, which do not outlive the test run that made them."""
+
+import atexit
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+
+from mrl_pg.server.users import give
+from support import watchdog
+
+
+@contextmanager
+def temporary_folder() -> Iterator[Path]:
+    """A folder whose path is short enough for a socket, removed afterwards.
+
+    If this process is killed, the watchdog stops the servers in it and removes it.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="mrl_pg-test-")).resolve()
+    _tell("+", folder)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        _tell("-", folder)
+
+
+def make_folder(path: Path) -> Path:
+    """An empty folder that belongs to the user the servers run as."""
+    path.mkdir(mode=0o700)
+    give(path)
+    return path
+
+
+@cache
+def _pipe() -> int:
+    """The writing end of a pipe to the watchdog, which is started."""
+    reading, writing = os.pipe()
+    process = subprocess.Popen(
+        [sys.executable, "-I", "-S", watchdog.__file__],
+        stdin=reading,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    os.close(reading)
+
+    def end() -> None:
+        os.close(writing)
+        process.wait()
+
+    atexit.register(end)
+    return writing
+
+
+def _tell(change: str, folder: Path) -> None:
+    os.write(_pipe(), f"{change}{folder}\n".encode())
