@@ -1,7 +1,6 @@
 """Matryoshka two-pass retrieval for PostgreSQL and pgvector."""
 
 from mrl_pg.build.create import BuildReport
-from mrl_pg.build.progress import Progress
 from mrl_pg.calibration.calibrate import Calibration, Point
 from mrl_pg.calibration.recall_report import RecallReport
 from mrl_pg.errors import (
@@ -29,6 +28,7 @@ from mrl_pg.errors import (
     TableError,
     TableNotFound,
 )
+from mrl_pg.exchange.progress import Progress
 from mrl_pg.index import MatryoshkaIndex
 from mrl_pg.install import (
     InstallReport,

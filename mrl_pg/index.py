@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 from mrl_pg.build import create as build
 from mrl_pg.build.create import BuildReport
-from mrl_pg.build.progress import Watcher
 from mrl_pg.calibration import calibrate
 from mrl_pg.calibration import real_queries as kept
 from mrl_pg.calibration import recall_report as measure
@@ -14,6 +13,8 @@ from mrl_pg.calibration.calibrate import Calibration
 from mrl_pg.calibration.measuring import QuerySource, Teller
 from mrl_pg.calibration.recall_report import RecallReport
 from mrl_pg.catalog.read import AsyncConn, Conn
+from mrl_pg.exchange import run, run_async
+from mrl_pg.exchange.progress import OnProgress
 from mrl_pg.layout import IndexLayout
 from mrl_pg.search import find as search
 from mrl_pg.search.filter import Filter, Params
@@ -44,7 +45,7 @@ class MatryoshkaIndex(IndexLayout):
         *,
         workers: int | None = None,
         maintenance_work_mem: str | None = None,
-        progress: Watcher | None = None,
+        progress: OnProgress | None = None,
     ) -> BuildReport:
         """Add the short column and build its index, in one transaction.
 
@@ -57,13 +58,14 @@ class MatryoshkaIndex(IndexLayout):
         Raises IndexMismatch when a column or an index of these names is another
         one, NotInstalled without the `mrl` schema, and what `catalog` raises.
         """
-        return build.create(
+        verb = build.create(
             conn,
             self,
             workers=workers,
             maintenance_work_mem=maintenance_work_mem,
             progress=progress,
         )
+        return run(conn, verb)
 
     async def create_async(
         self,
@@ -71,24 +73,25 @@ class MatryoshkaIndex(IndexLayout):
         *,
         workers: int | None = None,
         maintenance_work_mem: str | None = None,
-        progress: Watcher | None = None,
+        progress: OnProgress | None = None,
     ) -> BuildReport:
         """The same as `create` on an asynchronous connection."""
-        return await build.create_async(
+        verb = build.create(
             conn,
             self,
             workers=workers,
             maintenance_work_mem=maintenance_work_mem,
             progress=progress,
         )
+        return await run_async(conn, verb)
 
     def drop(self, conn: Conn) -> BuildReport:
         """Undo `create`: drop the index, the short column and the registry row."""
-        return build.drop(conn, self)
+        return run(conn, build.drop(conn, self))
 
     async def drop_async(self, conn: AsyncConn) -> BuildReport:
         """The same as `drop` on an asynchronous connection."""
-        return await build.drop_async(conn, self)
+        return await run_async(conn, build.drop(conn, self))
 
     def calibrate(
         self,

@@ -1,18 +1,20 @@
 """Installs and removes the database side: the `mrl` schema of `sql/install.sql`."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
-
-from psycopg.errors import ObjectNotInPrerequisiteState
+from typing import cast
 
 from mrl_pg import source
 from mrl_pg.catalog.facts import check_pgvector
 from mrl_pg.catalog.read import AsyncConn, Conn
 from mrl_pg.errors import NotInstalled
-from mrl_pg.exchange import cursors
+from mrl_pg.exchange import Exchange, Row, Script, Send, run, run_async, transaction
+from mrl_pg.exchange.server_message import server_message
 
 VERSION = version("mrl_pg")
+
+NOT_IN_PREREQUISITE_STATE = "55000"
+"""SQLSTATE of what the scripts refuse."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,37 +48,12 @@ def install(conn: Conn) -> InstallReport:
     that the installer cannot rely on. Rights that others hold on the schema and on what
     is in it, but for those that mrl_pg grants to all, are taken away.
     """
-    try:
-        with cursors.tuples(conn) as cursor, conn.transaction():
-            pgvector, _, installed = cursor.execute(_STATE).fetchall()[0]
-            check_pgvector(pgvector)
-            found = cursor.execute(_VERSION).fetchall()[0][0] if installed else None
-            for script in _scripts("install.sql"):
-                cursor.execute(script)
-    except ObjectNotInPrerequisiteState as error:
-        raise refused(error.diag.message_primary, error.diag.message_hint) from error
-    return InstallReport(found, VERSION)
+    return run(conn, installing())
 
 
 async def install_async(conn: AsyncConn) -> InstallReport:
-    """The same on an asynchronous connection."""
-    try:
-        async with (
-            cursors.tuples_async(conn) as cursor,
-            conn.transaction(),
-        ):
-            await cursor.execute(_STATE)
-            pgvector, _, installed = (await cursor.fetchall())[0]
-            check_pgvector(pgvector)
-            found = None
-            if installed:
-                await cursor.execute(_VERSION)
-                found = (await cursor.fetchall())[0][0]
-            for script in _scripts("install.sql"):
-                await cursor.execute(script)
-    except ObjectNotInPrerequisiteState as error:
-        raise refused(error.diag.message_primary, error.diag.message_hint) from error
-    return InstallReport(found, VERSION)
+    """The same as `install` on an asynchronous connection."""
+    return await run_async(conn, installing())
 
 
 def uninstall(conn: Conn) -> InstallReport:
@@ -84,35 +61,61 @@ def uninstall(conn: Conn) -> InstallReport:
 
     PostgreSQL refuses, and nothing changes, while an object of yours uses it.
     """
-    with cursors.tuples(conn) as cursor, conn.transaction():
-        installed = cursor.execute(_STATE).fetchall()[0][2]
-        found = cursor.execute(_VERSION).fetchall()[0][0] if installed else None
-        for script in _scripts("uninstall.sql"):
-            cursor.execute(script)
-    return InstallReport(found, None)
+    return run(conn, uninstalling())
 
 
 async def uninstall_async(conn: AsyncConn) -> InstallReport:
-    """The same on an asynchronous connection."""
-    async with cursors.tuples_async(conn) as cursor, conn.transaction():
-        await cursor.execute(_STATE)
-        found = None
-        if (await cursor.fetchall())[0][2]:
-            await cursor.execute(_VERSION)
-            found = (await cursor.fetchall())[0][0]
-        for script in _scripts("uninstall.sql"):
-            await cursor.execute(script)
+    """The same as `uninstall` on an asynchronous connection."""
+    return await run_async(conn, uninstalling())
+
+
+def installing() -> Exchange[InstallReport]:
+    """The verb behind `install`, for a connection of any driver."""
+    try:
+        return (yield from transaction(_install()))
+    except Exception as error:
+        said = server_message(error)
+        if said.sqlstate == NOT_IN_PREREQUISITE_STATE:
+            hint = f": {said.hint}" if said.hint else ""
+            raise NotInstalled(f"{said.message}{hint}") from error
+        raise
+
+
+def uninstalling() -> Exchange[InstallReport]:
+    """The verb behind `uninstall`, for a connection of any driver."""
+    return (yield from transaction(_uninstall()))
+
+
+def read_version() -> Exchange[str | None]:
+    """Version of the database side; None where it is not installed."""
+    if not (yield from read_state())["mrl_installed"]:
+        return None
+    (row,) = yield Send(_VERSION)
+    return cast("str | None", next(iter(row.values())))
+
+
+def read_state() -> Exchange[Row]:
+    """Version of pgvector (None: it is not there), and whether `mrl` is installed."""
+    (row,) = yield Send(_STATE)
+    return cast("Row", row)
+
+
+def _install() -> Exchange[InstallReport]:
+    check_pgvector((yield from read_state())["pgvector_version"])
+    found = yield from read_version()
+    yield _script("install.sql")
+    return InstallReport(found, VERSION)
+
+
+def _uninstall() -> Exchange[InstallReport]:
+    found = yield from read_version()
+    yield _script("uninstall.sql")
     return InstallReport(found, None)
 
 
-_STATE = source.statement("pgvector").encode()
-_VERSION = source.statement("version").encode()
+def _script(manifest: str) -> Script:
+    return Script("\n".join(source.read(file) for file in source.manifest(manifest)))
 
 
-def _scripts(manifest: str) -> Sequence[bytes]:
-    return [source.read(name).encode() for name in source.manifest(manifest)]
-
-
-def refused(said: str | None, hint: str | None) -> NotInstalled:
-    """What schema.sql or refuse_downgrade.sql says, with the next step."""
-    return NotInstalled(f"{said}: {hint}" if hint else f"{said}")
+_STATE = source.statement("pgvector")
+_VERSION = source.statement("version")

@@ -8,7 +8,8 @@ from psycopg import sql
 from mrl_pg import source
 from mrl_pg.alembic.origin import Operations, remember
 from mrl_pg.errors import InvalidSetting
-from mrl_pg.sqlalchemy.create import installed_version, numbers, send, send_script
+from mrl_pg.sqlalchemy.create import installed_version, numbers
+from mrl_pg.sqlalchemy.driver import send, send_script
 
 log = logging.getLogger(__name__)
 

@@ -2,19 +2,18 @@
 
 import re
 import time
-import warnings
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from psycopg import sql
 
 from mrl_pg import source
-from mrl_pg.arguments import check_whole, shown
+from mrl_pg.arguments import check_callable, check_whole, shown
 from mrl_pg.build import definitions, settings
-from mrl_pg.build.progress import Watcher, watch
+from mrl_pg.build.progress import watch
 from mrl_pg.catalog import read as catalog
 from mrl_pg.catalog import slots
-from mrl_pg.catalog.facts import Facts, check_index, check_short
+from mrl_pg.catalog.facts import Facts, check_index, check_short, decide
 from mrl_pg.catalog.read import AsyncConn, Conn
 from mrl_pg.errors import (
     IndexMismatch,
@@ -23,7 +22,9 @@ from mrl_pg.errors import (
     NotUnitLengthWarning,
     SameShortValuesWarning,
 )
-from mrl_pg.exchange import cursors
+from mrl_pg.errors.warn import warn
+from mrl_pg.exchange import Exchange, Row, Send, transaction
+from mrl_pg.exchange.progress import OnProgress
 from mrl_pg.layout import IndexLayout
 
 MOST_WORKERS = 1024
@@ -75,6 +76,13 @@ class BuildReport:
         return f"{self.layout}: {steps}; the index takes {size}"
 
 
+def read_facts(layout: IndexLayout) -> Exchange[Facts]:
+    """Facts from the server now."""
+    (extension,) = yield Send(*catalog._extension_query())
+    tables = yield Send(*catalog._table_query(layout))
+    return decide(layout, extension, tables[0] if tables else None)
+
+
 def create_steps(layout: IndexLayout, facts: Facts) -> list[Step]:
     """Statements that are still to run; raises IndexMismatch for another's objects."""
     check_short(layout, facts)
@@ -116,109 +124,76 @@ def drop_steps(layout: IndexLayout, facts: Facts) -> list[Step]:
 
 
 def create(
-    conn: Conn,
+    conn: Conn | AsyncConn,
     layout: IndexLayout,
     *,
     workers: int | None = None,
     maintenance_work_mem: str | None = None,
-    progress: Watcher | None = None,
-) -> BuildReport:
+    progress: OnProgress | None = None,
+) -> Exchange[BuildReport]:
     """Add the short column, build its index, write the registry; all or nothing.
 
     Takes an ACCESS EXCLUSIVE lock until the transaction ends: adding a stored
     generated column rewrites the table. Safe to repeat: it does what is missing.
+    `conn` is watched from another connection, for `progress`.
     """
     chosen = _settings(workers, maintenance_work_mem)
-    facts = _check_create(layout, catalog.read(conn, layout))
-    with conn.transaction(), cursors.dicts(conn) as cursor:
-        if create_steps(layout, facts):
-            cursor.execute(_lock(facts))
-            facts = catalog.read(conn, layout)
-        _warn_rows(layout, cursor.execute(_row_sample(layout, facts)).fetchone())
-        done = []
-        with (
-            settings.local(conn, chosen),
-            watch(conn, progress),
-        ):
-            for step in create_steps(layout, facts):
-                start = time.perf_counter()
-                cursor.execute(step.statement)
-                done.append((step.label, time.perf_counter() - start))
-        cursor.execute(_query("register"), _registration(layout, facts))
-        cursor.execute(_query("index_size"), _registration(layout, facts))
-        size = cursor.fetchone() or {}
+    check_callable("progress", progress)
+    facts = _check_create(layout, (yield from read_facts(layout)))
+
+    def build() -> Exchange[BuildReport]:
+        locked = yield from _locked(layout, facts, create_steps)
+        for sample in (yield Send(_row_sample(layout, locked))):
+            _warn_rows(layout, sample)
+        steps = create_steps(layout, locked)
+        with watch(conn, progress):
+            done = yield from settings.local(chosen, _carry_out(steps))
+        yield Send(_query("register"), _registration(layout, locked))
+        (size,) = yield Send(_query("index_size"), _registration(layout, locked))
+        return BuildReport(layout, done, size["index_bytes"], size["rows"])
+
+    report = yield from transaction(build())
     catalog.forget(conn, layout)
-    return BuildReport(layout, tuple(done), size["index_bytes"], size["rows"])
+    return report
 
 
-async def create_async(
-    conn: AsyncConn,
-    layout: IndexLayout,
-    *,
-    workers: int | None = None,
-    maintenance_work_mem: str | None = None,
-    progress: Watcher | None = None,
-) -> BuildReport:
-    """The same on an asynchronous connection."""
-    chosen = _settings(workers, maintenance_work_mem)
-    facts = _check_create(layout, await catalog.read_async(conn, layout))
-    async with conn.transaction(), cursors.dicts_async(conn) as cursor:
-        if create_steps(layout, facts):
-            await cursor.execute(_lock(facts))
-            facts = await catalog.read_async(conn, layout)
-        await cursor.execute(_row_sample(layout, facts))
-        _warn_rows(layout, await cursor.fetchone())
-        done = []
-        async with settings.local_async(conn, chosen):
-            with watch(conn, progress):
-                for step in create_steps(layout, facts):
-                    start = time.perf_counter()
-                    await cursor.execute(step.statement)
-                    done.append((step.label, time.perf_counter() - start))
-        await cursor.execute(_query("register"), _registration(layout, facts))
-        await cursor.execute(_query("index_size"), _registration(layout, facts))
-        size = await cursor.fetchone() or {}
-    catalog.forget(conn, layout)
-    return BuildReport(layout, tuple(done), size["index_bytes"], size["rows"])
-
-
-def drop(conn: Conn, layout: IndexLayout) -> BuildReport:
+def drop(conn: Conn | AsyncConn, layout: IndexLayout) -> Exchange[BuildReport]:
     """Undo `create`: index, short column, registry row; safe to repeat.
 
     Takes an ACCESS EXCLUSIVE lock for a moment; nothing is rewritten.
     """
-    facts = catalog.read(conn, layout)
-    with conn.transaction(), cursors.dicts(conn) as cursor:
-        if drop_steps(layout, facts):
-            cursor.execute(_lock(facts))
-            facts = catalog.read(conn, layout)
-        done = []
-        for step in drop_steps(layout, facts):
-            start = time.perf_counter()
-            cursor.execute(step.statement)
-            done.append((step.label, time.perf_counter() - start))
-        if facts.mrl_installed:
-            cursor.execute(_query("unregister"), _registration(layout, facts))
+    facts = yield from read_facts(layout)
+
+    def undo() -> Exchange[BuildReport]:
+        locked = yield from _locked(layout, facts, drop_steps)
+        done = yield from _carry_out(drop_steps(layout, locked))
+        if locked.mrl_installed:
+            yield Send(_query("unregister"), _registration(layout, locked))
+        return BuildReport(layout, done)
+
+    report = yield from transaction(undo())
     catalog.forget(conn, layout)
-    return BuildReport(layout, tuple(done))
+    return report
 
 
-async def drop_async(conn: AsyncConn, layout: IndexLayout) -> BuildReport:
-    """The same on an asynchronous connection."""
-    facts = await catalog.read_async(conn, layout)
-    async with conn.transaction(), cursors.dicts_async(conn) as cursor:
-        if drop_steps(layout, facts):
-            await cursor.execute(_lock(facts))
-            facts = await catalog.read_async(conn, layout)
-        done = []
-        for step in drop_steps(layout, facts):
-            start = time.perf_counter()
-            await cursor.execute(step.statement)
-            done.append((step.label, time.perf_counter() - start))
-        if facts.mrl_installed:
-            await cursor.execute(_query("unregister"), _registration(layout, facts))
-    catalog.forget(conn, layout)
-    return BuildReport(layout, tuple(done))
+def _locked(
+    layout: IndexLayout, facts: Facts, steps: Callable[[IndexLayout, Facts], list[Step]]
+) -> Exchange[Facts]:
+    """Lock the table if something is to be done, and read its facts again."""
+    if not steps(layout, facts):
+        return facts
+    yield Send(_lock(facts))
+    return (yield from read_facts(layout))
+
+
+def _carry_out(steps: Iterable[Step]) -> Exchange[tuple[tuple[str, float], ...]]:
+    """Send the statements; answers their labels and the seconds each took."""
+    done = []
+    for step in steps:
+        start = time.perf_counter()
+        yield Send(step.statement)
+        done.append((step.label, time.perf_counter() - start))
+    return tuple(done)
 
 
 def _check_create(layout: IndexLayout, facts: Facts) -> Facts:
@@ -249,17 +224,14 @@ def _row_sample(layout: IndexLayout, facts: Facts) -> sql.Composed:
     )
 
 
-def _warn_rows(layout: IndexLayout, sample: dict[str, Any] | None) -> None:
-    """Say what the first rows speak against; `mrl.create_index` says the same."""
-    if sample is None:
-        return
+def _warn_rows(layout: IndexLayout, sample: Row) -> None:
+    """Warn of what the first rows speak against; `mrl.create_index` says the same."""
     if sample["off"] and layout.distance != "cosine":
-        warnings.warn(
+        warn(
             f"{sample['off']} of the first {sample['rows']} vectors are not of length "
             f"1: under {layout.distance!r} the short vectors, which are, rank them by "
             "direction only; distance='cosine' may be what you want",
             NotUnitLengthWarning,
-            stacklevel=4,
         )
     # ten: of fewer it says nothing
     full_values, short_values = sample["full_values"], sample["short_values"]
@@ -272,12 +244,11 @@ def _warn_rows(layout: IndexLayout, sample: dict[str, Any] | None) -> None:
             )
         else:
             reason = f"dims={layout.dims} leaves too little of them: use more"
-        warnings.warn(
+        warn(
             f"the first {sample['rows']} vectors have {short_values} short values of "
             f"{layout.kind}({layout.dims}), so that a first pass cannot tell them "
             f"apart; {reason}",
             SameShortValuesWarning,
-            stacklevel=4,
         )
 
 

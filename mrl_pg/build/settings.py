@@ -1,60 +1,58 @@
-"""Settings that hold for one block inside a transaction and are put back after it."""
+"""Settings that hold for one verb inside a transaction and are put back after it."""
 
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, TypeAlias, TypeVar
 
-from psycopg import errors
+from psycopg import Connection, errors
 
 from mrl_pg import source
-from mrl_pg.catalog.read import AsyncConn, Conn
 from mrl_pg.errors import InvalidSetting
-from mrl_pg.exchange import cursors
+from mrl_pg.exchange import Exchange, Send, run
+
+T = TypeVar("T")
+
+Settings: TypeAlias = "Mapping[str, str | None]"
+"""Values by name; None is the value of a setting that the server has not heard of."""
 
 READ = source.statement("setting").encode()
 SET = source.statement("set_local").encode()
 
 
-@contextmanager
-def local(conn: Conn, settings: Mapping[str, str]) -> Iterator[None]:
-    """Inside a transaction: change settings, run the block, put them back.
+def local(settings: Settings, body: Exchange[T]) -> Exchange[T]:
+    """Inside a transaction: change settings, carry out a verb, put them back.
 
-    After an error the transaction (or savepoint) around it puts them back.
+    After an error the transaction (or savepoint) around it puts them back. Raises
+    InvalidSetting for a value that the server does not take.
     """
-    before: dict[str, str] = {}
-    with cursors.tuples(conn) as cursor:
-        for name, value in settings.items():
-            cursor.execute(READ, {"name": name})
-            before[name] = (cursor.fetchone() or ("",))[0]
-            with _refused(name, value):
-                cursor.execute(SET, {"name": name, "value": value})
-        yield
-        for name, value in before.items():
-            cursor.execute(SET, {"name": name, "value": value})
-
-
-@asynccontextmanager
-async def local_async(
-    conn: AsyncConn, settings: Mapping[str, str]
-) -> AsyncIterator[None]:
-    """The same on an asynchronous connection."""
-    before: dict[str, str] = {}
-    async with cursors.tuples_async(conn) as cursor:
-        for name, value in settings.items():
-            await cursor.execute(READ, {"name": name})
-            before[name] = (await cursor.fetchone() or ("",))[0]
-            with _refused(name, value):
-                await cursor.execute(SET, {"name": name, "value": value})
-        yield
-        for name, value in before.items():
-            await cursor.execute(SET, {"name": name, "value": value})
+    before = yield from _change(settings)
+    result = yield from body
+    yield from _put_back(before)
+    return result
 
 
 @contextmanager
-def _refused(name: str, value: str) -> Iterator[None]:
-    """Say as InvalidSetting that the server does not take a value."""
-    try:
-        yield
-    except errors.InvalidParameterValue as error:
-        raise InvalidSetting(
-            f"{name}={value!r}: {error.diag.message_primary}"
-        ) from error
+def local_block(conn: Connection[Any], settings: Settings) -> Iterator[None]:
+    """The same around a block of code that uses the connection itself."""
+    before = run(conn, _change(settings))
+    yield
+    run(conn, _put_back(before))
+
+
+def _change(settings: Settings) -> Exchange[Settings]:
+    """Change settings; answers what they were."""
+    before: dict[str, str | None] = {}
+    for name, value in settings.items():
+        (row,) = yield Send(READ, {"name": name})
+        before[name] = row["current_setting"]
+        try:
+            yield Send(SET, {"name": name, "value": value})
+        except errors.InvalidParameterValue as error:
+            reason = error.diag.message_primary
+            raise InvalidSetting(f"{name}={value!r}: {reason}") from error
+    return before
+
+
+def _put_back(before: Settings) -> Exchange[None]:
+    for name, value in before.items():
+        yield Send(SET, {"name": name, "value": value})

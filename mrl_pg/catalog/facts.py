@@ -1,7 +1,6 @@
 """What a table must be for a search or a build: facts as values, and the checks."""
 
 import re
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +17,7 @@ from mrl_pg.errors import (
     PgvectorWarning,
     TableNotFound,
 )
+from mrl_pg.errors.warn import warn
 from mrl_pg.layout import IndexLayout
 
 OLDEST_PGVECTOR = (0, 8)
@@ -152,11 +152,10 @@ def check_pgvector(version: str | None) -> None:
             "scans; install it and run `alter extension vector update`"
         )
     if numbers < SOUND_PGVECTOR:
-        warnings.warn(
+        warn(
             f"pgvector {version} has known faults (overflow in parallel index builds, "
             "index corruption under vacuum): update to 0.8.4 or later",
             PgvectorWarning,
-            stacklevel=4,
         )
 
 

@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from mrl_pg.build.create import BuildReport
-from mrl_pg.build.progress import Progress, Watcher
 from mrl_pg.cli.bar import bar
 from mrl_pg.cli.describe import (
     Column,
@@ -23,6 +22,7 @@ from mrl_pg.cli.describe import (
     describe,
 )
 from mrl_pg.cli.options import PG_DEFAULT, Directory, Dsn, Json, Pg, connection
+from mrl_pg.exchange.progress import OnProgress, Progress
 
 Workers = Annotated[
     int | None,
@@ -96,13 +96,13 @@ def drop(
 
 
 @contextmanager
-def watched(title: str) -> Iterator[Watcher]:
+def watched(title: str) -> Iterator[OnProgress]:
     """A progress bar for a build, and what the build moves it with."""
     with bar(f"{title}: adding the column") as update:
 
         def watch(progress: Progress) -> None:
             update(
-                description=f"{title}: {progress.phase}",
+                description=f"{title}: {progress.stage}",
                 completed=progress.done,
                 total=progress.total or None,
             )

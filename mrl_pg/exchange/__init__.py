@@ -16,6 +16,7 @@ from mrl_pg.exchange.requests import (
     FindMany,
     Request,
     Row,
+    Script,
     Send,
     transaction,
 )
@@ -29,6 +30,7 @@ __all__ = [
     "FindMany",
     "Request",
     "Row",
+    "Script",
     "Send",
     "run",
     "run_async",

@@ -29,6 +29,14 @@ class Send:
 
 
 @dataclass(frozen=True, slots=True)
+class Script(Send):
+    """Several statements in one text, without parameters; all of them or none.
+
+    PostgreSQL runs such a text in one transaction, outside any other as well.
+    """
+
+
+@dataclass(frozen=True, slots=True)
 class Find:
     """A search; answered by an `Answer`, whose rows are loaded as the caller has it."""
 

@@ -48,7 +48,7 @@ def nearest_short(
     }
     with (
         conn.transaction(),
-        settings.local(conn, wide),
+        settings.local_block(conn, wide),
         search.open_cursor(conn) as cursor,
     ):
         rows = cursor.execute(statement, [bound]).fetchall()

@@ -54,7 +54,7 @@ class SinglePass:
             ef_construction=sql.Literal(self.layout.ef_construction),
         )
         small = {"min_parallel_table_scan_size": "0"}
-        with conn.transaction(), settings.local(conn, small):
+        with conn.transaction(), settings.local_block(conn, small):
             start = time.perf_counter()
             cursors.tuples(conn).execute(statement)
             return time.perf_counter() - start

@@ -11,8 +11,9 @@ from sqlalchemy import Connection, Engine, Table, event
 from mrl_pg import source
 from mrl_pg.catalog import slots
 from mrl_pg.index import MatryoshkaIndex
-from mrl_pg.sqlalchemy.create import installed_version, send
+from mrl_pg.sqlalchemy.create import installed_version
 from mrl_pg.sqlalchemy.declare import INFO, Declaration
+from mrl_pg.sqlalchemy.driver import send
 
 
 @dataclass(frozen=True, slots=True)

@@ -202,7 +202,7 @@ def scratch(
 ) -> Iterator[Scratch]:
     """A place to try indexes in, for one block inside `snapshot`."""
     schema = f"mrl_tune_{conn.info.backend_pid}_{os.urandom(4).hex()}"
-    with settings.local(conn, SETTINGS):
+    with settings.local_block(conn, SETTINGS):
         cursors.tuples(conn).execute(
             slots.statement("scratch_schema", schema=sql.Identifier(schema))
         )

@@ -14,7 +14,6 @@ from subprocess import CompletedProcess
 import psycopg
 import pytest
 
-import mrl_pg.sqlalchemy.create  # noqa: F401  patched
 from mrl_pg import source
 from mrl_pg.install import VERSION
 from support.command import alembic as run_alembic
@@ -95,9 +94,8 @@ def next_release(folder: Path) -> Iterator[NextRelease]:
     with copied(folder) as sql, pytest.MonkeyPatch.context() as patch:
         shutil.copytree(ROOT / "migrations", folder / "migrations")
         (folder / "migrations" / "versions" / "mrl_next.py").write_text(REVISION)
-        # functions of the same names hide the modules
-        for module in ("mrl_pg.install", "mrl_pg.sqlalchemy.create"):
-            patch.setattr(sys.modules[module], "VERSION", NEXT)
+        # the function of the same name hides the module
+        patch.setattr(sys.modules["mrl_pg.install"], "VERSION", NEXT)
         # on the day when VERSION was released, and then the work of the next
         freeze_release(folder, VERSION)
         write(sql)
