@@ -3,38 +3,16 @@
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
 from functools import cache, partial
 
 import psycopg
 import pytest
 from psycopg import sql
+from support.databases import SETTINGS, TEMPLATE, Server, connect
 from support.folders import temporary_folder
-from support.helpers import connect, fresh_database
 
 from mrl_pg import install, server
 from mrl_pg.server import EmbeddedServer
-
-SETTINGS = {
-    # Nothing here has to survive a crash.
-    "fsync": "off",
-    "full_page_writes": "off",
-    "synchronous_commit": "off",
-    "wal_level": "minimal",
-    "max_wal_senders": "0",
-    # Small enough for several sessions side by side.
-    "shared_buffers": "256MB",
-    "maintenance_work_mem": "256MB",
-    "effective_cache_size": "1GB",
-    "max_connections": "50",
-    # Plans must not change halfway because autovacuum came along.
-    "autovacuum": "off",
-    # Plans must use the index under PostgreSQL's own default costs, too.
-    "random_page_cost": "4",
-    # Each `drop database` makes one.
-    "log_checkpoints": "off",
-}
-TEMPLATE = "mrl_template"
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -54,17 +32,8 @@ def pg_version(request: pytest.FixtureRequest) -> int:
     return version
 
 
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """A server for the session: a superuser in `postgres`, and what is copied."""
-
-    server: EmbeddedServer
-    admin: psycopg.Connection
-    template: str
-
-
 @pytest.fixture(scope="session")
-def prepared(clean_environment: None) -> Iterator[Callable[[int], Prepared]]:
+def prepared(clean_environment: None) -> Iterator[Callable[[int], Server]]:
     """The server of a version, started when first asked for; removed in the end.
 
     Not by `pg_server` itself, which pytest takes down at each change of version: that
@@ -74,7 +43,7 @@ def prepared(clean_environment: None) -> Iterator[Callable[[int], Prepared]]:
         yield cache(partial(prepare, stack))
 
 
-def prepare(stack: ExitStack, version: int) -> Prepared:
+def prepare(stack: ExitStack, version: int) -> Server:
     """Start a server with settings for tests, and make the database to be copied."""
     # Not pytest's own folder: it takes the way in from the server's user again.
     folder = stack.enter_context(temporary_folder()) / f"pg{version}"
@@ -84,42 +53,39 @@ def prepare(stack: ExitStack, version: int) -> Prepared:
     with connect(running.url(TEMPLATE)) as conn:
         conn.execute("create extension vector")
         install(conn)
-    return Prepared(running, admin, TEMPLATE)
+    return Server(running.url(), version, admin, running)
 
 
 @pytest.fixture(scope="session")
-def pg_server(pg_version: int, prepared: Callable[[int], Prepared]) -> EmbeddedServer:
+def pg_server(pg_version: int, prepared: Callable[[int], Server]) -> Server:
     """A server for the session, with settings for tests."""
-    return prepared(pg_version).server
+    return prepared(pg_version)
 
 
 @pytest.fixture(scope="session")
-def admin(pg_version: int, prepared: Callable[[int], Prepared]) -> psycopg.Connection:
-    """A superuser's connection to `postgres`, to make and drop databases with."""
-    return prepared(pg_version).admin
+def embedded_server(pg_server: Server) -> EmbeddedServer:
+    """The same, for tests that look into its folder."""
+    assert pg_server.embedded is not None
+    return pg_server.embedded
 
 
 @pytest.fixture(scope="session")
-def template(pg_version: int, prepared: Callable[[int], Prepared]) -> str:
-    """Name of a database with pgvector and mrl installed, to be copied."""
-    return prepared(pg_version).template
+def admin(pg_server: Server) -> psycopg.Connection:
+    """A superuser's connection to `postgres`."""
+    return pg_server.admin
 
 
 @pytest.fixture
-def database(
-    pg_server: EmbeddedServer, admin: psycopg.Connection, template: str
-) -> Iterator[str]:
+def database(pg_server: Server) -> Iterator[str]:
     """Connection string of a fresh database with pgvector and mrl installed."""
-    with fresh_database(pg_server, admin, template) as url:
+    with pg_server.fresh() as url:
         yield url
 
 
 @pytest.fixture
-def bare_database(
-    pg_server: EmbeddedServer, admin: psycopg.Connection
-) -> Iterator[str]:
+def bare_database(pg_server: Server) -> Iterator[str]:
     """Connection string of a fresh database without pgvector or mrl."""
-    with fresh_database(pg_server, admin, "template0") as url:
+    with pg_server.fresh("template0") as url:
         yield url
 
 

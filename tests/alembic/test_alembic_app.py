@@ -4,16 +4,10 @@ from pathlib import Path
 
 import psycopg
 from sqlalchemy import MetaData, Table, select, text
-from support.helpers import (
-    explain,
-    first_pass,
-    force_index,
-    indexes,
-    matryoshka,
-    nearest,
-)
+from support.plans import explain, first_pass, force_index, indexes
 from support.scratch import catalog, engine, operations
 from support.scratch_app import App
+from support.vectors import matryoshka, nearest
 
 from mrl_pg import MatryoshkaIndex
 from mrl_pg.sqlalchemy import search

@@ -4,14 +4,14 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-import psycopg
 import pytest
 from support.calibrations import EVERYTHING, NAME, calibrate, lower_bound, recalls_of
-from support.door import create, many, one, stock, text
-from support.door_plans import ordered, planned, scanning
-from support.helpers import Conn, Docs, force_index, fresh_docs, matryoshka
-
-from mrl_pg.server import EmbeddedServer
+from support.databases import Conn, Server
+from support.plans import force_index
+from support.sql_calls import create, many, one, stock, text
+from support.sql_plans import ordered, planned, scanning
+from support.tables import Docs, fresh_docs
+from support.vectors import matryoshka
 
 ROWS = 400
 QUERIES = matryoshka(25, seed=7)
@@ -19,10 +19,8 @@ ASKED = [text(query) for query in QUERIES]
 
 
 @pytest.fixture(scope="module")
-def docs(
-    pg_server: EmbeddedServer, admin: psycopg.Connection, template: str
-) -> Iterator[Docs]:
-    with fresh_docs(pg_server, admin, template, rows=ROWS) as docs:
+def docs(pg_server: Server) -> Iterator[Docs]:
+    with fresh_docs(pg_server, rows=ROWS) as docs:
         create(docs.conn, dims=8)
         force_index(docs.conn)
         yield docs

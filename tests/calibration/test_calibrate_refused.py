@@ -3,15 +3,13 @@
 from collections.abc import Iterator
 from typing import Any
 
-import psycopg
 import pytest
 from psycopg import errors, sql
 from support.calibrations import EVERYTHING, calibrate, promised, put
-from support.door import ids, one, stock, text
-from support.door_state import change, current, notices, refused
-from support.helpers import Conn, connect, fresh_database, matryoshka, role
-
-from mrl_pg.server import EmbeddedServer
+from support.databases import Conn, Server, connect, role
+from support.sql_calls import ids, one, stock, text
+from support.sql_state import change, current, notices, refused
+from support.vectors import matryoshka
 
 VECTORS = matryoshka(300)
 INVALID = errors.InvalidParameterValue
@@ -21,10 +19,8 @@ MIDWAY = "1 / (current_setting('hnsw.ef_search')::int - 6) < 9"
 
 
 @pytest.fixture(scope="module")
-def docs(
-    pg_server: EmbeddedServer, admin: psycopg.Connection, template: str
-) -> Iterator[Conn]:
-    with fresh_database(pg_server, admin, template) as url, connect(url) as conn:
+def docs(pg_server: Server) -> Iterator[Conn]:
+    with pg_server.fresh() as url, connect(url) as conn:
         stock(conn, VECTORS)
         yield conn
 

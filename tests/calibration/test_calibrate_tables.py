@@ -6,9 +6,12 @@ import numpy as np
 import pytest
 from psycopg import sql
 from support.calibrations import calibrate, lower_bound, recalls_of
-from support.door import create, keys, many, named, one, stock, text
-from support.door_plans import ordered, planned, scanning
-from support.helpers import Conn, append, force_index, make_table, matryoshka, nearest
+from support.databases import Conn
+from support.plans import force_index
+from support.sql_calls import create, keys, many, named, one, stock, text
+from support.sql_plans import ordered, planned, scanning
+from support.tables import append, make_table
+from support.vectors import matryoshka, nearest
 
 from mrl_pg.layout import Distance, Kind
 

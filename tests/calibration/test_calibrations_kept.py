@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 from support.calibrations import EVERYTHING, NAME, calibrate, promised, put
-from support.door import create, one, stock
-from support.helpers import Conn, connect, make_table, matryoshka
+from support.databases import Conn, connect
 from support.installs import SQL, psql
+from support.sql_calls import create, one, stock
+from support.tables import make_table
+from support.vectors import matryoshka
 
 from mrl_pg import MatryoshkaIndex, install, uninstall
 

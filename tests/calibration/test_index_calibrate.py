@@ -2,25 +2,18 @@
 
 import asyncio
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-import psycopg
 import pytest
 from psycopg import AsyncConnection, errors, sql
 from support.calibrations import calibrate as kept_by
-from support.door import one, text
-from support.helpers import (
-    Conn,
-    Docs,
-    connect,
-    force_index,
-    fresh_docs,
-    matryoshka,
-    role,
-)
+from support.databases import Conn, connect, role
+from support.plans import force_index
+from support.sql_calls import one, text
+from support.tables import Docs, docs_fixture
+from support.vectors import matryoshka
 
 from mrl_pg import Calibration, MatryoshkaIndex, Point, RecallReport
 from mrl_pg.errors import (
@@ -29,7 +22,6 @@ from mrl_pg.errors import (
     InvalidSetting,
     InvalidVector,
 )
-from mrl_pg.server import EmbeddedServer
 
 QUERIES = matryoshka(20, seed=8)
 KEPT = (
@@ -38,13 +30,7 @@ KEPT = (
 )
 
 
-@pytest.fixture(scope="module")
-def docs(
-    pg_server: EmbeddedServer, admin: psycopg.Connection, template: str
-) -> Iterator[Docs]:
-    with fresh_docs(pg_server, admin, template, rows=500) as docs:
-        force_index(docs.conn)
-        yield docs
+docs = docs_fixture(rows=500, prepare=force_index)
 
 
 def points(conn: Conn, k: int, filter: str = "") -> tuple[Point, ...]:

@@ -10,16 +10,12 @@ import psycopg
 import pytest
 from psycopg import AsyncConnection, errors
 from support.calibrations import calibrate, recalls_of
-from support.door import create, many, one, stock, text
-from support.helpers import (
-    Conn,
-    connect,
-    force_index,
-    make_table,
-    matryoshka,
-    role,
-)
+from support.databases import Conn, connect, role
 from support.installs import catalog
+from support.plans import force_index
+from support.sql_calls import create, many, one, stock, text
+from support.tables import make_table
+from support.vectors import matryoshka
 
 from mrl_pg import MatryoshkaIndex, install
 from mrl_pg.calibration import real_queries as kept

@@ -2,26 +2,19 @@
 
 from collections.abc import Iterator
 
-import psycopg
 import pytest
 from psycopg import errors, sql
 from support.calibrations import NAME, Promised, calibrate, promised, put
-from support.door import create, stock
-from support.door_state import refused
-from support.helpers import Conn, append, connect, fresh_database, matryoshka
-
-from mrl_pg.server import EmbeddedServer
+from support.databases import Conn, connection_fixture
+from support.sql_calls import create, stock
+from support.sql_state import refused
+from support.tables import append
+from support.vectors import matryoshka
 
 VECTORS = matryoshka(100)
 
 
-@pytest.fixture(scope="module")
-def shared(
-    pg_server: EmbeddedServer, admin: psycopg.Connection, template: str
-) -> Iterator[Conn]:
-    with fresh_database(pg_server, admin, template) as url, connect(url) as conn:
-        stock(conn, VECTORS)
-        yield conn
+shared = connection_fixture(lambda conn: stock(conn, VECTORS))
 
 
 @pytest.fixture

@@ -12,7 +12,8 @@ import psycopg
 import pytest
 from psycopg import sql
 from psycopg.types.json import Jsonb
-from support.helpers import Docs, fresh_docs, one_version
+from support.tables import Docs, docs_fixture
+from support.versions import one_version
 
 import mrl_pg
 from mrl_pg import (
@@ -25,7 +26,6 @@ from mrl_pg import (
     models,
     tune,
 )
-from mrl_pg.server import EmbeddedServer
 
 pytestmark = one_version
 
@@ -107,12 +107,7 @@ HOSTILE: dict[str, Callable[[], Any]] = {
 }
 
 
-@pytest.fixture(scope="module")
-def docs(
-    pg_server: EmbeddedServer, admin: psycopg.Connection, template: str
-) -> Iterator[Docs]:
-    with fresh_docs(pg_server, admin, template, 100) as docs:
-        yield docs
+docs = docs_fixture(100)
 
 
 def calls(docs: Docs) -> Iterator[tuple[str, Callable[..., object], dict[str, Any]]]:

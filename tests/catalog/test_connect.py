@@ -133,10 +133,10 @@ def test_resolve_reads_the_environment(
 
 
 def test_pghostaddr_does_not_lead_away_from_a_named_folder(
-    pg_server: EmbeddedServer, pg_version: int, monkeypatch: pytest.MonkeyPatch
+    embedded_server: EmbeddedServer, pg_version: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PGHOSTADDR", "127.0.0.1")
-    folder = pg_server.directory
+    folder = embedded_server.directory
     target = connect.resolve(None, directory=folder, version=pg_version)
     with psycopg.connect(target.conninfo) as conn:
         found = conn.execute("show data_directory").fetchone()

@@ -1,7 +1,10 @@
 """What is remembered of connections and statements stays bounded."""
 
 import pytest
-from support.helpers import Conn, make_table, matryoshka, one_version
+from support.databases import Conn
+from support.tables import make_table
+from support.vectors import matryoshka
+from support.versions import one_version
 
 from mrl_pg import MatryoshkaIndex
 from mrl_pg.calibration import real_queries as kept

@@ -10,7 +10,10 @@ import numpy as np
 import pytest
 from psycopg.conninfo import make_conninfo
 from support.command import mrl_pg
-from support.helpers import Conn, connect, make_table, matryoshka, nearest, one_version
+from support.databases import Conn, connect
+from support.tables import make_table
+from support.vectors import matryoshka, nearest
+from support.versions import one_version
 from typer.main import get_command
 from typer.testing import CliRunner
 

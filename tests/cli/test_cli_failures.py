@@ -11,21 +11,15 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 from support.command import mrl_pg
-from support.helpers import (
-    Conn,
-    connect,
-    fresh_database,
-    make_table,
-    matryoshka,
-    one_version,
-    role,
-)
+from support.databases import Server, connect, role
+from support.tables import make_table
+from support.vectors import matryoshka
+from support.versions import one_version
 from typer.main import get_command
 
 from mrl_pg import MatryoshkaIndex
 from mrl_pg.cli.app import app
 from mrl_pg.errors.failures import FAILURES
-from mrl_pg.server import EmbeddedServer
 
 DESCRIBED = ("docs", "embedding", "--dims", "32")
 
@@ -52,15 +46,13 @@ class Docs:
 
 @pytest.fixture(scope="module")
 def docs(
-    pg_server: EmbeddedServer,
-    admin: Conn,
-    template: str,
+    pg_server: Server,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Docs]:
     query = tmp_path_factory.mktemp("failures") / "query.npy"
     vectors = matryoshka(20)
     np.save(query, vectors[0])
-    with fresh_database(pg_server, admin, template) as url, connect(url) as conn:
+    with pg_server.fresh() as url, connect(url) as conn:
         make_table(conn, vectors)
         conn.execute(FAIL)
         yield Docs(url, query)

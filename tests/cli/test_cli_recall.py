@@ -6,7 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from support.command import mrl_pg
-from support.helpers import Conn, connect, make_table, matryoshka, one_version
+from support.databases import Conn, connect
+from support.tables import make_table
+from support.vectors import matryoshka
+from support.versions import one_version
 
 from mrl_pg import MatryoshkaIndex
 

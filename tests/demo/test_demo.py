@@ -9,7 +9,8 @@ from contextlib import suppress
 
 import pytest
 from support.command import mrl_pg
-from support.helpers import connect, one_version
+from support.databases import connect
+from support.versions import one_version
 
 from mrl_pg.demo.corpus import EXAMPLES
 

@@ -9,8 +9,8 @@ from typing import Any
 import psycopg
 import pytest
 from support import command
-from support.helpers import one_version
 from support.pages import psycopg_url
+from support.versions import one_version
 
 import mrl_pg
 from mrl_pg import errors, server

@@ -11,8 +11,8 @@ from textwrap import dedent, indent
 
 import psycopg
 import pytest
-from support.helpers import one_version
 from support.pages import ROOT, blocks, psycopg_url
+from support.versions import one_version
 
 from mrl_pg import server
 

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 from pyarrow import csv, parquet
 from support.command import mrl_pg
-from support.helpers import Conn, one_version
+from support.databases import Conn
 from support.load_files import BASE64, BATCHES, CSV, MATRIX, WIDE, archive, json_lines
 from support.pages import blocks
+from support.versions import one_version
 
 from mrl_pg.load.readers import FORMATS
 from mrl_pg.load.text_files import UNPACK

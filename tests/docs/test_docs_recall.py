@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.helpers import one_version
 from support.pages import ROOT, blocks, psycopg_url, run_python
+from support.versions import one_version
 
 from mrl_pg import server
 

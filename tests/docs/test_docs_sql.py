@@ -11,10 +11,9 @@ from typing import NamedTuple
 import psycopg
 import pytest
 from psycopg import sql
-from support.helpers import connect, fresh_database, role
+from support.databases import Server, connect, role
 
 from mrl_pg import server, source
-from mrl_pg.server import EmbeddedServer
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs/sql.md"
@@ -101,12 +100,10 @@ def lines(output: str) -> list[str]:
 
 
 @pytest.fixture
-def reader(
-    pg_server: EmbeddedServer, admin: psycopg.Connection, pg_version: int
-) -> Iterator[Reader]:
+def reader(pg_server: Server, pg_version: int) -> Iterator[Reader]:
     """On a fresh database, where a superuser did no more than enable pgvector."""
-    with fresh_database(pg_server, admin, "template0") as url:
-        mine = role(admin, url, ROLE)
+    with pg_server.fresh("template0") as url:
+        mine = role(pg_server.admin, url, ROLE)
         with connect(url) as conn:
             conn.execute("create extension vector")
             conn.execute(

@@ -3,8 +3,8 @@
 from typing import Any
 
 import pytest
-from support.helpers import one_version
 from support.pages import ROOT, blocks, run_python
+from support.versions import one_version
 
 
 @one_version

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from support.helpers import one_version
 from support.pages import blocks
 from support.servers import psql
+from support.versions import one_version
 
 pytestmark = one_version
 EXAMPLE = Path(__file__).parents[2] / "examples/notes"

@@ -8,28 +8,19 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from conftest import SETTINGS
 from psycopg.conninfo import make_conninfo
 from support import strangers
+from support.databases import SETTINGS, Server, connect, role
 from support.folders import temporary_folder
-from support.helpers import (
-    connect,
-    explain,
-    first_pass,
-    force_index,
-    fresh_database,
-    make_table,
-    matryoshka,
-    nearest,
-    role,
-)
 from support.installs import ROOT, SQL, Conn, alembic, by_psql, catalog, psql
+from support.plans import explain, first_pass, force_index
 from support.servers import index_scans, run
+from support.tables import make_table
+from support.vectors import matryoshka, nearest
 
 from mrl_pg import MatryoshkaIndex, install, server
 from mrl_pg.errors import NotInstalled
 from mrl_pg.install import VERSION
-from mrl_pg.server import EmbeddedServer
 from mrl_pg.server.programs import pgserver
 
 OWNER = "extension_owner"
@@ -68,10 +59,8 @@ OUTSIDE = (
 
 
 @pytest.fixture(scope="module")
-def extended(
-    pg_version: int, clean_environment: None
-) -> Iterator[tuple[EmbeddedServer, Conn]]:
-    """A server from a copy of PostgreSQL that has the extension, and its superuser."""
+def extended(pg_version: int, clean_environment: None) -> Iterator[Server]:
+    """A server from a copy of PostgreSQL that has the extension."""
     installed = server.bin_dir(pg_version).parent
     package = installed.parent
     with temporary_folder() as folder, pytest.MonkeyPatch.context() as patch:
@@ -88,7 +77,7 @@ def extended(
             server.embedded(folder / "data", pg_version, settings=SETTINGS) as running,
             connect(running.url()) as admin,
         ):
-            yield running, admin
+            yield Server(running.url(), pg_version, admin, running)
 
 
 def build(folder: Path) -> list[str]:
@@ -101,12 +90,11 @@ def build(folder: Path) -> list[str]:
 
 
 @pytest.fixture
-def two_databases(extended: tuple[EmbeddedServer, Conn]) -> Iterator[tuple[str, str]]:
+def two_databases(extended: Server) -> Iterator[tuple[str, str]]:
     """Two databases with pgvector in which an ordinary role may create schemas."""
-    running, admin = extended
     with (
-        fresh_database(running, admin, "template0") as one,
-        fresh_database(running, admin, "template0") as other,
+        extended.fresh("template0") as one,
+        extended.fresh("template0") as other,
     ):
         urls = []
         for url in (one, other):
@@ -205,7 +193,7 @@ def test_a_role_without_the_right_is_refused(two_databases: tuple[str, str]) -> 
 
 
 def test_other_ways_refuse_to_install_beside_it(
-    extended: tuple[EmbeddedServer, Conn],
+    extended: Server,
     two_databases: tuple[str, str],
     pg_version: int,
     tmp_path: Path,
@@ -225,7 +213,7 @@ def test_other_ways_refuse_to_install_beside_it(
         assert done.returncode != 0
         assert "extension mrl_pg requires it" in done.stderr
         # Alembic only notes what is there
-        done = alembic(extended[0].url(conn.info.dbname), tmp_path)
+        done = alembic(extended.url(conn.info.dbname), tmp_path)
         assert done.returncode == 0, done.stderr
         assert f"mrl_pg {VERSION} is there: {VERSION} is not installed" in done.stderr
         conn.execute("alter extension mrl_pg update")
@@ -251,14 +239,14 @@ def test_it_is_not_created_over_another_install(
 
 
 def test_a_dump_carries_the_registry(
-    extended: tuple[EmbeddedServer, Conn],
+    extended: Server,
     two_databases: tuple[str, str],
     pg_version: int,
     tmp_path: Path,
 ) -> None:
     url, _ = two_databases
     file = tmp_path / "dump.sql"
-    guest = role(extended[1], url, "extension_guest")
+    guest = role(extended.admin, url, "extension_guest")
     with connect(url) as conn:
         conn.execute("create extension mrl_pg")
         # while no query is sampled any role can
@@ -274,7 +262,7 @@ def test_a_dump_carries_the_registry(
     assert "CREATE EXTENSION IF NOT EXISTS mrl_pg" in text
     assert "FUNCTION mrl." not in text
     assert text.count("COPY mrl._registry ") == 1
-    with fresh_database(*extended, "template0") as bare:
+    with extended.fresh("template0") as bare:
         done = psql(bare, pg_version, file)
         assert (done.returncode, done.stderr) == (0, "")
         assert_answers(bare)

@@ -6,14 +6,13 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from support.helpers import Conn, connect, fresh_database
+from support.databases import Conn, Server, connect
 from support.installs import SQL, alembic, by_psql, catalog, psql
 from support.next_release import copied
 from support.scratch import engine
 from support.strangers import STRANGER, fill, ran, shadow
 
 from mrl_pg import NotInstalled, install, uninstall
-from mrl_pg.server import EmbeddedServer
 from mrl_pg.sqlalchemy import install as install_by_sqlalchemy
 
 APP = "install_app"
@@ -36,9 +35,9 @@ where grantee not in (0, owner)
 
 
 @pytest.fixture(scope="module")
-def ground(pg_server: EmbeddedServer, admin: Conn) -> Iterator[str]:
+def ground(pg_server: Server) -> Iterator[str]:
     """A database to be copied, with pgvector and what a stranger put beside it."""
-    with fresh_database(pg_server, admin, "template0") as url:
+    with pg_server.fresh("template0") as url:
         with connect(url) as conn:
             conn.execute("create extension vector")
             fill(conn)
@@ -46,12 +45,12 @@ def ground(pg_server: EmbeddedServer, admin: Conn) -> Iterator[str]:
         yield name
         with connect(url) as conn:
             conn.execute(f"drop owned by {STRANGER} cascade".encode())
-    admin.execute(f"drop role {STRANGER}".encode())
+    pg_server.admin.execute(f"drop role {STRANGER}".encode())
 
 
 @pytest.fixture
-def strange(pg_server: EmbeddedServer, admin: Conn, ground: str) -> Iterator[str]:
-    with fresh_database(pg_server, admin, ground) as url:
+def strange(pg_server: Server, ground: str) -> Iterator[str]:
+    with pg_server.fresh(ground) as url:
         yield url
 
 

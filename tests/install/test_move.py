@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from psycopg import errors, sql
 from psycopg.conninfo import conninfo_to_dict
-from support.helpers import Conn, connect, role
+from support.databases import Conn, connect, role
 from support.moving import LAYOUTS, QUERY, TABLES, answered, create, fill, held
 from support.servers import psql, run
 

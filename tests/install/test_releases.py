@@ -9,10 +9,13 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from support.helpers import connect, force_index, make_table, matryoshka, nearest
+from support.databases import connect
 from support.installs import SQL, Conn, catalog
 from support.next_release import NEXT, NextRelease, next_release
+from support.plans import force_index
 from support.servers import index_scans
+from support.tables import make_table
+from support.vectors import matryoshka, nearest
 
 from mrl_pg import MatryoshkaIndex, install, source
 from mrl_pg.install import VERSION

@@ -4,19 +4,11 @@ from pathlib import Path
 
 import pytest
 from psycopg import sql
-from support.helpers import (
-    Conn,
-    assert_true,
-    connect,
-    explain,
-    first_pass,
-    force_index,
-    make_table,
-    matryoshka,
-    nearest,
-    role,
-)
+from support.databases import Conn, connect, role
+from support.plans import explain, first_pass, force_index
 from support.servers import psql, run
+from support.tables import make_table
+from support.vectors import assert_true, matryoshka, nearest
 
 import mrl_pg
 from mrl_pg import MatryoshkaIndex

@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from conftest import SETTINGS
 from psycopg import sql
+from support.databases import SETTINGS, Conn, connect
 from support.folders import make_folder, temporary_folder
-from support.helpers import Conn, append, connect, matryoshka
 from support.moving import State, answered, fill, held
 from support.servers import run, run_as_server
+from support.tables import append
+from support.vectors import matryoshka
 
 from mrl_pg import install, server
 

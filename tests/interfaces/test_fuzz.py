@@ -5,13 +5,11 @@
 
 from collections.abc import Iterator
 
-import psycopg
 import pytest
-from support.helpers import one_version
+from support.databases import Server
 from support.hostile.ground import Ground
 from support.hostile.run import INTERFACES, Tally, drawn, run
-
-from mrl_pg.server import EmbeddedServer
+from support.versions import one_version
 
 SEED = 11
 INPUTS = {
@@ -21,8 +19,8 @@ INPUTS = {
 
 
 @pytest.fixture(scope="module")
-def ground(pg_server: EmbeddedServer, admin: psycopg.Connection) -> Iterator[Ground]:
-    made = Ground(pg_server.url, admin)
+def ground(pg_server: Server) -> Iterator[Ground]:
+    made = Ground(pg_server.url, pg_server.admin)
     yield made
     made.close()
 

@@ -7,9 +7,8 @@ say which was scanned.
 from collections.abc import Iterator
 from pathlib import Path
 
-import psycopg
 import pytest
-from support.helpers import one_version
+from support.databases import Server
 from support.hostile.judge import Answer, Expected, check
 from support.hostile.tables import WORLDS
 from support.interfaces import (
@@ -22,8 +21,7 @@ from support.interfaces import (
     open_library,
     shell,
 )
-
-from mrl_pg.server import EmbeddedServer
+from support.versions import one_version
 
 TABLES = {
     word: table for word, table in WORLDS["usual"].tables.items() if table.layouts
@@ -36,8 +34,8 @@ LAYOUTS = [
 
 
 @pytest.fixture(scope="module")
-def library(pg_server: EmbeddedServer, admin: psycopg.Connection) -> Iterator[Library]:
-    with open_library(pg_server, admin) as library:
+def library(pg_server: Server) -> Iterator[Library]:
+    with open_library(pg_server) as library:
         yield library
 
 

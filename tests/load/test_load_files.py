@@ -1,7 +1,6 @@
 """Files in the shapes that people have: loaded, or refused with a way out."""
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +8,7 @@ import numpy as np
 import pyarrow as arrow
 import pytest
 from support.command import mrl_pg
-from support.helpers import Conn, connect, fresh_database, one_version
+from support.databases import Conn, connection_fixture
 from support.load_files import (
     BASE64,
     BATCHES,
@@ -28,20 +27,15 @@ from support.load_files import (
     write,
 )
 from support.loads import empty, refused, texts, types
+from support.versions import one_version
 
 from mrl_pg.errors import InvalidFile, InvalidSetting
 from mrl_pg.load import load
-from mrl_pg.server import EmbeddedServer
 
 pytestmark = one_version
 
 
-@pytest.fixture(scope="module")
-def database_of_module(
-    pg_server: EmbeddedServer, admin: Conn, template: str
-) -> Iterator[Conn]:
-    with fresh_database(pg_server, admin, template) as url, connect(url) as conn:
-        yield conn
+database_of_module = connection_fixture()
 
 
 @pytest.fixture

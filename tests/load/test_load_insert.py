@@ -8,12 +8,11 @@ import numpy as np
 import psycopg
 import pytest
 from psycopg import errors
-from support.helpers import Conn, connect, fresh_database, role
+from support.databases import Conn, Server, connect, role
 from support.loads import texts
 
 from mrl_pg.errors import InvalidFile
 from mrl_pg.load import LoadReport, load_blocks, load_blocks_async
-from mrl_pg.server import EmbeddedServer
 
 VECTORS = np.arange(15, dtype=np.float32).reshape(5, 3)
 SECURED = """
@@ -47,8 +46,8 @@ ROWS = [
 
 
 @pytest.fixture(scope="module")
-def url(pg_server: EmbeddedServer, admin: Conn, template: str) -> Iterator[str]:
-    with fresh_database(pg_server, admin, template) as made:
+def url(pg_server: Server) -> Iterator[str]:
+    with pg_server.fresh() as made:
         yield made
 
 

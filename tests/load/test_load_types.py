@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
@@ -14,12 +14,12 @@ import psycopg
 import pyarrow as arrow
 import pytest
 from pyarrow import parquet
-from support.helpers import Conn, connect, fresh_database, one_version
+from support.databases import Conn, connection_fixture
 from support.loads import empty, refused, texts, types
+from support.versions import one_version
 
 from mrl_pg.errors import InvalidFile, InvalidSetting
 from mrl_pg.load import Block, load, load_blocks
-from mrl_pg.server import EmbeddedServer
 
 VECTORS = np.ones((2, 3), dtype=np.float32)
 FIXED = timezone(timedelta(hours=2))
@@ -28,13 +28,9 @@ NANO = 1704110400123456789
 pytestmark = one_version
 
 
-@pytest.fixture(scope="module")
-def database_of_module(
-    pg_server: EmbeddedServer, admin: Conn, template: str
-) -> Iterator[Conn]:
-    with fresh_database(pg_server, admin, template) as url, connect(url) as conn:
-        conn.execute("set time zone 'Europe/Berlin'")
-        yield conn
+database_of_module = connection_fixture(
+    lambda conn: conn.execute("set time zone 'Europe/Berlin'")
+)
 
 
 @pytest.fixture

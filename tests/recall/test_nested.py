@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from support.helpers import Vectors, distances, matryoshka
+from support.vectors import Vectors, distances, matryoshka
 
 from mrl_pg.errors import InvalidSetting
 from mrl_pg.layout import Distance

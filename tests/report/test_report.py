@@ -8,8 +8,9 @@ from pathlib import Path
 
 import matplotlib.image
 import pytest
-from support.helpers import Conn, connect, fresh_database, make_table
+from support.databases import Server, connect
 from support.reports import Read, browse, contrast, looked_at, sound
+from support.tables import make_table
 from typer.testing import CliRunner, Result
 
 from mrl_pg import report
@@ -18,7 +19,6 @@ from mrl_pg.demo.corpus import glosses
 from mrl_pg.demo.model import StaticModel
 from mrl_pg.errors import InvalidSetting
 from mrl_pg.report import Report, colours, plots, svg, tables, values
-from mrl_pg.server import EmbeddedServer
 from mrl_pg.tune import Goal, Recommendation, Tuning, tune
 
 # a page is the same whichever server it tells of
@@ -29,10 +29,10 @@ NOTHING = Recommendation(None, None, None, None, None, False, (), ("no <use>",),
 
 
 @pytest.fixture(scope="module")
-def url(pg_server: EmbeddedServer, admin: Conn, template: str) -> Iterator[str]:
+def url(pg_server: Server) -> Iterator[str]:
     """A database with real vectors, in which nothing changes."""
     vectors = StaticModel.load().embed([gloss.text for gloss in glosses(600)])
-    with fresh_database(pg_server, admin, template) as url:
+    with pg_server.fresh() as url:
         with connect(url) as conn:
             make_table(conn, vectors[vectors.any(axis=1)])
         yield url

@@ -10,21 +10,15 @@ from typing import Any
 import numpy as np
 import pytest
 from psycopg import sql
-from support.helpers import (
-    Conn,
-    Vectors,
-    connect,
-    fresh_database,
-    make_table,
-    matryoshka,
-)
+from support.databases import Conn, Server, connect
 from support.reports import browse, sound
+from support.tables import make_table
+from support.vectors import Vectors, matryoshka
 
 from mrl_pg.catalog import read as catalog
 from mrl_pg.errors import ColumnNotFound
 from mrl_pg.layout import Distance, IndexLayout
 from mrl_pg.report import Report
-from mrl_pg.server import EmbeddedServer
 from mrl_pg.tune import Stage, Tuning, look, tune
 from mrl_pg.tune.examples import CUT, SIZES, rows_statement, to_show
 
@@ -53,10 +47,10 @@ def quickly(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="module")
-def docs(pg_server: EmbeddedServer, admin: Conn, template: str) -> Iterator[Conn]:
+def docs(pg_server: Server) -> Iterator[Conn]:
     """`docs`, and `odd`: partitions, two keys, halves, titles of any kind."""
     vectors = matryoshka(ROWS)
-    with fresh_database(pg_server, admin, template) as url, connect(url) as conn:
+    with pg_server.fresh() as url, connect(url) as conn:
         make_table(conn, vectors)
         make_odd(conn, vectors[:600])
         yield conn

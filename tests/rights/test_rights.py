@@ -7,10 +7,9 @@ from typing import Any
 import pytest
 from psycopg import errors, sql
 from support.calibrations import put
-from support.door import one, stock, text
-from support.helpers import Conn, connect, fresh_database, matryoshka, role
-
-from mrl_pg.server import EmbeddedServer
+from support.databases import Conn, Server, connect, role
+from support.sql_calls import one, stock, text
+from support.vectors import matryoshka
 
 ROWS = matryoshka(60)
 NAME = "docs_embedding_32_halfvec_cosine_hnsw"
@@ -85,8 +84,8 @@ class Cluster:
 
 
 @pytest.fixture(scope="module")
-def cluster(pg_server: EmbeddedServer, admin: Conn, template: str) -> Iterator[Cluster]:
-    with fresh_database(pg_server, admin, template) as url, connect(url) as root:
+def cluster(pg_server: Server) -> Iterator[Cluster]:
+    with pg_server.fresh() as url, connect(url) as root:
         urls = [role(root, url, f"rights_{name}") for name in ("owner", "stranger")]
         root.execute("grant create on schema public to rights_owner, rights_stranger")
         with connect(urls[0]) as owner, connect(urls[1]) as stranger:

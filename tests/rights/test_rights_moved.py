@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 from support.calibrations import promised
-from support.door import create, one, stock, text
-from support.helpers import Conn, connect, make_table, matryoshka, role
+from support.databases import Conn, connect, role
 from support.servers import psql, run
+from support.sql_calls import create, one, stock, text
+from support.tables import make_table
+from support.vectors import matryoshka
 
 from mrl_pg import install
 

@@ -16,15 +16,16 @@ from pgvector import sqlalchemy as types
 from psycopg import pq, sql
 from sqlalchemy import Column, Integer, MetaData, Table, select
 from support.command import mrl_pg as shell
-from support.helpers import Conn, connect, fresh_database, make_table, matryoshka
+from support.databases import Conn, Server, connect
 from support.qualified import unqualified
 from support.scratch import engine
 from support.strangers import STRANGER, fill, forget, ran, shadow
+from support.tables import make_table
+from support.vectors import matryoshka
 
 from mrl_pg import MatryoshkaIndex
 from mrl_pg.calibration import real_queries as kept
 from mrl_pg.load import load
-from mrl_pg.server import EmbeddedServer
 from mrl_pg.sqlalchemy import Matryoshka, registered
 from mrl_pg.sqlalchemy import search as search_by_sqlalchemy
 from mrl_pg.tune import look, tune
@@ -41,9 +42,9 @@ PATH = "-c search_path=public,pg_catalog"
 
 
 @pytest.fixture(scope="module")
-def ground(pg_server: EmbeddedServer, admin: Conn, template: str) -> Iterator[str]:
+def ground(pg_server: Server) -> Iterator[str]:
     """A table with an index and a calibration, and what a stranger put beside it."""
-    with fresh_database(pg_server, admin, template) as url:
+    with pg_server.fresh() as url:
         with connect(url) as conn:
             make_table(conn, VECTORS)
             INDEX.create(conn)
@@ -59,7 +60,7 @@ def ground(pg_server: EmbeddedServer, admin: Conn, template: str) -> Iterator[st
         yield url
         with connect(url) as conn:
             conn.execute(f"drop owned by {STRANGER} cascade".encode())
-    admin.execute(f"drop role {STRANGER}".encode())
+    pg_server.admin.execute(f"drop role {STRANGER}".encode())
 
 
 @pytest.fixture

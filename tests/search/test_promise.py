@@ -4,38 +4,26 @@ import asyncio
 from collections.abc import Iterator
 from typing import Any
 
-import psycopg
 import pytest
 from psycopg import AsyncConnection, Cursor
 from support.calibrations import NAME, put
-from support.door import stock
-from support.helpers import (
-    Conn,
-    Docs,
-    assert_true,
-    connect,
-    explain,
-    first_pass,
-    force_index,
-    fresh_docs,
-    matryoshka,
-    role,
-)
+from support.databases import Conn, Server, connect, role
+from support.plans import explain, first_pass, force_index
+from support.sql_calls import stock
+from support.tables import Docs, fresh_docs
+from support.vectors import assert_true, matryoshka
 
 from mrl_pg import MatryoshkaIndex, Promise
 from mrl_pg.errors import InvalidSetting, NotInstalled
 from mrl_pg.search.plan import SearchPlan
-from mrl_pg.server import EmbeddedServer
 
 VECTORS = matryoshka(600)
 KEPT = Promise(0.95, "kept", 30, 30, 0.96, 0.95)
 
 
 @pytest.fixture(scope="module")
-def docs(
-    pg_server: EmbeddedServer, admin: psycopg.Connection, template: str
-) -> Iterator[Docs]:
-    with fresh_docs(pg_server, admin, template, rows=800) as docs:
+def docs(pg_server: Server) -> Iterator[Docs]:
+    with fresh_docs(pg_server, rows=800) as docs:
         put(docs.conn, 12, 0.91, 0.9, 1.0, ef_search=33)
         put(docs.conn, 30, 0.96, 0.95, 2.0)
         put(docs.conn, 1500, 0.995, 0.99, 3.0)

@@ -6,30 +6,18 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-import psycopg
 import pytest
 from numpy.typing import NDArray
 from pgvector import HalfVector, Vector
-from support.helpers import (
-    Conn,
-    Vectors,
-    assert_true,
-    connect,
-    explain,
-    first_pass,
-    fresh_database,
-    indexes,
-    make_table,
-    nearest,
-    nodes,
-    recall,
-)
+from support.databases import Conn, Server, connect
+from support.plans import explain, first_pass, indexes, nodes
+from support.tables import make_table
+from support.vectors import Vectors, assert_true, nearest, recall
 
 from mrl_pg import MatryoshkaIndex, normalise
 from mrl_pg.demo.corpus import glosses
 from mrl_pg.demo.model import StaticModel
 from mrl_pg.layout import Distance, Kind
-from mrl_pg.server import EmbeddedServer
 
 ROWS, FULL = 1500, 256
 SHORT: dict[Kind, int] = {"vector": 64, "halfvec": 64, "bit": 256}
@@ -85,12 +73,10 @@ def embedded() -> tuple[Vectors, Vectors]:
 
 
 @pytest.fixture(scope="module")
-def docs(
-    pg_server: EmbeddedServer, admin: psycopg.Connection, template: str
-) -> Iterator[Glosses]:
+def docs(pg_server: Server) -> Iterator[Glosses]:
     vectors, queries = embedded()
     with (
-        fresh_database(pg_server, admin, template) as url,
+        pg_server.fresh() as url,
         connect(url) as conn,
     ):
         make_table(conn, vectors)

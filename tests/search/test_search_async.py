@@ -1,27 +1,18 @@
 """Asynchronous twins answer what the others do; so do batches."""
 
 import asyncio
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-import psycopg
 import pytest
 from psycopg import AsyncConnection
 from psycopg.rows import dict_row
-from support.helpers import (
-    Docs,
-    explain,
-    first_pass,
-    force_index,
-    fresh_docs,
-    matryoshka,
-    nearest,
-)
+from support.plans import explain, first_pass, force_index
+from support.tables import Docs, docs_fixture
+from support.vectors import matryoshka, nearest
 
 from mrl_pg import SearchResult
 from mrl_pg.errors import IndexNotFound, InvalidFilter, InvalidVector
-from mrl_pg.server import EmbeddedServer
 
 SEARCHES: dict[str, dict[str, Any]] = {
     "plain": {},
@@ -37,13 +28,7 @@ SEARCHES: dict[str, dict[str, Any]] = {
 every_search = pytest.mark.parametrize("name", SEARCHES)
 
 
-@pytest.fixture(scope="module")
-def docs(
-    pg_server: EmbeddedServer, admin: psycopg.Connection, template: str
-) -> Iterator[Docs]:
-    with fresh_docs(pg_server, admin, template) as docs:
-        force_index(docs.conn)
-        yield docs
+docs = docs_fixture(prepare=force_index)
 
 
 @pytest.fixture(scope="module")

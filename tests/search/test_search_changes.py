@@ -9,19 +9,11 @@ import numpy as np
 import psycopg
 import pytest
 from psycopg import errors
-from support.helpers import (
-    Conn,
-    connect,
-    explain,
-    first_pass,
-    force_index,
-    fresh_database,
-    make_table,
-    matryoshka,
-    nearest,
-    one_version,
-    role,
-)
+from support.databases import Conn, Server, connect, role
+from support.plans import explain, first_pass, force_index
+from support.tables import make_table
+from support.vectors import matryoshka, nearest
+from support.versions import one_version
 
 from mrl_pg import (
     IndexMismatch,
@@ -32,7 +24,6 @@ from mrl_pg import (
     SearchResult,
     TableNotFound,
 )
-from mrl_pg.server import EmbeddedServer
 
 VECTORS = matryoshka(300)
 QUERY = VECTORS[4]
@@ -294,9 +285,9 @@ SILENT: dict[str, tuple[str, type[MrlError] | None, str]] = {
 
 
 @pytest.fixture(scope="module")
-def two_sets(pg_server: EmbeddedServer, admin: Conn, template: str) -> Iterator[str]:
+def two_sets(pg_server: Server) -> Iterator[str]:
     """A database to be copied: two full columns, the second from the last row on."""
-    with fresh_database(pg_server, admin, template) as url:
+    with pg_server.fresh() as url:
         with connect(url) as conn:
             role(conn, url, "reader_of_changes")
             make_table(conn, VECTORS)
@@ -317,9 +308,9 @@ def two_sets(pg_server: EmbeddedServer, admin: Conn, template: str) -> Iterator[
 
 
 @pytest.fixture(scope="module")
-def changing(pg_server: EmbeddedServer, admin: Conn, two_sets: str) -> Iterator[Conn]:
+def changing(pg_server: Server, two_sets: str) -> Iterator[Conn]:
     """A session that takes back all it changes."""
-    with fresh_database(pg_server, admin, two_sets) as url, connect(url) as conn:
+    with pg_server.fresh(two_sets) as url, connect(url) as conn:
         force_index(conn)
         yield conn
 
@@ -378,11 +369,11 @@ def check_changed(conn: Conn, name: str, many: bool, options: dict[str, Any]) ->
 
 @pytest.mark.parametrize("name", SILENT)
 def test_a_change_that_fails_nothing_is_noticed(
-    pg_server: EmbeddedServer, admin: Conn, two_sets: str, name: str
+    pg_server: Server, two_sets: str, name: str
 ) -> None:
     """Columns swapped by renaming: none of the true rows was found, and no error."""
     with (
-        fresh_database(pg_server, admin, two_sets) as url,
+        pg_server.fresh(two_sets) as url,
         connect(url) as other,
         ExitStack() as stack,
     ):

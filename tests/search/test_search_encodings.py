@@ -9,20 +9,13 @@ import pytest
 from psycopg import sql
 from psycopg.adapt import Dumper, Loader
 from psycopg.rows import namedtuple_row
-from support.helpers import (
-    Conn,
-    connect,
-    explain,
-    first_pass,
-    force_index,
-    matryoshka,
-    nearest,
-)
+from support.databases import Conn, Server, connect
+from support.plans import explain, first_pass, force_index
+from support.vectors import matryoshka, nearest
 
 import mrl_pg
 from mrl_pg import InvalidFilter, InvalidSetting, MatryoshkaIndex
 from mrl_pg.load import load_blocks
-from mrl_pg.server import EmbeddedServer
 
 VECTORS = matryoshka(300)
 QUERY = VECTORS[4]
@@ -31,9 +24,9 @@ TABLE = "dócs→"
 
 
 @pytest.fixture(scope="module")
-def ascii_database(pg_server: EmbeddedServer, admin: Conn) -> Iterator[str]:
+def ascii_database(pg_server: Server) -> Iterator[str]:
     """A database that takes text as bytes of any sort, with our side installed."""
-    admin.execute(
+    pg_server.admin.execute(
         "create database in_sql_ascii encoding 'SQL_ASCII' template template0"
         " locale_provider libc lc_collate 'C' lc_ctype 'C'"
     )
@@ -45,7 +38,7 @@ def ascii_database(pg_server: EmbeddedServer, admin: Conn) -> Iterator[str]:
             assert conn.info.encoding == "ascii"
         yield url
     finally:
-        admin.execute("drop database in_sql_ascii with (force)")
+        pg_server.admin.execute("drop database in_sql_ascii with (force)")
 
 
 def make(conn: Conn, table: str) -> MatryoshkaIndex:

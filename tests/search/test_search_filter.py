@@ -3,26 +3,15 @@
 from collections.abc import Iterator
 from typing import Any
 
-import psycopg
 import pytest
 from psycopg import sql
-from support.helpers import (
-    Conn,
-    Docs,
-    assert_true,
-    distances,
-    explain,
-    first_pass,
-    force_index,
-    fresh_docs,
-    make_table,
-    matryoshka,
-    nearest,
-)
+from support.databases import Conn, Server
+from support.plans import explain, first_pass, force_index
+from support.tables import Docs, fresh_docs, make_table
+from support.vectors import assert_true, distances, matryoshka, nearest
 
 from mrl_pg import MatryoshkaIndex
 from mrl_pg.search.filter import Filter, Params
-from mrl_pg.server import EmbeddedServer
 
 AWKWARD = (
     "distance",
@@ -48,10 +37,8 @@ AWKWARD = (
 
 
 @pytest.fixture(scope="module")
-def docs(
-    pg_server: EmbeddedServer, admin: psycopg.Connection, template: str
-) -> Iterator[Docs]:
-    with fresh_docs(pg_server, admin, template) as docs:
+def docs(pg_server: Server) -> Iterator[Docs]:
+    with fresh_docs(pg_server) as docs:
         docs.conn.execute(
             """
             create table query (id int, ok boolean);

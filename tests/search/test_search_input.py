@@ -1,6 +1,6 @@
 """Bad input: a typed error that names value, rule and next step; nothing changed."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Any
 
@@ -8,15 +8,9 @@ import numpy as np
 import psycopg
 import pytest
 from psycopg import sql
-from support.helpers import (
-    Conn,
-    Docs,
-    connect,
-    fresh_docs,
-    make_table,
-    matryoshka,
-    nearest,
-)
+from support.databases import Conn, connect
+from support.tables import Docs, docs_fixture, make_table
+from support.vectors import matryoshka, nearest
 
 from mrl_pg import MatryoshkaIndex, MrlError
 from mrl_pg.errors import (
@@ -26,15 +20,8 @@ from mrl_pg.errors import (
     InvalidSetting,
     InvalidVector,
 )
-from mrl_pg.server import EmbeddedServer
 
-
-@pytest.fixture(scope="module")
-def docs(
-    pg_server: EmbeddedServer, admin: psycopg.Connection, template: str
-) -> Iterator[Docs]:
-    with fresh_docs(pg_server, admin, template, 500) as docs:
-        yield docs
+docs = docs_fixture(500)
 
 
 def refuse(

@@ -8,15 +8,10 @@ from typing import Any
 import pytest
 from psycopg import sql
 from psycopg.types.enum import EnumInfo, register_enum
-from support.helpers import (
-    Conn,
-    explain,
-    first_pass,
-    force_index,
-    make_table,
-    matryoshka,
-    nearest,
-)
+from support.databases import Conn
+from support.plans import explain, first_pass, force_index
+from support.tables import make_table
+from support.vectors import matryoshka, nearest
 
 from mrl_pg import MatryoshkaIndex
 

@@ -4,17 +4,10 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from psycopg import sql
-from support.helpers import (
-    Conn,
-    append,
-    connect,
-    explain,
-    first_pass,
-    force_index,
-    make_table,
-    matryoshka,
-    nearest,
-)
+from support.databases import Conn, connect
+from support.plans import explain, first_pass, force_index
+from support.tables import append, make_table
+from support.vectors import matryoshka, nearest
 
 from mrl_pg import MatryoshkaIndex, install
 from mrl_pg.layout import NAME_BYTES

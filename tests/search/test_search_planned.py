@@ -9,19 +9,12 @@ import numpy as np
 import psycopg
 import pytest
 from psycopg import errors, sql
-from support.helpers import (
-    Conn,
-    Vectors,
-    connect,
-    explain,
-    fresh_database,
-    indexes,
-    role,
-)
+from support.databases import Conn, Server, connect, role
+from support.plans import explain, indexes
+from support.vectors import Vectors
 
 from mrl_pg import MatryoshkaIndex
 from mrl_pg.load import load_blocks
-from mrl_pg.server import EmbeddedServer
 
 ROWS = 6000
 INDEX = MatryoshkaIndex("days", "embedding", dims=16, m=8, ef_construction=32)
@@ -42,7 +35,7 @@ class Days:
 
 
 @pytest.fixture(scope="module")
-def days(pg_server: EmbeddedServer, admin: Conn, template: str) -> Iterator[Days]:
+def days(pg_server: Server) -> Iterator[Days]:
     rows = np.random.default_rng(5).normal(size=(ROWS, 32)).astype("f4")
     at = np.arange(ROWS)
     columns = {
@@ -50,7 +43,7 @@ def days(pg_server: EmbeddedServer, admin: Conn, template: str) -> Iterator[Days
         "day": (at * 7919) % ROWS,
         "tenant": np.where(at % 300 == 7, 77, at % 10),
     }
-    with fresh_database(pg_server, admin, template) as url, connect(url) as conn:
+    with pg_server.fresh() as url, connect(url) as conn:
         load_blocks(conn, rows, INDEX.table, columns=columns)
         INDEX.create(conn)
         reader = role(conn, url, "reader_of_days")

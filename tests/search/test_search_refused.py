@@ -3,12 +3,9 @@
 from typing import Any
 
 import pytest
-from support.helpers import (
-    DIMS,
-    Conn,
-    make_table,
-    matryoshka,
-)
+from support.databases import Conn
+from support.tables import make_table
+from support.vectors import DIMS, matryoshka
 
 from mrl_pg import MatryoshkaIndex, MrlError
 from mrl_pg.errors import (

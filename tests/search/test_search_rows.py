@@ -4,16 +4,10 @@ import warnings
 
 import numpy as np
 import pytest
-from support.helpers import (
-    Conn,
-    assert_true,
-    explain,
-    first_pass,
-    force_index,
-    make_table,
-    matryoshka,
-    nearest,
-)
+from support.databases import Conn
+from support.plans import explain, first_pass, force_index
+from support.tables import make_table
+from support.vectors import assert_true, matryoshka, nearest
 
 from mrl_pg import MatryoshkaIndex, NotUnitLengthWarning
 from mrl_pg.layout import Distance, Kind

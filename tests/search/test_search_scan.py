@@ -2,35 +2,20 @@
 
 from collections.abc import Iterator
 
-import psycopg
 import pytest
-from support.helpers import (
-    Conn,
-    Docs,
-    assert_true,
-    connect,
-    explain,
-    first_pass,
-    force_index,
-    fresh_docs,
-    make_table,
-    matryoshka,
-    nearest,
-    nodes,
-    recall,
-)
+from support.databases import Conn, Server, connect
+from support.plans import explain, first_pass, force_index, nodes
+from support.tables import Docs, fresh_docs, make_table
+from support.vectors import assert_true, matryoshka, nearest, recall
 
 from mrl_pg import MatryoshkaIndex
-from mrl_pg.server import EmbeddedServer
 
 ROWS = 4000
 
 
 @pytest.fixture(scope="module")
-def shared(
-    pg_server: EmbeddedServer, admin: psycopg.Connection, template: str
-) -> Iterator[Docs]:
-    with fresh_docs(pg_server, admin, template, ROWS) as docs:
+def shared(pg_server: Server) -> Iterator[Docs]:
+    with fresh_docs(pg_server, ROWS) as docs:
         yield docs
 
 

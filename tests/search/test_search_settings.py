@@ -9,19 +9,10 @@ from pgvector import Vector
 from pgvector.psycopg import register_vector
 from psycopg import ClientCursor, ServerCursor, errors, sql
 from psycopg.rows import dict_row, namedtuple_row, tuple_row
-from support.helpers import (
-    Conn,
-    Docs,
-    connect,
-    explain,
-    first_pass,
-    force_index,
-    fresh_docs,
-    nearest,
-    role,
-)
-
-from mrl_pg.server import EmbeddedServer
+from support.databases import Conn, Server, connect, role
+from support.plans import explain, first_pass, force_index
+from support.tables import Docs, fresh_docs
+from support.vectors import nearest
 
 NAMES = ("hnsw.ef_search", "hnsw.iterative_scan", "hnsw.max_scan_tuples")
 DEFAULTS = ["40", "off", "20000"]
@@ -44,10 +35,8 @@ every_search = pytest.mark.parametrize("name", SEARCHES)
 
 
 @pytest.fixture(scope="module")
-def docs(
-    pg_server: EmbeddedServer, admin: psycopg.Connection, template: str
-) -> Iterator[Docs]:
-    with fresh_docs(pg_server, admin, template) as docs:
+def docs(pg_server: Server) -> Iterator[Docs]:
+    with fresh_docs(pg_server) as docs:
         docs.conn.execute("grant usage on schema public to public")
         docs.conn.execute("grant select on docs to public")
         yield docs

@@ -2,19 +2,10 @@
 
 import pytest
 from psycopg import errors, sql
-from support.helpers import (
-    Conn,
-    append,
-    assert_true,
-    connect,
-    explain,
-    first_pass,
-    force_index,
-    make_table,
-    matryoshka,
-    nearest,
-    role,
-)
+from support.databases import Conn, connect, role
+from support.plans import explain, first_pass, force_index
+from support.tables import append, make_table
+from support.vectors import assert_true, matryoshka, nearest
 
 from mrl_pg import MatryoshkaIndex
 from mrl_pg.errors import TableNotFound

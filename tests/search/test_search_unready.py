@@ -3,16 +3,10 @@
 import warnings
 
 import pytest
-from support.helpers import (
-    Conn,
-    connect,
-    explain,
-    first_pass,
-    force_index,
-    make_table,
-    matryoshka,
-    nearest,
-)
+from support.databases import Conn, connect
+from support.plans import explain, first_pass, force_index
+from support.tables import make_table
+from support.vectors import matryoshka, nearest
 
 from mrl_pg import MatryoshkaIndex
 from mrl_pg.errors import (

@@ -18,10 +18,10 @@ HANGING_TEST = """
 import os, time
 from pathlib import Path
 
-def test_that_hangs(pg_server):
+def test_that_hangs(embedded_server):
     report = Path(os.environ["REPORT"])
     beside = report.with_suffix(".new")
-    beside.write_text(f"{pg_server.directory}\\n{pg_server.pid}")
+    beside.write_text(f"{embedded_server.directory}\\n{embedded_server.pid}")
     beside.rename(report)
     time.sleep(60)
 """

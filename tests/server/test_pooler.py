@@ -10,20 +10,13 @@ from typing import Any, NoReturn, TypeAlias
 import psycopg
 import pytest
 from psycopg import AsyncConnection, RawCursor, errors, sql
-from support.helpers import (
-    Conn,
-    Docs,
-    connect,
-    explain,
-    first_pass,
-    fresh_docs,
-    matryoshka,
-    nearest,
-)
+from support.databases import Conn, Server, connect
+from support.plans import explain, first_pass
 from support.servers import POOLER, index_scans, pooler, pooler_version
+from support.tables import Docs, fresh_docs
+from support.vectors import matryoshka, nearest
 
 from mrl_pg import MatryoshkaIndex
-from mrl_pg.server import EmbeddedServer
 
 PREPARED_SINCE = (1, 21)
 """First PgBouncer that keeps track of prepared statements."""
@@ -68,12 +61,10 @@ def version() -> tuple[int, ...]:
 @pytest.fixture(scope="module")
 def docs(
     version: tuple[int, ...],
-    pg_server: EmbeddedServer,
-    admin: psycopg.Connection,
-    template: str,
+    pg_server: Server,
 ) -> Iterator[Docs]:
     settings = {**SESSION, "enable_seqscan": "off", "enable_sort": "off"}
-    with fresh_docs(pg_server, admin, template) as docs:
+    with fresh_docs(pg_server) as docs:
         for name, value in settings.items():
             alter = sql.SQL("alter database {} set {} = {}").format(
                 sql.Identifier(docs.conn.info.dbname), sql.SQL(name), value

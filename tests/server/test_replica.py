@@ -5,22 +5,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
-from conftest import SETTINGS
 from psycopg import AsyncConnection, RawCursor, errors, sql
+from support.databases import SETTINGS, Conn, connect
 from support.folders import make_folder, temporary_folder
-from support.helpers import (
-    Conn,
-    Vectors,
-    append,
-    connect,
-    explain,
-    first_pass,
-    force_index,
-    make_table,
-    matryoshka,
-    nearest,
-)
+from support.plans import explain, first_pass, force_index
 from support.servers import index_scans, run_as_server, wait
+from support.tables import append, make_table
+from support.vectors import Vectors, matryoshka, nearest
 
 from mrl_pg import MatryoshkaIndex, install, server
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from support.databases import Server
 from support.folders import temporary_folder
 from typer.testing import CliRunner
 
@@ -100,25 +101,25 @@ def test_cgroup_limit(
 
 
 def test_server_is_the_version_asked_for(
-    pg_server: EmbeddedServer, pg_version: int
+    embedded_server: EmbeddedServer, pg_version: int
 ) -> None:
-    url = pg_server.url()
-    assert pg_server.version == pg_version
+    url = embedded_server.url()
+    assert embedded_server.version == pg_version
     assert int(ask(url, "show server_version_num")) // 10000 == pg_version
     assert ask(url, "show server_encoding") == "UTF8"
     assert ask(url, "select extname from pg_extension where extname = 'vector'")
-    assert server.status(pg_server.directory) == pg_server
+    assert server.status(embedded_server.directory) == embedded_server
 
 
-def test_settings_are_applied(pg_server: EmbeddedServer) -> None:
-    url = pg_server.url()
+def test_settings_are_applied(embedded_server: EmbeddedServer) -> None:
+    url = embedded_server.url()
     assert ask(url, "show shared_buffers") == "256MB"  # given
     assert ask(url, "show jit") == "off"  # chosen by settings_for
     if sys.platform != "win32":
         assert ask(url, "show listen_addresses") == ""
 
 
-def test_bin_dir_has_the_tools(pg_server: EmbeddedServer, pg_version: int) -> None:
+def test_bin_dir_has_the_tools(pg_server: Server, pg_version: int) -> None:
     folder = server.bin_dir(pg_version)
     for tool in ("pg_dump", "pgbench"):
         done = subprocess.run([folder / tool, "--version"], capture_output=True)

@@ -5,10 +5,21 @@ from typing import Any
 
 import pytest
 from psycopg import errors, sql
-from support.door import assert_exact, create, ids, keys, many, one, share, stock, text
-from support.door_plans import ordered, planned, run, scanning
-from support.door_state import notices, refused
-from support.helpers import Conn, matryoshka, nearest
+from support.databases import Conn
+from support.sql_calls import (
+    assert_exact,
+    create,
+    ids,
+    keys,
+    many,
+    one,
+    share,
+    stock,
+    text,
+)
+from support.sql_plans import ordered, planned, run, scanning
+from support.sql_state import notices, refused
+from support.vectors import matryoshka, nearest
 
 from mrl_pg import MatryoshkaIndex
 

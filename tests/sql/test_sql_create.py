@@ -6,13 +6,15 @@ from typing import Any
 import numpy as np
 import pytest
 from psycopg import errors, sql
-from support.door import create, ids, named, one
-from support.door_plans import ordered, planned, scanning
-from support.door_state import catalog, notices, refused
-from support.helpers import Conn, append, force_index, make_table, matryoshka, nearest
+from support.databases import Conn, Server
+from support.plans import force_index
+from support.sql_calls import create, ids, named, one
+from support.sql_plans import ordered, planned, scanning
+from support.sql_state import catalog, notices, refused
+from support.tables import append, make_table
+from support.vectors import matryoshka, nearest
 
 from mrl_pg import MatryoshkaIndex, server
-from mrl_pg.server import EmbeddedServer
 
 VECTORS = matryoshka(300)
 
@@ -225,9 +227,7 @@ def test_a_kind_too_long_for_any_name_is_refused(
         conn.execute("select mrl._fit('stem', repeat('x', 60))")
 
 
-def test_psql_runs_the_statements(
-    conn: Conn, database: str, pg_server: EmbeddedServer
-) -> None:
+def test_psql_runs_the_statements(conn: Conn, database: str, pg_server: Server) -> None:
     make_table(conn, VECTORS)
     script = r"select mrl.create_index_sql('docs', 'embedding', 32) \gexec"
     psql = server.bin_dir(pg_server.version) / "psql"

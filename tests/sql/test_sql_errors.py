@@ -3,15 +3,14 @@
 from collections.abc import Iterator
 from typing import Any
 
-import psycopg
 import pytest
 from psycopg import errors, sql
-from support.door import ids, keys, many, named, text
-from support.door_plans import ordered, planned
-from support.door_state import catalog, current, refused
-from support.helpers import Docs, force_index, fresh_docs
-
-from mrl_pg.server import EmbeddedServer
+from support.databases import Server
+from support.plans import force_index
+from support.sql_calls import ids, keys, many, named, text
+from support.sql_plans import ordered, planned
+from support.sql_state import catalog, current, refused
+from support.tables import Docs, fresh_docs
 
 Bad = errors.InvalidParameterValue
 ZERO = str([0] * 64)
@@ -52,10 +51,8 @@ ARGS: list[tuple[dict[str, Any], str, str]] = [
 
 
 @pytest.fixture(scope="module")
-def docs(
-    pg_server: EmbeddedServer, admin: psycopg.Connection, template: str
-) -> Iterator[Docs]:
-    with fresh_docs(pg_server, admin, template, rows=300) as docs:
+def docs(pg_server: Server) -> Iterator[Docs]:
+    with fresh_docs(pg_server, rows=300) as docs:
         force_index(docs.conn)
         docs.conn.execute(
             "create table plain (id int primary key, embedding vector(64), n int,"

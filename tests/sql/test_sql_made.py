@@ -1,25 +1,16 @@
 """mrl.create_search_function: functions of one table, and what they refuse."""
 
-from collections.abc import Iterator
 from typing import Any
 
-import psycopg
 import pytest
 from psycopg import errors
-from support.door import ids, one, share, stock, text
-from support.door_plans import scanning
-from support.door_state import notices, refused
-from support.helpers import (
-    Conn,
-    Docs,
-    connect,
-    force_index,
-    fresh_docs,
-    matryoshka,
-    nearest,
-)
-
-from mrl_pg.server import EmbeddedServer
+from support.databases import Conn, connect
+from support.plans import force_index
+from support.sql_calls import ids, one, share, stock, text
+from support.sql_plans import scanning
+from support.sql_state import notices, refused
+from support.tables import Docs, docs_fixture
+from support.vectors import matryoshka, nearest
 
 MODES = ["auto", "force_custom_plan", "force_generic_plan"]
 MADE = (
@@ -28,13 +19,7 @@ MADE = (
 )
 
 
-@pytest.fixture(scope="module")
-def docs(
-    pg_server: EmbeddedServer, admin: psycopg.Connection, template: str
-) -> Iterator[Docs]:
-    with fresh_docs(pg_server, admin, template) as docs:
-        force_index(docs.conn)
-        yield docs
+docs = docs_fixture(prepare=force_index)
 
 
 def truth(docs: Docs, query: Any, below: int = 100) -> list[int]:

@@ -4,15 +4,15 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-import psycopg
 import pytest
 from psycopg import errors
-from support.door import assert_exact, create, keys, many, one, share, stock
-from support.door_plans import ordered, planned, scanning
-from support.door_state import notices, refused
-from support.helpers import Conn, Docs, force_index, fresh_docs, matryoshka, nearest
-
-from mrl_pg.server import EmbeddedServer
+from support.databases import Conn, Server
+from support.plans import force_index
+from support.sql_calls import assert_exact, create, keys, many, one, share, stock
+from support.sql_plans import ordered, planned, scanning
+from support.sql_state import notices, refused
+from support.tables import Docs, fresh_docs
+from support.vectors import matryoshka, nearest
 
 LOOKS: dict[str, dict[str, Any]] = {
     "plain": {},
@@ -27,10 +27,8 @@ LOOKS: dict[str, dict[str, Any]] = {
 
 
 @pytest.fixture(scope="module")
-def docs(
-    pg_server: EmbeddedServer, admin: psycopg.Connection, template: str
-) -> Iterator[Docs]:
-    with fresh_docs(pg_server, admin, template, rows=1500) as docs:
+def docs(pg_server: Server) -> Iterator[Docs]:
+    with fresh_docs(pg_server, rows=1500) as docs:
         create(docs.conn, kind="bit")
         force_index(docs.conn)
         yield docs

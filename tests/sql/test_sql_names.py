@@ -6,9 +6,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from psycopg import sql
-from support.door import one
-from support.door_state import catalog
-from support.helpers import Conn, make_table, matryoshka
+from support.databases import Conn
+from support.sql_calls import one
+from support.sql_state import catalog
+from support.tables import make_table
+from support.vectors import matryoshka
 
 from mrl_pg import MatryoshkaIndex
 from mrl_pg.errors import InvalidSetting

@@ -4,24 +4,18 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-import psycopg
 import pytest
 from psycopg import errors
-from support.door import assert_exact, create, ids, keys, many, one, share, text
-from support.door_plans import ordered, planned, prepared, run, scanning
-from support.door_state import refused
-from support.helpers import (
-    Docs,
-    connect,
-    force_index,
-    fresh_database,
-    make_table,
-    matryoshka,
-)
-from support.helpers import nearest as exact
+from support.databases import Server, connect
+from support.plans import force_index
+from support.sql_calls import assert_exact, create, ids, keys, many, one, share, text
+from support.sql_plans import ordered, planned, prepared, run, scanning
+from support.sql_state import refused
+from support.tables import Docs, make_table
+from support.vectors import matryoshka
+from support.vectors import nearest as exact
 
 from mrl_pg import MatryoshkaIndex
-from mrl_pg.server import EmbeddedServer
 
 OLDEST = MatryoshkaIndex("docs", "embedding", dims=32)
 NAMES = {
@@ -48,11 +42,9 @@ FUNNEL = ["bit(64) 500", "halfvec(8) 200", "halfvec(32) 60"]
 
 
 @pytest.fixture(scope="module")
-def docs(
-    pg_server: EmbeddedServer, admin: psycopg.Connection, template: str
-) -> Iterator[Docs]:
+def docs(pg_server: Server) -> Iterator[Docs]:
     vectors = matryoshka(1200)
-    with fresh_database(pg_server, admin, template) as url, connect(url) as conn:
+    with pg_server.fresh() as url, connect(url) as conn:
         make_table(conn, vectors)
         # the oldest is neither the first by name nor by size
         assert create(conn) == NAMES["oldest"]

@@ -3,10 +3,12 @@
 from collections.abc import Iterator
 
 from psycopg import errors, sql
-from support.door import create, ids, keys, many, one, share, stock, text
-from support.door_plans import ordered, planned, scanning
-from support.door_state import refused
-from support.helpers import Conn, append, connect, matryoshka, nearest
+from support.databases import Conn, connect
+from support.sql_calls import create, ids, keys, many, one, share, stock, text
+from support.sql_plans import ordered, planned, scanning
+from support.sql_state import refused
+from support.tables import append
+from support.vectors import matryoshka, nearest
 
 VECTORS = matryoshka(600)
 QUERY = VECTORS[3] * 0.7 + VECTORS[4] * 0.3

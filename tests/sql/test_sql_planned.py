@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 from psycopg import sql
-from support.door import ids, keys, many, one, text
-from support.helpers import Conn, Vectors, connect, fresh_database, role
+from support.databases import Conn, Server, connect, role
+from support.sql_calls import ids, keys, many, one, text
+from support.vectors import Vectors
 
 from mrl_pg import MatryoshkaIndex
 from mrl_pg.load import load_blocks
-from mrl_pg.server import EmbeddedServer
 
 ROWS = 6000
 NARROW = ROWS - 15
@@ -29,7 +29,7 @@ class Days:
 
 
 @pytest.fixture(scope="module")
-def days(pg_server: EmbeddedServer, admin: Conn, template: str) -> Iterator[Days]:
+def days(pg_server: Server) -> Iterator[Days]:
     rows = np.random.default_rng(5).normal(size=(ROWS, 32)).astype("f4")
     at = np.arange(ROWS)
     columns = {
@@ -37,7 +37,7 @@ def days(pg_server: EmbeddedServer, admin: Conn, template: str) -> Iterator[Days
         "day": (at * 7919) % ROWS,
         "tenant": np.where(at % 300 == 7, 77, at % 10),
     }
-    with fresh_database(pg_server, admin, template) as url, connect(url) as conn:
+    with pg_server.fresh() as url, connect(url) as conn:
         load_blocks(conn, rows, "docs", columns=columns)
         MatryoshkaIndex("docs", "embedding", dims=16, m=8, ef_construction=32).create(
             conn

@@ -3,29 +3,22 @@
 from collections.abc import Iterator
 from typing import Any
 
-import psycopg
 import pytest
 from psycopg import errors
 from support.calibrations import NAME, put
-from support.door import assert_exact, ids, keys, many, one, stock, text
-from support.door_plans import ordered, planned, prepared, run
-from support.door_state import notices, refused
-from support.helpers import Conn, connect, fresh_database, matryoshka, nearest, nodes
+from support.databases import Conn, connection_fixture
+from support.plans import nodes
 from support.servers import index_scans
-
-from mrl_pg.server import EmbeddedServer
+from support.sql_calls import assert_exact, ids, keys, many, one, stock, text
+from support.sql_plans import ordered, planned, prepared, run
+from support.sql_state import notices, refused
+from support.vectors import matryoshka, nearest
 
 VECTORS = matryoshka(600)
 QUERY = VECTORS[3] * 0.7 + VECTORS[4] * 0.3
 
 
-@pytest.fixture(scope="module")
-def shared(
-    pg_server: EmbeddedServer, admin: psycopg.Connection, template: str
-) -> Iterator[Conn]:
-    with fresh_database(pg_server, admin, template) as url, connect(url) as conn:
-        stock(conn, VECTORS)
-        yield conn
+shared = connection_fixture(lambda conn: stock(conn, VECTORS))
 
 
 @pytest.fixture

@@ -4,27 +4,19 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
-import psycopg
 import pytest
 from numpy.typing import NDArray
 from psycopg import errors, sql
-from support.door import create, keys, many, named, text
-from support.door_plans import ordered, planned, scanning
-from support.door_state import refused
-from support.helpers import (
-    Conn,
-    Docs,
-    append,
-    distances,
-    force_index,
-    fresh_docs,
-    make_table,
-    matryoshka,
-)
+from support.databases import Conn, Server
+from support.plans import force_index
+from support.sql_calls import create, keys, many, named, text
+from support.sql_plans import ordered, planned, scanning
+from support.sql_state import refused
+from support.tables import Docs, append, fresh_docs, make_table
+from support.vectors import distances, matryoshka
 
 from mrl_pg.layout import Distance
 from mrl_pg.recall.score import TOLERANCE, summarise
-from mrl_pg.server import EmbeddedServer
 
 ROWS = 400
 Doubles = NDArray[np.float64]
@@ -43,10 +35,8 @@ class Figures(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def docs(
-    pg_server: EmbeddedServer, admin: psycopg.Connection, template: str
-) -> Iterator[Docs]:
-    with fresh_docs(pg_server, admin, template, rows=ROWS) as docs:
+def docs(pg_server: Server) -> Iterator[Docs]:
+    with fresh_docs(pg_server, rows=ROWS) as docs:
         create(docs.conn, dims=8)
         force_index(docs.conn)
         yield docs

@@ -6,18 +6,23 @@ import psycopg
 import pytest
 from psycopg import errors, sql
 from support.calibrations import calibrate
-from support.door import assert_exact, create, ids, keys, many, one, share, stock, text
-from support.door_plans import ordered, planned, run, scanning
-from support.door_state import notices, refused
-from support.helpers import (
-    Conn,
-    connect,
-    force_index,
-    make_table,
-    matryoshka,
-    nearest,
-    role,
+from support.databases import Conn, connect, role
+from support.plans import force_index
+from support.sql_calls import (
+    assert_exact,
+    create,
+    ids,
+    keys,
+    many,
+    one,
+    share,
+    stock,
+    text,
 )
+from support.sql_plans import ordered, planned, run, scanning
+from support.sql_state import notices, refused
+from support.tables import make_table
+from support.vectors import matryoshka, nearest
 
 from mrl_pg import MatryoshkaIndex
 from mrl_pg.errors import InvalidFilter

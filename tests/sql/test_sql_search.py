@@ -1,31 +1,20 @@
 """mrl.search and mrl.search_keys: the answers and the plan of the Python side."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-import psycopg
 import pytest
 from psycopg import errors
-from support.door import assert_exact, create, ids, keys, many, share, stock
-from support.door_plans import ordered, planned, scanning, tree
-from support.door_state import notices, refused
-from support.helpers import (
-    Conn,
-    Docs,
-    distances,
-    explain,
-    force_index,
-    fresh_docs,
-    make_table,
-    matryoshka,
-    nearest,
-    nodes,
-)
+from support.databases import Conn
+from support.plans import explain, force_index, nodes
+from support.sql_calls import assert_exact, create, ids, keys, many, share, stock
+from support.sql_plans import ordered, planned, scanning, tree
+from support.sql_state import notices, refused
+from support.tables import Docs, docs_fixture, make_table
+from support.vectors import distances, matryoshka, nearest
 
 from mrl_pg import MatryoshkaIndex
 from mrl_pg.layout import Distance, Kind
-from mrl_pg.server import EmbeddedServer
 
 LOOKS: dict[str, dict[str, Any]] = {
     "plain": {},
@@ -48,13 +37,7 @@ FILTERS: dict[str, tuple[str, list[str] | None, str]] = {
 }
 
 
-@pytest.fixture(scope="module")
-def docs(
-    pg_server: EmbeddedServer, admin: psycopg.Connection, template: str
-) -> Iterator[Docs]:
-    with fresh_docs(pg_server, admin, template) as docs:
-        force_index(docs.conn)
-        yield docs
+docs = docs_fixture(prepare=force_index)
 
 
 @pytest.mark.parametrize("look", LOOKS)

@@ -3,15 +3,15 @@
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import psycopg
 import pytest
 from psycopg import errors
-from support.door import create, ids, keys, many, one, share, text
-from support.door_plans import ordered, planned, run, scanning
-from support.door_state import change, current, refused
-from support.helpers import Conn, Docs, connect, force_index, fresh_docs, nearest, role
-
-from mrl_pg.server import EmbeddedServer
+from support.databases import Conn, Server, connect, role
+from support.plans import force_index
+from support.sql_calls import create, ids, keys, many, one, share, text
+from support.sql_plans import ordered, planned, run, scanning
+from support.sql_state import change, current, refused
+from support.tables import Docs, fresh_docs
+from support.vectors import nearest
 
 DEFAULTS = ["40", "off", "20000", "1"]
 SESSION = ["77", "strict_order", "1234", "2"]
@@ -33,10 +33,8 @@ LOOKS: dict[str, dict[str, Any]] = {
 
 
 @pytest.fixture(scope="module")
-def docs(
-    pg_server: EmbeddedServer, admin: psycopg.Connection, template: str
-) -> Iterator[Docs]:
-    with fresh_docs(pg_server, admin, template, rows=1200) as docs:
+def docs(pg_server: Server) -> Iterator[Docs]:
+    with fresh_docs(pg_server, rows=1200) as docs:
         create(docs.conn, kind="bit")
         gone = nearest(docs.vectors, docs.vectors[0], 300)
         docs.conn.execute("delete from docs where id = any (%s)", [gone])

@@ -6,18 +6,13 @@ from typing import Any
 
 import pytest
 from psycopg import sql
-from support.door import create, ids, keys, many, one, stock, text
-from support.door_plans import run, scanning
-from support.door_state import notices
-from support.helpers import (
-    Conn,
-    append,
-    force_index,
-    make_table,
-    matryoshka,
-    nearest,
-    nodes,
-)
+from support.databases import Conn
+from support.plans import force_index, nodes
+from support.sql_calls import create, ids, keys, many, one, stock, text
+from support.sql_plans import run, scanning
+from support.sql_state import notices
+from support.tables import append, make_table
+from support.vectors import matryoshka, nearest
 
 from mrl_pg import MatryoshkaIndex
 

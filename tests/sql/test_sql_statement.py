@@ -1,38 +1,22 @@
 """mrl.search_sql: a plain SELECT that keeps its index however it is prepared."""
 
-from collections.abc import Iterator
 from typing import Any
 
-import psycopg
 import pytest
 from psycopg import errors
-from support.door import assert_exact, one, share, text
-from support.door_plans import ordered, prepared, run, scanning, tree
-from support.door_state import refused
-from support.helpers import (
-    Docs,
-    connect,
-    explain,
-    first_pass,
-    force_index,
-    fresh_docs,
-    nearest,
-    nodes,
-)
-
-from mrl_pg.server import EmbeddedServer
+from support.databases import connect
+from support.plans import explain, first_pass, force_index, nodes
+from support.sql_calls import assert_exact, one, share, text
+from support.sql_plans import ordered, prepared, run, scanning, tree
+from support.sql_state import refused
+from support.tables import Docs, docs_fixture
+from support.vectors import nearest
 
 MODES = ["auto", "force_custom_plan", "force_generic_plan"]
 PRINTED = "select mrl.search_sql('docs', 'embedding', k => %s, filter => %s)"
 
 
-@pytest.fixture(scope="module")
-def docs(
-    pg_server: EmbeddedServer, admin: psycopg.Connection, template: str
-) -> Iterator[Docs]:
-    with fresh_docs(pg_server, admin, template) as docs:
-        force_index(docs.conn)
-        yield docs
+docs = docs_fixture(prepare=force_index)
 
 
 def truth(docs: Docs, query: Any, below: int = 100) -> list[int]:

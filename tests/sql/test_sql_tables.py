@@ -4,10 +4,23 @@ from typing import Any
 
 import pytest
 from psycopg import errors, sql
-from support.door import assert_exact, create, ids, keys, many, one, share, stock, text
-from support.door_plans import ordered, planned, run, scanning
-from support.door_state import refused
-from support.helpers import Conn, append, force_index, make_table, matryoshka, nearest
+from support.databases import Conn
+from support.plans import force_index
+from support.sql_calls import (
+    assert_exact,
+    create,
+    ids,
+    keys,
+    many,
+    one,
+    share,
+    stock,
+    text,
+)
+from support.sql_plans import ordered, planned, run, scanning
+from support.sql_state import refused
+from support.tables import append, make_table
+from support.vectors import matryoshka, nearest
 
 ODD = [
     *("distance", "mrl_place", "mrl_part", "mrl_row", "mrl_pass", "mrl_query", "full"),

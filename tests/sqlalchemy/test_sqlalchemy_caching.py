@@ -3,12 +3,11 @@
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import psycopg
 import pytest
 from sqlalchemy import Engine, NullPool, QueuePool, bindparam, literal, select, text
 from sqlalchemy.exc import StatementError
 from sqlalchemy.orm import Session, selectinload
-from support.helpers import first_pass, matryoshka
+from support.plans import first_pass
 from support.search_models import (
     INDEX,
     SESSION,
@@ -20,27 +19,22 @@ from support.search_models import (
     author_of,
     exact,
     explained,
-    fresh_library,
+    library_fixture,
     open_engine,
     rows_where,
     sending,
     settings,
 )
+from support.vectors import matryoshka
 
 from mrl_pg.errors import InvalidVector
-from mrl_pg.server import EmbeddedServer
 from mrl_pg.sqlalchemy import distance, indexes_of, search, seen
 
 QUERIES = matryoshka(12, seed=9)
 ONE = QUERIES[0]
 
 
-@pytest.fixture(scope="module")
-def library(
-    pg_server: EmbeddedServer, admin: psycopg.Connection, template: str
-) -> Iterator[Library]:
-    with fresh_library(pg_server, admin, template) as library:
-        yield library
+library = library_fixture()
 
 
 @pytest.fixture

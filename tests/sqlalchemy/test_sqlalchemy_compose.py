@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-import psycopg
 import pytest
 from psycopg import errors
 from sqlalchemy import (
@@ -26,7 +25,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import aggregate_order_by
 from sqlalchemy.orm import Session, aliased
-from support.helpers import TOLERANCE, connect, distances, first_pass, matryoshka
+from support.databases import connect
+from support.plans import first_pass
 from support.search_models import (
     INDEX,
     ROWS,
@@ -39,27 +39,22 @@ from support.search_models import (
     author_of,
     exact,
     explained,
-    fresh_library,
+    library_fixture,
     rows_where,
     sending,
     settings,
     tags_of,
 )
+from support.vectors import TOLERANCE, distances, matryoshka
 
 from mrl_pg.errors import InvalidStatement
-from mrl_pg.server import EmbeddedServer
 from mrl_pg.sqlalchemy import distance, search, seen
 
 ONE, OTHER = matryoshka(2, seed=9)
 EVEN = rows_where(lambda row: row % 2 == 0)
 
 
-@pytest.fixture(scope="module")
-def library(
-    pg_server: EmbeddedServer, admin: psycopg.Connection, template: str
-) -> Iterator[Library]:
-    with fresh_library(pg_server, admin, template) as library:
-        yield library
+library = library_fixture()
 
 
 @pytest.fixture

@@ -23,11 +23,12 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.orm import Session
-from support.door import one
-from support.door_state import catalog
-from support.helpers import DIMS, Conn, matryoshka, nearest
+from support.databases import Conn
 from support.models import Base
 from support.search_models import ask, driver, open_engine
+from support.sql_calls import one
+from support.sql_state import catalog
+from support.vectors import DIMS, matryoshka, nearest
 
 from mrl_pg.errors import (
     InvalidSetting,

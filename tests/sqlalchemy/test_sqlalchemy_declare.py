@@ -18,10 +18,11 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
-from support.door_state import catalog
-from support.helpers import DIMS, Conn, matryoshka, nearest
+from support.databases import Conn
 from support.models import WAYS, Base, Data, Doc, Embedding, Plain, core
 from support.search_models import ask, open_engine
+from support.sql_state import catalog
+from support.vectors import DIMS, matryoshka, nearest
 
 from mrl_pg import MatryoshkaIndex
 from mrl_pg.errors import InvalidSetting

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import psycopg
 import pytest
 from sqlalchemy import (
     Boolean,
@@ -22,7 +21,6 @@ from sqlalchemy import (
     tuple_,
 )
 from sqlalchemy.orm import ORMExecuteState, Session, aliased, with_loader_criteria
-from support.helpers import matryoshka
 from support.search_models import (
     INDEX,
     Author,
@@ -34,27 +32,22 @@ from support.search_models import (
     ask,
     author_of,
     exact,
-    fresh_library,
     lang_of,
+    library_fixture,
     open_engine,
     rows_where,
     tags_of,
     topics_of,
 )
+from support.vectors import matryoshka
 
-from mrl_pg.server import EmbeddedServer
 from mrl_pg.sqlalchemy import distance, search, seen
 
 QUERY = matryoshka(2, seed=9)[0]
 Rows = Callable[[int], bool]
 
 
-@pytest.fixture(scope="module")
-def library(
-    pg_server: EmbeddedServer, admin: psycopg.Connection, template: str
-) -> Iterator[Library]:
-    with fresh_library(pg_server, admin, template) as library:
-        yield library
+library = library_fixture()
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import psycopg
 import pytest
 from pgvector.sqlalchemy import VECTOR
 from sqlalchemy import Engine, ForeignKey, insert, select, text
@@ -16,10 +15,10 @@ from sqlalchemy.orm import (
     selectin_polymorphic,
     with_polymorphic,
 )
-from support.helpers import fresh_database, matryoshka
+from support.databases import Server
 from support.search_models import ask, exact, open_engine, sending
+from support.vectors import matryoshka
 
-from mrl_pg.server import EmbeddedServer
 from mrl_pg.sqlalchemy import Matryoshka, distance, indexes_of, search
 
 ROWS, DIMS = 1200, 32
@@ -92,10 +91,8 @@ BOOKS_INDEX = indexes_of(Book.__table__)[0].name
 
 
 @pytest.fixture(scope="module")
-def engine(
-    pg_server: EmbeddedServer, admin: psycopg.Connection, template: str
-) -> Iterator[Engine]:
-    with fresh_database(pg_server, admin, template) as url:
+def engine(pg_server: Server) -> Iterator[Engine]:
+    with pg_server.fresh() as url:
         engine = open_engine(url)
         Base.metadata.create_all(engine)
         rows = list(enumerate(VECTORS.tolist(), 1))

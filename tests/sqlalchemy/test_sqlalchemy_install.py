@@ -17,7 +17,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import create_async_engine
-from support.helpers import Conn, connect
+from support.databases import Conn, connect
 from support.installs import catalog
 from support.models import Base
 from support.search_models import driver, open_engine

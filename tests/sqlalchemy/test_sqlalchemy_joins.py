@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import psycopg
 import pytest
 from sqlalchemy import func, inspect, select, true
 from sqlalchemy.exc import InvalidRequestError
@@ -20,7 +19,6 @@ from sqlalchemy.orm import (
     undefer,
 )
 from sqlalchemy.orm.interfaces import ORMOption
-from support.helpers import matryoshka
 from support.search_models import (
     ROWS,
     Author,
@@ -32,26 +30,21 @@ from support.search_models import (
     author_of,
     doc_topics,
     exact,
-    fresh_library,
+    library_fixture,
     rows_where,
     sending,
     tags_of,
     topics_of,
 )
+from support.vectors import matryoshka
 
-from mrl_pg.server import EmbeddedServer
 from mrl_pg.sqlalchemy import distance, search, seen
 
 QUERY = matryoshka(2, seed=9)[0]
 TABLE, AUTHORS, TAGS = Doc.__table__, Author.__table__, Tag.__table__
 
 
-@pytest.fixture(scope="module")
-def library(
-    pg_server: EmbeddedServer, admin: psycopg.Connection, template: str
-) -> Iterator[Library]:
-    with fresh_library(pg_server, admin, template) as library:
-        yield library
+library = library_fixture()
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ from typing import Any
 from uuid import UUID
 
 import numpy as np
-import psycopg
 import pytest
 from pgvector.sqlalchemy import HALFVEC, VECTOR
 from sqlalchemy import (
@@ -22,11 +21,11 @@ from sqlalchemy import (
     text,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, registry
-from support.helpers import TOLERANCE, Vectors, distances, fresh_database, matryoshka
+from support.databases import Server
 from support.search_models import ask, open_engine
+from support.vectors import TOLERANCE, Vectors, distances, matryoshka
 
 from mrl_pg.layout import Distance, Kind
-from mrl_pg.server import EmbeddedServer
 from mrl_pg.sqlalchemy import Matryoshka, distance, indexes_of, promise, search
 
 ROWS, DIMS = 800, 32
@@ -45,10 +44,8 @@ class Embedding(TypeDecorator[Any]):
 
 
 @pytest.fixture(scope="module")
-def engine(
-    pg_server: EmbeddedServer, admin: psycopg.Connection, template: str
-) -> Iterator[Engine]:
-    with fresh_database(pg_server, admin, template) as url:
+def engine(pg_server: Server) -> Iterator[Engine]:
+    with pg_server.fresh() as url:
         engine = open_engine(url)
         yield engine
         engine.dispose()

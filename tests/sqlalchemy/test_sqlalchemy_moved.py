@@ -7,9 +7,12 @@ from pgvector.sqlalchemy import VECTOR
 from psycopg import sql
 from sqlalchemy import BigInteger, Column, Connection, MetaData, Table, select
 from sqlalchemy.exc import DBAPIError
+from support.databases import Conn
 from support.drivers import DRIVERS, run
-from support.helpers import Conn, Vectors, append, first_pass, matryoshka, nodes
+from support.plans import first_pass, nodes
 from support.search_models import exact, explained, sending
+from support.tables import append
+from support.vectors import Vectors, matryoshka
 
 from mrl_pg import MatryoshkaIndex, uninstall
 from mrl_pg.errors import IndexMismatch

@@ -4,11 +4,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-import psycopg
 import pytest
 from sqlalchemy import Select, select, text
 from sqlalchemy.orm import Session
-from support.helpers import first_pass, matryoshka, nodes
+from support.plans import first_pass, nodes
 from support.search_models import (
     INDEX,
     SESSION,
@@ -19,14 +18,14 @@ from support.search_models import (
     author_of,
     exact,
     explained,
-    fresh_library,
+    library_fixture,
     open_engine,
     sending,
     settings,
     tags_of,
 )
+from support.vectors import matryoshka
 
-from mrl_pg.server import EmbeddedServer
 from mrl_pg.sqlalchemy import search, seen
 
 ROWS = 12_000
@@ -34,12 +33,7 @@ QUERIES = matryoshka(6, seed=9)
 MANY = range(1, ROWS + 1)
 
 
-@pytest.fixture(scope="module")
-def library(
-    pg_server: EmbeddedServer, admin: psycopg.Connection, template: str
-) -> Iterator[Library]:
-    with fresh_library(pg_server, admin, template, ROWS) as library:
-        yield library
+library = library_fixture(ROWS)
 
 
 @pytest.fixture

@@ -9,10 +9,10 @@ from pgvector.sqlalchemy import VECTOR
 from sqlalchemy import Column, Engine, Integer, MetaData, Table, insert, select
 from sqlalchemy.orm import Session
 from support.calibrations import calibrate
-from support.helpers import Conn, fresh_database, matryoshka
+from support.databases import Conn, Server
 from support.search_models import ask, open_engine
+from support.vectors import matryoshka
 
-from mrl_pg.server import EmbeddedServer
 from mrl_pg.sqlalchemy import Matryoshka, promise, search
 
 ROWS = matryoshka(200, dims=16)
@@ -20,10 +20,8 @@ INDEX = "docs_embedding_8_halfvec_cosine_hnsw"
 
 
 @pytest.fixture(scope="module")
-def database(
-    pg_server: EmbeddedServer, admin: psycopg.Connection, template: str
-) -> Iterator[str]:
-    with fresh_database(pg_server, admin, template) as url:
+def database(pg_server: Server) -> Iterator[str]:
+    with pg_server.fresh() as url:
         yield url
 
 

@@ -20,9 +20,10 @@ from sqlalchemy.exc import ProgrammingError
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.ext.automap import automap_base
 from sqlalchemy.orm import Session
-from support.door_state import catalog
-from support.helpers import DIMS, Conn, connect, matryoshka, nearest, role
+from support.databases import Conn, connect, role
 from support.search_models import ask, driver, open_engine, sending
+from support.sql_state import catalog
+from support.vectors import DIMS, matryoshka, nearest
 
 from mrl_pg.sqlalchemy import Matryoshka, distance, indexes_of, registered, search
 

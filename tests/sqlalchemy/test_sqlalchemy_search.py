@@ -4,12 +4,11 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
-import psycopg
 import pytest
 from pgvector import HalfVector, Vector
 from sqlalchemy import Float, func, label, literal, select
 from sqlalchemy.orm import Session, aliased
-from support.helpers import TOLERANCE, distances, indexes, matryoshka
+from support.plans import indexes
 from support.search_models import (
     INDEX,
     SESSION,
@@ -20,14 +19,14 @@ from support.search_models import (
     ask,
     exact,
     explained,
-    fresh_library,
+    library_fixture,
     rows_where,
     sending,
     settings,
 )
+from support.vectors import TOLERANCE, distances, matryoshka
 
 from mrl_pg import MatryoshkaIndex
-from mrl_pg.server import EmbeddedServer
 from mrl_pg.sqlalchemy import distance, indexes_of, search, seen
 
 QUERIES = matryoshka(6, seed=9)
@@ -36,12 +35,7 @@ TABLE = Doc.__table__
 EVEN = rows_where(lambda row: row % 2 == 0)
 
 
-@pytest.fixture(scope="module")
-def library(
-    pg_server: EmbeddedServer, admin: psycopg.Connection, template: str
-) -> Iterator[Library]:
-    with fresh_library(pg_server, admin, template) as library:
-        yield library
+library = library_fixture()
 
 
 @pytest.fixture

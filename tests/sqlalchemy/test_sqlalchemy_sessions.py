@@ -1,7 +1,6 @@
 """Sessions and connections of every making, sync and async, and what they keep."""
 
 import asyncio
-from collections.abc import Iterator
 from typing import Any
 
 import psycopg
@@ -10,8 +9,8 @@ from sqlalchemy import create_engine, func, select, text
 from sqlalchemy.exc import DBAPIError, NoResultFound
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 from sqlalchemy.orm import Session, selectinload
-from support.door_state import SETTINGS
-from support.helpers import connect, first_pass, matryoshka, role
+from support.databases import connect, role
+from support.plans import first_pass
 from support.search_models import (
     INDEX,
     SESSION,
@@ -23,7 +22,7 @@ from support.search_models import (
     driver,
     exact,
     explained,
-    fresh_library,
+    library_fixture,
     open_engine,
     prepare,
     rows_where,
@@ -31,8 +30,9 @@ from support.search_models import (
     settings,
     tags_of,
 )
+from support.sql_state import SETTINGS
+from support.vectors import matryoshka
 
-from mrl_pg.server import EmbeddedServer
 from mrl_pg.sqlalchemy import distance, search
 
 QUERIES = matryoshka(8, seed=9)
@@ -42,12 +42,7 @@ FOUND = search(select(Doc.id).where(Doc.n < 60), Doc.embedding, ONE)
 AMONG = rows_where(lambda row: row % 100 < 60)
 
 
-@pytest.fixture(scope="module")
-def library(
-    pg_server: EmbeddedServer, admin: psycopg.Connection, template: str
-) -> Iterator[Library]:
-    with fresh_library(pg_server, admin, template) as library:
-        yield library
+library = library_fixture()
 
 
 @pytest.fixture(scope="module")

@@ -11,10 +11,12 @@ from sqlalchemy import Engine, bindparam, delete, func, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 from sqlalchemy.orm import Session, defer, undefer
-from support.door import one
-from support.helpers import DIMS, Conn, first_pass, matryoshka, nearest
+from support.databases import Conn
 from support.models import Base, Data, Doc, Later
+from support.plans import first_pass
 from support.search_models import ask, driver, explained, open_engine, prepare, sending
+from support.sql_calls import one
+from support.vectors import DIMS, matryoshka, nearest
 
 from mrl_pg.sqlalchemy import distance, indexes_of, search
 

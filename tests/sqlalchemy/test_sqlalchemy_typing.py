@@ -23,8 +23,9 @@ from sqlalchemy import (
 )
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
-from support.helpers import first_pass, matryoshka, nearest
+from support.plans import first_pass
 from support.search_models import driver, explained, open_engine, prepare, sending
+from support.vectors import matryoshka, nearest
 
 from mrl_pg import MatryoshkaIndex
 from mrl_pg.sqlalchemy import Matryoshka, distance, indexes_of, search, seen

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import psycopg
 import pytest
 from pgvector.sqlalchemy import VECTOR
 from sqlalchemy import (
@@ -29,11 +28,12 @@ from sqlalchemy.orm import (
     relationship,
     with_loader_criteria,
 )
+from support.databases import Server, connect, role
 from support.drivers import DRIVERS, open_engine, run
-from support.helpers import Vectors, connect, fresh_database, one_version, role
 from support.search_models import exact
+from support.vectors import Vectors
+from support.versions import one_version
 
-from mrl_pg.server import EmbeddedServer
 from mrl_pg.sqlalchemy import Matryoshka, search, seen
 
 ROWS, WARM = 6000, 12
@@ -78,14 +78,12 @@ class Notes:
 
 
 @pytest.fixture(scope="module")
-def notes(
-    pg_server: EmbeddedServer, admin: psycopg.Connection, template: str
-) -> Iterator[Notes]:
+def notes(pg_server: Server) -> Iterator[Notes]:
     vectors = np.random.default_rng(5).normal(size=(ROWS, 32)).astype(np.float32)
     keys = np.arange(1, ROWS + 1)
     days = keys * 7919 % ROWS
     tenants = np.where(keys % 500 == 7, 77, keys % 10)
-    with fresh_database(pg_server, admin, template) as url, connect(url) as conn:
+    with pg_server.fresh() as url, connect(url) as conn:
         engine = open_engine(url, "psycopg")
         Base.metadata.create_all(engine)
         engine.dispose()

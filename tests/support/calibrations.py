@@ -9,8 +9,9 @@ from psycopg import sql
 from psycopg.rows import namedtuple_row
 
 from mrl_pg.layout import Distance
-from support.door import named
-from support.helpers import TOLERANCE, Conn, Vectors, distances
+from support.databases import Conn
+from support.sql_calls import named
+from support.vectors import TOLERANCE, Vectors, distances
 
 Z = 1.6448536269514722
 """Standard normal quantile: one-sided, 95 %."""

@@ -17,10 +17,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from mrl_pg import MatryoshkaIndex
 from mrl_pg.layout import OPERATORS
 from mrl_pg.search.find import SearchResult
-from mrl_pg.server import EmbeddedServer
 from mrl_pg.sqlalchemy import Matryoshka, distance, search
 from support.command import mrl_pg
-from support.helpers import Conn
+from support.databases import Conn, Server
 from support.hostile.by_alchemy import model
 from support.hostile.by_sql import from_json
 from support.hostile.ground import Ground, Place
@@ -131,10 +130,10 @@ class Library:
 
 
 @contextmanager
-def open_library(server: EmbeddedServer, admin: Conn) -> Iterator[Library]:
+def open_library(server: Server) -> Iterator[Library]:
     """A library for a module whose tests change nothing in it."""
     with ExitStack() as stack:
-        ground = Ground(server.url, admin)
+        ground = Ground(server.url, server.admin)
         stack.callback(ground.close)
         place = ground.place("usual")
         loop = asyncio.new_event_loop()

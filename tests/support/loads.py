@@ -8,7 +8,7 @@ from psycopg import sql
 
 from mrl_pg.errors import InvalidFile
 from mrl_pg.load import load
-from support.helpers import Conn
+from support.databases import Conn
 
 
 def types(conn: Conn, table: str = "docs") -> dict[str, str]:

@@ -15,7 +15,7 @@ from sqlalchemy.orm import (
 )
 
 from mrl_pg.sqlalchemy import Matryoshka
-from support.helpers import DIMS
+from support.vectors import DIMS
 
 
 class Base(DeclarativeBase):

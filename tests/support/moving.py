@@ -6,15 +6,11 @@ from psycopg import RawCursor, sql
 
 from mrl_pg import MatryoshkaIndex
 from mrl_pg.layout import Distance, Kind
-from support.helpers import (
-    Conn,
-    append,
-    force_index,
-    make_table,
-    matryoshka,
-    nearest,
-)
+from support.databases import Conn
+from support.plans import force_index
 from support.servers import index_scans
+from support.tables import append, make_table
+from support.vectors import matryoshka, nearest
 
 State: TypeAlias = dict[str, list[tuple[Any, ...]]]
 """Rows by what was asked."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pytest
 from pgvector.sqlalchemy import VECTOR
 from psycopg import sql
 from psycopg.types.json import Jsonb
@@ -23,18 +24,11 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, relationship
 
-from mrl_pg.server import EmbeddedServer
 from mrl_pg.sqlalchemy import Matryoshka, indexes_of
-from support.door_state import SETTINGS
-from support.helpers import (
-    Conn,
-    Vectors,
-    connect,
-    distances,
-    first_pass,
-    fresh_database,
-    matryoshka,
-)
+from support.databases import Conn, Server, connect
+from support.plans import first_pass
+from support.sql_state import SETTINGS
+from support.vectors import Vectors, distances, matryoshka
 
 ROWS, DIMS = 3000, 64
 AUTHORS, TOPICS = 40, 12
@@ -130,18 +124,27 @@ class Library:
 
 
 @contextmanager
-def fresh_library(
-    server: EmbeddedServer, admin: Conn, template: str, rows: int = ROWS
-) -> Iterator[Library]:
+def fresh_library(server: Server, rows: int = ROWS) -> Iterator[Library]:
     """A library for a module whose tests change nothing in it."""
     vectors = matryoshka(rows)
-    with fresh_database(server, admin, template) as url:
+    with server.fresh() as url:
         engine = open_engine(url)
         Base.metadata.create_all(engine)
         with connect(url) as conn:
             fill(conn, vectors)
         yield Library(url, engine, vectors)
         engine.dispose()
+
+
+def library_fixture(rows: int = ROWS) -> Any:
+    """A fixture: a library that all tests of a module only read."""
+
+    @pytest.fixture(scope="module")
+    def library(pg_server: Server) -> Iterator[Library]:
+        with fresh_library(pg_server, rows) as library:
+            yield library
+
+    return library
 
 
 def fill(conn: Conn, vectors: Vectors) -> None:

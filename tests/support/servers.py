@@ -15,8 +15,8 @@ from psycopg.conninfo import conninfo_to_dict
 from mrl_pg import server
 from mrl_pg.server.processes import run as run_in
 from mrl_pg.server.users import owner_of
+from support.databases import Conn, connect
 from support.folders import make_folder, temporary_folder
-from support.helpers import Conn, connect
 
 POOLER = "pgbouncer"
 

@@ -1,7 +1,7 @@
 """What a role puts into the schema `public` to be run by others in the place of
 PostgreSQL's own: functions, operators and types of the same names."""
 
-from support.helpers import Conn
+from support.databases import Conn
 
 STRANGER = "name_stranger"
 

@@ -1,17 +1,80 @@
-"""Tables as `tune` reads them, without a server."""
+"""Tables of vectors, with an index or without."""
 
-from mrl_pg.tune.table import TableFacts
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
 
-TABLE = TableFacts(
-    name="public.docs",
-    full_type="vector",
-    full_dims=1536,
-    rows=1_000_000,
-    heap_bytes=80_000_000,
-    toast_bytes=8_000_000_000,
-    row_width=60,
-    storage="external",
-    cache_bytes=4_000_000_000,
-    build_bytes=64_000_000,
-    may_create=True,
-)
+import pytest
+from psycopg import sql
+
+from mrl_pg import MatryoshkaIndex
+from support.databases import Conn, Server, connect
+from support.vectors import Vectors, matryoshka
+
+
+def make_table(
+    conn: Conn,
+    vectors: Vectors,
+    *,
+    table: str = "docs",
+    schema: str = "public",
+    full_type: str = "vector",
+    analyze: bool = True,
+) -> None:
+    """A table of `id` (1 …), `n` (id mod 100), `title` and `embedding`."""
+    name = sql.Identifier(schema, table)
+    create = "create table {} (id bigint primary key, n int, title text, embedding {})"
+    conn.execute(
+        sql.SQL(create).format(name, sql.SQL(f"{full_type}({vectors.shape[1]})"))
+    )
+    append(conn, vectors, name)
+    if analyze:
+        conn.execute(sql.SQL("analyze {}").format(name))
+
+
+def append(
+    conn: Conn, vectors: Vectors, name: sql.Composable, *, first: int = 1
+) -> None:
+    """Rows for a table that `make_table` made or that has its columns."""
+    copy = sql.SQL("copy {} (id, n, title, embedding) from stdin").format(name)
+    with conn.cursor() as cursor, cursor.copy(copy) as rows:
+        for i, vector in enumerate(vectors, first):
+            rows.write_row((i, i % 100, f"title {i}", str(vector.tolist())))
+
+
+@dataclass(frozen=True, slots=True)
+class Docs:
+    """A table `docs` of synthetic vectors with an index of 32 halves."""
+
+    url: str
+    conn: Conn
+    vectors: Vectors
+    index: MatryoshkaIndex
+
+
+@contextmanager
+def fresh_docs(server: Server, rows: int = 2000) -> Iterator[Docs]:
+    """A database with `docs`, for a module whose tests change nothing in it."""
+    vectors = matryoshka(rows)
+    index = MatryoshkaIndex("docs", "embedding", dims=32)
+    with server.fresh() as url, connect(url) as conn:
+        make_table(conn, vectors, analyze=False)
+        index.create(conn)
+        conn.execute("analyze docs")
+        yield Docs(url, conn, vectors, index)
+
+
+def docs_fixture(
+    rows: int = 2000, *, prepare: Callable[[Conn], object] | None = None
+) -> Any:
+    """A fixture: `docs` in a fresh database, which all tests of a module only read."""
+
+    @pytest.fixture(scope="module")
+    def docs(pg_server: Server) -> Iterator[Docs]:
+        with fresh_docs(pg_server, rows) as docs:
+            if prepare is not None:
+                prepare(docs.conn)
+            yield docs
+
+    return docs

@@ -10,17 +10,9 @@ import numpy as np
 import psycopg
 import pytest
 from psycopg import pq, sql
-from support.helpers import (
-    Conn,
-    Vectors,
-    connect,
-    fresh_database,
-    make_table,
-    matryoshka,
-    nearest,
-    recall,
-    role,
-)
+from support.databases import Conn, Server, connect, role
+from support.tables import make_table
+from support.vectors import Vectors, matryoshka, nearest, recall
 
 import mrl_pg
 from mrl_pg.errors import (
@@ -32,7 +24,6 @@ from mrl_pg.errors import (
 )
 from mrl_pg.layout import Distance, Kind
 from mrl_pg.recall.nested import nested
-from mrl_pg.server import EmbeddedServer
 from mrl_pg.tune import Stage, Tuning, look, tune, tune_async
 from mrl_pg.tune.scratch import Scratch
 
@@ -53,11 +44,9 @@ def vectors() -> Vectors:
 
 
 @pytest.fixture(scope="module")
-def url(
-    pg_server: EmbeddedServer, admin: Conn, template: str, vectors: Vectors
-) -> Iterator[str]:
+def url(pg_server: Server, vectors: Vectors) -> Iterator[str]:
     """A database with `docs`, in which no test leaves anything."""
-    with fresh_database(pg_server, admin, template) as url:
+    with pg_server.fresh() as url:
         with connect(url) as conn:
             make_table(conn, vectors)
         yield url

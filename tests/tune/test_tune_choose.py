@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from support.tables import TABLE
+from support.table_facts import TABLE
 
 from mrl_pg.errors import InvalidSetting
 from mrl_pg.layout import IndexLayout, Kind

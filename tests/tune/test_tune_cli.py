@@ -6,7 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from support.command import mrl_pg
-from support.helpers import Conn, Vectors, make_table, matryoshka
+from support.databases import Conn
+from support.tables import make_table
+from support.vectors import Vectors, matryoshka
 
 QUICK = ("--recall", "0.9", "--sample", "40", "--sizes", "16,32")
 

@@ -10,8 +10,10 @@ from pgvector.sqlalchemy import VECTOR
 from psycopg import sql
 from sqlalchemy import Integer, select
 from sqlalchemy.orm import DeclarativeBase, mapped_column
-from support.helpers import Conn, make_table, matryoshka
-from support.tables import TABLE
+from support.databases import Conn
+from support.table_facts import TABLE
+from support.tables import make_table
+from support.vectors import matryoshka
 
 from mrl_pg import MatryoshkaIndex
 from mrl_pg.cli.app import app

@@ -7,19 +7,13 @@ import numpy as np
 import psycopg
 import pytest
 from psycopg import sql
-from support.helpers import (
-    Conn,
-    Vectors,
-    connect,
-    fresh_database,
-    make_table,
-    matryoshka,
-)
+from support.databases import Conn, Server, connect
+from support.tables import make_table
+from support.vectors import Vectors, matryoshka
 
 from mrl_pg import MatryoshkaIndex
 from mrl_pg.errors import InvalidFile, InvalidSetting, InvalidVector
 from mrl_pg.layout import IndexLayout, Kind
-from mrl_pg.server import EmbeddedServer
 from mrl_pg.tune import stream, table
 from mrl_pg.tune.queries import from_file, from_sql, held_out
 from mrl_pg.tune.size import column_bytes, index_bytes
@@ -37,11 +31,9 @@ def vectors() -> Vectors:
 
 
 @pytest.fixture(scope="module")
-def docs(
-    pg_server: EmbeddedServer, admin: Conn, template: str, vectors: Vectors
-) -> Iterator[Conn]:
+def docs(pg_server: Server, vectors: Vectors) -> Iterator[Conn]:
     """A table that no test here changes."""
-    with fresh_database(pg_server, admin, template) as url, connect(url) as conn:
+    with pg_server.fresh() as url, connect(url) as conn:
         make_table(conn, vectors)
         yield conn
 

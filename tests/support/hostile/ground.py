@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 import psycopg
 from psycopg import sql
 
-from support.helpers import Conn
+from support.databases import Conn
 from support.hostile.tables import MARKER, READER, WORLDS, World, build
 
 NOT_OURS = "('pg_catalog', 'information_schema', 'pg_toast')"

@@ -12,7 +12,8 @@ from psycopg import sql
 
 from mrl_pg import MatryoshkaIndex, NotUnitLengthWarning, install
 from mrl_pg.layout import Distance
-from support.helpers import Conn, distances
+from support.databases import Conn
+from support.vectors import distances
 
 DIMS = 8
 MARKER = "marker"

@@ -8,8 +8,8 @@ import psycopg
 import pytest
 from psycopg import errors
 
-from support.door import one
-from support.helpers import Conn
+from support.databases import Conn
+from support.sql_calls import one
 
 SETTINGS = (
     "hnsw.ef_search",

@@ -6,9 +6,10 @@ from typing import Any
 
 from psycopg import pq, sql
 
-from support.door import text
-from support.door_state import SETTINGS
-from support.helpers import Conn, nodes
+from support.databases import Conn
+from support.plans import nodes
+from support.sql_calls import text
+from support.sql_state import SETTINGS
 
 ASKED = [
     *("k", "candidates", "filter", "dims", "kind", "index_name", "ef_search"),

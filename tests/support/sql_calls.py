@@ -8,7 +8,10 @@ from numpy.typing import NDArray
 from psycopg import sql
 
 from mrl_pg.layout import Distance
-from support.helpers import TOLERANCE, Conn, Vectors, distances, force_index, make_table
+from support.databases import Conn
+from support.plans import force_index
+from support.tables import make_table
+from support.vectors import TOLERANCE, Vectors, distances
 
 Hits = list[tuple[Any, float]]
 

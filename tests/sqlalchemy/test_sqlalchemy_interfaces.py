@@ -1,20 +1,17 @@
-"""The doors agree: a Select, psycopg and SQL give the same answers by the same plan.
+"""A Select, psycopg and SQL give the same answers by the same plan.
 
 And what a statement looks like to drivers that send no binary.
 """
 
 import re
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-import psycopg
 import pytest
 from sqlalchemy import create_mock_engine, make_url, select
 from sqlalchemy.orm import Session
-from support.door import keys
-from support.door_plans import planned, tree
-from support.helpers import connect, explain, first_pass, force_index, matryoshka, nodes
+from support.databases import connect
+from support.plans import explain, first_pass, force_index, nodes
 from support.search_models import (
     INDEX,
     SESSION,
@@ -24,13 +21,15 @@ from support.search_models import (
     Tag,
     exact,
     explained,
-    fresh_library,
+    library_fixture,
     rows_where,
     sending,
     settings,
 )
+from support.sql_calls import keys
+from support.sql_plans import planned, tree
+from support.vectors import matryoshka
 
-from mrl_pg.server import EmbeddedServer
 from mrl_pg.sqlalchemy import distance, indexes_of, search
 
 QUERIES = matryoshka(5, seed=9)
@@ -38,12 +37,7 @@ ONE = QUERIES[0]
 LAYOUT = indexes_of(Doc)[0]
 
 
-@pytest.fixture(scope="module")
-def library(
-    pg_server: EmbeddedServer, admin: psycopg.Connection, template: str
-) -> Iterator[Library]:
-    with fresh_library(pg_server, admin, template) as library:
-        yield library
+library = library_fixture()
 
 
 ASKED: dict[str, dict[str, Any]] = {

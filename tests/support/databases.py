@@ -1,0 +1,99 @@
+"""Servers for tests, and fresh databases on them."""
+
+import itertools
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+import psycopg
+import pytest
+from psycopg import Connection, sql
+from psycopg.conninfo import make_conninfo
+
+from mrl_pg.server import EmbeddedServer
+
+Conn = Connection[Any]
+
+SETTINGS = {
+    # Nothing here has to survive a crash.
+    "fsync": "off",
+    "full_page_writes": "off",
+    "synchronous_commit": "off",
+    "wal_level": "minimal",
+    "max_wal_senders": "0",
+    # Small enough for several sessions side by side.
+    "shared_buffers": "256MB",
+    "maintenance_work_mem": "256MB",
+    "effective_cache_size": "1GB",
+    "max_connections": "50",
+    # Plans must not change halfway because autovacuum came along.
+    "autovacuum": "off",
+    # Plans must use the index under PostgreSQL's own default costs, too.
+    "random_page_cost": "4",
+    # Each `drop database` makes one.
+    "log_checkpoints": "off",
+}
+"""Settings of every server that tests start."""
+
+TEMPLATE = f"mrl_template_{os.getpid()}"
+"""Name of a database with pgvector and mrl_pg, to be copied."""
+
+NUMBERS = itertools.count(1)
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A server on which tests make databases, with a superuser's connection."""
+
+    base_url: str
+    version: int
+    admin: Conn
+    embedded: EmbeddedServer | None = None
+
+    def url(self, database: str = "postgres") -> str:
+        """Connection string of one database, as a superuser."""
+        return urlsplit(self.base_url)._replace(path=f"/{quote(database)}").geturl()
+
+    @contextmanager
+    def fresh(self, template: str = TEMPLATE) -> Iterator[str]:
+        """Connection string of a copy of a database, for a test or a module."""
+        name = f"test_{os.getpid()}_{next(NUMBERS)}"
+        # PostgreSQL 18 takes 130 ms to copy through the log, 15 ms to copy the files.
+        create = sql.SQL("create database {} template {} strategy file_copy")
+        self.admin.execute(
+            create.format(sql.Identifier(name), sql.Identifier(template))
+        )
+        try:
+            yield self.url(name)
+        finally:
+            drop = sql.SQL("drop database {} with (force)")
+            self.admin.execute(drop.format(sql.Identifier(name)))
+
+
+def connect(url: str) -> Conn:
+    """An autocommit connection."""
+    return psycopg.connect(url, autocommit=True)
+
+
+def role(conn: Conn, url: str, name: str) -> str:
+    """Make an ordinary role, allowed to log in; its connection string."""
+    exists = conn.execute("select from pg_roles where rolname = %s", [name]).fetchone()
+    if exists is None:
+        conn.execute(sql.SQL("create role {} login").format(sql.Identifier(name)))
+    return make_conninfo(url, user=name)
+
+
+def connection_fixture(prepare: Callable[[Conn], object] | None = None) -> Any:
+    """A fixture: a connection to a fresh database, shared by a module."""
+
+    @pytest.fixture(scope="module")
+    def connection(pg_server: Server) -> Iterator[Conn]:
+        with pg_server.fresh() as url, connect(url) as conn:
+            if prepare is not None:
+                prepare(conn)
+            yield conn
+
+    return connection

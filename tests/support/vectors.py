@@ -1,0 +1,79 @@
+"""Vectors of tests, their exact distances, and the answers that are true."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mrl_pg import SearchResult, normalise
+from mrl_pg.layout import Distance
+
+Vectors = NDArray[np.float32]
+
+DIMS = 64
+"""Full size of the synthetic vectors."""
+
+TOLERANCE = 1e-5
+"""pgvector sums in single precision."""
+
+
+def matryoshka(rows: int, *, dims: int = DIMS, seed: int = 1) -> Vectors:
+    """Unit vectors whose leading values say most, as those of a trained model do."""
+    random = np.random.default_rng(seed)
+    scale = np.arange(1, dims + 1) ** -0.5
+    vectors = random.standard_normal((rows, dims)) * scale
+    unit: Vectors = normalise(vectors).astype(np.float32)
+    return unit
+
+
+def distances(
+    vectors: Vectors, query: Sequence[float] | NDArray[Any], distance: Distance
+) -> NDArray[np.float64]:
+    """pgvector's distances of the query to every row, in double precision."""
+    rows = np.asarray(vectors, dtype=np.float64)
+    point = np.asarray(query, dtype=np.float64)
+    if distance == "l2":
+        far: NDArray[np.float64] = np.linalg.norm(rows - point, axis=1)
+        return far
+    products: NDArray[np.float64] = rows @ point
+    if distance == "ip":
+        return -products
+    lengths: NDArray[np.float64] = np.linalg.norm(rows, axis=1) * np.linalg.norm(point)
+    with np.errstate(invalid="ignore"):
+        cosine: NDArray[np.float64] = 1 - products / lengths
+    return cosine
+
+
+def assert_true(
+    found: SearchResult,
+    vectors: Vectors,
+    query: Sequence[float] | NDArray[Any],
+    distance: Distance = "cosine",
+    *,
+    tolerance: float = TOLERANCE,
+) -> None:
+    """Distances are the true ones of each key, nearest first, no key twice."""
+    far = distances(vectors, query, distance)
+    given = [hit.distance for hit in found]
+    assert np.allclose(given, [far[key - 1] for key in found.keys], atol=tolerance)
+    assert given == sorted(given)
+    assert len(set(found.keys)) == len(found)
+
+
+def nearest(
+    vectors: Vectors,
+    query: Sequence[float] | NDArray[Any],
+    k: int = 10,
+    distance: Distance = "cosine",
+    *,
+    start: int = 1,
+) -> list[int]:
+    """Keys of the exact answer, nearest first; `start` is the first row's."""
+    far = distances(vectors, query, distance)
+    return [int(i) + start for i in np.argsort(far, kind="stable")[:k]]
+
+
+def recall(found: SearchResult, truth: Sequence[int]) -> float:
+    """Share of the true keys among the answers."""
+    return len(set(found.keys) & set(truth)) / len(truth)
