@@ -5,8 +5,8 @@ import re
 from functools import cache
 from importlib.resources import files
 
-HEADER_LINES = 3
-"""Each file opens with three comment lines: purpose, slots or signature, callers."""
+STATEMENT_MARK = re.compile(r"^-- name: (\w+)\n((?:--.*\n)+)", re.MULTILINE)
+"""Before each statement of a file under `client/`: its name, then what it is."""
 
 TEMPLATE_MARK = "$template$"
 """Around the text of a template, in the function that gives it to the SQL door."""
@@ -18,11 +18,9 @@ def read(name: str) -> str:
     return files("mrl_pg.sql").joinpath(name).read_text(encoding="utf-8")
 
 
-@cache
 def statement(name: str) -> str:
-    """A statement that Python sends, by name and without its header."""
-    found = [f"{folder}/{name}.sql" for folder in ("queries", "statements")]
-    return _body(next(file for file in found if _there(file)))
+    """A statement that Python sends, by the name that its file under `client/` says."""
+    return client()[name]
 
 
 @cache
@@ -61,10 +59,22 @@ def _includes(line: str) -> bool:
     return line.startswith("\\ir ")
 
 
-def _there(name: str) -> bool:
-    return files("mrl_pg.sql").joinpath(name).is_file()
+@cache
+def client() -> dict[str, str]:
+    """Every statement that Python sends, without its header, by name."""
+    folder = files("mrl_pg.sql").joinpath("client")
+    named = (file.name for file in folder.iterdir() if file.name.endswith(".sql"))
+    return {
+        name: text
+        for file in named
+        for name, text in statements(f"client/{file}").items()
+    }
 
 
-def _body(name: str) -> str:
-    lines = read(name).splitlines()
-    return "\n".join(lines[HEADER_LINES:]).strip().removesuffix(";")
+def statements(file: str) -> dict[str, str]:
+    """Each statement of one file, without its header, by name and in order."""
+    _, *parts = STATEMENT_MARK.split(read(file))
+    return {
+        name: text.strip().removesuffix(";")
+        for name, text in zip(parts[::3], parts[2::3], strict=True)
+    }

@@ -63,7 +63,7 @@ def drop_short_column(layout: IndexLayout, table: sql.Identifier) -> sql.Compose
 
 
 def call(what: str, layout: IndexLayout) -> sql.Composed:
-    """`select mrl.create_index(…)` and its like: one of `sql/statements/call_*.sql`.
+    """`select mrl.create_index(…)` and its like: a statement of `sql/client/build.sql`.
 
     The server does it, so that nothing need be known of the table here.
     """

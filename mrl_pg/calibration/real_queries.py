@@ -207,7 +207,7 @@ def _offered(
 def _asked(
     name: str, layout: IndexLayout, **values: Any
 ) -> tuple[bytes, dict[str, Any]]:
-    """A file of `sql/queries` and its parameters."""
+    """A statement of `sql/client/calibration.sql` and its parameters."""
     text = source.statement(name).encode()
     return text, _names(layout) | values
 

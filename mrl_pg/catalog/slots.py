@@ -15,7 +15,7 @@ def template(name: str, /, **slots: sql.Composable) -> sql.Composed:
 
 
 def statement(name: str, /, **slots: sql.Composable) -> sql.Composed:
-    """The same of `sql/statements/NAME.sql`, which Python alone uses."""
+    """The same of a statement under `sql/client`, by its name."""
     return sql.SQL(source.statement(name)).format(**slots)
 
 

@@ -59,7 +59,7 @@ def search(layout: IndexLayout, effort: Effort, parts: Parts) -> sql.Composed:
         "extension": parts.extension,
         "full": parts.full,
         "operator": sql.SQL(layout.operator),
-        "where": parts.where,
+        "filter": parts.where,
         "columns": parts.columns,
         "names": parts.names,
         "key_names": parts.keys,
@@ -205,7 +205,7 @@ def _statements(shape: Shape) -> tuple[bytes, bytes]:
         full=parts.full,
         extension=parts.extension,
         operator=sql.SQL(layout.operator),
-        where=parts.where,
+        filter=parts.where,
         seen=_placeholder(shape, "mrl_seen"),
         extra=parts.extra,
     )

@@ -79,7 +79,7 @@ begin
         'parameters', list.list,
         'table_id', format('%L::pg_catalog.regclass', slots ->> 'table'),
         'filtered', filter is not null,
-        'where', mrl._condition(filter),
+        'filter', mrl._condition(filter),
         'gate', 'true',
         'answer', 'mrl_row.*',
         'extra', '',

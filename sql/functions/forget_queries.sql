@@ -1,6 +1,6 @@
 -- Deletes queries that were kept: all, or those of the days before one.
 -- mrl.forget_queries('docs', 'embedding', before => current_date - 30) -> int
--- Called by: people, queries/forget_queries.sql
+-- Called by: people, client/calibration.sql
 create or replace function mrl.forget_queries(
     table_name regclass,
     full_column name,

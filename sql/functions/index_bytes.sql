@@ -1,6 +1,6 @@
 -- Size of an index in bytes, the parts of a partitioned one included.
 -- mrl.index_bytes(index regclass) -> bigint
--- Called by: mrl.indexes, queries/index_size.sql
+-- Called by: mrl.indexes, client/catalog.sql
 create or replace function mrl.index_bytes(index regclass)
 returns bigint
 language sql

@@ -1,6 +1,6 @@
 -- Keeps a query now and then, where its owner turned that on, for calibrations to come.
 -- mrl.keep_query('docs', 'embedding', query) -> boolean, whether it was kept
--- Called by: people, statements/keep_query.sql
+-- Called by: people, client/calibration.sql
 create or replace function mrl.keep_query(
     table_name regclass,
     full_column name,

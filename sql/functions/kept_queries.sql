@@ -1,6 +1,6 @@
 -- Queries that were kept of a column, for mrl.calibrate and mrl.recall.
 -- mrl.kept_queries('docs', 'embedding', sample => 500) -> vector[]
--- Called by: people, statements/calibrate.sql, statements/measure.sql
+-- Called by: people, client/calibration.sql
 create or replace function mrl.kept_queries(
     table_name regclass,
     full_column name,

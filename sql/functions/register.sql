@@ -1,6 +1,6 @@
 -- Writes one short column into the registry and sweeps out rows whose table is gone.
 -- mrl.register(table_id, full_column, short_column, index_name, dims, kind, distance)
--- Called by: queries/register.sql, mrl.create_index_sql in its last statement
+-- Called by: client/build.sql, mrl.create_index_sql in its last statement
 create or replace function mrl.register(
     table_id regclass,
     full_column name,

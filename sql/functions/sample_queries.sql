@@ -1,6 +1,6 @@
 -- Has a share of the queries of a column kept, or no more, and answers what is in force.
 -- mrl.sample_queries('docs', 'embedding', share => 0.01, most => 1000) -> share, most, kept
--- Called by: people, queries/sample_queries.sql
+-- Called by: people, client/calibration.sql
 create or replace function mrl.sample_queries(
     table_name regclass,
     full_column name,

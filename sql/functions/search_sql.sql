@@ -65,7 +65,7 @@ begin
     -- kept for long, so a table without parts or children may come to have some
     slots := slots || mrl._places(true) || jsonb_build_object(
         'query', format('%s::%s', query, slots ->> 'type'),
-        'where', mrl._condition(filter),
+        'filter', mrl._condition(filter),
         'key_names', slots ->> 'names',
         'extra', '',
         -- the effort is decided, and printed

@@ -1,6 +1,6 @@
 -- Takes one short column out of the registry.
 -- mrl.unregister(table_id regclass, index_name name) -> void
--- Called by: queries/unregister.sql
+-- Called by: client/build.sql
 create or replace function mrl.unregister(table_id regclass, index_name name)
 returns void
 language plpgsql

@@ -12,6 +12,3 @@ alter table {table}
     -- kept in the row, so that builds read it in one pass and in parallel
     alter column {short} set storage main
 $template$::pg_catalog.text;
-
-comment on function mrl._add_short_column() is
-'Internal. Template: adds the short column.';

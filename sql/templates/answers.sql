@@ -14,6 +14,3 @@ from (
 join {table} as mrl_row on {same_row}
 order by mrl_pass.distance, {pass_names}
 $template$::pg_catalog.text;
-
-comment on function mrl._answers() is
-'Internal. Template: answers, as rows or as keys.';

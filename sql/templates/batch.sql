@@ -27,6 +27,3 @@ from (
     order by mrl_query.mrl_number, mrl_pass.distance, {pass_names}
 ) as mrl_pass (mrl_number, {names}, distance)
 $template$::pg_catalog.text;
-
-comment on function mrl._batch() is
-'Internal. Template: answers to many queries.';

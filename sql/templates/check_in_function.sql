@@ -17,6 +17,3 @@ return $template$
         perform mrl._check_short({short});
     end if;
 $template$::pg_catalog.text;
-
-comment on function mrl._check_in_function() is
-'Internal. Template: refuses a short column that is no longer what it was.';

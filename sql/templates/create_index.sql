@@ -12,6 +12,3 @@ on {table}
 using hnsw ({short} {extension}{operator_class})
 with (m = {m}, ef_construction = {ef_construction})
 $template$::pg_catalog.text;
-
-comment on function mrl._create_index() is
-'Internal. Template: builds the HNSW index of the short column.';

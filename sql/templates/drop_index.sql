@@ -9,6 +9,3 @@ parallel safe
 return $template$
 drop index{concurrently} if exists {index}
 $template$::pg_catalog.text;
-
-comment on function mrl._drop_index() is
-'Internal. Template: drops the index of the short column.';

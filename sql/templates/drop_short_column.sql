@@ -10,6 +10,3 @@ return $template$
 alter table {table}
     drop column if exists {short}
 $template$::pg_catalog.text;
-
-comment on function mrl._drop_short_column() is
-'Internal. Template: drops the short column.';

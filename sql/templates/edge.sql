@@ -23,6 +23,3 @@ from (
     limit {k}
 ) as mrl_truth
 $template$::pg_catalog.text;
-
-comment on function mrl._edge() is
-'Internal. Template: how far the k-th nearest row is.';

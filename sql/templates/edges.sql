@@ -1,5 +1,5 @@
 -- How far the k-th nearest row is from each of many queries, reading every row once.
--- Slots: columns, names, extension, full, full_dims, table, where, operator, type, …
+-- Slots: columns, names, extension, full, full_dims, table, filter, operator, type, …
 -- Called by: mrl._plan_calibration
 create or replace function mrl._edges()
 returns text
@@ -27,7 +27,7 @@ from (
                 {columns},
                 {extension}subvector({full}, 1, {full_dims})
             from {table}
-            where {full} is not null{where}
+            where {full} is not null{filter}
             -- so that it is read out of TOAST once, not once a query
             offset 0
         ) as mrl_row ({names}, mrl_full)
@@ -52,6 +52,3 @@ from (
     group by number
 ) as mrl_edge
 $template$::pg_catalog.text;
-
-comment on function mrl._edges() is
-'Internal. Template: how far the k-th nearest row is from each of many queries.';

@@ -1,5 +1,5 @@
 -- The exact search that everything is compared with: every row, full vectors, no index.
--- Slots: query, table, columns, where, k
+-- Slots: query, table, columns, filter, k
 -- Called by: mrl_pg.search.render, mrl._compose, mrl._plan_recall
 create or replace function mrl._exact()
 returns text
@@ -15,7 +15,7 @@ from (
         {columns},
         {full} operator({extension}{operator}) {query}
     from {table}
-    where true{where}
+    where true{filter}
     -- keeps an index on the full column out of it
     offset 0
 ) as ranked ({names}, distance)
@@ -23,6 +23,3 @@ where distance operator(pg_catalog.<>) 'NaN'::pg_catalog.float8
 order by distance, {key_names}
 limit {k}
 $template$::pg_catalog.text;
-
-comment on function mrl._exact() is
-'Internal. Template: the exact search, without an index.';

@@ -1,5 +1,5 @@
 -- The first pass: candidates by the short index, with their distance in the next pass.
--- Slots: columns, value, operator, query, table, gate, where, short, short_operator, …
+-- Slots: columns, value, operator, query, table, gate, filter, short, short_operator, …
 -- Called by: mrl_pg.search.render, mrl._passes, mrl._pattern, mrl._plan_recall
 create or replace function mrl._first_pass()
 returns text
@@ -11,10 +11,7 @@ select
     {columns},
     {value} operator({extension}{operator}) {query}
 from {table}
-where {gate}{where}
+where {gate}{filter}
 order by {short} operator({extension}{short_operator}) {short_query}
 limit {candidates}
 $template$::pg_catalog.text;
-
-comment on function mrl._first_pass() is
-'Internal. Template: candidates by the short index.';

@@ -34,6 +34,3 @@ return $template$
     from mrl_before
 ) is not null
 $template$::pg_catalog.text;
-
-comment on function mrl._gate() is
-'Internal. Template: the settings of a search, in force before its scan starts.';

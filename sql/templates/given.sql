@@ -13,6 +13,3 @@ select
     null::pg_catalog.tid as mrl_place
 from pg_catalog.unnest({queries}) as mrl_full
 $template$::pg_catalog.text;
-
-comment on function mrl._given() is
-'Internal. Template: queries that a caller brings.';

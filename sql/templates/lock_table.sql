@@ -9,6 +9,3 @@ parallel safe
 return $template$
 lock table {table} in share update exclusive mode
 $template$::pg_catalog.text;
-
-comment on function mrl._lock_table() is
-'Internal. Template: keeps a second build off the table.';

@@ -1,5 +1,5 @@
 -- How many of the true k nearest each pass hands over, for one query; judged by distance.
--- Slots: exact, passes, names, columns, full, operator, query, table, where, short, other, …
+-- Slots: exact, passes, names, columns, full, operator, query, table, filter, short, other, …
 -- Called by: mrl._plan_recall
 create or replace function mrl._misses()
 returns text
@@ -23,7 +23,7 @@ mrl_short ({names}, distance, mrl_rank) as materialized (
             ({short} operator({extension}{short_operator}) {short_query})
                 operator(pg_catalog.+) 0::pg_catalog.float8 as mrl_far
         from {table}
-        where true{where}
+        where true{filter}
         order by mrl_far
         limit {candidates}
     ) as mrl_near ({names}, mrl_full, mrl_far)
@@ -61,6 +61,3 @@ select
     ) as graph
 from mrl_edge
 $template$::pg_catalog.text;
-
-comment on function mrl._misses() is
-'Internal. Template: how many of the true k nearest each pass hands over.';

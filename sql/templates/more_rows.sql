@@ -1,5 +1,5 @@
 -- Whether the table holds more rows than a first pass handed over; reads none for a small index.
--- Slots: index (a literal), ef_search, k, table, full, extension, operator, where, seen, extra
+-- Slots: index (a literal), ef_search, k, table, full, extension, operator, filter, seen, extra
 -- Called by: mrl_pg.search.render, mrl._plan, mrl.create_search_function
 create or replace function mrl._more_rows()
 returns text
@@ -86,20 +86,17 @@ select
     and exists (
         select
         from {table}
-        where true{where}
+        where true{filter}
             and {full} is not null
         offset {seen}
     )
     and exists (
         select
         from {table}
-        where true{where}
+        where true{filter}
             -- a vector that is not even comparable with itself is never answered
             and ({full} operator({extension}{operator}) {full})
                 operator(pg_catalog.<>) 'NaN'::pg_catalog.float8
         offset {seen}
     ) as left_over{extra}
 $template$::pg_catalog.text;
-
-comment on function mrl._more_rows() is
-'Internal. Template: whether rows are left over after a search.';

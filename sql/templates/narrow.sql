@@ -23,6 +23,3 @@ from (
 join {table} as mrl_row on {same_row}
 offset 0
 $template$::pg_catalog.text;
-
-comment on function mrl._narrow() is
-'Internal. Template: a pass between the first and the last.';

@@ -19,6 +19,3 @@ from (
 ) as mrl_pass
 where distance operator(pg_catalog.<=) {edge}
 $template$::pg_catalog.text;
-
-comment on function mrl._near_places() is
-'Internal. Template: places of the near ones among the candidates.';

@@ -24,6 +24,3 @@ where distance operator(pg_catalog.<>) 'NaN'::pg_catalog.float8
 order by distance, {names}
 limit {k}
 $template$::pg_catalog.text;
-
-comment on function mrl._nearest() is
-'Internal. Template: the k nearest of the candidates.';

@@ -24,6 +24,3 @@ from (
     limit 100
 ) as sample
 $template$::pg_catalog.text;
-
-comment on function mrl._row_sample() is
-'Internal. Template: what the first full vectors say of a short column to come.';

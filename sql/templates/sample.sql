@@ -1,5 +1,5 @@
 -- Random rows of a table as queries, with where each is.
--- Slots: full, extension, table, where, sample
+-- Slots: full, extension, table, filter, sample
 -- Called by: mrl._plan_recall, mrl._plan_calibration
 create or replace function mrl._sample()
 returns text
@@ -13,10 +13,7 @@ select
     tableoid as mrl_part,
     ctid as mrl_place
 from {table}
-where {full} is not null{where}
+where {full} is not null{filter}
 order by pg_catalog.random()
 limit {sample}
 $template$::pg_catalog.text;
-
-comment on function mrl._sample() is
-'Internal. Template: random rows of a table as queries.';

@@ -77,6 +77,3 @@ begin
 end
 $mrl_pg$
 $template$::pg_catalog.text;
-
-comment on function mrl._search_function() is
-'Internal. Template: makes a function that searches one table.';

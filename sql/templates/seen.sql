@@ -13,6 +13,3 @@ return $template$,
         where distance operator(pg_catalog.<>) 'NaN'::pg_catalog.float8
     ) as seen
 $template$::pg_catalog.text;
-
-comment on function mrl._seen() is
-'Internal. Template: how many candidates came, as a further column.';

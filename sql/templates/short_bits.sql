@@ -9,6 +9,3 @@ parallel safe
 return $template$
 {extension}binary_quantize({extension}subvector({full}, 1, {dims}))::bit({dims})
 $template$::pg_catalog.text;
-
-comment on function mrl._short_bits() is
-'Internal. Template: the short value of kind bit.';

@@ -9,6 +9,3 @@ parallel safe
 return $template$
 {extension}l2_normalize({extension}subvector({full}, 1, {dims}))::{extension}{kind}({dims})
 $template$::pg_catalog.text;
-
-comment on function mrl._short_value() is
-'Internal. Template: the short value of kinds vector and halfvec.';

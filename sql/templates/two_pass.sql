@@ -48,7 +48,3 @@ where (select seen from after) is not null
 order by distance, {key_names}
 limit {k}
 $template$::pg_catalog.text;
-
-comment on function mrl._two_pass() is
-'Internal. Template: the two-pass search as one plain SELECT that sets and restores its own '
-'settings.';

@@ -1,6 +1,6 @@
 -- Recalls that were measured and kept, to watch how they change; all may read it.
 -- mrl.measurements
--- Called by: mrl.recall, mrl._keep_measurement, queries/measurements.sql
+-- Called by: mrl.recall, mrl._keep_measurement, client/calibration.sql
 create or replace view mrl.measurements as
 select
     live.table_id,

@@ -1,6 +1,6 @@
 -- Full columns whose queries are sampled, and how many of them; all may read it.
 -- mrl.query_sampling
--- Called by: mrl.keep_query, queries/query_share.sql, queries/sampling.sql
+-- Called by: mrl.keep_query, client/calibration.sql
 create or replace view mrl.query_sampling as
 select
     live.table_id,

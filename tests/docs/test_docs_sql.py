@@ -192,3 +192,19 @@ def test_every_function_of_the_door_is_on_the_page(conn: psycopg.Connection) -> 
     # what these serve, others of the page call
     assert missing <= {"check_owner", "index_bytes", "refuse_dims", "unregister"}
     assert all(comment for _, comment in found)
+
+
+def test_psql_lists_what_people_call(database: str, pg_version: int) -> None:
+    """`\\df mrl.[^_]*` shows what has a file under `functions/`, and nothing else."""
+    program = server.bin_dir(pg_version) / "psql"
+    done = subprocess.run(
+        [program, "-X", "-A", "-t", "-d", database, "-c", r"\df mrl.[^_]*"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    listed = {line.split("|")[1] for line in done.stdout.splitlines()}
+    functions = (ROOT / "sql" / "functions").glob("*.sql")
+    assert listed == {
+        re.sub(r"_(vector|halfvec)$", "", path.stem) for path in functions
+    }

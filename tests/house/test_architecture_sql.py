@@ -3,6 +3,9 @@
 import ast
 import pkgutil
 import re
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -33,18 +36,61 @@ SHORT_ONES = {"create extension if not exists vector", "select pg_is_in_recovery
 """Of mrl_pg.server: it has no database side to read a file for."""
 
 
+@dataclass(frozen=True)
+class Piece:
+    """What is called by one name: a whole file, or a part of a file by topic."""
+
+    path: Path
+    name: str
+    header: tuple[str, ...]
+    body: str
+
+    def __str__(self) -> str:
+        inside = "" if self.path.stem == self.name else f":{self.name}"
+        return f"{of(self.path)}{inside}"
+
+
 def of(path: Path) -> str:
     return path.relative_to(SQL).as_posix()
 
 
-def header(path: Path) -> list[str]:
-    return path.read_text().splitlines()[: source.HEADER_LINES]
+PARTS = {
+    "internal": re.compile(
+        r"^(?:--.*\n)+(?=create or replace function mrl\.(\w+))", re.MULTILINE
+    ),
+    "client": re.compile(r"^-- name: (\w+)\n(?:--.*\n)+", re.MULTILINE),
+}
+"""Headers of the parts of a file by topic, and their names."""
+
+
+def pieces(path: Path) -> Iterator[Piece]:
+    """Parts of a file that have a header each."""
+    text = path.read_text()
+    if path.parent.name not in PARTS:
+        lines = text.splitlines()
+        yield Piece(path, path.stem, tuple(lines[:3]), "\n".join(lines[3:]))
+        return
+    found = [*PARTS[path.parent.name].finditer(text)]
+    ends = [*(part.start() for part in found[1:]), len(text)]
+    for part, end in zip(found, ends, strict=True):
+        lines = part[0].removeprefix(f"-- name: {part[1]}\n").splitlines()
+        yield Piece(path, part[1], tuple(lines), text[part.end() : end])
+
+
+PIECES = [piece for path in FILES for piece in pieces(path)]
 
 
 def body(path: Path) -> str:
     """Text of a caller; who calls that one, in its header, says nothing."""
-    lines = path.read_text().splitlines()
-    return "\n".join(lines[source.HEADER_LINES :] if path.suffix == ".sql" else lines)
+    if path.suffix != ".sql":
+        return path.read_text()
+    return "\n".join(piece.body for piece in PIECES if piece.path == path)
+
+
+def makes(text: str, name: str) -> bool:
+    kind = r"(or replace )?(function|view|table) (if not exists )?"
+    made = rf"^create {kind}{re.escape(name)}\b"
+    return bool(re.search(made, text, re.MULTILINE))
 
 
 def callers(caller: str) -> list[Path]:
@@ -58,11 +104,6 @@ def callers(caller: str) -> list[Path]:
         return sorted((ROOT / "migrations").rglob("*.py"))
     if caller.startswith("mrl-pg "):
         return [PACKAGE / "cli" / f"{caller.removeprefix('mrl-pg ')}.py"]
-    if caller.startswith("mrl."):
-        name = re.escape(caller)
-        kind = r"(or replace )?(function|view|table) (if not exists )?"
-        made = re.compile(rf"^create {kind}{name}\b", re.MULTILINE)
-        return [path for path in FILES if made.search(path.read_text())]
     names = caller.split(".")[1:]
     if names[0] in mrl_pg.__all__:
         names = getattr(mrl_pg, names[0]).__module__.split(".")[1:]
@@ -74,28 +115,42 @@ def callers(caller: str) -> list[Path]:
     return []
 
 
-def mentions(text: str, path: Path) -> bool:
-    """Whether a text names a file, what it makes, or a manifest that lists it."""
-    if used(path).search(text):
+def texts(caller: str, piece: Piece) -> list[str]:
+    """Where a name in the header of a piece must use it."""
+    if caller.startswith("mrl."):
+        others = [other for other in PIECES if other != piece]
+        return [other.body for other in others if makes(other.body, caller)]
+    files = [file for file in callers(caller) if file.is_file()]
+    return [body(file) for file in files if file != piece.path]
+
+
+def mentions(text: str, piece: Piece) -> bool:
+    """Whether a text names a piece, what it makes, or a manifest that lists it."""
+    if used(piece).search(text):
         return True
     named = [
         manifest
         for manifest in MANIFESTS
         if f'"{of(manifest)}"' in text or f'"{manifest.stem}"' in text
     ]
-    return any(runs(manifest, path) for manifest in named)
+    return any(runs(manifest, piece.path) for manifest in named)
 
 
-def used(path: Path) -> re.Pattern[str]:
-    """What a text holds that uses a file."""
+def used(piece: Piece) -> re.Pattern[str]:
+    """What a text holds that uses a piece."""
     # of NAME.2.sql, what NAME.sql makes, too
-    stem = re.escape(path.name.split(".")[0])
-    if path.parent.name == "releases":
-        return re.compile(rf"\b{re.escape(path.name)}\b")
-    if path.parent.name == "templates":
+    stem = re.escape(piece.name.split(".")[0])
+    folder = piece.path.parent.name
+    if folder == "releases":
+        return re.compile(rf"\b{re.escape(piece.path.name)}\b")
+    if folder == "templates":
         # by Python, and by SQL as a function
         return re.compile(rf'"{stem}"|(?<!function )mrl\._{stem}\(\)')
-    made = re.match(r"-- (mrl\.\w+)", header(path)[1])
+    if folder == "client":
+        return re.compile(rf'"{stem}"')
+    if folder == "internal":
+        return re.compile(rf"\bmrl\.{stem}\b")
+    made = re.match(r"-- (mrl\.\w+)", piece.header[1])
     return re.compile(rf"\b{stem}\b" + (rf"|\b{re.escape(made[1])}\b" if made else ""))
 
 
@@ -106,45 +161,79 @@ def runs(manifest: Path, path: Path) -> bool:
     return manifest == path or bool(named) or of(path) in source.manifest(of(manifest))
 
 
-@pytest.mark.parametrize("path", FILES, ids=of)
-def test_a_file_says_what_it_is_and_who_calls_it(path: Path) -> None:
-    lines = header(path)
-    assert len(lines) == 3
-    for line in lines:
+def test_every_part_of_a_file_has_its_header() -> None:
+    for path in FILES:
+        text, inside = path.read_text(), [p for p in PIECES if p.path == path]
+        if path.parent.name == "internal":
+            assert len(inside) == text.count("create or replace function ")
+        elif path.parent.name == "client":
+            assert [*source.statements(of(path))] == [piece.name for piece in inside]
+            assert len(inside) == text.count("-- name: ")
+        else:
+            continue
+        about, empty = text.splitlines()[:2]
+        assert re.match(r"-- \S", about)
+        assert empty == ""
+
+
+@pytest.mark.parametrize("folder", ["client", "internal"])
+def test_no_name_is_there_twice(folder: str) -> None:
+    names = Counter(p.name for p in PIECES if p.path.parent.name == folder)
+    assert [name for name, times in names.items() if times > 1] == []
+
+
+def test_people_call_what_has_a_file_and_nothing_else() -> None:
+    """`\\df mrl.[^_]*` is the manual: internal names begin with an underscore."""
+    for piece in PIECES:
+        internal = piece.path.parent.name == "internal"
+        assert internal == piece.name.startswith("_") or "views" in of(piece.path)
+        if internal:
+            assert "\ncomment on " not in piece.body
+
+
+@pytest.mark.parametrize("piece", PIECES, ids=str)
+def test_a_file_says_what_it_is_and_who_calls_it(piece: Piece) -> None:
+    parts = piece.path.parent.name == "internal"
+    assert len(piece.header) == (2 if parts else 3)
+    for line in piece.header:
         assert re.match(r"-- \S", line)
         assert len(line) <= WIDTH
-    assert not path.read_text().splitlines()[3].startswith("--")
-    assert lines[2].startswith(CALLED)
-    called = lines[2].removeprefix(CALLED)
+    assert not piece.body.startswith("--")
+    assert piece.header[-1].startswith(CALLED)
+    if piece.path.parent.name == "client":
+        assert re.match("-- (Slots|Parameters|No (slots|parameters))", piece.header[1])
+    called = piece.header[-1].removeprefix(CALLED)
     if twin := TWIN.search(called):
         assert pkgutil.resolve_name(twin[1])
         called = called[: twin.start()]
     named = CALLERS.findall(called)
     assert named or "people" in called
     for caller in named:
-        files = [file for file in callers(caller) if file.is_file() and file != path]
-        assert files, f"{caller} is nothing"
-        assert any(
-            mentions(body(file), path) or (file in MANIFESTS and runs(file, path))
-            for file in files
+        there = texts(caller, piece)
+        assert there, f"{caller} is nothing"
+        by_manifest = [SQL / caller] if caller.endswith(".sql") else []
+        assert any(mentions(text, piece) for text in there) or any(
+            manifest in MANIFESTS and runs(manifest, piece.path)
+            for manifest in by_manifest
         ), caller
 
 
 @pytest.mark.parametrize(
-    "path",
+    "piece",
     [
-        path
-        for path in FILES
-        if path.parent.name in ("queries", "statements", "templates")
+        piece
+        for piece in PIECES
+        if piece.path.parent.name in ("client", "internal", "templates")
     ],
-    ids=of,
+    ids=str,
 )
-def test_every_template_and_query_is_used(path: Path) -> None:
-    name = re.compile(rf'"({path.parent.name}/)?{path.stem}(\.sql)?"')
-    by_sql = path.parent.name == "templates" and any(
-        used(path).search(file.read_text()) for file in FILES if file != path
+def test_every_part_is_used(piece: Piece) -> None:
+    """By SQL, or by Python, which names what it sends in quotes."""
+    by_sql = piece.path.parent.name != "client" and any(
+        used(piece).search(other.body) for other in PIECES if other != piece
     )
-    assert by_sql or any(name.search(module.read_text()) for module in PYTHON)
+    name = f'"{piece.name}"'
+    assert by_sql or any(name in module.read_text() for module in PYTHON)
 
 
 @pytest.mark.parametrize("path", FILES, ids=of)
@@ -152,7 +241,8 @@ def test_internal_names_are_real(path: Path) -> None:
     for name in set(re.findall(r"\bmrl\._\w+", path.read_text())):
         # that of an identity column is its table's; and what is made for each column
         table = re.sub("_(entry|room)_seq$", "", name)
-        assert callers(table) or name == "mrl._queries_", name
+        made = any(makes(piece.body, table) for piece in PIECES)
+        assert made or name == "mrl._queries_", name
 
 
 @pytest.mark.parametrize("path", FILES, ids=of)

@@ -11,7 +11,7 @@ from support.qualified import unqualified
 from mrl_pg import source
 
 FILES = sorted(path for path in SQL.rglob("*.sql") if path.parent.name != "releases")
-INSTALLED = ("functions", "views", "tables", "templates")
+INSTALLED = ("functions", "internal", "views", "tables", "templates")
 """Run under the path of `schema.sql`: pg_catalog, pgvector's schema, pg_temp."""
 
 SLOTS = {
@@ -106,11 +106,12 @@ def filled(text: str, name: str = "") -> str:
 
 def texts(path: Path) -> Iterator[tuple[str, bool]]:
     """What of a file reaches the server, and whether under the installing path."""
-    name, kind = path.relative_to(SQL).as_posix(), path.parent.name
-    text = source.read(name)
-    if kind in ("queries", "statements"):
-        frame = PARTS.get(path.stem, "{}")
-        yield frame.replace("{}", filled(source.statement(path.stem), path.stem)), False
+    file, kind = path.relative_to(SQL).as_posix(), path.parent.name
+    text = source.read(file)
+    if kind == "client":
+        for name, statement in source.statements(file).items():
+            frame = PARTS.get(name, "{}")
+            yield frame.replace("{}", filled(statement, name)), False
         return
     # what psql alone reads
     yield re.sub(r"^\\.*$", "", text, flags=re.MULTILINE), kind in INSTALLED

@@ -153,7 +153,7 @@ def test_the_manifests_name_every_file_once() -> None:
             assert (SQL / name).is_file()
     kept = {
         path.relative_to(SQL).as_posix()
-        for folder in ("functions", "tables", "templates", "views")
+        for folder in ("functions", "internal", "tables", "templates", "views")
         for path in (SQL / folder).glob("*.sql")
     }
     assert kept <= {name for manifest in releases for name in source.manifest(manifest)}
@@ -162,7 +162,7 @@ def test_the_manifests_name_every_file_once() -> None:
 def test_the_manifest_names_the_newest_of_each_function() -> None:
     named = source.manifest("install.sql")
     assert named == source.manifest(f"releases/{VERSION}.sql")
-    for folder in ("functions", "templates", "views"):
+    for folder in ("functions", "internal", "templates", "views"):
         versions: dict[str, list[int]] = {}
         for path in (SQL / folder).glob("*.sql"):
             stem, _, number = path.stem.partition(".")

@@ -126,7 +126,7 @@ def test_psql_that_looks_elsewhere_first(
 
 def test_what_is_bound_to_a_strangers_is_refused(strange: str, tmp_path: Path) -> None:
     with copied(tmp_path) as folder, connect(strange) as conn:
-        file = folder / "functions" / "_render.sql"
+        file = folder / "internal" / "render.sql"
         text = file.read_text()
         assert "pg_catalog.unnest(" in text
         file.write_text(text.replace("pg_catalog.unnest(", "unnest("))
@@ -271,4 +271,4 @@ def test_what_was_granted_by_hand_is_taken_away_again(
 def test_one_file_says_who_may_do_what() -> None:
     for path in SQL.rglob("*.sql"):
         found = re.findall(r"^ *(?:grant|revoke) .*", path.read_text(), re.MULTILINE)
-        assert found == [] or path.name == "_grant.sql", path
+        assert found == [] or path == SQL / "internal" / "rights.sql", path

@@ -207,7 +207,7 @@ def test_only_what_mrl_keeps_is_written_with_its_owners_rights(conn: Conn) -> No
 def test_every_object_is_commented(conn: Conn) -> None:
     silent = conn.execute(
         "select proname from pg_proc where pronamespace = 'mrl'::regnamespace "
-        "and obj_description(oid, 'pg_proc') is null "
+        "and proname !~ '^_' and obj_description(oid, 'pg_proc') is null "
         "union all select relname from pg_class "
         "where relnamespace = 'mrl'::regnamespace and relkind not in ('i', 't') "
         "and obj_description(oid, 'pg_class') is null "

@@ -45,7 +45,7 @@ def downgrade() -> None:
     if installed_here(op, "{NEXT}"):
         run_manifest(op, "releases/{NEXT}.down.sql")
 '''
-CACHED = (source.read, source.statement, source.template, source.manifest)
+CACHED = (source.read, source.client, source.template, source.manifest)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,128 @@
+-- Short columns and their indexes: made, taken away and watched.
+
+-- name: set_local
+-- Changes a setting until the transaction ends.
+-- Parameters: name, value
+-- Called by: mrl_pg.build.settings
+select pg_catalog.set_config(%(name)s, %(value)s, true)
+
+-- name: setting
+-- A setting as it is now, NULL when nobody knows it.
+-- Parameters: name
+-- Called by: mrl_pg.build.settings
+select pg_catalog.current_setting(%(name)s, true)
+
+-- name: build_progress
+-- How far a running create index is; no row before and after.
+-- Parameters: pid of the building session
+-- Called by: mrl_pg.build.progress
+select
+    phase,
+    blocks_done,
+    blocks_total,
+    tuples_done
+from pg_catalog.pg_stat_progress_create_index
+where pid operator(pg_catalog.=) %(pid)s
+
+-- name: register
+-- Writes one short column into the registry and sweeps out rows whose table is gone.
+-- Parameters: schema, table, full_column, short_column, index_name, dims, kind, distance
+-- Called by: mrl_pg.build.create
+select mrl.register(
+    class.oid::pg_catalog.regclass,
+    %(full_column)s,
+    %(short_column)s,
+    %(index_name)s,
+    %(dims)s,
+    %(kind)s,
+    %(distance)s
+)
+from pg_catalog.pg_class as class
+join pg_catalog.pg_namespace as space on space.oid operator(pg_catalog.=) class.relnamespace
+where space.nspname operator(pg_catalog.=) %(schema)s
+    and class.relname operator(pg_catalog.=) %(table)s
+
+-- name: unregister
+-- Takes one short column out of the registry.
+-- Parameters: schema, table, index_name
+-- Called by: mrl_pg.build.create
+select mrl.unregister(class.oid::pg_catalog.regclass, %(index_name)s)
+from pg_catalog.pg_class as class
+join pg_catalog.pg_namespace as space on space.oid operator(pg_catalog.=) class.relnamespace
+where space.nspname operator(pg_catalog.=) %(schema)s
+    and class.relname operator(pg_catalog.=) %(table)s
+
+-- name: rename_index
+-- Gives an index another name, in its own schema.
+-- Slots: index, name
+-- Called by: mrl_pg.build.definitions
+alter index {index}
+    rename to {name}
+
+-- name: call_create_index
+-- Has the server give a table a short column and its index, and register them.
+-- Slots: table, column, short, index (literals), dims, kind, distance, m, ef_construction
+-- Called by: mrl_pg.alembic.carry_out, mrl_pg.sqlalchemy.create
+select mrl.create_index(
+    {table}::pg_catalog.regclass,
+    {column},
+    dims => {dims},
+    kind => {kind},
+    distance => {distance},
+    m => {m},
+    ef_construction => {ef_construction},
+    short_column => {short},
+    index_name => {index}
+)
+
+-- name: call_create_index_sql
+-- The statements that make what is missing of a short column and its index, one a row.
+-- Slots: table, column, short, index (literals), dims, kind, distance, m, ef_construction
+-- Called by: mrl_pg.alembic.carry_out
+select mrl.create_index_sql(
+    {table}::pg_catalog.regclass,
+    {column},
+    dims => {dims},
+    kind => {kind},
+    distance => {distance},
+    m => {m},
+    ef_construction => {ef_construction},
+    short_column => {short},
+    index_name => {index}
+)
+
+-- name: call_drop_index
+-- Has the server drop a short column and its index; no row when it knows of none.
+-- Slots: table, column, index (literals)
+-- Called by: mrl_pg.alembic.carry_out
+select mrl.drop_index(registry.table_id, registry.full_column, index_name => {index})
+from mrl.registry as registry
+where registry.table_id operator(pg_catalog.=) {table}::pg_catalog.regclass
+    and registry.full_column operator(pg_catalog.=) {column}
+    and registry.index_name operator(pg_catalog.=) {index}
+
+-- name: call_register
+-- Writes a short column into the registry.
+-- Slots: table, column, short, index (literals), dims, kind, distance
+-- Called by: mrl_pg.alembic.carry_out
+select mrl.register(
+    {table}::pg_catalog.regclass,
+    {column},
+    {short},
+    {index},
+    {dims},
+    {kind},
+    {distance}
+)
+
+-- name: call_unregister
+-- Takes a short column out of the registry.
+-- Slots: table, index (literals)
+-- Called by: mrl_pg.alembic.carry_out
+select mrl.unregister({table}::pg_catalog.regclass, {index})
+
+-- name: translated_table
+-- Name of a table whose schema is put into the finished text, which is safe in a name alone.
+-- Slots: table
+-- Called by: mrl_pg.sqlalchemy.passes
+pg_catalog.pg_typeof(null::{table})::pg_catalog.text

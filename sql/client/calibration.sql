@@ -1,0 +1,126 @@
+-- Calibrations, recalls and real queries.
+
+-- name: calibrate
+-- Measures the searches of one short column and keeps what was measured.
+-- Slots: extension (pgvector's schema and a dot)
+-- Called by: mrl_pg.calibration.calibrate
+select
+    candidates,
+    ef_search,
+    recall,
+    low,
+    median_ms,
+    p95_ms,
+    share,
+    queries,
+    rows
+from mrl.calibrate(
+    %(table)s::pg_catalog.regclass,
+    %(column)s,
+    k => %(k)s,
+    sample => %(sample)s,
+    filter => %(filter)s,
+    index_name => %(index_name)s,
+    queries => case
+        when %(kept)s
+        then mrl.kept_queries(
+            %(table)s::pg_catalog.regclass, %(column)s, sample => %(sample)s
+        )
+        else %(queries)s::pg_catalog.text[]::{extension}vector[]
+    end
+)
+order by candidates, ef_search
+
+-- name: measure
+-- Measures the recall of one short column's searches, and keeps it if that is asked.
+-- Slots: extension (pgvector's schema and a dot)
+-- Called by: mrl_pg.calibration.recall_report
+select *, pg_catalog.clock_timestamp() as measured_at
+from mrl.recall(
+    %(table)s::pg_catalog.regclass,
+    %(column)s,
+    k => %(k)s,
+    sample => %(sample)s,
+    candidates => %(candidates)s,
+    filter => %(filter)s,
+    index_name => %(index_name)s,
+    ef_search => %(ef_search)s,
+    max_scan_tuples => %(max_scan_tuples)s,
+    queries => case
+        when %(kept)s
+        then mrl.kept_queries(
+            %(table)s::pg_catalog.regclass, %(column)s, sample => %(sample)s
+        )
+        else %(queries)s::pg_catalog.text[]::{extension}vector[]
+    end,
+    keep => %(keep)s
+)
+
+-- name: measurements
+-- Recalls of one short column that were measured and kept, oldest first.
+-- Parameters: table_id, index_name
+-- Called by: mrl_pg.calibration.recall_report
+select
+    k,
+    candidates,
+    ef_search,
+    filter,
+    recall,
+    low,
+    high,
+    loss_graph,
+    loss_shortlist,
+    loss_prefix,
+    queries as measured,
+    measured_at
+from mrl.measurements
+where table_id operator(pg_catalog.=) %(table_id)s::pg_catalog.oid::pg_catalog.regclass
+    and index_name operator(pg_catalog.=) %(index_name)s
+order by measured_at
+
+-- name: keep_query
+-- Offers a query, which the server keeps when the lot falls on it.
+-- Slots: extension (pgvector's schema and a dot), kind (vector or halfvec)
+-- Called by: mrl_pg.calibration.real_queries
+select mrl.keep_query(
+    %(table)s::pg_catalog.regclass,
+    %(column)s,
+    %(query)s::{extension}{kind}::{extension}vector
+)
+
+-- name: sample_queries
+-- Has a share of a column's queries kept, or no more.
+-- Parameters: table (its name, quoted), column, share, most
+-- Called by: mrl_pg.calibration.real_queries
+select mrl.sample_queries(
+    %(table)s::pg_catalog.regclass, %(column)s, share => %(share)s, most => %(most)s
+)
+
+-- name: sampling
+-- What is in force for a column's queries, and how many are kept; of its owner alone.
+-- Parameters: table (its name, quoted), column
+-- Called by: mrl_pg.calibration.real_queries
+select
+    sampling.share,
+    sampling.most,
+    kept.kept,
+    kept.oldest
+from mrl.query_sampling as sampling
+cross join lateral mrl._kept(sampling.table_id, sampling.full_column) as kept
+where sampling.table_id operator(pg_catalog.=) %(table)s::pg_catalog.regclass
+    and sampling.full_column operator(pg_catalog.=) %(column)s
+
+-- name: query_share
+-- Share of a column's queries that is kept; none: it was never asked for.
+-- Parameters: table (its name, quoted), column
+-- Called by: mrl_pg.calibration.real_queries
+select sampling.share
+from mrl.query_sampling as sampling
+where sampling.table_id operator(pg_catalog.=) pg_catalog.to_regclass(%(table)s)
+    and sampling.full_column operator(pg_catalog.=) %(column)s
+
+-- name: forget_queries
+-- Deletes what was kept of a column's queries.
+-- Parameters: table (its name, quoted), column, before (a day, or NULL for all)
+-- Called by: mrl_pg.calibration.real_queries
+select mrl.forget_queries(%(table)s::pg_catalog.regclass, %(column)s, before => %(before)s)

@@ -1,0 +1,384 @@
+-- What Python reads of tables, indexes and the server.
+
+-- name: pgvector
+-- pgvector and mrl_pg in this database: versions, and the schema of the vector types.
+-- No parameters; always one row.
+-- Called by: mrl_pg.install, mrl_pg.catalog.read, mrl_pg.load.exchange, mrl_pg.sqlalchemy.create
+select
+    extension.extversion as pgvector_version,
+    space.nspname::pg_catalog.text as extension_schema,
+    exists (
+        -- not by name alone: that asks for the right to use the schema
+        select
+        from pg_catalog.pg_proc as proc
+        join pg_catalog.pg_namespace as home on home.oid operator(pg_catalog.=) proc.pronamespace
+        where home.nspname operator(pg_catalog.=) 'mrl'
+            and proc.proname operator(pg_catalog.=) 'version'
+            and proc.pronargs operator(pg_catalog.=) 0
+    ) as mrl_installed
+from (values (1)) as always (one)
+left join pg_catalog.pg_extension as extension on extension.extname operator(pg_catalog.=) 'vector'
+left join pg_catalog.pg_namespace as space on space.oid operator(pg_catalog.=) extension.extnamespace
+
+-- name: table_facts
+-- All that a search or a build must know of one table, in one row; none: no such table.
+-- Slots: stamp; parameters: schema ('' for the search path), table, column, short, index
+-- Called by: mrl_pg.catalog.read
+select
+    class.oid::pg_catalog.int8 as table_id,
+    space.nspname::pg_catalog.text as schema,
+    class.relname::pg_catalog.text as "table",
+    class.relkind::pg_catalog.text as relation_kind,
+    pg_catalog.row_security_active(class.oid) as row_security,
+    {stamp} as stamp,
+    full_column.number::pg_catalog.int4 as full_number,
+    short_column.value as short_value,
+    primary_key.oid as key_id,
+    full_column.type as full_type,
+    full_column.dims as full_dims,
+    short_column.type as short_type,
+    short_column.dims as short_dims,
+    short_column.expression as short_expression,
+    array(
+        select attribute.attname::pg_catalog.text
+        from pg_catalog.pg_index as key
+        cross join pg_catalog.unnest(key.indkey) with ordinality as part (number, place)
+        join pg_catalog.pg_attribute as attribute
+            on attribute.attrelid operator(pg_catalog.=) class.oid
+            and attribute.attnum operator(pg_catalog.=) part.number
+        where key.indrelid operator(pg_catalog.=) class.oid
+            and key.indisprimary
+            and part.place operator(pg_catalog.<=) key.indnkeyatts
+        order by part.place
+    ) as keys,
+    array(
+        select attribute.attname::pg_catalog.text
+        from pg_catalog.pg_attribute as attribute
+        where attribute.attrelid operator(pg_catalog.=) class.oid
+            and attribute.attnum operator(pg_catalog.>) 0
+            and not attribute.attisdropped
+        order by attribute.attnum
+    ) as columns,
+    array(
+        select pg_catalog.format_type(attribute.atttypid, attribute.atttypmod)
+        from pg_catalog.pg_attribute as attribute
+        where attribute.attrelid operator(pg_catalog.=) class.oid
+            and attribute.attnum operator(pg_catalog.>) 0
+            and not attribute.attisdropped
+        order by attribute.attnum
+    ) as column_types,
+    index.definition as index_definition,
+    index.operator_class as index_operator_class,
+    index.options as index_options,
+    coalesce(index.usable, false) as index_usable,
+    (
+        select pg_catalog.count(distinct other.indexrelid)
+        from pg_catalog.pg_index as other
+        join pg_catalog.pg_class as other_class on other_class.oid operator(pg_catalog.=) other.indexrelid
+        -- a key, an expression or a condition that reads the short column
+        join pg_catalog.pg_depend as reads
+            on reads.classid operator(pg_catalog.=) 'pg_catalog.pg_class'::pg_catalog.regclass
+            and reads.objid operator(pg_catalog.=) other.indexrelid
+            and reads.refobjid operator(pg_catalog.=) class.oid
+            and reads.refobjsubid operator(pg_catalog.=) short_column.number
+        where other.indrelid operator(pg_catalog.=) class.oid
+            and other_class.relname operator(pg_catalog.<>) %(index)s
+    ) as other_indexes
+from pg_catalog.pg_class as class
+join pg_catalog.pg_namespace as space on space.oid operator(pg_catalog.=) class.relnamespace
+left join lateral (
+    select
+        attribute.attnum as number,
+        type.typname::pg_catalog.text as type,
+        case
+            when attribute.atttypmod operator(pg_catalog.<>) -1
+            then attribute.atttypmod
+        end as dims
+    from pg_catalog.pg_attribute as attribute
+    join pg_catalog.pg_type as type on type.oid operator(pg_catalog.=) attribute.atttypid
+    where attribute.attrelid operator(pg_catalog.=) class.oid
+        and attribute.attname operator(pg_catalog.=) %(column)s
+        and attribute.attnum operator(pg_catalog.>) 0
+        and not attribute.attisdropped
+) as full_column on true
+left join lateral (
+    select
+        attribute.attnum as number,
+        value.oid as value,
+        type.typname::pg_catalog.text as type,
+        case
+            when attribute.atttypmod operator(pg_catalog.<>) -1
+            then attribute.atttypmod
+        end as dims,
+        case
+            when attribute.attgenerated operator(pg_catalog.=) 's'
+            then pg_catalog.pg_get_expr(value.adbin, value.adrelid)
+        end as expression
+    from pg_catalog.pg_attribute as attribute
+    join pg_catalog.pg_type as type on type.oid operator(pg_catalog.=) attribute.atttypid
+    left join pg_catalog.pg_attrdef as value
+        on value.adrelid operator(pg_catalog.=) attribute.attrelid
+        and value.adnum operator(pg_catalog.=) attribute.attnum
+    where attribute.attrelid operator(pg_catalog.=) class.oid
+        and attribute.attname operator(pg_catalog.=) %(short)s
+        and attribute.attnum operator(pg_catalog.>) 0
+        and not attribute.attisdropped
+) as short_column on true
+left join lateral (
+    select
+        pg_catalog.pg_get_indexdef(state.indexrelid) as definition,
+        (
+            select operator_class.opcname::pg_catalog.text
+            from pg_catalog.pg_opclass as operator_class
+            where operator_class.oid operator(pg_catalog.=) state.indclass[0]
+                and state.indkey[0] operator(pg_catalog.=) short_column.number
+                and state.indrelid operator(pg_catalog.=) class.oid
+                and state.indpred is null
+        ) as operator_class,
+        coalesce(index_class.reloptions, '{{}}') as options,
+        state.indisvalid and state.indisready as usable
+    from pg_catalog.pg_class as index_class
+    join pg_catalog.pg_index as state on state.indexrelid operator(pg_catalog.=) index_class.oid
+    where index_class.relname operator(pg_catalog.=) %(index)s
+        and index_class.relnamespace operator(pg_catalog.=) class.relnamespace
+) as index on true
+left join pg_catalog.pg_constraint as primary_key
+    on primary_key.conrelid operator(pg_catalog.=) class.oid
+    and primary_key.contype operator(pg_catalog.=) 'p'
+where class.relname operator(pg_catalog.=) %(table)s
+    and class.relkind operator(pg_catalog.=) any (
+        array['r', 'p', 'v', 'm', 'f']::pg_catalog."char"[]
+    )
+    and case
+        when %(schema)s operator(pg_catalog.=) '' then pg_catalog.pg_table_is_visible(class.oid)
+        else space.nspname operator(pg_catalog.=) %(schema)s
+    end
+
+-- name: stamp
+-- What a search relies on of its table, as one number: when it changes, facts are read anew.
+-- Slots: table, full, value, key (an oid; number of a column; oids), index (a name, as text)
+-- Called by: mrl_pg.catalog.read, mrl_pg.search.render
+pg_catalog.hash_record_extended(
+    -- functions that read caches: some microseconds each, where a scan has to be planned
+    row(
+        {table},
+        (
+            pg_catalog.pg_identify_object(
+                'pg_catalog.pg_class'::pg_catalog.regclass,
+                {table},
+                {full}
+            )
+        ).identity,
+        -- the short column, by how it is generated
+        (
+            pg_catalog.pg_identify_object(
+                'pg_catalog.pg_attrdef'::pg_catalog.regclass,
+                {value}::pg_catalog.oid,
+                0
+            )
+        ).identity,
+        pg_catalog.pg_get_constraintdef({key}::pg_catalog.oid),
+        pg_catalog.to_regclass({index})::pg_catalog.oid,
+        pg_catalog.row_security_active({table})
+    ),
+    0
+)
+
+-- name: check_stamp
+-- The stamp of a table alone, when no row came that could have brought it.
+-- Slots: stamp
+-- Called by: mrl_pg.search.render
+select ({stamp}) as stamp
+
+-- name: promised
+-- The cheapest search that was measured to keep a recall, or a safe one, and which it is.
+-- Parameters: table_id, index_name, k, recall, filter
+-- Called by: mrl_pg.catalog.read
+select candidates, ef_search, promise, measured, low
+from mrl._promised(
+    %(table_id)s::pg_catalog.oid,
+    %(index_name)s::pg_catalog.name,
+    %(k)s::pg_catalog.int4,
+    %(recall)s::pg_catalog.float8,
+    %(filter)s::pg_catalog.text is not null,
+    mrl._share(%(table_id)s::pg_catalog.oid, %(filter)s::pg_catalog.text, null),
+    %(filter)s::pg_catalog.text
+)
+
+-- name: indexes
+-- The short columns of this database, by table and size.
+-- No parameters
+-- Called by: mrl-pg indexes
+select
+    table_name::pg_catalog.text,
+    full_column::pg_catalog.text,
+    full_dims,
+    short_column::pg_catalog.text,
+    dims,
+    kind,
+    distance,
+    index_name::pg_catalog.text,
+    usable,
+    index_bytes,
+    estimated_rows
+from mrl.indexes
+order by table_name, full_column, dims, kind
+
+-- name: registered
+-- Short columns that mrl_pg knows of, by what they are called now, and how they were built.
+-- Slots: table, a literal to be found on the search path or in its schema; NULL for all
+-- Called by: mrl_pg.sqlalchemy.reflect
+select
+    space.nspname::pg_catalog.text as schema,
+    class.relname::pg_catalog.text as "table",
+    coalesce(called.full_column, known.full_column)::pg_catalog.text as "column",
+    coalesce(called.short_column, known.short_column)::pg_catalog.text as short,
+    known.index_name::pg_catalog.text as name,
+    known.dims,
+    known.kind,
+    known.distance,
+    -- an index that was dropped by hand has none
+    coalesce(known.m::int, 16) as m,
+    coalesce(known.ef_construction::int, 64) as ef_construction,
+    known.usable,
+    pg_catalog.pg_table_is_visible(class.oid) as visible,
+    -- the registry keeps the names that there were
+    coalesce(
+        called.full_column operator(pg_catalog.=) known.full_column
+        and called.short_column operator(pg_catalog.=) known.short_column,
+        true
+    ) as up_to_date
+from mrl.indexes as known
+join pg_catalog.pg_class as class on class.oid operator(pg_catalog.=) known.table_name
+join pg_catalog.pg_namespace as space on space.oid operator(pg_catalog.=) class.relnamespace
+left join lateral (
+    -- the column of the index, and the one that it is generated from
+    select
+        short_column.attname as short_column,
+        full_column.attname as full_column
+    from pg_catalog.pg_index as state
+    join pg_catalog.pg_class as index_class
+        on index_class.oid operator(pg_catalog.=) state.indexrelid
+    join pg_catalog.pg_attribute as short_column
+        on short_column.attrelid operator(pg_catalog.=) state.indrelid
+        and short_column.attnum operator(pg_catalog.=) state.indkey[0]
+    join pg_catalog.pg_attrdef as value
+        on value.adrelid operator(pg_catalog.=) state.indrelid
+        and value.adnum operator(pg_catalog.=) short_column.attnum
+    join pg_catalog.pg_depend as reads
+        on reads.refclassid
+            operator(pg_catalog.=) 'pg_catalog.pg_class'::pg_catalog.regclass
+        and reads.refobjid operator(pg_catalog.=) state.indrelid
+        and reads.refobjsubid operator(pg_catalog.<>) short_column.attnum
+        and (
+            reads.classid
+                operator(pg_catalog.=) 'pg_catalog.pg_attrdef'::pg_catalog.regclass
+            and reads.objid operator(pg_catalog.=) value.oid
+            -- PostgreSQL 14
+            or reads.classid
+                operator(pg_catalog.=) 'pg_catalog.pg_class'::pg_catalog.regclass
+            and reads.objid operator(pg_catalog.=) state.indrelid
+            and reads.objsubid operator(pg_catalog.=) short_column.attnum
+        )
+    join pg_catalog.pg_attribute as full_column
+        on full_column.attrelid operator(pg_catalog.=) state.indrelid
+        and full_column.attnum operator(pg_catalog.=) reads.refobjsubid
+    where state.indrelid operator(pg_catalog.=) class.oid
+        and index_class.relname operator(pg_catalog.=) known.index_name
+    limit 1
+) as called on true
+where {table}::pg_catalog.text is null
+    or known.table_name operator(pg_catalog.=) pg_catalog.to_regclass({table})
+order by space.nspname, class.relname, known.created_at, known.index_name
+
+-- name: readable
+-- Whether this role may read mrl.indexes: false where there is none, too.
+-- No parameters; always one row.
+-- Called by: mrl_pg.sqlalchemy.reflect
+select exists (
+    -- not by name: that is an error where there is none
+    select
+    from pg_catalog.pg_class as class
+    join pg_catalog.pg_namespace as space on space.oid operator(pg_catalog.=) class.relnamespace
+    where space.nspname operator(pg_catalog.=) 'mrl'
+        and class.relname operator(pg_catalog.=) 'indexes'
+        and class.relkind operator(pg_catalog.=) 'v'
+        and pg_catalog.has_schema_privilege(space.oid, 'usage')
+        and pg_catalog.has_table_privilege(class.oid, 'select')
+)
+
+-- name: find_index
+-- The index of a name on a table, wherever the search path leads; no row without it.
+-- Slots: table, index (literals)
+-- Called by: mrl_pg.alembic.carry_out, mrl_pg.alembic.known
+select
+    space.nspname::pg_catalog.text,
+    class.relname::pg_catalog.text,
+    class.relkind::pg_catalog.text,
+    state.indisvalid and state.indisready as usable
+from pg_catalog.pg_index as state
+join pg_catalog.pg_class as class on class.oid operator(pg_catalog.=) state.indexrelid
+join pg_catalog.pg_namespace as space on space.oid operator(pg_catalog.=) class.relnamespace
+where state.indrelid operator(pg_catalog.=) {table}::pg_catalog.regclass
+    and class.relname operator(pg_catalog.=) {index}
+
+-- name: index_size
+-- Bytes of an index and the rows it holds, as the build counted them.
+-- Parameters: schema, table, index_name
+-- Called by: mrl_pg.build.create
+select
+    mrl.index_bytes(index_class.oid::pg_catalog.regclass) as index_bytes,
+    (
+        select coalesce(pg_catalog.sum(greatest(part.reltuples, 0)), 0)::bigint
+        from pg_catalog.pg_class as part
+        where part.relkind operator(pg_catalog.=) 'i'
+            and part.oid operator(pg_catalog.=) any (
+                select index_class.oid
+                union all
+                select tree.relid
+                from pg_catalog.pg_partition_tree(index_class.oid) as tree
+            )
+    ) as rows
+from pg_catalog.pg_class as class
+join pg_catalog.pg_namespace as space on space.oid operator(pg_catalog.=) class.relnamespace
+join pg_catalog.pg_index as state on state.indrelid operator(pg_catalog.=) class.oid
+join pg_catalog.pg_class as index_class
+    on index_class.oid operator(pg_catalog.=) state.indexrelid
+where space.nspname operator(pg_catalog.=) %(schema)s
+    and class.relname operator(pg_catalog.=) %(table)s
+    and index_class.relname operator(pg_catalog.=) %(index_name)s
+
+-- name: index_bytes
+-- Bytes of one index, named by schema and name.
+-- Parameters: schema, index_name
+-- Called by: mrl_pg.recall.single_pass, mrl_pg.tune.scratch
+select pg_catalog.pg_relation_size(class.oid)
+from pg_catalog.pg_class as class
+join pg_catalog.pg_namespace as space on space.oid operator(pg_catalog.=) class.relnamespace
+where space.nspname operator(pg_catalog.=) %(schema)s
+    and class.relname operator(pg_catalog.=) %(index_name)s
+
+-- name: lock_holders
+-- Sessions that hold locks on tables of this database, the oldest transaction first.
+-- Parameters: none
+-- Called by: mrl_pg.cli.options
+select
+    activity.pid,
+    activity.usename::pg_catalog.text as role,
+    -- what another role does is hidden from an ordinary one
+    coalesce(activity.state, 'in a transaction') as state,
+    pg_catalog.date_trunc('second', activity.xact_start)::pg_catalog.text as since
+from pg_catalog.pg_stat_activity as activity
+where activity.datname operator(pg_catalog.=) pg_catalog.current_database()
+    and activity.pid operator(pg_catalog.<>) pg_catalog.pg_backend_pid()
+    and exists (
+        select
+        from pg_catalog.pg_locks as held
+        where held.pid operator(pg_catalog.=) activity.pid
+            and held.granted
+            and held.database operator(pg_catalog.=) activity.datid
+            -- none of the catalog's own
+            and held.relation operator(pg_catalog.>=) 16384::pg_catalog.oid
+    )
+order by activity.xact_start
+limit 3

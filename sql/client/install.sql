@@ -1,0 +1,28 @@
+-- Whether mrl_pg is there, and several statements at once.
+
+-- name: version
+-- Version of the installed database side, read and not run: it may be a stranger's.
+-- No parameters; no row when there is none
+-- Called by: mrl_pg.install, mrl_pg.sqlalchemy.create
+select substring(pg_catalog.pg_get_function_sqlbody(proc.oid) from '''(.+)''')
+from pg_catalog.pg_proc as proc
+join pg_catalog.pg_namespace as space on space.oid operator(pg_catalog.=) proc.pronamespace
+where space.nspname operator(pg_catalog.=) 'mrl'
+    and proc.proname operator(pg_catalog.=) 'version'
+    and proc.pronargs operator(pg_catalog.=) 0
+
+-- name: create_vector
+-- Creates pgvector where it is missing; by default an administrator's right.
+-- No slots
+-- Called by: mrl_pg.build.definitions
+create extension if not exists vector
+
+-- name: at_once
+-- Several statements as one, for a driver that sends no more.
+-- Slots: script, a literal
+-- Called by: mrl_pg.sqlalchemy.create
+do $mrl_script$
+begin
+    execute {script};
+end
+$mrl_script$

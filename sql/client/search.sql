@@ -1,0 +1,95 @@
+-- Parts of a search that Python alone puts into it.
+
+-- name: check_short
+-- Condition of a first pass: its short column is the prefix of the full one, or an error.
+-- Slots: table, full, short, function, before, after (texts), dims; evaluated once
+-- Called by: mrl_pg.search.render
+(
+    -- one scan, since it may have to be planned each time; an aggregate, so one row
+    select
+        case
+            when pg_catalog.strpos(
+                    pg_catalog.string_agg(
+                        pg_catalog.pg_get_expr(value.adbin, value.adrelid), ''
+                    ),
+                    {function}
+                ) operator(pg_catalog.>) 0
+                and pg_catalog.strpos(
+                    pg_catalog.string_agg(
+                        pg_catalog.pg_get_expr(value.adbin, value.adrelid), ''
+                    ),
+                    pg_catalog.concat('(', pg_catalog.quote_ident({full}), ', 1, {dims})')
+                ) operator(pg_catalog.>) 0
+            then true
+            -- words of ours in an error, where no function of ours may be installed
+            else pg_catalog.concat(
+                {before},
+                coalesce(
+                    pg_catalog.string_agg(
+                        pg_catalog.pg_get_expr(value.adbin, value.adrelid), ''
+                    ),
+                    'not generated'
+                ),
+                {after}
+            )::pg_catalog.int4 is null
+        end
+    from pg_catalog.pg_attrdef as value
+    where value.adrelid operator(pg_catalog.=) {table}::pg_catalog.regclass
+        and (
+            pg_catalog.pg_identify_object_as_address(
+                'pg_catalog.pg_attrdef'::pg_catalog.regclass, value.oid, 0
+            )
+        ).object_names[3] operator(pg_catalog.=) {short}
+)
+
+-- name: own_plan
+-- Condition of a first pass that has a prepared statement planned for its values each time.
+-- Slots: query, decides (whether values decide the plan: known when it is planned)
+-- Called by: mrl_pg.search.render
+case
+    when {query} is not null
+    then true
+    -- A plan for the values at hand leaves this out. A plan for any values cannot, and the
+    -- planner takes it for too expensive to be kept. It reads nothing when it runs.
+    else (
+        select pg_catalog.count(*) operator(pg_catalog.>) 0
+        from pg_catalog.generate_series(
+            1::pg_catalog.int8,
+            case
+                when {decides}
+                    -- a session that wants such plans gets them, without a JIT for the cost
+                    and pg_catalog.current_setting('plan_cache_mode')
+                        operator(pg_catalog.<>) 'force_generic_plan'
+                then 1000000000000000::pg_catalog.int8
+                else 1::pg_catalog.int8
+            end
+        )
+        where (select mrl_query."full" from mrl_query) is not null
+    )
+end
+
+-- name: promise
+-- Columns of mrl_before, in a search for a recall: what was measured to keep it.
+-- Slots: table, index, short, distance (literals), k, recall, filtered
+-- Called by: mrl_pg.search.render
+,
+    mrl_promise.candidates as mrl_candidates,
+    mrl_promise.ef_search as mrl_ef_search,
+    mrl_promise.promise as mrl_standing
+from mrl._promised(
+    {table}::pg_catalog.regclass,
+    mrl._index_of({table}::pg_catalog.regclass, {index}, {short}, {distance}),
+    {k},
+    {recall},
+    {filtered}
+) as mrl_promise
+
+-- name: promised_pass
+-- A first pass that hands over as many candidates as a calibration says.
+-- Slots: passes (its own limit, a literal, is what keeps it on the index)
+-- Called by: mrl_pg.search.render
+select *
+from (
+{passes}
+) as mrl_pass
+limit (select mrl_candidates from mrl_before)

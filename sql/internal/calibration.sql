@@ -1,0 +1,441 @@
+-- Measuring searches of many settings at once, and keeping what was measured.
+
+-- Searches that a calibration tries: each searches the graph further than the one before.
+-- Called by: mrl.calibrate, mrl._points
+create or replace function mrl._levels(k int)
+returns setof int
+language sql
+immutable
+parallel safe
+begin atomic
+    -- by steps of the square root of 2; 1000 is where a scan that stops ends
+    select candidates::int
+    from (
+        -- a cast may come before the condition does
+        select least(
+            pg_catalog.ceil(
+                k operator(pg_catalog.*) pg_catalog.power(
+                    2, step operator(pg_catalog./) 2.0
+                )
+            ),
+            2147483647
+        )
+        from pg_catalog.generate_series(0, 24) as step
+        union
+        select 1000
+    ) as level (candidates)
+    where candidates operator(pg_catalog.>=) k
+        and candidates operator(pg_catalog.<=) greatest(
+            4000, 4 operator(pg_catalog.*) k::bigint
+        )
+    order by candidates;
+end;
+
+-- What one timed level of a calibration says of each number of candidates up to its own.
+-- Called by: mrl.calibrate
+create or replace function mrl._points(
+    k int,
+    candidates int,
+    ef_search int,
+    -- for each query: places of the near ones as a JSON array, how many there are to find,
+    near jsonb[],
+    totals int[],
+    -- and milliseconds when k and when all candidates were ranked again
+    shortest float8[],
+    longest float8[]
+)
+returns jsonb
+language plpgsql
+stable
+set search_path = pg_catalog, pg_temp
+as $body$
+begin
+    return (
+        with query as (
+            select *
+            from unnest(near, totals) with ordinality as query (near, total, number)
+            where total > 0
+        ),
+        tally as (
+            select
+                level,
+                query.number,
+                least(
+                    (
+                        select count(*)
+                        from jsonb_array_elements(query.near) as place
+                        where place::int <= level
+                    ),
+                    query.total
+                )::float8 / query.total as recall
+            from query
+            cross join mrl._levels(_points.k) as level
+            where level <= _points.candidates
+        ),
+        mean as (
+            select
+                level,
+                mrl._interval(array_agg(recall order by number), _points.k, 1.644854) as interval
+            from tally
+            group by level
+        ),
+        times as (
+            select
+                percentile_cont(array[0.5, 0.95]) within group (order by few) as few,
+                percentile_cont(array[0.5, 0.95]) within group (order by all_of_them) as all_of_them
+            from unnest(shortest, longest) as took (few, all_of_them)
+        )
+        select jsonb_agg(
+            jsonb_build_object(
+                'candidates', mean.level,
+                'ef_search', _points.ef_search,
+                'recall', (mean.interval).mean,
+                'low', (mean.interval).low,
+                -- ranking again costs the same for each candidate
+                'median_ms', times.few[1] + part.of_all * (times.all_of_them[1] - times.few[1]),
+                'p95_ms', times.few[2] + part.of_all * (times.all_of_them[2] - times.few[2])
+            )
+        )
+        from mean
+        cross join times
+        cross join lateral (
+            select (mean.level - _points.k)::float8
+                / greatest(_points.candidates - _points.k, 1)
+        ) as part (of_all)
+    );
+end
+$body$;
+
+-- Milliseconds that have passed.
+-- Called by: mrl.calibrate
+create or replace function mrl._ms_since(start timestamptz)
+returns float8
+language sql
+volatile
+parallel safe
+return extract(
+    epoch from pg_catalog.clock_timestamp() operator(pg_catalog.-) start
+)::pg_catalog.float8 operator(pg_catalog.*) 1000;
+
+-- What a calibration will run: how it samples, exact search, and a pass to be timed.
+-- Called by: mrl.calibrate
+create or replace function mrl._plan_calibration(
+    table_name regclass,
+    full_column name,
+    k int,
+    sample int,
+    filter text,
+    arguments int,
+    dims int,
+    kind text,
+    index_name name,
+    queries vector[],
+    out slots jsonb,
+    out sampling text,
+    -- how far the k-th nearest is: by a first pass under its settings, exactly, and
+    -- exactly for many queries at once
+    out near_edge text,
+    out near_settings text[],
+    out edge text,
+    out edges text,
+    -- queries that are asked at once
+    out batch int,
+    -- {candidates} is still to be filled in
+    out pass text,
+    -- rows that a search hands over for each query and that do not count
+    out spare int,
+    -- only some rows are let through
+    out limited boolean,
+    -- rows there are, and rows that the filter lets through
+    out counting text
+)
+language plpgsql
+stable
+set search_path = pg_catalog, pg_temp
+as $body$
+declare
+    -- of queries that every row is compared with: they are gone through once a row
+    batch_bytes constant int := 2000000;
+    query text;
+    passes text;
+    effort record;
+begin
+    perform mrl.check_owner(table_name);
+    perform mrl._check_writable();
+    slots := mrl._found(table_name, full_column, dims, kind, index_name);
+    -- refuses a k that no search takes
+    effort := mrl._effort(k, null, null, null, false);
+    if k > 100000000 then
+        raise exception 'k % is above 100000000, the most that a calibration measures', k
+            using errcode = 'invalid_parameter_value';
+    end if;
+    -- answers count, not queries: one of each query takes more of them to be as sure
+    sample := coalesce(sample, greatest(500, 2000 / k));
+    if sample < 1 then
+        raise exception 'sample % is below 1', sample
+            using errcode = 'invalid_parameter_value', hint = 'give a number of queries';
+    end if;
+    perform mrl._check_filter(filter, arguments);
+    perform mrl._check_queries(queries, slots);
+    limited := filter is not null or row_security_active(table_name);
+    -- a sampled row is its own nearest: one more of each, and not itself
+    spare := case when queries is null then 1 else 0 end;
+    query := format('$17::%s', slots ->> 'type');
+    slots := slots || jsonb_build_object(
+        'filter', mrl._condition(filter),
+        'query', query,
+        'short_query', mrl._short_of(query, slots),
+        'value', slots ->> 'full',
+        'gate', 'true',
+        'extra', '',
+        'key_names', slots ->> 'names',
+        'sample', sample,
+        'queries', '$17',
+        'edge', '$20',
+        'candidates', '{candidates}',
+        'other', mrl._not_itself(
+            queries is null, (slots ->> 'parts')::boolean, '$18', '$19'
+        ),
+        'bounds', '$20',
+        'parts_asked', '$18',
+        'places_asked', '$19',
+        'other_asked', mrl._not_itself(
+            queries is null, (slots ->> 'parts')::boolean, 'part', 'place'
+        ),
+        'k', k
+    );
+    passes := mrl._render(mrl._first_pass(), slots);
+    sampling := mrl._render(
+        case when queries is null then mrl._sample() else mrl._given() end, slots
+    );
+    effort := mrl._effort(k + spare, greatest(4 * k, 100), null, null, limited);
+    near_settings := effort.settings;
+    near_edge := mrl._render(
+        mrl._edge(),
+        slots || jsonb_build_object(
+            'rows', replace(passes, '{candidates}', effort.candidates::text)
+        )
+    );
+    edge := mrl._render(
+        mrl._edge(),
+        slots || jsonb_build_object(
+            'rows', mrl._render(mrl._exact(), slots || jsonb_build_object('k', k + spare))
+        )
+    );
+    edges := mrl._render(mrl._edges(), slots);
+    batch := greatest(1, batch_bytes / (4 * (slots ->> 'full_dims')::int));
+    pass := mrl._render(
+        mrl._near_places(),
+        slots || jsonb_build_object('passes', passes)
+    );
+    counting := format(
+        'select pg_catalog.count(*) as count, '
+        'pg_catalog.count(*) filter (where true%s) as passing from %s',
+        slots ->> 'filter', slots ->> 'table'
+    );
+end
+$body$;
+
+-- Writes a calibration in the place of an older one: the points that no other beats.
+-- Called by: mrl.calibrate
+create or replace function mrl._keep_calibration(
+    table_id regclass,
+    index_name name,
+    k int,
+    filter text,
+    points jsonb,
+    share float8,
+    queries int,
+    -- as counted, where the statistics know nothing yet
+    rows bigint
+)
+returns setof mrl.calibrations
+language plpgsql
+volatile
+set search_path = pg_catalog, pg_temp
+as $body$
+#variable_conflict use_column
+declare
+    built record;
+    claimed int;
+begin
+    perform mrl.check_owner(_keep_calibration.table_id);
+    built := mrl._built(_keep_calibration.table_id, _keep_calibration.index_name);
+    insert into mrl._claims (table_id)
+    values (_keep_calibration.table_id)
+    returning _claims.entry into claimed;
+    -- one after the other: two of the same would want the same rows
+    perform
+    from mrl._own_registry as registry
+    where registry.entry = claimed
+        and registry.index_name = _keep_calibration.index_name
+    for update;
+    insert into mrl._removals (entry, index_name, k, filter)
+    values (
+        claimed,
+        _keep_calibration.index_name,
+        _keep_calibration.k,
+        _keep_calibration.filter
+    );
+    return query
+    with point as (
+        select *
+        from jsonb_to_recordset(points) as point (
+            candidates int, ef_search int, recall float8, low float8,
+            median_ms float8, p95_ms float8
+        )
+    ),
+    kept as (
+        insert into mrl._own_calibrations (
+            entry, index_name, k, filter, candidates, ef_search, share,
+            recall, low, median_ms, p95_ms, queries, rows, m, ef_construction
+        )
+        select
+            claimed,
+            _keep_calibration.index_name,
+            _keep_calibration.k,
+            _keep_calibration.filter,
+            point.candidates,
+            point.ef_search,
+            _keep_calibration.share,
+            point.recall,
+            point.low,
+            point.median_ms,
+            point.p95_ms,
+            _keep_calibration.queries,
+            coalesce(mrl._rows(_keep_calibration.table_id), _keep_calibration.rows),
+            built.m,
+            built.ef_construction
+        from point
+        where not exists (
+            select
+            from point as better
+            where better.recall >= point.recall
+                and better.low >= point.low
+                and (better.median_ms, better.candidates, better.ef_search)
+                    < (point.median_ms, point.candidates, point.ef_search)
+        )
+        returning *
+    )
+    select
+        _keep_calibration.table_id,
+        kept.index_name,
+        kept.k,
+        kept.filter,
+        kept.candidates,
+        kept.ef_search,
+        kept.share,
+        kept.recall,
+        kept.low,
+        kept.median_ms,
+        kept.p95_ms,
+        kept.queries,
+        kept.rows,
+        kept.m,
+        kept.ef_construction,
+        kept.measured_at
+    from kept
+    order by kept.median_ms;
+end
+$body$;
+
+-- Queries of a measurement, and how far the k-th nearest row is from each, exactly.
+-- Called by: mrl.calibrate
+create or replace function mrl._truth(
+    -- statements, as mrl._plan_calibration makes them
+    sampling text,
+    near_edge text,
+    edge text,
+    edges text,
+    batch int,
+    k int,
+    -- of a first pass that bounds how far the nearest are
+    settings text[],
+    args text[],
+    queries vector[],
+    -- of each query that has anything to find: itself, where it is, how far, how many
+    out fulls vector[],
+    out parts oid[],
+    out spots tid[],
+    out distances float8[],
+    out totals int[]
+)
+language plpgsql
+volatile
+parallel unsafe
+as $body$
+-- no search_path of its own: names in the filter mean what they mean to the caller
+#variable_conflict use_variable
+declare
+    asked pg_catalog.record;
+    one pg_catalog.record;
+    before pg_catalog.text[];
+    bounds double precision[] := '{}';
+    last int;
+    place int;
+begin
+    distances := '{}';
+    totals := '{}';
+    for asked in execute sampling
+        using args[1], args[2], args[3], args[4], args[5], args[6], args[7], args[8],
+            args[9], args[10], args[11], args[12], args[13], args[14], args[15],
+            args[16], queries
+    loop
+        fulls := pg_catalog.array_append(fulls, asked.mrl_full);
+        parts := pg_catalog.array_append(parts, asked.mrl_part);
+        spots := pg_catalog.array_append(spots, asked.mrl_place);
+    end loop;
+    before := mrl._enter(settings);
+    for place in 1 .. coalesce(pg_catalog.cardinality(fulls), 0) loop
+        execute near_edge into one
+            using args[1], args[2], args[3], args[4], args[5], args[6], args[7], args[8],
+                args[9], args[10], args[11], args[12], args[13], args[14], args[15],
+                args[16], fulls[place], parts[place], spots[place];
+        bounds := pg_catalog.array_append(
+            bounds, case when one.k operator(pg_catalog.=) k then one.edge end
+        );
+        -- too few came to bound anything, as where a filter lets few through
+        if bounds[place] is null then
+            execute edge into one
+                using args[1], args[2], args[3], args[4], args[5], args[6], args[7], args[8],
+                    args[9], args[10], args[11], args[12], args[13], args[14], args[15],
+                    args[16], fulls[place], parts[place], spots[place];
+        end if;
+        distances := pg_catalog.array_append(distances, one.edge);
+        totals := pg_catalog.array_append(totals, one.k::int);
+    end loop;
+    before := mrl._enter(before);
+    for start in 1 .. coalesce(pg_catalog.cardinality(fulls), 0) by batch loop
+        last := start operator(pg_catalog.+) batch operator(pg_catalog.-) 1;
+        execute edges into one
+            using args[1], args[2], args[3], args[4], args[5], args[6], args[7], args[8],
+                args[9], args[10], args[11], args[12], args[13], args[14], args[15],
+                args[16], fulls[start:last], parts[start:last], spots[start:last],
+                bounds[start:last];
+        for found in 1 .. coalesce(pg_catalog.cardinality(one.numbers), 0) loop
+            place := start operator(pg_catalog.+) one.numbers[found]::int
+                operator(pg_catalog.-) 1;
+            distances[place] := one.edges[found];
+            totals[place] := one.totals[found];
+        end loop;
+        raise notice 'exact answers of % queries',
+            least(last, pg_catalog.cardinality(fulls));
+    end loop;
+    -- some have nothing to be found: alone behind the filter, or all zeros
+    select
+        pg_catalog.array_agg(one_full order by number),
+        pg_catalog.array_agg(one_part order by number),
+        pg_catalog.array_agg(one_spot order by number),
+        pg_catalog.array_agg(one_distance order by number),
+        pg_catalog.array_agg(one_total order by number)
+    into fulls, parts, spots, distances, totals
+    from rows from (
+        pg_catalog.unnest(fulls),
+        pg_catalog.unnest(parts),
+        pg_catalog.unnest(spots),
+        pg_catalog.unnest(distances),
+        pg_catalog.unnest(totals)
+    ) with ordinality as query (one_full, one_part, one_spot, one_distance, one_total, number)
+    where one_total operator(pg_catalog.>) 0;
+end
+$body$;

@@ -1,0 +1,112 @@
+-- How hard a search tries: its settings, checked and put in force.
+
+-- Loads pgvector's library, which knows the settings of a scan; folded to a constant.
+-- Called by: mrl._effort
+create or replace function mrl._load()
+returns boolean
+language sql
+immutable
+parallel safe
+return vector_dims('[1]'::vector) operator(pg_catalog.=) 1;
+
+-- How hard a search tries: candidates, the settings of its scan, or what is wrong.
+-- Called by: mrl._plan and all that plan without it; mrl_pg.search.plan is its twin in Python
+create or replace function mrl._effort(
+    k int,
+    inout candidates int,
+    ef_search int,
+    max_scan_tuples int,
+    -- scan on until enough rows came
+    iterative boolean,
+    -- as mrl._enter takes them
+    out settings text[]
+)
+language plpgsql
+stable
+set search_path = pg_catalog, pg_temp
+as $body$
+declare
+    -- before a setting of it is read here or set by mrl._enter, in a fresh session
+    loaded boolean := mrl._load();
+    wrong text;
+    asked int := candidates;
+begin
+    candidates := coalesce(candidates, least(greatest(160, 8 * k::bigint), 1000000000));
+    ef_search := coalesce(ef_search, least(candidates, 1000));
+    wrong := case
+        when k is null or k < 1
+        then format('k %s is below 1: ask for at least one row', coalesce(k::text, 'NULL'))
+        when k > 1000000000 then format('k %s is above 1000000000', k)
+        when candidates > 1000000000 then format('candidates %s is above 1000000000', asked)
+        when candidates < k
+        then format(
+            'candidates %s is below k %s: the second pass can answer only rows '
+            'that the first hands over; raise candidates',
+            candidates, k
+        )
+        when ef_search not between 1 and 1000
+        then format('ef_search %s is outside 1 to 1000', ef_search)
+        when ef_search < least(candidates, 1000)
+        then format(
+            'ef_search %s is below candidates %s: the index would hand over fewer in '
+            'silence; raise ef_search or leave it out',
+            ef_search, candidates
+        )
+        when max_scan_tuples < 1
+        then format('max_scan_tuples %s is below 1', max_scan_tuples)
+    end;
+    if wrong is not null then
+        raise exception '%', wrong using errcode = 'invalid_parameter_value';
+    end if;
+    if not iterative and candidates <= 1000 then
+        settings := array[ef_search::text, 'off'];
+    else
+        settings := array[
+            ef_search::text,
+            'relaxed_order',
+            coalesce(
+                max_scan_tuples,
+                greatest(
+                    current_setting('hnsw.max_scan_tuples')::int,
+                    least(2 * candidates::bigint, 2147483647)
+                )
+            )::text,
+            -- a work_mem of 4 MB holds some 4000 visited rows; at most 64 of them
+            greatest(
+                current_setting('hnsw.scan_mem_multiplier')::float8,
+                least(ceil(greatest(candidates, max_scan_tuples) / 4000.0), 64)
+            )::text
+        ];
+    end if;
+end
+$body$;
+
+-- Sets what a search needs until it ends, and says what was there before.
+-- Called by: mrl.search and its kin, mrl.recall, templates/search_function.sql
+create or replace function mrl._enter(wanted text[])
+returns text[]
+language plpgsql
+volatile
+parallel unsafe
+as $body$
+-- names in full rather than a search_path: this runs twice a search
+declare
+    names pg_catalog.text[] := array[
+        'hnsw.ef_search',
+        'hnsw.iterative_scan',
+        'hnsw.max_scan_tuples',
+        'hnsw.scan_mem_multiplier'
+    ];
+    before pg_catalog.text[];
+    done pg_catalog.text;
+begin
+    for place in 1 .. 4 loop
+        -- all four, though a scan that stops by itself wants two: a second try may want more
+        before[place] := pg_catalog.current_setting(names[place], true);
+        if wanted[place] operator(pg_catalog.<>) before[place] then
+            done := pg_catalog.set_config(names[place], wanted[place], true);
+        end if;
+    end loop;
+    return before;
+end
+$body$;

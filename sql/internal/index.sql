@@ -1,0 +1,488 @@
+-- Facts of a short column and its index, and what is wrong with them.
+
+-- Whether a generated column is the short one of a full column.
+-- Called by: mrl._facts, mrl._standing; mrl_pg.catalog.facts is its twin in Python
+create or replace function mrl._is_prefix(
+    expression text, type text, full_column name, dims int, kind text
+)
+returns boolean
+language sql
+stable
+parallel safe
+return coalesce(
+    pg_catalog.concat('.', type) operator(pg_catalog.~~) pg_catalog.format(
+        '%%.%s(%s)', kind, dims
+    )
+        -- named once: it takes the place of a call that writes the expression out
+        and expression operator(pg_catalog.~~) pg_catalog.format(
+            '%%%s(%%(%s, 1, %s)%%',
+            case when kind operator(pg_catalog.=) 'bit'
+                then 'binary\_quantize'
+                else 'l2\_normalize'
+            end,
+            pg_catalog.replace(
+                pg_catalog.replace(
+                    pg_catalog.replace(pg_catalog.quote_ident(full_column), '\', '\\'),
+                    '%',
+                    '\%'
+                ),
+                '_',
+                '\_'
+            ),
+            dims
+        ),
+    false
+);
+
+-- What the catalog says of a table, a short column and its index, when a search relies on them.
+-- Called by: mrl._ordinary, mrl._found, mrl._check_short, templates/check_in_function.sql
+create or replace function mrl._facts(
+    table_id oid,
+    full_column name,
+    short_column name,
+    index_name name,
+    dims int,
+    kind text,
+    distance text
+)
+returns table (
+    -- with its schema: a regclass leaves out that of a temporary table
+    table_name text,
+    row_type oid,
+    -- partitions or children
+    parts boolean,
+    full_type text,
+    full_dims int,
+    -- pgvector's schema, with a dot
+    extension text,
+    -- any relation has the name of the index
+    present boolean,
+    index_id oid,
+    -- with its schema, too
+    index_text text,
+    -- NULL where the table has no index of that name
+    usable boolean,
+    -- of the short column, for the distance
+    fitting boolean,
+    -- the short column is the prefix of the full one
+    prefix boolean
+)
+language sql
+stable
+parallel safe
+-- no row: the table has no such full column, and mrl._table says why
+begin atomic
+    -- the planner puts this into the caller's statement, and leaves out what that does not
+    -- ask; functions that read caches of the server, where they do: a join costs more
+    select
+        pg_catalog.format(
+            '%s.%I', class.relnamespace::pg_catalog.regnamespace, class.relname
+        ),
+        class.reltype,
+        class.relhassubclass or class.relkind operator(pg_catalog.=) 'p',
+        pg_catalog.format_type(whole.atttypid, whole.atttypmod),
+        whole.atttypmod,
+        home.extension,
+        pg_catalog.to_regclass(
+            pg_catalog.format(
+                '%s.%I', class.relnamespace::pg_catalog.regnamespace, _facts.index_name
+            )
+        ) is not null,
+        state.indexrelid,
+        pg_catalog.format(
+            '%s.%I', class.relnamespace::pg_catalog.regnamespace, _facts.index_name
+        ),
+        state.indisvalid and state.indisready,
+        coalesce(
+            state.indkey[0] operator(pg_catalog.=) short.attnum
+            and state.indpred is null
+            and (
+                pg_catalog.pg_identify_object(
+                    'pg_catalog.pg_opclass'::pg_catalog.regclass, state.indclass[0], 0
+                )
+            ).identity
+                operator(pg_catalog.=) pg_catalog.concat(
+                    home.extension,
+                    mrl._operator_class(_facts.kind, _facts.distance),
+                    ' USING hnsw'
+                ),
+            false
+        ),
+        mrl._is_prefix(
+            pg_catalog.pg_get_expr(value.adbin, value.adrelid),
+            pg_catalog.format_type(short.atttypid, short.atttypmod),
+            _facts.full_column,
+            _facts.dims,
+            _facts.kind
+        )
+    from pg_catalog.pg_class as class
+    join pg_catalog.pg_attribute as whole
+        on whole.attrelid operator(pg_catalog.=) class.oid
+        and whole.attname operator(pg_catalog.=) _facts.full_column
+    cross join lateral (
+        select coalesce(
+            substring(
+                pg_catalog.format_type(pg_catalog.pg_typeof(null::vector), null) from '^.*[.]'
+            ),
+            -- where types need no schema
+            'pg_catalog.'
+        )
+    ) as home (extension)
+    left join pg_catalog.pg_attribute as short
+        on short.attrelid operator(pg_catalog.=) class.oid
+        and short.attname operator(pg_catalog.=) _facts.short_column
+    left join pg_catalog.pg_attrdef as value
+        on value.adrelid operator(pg_catalog.=) class.oid
+        and value.adnum operator(pg_catalog.=) short.attnum
+        and short.attgenerated operator(pg_catalog.=) 's'
+    left join pg_catalog.pg_index as state
+        on state.indrelid operator(pg_catalog.=) class.oid
+        and state.indexrelid operator(pg_catalog.=) pg_catalog.to_regclass(
+            pg_catalog.format(
+                '%s.%I', class.relnamespace::pg_catalog.regnamespace, _facts.index_name
+            )
+        )
+    where class.oid operator(pg_catalog.=) _facts.table_id
+        and class.relkind operator(pg_catalog.=) any ('{r,p}'::pg_catalog."char"[])
+        and whole.atttypid operator(pg_catalog.=) any (
+            array[
+                pg_catalog.pg_typeof(null::vector)::pg_catalog.oid,
+                pg_catalog.pg_typeof(null::halfvec)::pg_catalog.oid
+            ]
+        )
+        and whole.atttypmod operator(pg_catalog.>) 0;
+end;
+
+-- Raises what the catalog says against a short column and its index.
+-- Called by: mrl.register, mrl._found
+create or replace function mrl._check_short(
+    table_id oid,
+    full_column name,
+    short_column name,
+    index_name name,
+    dims int,
+    kind text,
+    distance text
+)
+returns void
+language plpgsql
+stable
+set search_path = pg_catalog, pg_temp
+as $body$
+declare
+    facts record;
+    slots jsonb;
+begin
+    select *
+    into facts
+    from mrl._facts(table_id, full_column, short_column, index_name, dims, kind, distance);
+    if facts.usable and facts.fitting and facts.prefix then
+        return;
+    end if;
+    -- raises what is wrong with the table and its full column
+    slots := mrl._table(table_id, full_column);
+    if facts.usable is not true then
+        raise exception 'index % of % %',
+            quote_ident(index_name),
+            slots ->> 'table',
+            case when facts.usable is null then 'does not exist' else 'is not valid' end
+            using errcode = 'undefined_object',
+                hint = 'run what mrl.create_index_sql(…) returns, or mrl.create_index(…)';
+    elsif not facts.fitting then
+        raise exception 'index % of % is not one of % for distance %',
+            quote_ident(index_name), slots ->> 'table', quote_ident(short_column), distance
+            using errcode = 'object_not_in_prerequisite_state',
+                detail = 'it is ' || pg_get_indexdef(facts.index_id),
+                hint = 'name the kind and distance that it was made with';
+    elsif not facts.prefix then
+        raise exception 'column %.% is not the %(%) prefix of %',
+            slots ->> 'table',
+            quote_ident(short_column),
+            kind,
+            dims,
+            quote_ident(full_column)
+            using errcode = 'object_not_in_prerequisite_state',
+                detail = 'it is ' || coalesce(
+                    (
+                        select pg_get_expr(value.adbin, value.adrelid)
+                        from pg_attribute as attribute
+                        join pg_attrdef as value
+                            on value.adrelid = attribute.attrelid
+                            and value.adnum = attribute.attnum
+                        where attribute.attrelid = _check_short.table_id
+                            and attribute.attname = _check_short.short_column
+                            and attribute.attgenerated = 's'
+                    ),
+                    'not generated'
+                ),
+                hint = 'was a column renamed? drop the index and create it again';
+    end if;
+end
+$body$;
+
+-- The short column that a search means, as slots: by the registry, checked on the catalog.
+-- Called by: mrl._plan, mrl._plan_recall, mrl._steps, mrl.search_sql, mrl.create_search_function
+create or replace function mrl._found(
+    table_id oid,
+    full_column name,
+    dims int,
+    kind text,
+    index_name name
+)
+returns jsonb
+language plpgsql
+stable
+set search_path = pg_catalog, pg_temp
+as $body$
+declare
+    known record;
+    slots jsonb;
+    present text;
+begin
+    -- one cheap look a search
+    select
+        registry.*,
+        facts.*,
+        facts.usable and facts.fitting and facts.prefix as sound
+    into known
+    from (
+        select
+            registry.full_column,
+            registry.short_column,
+            registry.index_name,
+            registry.dims,
+            registry.kind,
+            registry.distance
+        from mrl.registry as registry
+        where registry.table_id = _found.table_id::regclass
+            and registry.full_column = _found.full_column
+            and (_found.dims is null or registry.dims = _found.dims)
+            and (_found.kind is null or registry.kind = _found.kind)
+            and (_found.index_name is null or registry.index_name = _found.index_name)
+        -- the oldest: a size added later changes no search that names none
+        order by registry.created_at, registry.index_name
+        limit 1
+    ) as registry
+    left join lateral mrl._facts(
+        _found.table_id,
+        registry.full_column,
+        registry.short_column,
+        registry.index_name,
+        registry.dims,
+        registry.kind,
+        registry.distance
+    ) as facts on true;
+    if not found then
+        slots := mrl._table(table_id, full_column);
+        select string_agg(
+            format('%s(%s)', registry.kind, registry.dims), ', ' order by registry.dims
+        )
+        into present
+        from mrl.registry as registry
+        where registry.table_id = _found.table_id::regclass
+            and registry.full_column = _found.full_column;
+        raise exception 'column %.% has no short column%',
+            slots ->> 'table',
+            slots ->> 'full',
+            case when coalesce(dims::text, kind, index_name) is not null
+                then ' of ' || concat_ws(
+                    ', ', dims || ' dims', 'kind ' || kind, 'index ' || index_name
+                )
+                else ''
+            end
+            using errcode = 'undefined_object',
+                hint = case
+                    when present is not null then 'there are: ' || present
+                    else format(
+                        'select mrl.create_index(%L, %L, dims => %s), or exact => true',
+                        slots ->> 'table',
+                        full_column,
+                        least(256, (slots ->> 'full_dims')::int)
+                    )
+                end;
+    end if;
+    if known.sound is not true then
+        perform mrl._check_short(
+            table_id,
+            full_column,
+            known.short_column,
+            known.index_name,
+            known.dims,
+            known.kind,
+            known.distance
+        );
+        -- mended between two looks
+        return mrl._found(table_id, full_column, dims, kind, index_name);
+    end if;
+    return mrl._places(known.parts) || jsonb_build_object(
+        'table', known.table_name,
+        'parts', known.parts,
+        'full', quote_ident(full_column),
+        'full_dims', known.full_dims,
+        'type', known.full_type,
+        'extension', known.extension,
+        'dims', known.dims,
+        'kind', known.kind,
+        'operator', mrl._operator(known.distance),
+        'distance', known.distance,
+        'short', quote_ident(known.short_column),
+        'short_column', known.short_column,
+        'short_operator', case known.kind
+            when 'bit' then '<~>'
+            else mrl._operator(known.distance)
+        end,
+        'index', quote_literal(known.index_text),
+        'index_name', known.index_name
+    );
+end
+$body$;
+
+-- What an index was built with.
+-- Called by: mrl._keep_calibration, mrl._promised
+create or replace function mrl._built(
+    table_id oid, index_name name, out m int, out ef_construction int
+)
+language sql
+stable
+parallel safe
+begin atomic
+    select
+        -- pgvector's own when none was named
+        coalesce(
+            pg_catalog.max(option.option_value) filter (
+                where option.option_name operator(pg_catalog.=) 'm'
+            ),
+            '16'
+        )::int,
+        coalesce(
+            pg_catalog.max(option.option_value) filter (
+                where option.option_name operator(pg_catalog.=) 'ef_construction'
+            ),
+            '64'
+        )::int
+    from pg_catalog.pg_index as state
+    join pg_catalog.pg_class as class on class.oid operator(pg_catalog.=) state.indexrelid
+    left join lateral pg_catalog.pg_options_to_table(class.reloptions) as option on true
+    where state.indrelid operator(pg_catalog.=) _built.table_id
+        and class.relname operator(pg_catalog.=) _built.index_name;
+end;
+
+-- The name that the registry has for the index of a short column, else the one given.
+-- Called by: client/search.sql
+create or replace function mrl._index_of(
+    table_id oid, index_name name, short_column name, distance text
+)
+returns name
+language sql
+stable
+parallel safe
+begin atomic
+    select coalesce(
+        (
+            select registry.index_name
+            from mrl.registry as registry
+            where registry.table_id
+                    operator(pg_catalog.=) _index_of.table_id::pg_catalog.regclass
+                and registry.distance operator(pg_catalog.=) _index_of.distance
+                and (
+                    registry.short_column operator(pg_catalog.=) _index_of.short_column
+                    -- or that is what it is called by now
+                    or exists (
+                        select
+                        from pg_catalog.pg_index as state
+                        join pg_catalog.pg_class as class
+                            on class.oid operator(pg_catalog.=) state.indexrelid
+                        join pg_catalog.pg_attribute as attribute
+                            on attribute.attrelid operator(pg_catalog.=) state.indrelid
+                            and attribute.attnum operator(pg_catalog.=) state.indkey[0]
+                        where state.indrelid operator(pg_catalog.=) _index_of.table_id
+                            and class.relname operator(pg_catalog.=) registry.index_name
+                            and attribute.attname operator(pg_catalog.=) _index_of.short_column
+                    )
+                )
+            order by
+                registry.index_name operator(pg_catalog.=) _index_of.index_name desc,
+                registry.created_at,
+                registry.index_name
+            limit 1
+        ),
+        _index_of.index_name
+    );
+end;
+
+-- What of a short column and its index is there already, or that it is another one.
+-- Called by: mrl.create_index_sql
+create or replace function mrl._standing(
+    table_id oid,
+    full_column name,
+    short_column name,
+    index_name name,
+    slots jsonb,
+    out has_column boolean,
+    -- NULL: there is no index of that name
+    out usable boolean
+)
+language plpgsql
+stable
+set search_path = pg_catalog, pg_temp
+as $body$
+declare
+    there record;
+begin
+    select
+        format_type(attribute.atttypid, attribute.atttypmod) as type,
+        case when attribute.attgenerated = 's'
+            then pg_get_expr(value.adbin, value.adrelid)
+        end as expression
+    into there
+    from pg_attribute as attribute
+    left join pg_attrdef as value
+        on value.adrelid = attribute.attrelid
+        and value.adnum = attribute.attnum
+    where attribute.attrelid = _standing.table_id
+        and attribute.attname = _standing.short_column
+        and attribute.attnum > 0
+        and not attribute.attisdropped;
+    has_column := found;
+    if has_column and not mrl._is_prefix(
+        there.expression, there.type, full_column, (slots ->> 'dims')::int, slots ->> 'kind'
+    ) then
+        raise exception 'column %.% is not the %(%) prefix of %',
+            slots ->> 'table',
+            slots ->> 'short',
+            slots ->> 'kind',
+            slots ->> 'dims',
+            slots ->> 'full'
+            using errcode = 'duplicate_column',
+                detail = format(
+                    'it is %s %s', there.type, coalesce(there.expression, 'not generated')
+                ),
+                hint = 'drop it, or name another with short_column';
+    end if;
+    select
+        state.indisvalid and state.indisready as usable,
+        pg_get_indexdef(state.indexrelid) as definition,
+        state.indrelid = _standing.table_id
+            and state.indpred is null
+            and operator_class.opcname = slots ->> 'operator_class'
+            and pg_get_indexdef(state.indexrelid, 1, false) = slots ->> 'short'
+            and class.reloptions @> array[
+                'm=' || (slots ->> 'm'), 'ef_construction=' || (slots ->> 'ef_construction')
+            ] as same
+    into there
+    from pg_class as class
+    left join pg_index as state on state.indexrelid = class.oid
+    left join pg_opclass as operator_class on operator_class.oid = state.indclass[0]
+    where class.relname = _standing.index_name
+        and class.relnamespace = (
+            select home.relnamespace from pg_class as home where home.oid = _standing.table_id
+        );
+    if found and there.same is not true then
+        raise exception '% exists and is another one: %',
+            quote_ident(index_name), coalesce(there.definition, 'not an index')
+            using errcode = 'duplicate_object',
+                hint = 'drop it, or name another with index_name';
+    end if;
+    usable := there.usable;
+end
+$body$;

@@ -1,0 +1,113 @@
+-- Kinds of short columns and distances: operators, limits, names, how a value is computed.
+
+-- pgvector's operator of a distance.
+-- Called by: mrl._full, mrl._found, mrl._ordinary; mrl_pg.layout is its twin in Python
+create or replace function mrl._operator(distance text)
+returns text
+language sql
+immutable
+parallel safe
+return case
+    when distance operator(pg_catalog.=) 'cosine' then '<=>'
+    when distance operator(pg_catalog.=) 'l2' then '<->'
+    when distance operator(pg_catalog.=) 'ip' then '<#>'
+end;
+
+-- Operator class of a short column's index.
+-- Called by: mrl._facts, mrl.create_index_sql; mrl_pg.layout is its twin in Python
+create or replace function mrl._operator_class(kind text, distance text)
+returns name
+language sql
+stable
+parallel safe
+return pg_catalog.format(
+    '%s_%s_ops',
+    kind,
+    case when kind operator(pg_catalog.=) 'bit' then 'hamming' else distance end
+)::pg_catalog.name;
+
+-- Refuses a size, kind, distance or graph that PostgreSQL or pgvector would refuse.
+-- Called by: mrl.create_index_sql; mrl_pg.layout is its twin in Python
+create or replace function mrl._check_layout(
+    dims int, kind text, distance text, m int, ef_construction int
+)
+returns void
+language plpgsql
+stable
+parallel safe
+set search_path = pg_catalog, pg_temp
+as $body$
+declare
+    -- pgvector's manual, "HNSW"
+    limits jsonb := '{"vector": 2000, "halfvec": 4000, "bit": 64000}';
+    wrong text;
+begin
+    wrong := case
+        when kind is null or not limits ? kind
+        then format('kind %L is unknown: choose vector, halfvec or bit', kind)
+        when distance is null or distance not in ('cosine', 'l2', 'ip')
+        then format('distance %L is unknown: choose cosine, l2 or ip', distance)
+        when dims is null or dims not between 1 and (limits ->> kind)::int
+        then format(
+            'dims %s is outside 1 to %s, which an HNSW index takes of kind %s',
+            coalesce(dims::text, 'NULL'), limits ->> kind, kind
+        )
+        when m is null or m not between 2 and 100
+        then format('m %s is outside 2 to 100', coalesce(m::text, 'NULL'))
+        when ef_construction is null or ef_construction not between 4 and 1000
+        then format(
+            'ef_construction %s is outside 4 to 1000',
+            coalesce(ef_construction::text, 'NULL')
+        )
+        when ef_construction < 2 * m
+        then format(
+            'ef_construction %s is below twice m %s: raise it, or lower m',
+            ef_construction, m
+        )
+    end;
+    if wrong is not null then
+        raise exception '%', wrong using errcode = 'invalid_parameter_value';
+    end if;
+end
+$body$;
+
+-- Names of a short column and its index when nobody gives them.
+-- Called by: mrl.create_index_sql, mrl.create_index; mrl_pg.layout is its twin in Python
+create or replace function mrl._names(
+    table_name name,
+    full_column name,
+    dims int,
+    kind text,
+    distance text,
+    out short_column name,
+    out index_name name
+)
+language plpgsql
+stable
+parallel safe
+set search_path = pg_catalog, pg_temp
+as $body$
+begin
+    short_column := mrl._fit(full_column::text, format('_%s_%s', dims, kind));
+    index_name := mrl._fit(
+        format('%s_%s', table_name, short_column), format('_%s_hnsw', distance)
+    );
+end
+$body$;
+
+-- The short value of an expression, of either kind, as SQL text.
+-- Called by: mrl._pattern, mrl._passes, mrl._plan_recall, mrl.create_index_sql
+create or replace function mrl._short_of(value text, slots jsonb)
+returns text
+language plpgsql
+immutable
+parallel safe
+set search_path = pg_catalog, pg_temp
+as $body$
+begin
+    return mrl._render(
+        case slots ->> 'kind' when 'bit' then mrl._short_bits() else mrl._short_value() end,
+        slots || jsonb_build_object('full', value)
+    );
+end
+$body$;

@@ -1,0 +1,81 @@
+-- What mrl.create_search_function writes into the functions that it makes.
+
+-- A function's name, quoted, in a schema of its own or the one given.
+-- Called by: mrl.create_search_function
+create or replace function mrl._function_name(name text, schema_name name)
+returns text
+language plpgsql
+stable
+parallel safe
+set search_path = pg_catalog, pg_temp
+as $body$
+declare
+    parts text[] := parse_ident(name);
+begin
+    if cardinality(parts) > 2 then
+        raise exception 'function_name % has % parts', name, cardinality(parts)
+            using errcode = 'invalid_parameter_value', hint = 'write name or schema.name';
+    elsif cardinality(parts) = 1 then
+        return format('%I.%I', schema_name, parts[1]);
+    end if;
+    return format('%I.%I', parts[1], parts[2]);
+end
+$body$;
+
+-- The default k of a made search function; binds that function to mrl_pg.
+-- Called by: mrl._parameter_list
+create or replace function mrl._k(k int)
+returns int
+language sql
+immutable
+parallel safe
+return k;
+
+-- Parameters of a made function: the filter's own, the query, k; and their types alone.
+-- Called by: mrl.create_search_function
+create or replace function mrl._parameter_list(
+    parameters text[], slots jsonb, k int, out list text, out types text
+)
+language plpgsql
+stable
+set search_path = pg_catalog, pg_temp
+as $body$
+declare
+    vector text := format('%svector', slots ->> 'extension');
+    parameter text;
+    parts text[];
+begin
+    list := '';
+    types := '';
+    foreach parameter in array coalesce(parameters, '{}') loop
+        parts := regexp_match(parameter, '^\s*(\w+)\s+(\S.*)$');
+        if parts is null or to_regtype(parts[2]) is null then
+            raise exception 'parameter % is not a name and a type', quote_literal(parameter)
+                using errcode = 'invalid_parameter_value',
+                    hint = 'parameters => array[''tenant bigint'']; '
+                        'a type outside pg_catalog with its schema';
+        end if;
+        list := list || format('%I %s, ', parts[1], to_regtype(parts[2]));
+        types := types || format('%s, ', to_regtype(parts[2]));
+    end loop;
+    -- PostgreSQL sees no dependency in the body, but it does in a default
+    list := list || format('query %s, k pg_catalog.int4 default mrl._k(%s)', vector, k);
+    types := types || format('%s, int4', vector);
+end
+$body$;
+
+-- Raises what is wrong with the k of a function that mrl.create_search_function made.
+-- Called by: templates/search_function.sql
+create or replace function mrl._refuse_k(k int, candidates int)
+returns void
+language plpgsql
+stable
+set search_path = pg_catalog, pg_temp
+as $body$
+begin
+    raise exception 'k % is outside 1 to %, the candidates of this function',
+        coalesce(k::text, 'NULL'), candidates
+        using errcode = 'invalid_parameter_value',
+            hint = 'make it again with more: mrl.create_search_function(…, candidates => …)';
+end
+$body$;

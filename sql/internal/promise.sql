@@ -1,0 +1,266 @@
+-- Searches for a recall: what was measured to keep it, and what to say when nothing was.
+
+-- Calibrations that speak for a search: of its own filter, or of filters about as selective.
+-- Called by: mrl._promised
+create or replace function mrl._measured_for(
+    table_id oid,
+    index_name name,
+    k int,
+    -- a filter or a policy lets only some rows through
+    filtered boolean,
+    -- of the table's rows, as far as anybody knows
+    share float8,
+    -- with its values, as mrl.calibrate writes it
+    filter text
+)
+returns setof mrl.calibrations
+language sql
+stable
+parallel safe
+begin atomic
+    with known as (
+        select known.*
+        from mrl.calibrations as known
+        where known.table_id
+                operator(pg_catalog.=) _measured_for.table_id::pg_catalog.regclass
+            and known.index_name operator(pg_catalog.=) _measured_for.index_name
+            and known.k operator(pg_catalog.=) (
+                -- measured for more answers it holds for fewer
+                select pg_catalog.min(other.k)
+                from mrl.calibrations as other
+                where other.table_id operator(pg_catalog.=) known.table_id
+                    and other.index_name operator(pg_catalog.=) known.index_name
+                    and other.filter operator(pg_catalog.=) known.filter
+                    and other.k operator(pg_catalog.>=) _measured_for.k
+            )
+    ),
+    around as (
+        select
+            -- a planner's guess, so what is half or twice as selective is near enough
+            pg_catalog.max(known.share) filter (
+                where known.share operator(pg_catalog.<=) (
+                    2 operator(pg_catalog.*) _measured_for.share
+                )
+            ) as below,
+            -- every row is the least selective of filters
+            pg_catalog.min(known.share) filter (
+                where known.share operator(pg_catalog.>=) (
+                    _measured_for.share operator(pg_catalog./) 2
+                )
+            ) as above,
+            pg_catalog.bool_or(
+                known.filter operator(pg_catalog.=) _measured_for.filter
+            ) as own
+        from known
+    )
+    select known.*
+    from known
+    cross join around
+    where case
+        when not filtered then known.filter operator(pg_catalog.=) ''
+        when around.own then known.filter operator(pg_catalog.=) _measured_for.filter
+        when _measured_for.share is null then known.filter operator(pg_catalog.<>) ''
+        else around.below is not null
+            and around.above is not null
+            and known.share operator(pg_catalog.=) any (array[around.below, around.above])
+    end;
+end;
+
+-- The cheapest search that was measured to keep a recall, or a safe one, and which it is.
+-- Called by: mrl._for_recall, client/catalog.sql, client/search.sql
+create or replace function mrl._promised(
+    table_id oid,
+    index_name name,
+    k int,
+    recall float8,
+    filtered boolean,
+    -- of the table's rows, and the filter with its values, where they are known
+    share float8 default null,
+    filter text default null,
+    out candidates int,
+    out ef_search int,
+    -- kept, unreached, stale or uncalibrated
+    out promise text,
+    -- mean and lower bound as measured, of the search that was chosen
+    out measured float8,
+    out low float8
+)
+language plpgsql
+stable
+set search_path = pg_catalog, pg_temp
+as $body$
+#variable_conflict use_column
+declare
+    -- a promise is to half a percent: a bound above it would take thousands of queries
+    slack constant float8 := 0.005;
+    changed constant float8 := 0.2;
+    built record;
+    rows_now bigint := mrl._rows(_promised.table_id);
+    policed boolean := row_security_active(_promised.table_id);
+    filtered boolean := _promised.filtered or policed;
+begin
+    if _promised.recall is null or not _promised.recall > 0 or _promised.recall > 1 then
+        raise exception 'recall % is not a share above 0, at most 1',
+            coalesce(_promised.recall::text, 'NULL')
+            using errcode = 'invalid_parameter_value', hint = 'for example recall => 0.99';
+    end if;
+    built := mrl._built(_promised.table_id, _promised.index_name);
+    with known as (
+        select *
+        from mrl._measured_for(
+            _promised.table_id,
+            _promised.index_name,
+            _promised.k,
+            filtered,
+            _promised.share,
+            -- under a policy the same filter lets other rows through
+            case when _promised.filtered and not policed then _promised.filter end
+        )
+    ),
+    best as (
+        -- for each filter the cheapest that keeps it, else the one that finds most
+        select distinct on (known.filter)
+            known.*,
+            known.recall >= _promised.recall
+                and known.low >= _promised.recall - slack as keeps
+        from known
+        order by
+            known.filter,
+            known.recall >= _promised.recall
+                and known.low >= _promised.recall - slack desc,
+            case when known.recall >= _promised.recall
+                and known.low >= _promised.recall - slack
+                then known.median_ms
+            end,
+            -- not the bound: of queries that all found everything it is a wide one
+            known.recall desc,
+            known.median_ms
+    )
+    select
+        max(best.candidates),
+        max(best.ef_search),
+        min(best.recall),
+        min(best.low),
+        case
+            when not bool_and(
+                coalesce(abs(rows_now - best.rows) <= changed * best.rows, true)
+                and best.m = built.m
+                and best.ef_construction = built.ef_construction
+            ) then 'stale'
+            when bool_and(best.keeps) then 'kept'
+            else 'unreached'
+        end
+    into candidates, ef_search, measured, low, promise
+    from best
+    having count(*) > 0;
+    if promise is null or promise = 'stale' then
+        promise := coalesce(promise, 'uncalibrated');
+        -- what sentences of 1536 dimensions took, with room: see docs/recall.md
+        candidates := least(
+            greatest(160, 8 * _promised.k::bigint) * case
+                when _promised.recall <= 0.95 then 1
+                when _promised.recall <= 0.99 then 3
+                else 8
+            end,
+            1000000000
+        );
+        ef_search := least(candidates, 1000);
+        measured := null;
+        low := null;
+    end if;
+end
+$body$;
+
+-- Says that a recall was asked for that no measurement stands behind.
+-- Called by: mrl._for_recall
+create or replace function mrl._warn_promise(
+    promise text,
+    recall float8,
+    measured float8,
+    slots jsonb,
+    full_column text,
+    k int,
+    filtered boolean
+)
+returns void
+language plpgsql
+stable
+set search_path = pg_catalog, pg_temp
+as $body$
+begin
+    if promise = 'kept' then
+        return;
+    elsif promise = 'unreached' and measured >= recall then
+        raise warning 'recall % is not sure: % was measured, on too few queries',
+            recall, round(measured::numeric, 4)
+            using hint = format(
+                'select mrl.calibrate(%L, %L, index_name => %L, k => %s, sample => …) with '
+                'more of them',
+                slots ->> 'table', full_column, slots ->> 'index_name', k
+            );
+        return;
+    elsif promise = 'unreached' then
+        raise warning 'recall % is out of reach: the most that was measured is %',
+            recall, round(measured::numeric, 4)
+            using hint = 'a larger size, another kind, m or ef_construction, or exact => true';
+        return;
+    end if;
+    raise warning 'recall % is not kept by a measurement: % for k %',
+        recall,
+        case promise
+            when 'stale' then 'the table or its index has changed since the calibration'
+            else 'there is no calibration'
+        end,
+        k || case when filtered then ' with a filter' else '' end
+        using hint = format(
+            'select mrl.calibrate(%L, %L, index_name => %L, k => %s%s); until then a safe '
+            'number of candidates is taken',
+            slots ->> 'table',
+            full_column,
+            slots ->> 'index_name',
+            k,
+            case when filtered then ', filter => …' else '' end
+        );
+end
+$body$;
+
+-- How hard to search for a recall: as calibrated, or as named; warns where nothing keeps it.
+-- Called by: mrl._plan, mrl.search_sql, mrl.create_search_function
+create or replace function mrl._for_recall(
+    recall float8,
+    k int,
+    inout candidates int,
+    inout ef_search int,
+    slots jsonb,
+    table_id oid,
+    full_column name,
+    -- a filter or a policy lets only some rows through
+    filtered boolean,
+    -- of the table's rows, and the filter with its values, where they are known
+    share float8,
+    filter text,
+    silent boolean
+)
+language plpgsql
+stable
+set search_path = pg_catalog, pg_temp
+as $body$
+declare
+    promised record;
+begin
+    -- candidates that are named win
+    if recall is null or candidates is not null then
+        return;
+    end if;
+    promised := mrl._promised(
+        table_id, (slots ->> 'index_name')::name, k, recall, filtered, share, filter
+    );
+    candidates := promised.candidates;
+    ef_search := coalesce(ef_search, promised.ef_search);
+    if not silent then
+        perform mrl._warn_promise(
+            promised.promise, recall, promised.measured, slots, full_column, k, filtered
+        );
+    end if;
+end
+$body$;

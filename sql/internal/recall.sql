@@ -1,0 +1,196 @@
+-- Measuring the recall of searches, and keeping what was measured.
+
+-- Mean recall with a 95 % interval: Wilson's (1927), fitted to answers that fail together.
+-- Called by: mrl.recall, mrl._points; mrl_pg.recall.score is its twin in Python
+create or replace function mrl._interval(
+    recalls float8[],
+    k int,
+    -- standard normal quantile: of a two-sided interval when none is given
+    z float8 default 1.959964,
+    out mean float8,
+    out low float8,
+    out high float8
+)
+language plpgsql
+immutable
+parallel safe
+set search_path = pg_catalog, pg_temp
+as $body$
+declare
+    n float8 := cardinality(recalls);
+    spread float8;
+    size float8;
+    share float8;
+    centre float8;
+    reach float8;
+begin
+    if n = 0 then
+        return;
+    end if;
+    select avg(recall), coalesce(var_samp(recall), 0)
+    into mean, spread
+    from unnest(recalls) as recall;
+    -- the k answers of one query count for one at least, for k at most
+    size := case when spread > 0 then n * mean * (1 - mean) / spread else n end;
+    size := least(greatest(size, n), n * k);
+    share := z * z / size;
+    centre := (mean + share / 2) / (1 + share);
+    reach := z * sqrt(mean * (1 - mean) / size + share / (4 * size)) / (1 + share);
+    -- rounding must not leave the mean outside
+    low := greatest(0, least(mean, centre - reach));
+    high := least(1, greatest(mean, centre + reach));
+end
+$body$;
+
+-- What is missing to 1 in the mean.
+-- Called by: mrl.recall
+create or replace function mrl._loss(shares float8[])
+returns float8
+language sql
+immutable
+parallel safe
+return (
+    select 1 operator(pg_catalog.-) pg_catalog.avg(share)
+    from pg_catalog.unnest(shares) as share
+);
+
+-- Condition that leaves out the row which is the query, where rows of a table are queries.
+-- Called by: mrl._plan_calibration, mrl._plan_recall
+create or replace function mrl._not_itself(
+    sampled boolean, parts boolean, part text, place text
+)
+returns text
+language sql
+immutable
+parallel safe
+return case when sampled
+    then pg_catalog.concat(
+        'not (mrl_place operator(pg_catalog.=) ',
+        place,
+        case when parts then ' and mrl_part operator(pg_catalog.=) ' end,
+        case when parts then part end,
+        ')'
+    )
+    else 'true'
+end;
+
+-- What a measurement of recall will run: how it samples, its statement and settings.
+-- Called by: mrl.recall
+create or replace function mrl._plan_recall(
+    table_name regclass,
+    full_column name,
+    k int,
+    sample int,
+    inout candidates int,
+    filter text,
+    arguments int,
+    dims int,
+    kind text,
+    inout index_name name,
+    inout ef_search int,
+    max_scan_tuples int,
+    queries vector[],
+    out sampling text,
+    out statement text,
+    out settings text[]
+)
+language plpgsql
+stable
+set search_path = pg_catalog, pg_temp
+as $body$
+declare
+    slots jsonb := mrl._found(table_name, full_column, dims, kind, index_name);
+    effort record := mrl._effort(
+        k,
+        candidates,
+        ef_search,
+        max_scan_tuples,
+        filter is not null or row_security_active(table_name)
+    );
+    -- a sampled row is its own nearest: one more of each, and not itself
+    spare int := case when queries is null then 1 else 0 end;
+    query text := format('$17::%s', slots ->> 'type');
+begin
+    if sample is null or sample < 1 then
+        raise exception 'sample % is below 1', coalesce(sample::text, 'NULL')
+            using errcode = 'invalid_parameter_value', hint = 'give a number of queries';
+    end if;
+    perform mrl._check_filter(filter, arguments);
+    perform mrl._check_queries(queries, slots);
+    index_name := slots ->> 'index_name';
+    candidates := effort.candidates;
+    ef_search := coalesce(ef_search, least(candidates, 1000));
+    effort := mrl._effort(
+        k + spare,
+        candidates + spare,
+        least(greatest(ef_search, candidates + spare), 1000),
+        max_scan_tuples,
+        filter is not null or row_security_active(table_name)
+    );
+    settings := effort.settings;
+    slots := slots || jsonb_build_object(
+        'filter', mrl._condition(filter),
+        'query', query,
+        'short_query', mrl._short_of(query, slots),
+        'value', slots ->> 'full',
+        'gate', 'true',
+        'extra', '',
+        'key_names', slots ->> 'names',
+        'candidates', effort.candidates,
+        'k', k + spare,
+        'sample', sample,
+        'queries', '$17',
+        'other', mrl._not_itself(
+            queries is null, (slots ->> 'parts')::boolean, '$18', '$19'
+        )
+    );
+    sampling := mrl._render(
+        case when queries is null then mrl._sample() else mrl._given() end, slots
+    );
+    statement := mrl._render(
+        mrl._misses(),
+        slots || jsonb_build_object(
+            'exact', mrl._render(mrl._exact(), slots),
+            'passes', mrl._render(mrl._first_pass(), slots)
+        )
+    );
+end
+$body$;
+
+-- Writes a recall that was measured.
+-- Called by: mrl.recall
+create or replace function mrl._keep_measurement(measurement mrl.measurements)
+returns void
+language plpgsql
+volatile
+set search_path = pg_catalog, pg_temp
+as $body$
+declare
+    claimed int;
+begin
+    perform mrl.check_owner(measurement.table_id);
+    insert into mrl._claims (table_id)
+    values (measurement.table_id)
+    returning _claims.entry into claimed;
+    insert into mrl._own_measurements (
+        entry, index_name, measured_at, k, filter, candidates, ef_search, recall, low,
+        high, loss_graph, loss_shortlist, loss_prefix, queries
+    )
+    values (
+        claimed,
+        measurement.index_name,
+        measurement.measured_at,
+        measurement.k,
+        measurement.filter,
+        measurement.candidates,
+        measurement.ef_search,
+        measurement.recall,
+        measurement.low,
+        measurement.high,
+        measurement.loss_graph,
+        measurement.loss_shortlist,
+        measurement.loss_prefix,
+        measurement.queries
+    );
+end
+$body$;

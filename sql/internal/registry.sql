@@ -1,0 +1,160 @@
+-- What mrl_pg knows of tables: rows are written, taken out and swept for who owns the table.
+
+-- Finds or writes the row of mrl._tables for a table of who asks.
+-- Called by: mrl._claims
+create or replace function mrl._claim()
+returns trigger
+language plpgsql
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+as $body$
+declare
+    identity record;
+begin
+    select known.*
+    into identity
+    from mrl._identities as known
+    where known.table_oid = new.table_id;
+    if not found or not pg_has_role(new.asked_by, identity.owner, 'usage') then
+        raise exception 'role % does not own table %', new.asked_by, new.table_id
+            using errcode = 'insufficient_privilege';
+    end if;
+    -- of a table that is gone, whose number this one has
+    delete from mrl._tables as gone
+    where gone.entry in (
+        select dead.entry
+        from mrl._tables as dead
+        where dead.table_id = new.table_id
+            and not exists (
+                select
+                from mrl._live_tables as live
+                where live.entry = dead.entry
+            )
+        for update skip locked
+    );
+    insert into mrl._tables (table_id, table_oid, born, named)
+    select new.table_id, identity.table_oid, identity.born, identity.named
+    where not exists (
+        select from mrl._live_tables as live where live.table_id = new.table_id
+    )
+    -- another member of its owner came first
+    on conflict on constraint _tables_table_id_table_oid_born_key do nothing;
+    select min(live.entry)
+    into strict new.entry
+    from mrl._live_tables as live
+    where live.table_id = new.table_id;
+    -- restored, upgraded or renamed since
+    update mrl._tables as known
+    set table_oid = identity.table_oid,
+        born = identity.born,
+        named = identity.named
+    where known.entry = new.entry
+        and (known.table_oid, known.born, known.named)
+            <> (identity.table_oid, identity.born, identity.named);
+    -- queries of a column that is gone
+    delete from mrl._query_sampling as gone
+    where gone.entry = new.entry
+        and not exists (
+            select
+            from pg_attribute as attribute
+            where attribute.attrelid = new.table_id
+                and attribute.attname = gone.full_column
+                and not attribute.attisdropped
+        );
+    return new;
+end
+$body$;
+
+-- Deletes a row of the registry, or calibrations for a k and a filter, of who asks.
+-- Called by: mrl._removals
+create or replace function mrl._remove()
+returns trigger
+language plpgsql
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+as $body$
+begin
+    if not exists (
+        select
+        from mrl._live_tables as live
+        where live.entry = new.entry
+            and pg_has_role(new.asked_by, live.owner, 'usage')
+    ) then
+        return null;
+    elsif new.k is null then
+        delete from mrl._registry as registry
+        where registry.entry = new.entry
+            and registry.index_name = new.index_name;
+    else
+        delete from mrl._calibrations as point
+        where point.entry = new.entry
+            and point.index_name = new.index_name
+            and point.k = new.k
+            and point.filter = new.filter;
+    end if;
+    return new;
+end
+$body$;
+
+-- Deletes what is known of tables that are gone; whoever calls, it does nothing else.
+-- Called by: mrl.register
+create or replace function mrl._sweep()
+returns void
+language plpgsql
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+as $body$
+declare
+    waits text := current_setting('lock_timeout');
+    room int;
+begin
+    -- of tables that were swept when something read it
+    for room in
+        select substring(class.relname from 10)::int
+        from pg_class as class
+        where class.relnamespace = 'mrl'::regnamespace
+            and class.relname >= '_queries_'
+            and class.relname < '_queries_:'
+            and class.relkind = 'r'
+            and not exists (
+                select
+                from mrl._query_sampling as sampling
+                where '_queries_' || sampling.room = class.relname
+            )
+    loop
+        perform mrl._drop_room(room, false);
+    end loop;
+    if not exists (
+        select
+        from mrl._tables as dead
+        where not exists (
+            select from mrl._live_tables as live where live.entry = dead.entry
+        )
+    )
+        -- above it a row that somebody else just deleted would be an error
+        or current_setting('transaction_isolation') <> 'read committed'
+    then
+        return;
+    end if;
+    begin
+        perform set_config('lock_timeout', '100ms', true);
+        delete from mrl._tables as gone
+        where gone.entry in (
+            select dead.entry
+            from mrl._tables as dead
+            where not exists (
+                select from mrl._live_tables as live where live.entry = dead.entry
+            )
+            -- what somebody else sweeps is none of ours
+            for update skip locked
+        );
+        perform set_config('lock_timeout', waits, true);
+    exception when lock_not_available or deadlock_detected then
+        -- another call will
+        null;
+    end;
+end
+$body$;

@@ -1,0 +1,66 @@
+-- Templates with their slots filled, and what is made of texts and names on the way.
+
+-- A template with its slots filled, each once: what a slot brings is never read again.
+-- Called by: mrl._pattern, mrl._compose, mrl.create_index_sql, and most that make statements
+create or replace function mrl._render(template text, slots jsonb)
+returns text
+language sql
+immutable
+strict
+parallel safe
+return (
+    -- pieces in odd places are text, those in even places names of slots
+    select pg_catalog.string_agg(
+        case
+            when place operator(pg_catalog.%) 2 operator(pg_catalog.=) 1 then piece
+            else slots operator(pg_catalog.->>) piece
+        end,
+        ''
+        order by place
+    )
+    from pg_catalog.unnest(
+        pg_catalog.string_to_array(
+            pg_catalog.replace(pg_catalog.btrim(template, e'\n'), '}', '{'), '{'
+        )
+    ) with ordinality as part (piece, place)
+);
+
+-- A name of at most 63 bytes: stem and suffix, the stem cut and marked by a hash.
+-- Called by: mrl._names; mrl_pg.layout is its twin in Python
+create or replace function mrl._fit(stem text, suffix text)
+returns name
+language plpgsql
+immutable
+parallel safe
+set search_path = pg_catalog, pg_temp
+as $body$
+declare
+    mark text := '_' || left(encode(sha256(convert_to(stem, 'utf8')), 'hex'), 8);
+    room int := 63 - octet_length(mark) - octet_length(suffix);
+begin
+    if octet_length(stem || suffix) <= 63 then
+        return stem || suffix;
+    elsif room < 0 then
+        raise exception 'suffix % leaves no room for a name', quote_literal(suffix)
+            using errcode = 'invalid_parameter_value';
+    end if;
+    return (
+        -- a character has one byte at least
+        select left(stem, max(length)) || mark || suffix
+        from generate_series(0, least(length(stem), room)) as length
+        where octet_length(left(stem, length)) <= room
+    );
+end
+$body$;
+
+-- A filter as it goes into a where, on lines of its own, so that a comment in it ends.
+-- Called by: mrl._plan, mrl._share, mrl.search_sql, and most that make statements
+create or replace function mrl._condition(filter text)
+returns text
+language sql
+stable
+parallel safe
+return case when filter is null
+    then ''
+    else pg_catalog.format(e'\n    and (\n%s\n    )', filter)
+end;

@@ -1,0 +1,198 @@
+-- Who may do what with each object of the schema, and what nobody may do now.
+
+-- Gives every role the rights that mrl_pg means it to have, and takes all others away.
+-- Called by: grants.sql, mrl._make_room
+create or replace function mrl._grant(
+    -- null: all of mrl_pg's
+    objects text[] default null
+)
+returns void
+language plpgsql
+volatile
+set search_path = pg_catalog, pg_temp
+as $body$
+declare
+    statement text;
+    done boolean;
+begin
+    -- taking a right of a table away takes those of its columns along: so once more
+    for round in 1 .. 3 loop
+        done := true;
+        for statement in
+            with wanted (kind, object, privilege, part) as (
+                -- of every role; of anything else its owner alone has rights
+                select 'schema', 'mrl', 'USAGE', null
+                union all
+                select 'routine', proc.oid::regprocedure::text, 'EXECUTE', null
+                from pg_proc as proc
+                where proc.pronamespace = 'mrl'::regnamespace
+                union all
+                select
+                    case when class.relkind = 'S' then 'sequence' else 'table' end,
+                    class.oid::regclass::text,
+                    given.privilege,
+                    coalesce(attribute.attname, given.part)
+                from (
+                    values
+                        ('indexes', 'SELECT', null),
+                        ('registry', 'SELECT', null),
+                        ('calibrations', 'SELECT', null),
+                        ('measurements', 'SELECT', null),
+                        ('query_sampling', 'SELECT', null),
+                        ('kept_queries', 'SELECT', null),
+                        -- so that any role may dump them
+                        ('_registry', 'SELECT', null),
+                        ('_calibrations', 'SELECT', null),
+                        ('_measurements', 'SELECT', null),
+                        ('_tables', 'SELECT', null),
+                        ('_tables_entry_seq', 'SELECT', null),
+                        ('_live_tables', 'SELECT', null),
+                        ('_query_sampling', 'SELECT', null),
+                        ('_query_sampling_room_seq', 'SELECT', null),
+                        -- these let a role write about its own tables alone; by column, for
+                        -- a right to the whole of it is one to lock all that it reads
+                        ('_own_registry', 'SELECT', null),
+                        ('_own_registry', 'INSERT', '*'),
+                        ('_own_registry', 'UPDATE', '*'),
+                        ('_own_calibrations', 'SELECT', null),
+                        ('_own_calibrations', 'INSERT', '*'),
+                        ('_own_calibrations', 'UPDATE', '*'),
+                        ('_own_measurements', 'SELECT', null),
+                        ('_own_measurements', 'INSERT', '*'),
+                        ('_own_measurements', 'UPDATE', '*'),
+                        ('_own_sampling', 'SELECT', null),
+                        ('_own_sampling', 'INSERT', 'entry'),
+                        ('_own_sampling', 'INSERT', 'full_column'),
+                        ('_own_sampling', 'INSERT', 'share'),
+                        ('_own_sampling', 'INSERT', 'most'),
+                        ('_own_sampling', 'UPDATE', 'share'),
+                        ('_own_sampling', 'UPDATE', 'most'),
+                        -- and these read, of them alone, what was kept: one a column
+                        ('_own_queries_', 'SELECT', null),
+                        ('_own_queries_', 'UPDATE', 'kept_on'),
+                        ('_own_queries_', 'UPDATE', 'query'),
+                        -- letter boxes: who asks is put in by the server
+                        ('_claims', 'INSERT', 'table_id'),
+                        ('_claims', 'SELECT', 'entry'),
+                        ('_removals', 'INSERT', 'entry'),
+                        ('_removals', 'INSERT', 'index_name'),
+                        ('_removals', 'INSERT', 'k'),
+                        ('_removals', 'INSERT', 'filter'),
+                        ('query_inbox', 'INSERT', 'table_id'),
+                        ('query_inbox', 'INSERT', 'full_column'),
+                        ('query_inbox', 'INSERT', 'query')
+                ) as given (name, privilege, part)
+                join pg_class as class
+                    on given.name in (class.relname, rtrim(class.relname, '0123456789'))
+                left join pg_attribute as attribute
+                    on given.part = '*'
+                    and attribute.attrelid = class.oid
+                    and attribute.attnum > 0
+                    and not attribute.attisdropped
+                where class.relnamespace = 'mrl'::regnamespace
+            ),
+            held as (
+                select
+                    object.kind,
+                    object.name as object,
+                    acl.privilege_type as privilege,
+                    object.part,
+                    case when acl.grantee = 0 then 'public' else acl.grantee::regrole::text end
+                        as role
+                from (
+                    select 'schema', 'mrl', null, nspacl, nspowner
+                    from pg_namespace
+                    where nspname = 'mrl'
+                    union all
+                    select
+                        'routine',
+                        oid::regprocedure::text,
+                        null,
+                        coalesce(proacl, acldefault('f', proowner)),
+                        proowner
+                    from pg_proc
+                    where pronamespace = 'mrl'::regnamespace
+                    union all
+                    select
+                        case when relkind = 'S' then 'sequence' else 'table' end,
+                        oid::regclass::text,
+                        null,
+                        relacl,
+                        relowner
+                    from pg_class
+                    where relnamespace = 'mrl'::regnamespace
+                    union all
+                    select
+                        'table', class.oid::regclass::text, attname, attacl, class.relowner
+                    from pg_attribute
+                    join pg_class as class on class.oid = attrelid
+                    where class.relnamespace = 'mrl'::regnamespace
+                ) as object (kind, name, part, acl, owner)
+                cross join aclexplode(object.acl) as acl
+                where acl.grantee <> object.owner
+            )
+            select format(
+                'revoke %s%s on %s %s from %s cascade',
+                held.privilege, '(' || quote_ident(held.part) || ')', held.kind, held.object,
+                held.role
+            )
+            from held
+            where (objects is null or held.object = any (objects))
+                and (
+                    held.role <> 'public'
+                    or not exists (
+                        select
+                        from wanted
+                        where (wanted.kind, wanted.object, wanted.privilege)
+                                = (held.kind, held.object, held.privilege)
+                            and wanted.part is not distinct from held.part
+                    )
+                )
+            union all
+            select format(
+                'grant %s%s on %s %s to public',
+                wanted.privilege, '(' || quote_ident(wanted.part) || ')', wanted.kind,
+                wanted.object
+            )
+            from wanted
+            where (objects is null or wanted.object = any (objects))
+                and not exists (
+                    select
+                    from held
+                    where (wanted.kind, wanted.object, wanted.privilege)
+                            = (held.kind, held.object, held.privilege)
+                        and wanted.part is not distinct from held.part
+                        and held.role = 'public'
+                )
+            -- what is taken away goes first
+            order by 1 desc
+        loop
+            execute statement;
+            done := false;
+        end loop;
+        exit when done;
+    end loop;
+    if not done then
+        raise exception 'rights on objects of mrl_pg come back: %', statement
+            using errcode = 'object_not_in_prerequisite_state',
+                hint = 'run that statement as the role that granted it, and install again';
+    end if;
+end
+$body$;
+
+-- Refuses at once what would write only after long work, where nothing can be written.
+-- Called by: mrl._plan_calibration, mrl.recall
+create or replace function mrl._check_writable()
+returns void
+language plpgsql
+stable
+set search_path = pg_catalog, pg_temp
+as $body$
+begin
+    if current_setting('transaction_read_only')::bool then
+        raise exception 'cannot keep what is measured in a read-only transaction'
+            using errcode = 'read_only_sql_transaction',
+                hint = 'measure on the primary; a replica reads what is kept there';
+    end if;
+end
+$body$;

@@ -1,0 +1,260 @@
+-- Facts of a table, its key and its full column, and what is wrong with them.
+
+-- How passes name a row: by where it is, the same within one statement, whatever its key.
+-- Called by: mrl._table, mrl.search_sql, mrl.create_search_function
+create or replace function mrl._places(parts boolean)
+returns jsonb
+language sql
+immutable
+parallel safe
+-- a place is unique in one table only, so with parts or children it takes both
+return case when parts
+    then '{
+        "names": "mrl_part, mrl_place",
+        "columns": "tableoid, ctid",
+        "pass_names": "mrl_pass.mrl_part, mrl_pass.mrl_place",
+        "same_row": "mrl_row.ctid operator(pg_catalog.=) mrl_pass.mrl_place\n    and mrl_row.tableoid operator(pg_catalog.=) mrl_pass.mrl_part"
+    }'::pg_catalog.jsonb
+    else '{
+        "names": "mrl_place",
+        "columns": "ctid",
+        "pass_names": "mrl_pass.mrl_place",
+        "same_row": "mrl_row.ctid operator(pg_catalog.=) mrl_pass.mrl_place"
+    }'::pg_catalog.jsonb
+end;
+
+-- Columns of a table's primary key, in its order.
+-- Called by: mrl._key, mrl.search_sql
+create or replace function mrl._keys_of(table_id oid)
+returns name[]
+language sql
+stable
+parallel safe
+return array(
+    select attribute.attname
+    from pg_catalog.pg_index as state
+    cross join pg_catalog.unnest(state.indkey) with ordinality as part (number, place)
+    join pg_catalog.pg_attribute as attribute
+        on attribute.attrelid operator(pg_catalog.=) state.indrelid
+        and attribute.attnum operator(pg_catalog.=) part.number
+    where state.indrelid operator(pg_catalog.=) table_id
+        and state.indisprimary
+        and part.place operator(pg_catalog.<=) state.indnkeyatts
+    order by part.place
+);
+
+-- The primary key of a row as one expression of a given type.
+-- Called by: mrl._plan
+create or replace function mrl._key(table_id oid, type regtype)
+returns text
+language plpgsql
+stable
+set search_path = pg_catalog, pg_temp
+as $body$
+declare
+    keys name[] := mrl._keys_of(table_id);
+begin
+    if cardinality(keys) = 0 then
+        raise exception 'table % has no primary key', table_id::regclass
+            using errcode = 'undefined_object',
+                hint = 'add one, or ask for whole rows with mrl.search';
+    elsif cardinality(keys) = 1 then
+        -- in full: it stands in a statement that runs under the caller's search path
+        return format(
+            'mrl_row.%I::%s',
+            keys[1],
+            (
+                select format('%s.%I', kind.typnamespace::regnamespace, kind.typname)
+                from pg_type as kind
+                where kind.oid = type
+            )
+        );
+    elsif type <> 'jsonb'::regtype then
+        raise exception 'the key of table % is % columns long',
+            table_id::regclass, cardinality(keys)
+            using errcode = 'datatype_mismatch',
+                hint = 'ask for it as JSON: mrl.search_keys(null::jsonb, …)';
+    end if;
+    return format(
+        'pg_catalog.jsonb_build_object(%s)',
+        (select string_agg(format('%L, mrl_row.%I', key, key), ', ') from unnest(keys) as key)
+    );
+end
+$body$;
+
+-- What a table and its full column must be for mrl_pg, or the error that says why not.
+-- Called by: mrl._check_short, mrl._full, mrl._found, mrl.create_index, mrl.create_index_sql
+create or replace function mrl._table(table_id oid, full_column name)
+returns jsonb
+language plpgsql
+stable
+set search_path = pg_catalog, pg_temp
+as $body$
+declare
+    found record;
+    present text;
+begin
+    select
+        class.oid,
+        class.relkind,
+        class.relname,
+        class.relhassubclass or class.relkind = 'p' as parts,
+        space.nspname,
+        format('%I.%I', space.nspname, class.relname) as name,
+        attribute.attnum,
+        attribute.atttypmod,
+        type.typname,
+        format_type(attribute.atttypid, attribute.atttypmod) as declared,
+        home.nspname as extension
+    into found
+    from pg_class as class
+    join pg_namespace as space on space.oid = class.relnamespace
+    left join pg_attribute as attribute
+        on attribute.attrelid = class.oid
+        and attribute.attname = _table.full_column
+        and attribute.attnum > 0
+        and not attribute.attisdropped
+    left join pg_type as type on type.oid = attribute.atttypid
+    left join pg_extension as extension
+        on extension.extname = 'vector'
+        and extension.extnamespace = type.typnamespace
+    left join pg_namespace as home on home.oid = extension.extnamespace
+    where class.oid = _table.table_id;
+    if found is null or found.oid is null then
+        raise exception 'there is no table of oid %', coalesce(table_id::text, 'NULL')
+            using errcode = 'undefined_table',
+                hint = 'name the table, as in mrl.search(null::docs, …)';
+    elsif found.relkind not in ('r', 'p') then
+        raise exception '% is a %', found.name, case found.relkind
+                when 'v' then 'view'
+                when 'm' then 'materialized view'
+                when 'f' then 'foreign table'
+                when 'c' then 'composite type'
+                else format('relation of kind %s', found.relkind)
+            end
+            using errcode = 'wrong_object_type',
+                hint = 'name the table that holds the vectors';
+    elsif found.attnum is null then
+        select string_agg(quote_ident(attribute.attname), ', ' order by attribute.attnum)
+        into present
+        from pg_attribute as attribute
+        where attribute.attrelid = _table.table_id
+            and attribute.attnum > 0
+            and not attribute.attisdropped;
+        raise exception 'column %.% does not exist', found.name, quote_ident(full_column)
+            using errcode = 'undefined_column', hint = 'there are: ' || present;
+    elsif found.extension is null or found.typname not in ('vector', 'halfvec') then
+        raise exception 'column %.% is of type %',
+            found.name, quote_ident(full_column), found.declared
+            using errcode = 'datatype_mismatch',
+                hint = 'the full column must be vector(n) or halfvec(n)';
+    elsif found.atttypmod < 1 then
+        raise exception 'column %.% declares no dimensions, so its rows may differ',
+            found.name, quote_ident(full_column)
+            using errcode = 'datatype_mismatch',
+                hint = format(
+                    'alter table %s alter column %I type %s(n)',
+                    found.name, full_column, found.declared
+                );
+    end if;
+    return jsonb_build_object(
+        'table_name', found.relname,
+        'schema_name', found.nspname,
+        'table', found.name,
+        'full', quote_ident(full_column),
+        'full_dims', found.atttypmod,
+        'type', format('%I.%I(%s)', found.extension, found.typname, found.atttypmod),
+        'norm', case found.typname when 'vector' then 'vector_norm' else 'l2_norm' end,
+        'extension', format('%I.', found.extension),
+        'parts', found.parts
+    ) || mrl._places(found.parts);
+end
+$body$;
+
+-- The table whose rows are of a type.
+-- Called by: mrl.search, mrl.search_many
+create or replace function mrl._table_of(type regtype)
+returns oid
+language plpgsql
+stable
+as $body$
+declare
+    -- not by the type's name, which may mean another table: pg_temp comes first for tables
+    table_id pg_catalog.oid := (
+        select kind.typrelid
+        from pg_catalog.pg_type as kind
+        where kind.oid operator(pg_catalog.=) type::pg_catalog.oid
+    );
+begin
+    -- a row type knows its table; which kind of one it is, mrl._table looks at
+    if table_id operator(pg_catalog.=) 0::pg_catalog.oid then
+        raise exception 'type % is not the row type of a table', type
+            using errcode = 'datatype_mismatch',
+                hint = 'pass a NULL of the table''s type, as in mrl.search(null::docs, …)';
+    end if;
+    return table_id;
+end
+$body$;
+
+-- What an exact search needs: the table, and the distance of the short column that it means.
+-- Called by: mrl._plan, mrl._take_query
+create or replace function mrl._full(
+    table_id oid,
+    full_column name,
+    dims int default null,
+    kind text default null,
+    index_name name default null
+)
+returns jsonb
+language plpgsql
+stable
+set search_path = pg_catalog, pg_temp
+as $body$
+declare
+    distance text := (
+        select registry.distance
+        from mrl.registry as registry
+        where registry.table_id = _full.table_id::regclass
+            and registry.full_column = _full.full_column
+            and (_full.dims is null or registry.dims = _full.dims)
+            and (_full.kind is null or registry.kind = _full.kind)
+            and (_full.index_name is null or registry.index_name = _full.index_name)
+        -- as mrl._found chooses
+        order by registry.created_at, registry.index_name
+        limit 1
+    );
+begin
+    if distance is null and num_nonnulls(dims, kind, index_name) > 0 then
+        -- says that there is none
+        perform mrl._found(table_id, full_column, dims, kind, index_name);
+    end if;
+    return mrl._table(table_id, full_column) || jsonb_build_object(
+        -- of a table without a short column nobody has said another
+        'operator', coalesce(mrl._operator(distance), '<=>')
+    );
+end
+$body$;
+
+-- How many rows a table is thought to hold, with partitions and children; NULL: never counted.
+-- Called by: mrl._share, mrl._promised, mrl.calibrate, mrl._keep_calibration
+create or replace function mrl._rows(table_id oid)
+returns bigint
+language sql
+stable
+parallel safe
+begin atomic
+    with recursive tree (relid) as (
+        select _rows.table_id
+        union
+        select child.inhrelid
+        from tree
+        join pg_catalog.pg_inherits as child
+            on child.inhparent operator(pg_catalog.=) tree.relid
+    )
+    select pg_catalog.sum(part.reltuples) filter (
+        where part.reltuples operator(pg_catalog.<>) -1
+    )::bigint
+    from tree
+    join pg_catalog.pg_class as part on part.oid operator(pg_catalog.=) tree.relid
+    where part.relkind operator(pg_catalog.=) 'r';
+end;

@@ -1,9 +1,0 @@
--- Version of the installed database side, read and not run: it may be a stranger's.
--- No parameters; no row when there is none
--- Called by: mrl_pg.install, mrl_pg.sqlalchemy.create
-select substring(pg_catalog.pg_get_function_sqlbody(proc.oid) from '''(.+)''')
-from pg_catalog.pg_proc as proc
-join pg_catalog.pg_namespace as space on space.oid operator(pg_catalog.=) proc.pronamespace
-where space.nspname operator(pg_catalog.=) 'mrl'
-    and proc.proname operator(pg_catalog.=) 'version'
-    and proc.pronargs operator(pg_catalog.=) 0

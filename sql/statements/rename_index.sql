@@ -1,5 +1,0 @@
--- Gives an index another name, in its own schema.
--- Slots: index, name
--- Called by: mrl_pg.build.definitions
-alter index {index}
-    rename to {name}
