@@ -3,7 +3,7 @@
 -- name: version
 -- Version of the installed database side, read and not run: it may be a stranger's.
 -- No parameters; no row when there is none
--- Called by: mrl_pg.install, mrl_pg.sqlalchemy.create
+-- Called by: mrl_pg.install
 select substring(pg_catalog.pg_get_function_sqlbody(proc.oid) from '''(.+)''')
 from pg_catalog.pg_proc as proc
 join pg_catalog.pg_namespace as space on space.oid operator(pg_catalog.=) proc.pronamespace
@@ -20,7 +20,7 @@ create extension if not exists vector
 -- name: at_once
 -- Several statements as one, for a driver that sends no more.
 -- Slots: script, a literal
--- Called by: mrl_pg.sqlalchemy.create
+-- Called by: mrl_pg.sqlalchemy.driver
 do $mrl_script$
 begin
     execute {script};
