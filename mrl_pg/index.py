@@ -12,8 +12,7 @@ from mrl_pg.calibration import recall_report as measure
 from mrl_pg.calibration.calibrate import Calibration
 from mrl_pg.calibration.measuring import QuerySource, Teller
 from mrl_pg.calibration.recall_report import RecallReport
-from mrl_pg.catalog.read import AsyncConn, Conn
-from mrl_pg.exchange import run, run_async
+from mrl_pg.exchange import AsyncConn, Conn, run, run_async
 from mrl_pg.exchange.progress import OnProgress
 from mrl_pg.layout import IndexLayout
 from mrl_pg.search import find as search

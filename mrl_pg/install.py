@@ -6,9 +6,18 @@ from typing import cast
 
 from mrl_pg import source
 from mrl_pg.catalog.facts import check_pgvector
-from mrl_pg.catalog.read import AsyncConn, Conn
 from mrl_pg.errors import NotInstalled
-from mrl_pg.exchange import Exchange, Row, Script, Send, run, run_async, transaction
+from mrl_pg.exchange import (
+    AsyncConn,
+    Conn,
+    Exchange,
+    Row,
+    Script,
+    Send,
+    run,
+    run_async,
+    transaction,
+)
 from mrl_pg.exchange.server_message import server_message
 
 VERSION = version("mrl_pg")

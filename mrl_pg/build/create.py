@@ -13,8 +13,7 @@ from mrl_pg.build import definitions, settings
 from mrl_pg.build.progress import watch
 from mrl_pg.catalog import read as catalog
 from mrl_pg.catalog import slots
-from mrl_pg.catalog.facts import Facts, check_index, check_short, decide
-from mrl_pg.catalog.read import AsyncConn, Conn
+from mrl_pg.catalog.facts import Facts, check_index, check_short
 from mrl_pg.errors import (
     IndexMismatch,
     InvalidSetting,
@@ -23,7 +22,7 @@ from mrl_pg.errors import (
     SameShortValuesWarning,
 )
 from mrl_pg.errors.warn import warn
-from mrl_pg.exchange import Exchange, Row, Send, transaction
+from mrl_pg.exchange import AnyConn, Exchange, Row, Send, transaction
 from mrl_pg.exchange.progress import OnProgress
 from mrl_pg.layout import IndexLayout
 
@@ -76,13 +75,6 @@ class BuildReport:
         return f"{self.layout}: {steps}; the index takes {size}"
 
 
-def read_facts(layout: IndexLayout) -> Exchange[Facts]:
-    """Facts from the server now."""
-    (extension,) = yield Send(*catalog._extension_query())
-    tables = yield Send(*catalog._table_query(layout))
-    return decide(layout, extension, tables[0] if tables else None)
-
-
 def create_steps(layout: IndexLayout, facts: Facts) -> list[Step]:
     """Statements that are still to run; raises IndexMismatch for another's objects."""
     check_short(layout, facts)
@@ -124,7 +116,7 @@ def drop_steps(layout: IndexLayout, facts: Facts) -> list[Step]:
 
 
 def create(
-    conn: Conn | AsyncConn,
+    conn: AnyConn,
     layout: IndexLayout,
     *,
     workers: int | None = None,
@@ -139,7 +131,7 @@ def create(
     """
     chosen = _settings(workers, maintenance_work_mem)
     check_callable("progress", progress)
-    facts = _check_create(layout, (yield from read_facts(layout)))
+    facts = _check_create(layout, (yield from catalog.read(layout)))
 
     def build() -> Exchange[BuildReport]:
         locked = yield from _locked(layout, facts, create_steps)
@@ -157,12 +149,12 @@ def create(
     return report
 
 
-def drop(conn: Conn | AsyncConn, layout: IndexLayout) -> Exchange[BuildReport]:
+def drop(conn: AnyConn, layout: IndexLayout) -> Exchange[BuildReport]:
     """Undo `create`: index, short column, registry row; safe to repeat.
 
     Takes an ACCESS EXCLUSIVE lock for a moment; nothing is rewritten.
     """
-    facts = yield from read_facts(layout)
+    facts = yield from catalog.read(layout)
 
     def undo() -> Exchange[BuildReport]:
         locked = yield from _locked(layout, facts, drop_steps)
@@ -183,7 +175,7 @@ def _locked(
     if not steps(layout, facts):
         return facts
     yield Send(_lock(facts))
-    return (yield from read_facts(layout))
+    return (yield from catalog.read(layout))
 
 
 def _carry_out(steps: Iterable[Step]) -> Exchange[tuple[tuple[str, float], ...]]:

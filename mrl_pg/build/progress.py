@@ -9,7 +9,7 @@ from psycopg.conninfo import make_conninfo
 from psycopg.rows import tuple_row
 
 from mrl_pg import source
-from mrl_pg.exchange.cursors import AnyConn
+from mrl_pg.exchange import AnyConn
 from mrl_pg.exchange.progress import OnProgress, Progress
 
 SECONDS_BETWEEN = 0.2

@@ -8,8 +8,7 @@ from mrl_pg import arguments
 from mrl_pg.calibration import measuring as sampling
 from mrl_pg.calibration.measuring import QuerySource, Teller
 from mrl_pg.catalog import read as catalog
-from mrl_pg.catalog.read import AsyncConn, Conn
-from mrl_pg.exchange import cursors
+from mrl_pg.exchange import AsyncConn, Conn, cursors, run, run_async
 from mrl_pg.layout import IndexLayout
 from mrl_pg.search import plan
 from mrl_pg.search.filter import Filter, Params, written_out
@@ -85,7 +84,7 @@ def calibrate(
 ) -> Calibration:
     """Measure the searches of one short column; see `MatryoshkaIndex.calibrate`."""
     _check(filter, params, tell)
-    facts = sampling.check(layout, catalog.read(conn, layout))
+    facts = sampling.check(layout, run(conn, catalog.read(layout)))
     values = sampling.values(layout, facts, k, sample, queries)
     values["filter"] = written_out(conn, filter, params, facts)
     with (
@@ -111,7 +110,7 @@ async def calibrate_async(
 ) -> Calibration:
     """The same on an asynchronous connection."""
     _check(filter, params, tell)
-    facts = sampling.check(layout, await catalog.read_async(conn, layout))
+    facts = sampling.check(layout, await run_async(conn, catalog.read(layout)))
     values = sampling.values(layout, facts, k, sample, queries)
     values["filter"] = written_out(conn, filter, params, facts)
     with sampling.asking(conn, layout, facts, filter, tell):

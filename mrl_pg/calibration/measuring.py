@@ -11,8 +11,8 @@ from mrl_pg.arguments import check_whole, listed, shown
 from mrl_pg.catalog import read as catalog
 from mrl_pg.catalog import slots
 from mrl_pg.catalog.facts import Facts, check_ready
-from mrl_pg.catalog.read import AsyncConn, Conn
 from mrl_pg.errors import IndexNotFound, InvalidSetting, NotInstalled
+from mrl_pg.exchange import AsyncConn, Conn
 from mrl_pg.layout import IndexLayout
 from mrl_pg.search.filter import Filter, about_filter, in_text, refusal
 from mrl_pg.search.plan import MAX_ROWS, Queries, as_query

@@ -22,10 +22,9 @@ from mrl_pg import source
 from mrl_pg.calibration import measuring as sampling
 from mrl_pg.catalog import read as catalog
 from mrl_pg.catalog.facts import Facts
-from mrl_pg.catalog.read import AsyncConn, Conn
 from mrl_pg.catalog.recent import Recent
 from mrl_pg.errors import InvalidSetting, NotInstalled
-from mrl_pg.exchange import cursors
+from mrl_pg.exchange import AsyncConn, Conn, cursors, run, run_async
 from mrl_pg.exchange.vectors import QueryVector, QueryVectorDumper
 from mrl_pg.layout import IndexLayout
 from mrl_pg.search import plan
@@ -72,7 +71,7 @@ def keep_query(conn: Conn, layout: IndexLayout, query: VectorLike) -> bool:
     cursors.check(conn, waits=False)
     if _failed(conn):
         return False
-    facts = catalog.facts(conn, layout)
+    facts = run(conn, catalog.facts(conn, layout))
     share = _known(conn, layout)
     if share is None:
         # in a savepoint, as below: what fails here leaves the transaction whole
@@ -103,7 +102,7 @@ async def keep_query_async(
     cursors.check(conn, waits=True)
     if _failed(conn):
         return False
-    facts = await catalog.facts_async(conn, layout)
+    facts = await run_async(conn, catalog.facts(conn, layout))
     share = _known(conn, layout)
     if share is None:
         with _explained():

@@ -9,13 +9,13 @@ from mrl_pg.calibration import measuring as sampling
 from mrl_pg.calibration.measuring import Teller
 from mrl_pg.catalog import read as catalog
 from mrl_pg.catalog.facts import Facts
-from mrl_pg.catalog.read import Asked, AsyncConn, Conn
-from mrl_pg.exchange import cursors
+from mrl_pg.exchange import AsyncConn, Conn, cursors, run, run_async
 from mrl_pg.layout import IndexLayout
 from mrl_pg.search import plan
 from mrl_pg.search.filter import written_out
 from mrl_pg.search.plan import Options
 from mrl_pg.search.promise import Promise
+from mrl_pg.search.promised import read_promise
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,13 +81,10 @@ def recall(
     """Measure one search; see `MatryoshkaIndex.recall`."""
     arguments.check_callable("tell", tell)
     keep = arguments.flag("keep", keep)
-    facts = sampling.check(layout, catalog.read(conn, layout))
+    facts = sampling.check(layout, run(conn, catalog.read(layout)))
     values = sampling.values(layout, facts, options.k, sample, queries)
     condition = written_out(conn, options.filter, options.params, facts)
-    promise = None
-    if plan.wants_promise(options):
-        asked = Asked(options.k, options.recall or 0, condition)
-        promise = catalog.promise(conn, layout, asked)
+    promise = run(conn, read_promise(conn, layout, options))
     values |= _effort(options, promise) | {"filter": condition, "keep": keep}
     with (
         sampling.asking(conn, layout, facts, options.filter, tell),
@@ -111,13 +108,10 @@ async def recall_async(
     """The same on an asynchronous connection."""
     arguments.check_callable("tell", tell)
     keep = arguments.flag("keep", keep)
-    facts = sampling.check(layout, await catalog.read_async(conn, layout))
+    facts = sampling.check(layout, await run_async(conn, catalog.read(layout)))
     values = sampling.values(layout, facts, options.k, sample, queries)
     condition = written_out(conn, options.filter, options.params, facts)
-    promise = None
-    if plan.wants_promise(options):
-        asked = Asked(options.k, options.recall or 0, condition)
-        promise = await catalog.promise_async(conn, layout, asked)
+    promise = await run_async(conn, read_promise(conn, layout, options))
     values |= _effort(options, promise) | {"filter": condition, "keep": keep}
     with sampling.asking(conn, layout, facts, options.filter, tell):
         async with cursors.dicts_async(conn) as cursor:
@@ -130,7 +124,7 @@ async def recall_async(
 
 def history(conn: Conn, layout: IndexLayout) -> list[RecallReport]:
     """What was kept of one short column, oldest first."""
-    facts = catalog.read(conn, layout)
+    facts = run(conn, catalog.read(layout))
     with (
         sampling.asking(conn, layout, facts, None),
         cursors.dicts(conn) as cursor,
@@ -141,7 +135,7 @@ def history(conn: Conn, layout: IndexLayout) -> list[RecallReport]:
 
 async def history_async(conn: AsyncConn, layout: IndexLayout) -> list[RecallReport]:
     """The same on an asynchronous connection."""
-    facts = await catalog.read_async(conn, layout)
+    facts = await run_async(conn, catalog.read(layout))
     with sampling.asking(conn, layout, facts, None):
         async with cursors.dicts_async(conn) as cursor:
             await cursor.execute(*_history_query(layout, facts), binary=True)

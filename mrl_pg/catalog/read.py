@@ -1,202 +1,53 @@
 """Reads what the server says about a table, its short column and its index.
 
-Facts are read once a connection and kept for as long as it lives: a search
-sends one statement, which answers their `stamp` as it is now. When it is another one,
-or after any error, `search` has them read again: `forget` drops them.
+Facts are read once per connection and kept while it lives: a search sends one
+statement, which also answers the table's `stamp` as it is now. When the stamp is
+another one, or after any error, `forget` drops the facts, and they are read again.
 """
 
 import re
-import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from functools import cache
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any
 from weakref import WeakKeyDictionary
 
-from psycopg import AsyncConnection, Connection, errors, sql
+from psycopg import errors, sql
 
 from mrl_pg import source
 from mrl_pg.catalog.facts import Facts, decide
 from mrl_pg.catalog.recent import Recent
-from mrl_pg.errors import NotInstalled
-from mrl_pg.exchange import cursors
+from mrl_pg.exchange import AnyConn, Exchange, Send
 from mrl_pg.layout import IndexLayout
-from mrl_pg.search.filter import about_filter, refusal
-from mrl_pg.search.promise import Promise
-
-Conn: TypeAlias = Connection[Any]
-AsyncConn: TypeAlias = AsyncConnection[Any]
-
-PROMISE_SECONDS = 60.0
-"""How long a calibration that was read is believed."""
 
 TABLES = 500
 """Layouts whose facts are kept for a connection."""
 
-PROMISES = 500
-"""Promises kept for a connection: each filter with other values has its own."""
-
-LONGEST = 4000
-"""Characters of a filter whose promise is kept: lists of keys would fill the memory."""
-
 MISSING = (errors.UndefinedFunction, errors.UndefinedTable, errors.InvalidSchemaName)
 
-
-class Asked(NamedTuple):
-    """What a search asks of a calibration."""
-
-    k: int
-    recall: float
-    filter: str | None
-    """With its values in it."""
+_known: WeakKeyDictionary[AnyConn, Recent[IndexLayout, Facts]] = WeakKeyDictionary()
 
 
-_known: WeakKeyDictionary[Conn | AsyncConn, Recent[IndexLayout, Facts]] = (
-    WeakKeyDictionary()
-)
-
-_Promises: TypeAlias = Recent[tuple[IndexLayout, Asked], tuple[float, Promise]]
-"""With each, when it is to be read again."""
-
-_promises: WeakKeyDictionary[Conn | AsyncConn, _Promises] = WeakKeyDictionary()
-
-
-def facts(conn: Conn, layout: IndexLayout) -> Facts:
-    """Facts on the layout's table, from the server once a connection.
+def facts(conn: AnyConn, layout: IndexLayout) -> Exchange[Facts]:
+    """Facts on the layout's table, from the server once per connection.
 
     Raises PgvectorMissing, PgvectorTooOld, TableNotFound, ColumnNotFound,
     NotAVectorColumn, NoPrimaryKey, or InvalidSetting for dims above the full size.
     """
-    cursors.check(conn, waits=False)
     known = _known.setdefault(conn, Recent(TABLES))
-    return known.get(layout) or known.put(layout, read(conn, layout))
+    return known.get(layout) or known.put(layout, (yield from read(layout)))
 
 
-async def facts_async(conn: AsyncConn, layout: IndexLayout) -> Facts:
-    """The same on an asynchronous connection."""
-    cursors.check(conn, waits=True)
-    known = _known.setdefault(conn, Recent(TABLES))
-    return known.get(layout) or known.put(layout, await read_async(conn, layout))
+def read(layout: IndexLayout) -> Exchange[Facts]:
+    """Facts from the server now, by two short catalog queries; raises as `facts`."""
+    extension = yield Send(source.statement("pgvector").encode())
+    table = yield Send(_table_facts(), _table_names(layout))
+    return decide(layout, _first(extension) or {}, _first(table))
 
 
-def promise(conn: Conn, layout: IndexLayout, asked: Asked) -> Promise:
-    """What was measured for a recall, from the server once a minute and connection.
-
-    Raises NotInstalled when the database side knows of no calibrations.
-    """
-    known = _promises.setdefault(conn, Recent(PROMISES))
-    found = known.get((layout, asked))
-    if found is None or found[0] < time.monotonic():
-        about = facts(conn, layout)
-        with (
-            _asking(conn, layout, about, asked),
-            cursors.dicts(conn) as cursor,
-        ):
-            row = cursor.execute(*_promise_query(about, layout, asked))
-            found = _until(), _promise(asked, row.fetchone() or {})
-        _keep(known, about, layout, asked, found)
-    return found[1]
-
-
-async def promise_async(conn: AsyncConn, layout: IndexLayout, asked: Asked) -> Promise:
-    """The same on an asynchronous connection."""
-    known = _promises.setdefault(conn, Recent(PROMISES))
-    found = known.get((layout, asked))
-    if found is None or found[0] < time.monotonic():
-        about = await facts_async(conn, layout)
-        async with cursors.dicts_async(conn) as cursor:
-            with _asking(conn, layout, about, asked):
-                await cursor.execute(*_promise_query(about, layout, asked))
-            found = _until(), _promise(asked, await cursor.fetchone() or {})
-        _keep(known, about, layout, asked, found)
-    return found[1]
-
-
-def forget(conn: Conn | AsyncConn, layout: IndexLayout) -> None:
-    """Read the layout's facts afresh next time."""
+def forget(conn: AnyConn, layout: IndexLayout) -> None:
+    """Have the layout's facts read again next time."""
     if (known := _known.get(conn)) is not None:
         known.drop(lambda key: key == layout)
-    if (promises := _promises.get(conn)) is not None:
-        promises.drop(lambda key: key[0] == layout)
-
-
-def read(conn: Conn, layout: IndexLayout) -> Facts:
-    """Facts from the server now; two short catalog queries."""
-    with cursors.dicts(conn) as cursor:
-        extension = cursor.execute(*_extension_query()).fetchone()
-        table = cursor.execute(*_table_query(layout)).fetchone()
-    return decide(layout, extension or {}, table)
-
-
-async def read_async(conn: AsyncConn, layout: IndexLayout) -> Facts:
-    """The same on an asynchronous connection."""
-    async with cursors.dicts_async(conn) as cursor:
-        extension = await (await cursor.execute(*_extension_query())).fetchone()
-        table = await (await cursor.execute(*_table_query(layout))).fetchone()
-    return decide(layout, extension or {}, table)
-
-
-def _extension_query() -> tuple[bytes, None]:
-    return source.statement("pgvector").encode(), None
-
-
-def _promise_query(
-    facts: Facts, layout: IndexLayout, asked: Asked
-) -> tuple[bytes, dict[str, Any]]:
-    return source.statement("promised").encode(), {
-        "table_id": facts.table_id,
-        "index_name": layout.name,
-        **asked._asdict(),
-    }
-
-
-def _promise(asked: Asked, row: Mapping[str, Any]) -> Promise:
-    return Promise(
-        recall=asked.recall,
-        standing=row["promise"],
-        candidates=row["candidates"],
-        ef_search=row["ef_search"],
-        measured=row["measured"],
-        low=row["low"],
-    )
-
-
-def _until() -> float:
-    return time.monotonic() + PROMISE_SECONDS
-
-
-def _keep(
-    known: _Promises,
-    facts: Facts,
-    layout: IndexLayout,
-    asked: Asked,
-    found: tuple[float, Promise],
-) -> None:
-    # what a policy lets through may be another's by the next search
-    if facts.row_security or len(asked.filter or "") > LONGEST:
-        return
-    known.put((layout, asked), found)
-
-
-@contextmanager
-def _asking(
-    conn: Conn | AsyncConn, layout: IndexLayout, facts: Facts, asked: Asked
-) -> Iterator[None]:
-    try:
-        yield
-    except errors.Error as error:
-        # of a table that is another one by now, perhaps
-        forget(conn, layout)
-        if not_installed(error):
-            raise NotInstalled(
-                "recall= needs the calibrations of mrl_pg 0.2 or later in this "
-                "database: run mrl_pg.install(conn), `mrl-pg install` or psql -f "
-                "sql/install.sql"
-            ) from error
-        # the planner is asked how many rows it lets through
-        if asked.filter is None or not about_filter(error):
-            raise
-        raise refusal(asked.filter, facts, error) from error
 
 
 def not_installed(error: errors.Error) -> bool:
@@ -205,8 +56,12 @@ def not_installed(error: errors.Error) -> bool:
     return isinstance(error, MISSING) and bool(re.search(r'[ "]mrl[."]', said))
 
 
-def _table_query(layout: IndexLayout) -> tuple[bytes, dict[str, str]]:
-    return _table_facts(), {
+def _first(rows: list[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+    return rows[0] if rows else None
+
+
+def _table_names(layout: IndexLayout) -> dict[str, str]:
+    return {
         "schema": layout.schema,
         "table": layout.table,
         "column": layout.column,

@@ -12,7 +12,6 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from mrl_pg.catalog.read import Conn
 from mrl_pg.cli.bar import bar
 from mrl_pg.cli.options import PG_DEFAULT, Directory, Dsn, Json, Pg, connection, say
 from mrl_pg.demo import contest as contests
@@ -20,6 +19,7 @@ from mrl_pg.demo import dictionary as dictionaries
 from mrl_pg.demo.corpus import EXAMPLES
 from mrl_pg.demo.dictionary import Answer, Answers
 from mrl_pg.errors import InvalidVector
+from mrl_pg.exchange import Conn
 from mrl_pg.index import MatryoshkaIndex
 from mrl_pg.recall.score import three_digits
 

@@ -11,6 +11,7 @@ from mrl_pg.catalog import read as catalog
 from mrl_pg.cli.describe import Column, Table, describe
 from mrl_pg.cli.options import PG_DEFAULT, Directory, Dsn, Json, Pg, connection, say
 from mrl_pg.errors import InvalidSetting
+from mrl_pg.exchange import run
 
 
 def queries(
@@ -64,7 +65,7 @@ def queries(
         raise InvalidSetting("--before says which to delete: give --forget, too")
     with connection(dsn, directory, pg) as conn:
         # says which of table and column is not there
-        catalog.read(conn, index)
+        run(conn, catalog.read(index))
         if share is not None:
             kept.sample_queries(conn, index, share=share, most=most)
         if forget:

@@ -14,8 +14,8 @@ from mrl_pg.build import definitions
 from mrl_pg.build.create import BuildReport
 from mrl_pg.catalog import read as catalog
 from mrl_pg.catalog import slots
-from mrl_pg.catalog.read import Conn
 from mrl_pg.demo.dictionary import Dictionary, index
+from mrl_pg.exchange import Conn, run
 from mrl_pg.index import MatryoshkaIndex
 from mrl_pg.layout import Kind
 from mrl_pg.recall.compare import Measured, Search, measure
@@ -57,7 +57,7 @@ def add_columns(conn: Conn) -> None:
     """
     for kind, dims in SHORT:
         short = index(kind, dims)
-        facts = catalog.facts(conn, short)
+        facts = run(conn, catalog.facts(conn, short))
         extension = slots.home(facts.extension_schema)
         conn.execute(
             definitions.add_short_column(short, slots.table_of(facts), extension)

@@ -8,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mrl_pg import source
-from mrl_pg.catalog.read import Conn
 from mrl_pg.demo.corpus import Gloss, glosses
 from mrl_pg.demo.model import StaticModel
 from mrl_pg.errors import InvalidVector
+from mrl_pg.exchange import Conn
 from mrl_pg.index import MatryoshkaIndex
 from mrl_pg.install import install
 from mrl_pg.layout import Kind

@@ -6,6 +6,7 @@ as they do around a call. `run` and `run_async` carry a verb out on a psycopg
 connection; `mrl_pg.sqlalchemy.driver` does on one of SQLAlchemy's.
 """
 
+from mrl_pg.exchange.connections import AnyConn, AsyncConn, Conn
 from mrl_pg.exchange.drivers import run, run_async
 from mrl_pg.exchange.requests import (
     Answer,
@@ -23,7 +24,10 @@ from mrl_pg.exchange.requests import (
 
 __all__ = [
     "Answer",
+    "AnyConn",
+    "AsyncConn",
     "Begin",
+    "Conn",
     "End",
     "Exchange",
     "Find",

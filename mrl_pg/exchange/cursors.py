@@ -7,7 +7,7 @@ too, where psycopg answers bytes. They prepare nothing, so no reset loses it.
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from functools import cache
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from psycopg import (
     AsyncConnection,
@@ -37,14 +37,13 @@ from psycopg.types.array import register_all_arrays
 
 from mrl_pg.arguments import shown
 from mrl_pg.errors import InvalidSetting
+from mrl_pg.exchange.vectors import QueryVector, QueryVectorDumper
 
 if TYPE_CHECKING:
     from psycopg import BaseConnection
 
     # typing's own from Python 3.11 on
     from typing_extensions import Self
-
-AnyConn: TypeAlias = "Connection[Any] | AsyncConnection[Any] | BaseConnection[Any]"
 
 TEXTS = ("text", "name", "varchar", "bpchar", '"char"', 0)
 """Types that are read as text; 0 stands for all that have no loader."""
@@ -175,6 +174,23 @@ def tuples_async(conn: AsyncConnection[Any]) -> OwnAsyncCursor[TupleRow]:
     return OwnAsyncCursor(conn, row_factory=tuple_row)
 
 
+def searching(conn: Connection[Any]) -> Cursor[TupleRow]:
+    """The caller's own cursor, which can send query vectors besides.
+
+    The adapters of the caller's connection stay as they are.
+    """
+    cursor = Cursor(conn, row_factory=tuple_row)
+    cursor.adapters.register_dumper(QueryVector, QueryVectorDumper)
+    return cursor
+
+
+def searching_async(conn: AsyncConnection[Any]) -> AsyncCursor[TupleRow]:
+    """The same on an asynchronous connection."""
+    cursor = AsyncCursor(conn, row_factory=tuple_row)
+    cursor.adapters.register_dumper(QueryVector, QueryVectorDumper)
+    return cursor
+
+
 def check(conn: object, *, waits: bool) -> None:
     """Raise InvalidSetting for what is no connection, or one of the other kind."""
     if isinstance(conn, AsyncConnection if waits else Connection):
@@ -190,13 +206,13 @@ def check(conn: object, *, waits: bool) -> None:
     raise InvalidSetting(f"conn={shown(conn)} {reason}")
 
 
-def encoding(conn: AnyConn) -> str:
+def encoding(conn: "BaseConnection[Any]") -> str:
     """What text is sent in; UTF-8 where the server takes bytes as they are."""
     name = conn.info.encoding
     return "utf-8" if name == "ascii" else name
 
 
-def as_bytes(conn: AnyConn, statement: Query) -> bytes:
+def as_bytes(conn: "BaseConnection[Any]", statement: Query) -> bytes:
     """A statement as the connection sends it; raises InvalidSetting."""
     if isinstance(statement, bytes):
         return statement
@@ -207,7 +223,7 @@ def as_bytes(conn: AnyConn, statement: Query) -> bytes:
 
 
 @contextmanager
-def writable(conn: AnyConn) -> Iterator[None]:
+def writable(conn: "BaseConnection[Any]") -> Iterator[None]:
     """Say what to do about text that the connection's encoding cannot hold."""
     try:
         yield

@@ -9,8 +9,7 @@ from contextlib import (
 )
 from typing import Any, TypeVar
 
-from psycopg import AsyncConnection, AsyncCursor, Connection, Cursor, Pipeline
-from psycopg.rows import tuple_row
+from psycopg import AsyncConnection, Connection, Pipeline
 
 from mrl_pg.exchange import cursors
 from mrl_pg.exchange.requests import (
@@ -106,13 +105,13 @@ async def _send_async(conn: AsyncConnection[Any], request: Send) -> list[Row]:
 
 
 def _find(conn: Connection[Any], request: Find) -> Answer:
-    with _cursor(conn) as cursor:
+    with cursors.searching(conn) as cursor:
         cursor.execute(request.statement, request.params, prepare=request.prepare)
         return Answer(cursor.fetchall(), cursor.pgresult)
 
 
 async def _find_async(conn: AsyncConnection[Any], request: Find) -> Answer:
-    async with _async_cursor(conn) as cursor:
+    async with cursors.searching_async(conn) as cursor:
         await cursor.execute(request.statement, request.params, prepare=request.prepare)
         return Answer(await cursor.fetchall(), cursor.pgresult)
 
@@ -122,13 +121,13 @@ def _find_many(conn: Connection[Any], request: FindMany) -> list[Answer]:
     statement, batch = request.statement, request.batch
     with ExitStack() as stack:
         if request.prepare:
-            cursor = stack.enter_context(_cursor(conn))
+            cursor = stack.enter_context(cursors.searching(conn))
             cursor.executemany(statement, batch, returning=True)
             answers = [Answer(cursor.fetchall(), cursor.pgresult)]
             while cursor.nextset():
                 answers.append(Answer(cursor.fetchall(), cursor.pgresult))
             return answers
-        sent = [stack.enter_context(_cursor(conn)) for _ in batch]
+        sent = [stack.enter_context(cursors.searching(conn)) for _ in batch]
         with conn.pipeline() if Pipeline.is_supported() else nullcontext():
             for cursor, params in zip(sent, batch, strict=True):
                 cursor.execute(statement, params, prepare=False)
@@ -141,27 +140,17 @@ async def _find_many_async(
     statement, batch = request.statement, request.batch
     async with AsyncExitStack() as stack:
         if request.prepare:
-            cursor = await stack.enter_async_context(_async_cursor(conn))
+            cursor = await stack.enter_async_context(cursors.searching_async(conn))
             await cursor.executemany(statement, batch, returning=True)
             answers = [Answer(await cursor.fetchall(), cursor.pgresult)]
             while cursor.nextset():
                 answers.append(Answer(await cursor.fetchall(), cursor.pgresult))
             return answers
-        sent = [await stack.enter_async_context(_async_cursor(conn)) for _ in batch]
+        sent = [
+            await stack.enter_async_context(cursors.searching_async(conn))
+            for _ in batch
+        ]
         async with conn.pipeline() if Pipeline.is_supported() else nullcontext():
             for cursor, params in zip(sent, batch, strict=True):
                 await cursor.execute(statement, params, prepare=False)
         return [Answer(await cursor.fetchall(), cursor.pgresult) for cursor in sent]
-
-
-def _cursor(conn: Connection[Any]) -> Cursor[tuple[Any, ...]]:
-    """A cursor that can send query vectors; the caller's adapters stay as they are."""
-    cursor = Cursor(conn, row_factory=tuple_row)
-    cursor.adapters.register_dumper(QueryVector, QueryVectorDumper)
-    return cursor
-
-
-def _async_cursor(conn: AsyncConnection[Any]) -> AsyncCursor[tuple[Any, ...]]:
-    cursor = AsyncCursor(conn, row_factory=tuple_row)
-    cursor.adapters.register_dumper(QueryVector, QueryVectorDumper)
-    return cursor

@@ -13,9 +13,8 @@ from numpy.typing import NDArray
 from psycopg import AsyncCopy, Copy
 
 from mrl_pg.arguments import shown
-from mrl_pg.catalog.read import AsyncConn, Conn
 from mrl_pg.errors import InvalidFile, InvalidSetting
-from mrl_pg.exchange import cursors
+from mrl_pg.exchange import AsyncConn, Conn, cursors
 from mrl_pg.load.block import Block, Values, split
 from mrl_pg.load.choice import Choice, VectorBytes
 from mrl_pg.load.exchange import (

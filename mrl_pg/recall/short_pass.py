@@ -9,9 +9,8 @@ from mrl_pg.build import settings
 from mrl_pg.catalog import read as catalog
 from mrl_pg.catalog import slots
 from mrl_pg.catalog.facts import check_ready
-from mrl_pg.catalog.read import Conn
+from mrl_pg.exchange import Conn, cursors, run
 from mrl_pg.layout import IndexLayout
-from mrl_pg.search import find as search
 from mrl_pg.search import plan
 from mrl_pg.vectors import VectorLike
 
@@ -25,7 +24,7 @@ def nearest_short(
     missed is missed by short vectors, and goes on if fewer than k came. A
     composite key is a tuple. Raises what a search raises.
     """
-    facts = catalog.facts(conn, layout)
+    facts = run(conn, catalog.facts(conn, layout))
     check_ready(layout, facts)
     # in a statement with a placeholder, percent signs of names are doubled
     facts = replace(facts, extension_schema=facts.extension_schema.replace("%", "%%"))
@@ -49,7 +48,7 @@ def nearest_short(
     with (
         conn.transaction(),
         settings.local_block(conn, wide),
-        search.open_cursor(conn) as cursor,
+        cursors.searching(conn) as cursor,
     ):
         rows = cursor.execute(statement, [bound]).fetchall()
     return [row[0] if len(facts.keys) == 1 else row for row in rows]

@@ -13,11 +13,9 @@ from mrl_pg.build import definitions, settings
 from mrl_pg.catalog import read as catalog
 from mrl_pg.catalog import slots
 from mrl_pg.catalog.facts import Facts
-from mrl_pg.catalog.read import Conn
-from mrl_pg.exchange import cursors
+from mrl_pg.exchange import Conn, cursors, run
 from mrl_pg.exchange.vectors import QueryVector
 from mrl_pg.layout import IndexLayout, fit
-from mrl_pg.search import find as search
 from mrl_pg.vectors import wire
 
 
@@ -87,7 +85,7 @@ class SinglePass:
             query=slots.query(wanted, sql.Placeholder("query")),
             k=sql.Literal(k),
         )
-        return SingleSearch(search.open_cursor(conn), statement.as_bytes(), self.kind)
+        return SingleSearch(cursors.searching(conn), statement.as_bytes(), self.kind)
 
     def _value(self, facts: Facts, column: sql.Identifier) -> sql.Composable:
         if self.kind == facts.full_type:
@@ -114,4 +112,4 @@ def single_pass(
     conn: Conn, layout: IndexLayout, kind: Literal["vector", "halfvec"]
 ) -> SinglePass:
     """The rival of a layout, on the same table and graph parameters."""
-    return SinglePass(layout, kind, catalog.facts(conn, layout))
+    return SinglePass(layout, kind, run(conn, catalog.facts(conn, layout)))

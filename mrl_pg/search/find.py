@@ -7,15 +7,12 @@ from typing import Any, TypeAlias, overload
 from weakref import WeakKeyDictionary
 
 from psycopg import AsyncCursor, Cursor, Pipeline, errors, pq, sql
-from psycopg.rows import tuple_row
 
 from mrl_pg.arguments import listed
 from mrl_pg.catalog import read as catalog
 from mrl_pg.catalog.facts import Facts
-from mrl_pg.catalog.read import Asked, AsyncConn, Conn
 from mrl_pg.errors import MrlError, TableError
-from mrl_pg.exchange import cursors
-from mrl_pg.exchange.vectors import QueryVector, QueryVectorDumper
+from mrl_pg.exchange import AsyncConn, Conn, cursors, run, run_async
 from mrl_pg.layout import IndexLayout
 from mrl_pg.search.filter import Params, about_filter, in_text, refusal, written_out
 from mrl_pg.search.plan import (
@@ -25,9 +22,9 @@ from mrl_pg.search.plan import (
     SearchPlan,
     bind,
     make,
-    wants_promise,
 )
 from mrl_pg.search.promise import Promise
+from mrl_pg.search.promised import read_promise
 from mrl_pg.search.shape import Scan, Session, Shape
 from mrl_pg.vectors import VectorLike
 
@@ -206,12 +203,12 @@ def prepare(
 ) -> SearchPlan:
     """The plan of a search; what is refused is looked at once more on the server."""
     options = _in_text(conn, options)
-    facts = catalog.facts(conn, layout)
+    facts = run(conn, catalog.facts(conn, layout))
     try:
         return _decide(conn, layout, facts, query, options)
     except MrlError:
         catalog.forget(conn, layout)
-        if (fresh := catalog.facts(conn, layout)) == facts:
+        if (fresh := run(conn, catalog.facts(conn, layout))) == facts:
             raise
     return _decide(conn, layout, fresh, query, options)
 
@@ -221,12 +218,12 @@ async def prepare_async(
 ) -> SearchPlan:
     """The same on an asynchronous connection."""
     options = _in_text(conn, options)
-    facts = await catalog.facts_async(conn, layout)
+    facts = await run_async(conn, catalog.facts(conn, layout))
     try:
         return await _decide_async(conn, layout, facts, query, options)
     except MrlError:
         catalog.forget(conn, layout)
-        if (fresh := await catalog.facts_async(conn, layout)) == facts:
+        if (fresh := await run_async(conn, catalog.facts(conn, layout))) == facts:
             raise
     return await _decide_async(conn, layout, fresh, query, options)
 
@@ -238,10 +235,7 @@ def _decide(
     query: VectorLike,
     options: Options,
 ) -> SearchPlan:
-    promise = None
-    if wants_promise(options):
-        asked = _asked(conn, options, facts)
-        promise = catalog.promise(conn, layout, asked)
+    promise = run(conn, read_promise(conn, layout, options))
     with cursors.writable(conn):
         return make(layout, facts, query, options, promise, _session(conn))
 
@@ -253,21 +247,13 @@ async def _decide_async(
     query: VectorLike,
     options: Options,
 ) -> SearchPlan:
-    promise = None
-    if wants_promise(options):
-        asked = _asked(conn, options, facts)
-        promise = await catalog.promise_async(conn, layout, asked)
+    promise = await run_async(conn, read_promise(conn, layout, options))
     with cursors.writable(conn):
         return make(layout, facts, query, options, promise, _session(conn))
 
 
 def _session(conn: Conn | AsyncConn) -> Session:
     return Session(cursors.encoding(conn), _losses.get(conn, 0))
-
-
-def _asked(conn: Conn | AsyncConn, options: Options, facts: Facts) -> Asked:
-    filter = written_out(conn, options.filter, options.params, facts)
-    return Asked(options.k, options.recall or 0, filter)
 
 
 def _in_text(conn: Conn | AsyncConn, options: Options) -> Options:
@@ -277,7 +263,7 @@ def _in_text(conn: Conn | AsyncConn, options: Options) -> Options:
 
 
 def _run(conn: Conn, plan: SearchPlan, *, last: bool = False) -> SearchResult:
-    with _failing(conn, plan, last), open_cursor(conn) as cursor:
+    with _failing(conn, plan, last), cursors.searching(conn) as cursor:
         cursor.execute(plan.statement, plan.bound, prepare=plan.prepared)
         return _complete(cursor, plan, fetch(cursor), {})
 
@@ -286,7 +272,7 @@ async def _run_async(
     conn: AsyncConn, plan: SearchPlan, *, last: bool = False
 ) -> SearchResult:
     with _failing(conn, plan, last):
-        async with open_cursor_async(conn) as cursor:
+        async with cursors.searching_async(conn) as cursor:
             await cursor.execute(plan.statement, plan.bound, prepare=plan.prepared)
             return await _complete_async(cursor, plan, await fetch_async(cursor), {})
 
@@ -300,7 +286,7 @@ def _run_many(
     last: bool = False,
 ) -> list[SearchResult]:
     batch = [bind(plan.shape, query, params) for query in queries]
-    with _failing(conn, plan, last), open_cursor(conn) as cursor:
+    with _failing(conn, plan, last), cursors.searching(conn) as cursor:
         answers = _send_many(conn, plan, batch)
         left_over: LeftOver = {}
         return [
@@ -319,7 +305,7 @@ async def _run_many_async(
 ) -> list[SearchResult]:
     batch = [bind(plan.shape, query, params) for query in queries]
     with _failing(conn, plan, last):
-        async with open_cursor_async(conn) as cursor:
+        async with cursors.searching_async(conn) as cursor:
             answers = await _send_many_async(conn, plan, batch)
             left_over: LeftOver = {}
             return [
@@ -337,13 +323,13 @@ def _send_many(
     """
     with ExitStack() as stack:
         if plan.prepared:
-            cursor = stack.enter_context(open_cursor(conn))
+            cursor = stack.enter_context(cursors.searching(conn))
             cursor.executemany(plan.statement, batch, returning=True)
             answers = [fetch(cursor)]
             while cursor.nextset():
                 answers.append(fetch(cursor))
             return answers
-        sent = [stack.enter_context(open_cursor(conn)) for _ in batch]
+        sent = [stack.enter_context(cursors.searching(conn)) for _ in batch]
         with conn.pipeline() if Pipeline.is_supported() else nullcontext():
             for cursor, bound in zip(sent, batch, strict=True):
                 cursor.execute(plan.statement, bound, prepare=False)
@@ -355,13 +341,16 @@ async def _send_many_async(
 ) -> list[list[Row]]:
     async with AsyncExitStack() as stack:
         if plan.prepared:
-            cursor = await stack.enter_async_context(open_cursor_async(conn))
+            cursor = await stack.enter_async_context(cursors.searching_async(conn))
             await cursor.executemany(plan.statement, batch, returning=True)
             answers = [await fetch_async(cursor)]
             while cursor.nextset():
                 answers.append(await fetch_async(cursor))
             return answers
-        sent = [await stack.enter_async_context(open_cursor_async(conn)) for _ in batch]
+        sent = [
+            await stack.enter_async_context(cursors.searching_async(conn))
+            for _ in batch
+        ]
         async with conn.pipeline() if Pipeline.is_supported() else nullcontext():
             for cursor, bound in zip(sent, batch, strict=True):
                 await cursor.execute(plan.statement, bound, prepare=False)
@@ -532,17 +521,3 @@ def _failing(conn: Conn | AsyncConn, plan: SearchPlan, last: bool) -> Iterator[N
         # raises InvalidFilter when it is a value that cannot be written
         written_out(conn, shape.filter, plan.values, shape.facts)
         raise
-
-
-def open_cursor(conn: Conn) -> Cursor[Row]:
-    """A cursor that can send query vectors; the caller's adapters stay as they are."""
-    cursor = Cursor(conn, row_factory=tuple_row)
-    cursor.adapters.register_dumper(QueryVector, QueryVectorDumper)
-    return cursor
-
-
-def open_cursor_async(conn: AsyncConn) -> AsyncCursor[Row]:
-    """The same on an asynchronous connection."""
-    cursor = AsyncCursor(conn, row_factory=tuple_row)
-    cursor.adapters.register_dumper(QueryVector, QueryVectorDumper)
-    return cursor

@@ -9,8 +9,7 @@ from typing import Any, Concatenate, ParamSpec, TypeAlias, TypeVar, cast
 import psycopg
 
 from mrl_pg.build.progress import conninfo
-from mrl_pg.catalog.read import AsyncConn, Conn
-from mrl_pg.exchange import cursors
+from mrl_pg.exchange import AsyncConn, Conn, cursors
 
 P = ParamSpec("P")
 R = TypeVar("R")

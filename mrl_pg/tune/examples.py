@@ -9,9 +9,8 @@ from psycopg import sql
 
 from mrl_pg.catalog import slots
 from mrl_pg.catalog.facts import Facts
-from mrl_pg.catalog.read import Conn
 from mrl_pg.errors import ColumnNotFound
-from mrl_pg.exchange import cursors
+from mrl_pg.exchange import Conn, cursors
 from mrl_pg.recall.curve import MOST_CANDIDATES, Stored
 from mrl_pg.tune.advice import Recommendation
 from mrl_pg.tune.choose import could_win

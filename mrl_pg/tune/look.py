@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mrl_pg.catalog.facts import Facts
-from mrl_pg.catalog.read import Conn
+from mrl_pg.exchange import Conn
 from mrl_pg.load.ahead import Ahead
 from mrl_pg.recall.curve import Stored
 from mrl_pg.recall.judgement import Judgement

@@ -15,8 +15,8 @@ from mrl_pg.calibration import measuring as sampling
 from mrl_pg.catalog import read as catalog
 from mrl_pg.catalog import slots
 from mrl_pg.catalog.facts import Facts
-from mrl_pg.catalog.read import Conn
 from mrl_pg.errors import InvalidSetting, InvalidVector, NotInstalled
+from mrl_pg.exchange import Conn
 from mrl_pg.load.pack import VECTOR_WIRE
 from mrl_pg.load.vectors import read_vectors
 from mrl_pg.tune.stream import Reader, Rows, Sample, copied, vector_fields

@@ -4,9 +4,8 @@ from collections.abc import Sequence
 from os import PathLike
 
 from mrl_pg import arguments
-from mrl_pg.catalog.read import Conn
 from mrl_pg.errors import InvalidSetting
-from mrl_pg.exchange import cursors
+from mrl_pg.exchange import Conn, cursors
 from mrl_pg.layout import Distance, IndexLayout, Kind
 from mrl_pg.models import find, ladder
 from mrl_pg.recall.curve import Stored

@@ -16,9 +16,8 @@ from mrl_pg import source
 from mrl_pg.build import definitions, settings
 from mrl_pg.catalog import slots
 from mrl_pg.catalog.facts import Facts
-from mrl_pg.catalog.read import Conn
 from mrl_pg.errors import InvalidSetting
-from mrl_pg.exchange import cursors
+from mrl_pg.exchange import Conn, cursors
 from mrl_pg.index import MatryoshkaIndex
 from mrl_pg.recall.single_pass import SinglePass, single_pass
 from mrl_pg.tune.option import Goal, Option

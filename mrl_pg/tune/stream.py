@@ -10,9 +10,8 @@ from psycopg import sql
 
 from mrl_pg.catalog import slots
 from mrl_pg.catalog.facts import Facts
-from mrl_pg.catalog.read import Conn
 from mrl_pg.errors import InvalidSetting
-from mrl_pg.exchange import cursors
+from mrl_pg.exchange import Conn, cursors
 from mrl_pg.load.pack import HEADER, TRAILER, VECTOR_WIRE
 from mrl_pg.recall.leaders import BLOCK
 

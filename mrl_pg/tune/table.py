@@ -9,9 +9,8 @@ from mrl_pg import source
 from mrl_pg.catalog import read as catalog
 from mrl_pg.catalog import slots
 from mrl_pg.catalog.facts import Facts
-from mrl_pg.catalog.read import Conn
 from mrl_pg.errors import InvalidSetting
-from mrl_pg.exchange import cursors
+from mrl_pg.exchange import Conn, cursors, run
 from mrl_pg.layout import IndexLayout
 
 FEWEST_ROWS = 100
@@ -64,7 +63,7 @@ def read(conn: Conn, layout: IndexLayout) -> tuple[Facts, TableFacts]:
     nothing is to be chosen.
     """
     catalog.forget(conn, layout)
-    facts = catalog.facts(conn, layout)
+    facts = run(conn, catalog.facts(conn, layout))
     query = source.statement("tune_table").encode()
     names = {"table_id": facts.table_id, "column": layout.column}
     with cursors.dicts(conn) as cursor:

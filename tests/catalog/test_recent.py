@@ -10,6 +10,7 @@ from mrl_pg import MatryoshkaIndex
 from mrl_pg.calibration import real_queries as kept
 from mrl_pg.catalog import read as catalog
 from mrl_pg.catalog.recent import Recent
+from mrl_pg.search import promised
 from mrl_pg.search import render as searches
 
 
@@ -32,7 +33,7 @@ def test_caches_of_a_connection_are_bounded(
     conn: Conn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A table a tenant filled the memory of connections that never end."""
-    for owner, most in ((catalog, "TABLES"), (catalog, "PROMISES"), (kept, "LAYOUTS")):
+    for owner, most in ((catalog, "TABLES"), (promised, "PROMISES"), (kept, "LAYOUTS")):
         monkeypatch.setattr(owner, most, 3)
     vectors = matryoshka(50)
     for table in range(5):
@@ -43,7 +44,7 @@ def test_caches_of_a_connection_are_bounded(
             assert index.search(conn, vectors[0], k=k, recall=0.5).keys[0] == 1
         index.keep_query(conn, vectors[0])
     assert len(catalog._known[conn]) == 3
-    assert len(catalog._promises[conn]) == 3
+    assert len(promised._known[conn]) == 3
     assert len(kept._shares[conn]) == 3
 
 

@@ -123,7 +123,7 @@ def test_a_calibration_is_read_once_a_minute(
     docs: Docs, statements: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = 1000.0
-    monkeypatch.setattr("mrl_pg.catalog.read.time.monotonic", lambda: now)
+    monkeypatch.setattr("mrl_pg.search.promised.time.monotonic", lambda: now)
     asked: dict[str, Any] = {"recall": 0.95}
 
     def looks() -> int:

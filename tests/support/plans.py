@@ -3,14 +3,14 @@
 from collections.abc import Iterator
 from typing import Any
 
-from mrl_pg.search.find import open_cursor
+from mrl_pg.exchange import cursors
 from mrl_pg.search.plan import SearchPlan
 from support.databases import Conn
 
 
 def explain(conn: Conn, plan: SearchPlan) -> dict[str, Any]:
     """The server's plan of a search, as the root of a tree."""
-    with open_cursor(conn) as cursor:
+    with cursors.searching(conn) as cursor:
         cursor.execute(
             b"explain (costs off, format json) " + plan.statement, plan.params
         )

@@ -1,0 +1,116 @@
+"""Reads what a calibration says about a recall that a search asks for."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import NamedTuple, TypeAlias
+from weakref import WeakKeyDictionary
+
+from psycopg import errors
+
+from mrl_pg import source
+from mrl_pg.catalog import read as catalog
+from mrl_pg.catalog.facts import Facts
+from mrl_pg.catalog.recent import Recent
+from mrl_pg.errors import NotInstalled
+from mrl_pg.exchange import AnyConn, Exchange, Send
+from mrl_pg.layout import IndexLayout
+from mrl_pg.search.filter import about_filter, refusal, written_out
+from mrl_pg.search.plan import Options, wants_promise
+from mrl_pg.search.promise import Promise
+
+SECONDS = 60.0
+"""How long a promise is believed before it is read again."""
+
+PROMISES = 500
+"""Most promises kept per connection. Every distinct filter value is a separate one."""
+
+LONGEST = 4000
+"""Most characters of a filter whose promise is kept, as lists of keys fill memory."""
+
+
+class _Key(NamedTuple):
+    """What a promise depends on; the filter has its values in it."""
+
+    layout: IndexLayout
+    k: int
+    recall: float
+    filter: str | None
+
+
+class _Known(NamedTuple):
+    """A promise, the facts it was read with, and when it is to be read again."""
+
+    promise: Promise
+    facts: Facts
+    until: float
+
+
+_Promises: TypeAlias = Recent[_Key, _Known]
+
+_known: WeakKeyDictionary[AnyConn, _Promises] = WeakKeyDictionary()
+
+
+def read_promise(
+    conn: AnyConn, layout: IndexLayout, options: Options
+) -> Exchange[Promise | None]:
+    """The promise for a search, from the server once a minute and connection.
+
+    None when the options leave nothing to choose. Raises NotInstalled when the
+    database has no calibrations, InvalidFilter, and what `catalog.facts` raises.
+    """
+    if not wants_promise(options):
+        return None
+    facts = yield from catalog.facts(conn, layout)
+    filter = written_out(conn, options.filter, options.params, facts)
+    key = _Key(layout, options.k, options.recall or 0, filter)
+    promises = _known.setdefault(conn, Recent(PROMISES))
+    known = promises.get(key)
+    # a promise goes when the facts that it was read with are forgotten
+    if known and known.facts is facts and time.monotonic() <= known.until:
+        return known.promise
+    promise = yield from _read(conn, facts, key)
+    # what a policy lets through may be another role's by the next search
+    if not facts.row_security and len(filter or "") <= LONGEST:
+        promises.put(key, _Known(promise, facts, time.monotonic() + SECONDS))
+    return promise
+
+
+def _read(conn: AnyConn, facts: Facts, key: _Key) -> Exchange[Promise]:
+    names = {
+        "table_id": facts.table_id,
+        "index_name": key.layout.name,
+        "k": key.k,
+        "recall": key.recall,
+        "filter": key.filter,
+    }
+    with _explained(conn, facts, key):
+        (row,) = yield Send(source.statement("promised").encode(), names)
+    return Promise(
+        recall=key.recall,
+        standing=row["promise"],
+        candidates=row["candidates"],
+        ef_search=row["ef_search"],
+        measured=row["measured"],
+        low=row["low"],
+    )
+
+
+@contextmanager
+def _explained(conn: AnyConn, facts: Facts, key: _Key) -> Iterator[None]:
+    """Say in the caller's words what the server refuses."""
+    try:
+        yield
+    except errors.Error as error:
+        # perhaps because the table is another one by now
+        catalog.forget(conn, key.layout)
+        if catalog.not_installed(error):
+            raise NotInstalled(
+                "recall= needs the calibrations of mrl_pg 0.2 or later in this "
+                "database: run mrl_pg.install(conn), `mrl-pg install` or psql -f "
+                "sql/install.sql"
+            ) from error
+        # the planner is asked how many rows the filter lets through
+        if key.filter is None or not about_filter(error):
+            raise
+        raise refusal(key.filter, facts, error) from error
