@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import psycopg
 import pytest
 from support import command
@@ -14,9 +15,11 @@ from support.versions import one_version
 
 import mrl_pg
 from mrl_pg import errors, server
+from mrl_pg.load import load_blocks
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+START = ROOT / "docs/start.md"
 
 
 def blocks(page: Path, language: str) -> list[str]:
@@ -29,15 +32,15 @@ def test_python_quick_start_runs_as_written(
     bare_database: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """On a database without anything, block by block, like a reader."""
-    found = blocks(ROOT / "README.md", "python")
+    found = blocks(START, "python")
     assert found
     scope: dict[str, Any] = {
         "DSN": bare_database,
         "URL": psycopg_url(bare_database),
-        "__name__": "readme",
+        "__name__": "start",
     }
     for block in found:
-        exec(compile(block, "README.md", "exec"), scope)
+        exec(compile(block, "start.md", "exec"), scope)
     scope["engine"].dispose()
     printed = capsys.readouterr().out
     assert "built index docs_embedding_256_halfvec_cosine_hnsw" in printed
@@ -45,7 +48,7 @@ def test_python_quick_start_runs_as_written(
     assert isinstance(result, mrl_pg.SearchResult)
     assert len(result) == 10
     assert all(hit.key % 3 == 0 for hit in result)
-    # SQLAlchemy's door prints the first of the same answers
+    # SQLAlchemy's interface prints the first of the same answers
     three = "".join(f"{hit['title']} {hit.distance}\n" for hit in result.hits[:3])
     assert printed.endswith(three)
     conn = scope["conn"]
@@ -53,20 +56,37 @@ def test_python_quick_start_runs_as_written(
     conn.close()
 
 
+def test_python_of_the_readme_runs_as_written(bare_database: str) -> None:
+    """On the table that the page speaks of."""
+    (example,) = blocks(ROOT / "README.md", "python")
+    rows = np.random.default_rng(0).normal(size=(300, 1536))
+    with psycopg.connect(bare_database, autocommit=True) as conn:
+        conn.execute("create extension vector")
+        mrl_pg.install(conn)
+        langs = ["en" if i % 3 else "fr" for i in range(300)]
+        columns = {"id": np.arange(300), "lang": langs}
+        load_blocks(conn, rows, "docs", columns=columns)
+        scope: dict[str, Any] = {"conn": conn, "query": rows[42]}
+        exec(compile(example, "README.md", "exec"), scope)
+    hits = scope["hits"]
+    assert isinstance(hits, mrl_pg.SearchResult)
+    assert hits.keys[0] == 42
+    assert len(hits) == 5
+    assert all(key % 3 == 0 for key in hits.keys)
+
+
 @one_version
 def test_shell_quick_start_runs_as_written(
     bare_database: str, pg_version: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Every line but the one that names the reader's own server."""
-    import numpy as np
-
     rng = np.random.default_rng(1)
     np.save(tmp_path / "embeddings.npy", rng.normal(size=(300, 512)).astype("f4"))
     np.save(tmp_path / "query.npy", rng.normal(size=512).astype("f4"))
     monkeypatch.setenv("DATABASE_URL", bare_database)
     path = [str(Path(sys.executable).parent), str(server.bin_dir(pg_version))]
     monkeypatch.setenv("PATH", ":".join([*path, "/usr/bin", "/bin"]))
-    script = blocks(ROOT / "README.md", "sh")[0]
+    script = blocks(START, "sh")[0]
     lines = [line for line in script.splitlines() if "export" not in line]
     done = subprocess.run(
         ["sh", "-ec", "\n".join(lines)],
@@ -102,7 +122,7 @@ def test_every_public_name_is_in_the_docs() -> None:
     assert not missing
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_links_lead_somewhere(page: Path) -> None:
     links = re.findall(r"\]\(([^)#]+)\)", page.read_text(encoding="utf-8"))
     here = [link for link in links if not link.startswith("http")]

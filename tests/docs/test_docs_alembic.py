@@ -145,9 +145,9 @@ def test_as_a_branch_of_your_history(application: Application) -> None:
     application.shell("alembic upgrade heads; alembic check")
 
 
-def test_the_readme_runs_as_written(application: Application) -> None:
+def test_the_first_page_runs_as_written(application: Application) -> None:
     """Its model, its import in `env.py` and its commands."""
-    page = blocks(ROOT / "README.md")
+    page = blocks(ROOT / "docs/start.md")
     (declared,) = [block.text for block in page if "class Doc" in block.text]
     (imported,) = [block.text for block in page if "mrl_pg.alembic  #" in block.text]
     (commands,) = [block.text for block in page if "autogenerate -m" in block.text]

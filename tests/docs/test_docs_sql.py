@@ -1,4 +1,4 @@
-"""docs/sql.md and README's SQL run as written, by psql, as an ordinary role."""
+"""SQL of docs/sql.md, docs/start.md and README runs as written, by an ordinary role."""
 
 import os
 import re
@@ -17,10 +17,11 @@ from mrl_pg import server, source
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs/sql.md"
+START = ROOT / "docs/start.md"
 ROLE = "plain_reader"
 FENCE = re.compile(r"^```(sh|sql|text)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 ROW = re.compile(r"^\| `(\w{5})` \| `(\w+)` \|", re.MULTILINE)
-# what the reader of README brings: a table, and a query in a variable of psql
+# what a reader brings: a table, and a query in a variable of psql
 README_TABLE = """
 create table docs (id bigint primary key, title text, lang text, embedding vector(512));
 insert into docs
@@ -153,11 +154,24 @@ def test_the_statement_of_the_page_outlives_mrl(reader: Reader) -> None:
 
 
 def test_the_readme_runs_as_written(reader: Reader) -> None:
-    install = blocks(ROOT / "README.md", "sh")[1]
+    """It builds, answers, calibrates and keeps the recall that it asks for."""
+    (install,) = blocks(ROOT / "README.md", "sh")
+    reader.shell(install.text)
+    (example,) = blocks(ROOT / "README.md", "sql")
+    _, output = reader.psql([README_TABLE, example.text])
+    printed = lines(output)
+    assert " docs_embedding_256_halfvec_cosine_hnsw" in printed
+    assert any(re.match(r" +42 \| title 42 +\| +0$", line) for line in printed)
+    assert "WARNING" not in output
+    assert printed[-1] == "(5 rows)"
+
+
+def test_the_first_page_runs_as_written(reader: Reader) -> None:
+    install = blocks(START, "sh")[1]
     assert "sql/install.sql" in install.text
     reader.shell(install.text)
-    (door,) = blocks(ROOT / "README.md", "sql")
-    _, output = reader.psql([README_TABLE, door.text])
+    (example,) = blocks(START, "sql")
+    _, output = reader.psql([README_TABLE, example.text])
     printed = lines(output)
     assert " docs_embedding_256_halfvec_cosine_hnsw" in printed
     assert any(re.match(r" +42 \| title 42 +\| +0$", line) for line in printed)

@@ -176,7 +176,7 @@ PUBLIC_NAMES = [
 
 @pytest.mark.parametrize(("module", "name"), PUBLIC_NAMES)
 def test_every_public_name_is_documented(module: ModuleType, name: str) -> None:
-    pages = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+    pages = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
     text = "\n".join(page.read_text() for page in pages if page.exists())
     assert re.search(rf"\b{name}\b", text), f"{name} is in neither README.md nor docs/"
     assert getattr(module, name).__doc__
