@@ -64,8 +64,8 @@ def test_python_of_the_readme_runs_as_written(bare_database: str) -> None:
         conn.execute("create extension vector")
         mrl_pg.install(conn)
         langs = ["en" if i % 3 else "fr" for i in range(300)]
-        columns = {"id": np.arange(300), "lang": langs}
-        load_blocks(conn, rows, "docs", columns=columns)
+        ids = np.arange(300)
+        load_blocks(conn, rows, "docs", columns={"id": ids, "lang": langs})
         scope: dict[str, Any] = {"conn": conn, "query": rows[42]}
         exec(compile(example, "README.md", "exec"), scope)
     hits = scope["hits"]
