@@ -1,7 +1,7 @@
 """Matryoshka two-pass retrieval for PostgreSQL and pgvector."""
 
-from mrl_pg.build.create import BuildReport
-from mrl_pg.calibration.calibrate import Calibration, Point
+from mrl_pg.build.report import BuildReport
+from mrl_pg.calibration.calibrate import Calibration, CalibrationPoint
 from mrl_pg.calibration.recall_report import RecallReport
 from mrl_pg.errors import (
     ColumnNotFound,
@@ -44,6 +44,7 @@ from mrl_pg.vectors import normalise, truncate
 __all__ = [
     "BuildReport",
     "Calibration",
+    "CalibrationPoint",
     "ColumnNotFound",
     "Hit",
     "IndexMismatch",
@@ -65,7 +66,6 @@ __all__ = [
     "PgvectorMissing",
     "PgvectorTooOld",
     "PgvectorWarning",
-    "Point",
     "Progress",
     "Promise",
     "RecallReport",

@@ -5,12 +5,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mrl_pg.build import create as build
-from mrl_pg.build.create import BuildReport
-from mrl_pg.calibration import calibrate
-from mrl_pg.calibration import real_queries as kept
-from mrl_pg.calibration import recall_report as measure
+from mrl_pg.build.report import BuildReport
+from mrl_pg.calibration import calibrate, real_queries, recall_report
 from mrl_pg.calibration.calibrate import Calibration
-from mrl_pg.calibration.measuring import QuerySource, Teller
 from mrl_pg.calibration.recall_report import RecallReport
 from mrl_pg.exchange import AsyncConn, Conn, run, run_async
 from mrl_pg.exchange.progress import OnProgress
@@ -57,14 +54,16 @@ class MatryoshkaIndex(IndexLayout):
         Raises IndexMismatch when a column or an index of these names is another
         one, NotInstalled without the `mrl` schema, and what `catalog` raises.
         """
-        verb = build.create(
+        return run(
             conn,
-            self,
-            workers=workers,
-            maintenance_work_mem=maintenance_work_mem,
-            progress=progress,
+            build.create(
+                conn,
+                self,
+                workers=workers,
+                maintenance_work_mem=maintenance_work_mem,
+                progress=progress,
+            ),
         )
-        return run(conn, verb)
 
     async def create_async(
         self,
@@ -75,14 +74,16 @@ class MatryoshkaIndex(IndexLayout):
         progress: OnProgress | None = None,
     ) -> BuildReport:
         """The same as `create` on an asynchronous connection."""
-        verb = build.create(
+        return await run_async(
             conn,
-            self,
-            workers=workers,
-            maintenance_work_mem=maintenance_work_mem,
-            progress=progress,
+            build.create(
+                conn,
+                self,
+                workers=workers,
+                maintenance_work_mem=maintenance_work_mem,
+                progress=progress,
+            ),
         )
-        return await run_async(conn, verb)
 
     def drop(self, conn: Conn) -> BuildReport:
         """Undo `create`: drop the index, the short column and the registry row."""
@@ -98,34 +99,40 @@ class MatryoshkaIndex(IndexLayout):
         *,
         k: int = 10,
         sample: int | None = None,
-        queries: QuerySource = None,
+        queries: "Queries | None" = None,
+        real_queries: bool = False,
         filter: Filter = None,
         params: Params = None,
-        tell: Teller | None = None,
+        progress: OnProgress | None = None,
     ) -> Calibration:
         """Measure what searches find and cost on your rows, for `search(recall=0.99)`.
 
         Exact answers of `queries`, or of `sample` random rows (each without itself;
         500 unless named, for k = 1 2,000), are compared with those of ever wider
         searches, and the front of recall against time is kept in the database for all
-        doors, in the place of an older one for the same k and `filter`.
-        `queries="kept"`: at most `sample` of those that `keep_query` kept. A search
-        with a `filter` takes what was measured with the same, or with others about as
-        selective. Time: every row is read once for every few hundred queries, and each
-        is searched by the index some thirty times. `tell` is called with progress.
+        interfaces, in the place of an older one for the same k and `filter`.
+        `real_queries=True` asks with at most `sample` of those that `keep_query` kept.
+        A search with a `filter` takes what was measured with the same, or with others
+        about as selective. Time: every row is read once for every few hundred queries,
+        and each is searched by the index some thirty times. `progress` is called
+        meanwhile.
 
         Only the table's owner may. Raises InvalidSetting, InvalidVector, InvalidFilter,
         IndexNotFound, NotInstalled, and what `catalog.facts` raises.
         """
-        return calibrate.calibrate(
+        return run(
             conn,
-            self,
-            k=k,
-            sample=sample,
-            queries=queries,
-            filter=filter,
-            params=params,
-            tell=tell,
+            calibrate.calibrate(
+                conn,
+                self,
+                k=k,
+                sample=sample,
+                queries=queries,
+                real_queries=real_queries,
+                filter=filter,
+                params=params,
+                progress=progress,
+            ),
         )
 
     async def calibrate_async(
@@ -134,21 +141,26 @@ class MatryoshkaIndex(IndexLayout):
         *,
         k: int = 10,
         sample: int | None = None,
-        queries: QuerySource = None,
+        queries: "Queries | None" = None,
+        real_queries: bool = False,
         filter: Filter = None,
         params: Params = None,
-        tell: Teller | None = None,
+        progress: OnProgress | None = None,
     ) -> Calibration:
         """The same as `calibrate` on an asynchronous connection."""
-        return await calibrate.calibrate_async(
+        return await run_async(
             conn,
-            self,
-            k=k,
-            sample=sample,
-            queries=queries,
-            filter=filter,
-            params=params,
-            tell=tell,
+            calibrate.calibrate(
+                conn,
+                self,
+                k=k,
+                sample=sample,
+                queries=queries,
+                real_queries=real_queries,
+                filter=filter,
+                params=params,
+                progress=progress,
+            ),
         )
 
     def recall(
@@ -157,7 +169,8 @@ class MatryoshkaIndex(IndexLayout):
         *,
         k: int = 10,
         sample: int = 50,
-        queries: QuerySource = None,
+        queries: "Queries | None" = None,
+        real_queries: bool = False,
         candidates: int | None = None,
         ef_search: int | None = None,
         max_scan_tuples: int | None = None,
@@ -165,15 +178,15 @@ class MatryoshkaIndex(IndexLayout):
         params: Params = None,
         recall: float | None = None,
         keep: bool = False,
-        tell: Teller | None = None,
+        progress: OnProgress | None = None,
     ) -> RecallReport:
         """Measure how many of the true nearest rows a search finds, and why not all.
 
         `candidates` to `recall` are those of the search; it is compared with exact
-        search for `queries` ("kept": at most `sample` of those of `keep_query`), or
-        for `sample` random rows, each without itself. `keep` writes the figures to
-        `mrl.measurements`, for `history`, which only the table's owner may. Time:
-        each query reads every row twice.
+        search for `queries`, for at most `sample` of those that `keep_query` kept
+        (`real_queries=True`), or for `sample` random rows, each without itself. `keep`
+        writes the figures to `mrl.measurements`, for `history`, which only the table's
+        owner may. Time: each query reads every row twice.
 
         Raises InvalidSetting, InvalidVector, InvalidFilter, IndexNotFound,
         NotInstalled, and what `catalog.facts` raises.
@@ -189,8 +202,18 @@ class MatryoshkaIndex(IndexLayout):
             False,
             recall,
         )
-        return measure.recall(
-            conn, self, options, sample=sample, queries=queries, keep=keep, tell=tell
+        return run(
+            conn,
+            recall_report.recall(
+                conn,
+                self,
+                options,
+                sample=sample,
+                queries=queries,
+                real_queries=real_queries,
+                keep=keep,
+                progress=progress,
+            ),
         )
 
     async def recall_async(
@@ -199,7 +222,8 @@ class MatryoshkaIndex(IndexLayout):
         *,
         k: int = 10,
         sample: int = 50,
-        queries: QuerySource = None,
+        queries: "Queries | None" = None,
+        real_queries: bool = False,
         candidates: int | None = None,
         ef_search: int | None = None,
         max_scan_tuples: int | None = None,
@@ -207,7 +231,7 @@ class MatryoshkaIndex(IndexLayout):
         params: Params = None,
         recall: float | None = None,
         keep: bool = False,
-        tell: Teller | None = None,
+        progress: OnProgress | None = None,
     ) -> RecallReport:
         """The same as `recall` on an asynchronous connection."""
         options = Options(
@@ -221,20 +245,30 @@ class MatryoshkaIndex(IndexLayout):
             False,
             recall,
         )
-        return await measure.recall_async(
-            conn, self, options, sample=sample, queries=queries, keep=keep, tell=tell
+        return await run_async(
+            conn,
+            recall_report.recall(
+                conn,
+                self,
+                options,
+                sample=sample,
+                queries=queries,
+                real_queries=real_queries,
+                keep=keep,
+                progress=progress,
+            ),
         )
 
     def history(self, conn: Conn) -> list[RecallReport]:
         """What `recall` measured and kept, oldest first; raises NotInstalled."""
-        return measure.history(conn, self)
+        return run(conn, recall_report.history(conn, self))
 
     async def history_async(self, conn: AsyncConn) -> list[RecallReport]:
         """The same as `history` on an asynchronous connection."""
-        return await measure.history_async(conn, self)
+        return await run_async(conn, recall_report.history(conn, self))
 
     def keep_query(self, conn: Conn, query: VectorLike) -> bool:
-        """Keep a query now and then, for `calibrate(conn, queries="kept")`.
+        """Keep a query now and then, for `calibrate(conn, real_queries=True)`.
 
         Call it beside each search, which itself writes nothing. Off until the table's
         owner turns it on (`mrl.sample_queries` in SQL, `mrl-pg queries`); whether it is
@@ -244,11 +278,11 @@ class MatryoshkaIndex(IndexLayout):
 
         Raises InvalidVector where it is on, NotInstalled, and what `catalog` raises.
         """
-        return kept.keep_query(conn, self, query)
+        return run(conn, real_queries.keep_query(conn, self, query))
 
     async def keep_query_async(self, conn: AsyncConn, query: VectorLike) -> bool:
         """The same as `keep_query` on an asynchronous connection."""
-        return await kept.keep_query_async(conn, self, query)
+        return await run_async(conn, real_queries.keep_query(conn, self, query))
 
     def search(
         self,

@@ -11,6 +11,8 @@ from mrl_pg import source
 from mrl_pg.arguments import check_callable, check_whole, shown
 from mrl_pg.build import definitions, settings
 from mrl_pg.build.progress import watch
+from mrl_pg.build.report import BuildReport
+from mrl_pg.build.row_sample import check_rows
 from mrl_pg.catalog import read as catalog
 from mrl_pg.catalog import slots
 from mrl_pg.catalog.facts import Facts, check_index, check_short
@@ -18,11 +20,8 @@ from mrl_pg.errors import (
     IndexMismatch,
     InvalidSetting,
     NotInstalled,
-    NotUnitLengthWarning,
-    SameShortValuesWarning,
 )
-from mrl_pg.errors.warn import warn
-from mrl_pg.exchange import AnyConn, Exchange, Row, Send, transaction
+from mrl_pg.exchange import AnyConn, Exchange, Send, transaction
 from mrl_pg.exchange.progress import OnProgress
 from mrl_pg.layout import IndexLayout
 
@@ -39,40 +38,6 @@ class Step:
 
     label: str
     statement: sql.Composed
-
-
-@dataclass(frozen=True, slots=True)
-class BuildReport:
-    """What a `create` or a `drop` did.
-
-    `done` names the steps in order with the seconds each took; empty when there
-    was nothing to do. `index_bytes` and `rows` are 0 after a drop.
-    """
-
-    layout: IndexLayout
-    done: tuple[tuple[str, float], ...]
-    index_bytes: int = 0
-    rows: int = 0
-
-    @property
-    def changed(self) -> bool:
-        """Whether anything was done."""
-        return bool(self.done)
-
-    @property
-    def seconds(self) -> float:
-        """Seconds of all steps."""
-        return sum(seconds for _, seconds in self.done)
-
-    def __str__(self) -> str:
-        """What happened, in one sentence."""
-        if not self.changed:
-            return f"{self.layout}: nothing to do"
-        steps = ", ".join(f"{label} in {took:.1f} s" for label, took in self.done)
-        if not self.index_bytes:
-            return f"{self.layout}: {steps}"
-        size = f"{self.index_bytes / 1e6:,.1f} MB for {self.rows:,} rows"
-        return f"{self.layout}: {steps}; the index takes {size}"
 
 
 def create_steps(layout: IndexLayout, facts: Facts) -> list[Step]:
@@ -135,8 +100,7 @@ def create(
 
     def build() -> Exchange[BuildReport]:
         locked = yield from _locked(layout, facts, create_steps)
-        for sample in (yield Send(_row_sample(layout, locked))):
-            _warn_rows(layout, sample)
+        yield from check_rows(layout, locked)
         steps = create_steps(layout, locked)
         with watch(conn, progress):
             done = yield from settings.local(chosen, _carry_out(steps))
@@ -201,47 +165,6 @@ def _check_create(layout: IndexLayout, facts: Facts) -> Facts:
 
 def _lock(facts: Facts) -> sql.Composed:
     return slots.template("lock_table", table=slots.table_of(facts))
-
-
-def _row_sample(layout: IndexLayout, facts: Facts) -> sql.Composed:
-    norm = "vector_norm" if facts.full_type == "vector" else "l2_norm"
-    extension = slots.home(facts.extension_schema)
-    return slots.template(
-        "row_sample",
-        table=slots.table_of(facts),
-        full=sql.Identifier(layout.column),
-        extension=extension,
-        norm=sql.Identifier(norm),
-        short=slots.short_value(layout, extension, sql.SQL('sample."full"')),
-    )
-
-
-def _warn_rows(layout: IndexLayout, sample: Row) -> None:
-    """Warn of what the first rows speak against; `mrl.create_index` says the same."""
-    if sample["off"] and layout.distance != "cosine":
-        warn(
-            f"{sample['off']} of the first {sample['rows']} vectors are not of length "
-            f"1: under {layout.distance!r} the short vectors, which are, rank them by "
-            "direction only; distance='cosine' may be what you want",
-            NotUnitLengthWarning,
-        )
-    # ten: of fewer it says nothing
-    full_values, short_values = sample["full_values"], sample["short_values"]
-    if full_values >= 10 and 2 * short_values < full_values:
-        # seven signs would be enough to tell a hundred rows apart
-        if layout.kind == "bit" and layout.dims >= 7:
-            reason = (
-                "kind='bit' keeps signs, and here nearly all are the same, as in image "
-                "features and unsigned integers: use kind='halfvec'"
-            )
-        else:
-            reason = f"dims={layout.dims} leaves too little of them: use more"
-        warn(
-            f"the first {sample['rows']} vectors have {short_values} short values of "
-            f"{layout.kind}({layout.dims}), so that a first pass cannot tell them "
-            f"apart; {reason}",
-            SameShortValuesWarning,
-        )
 
 
 def _settings(workers: int | None, maintenance_work_mem: str | None) -> dict[str, str]:

@@ -2,21 +2,21 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from mrl_pg import arguments
-from mrl_pg.calibration import measuring as sampling
-from mrl_pg.calibration.measuring import QuerySource, Teller
+from mrl_pg.calibration import measuring
 from mrl_pg.catalog import read as catalog
-from mrl_pg.exchange import AsyncConn, Conn, cursors, run, run_async
+from mrl_pg.exchange import AnyConn, Exchange, Row, Send
+from mrl_pg.exchange.progress import OnProgress
 from mrl_pg.layout import IndexLayout
 from mrl_pg.search import plan
 from mrl_pg.search.filter import Filter, Params, written_out
+from mrl_pg.search.plan import Queries
 from mrl_pg.search.promise import check_recall
 
 
 @dataclass(frozen=True, slots=True)
-class Point:
+class CalibrationPoint:
     """One measured search: mean recall, its lower bound (one-sided, 95 %), time."""
 
     candidates: int
@@ -37,12 +37,12 @@ class Calibration:
 
     layout: IndexLayout
     k: int
-    points: tuple[Point, ...]
+    points: tuple[CalibrationPoint, ...]
     share: float
     queries: int
     rows: int
 
-    def cheapest(self, recall: float, slack: float = 0.005) -> Point | None:
+    def cheapest(self, recall: float, slack: float = 0.005) -> CalibrationPoint | None:
         """What a search with this recall would take; None when nothing keeps it.
 
         The mean must reach it, and the lower bound come within `slack`, as in
@@ -72,65 +72,35 @@ class Calibration:
 
 
 def calibrate(
-    conn: Conn,
+    conn: AnyConn,
     layout: IndexLayout,
     *,
     k: int,
     sample: int | None,
-    queries: QuerySource,
+    queries: "Queries | None",
+    real_queries: bool,
     filter: Filter,
     params: Params,
-    tell: Teller | None,
-) -> Calibration:
+    progress: OnProgress | None,
+) -> Exchange[Calibration]:
     """Measure the searches of one short column; see `MatryoshkaIndex.calibrate`."""
-    _check(filter, params, tell)
-    facts = sampling.check(layout, run(conn, catalog.read(layout)))
-    values = sampling.values(layout, facts, k, sample, queries)
+    plan.check_filter(filter, params)
+    arguments.check_callable("progress", progress)
+    facts = measuring.check(layout, (yield from catalog.read(layout)))
+    values = measuring.values(layout, facts, k, sample, queries, real_queries)
     values["filter"] = written_out(conn, filter, params, facts)
     with (
-        sampling.asking(conn, layout, facts, filter, tell),
-        cursors.dicts(conn) as cursor,
+        measuring.explained(conn, layout, facts, filter),
+        measuring.reported(conn, progress),
     ):
-        cursor.execute(sampling.statement("calibrate", facts), values)
-        rows = cursor.fetchall()
+        rows = yield Send(measuring.statement("calibrate", facts), values)
     catalog.forget(conn, layout)
     return _calibration(layout, k, rows)
 
 
-async def calibrate_async(
-    conn: AsyncConn,
-    layout: IndexLayout,
-    *,
-    k: int,
-    sample: int | None,
-    queries: QuerySource,
-    filter: Filter,
-    params: Params,
-    tell: Teller | None,
-) -> Calibration:
-    """The same on an asynchronous connection."""
-    _check(filter, params, tell)
-    facts = sampling.check(layout, await run_async(conn, catalog.read(layout)))
-    values = sampling.values(layout, facts, k, sample, queries)
-    values["filter"] = written_out(conn, filter, params, facts)
-    with sampling.asking(conn, layout, facts, filter, tell):
-        async with cursors.dicts_async(conn) as cursor:
-            await cursor.execute(sampling.statement("calibrate", facts), values)
-            rows = await cursor.fetchall()
-    catalog.forget(conn, layout)
-    return _calibration(layout, k, rows)
-
-
-def _check(filter: Filter, params: Params, tell: Teller | None) -> None:
-    plan.check_filter(filter, params)
-    arguments.check_callable("tell", tell)
-
-
-def _calibration(
-    layout: IndexLayout, k: int, rows: Sequence[dict[str, Any]]
-) -> Calibration:
+def _calibration(layout: IndexLayout, k: int, rows: Sequence[Row]) -> Calibration:
     points = tuple(
-        Point(
+        CalibrationPoint(
             row["candidates"],
             row["ef_search"],
             row["recall"],

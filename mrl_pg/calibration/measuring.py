@@ -1,28 +1,25 @@
 """What `calibrate` and `recall` share: how they ask the server, and what it refuses."""
 
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 from psycopg import errors, sql
 from psycopg.errors import Diagnostic
 
-from mrl_pg.arguments import check_whole, listed, shown
+from mrl_pg.arguments import check_whole, flag, listed, shown
 from mrl_pg.catalog import read as catalog
 from mrl_pg.catalog import slots
 from mrl_pg.catalog.facts import Facts, check_ready
 from mrl_pg.errors import IndexNotFound, InvalidSetting, NotInstalled
-from mrl_pg.exchange import AsyncConn, Conn
+from mrl_pg.exchange import AnyConn
+from mrl_pg.exchange.progress import OnProgress, Progress
+from mrl_pg.exchange.server_message import server_message
 from mrl_pg.layout import IndexLayout
 from mrl_pg.search.filter import Filter, about_filter, in_text, refusal
 from mrl_pg.search.plan import MAX_ROWS, Queries, as_query
 from mrl_pg.vectors import as_text
-
-Teller: TypeAlias = Callable[[str], object]
-"""Called now and then with a line about how far a measurement is."""
-
-QuerySource: TypeAlias = "Queries | Literal['kept'] | None"
-"""Queries to ask with: given ones, those that `keep_query` kept, or random rows."""
 
 NOT_INSTALLED = (
     "mrl_pg 0.2 or later is not installed in this database: run "
@@ -43,20 +40,26 @@ def values(
     facts: Facts,
     k: int,
     sample: int | None,
-    queries: QuerySource,
+    queries: "Queries | None",
+    real_queries: bool,
 ) -> dict[str, Any]:
     """Parameters of the statement; raises InvalidSetting or InvalidVector."""
+    real_queries = flag("real_queries", real_queries)
     k = check_whole("k", k, 1, MAX_ROWS, "a measurement")
     if sample is not None:
         sample = check_whole("sample", sample, 1, MAX_ROWS, "a measurement")
     vectors = None
-    if isinstance(queries, str):
-        if queries != "kept":
+    if queries is not None:
+        if real_queries:
             raise InvalidSetting(
-                f"queries={shown(queries)}: give vectors, or 'kept' for those that "
-                "keep_query kept"
+                "queries= and real_queries=True were both given: measure with your "
+                "vectors or with those that keep_query kept"
             )
-    elif queries is not None:
+        if isinstance(queries, str):
+            raise InvalidSetting(
+                f"queries={shown(queries)}: give vectors, or real_queries=True for "
+                "those that keep_query kept"
+            )
         bound = [as_query(layout, facts, query) for query in listed(queries)]
         vectors = [as_text(query.data, query.kind) for query in bound]
     return {
@@ -66,7 +69,7 @@ def values(
         "sample": sample,
         "index_name": layout.name,
         "queries": vectors,
-        "kept": isinstance(queries, str),
+        "kept": real_queries,
     }
 
 
@@ -76,51 +79,48 @@ def statement(name: str, facts: Facts, **parts: sql.Composable) -> sql.Composed:
     return slots.statement(name, extension=slots.home(home), **parts)
 
 
-def hinted(error: errors.Error) -> str:
-    """What the server says, and its hint."""
-    said = (error.diag.message_primary, error.diag.message_hint)
-    return "; ".join(filter(None, said))
-
-
 @contextmanager
-def asking(
-    conn: Conn | AsyncConn,
-    layout: IndexLayout,
-    facts: Facts,
-    filter: Filter,
-    tell: Teller | None = None,
+def explained(
+    conn: AnyConn, layout: IndexLayout, facts: Facts, filter: Filter
 ) -> Iterator[None]:
-    """Hand on what the server says meanwhile, and say better what it refuses."""
-    with _told(conn, tell):
-        try:
-            yield
-        except errors.Error as error:
-            catalog.forget(conn, layout)
-            if catalog.not_installed(error):
-                raise NotInstalled(NOT_INSTALLED) from error
-            said = error.diag.message_primary or ""
-            if isinstance(error, errors.UndefinedObject) and "short column" in said:
-                raise IndexNotFound(hinted(error)) from error
-            # the second: no query was kept
-            if isinstance(error, (errors.InvalidParameterValue, errors.NoDataFound)):
-                raise InvalidSetting(hinted(error)) from error
-            if filter is None or not about_filter(error):
-                raise
-            raise refusal(in_text(conn, filter), facts, error) from error
+    """Raise the server's refusals of a measurement as errors of mrl_pg."""
+    try:
+        yield
+    except errors.Error as error:
+        catalog.forget(conn, layout)
+        if catalog.not_installed(error):
+            raise NotInstalled(NOT_INSTALLED) from error
+        said = server_message(error)
+        if isinstance(error, errors.UndefinedObject) and "short column" in said.message:
+            raise IndexNotFound(f"{said}") from error
+        # the second: there are no real queries yet
+        if isinstance(error, (errors.InvalidParameterValue, errors.NoDataFound)):
+            raise InvalidSetting(f"{said}") from error
+        if filter is None or not about_filter(error):
+            raise
+        raise refusal(in_text(conn, filter), facts, error) from error
 
 
 @contextmanager
-def _told(conn: Conn | AsyncConn, tell: Teller | None) -> Iterator[None]:
-    if tell is None:
+def reported(conn: AnyConn, progress: OnProgress | None) -> Iterator[None]:
+    """Hand each notice that the server sends meanwhile to `progress`."""
+    if progress is None:
         yield
         return
 
     def hear(notice: Diagnostic) -> None:
         if notice.severity_nonlocalized == "NOTICE":
-            tell(notice.message_primary or "")
+            progress(_progress(notice))
 
     conn.add_notice_handler(hear)
     try:
         yield
     finally:
         conn.remove_notice_handler(hear)
+
+
+def _progress(notice: Diagnostic) -> Progress:
+    """The message, and the numbers of a detail such as `200 of 500`."""
+    counts = re.match(r"(\d+) of (\d+)", notice.message_detail or "")
+    done, total = map(int, counts.groups()) if counts else (0, None)
+    return Progress(notice.message_primary or "", done, total)

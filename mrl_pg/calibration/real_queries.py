@@ -4,31 +4,27 @@ Off until the table's owner turns it on: `mrl.sample_queries` or `mrl-pg queries
 """
 
 import time
-from collections.abc import Iterator
-from contextlib import (
-    AbstractAsyncContextManager,
-    AbstractContextManager,
-    contextmanager,
-    nullcontext,
-)
 from dataclasses import asdict, dataclass
 from datetime import date
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 from weakref import WeakKeyDictionary
 
 from psycopg import errors, pq, sql
 
 from mrl_pg import source
-from mrl_pg.calibration import measuring as sampling
+from mrl_pg.calibration import measuring
 from mrl_pg.catalog import read as catalog
 from mrl_pg.catalog.facts import Facts
 from mrl_pg.catalog.recent import Recent
 from mrl_pg.errors import InvalidSetting, NotInstalled
-from mrl_pg.exchange import AsyncConn, Conn, cursors, run, run_async
-from mrl_pg.exchange.vectors import QueryVector, QueryVectorDumper
+from mrl_pg.exchange import AnyConn, Exchange, Row, Send, transaction
+from mrl_pg.exchange.server_message import server_message
+from mrl_pg.exchange.vectors import QueryVector
 from mrl_pg.layout import IndexLayout
-from mrl_pg.search import plan
+from mrl_pg.search.plan import as_query
 from mrl_pg.vectors import VectorLike
+
+T = TypeVar("T")
 
 SHARE_SECONDS = 60.0
 """How long a share that was read is believed."""
@@ -38,7 +34,7 @@ LAYOUTS = 500
 
 _Shares: TypeAlias = Recent[IndexLayout, tuple[float, float]]
 
-_shares: WeakKeyDictionary[Conn | AsyncConn, _Shares] = WeakKeyDictionary()
+_shares: WeakKeyDictionary[AnyConn, _Shares] = WeakKeyDictionary()
 """With each, when it is to be read again."""
 
 
@@ -66,164 +62,108 @@ class Sampling:
         return f"{state}: {self.kept} queries, of {self.most} at most{since}"
 
 
-def keep_query(conn: Conn, layout: IndexLayout, query: VectorLike) -> bool:
+def keep_query(conn: AnyConn, layout: IndexLayout, query: VectorLike) -> Exchange[bool]:
     """Offer a query to be kept; see `MatryoshkaIndex.keep_query`."""
-    cursors.check(conn, waits=False)
     if _failed(conn):
         return False
-    facts = run(conn, catalog.facts(conn, layout))
+    facts = yield from catalog.facts(conn, layout)
     share = _known(conn, layout)
     if share is None:
-        # in a savepoint, as below: what fails here leaves the transaction whole
-        with (
-            _explained(),
-            _whole(conn),
-            cursors.tuples(conn) as cursor,
-        ):
-            cursor.execute(*_asked("query_share", layout))
-            share = _learn(conn, layout, cursor.fetchone())
-    call = _offered(layout, facts, query, share)
-    if call is None:
+        rows = yield from _whole(conn, _send(_asked("query_share", layout)))
+        share = _learn(conn, layout, rows)
+    if not share:
         return False
-    with (
-        _explained(),
-        _whole(conn),
-        cursors.tuples(conn) as cursor,
-    ):
-        cursor.adapters.register_dumper(QueryVector, QueryVectorDumper)
-        cursor.execute(*call)
-        return bool(cursor.fetchall()[0][0])
-
-
-async def keep_query_async(
-    conn: AsyncConn, layout: IndexLayout, query: VectorLike
-) -> bool:
-    """The same on an asynchronous connection."""
-    cursors.check(conn, waits=True)
-    if _failed(conn):
-        return False
-    facts = await run_async(conn, catalog.facts(conn, layout))
-    share = _known(conn, layout)
-    if share is None:
-        with _explained():
-            async with (
-                _whole_async(conn),
-                cursors.tuples_async(conn) as cursor,
-            ):
-                await cursor.execute(*_asked("query_share", layout))
-                share = _learn(conn, layout, await cursor.fetchone())
-    call = _offered(layout, facts, query, share)
-    if call is None:
-        return False
-    with _explained():
-        async with (
-            _whole_async(conn),
-            cursors.tuples_async(conn) as cursor,
-        ):
-            cursor.adapters.register_dumper(QueryVector, QueryVectorDumper)
-            await cursor.execute(*call)
-            return bool((await cursor.fetchall())[0][0])
+    offer = _offer(layout, facts, as_query(layout, facts, query))
+    rows = yield from _whole(conn, _send(offer))
+    return bool(_only(rows))
 
 
 def sample_queries(
-    conn: Conn, layout: IndexLayout, *, share: float, most: int | None = None
-) -> Sampling:
+    layout: IndexLayout, *, share: float, most: int | None = None
+) -> Exchange[Sampling]:
     """Have a share of the queries of a full column kept; 0 keeps no more.
 
-    `most` of them at most: None leaves what was said before, at first 1000. Only
-    the table's owner may. Raises InvalidSetting.
+    At most `most` are kept: None leaves the number that was given before, at first
+    1000. Only the table's owner may. Raises InvalidSetting.
     """
-    with _explained(), cursors.tuples(conn) as cursor:
-        cursor.execute(*_asked("sample_queries", layout, share=share, most=most))
-    return in_force(conn, layout)
+    yield from _send(_asked("sample_queries", layout, share=share, most=most))
+    return (yield from in_force(layout))
 
 
-def forget_queries(
-    conn: Conn, layout: IndexLayout, *, before: date | None = None
-) -> int:
-    """Delete what was kept, or what was before a day; how many that were."""
-    with _explained(), cursors.tuples(conn) as cursor:
-        cursor.execute(*_asked("forget_queries", layout, before=before))
-        return int(cursor.fetchall()[0][0])
+def forget_queries(layout: IndexLayout, *, before: date | None = None) -> Exchange[int]:
+    """Delete all real queries, or those from before a day; answers how many."""
+    rows = yield from _send(_asked("forget_queries", layout, before=before))
+    return int(_only(rows))
 
 
-def in_force(conn: Conn, layout: IndexLayout) -> Sampling:
+def in_force(layout: IndexLayout) -> Exchange[Sampling]:
     """What is in force for the queries of a full column."""
-    with _explained(), cursors.dicts(conn) as cursor:
-        found = cursor.execute(*_asked("sampling", layout)).fetchone()
-    return Sampling(**found) if found else Sampling(0.0, 0, 0, None)
+    rows = yield from _send(_asked("sampling", layout))
+    return Sampling(**rows[0]) if rows else Sampling(0.0, 0, 0, None)
 
 
-def _failed(conn: Conn | AsyncConn) -> bool:
+def _failed(conn: AnyConn) -> bool:
     """Whether the caller's transaction takes no more statements."""
     return conn.info.transaction_status == pq.TransactionStatus.INERROR
 
 
-def _whole(conn: Conn) -> AbstractContextManager[object]:
-    """A savepoint in a transaction, so that what fails leaves it whole."""
-    return nullcontext() if _alone(conn) else conn.transaction()
+def _whole(conn: AnyConn, body: Exchange[T]) -> Exchange[T]:
+    """Carry out a verb in a savepoint, so that its failure leaves a transaction whole.
 
-
-def _whole_async(conn: AsyncConn) -> AbstractAsyncContextManager[object]:
-    """The same on an asynchronous connection."""
-    return nullcontext() if _alone(conn) else conn.transaction()
-
-
-def _alone(conn: Conn | AsyncConn) -> bool:
-    """Whether a statement is a transaction by itself: two round trips less."""
+    A statement that is a transaction by itself needs none: two round trips less.
+    """
     idle = conn.info.transaction_status == pq.TransactionStatus.IDLE
-    return conn.autocommit and idle
+    alone = conn.autocommit and idle
+    return (yield from (body if alone else transaction(body)))
 
 
-def _known(conn: Conn | AsyncConn, layout: IndexLayout) -> float | None:
+def _send(request: Send) -> Exchange[list[Row]]:
+    """Rows of a statement; raises NotInstalled and InvalidSetting."""
+    try:
+        rows: list[Row] = yield request
+    except errors.Error as error:
+        if catalog.not_installed(error):
+            raise NotInstalled(measuring.NOT_INSTALLED) from error
+        if isinstance(error, errors.InvalidParameterValue):
+            raise InvalidSetting(f"{server_message(error)}") from error
+        raise
+    return rows
+
+
+def _known(conn: AnyConn, layout: IndexLayout) -> float | None:
     """The share, when it was read a moment ago."""
     known = _shares.get(conn)
     share, until = (known and known.get(layout)) or (0.0, 0.0)
     return share if time.monotonic() < until else None
 
 
-def _learn(
-    conn: Conn | AsyncConn, layout: IndexLayout, row: tuple[Any, ...] | None
-) -> float:
-    share: float = row[0] if row else 0.0
+def _learn(conn: AnyConn, layout: IndexLayout, rows: list[Row]) -> float:
+    share: float = _only(rows) if rows else 0.0
     known = _shares.setdefault(conn, Recent(LAYOUTS))
     known.put(layout, (share, time.monotonic() + SHARE_SECONDS))
     return share
 
 
-def _offered(
-    layout: IndexLayout, facts: Facts, query: VectorLike, share: float
-) -> tuple[sql.Composed, dict[str, Any]] | None:
-    """The call that offers a query; None when nothing is kept."""
-    if not share:
-        return None
-    bound = plan.as_query(layout, facts, query)
-    values = _names(layout) | {"query": bound}
-    kind = sql.Identifier(bound.kind)
-    return sampling.statement("keep_query", facts, kind=kind), values
+def _only(rows: list[Row]) -> Any:
+    """The only value of the only row."""
+    (row,) = rows
+    (value,) = row.values()
+    return value
 
 
-def _asked(
-    name: str, layout: IndexLayout, **values: Any
-) -> tuple[bytes, dict[str, Any]]:
-    """A statement of `sql/client/calibration.sql` and its parameters."""
-    text = source.statement(name).encode()
-    return text, _names(layout) | values
+def _offer(layout: IndexLayout, facts: Facts, query: QueryVector) -> Send:
+    """The call that offers a query."""
+    kind = sql.Identifier(query.kind)
+    call = measuring.statement("keep_query", facts, kind=kind)
+    return Send(call, _names(layout) | {"query": query})
+
+
+def _asked(name: str, layout: IndexLayout, **values: Any) -> Send:
+    """A statement about the queries of a full column."""
+    return Send(source.statement(name).encode(), _names(layout) | values)
 
 
 def _names(layout: IndexLayout) -> dict[str, Any]:
     """The table by name, for the search path may change, and the full column."""
     parts = [layout.schema, layout.table] if layout.schema else [layout.table]
     return {"table": sql.Identifier(*parts).as_string(), "column": layout.column}
-
-
-@contextmanager
-def _explained() -> Iterator[None]:
-    try:
-        yield
-    except errors.Error as error:
-        if catalog.not_installed(error):
-            raise NotInstalled(sampling.NOT_INSTALLED) from error
-        if isinstance(error, errors.InvalidParameterValue):
-            raise InvalidSetting(sampling.hinted(error)) from error
-        raise

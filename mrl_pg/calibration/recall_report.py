@@ -5,15 +5,14 @@ from datetime import datetime
 from typing import Any
 
 from mrl_pg import arguments, source
-from mrl_pg.calibration import measuring as sampling
-from mrl_pg.calibration.measuring import Teller
+from mrl_pg.calibration import measuring
 from mrl_pg.catalog import read as catalog
-from mrl_pg.catalog.facts import Facts
-from mrl_pg.exchange import AsyncConn, Conn, cursors, run, run_async
+from mrl_pg.exchange import AnyConn, Exchange, Send
+from mrl_pg.exchange.progress import OnProgress
 from mrl_pg.layout import IndexLayout
 from mrl_pg.search import plan
 from mrl_pg.search.filter import written_out
-from mrl_pg.search.plan import Options
+from mrl_pg.search.plan import Options, Queries
 from mrl_pg.search.promise import Promise
 from mrl_pg.search.promised import read_promise
 
@@ -69,87 +68,40 @@ class RecallReport:
 
 
 def recall(
-    conn: Conn,
+    conn: AnyConn,
     layout: IndexLayout,
     options: Options,
     *,
     sample: int,
-    queries: sampling.QuerySource,
+    queries: "Queries | None",
+    real_queries: bool,
     keep: bool,
-    tell: Teller | None,
-) -> RecallReport:
+    progress: OnProgress | None,
+) -> Exchange[RecallReport]:
     """Measure one search; see `MatryoshkaIndex.recall`."""
-    arguments.check_callable("tell", tell)
+    arguments.check_callable("progress", progress)
     keep = arguments.flag("keep", keep)
-    facts = sampling.check(layout, run(conn, catalog.read(layout)))
-    values = sampling.values(layout, facts, options.k, sample, queries)
+    facts = measuring.check(layout, (yield from catalog.read(layout)))
+    values = measuring.values(layout, facts, options.k, sample, queries, real_queries)
     condition = written_out(conn, options.filter, options.params, facts)
-    promise = run(conn, read_promise(conn, layout, options))
+    promise = yield from read_promise(conn, layout, options)
     values |= _effort(options, promise) | {"filter": condition, "keep": keep}
     with (
-        sampling.asking(conn, layout, facts, options.filter, tell),
-        cursors.dicts(conn) as cursor,
+        measuring.explained(conn, layout, facts, options.filter),
+        measuring.reported(conn, progress),
     ):
-        cursor.execute(sampling.statement("measure", facts), values, binary=True)
-        row = cursor.fetchone()
-    return _report(layout, {**values, **(row or {})}, promise)
+        statement = measuring.statement("measure", facts)
+        (row,) = yield Send(statement, values, binary=True)
+    return _report(layout, {**values, **row}, promise)
 
 
-async def recall_async(
-    conn: AsyncConn,
-    layout: IndexLayout,
-    options: Options,
-    *,
-    sample: int,
-    queries: sampling.QuerySource,
-    keep: bool,
-    tell: Teller | None,
-) -> RecallReport:
-    """The same on an asynchronous connection."""
-    arguments.check_callable("tell", tell)
-    keep = arguments.flag("keep", keep)
-    facts = sampling.check(layout, await run_async(conn, catalog.read(layout)))
-    values = sampling.values(layout, facts, options.k, sample, queries)
-    condition = written_out(conn, options.filter, options.params, facts)
-    promise = await run_async(conn, read_promise(conn, layout, options))
-    values |= _effort(options, promise) | {"filter": condition, "keep": keep}
-    with sampling.asking(conn, layout, facts, options.filter, tell):
-        async with cursors.dicts_async(conn) as cursor:
-            await cursor.execute(
-                sampling.statement("measure", facts), values, binary=True
-            )
-            row = await cursor.fetchone()
-    return _report(layout, {**values, **(row or {})}, promise)
-
-
-def history(conn: Conn, layout: IndexLayout) -> list[RecallReport]:
+def history(conn: AnyConn, layout: IndexLayout) -> Exchange[list[RecallReport]]:
     """What was kept of one short column, oldest first."""
-    facts = run(conn, catalog.read(layout))
-    with (
-        sampling.asking(conn, layout, facts, None),
-        cursors.dicts(conn) as cursor,
-    ):
-        rows = cursor.execute(*_history_query(layout, facts), binary=True).fetchall()
+    facts = yield from catalog.read(layout)
+    names = {"table_id": facts.table_id, "index_name": layout.name}
+    with measuring.explained(conn, layout, facts, None):
+        rows = yield Send(source.statement("measurements"), names, binary=True)
     return [_report(layout, row, None) for row in rows]
-
-
-async def history_async(conn: AsyncConn, layout: IndexLayout) -> list[RecallReport]:
-    """The same on an asynchronous connection."""
-    facts = await run_async(conn, catalog.read(layout))
-    with sampling.asking(conn, layout, facts, None):
-        async with cursors.dicts_async(conn) as cursor:
-            await cursor.execute(*_history_query(layout, facts), binary=True)
-            rows = await cursor.fetchall()
-    return [_report(layout, row, None) for row in rows]
-
-
-def _history_query(
-    layout: IndexLayout, facts: Facts
-) -> tuple[bytes, dict[str, str | int]]:
-    return source.statement("measurements").encode(), {
-        "table_id": facts.table_id,
-        "index_name": layout.name,
-    }
 
 
 def _effort(options: Options, promise: Promise | None) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from mrl_pg.cli.describe import (
 )
 from mrl_pg.cli.options import PG_DEFAULT, Directory, Dsn, Json, Pg, connection, say
 from mrl_pg.cli.search import read_queries
+from mrl_pg.exchange.progress import Progress
 
 TARGETS = (0.9, 0.95, 0.99, 0.999)
 
@@ -79,8 +80,10 @@ def calibrate(
         for count in k or [10]:
             with bar(f"k {count}: exact answers") as update:
 
-                def tell(line: str, count: int = count, update: Any = update) -> None:
-                    update(description=f"k {count}: {line}")
+                def report(
+                    progress: Progress, count: int = count, update: Any = update
+                ) -> None:
+                    update(description=f"k {count}: {progress.stage}")
 
                 found.append(
                     index.calibrate(
@@ -88,8 +91,9 @@ def calibrate(
                         k=count,
                         sample=sample,
                         queries=asked,
+                        real_queries=kept,
                         filter=filter,
-                        tell=tell,
+                        progress=report,
                     )
                 )
     if as_json:
@@ -101,7 +105,7 @@ def calibrate(
             typer.echo("\n".join([f"{calibration}", *promises(calibration)]))
     if not any(calibration.points for calibration in found):
         raise typer.Exit(NOTHING_MEASURED)
-    if asked is None:
+    if asked is None and not kept:
         say(
             "measured with rows of the table as queries; real ones may find less: "
             "bring them with --queries, or --kept"

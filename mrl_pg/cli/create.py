@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from mrl_pg.build.create import BuildReport
+from mrl_pg.build.report import BuildReport
 from mrl_pg.cli.bar import bar
 from mrl_pg.cli.describe import (
     Column,

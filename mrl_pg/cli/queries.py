@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from mrl_pg.calibration import real_queries as kept
+from mrl_pg.calibration import real_queries
 from mrl_pg.catalog import read as catalog
 from mrl_pg.cli.describe import Column, Table, describe
 from mrl_pg.cli.options import PG_DEFAULT, Directory, Dsn, Json, Pg, connection, say
@@ -67,9 +67,10 @@ def queries(
         # says which of table and column is not there
         run(conn, catalog.read(index))
         if share is not None:
-            kept.sample_queries(conn, index, share=share, most=most)
+            run(conn, real_queries.sample_queries(index, share=share, most=most))
         if forget:
             day = None if before is None else before.date()
-            say(f"deleted {kept.forget_queries(conn, index, before=day)} queries")
-        found = kept.in_force(conn, index)
+            deleted = run(conn, real_queries.forget_queries(index, before=day))
+            say(f"deleted {deleted} queries")
+        found = run(conn, real_queries.in_force(index))
     typer.echo(json.dumps(found.as_dict(), indent=2) if as_json else f"{found}")

@@ -95,12 +95,15 @@ def recall(
                 k=k,
                 sample=sample,
                 queries=asked,
+                real_queries=kept,
                 candidates=candidates,
                 ef_search=ef_search,
                 filter=filter,
                 recall=wanted,
                 keep=keep,
-                tell=lambda line: update(description=f"{index}: {line}"),
+                progress=lambda progress: update(
+                    description=f"{index}: {progress.stage}"
+                ),
             )
     if as_json:
         typer.echo(json.dumps(report.as_dict(), indent=2))

@@ -124,13 +124,11 @@ def read_query(path: Path, column: str) -> Any:
     return rows[0]
 
 
-def read_queries(path: Path | None, column: str, kept: bool = False) -> Any:
-    """The vectors in a file, a row each, or "kept"; None for neither."""
-    if path is not None and kept:
+def read_queries(path: Path | None, column: str, real_queries: bool = False) -> Any:
+    """The vectors in a file, a row each; None without one."""
+    if path is not None and real_queries:
         raise InvalidSetting("queries come from --queries or --kept: give one of them")
-    if path is None:
-        return "kept" if kept else None
-    return read_vectors(path, column)
+    return None if path is None else read_vectors(path, column)
 
 
 def as_table(result: SearchResult) -> Grid:

@@ -11,7 +11,7 @@ import psycopg
 from numpy.typing import NDArray
 
 from mrl_pg.build import definitions
-from mrl_pg.build.create import BuildReport
+from mrl_pg.build.report import BuildReport
 from mrl_pg.catalog import read as catalog
 from mrl_pg.catalog import slots
 from mrl_pg.demo.dictionary import Dictionary, index

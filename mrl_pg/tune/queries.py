@@ -11,12 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 from psycopg import errors, sql
 
-from mrl_pg.calibration import measuring as sampling
+from mrl_pg.calibration import measuring
 from mrl_pg.catalog import read as catalog
 from mrl_pg.catalog import slots
 from mrl_pg.catalog.facts import Facts
 from mrl_pg.errors import InvalidSetting, InvalidVector, NotInstalled
 from mrl_pg.exchange import Conn
+from mrl_pg.exchange.server_message import server_message
 from mrl_pg.load.pack import VECTOR_WIRE
 from mrl_pg.load.vectors import read_vectors
 from mrl_pg.tune.stream import Reader, Rows, Sample, copied, vector_fields
@@ -113,9 +114,9 @@ def from_kept(
     try:
         kept = _selected(conn, facts, statement.as_string(), MOST_KEPT, "kept queries")
     except errors.NoDataFound as error:
-        raise InvalidSetting(sampling.hinted(error)) from error
+        raise InvalidSetting(f"{server_message(error)}") from error
     except catalog.MISSING as error:
-        raise NotInstalled(sampling.NOT_INSTALLED) from error
+        raise NotInstalled(measuring.NOT_INSTALLED) from error
     # the same ones for the same seed: they come in an order of chance
     order = sorted(range(len(kept.vectors)), key=lambda i: kept.vectors[i].tobytes())
     chosen = np.random.default_rng(seed).permutation(order)[:count]

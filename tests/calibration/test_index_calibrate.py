@@ -15,7 +15,13 @@ from support.sql_calls import one, text
 from support.tables import Docs, docs_fixture
 from support.vectors import matryoshka
 
-from mrl_pg import Calibration, MatryoshkaIndex, Point, RecallReport
+from mrl_pg import (
+    Calibration,
+    CalibrationPoint,
+    MatryoshkaIndex,
+    Progress,
+    RecallReport,
+)
 from mrl_pg.errors import (
     IndexNotFound,
     InvalidFilter,
@@ -33,19 +39,22 @@ KEPT = (
 docs = docs_fixture(rows=500, prepare=force_index)
 
 
-def points(conn: Conn, k: int, filter: str = "") -> tuple[Point, ...]:
+def points(conn: Conn, k: int, filter: str = "") -> tuple[CalibrationPoint, ...]:
     """What is kept in the database."""
-    return tuple(Point(*row) for row in conn.execute(KEPT, [k, filter]).fetchall())
+    return tuple(
+        CalibrationPoint(*row) for row in conn.execute(KEPT, [k, filter]).fetchall()
+    )
 
 
 def test_a_calibration_is_what_was_kept(docs: Docs) -> None:
-    lines: list[str] = []
-    found = docs.index.calibrate(docs.conn, k=5, sample=30, tell=lines.append)
+    reports: list[Progress] = []
+    found = docs.index.calibrate(docs.conn, k=5, sample=30, progress=reports.append)
     assert found.points == points(docs.conn, 5)
     assert (found.layout, found.k, found.queries, found.rows, found.share) == (
         *(docs.index, 5, 30, 500),
         1.0,
     )
+    lines = [report.stage for report in reports]
     assert lines[:2] == [
         "exact answers of 30 queries",
         "5 candidates measured on 30 queries",
@@ -54,7 +63,7 @@ def test_a_calibration_is_what_was_kept(docs: Docs) -> None:
     # nobody listens any more
     one(docs.conn, "select mrl.recall('docs', 'embedding', sample => 1)")
     docs.index.calibrate(docs.conn, k=6, sample=2)
-    assert len(lines) == len({*lines}) < 30
+    assert len(reports) == len({*lines}) < 30
     again = docs.index.search(docs.conn, QUERIES[0], k=5, recall=0.5)
     cheapest = found.cheapest(0.5)
     assert cheapest is not None and again.promise is not None

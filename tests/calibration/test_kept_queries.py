@@ -18,8 +18,9 @@ from support.tables import make_table
 from support.vectors import matryoshka
 
 from mrl_pg import MatryoshkaIndex, install
-from mrl_pg.calibration import real_queries as kept
+from mrl_pg.calibration import real_queries
 from mrl_pg.errors import InvalidSetting, InvalidVector, NotInstalled
+from mrl_pg.exchange import run
 
 ROWS = matryoshka(300)
 QUERIES = matryoshka(30, seed=7)
@@ -87,7 +88,7 @@ def test_nothing_is_kept_until_it_is_asked_for(docs: Conn) -> None:
         kept_ones(docs)
     before = calibrate(docs, k=3, sample=20)
     with pytest.raises(InvalidSetting, match=r"was kept; select mrl\.sample_queries"):
-        INDEX.calibrate(docs, k=3, queries="kept")
+        INDEX.calibrate(docs, k=3, real_queries=True)
     # what was measured before is not lost over it
     assert one(docs, "select count(*) from mrl.calibrations") == len(before)
 
@@ -296,7 +297,7 @@ def test_a_calibration_on_them_is_one_of_them(conn: Conn, distance: Any) -> None
     index = MatryoshkaIndex("docs", "embedding", dims=8, distance=distance)
     found = {
         "rows": index.calibrate(conn, k=5, sample=30),
-        "kept": index.calibrate(conn, k=5, queries="kept"),
+        "kept": index.calibrate(conn, k=5, real_queries=True),
     }
     there = np.array([np.fromstring(q[1:-1], sep=",") for q in one(conn, KEPT)])
     assert found["kept"].queries == len(there) >= 28
@@ -312,11 +313,13 @@ def test_a_calibration_on_them_is_one_of_them(conn: Conn, distance: Any) -> None
     }
     # measured .31 and .88 to .94
     assert most["kept"] + 0.3 < most["rows"]
-    report = index.recall(conn, k=5, candidates=5, queries="kept")
+    report = index.recall(conn, k=5, candidates=5, real_queries=True)
     assert report.recall == pytest.approx(true, abs=1e-9)
-    some = index.recall(conn, k=5, candidates=5, queries="kept", sample=4)
+    some = index.recall(conn, k=5, candidates=5, real_queries=True, sample=4)
     assert some.queries == 4
-    with pytest.raises(InvalidSetting, match="queries='real': give vectors, or 'kept'"):
+    with pytest.raises(
+        InvalidSetting, match="'real': give vectors, or real_queries=True"
+    ):
         index.recall(conn, queries="real")  # type: ignore[arg-type]
 
 
@@ -390,7 +393,9 @@ def test_keeping_copes_without_room(docs: Conn, database: str) -> None:
     docs.execute("drop table mrl._queries_1 cascade")
     assert not keep(docs, QUERIES[0])
     assert not INDEX.keep_query(docs, QUERIES[0])
-    assert kept.in_force(docs, INDEX) == kept.Sampling(1, 10, 0, None)
+    assert run(docs, real_queries.in_force(INDEX)) == real_queries.Sampling(
+        1, 10, 0, None
+    )
     assert forget(docs) == 0
     with pytest.raises(errors.NoDataFound, match="no query of public"):
         kept_ones(docs)

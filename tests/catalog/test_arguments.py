@@ -18,11 +18,11 @@ from support.versions import one_version
 import mrl_pg
 from mrl_pg import (
     Calibration,
+    CalibrationPoint,
     InvalidSetting,
     InvalidVector,
     MatryoshkaIndex,
     MrlError,
-    Point,
     models,
     tune,
 )
@@ -146,12 +146,26 @@ def calls(docs: Docs) -> Iterator[tuple[str, Callable[..., object], dict[str, An
     yield (
         "recall",
         lambda **of: index.recall(conn, **{"sample": 2, **of}),
-        {"sample": 2, "queries": [query], "keep": False, "tell": print, **searched},
+        {
+            "sample": 2,
+            "queries": [query],
+            "keep": False,
+            "real_queries": False,
+            "progress": print,
+            **searched,
+        },
     )
     yield (
         "calibrate",
         lambda **of: index.calibrate(conn, **{"sample": 2, **of}),
-        {"k": 3, "sample": 2, "queries": [query], "tell": print, **filtered},
+        {
+            "k": 3,
+            "sample": 2,
+            "queries": [query],
+            "real_queries": False,
+            "progress": print,
+            **filtered,
+        },
     )
     yield "keep_query", lambda **of: index.keep_query(conn, **of), {"query": query}
     yield (
@@ -169,7 +183,7 @@ def calls(docs: Docs) -> Iterator[tuple[str, Callable[..., object], dict[str, An
     )
     yield "normalise", mrl_pg.normalise, {"vectors": docs.vectors}
     yield "truncate", mrl_pg.truncate, {"vectors": docs.vectors, "dims": 32}
-    point = Point(10, 10, 0.9, 0.9, 1.0, 1.0)
+    point = CalibrationPoint(10, 10, 0.9, 0.9, 1.0, 1.0)
     calibration = Calibration(index, 10, (point,), 1.0, 10, 100)
     yield "cheapest", calibration.cheapest, {"recall": 0.9, "slack": 0.0}
     for which in NEEDING:

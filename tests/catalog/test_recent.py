@@ -7,7 +7,7 @@ from support.vectors import matryoshka
 from support.versions import one_version
 
 from mrl_pg import MatryoshkaIndex
-from mrl_pg.calibration import real_queries as kept
+from mrl_pg.calibration import real_queries
 from mrl_pg.catalog import read as catalog
 from mrl_pg.catalog.recent import Recent
 from mrl_pg.search import promised
@@ -33,7 +33,11 @@ def test_caches_of_a_connection_are_bounded(
     conn: Conn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A table a tenant filled the memory of connections that never end."""
-    for owner, most in ((catalog, "TABLES"), (promised, "PROMISES"), (kept, "LAYOUTS")):
+    for owner, most in (
+        (catalog, "TABLES"),
+        (promised, "PROMISES"),
+        (real_queries, "LAYOUTS"),
+    ):
         monkeypatch.setattr(owner, most, 3)
     vectors = matryoshka(50)
     for table in range(5):
@@ -45,7 +49,7 @@ def test_caches_of_a_connection_are_bounded(
         index.keep_query(conn, vectors[0])
     assert len(catalog._known[conn]) == 3
     assert len(promised._known[conn]) == 3
-    assert len(kept._shares[conn]) == 3
+    assert len(real_queries._shares[conn]) == 3
 
 
 @one_version

@@ -24,7 +24,8 @@ from support.tables import make_table
 from support.vectors import matryoshka
 
 from mrl_pg import MatryoshkaIndex
-from mrl_pg.calibration import real_queries as kept
+from mrl_pg.calibration import real_queries
+from mrl_pg.exchange import run
 from mrl_pg.load import load
 from mrl_pg.sqlalchemy import Matryoshka, registered
 from mrl_pg.sqlalchemy import search as search_by_sqlalchemy
@@ -131,13 +132,13 @@ def measures(conn: Conn) -> None:
 
 
 def keeps(conn: Conn) -> None:
-    kept.sample_queries(conn, INDEX, share=1, most=5)
+    run(conn, real_queries.sample_queries(INDEX, share=1, most=5))
     assert INDEX.keep_query(conn, QUERY)
-    assert kept.in_force(conn, INDEX).kept == 1
-    INDEX.calibrate(conn, queries="kept", sample=1)
-    INDEX.recall(conn, queries="kept", sample=1)
-    kept.sample_queries(conn, INDEX, share=0)
-    kept.forget_queries(conn, INDEX)
+    assert run(conn, real_queries.in_force(INDEX)).kept == 1
+    INDEX.calibrate(conn, real_queries=True, sample=1)
+    INDEX.recall(conn, real_queries=True, sample=1)
+    run(conn, real_queries.sample_queries(INDEX, share=0))
+    run(conn, real_queries.forget_queries(INDEX))
 
 
 def builds(conn: Conn) -> None:

@@ -212,7 +212,7 @@ def test_queries_are_kept_on_the_primary_alone(pair: Pair) -> None:
     keep = "select mrl.keep_query('docs', 'embedding', %s)"
     assert pair.replica.execute(keep, [str(query.tolist())]).fetchone() == (False,)
     # but there they can be asked with
-    report = pair.index.recall(pair.replica, queries="kept")
+    report = pair.index.recall(pair.replica, real_queries=True)
     assert report.queries == 1
 
 

@@ -1,0 +1,39 @@
+"""What a `create` or a `drop` did."""
+
+from dataclasses import dataclass
+
+from mrl_pg.layout import IndexLayout
+
+
+@dataclass(frozen=True, slots=True)
+class BuildReport:
+    """What a `create` or a `drop` did.
+
+    `done` names the steps in order with the seconds each took; empty when there
+    was nothing to do. `index_bytes` and `rows` are 0 after a drop.
+    """
+
+    layout: IndexLayout
+    done: tuple[tuple[str, float], ...]
+    index_bytes: int = 0
+    rows: int = 0
+
+    @property
+    def changed(self) -> bool:
+        """Whether anything was done."""
+        return bool(self.done)
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of all steps."""
+        return sum(seconds for _, seconds in self.done)
+
+    def __str__(self) -> str:
+        """What happened, in one sentence."""
+        if not self.changed:
+            return f"{self.layout}: nothing to do"
+        steps = ", ".join(f"{label} in {took:.1f} s" for label, took in self.done)
+        if not self.index_bytes:
+            return f"{self.layout}: {steps}"
+        size = f"{self.index_bytes / 1e6:,.1f} MB for {self.rows:,} rows"
+        return f"{self.layout}: {steps}; the index takes {size}"
