@@ -193,7 +193,7 @@ select ({stamp}) as stamp
 -- name: promised
 -- The cheapest search that was measured to keep a recall, or a safe one, and which it is.
 -- Parameters: table_id, index_name, k, recall, filter
--- Called by: mrl_pg.catalog.read
+-- Called by: mrl_pg.search.promised
 select candidates, ef_search, promise, measured, low
 from mrl._promised(
     %(table_id)s::pg_catalog.oid,

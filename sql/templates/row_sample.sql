@@ -1,6 +1,6 @@
 -- What the first hundred full vectors say of a short column to come: lengths, and whether
 -- its values differ where theirs do. Slots: table, full, extension, norm, short (a value)
--- Called by: mrl_pg.build.create, mrl.create_index
+-- Called by: mrl_pg.build.row_sample, mrl.create_index
 create or replace function mrl._row_sample()
 returns text
 language sql
