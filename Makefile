@@ -9,9 +9,14 @@ PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 demo: .venv/demo  ## search a dictionary by meaning, on an embedded PostgreSQL
 	$(BIN)/mrl-pg demo --directory .mrl_pg/pg18
 
+# make test DSN=postgresql://postgres@localhost/  on a server of your own
+# make test PG_BIN=/usr/lib/postgresql/15/bin  on servers started with your own programs
+SERVERS := $(if $(DSN),--dsn '$(DSN)') $(if $(PG_BIN),--pg-bin '$(PG_BIN)')
 # in the files' own order: by number of tests, files of few long ones would come last
+WORKERS := -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+
 test: .venv/installed  ## all tests, on PostgreSQL 18 and 16, a few files at a time
-	$(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+	$(BIN)/pytest $(if $(DSN),-n 0,$(WORKERS)) $(SERVERS)
 
 check: .venv/installed  ## lint, format and types, as CI runs them
 	$(BIN)/ruff check

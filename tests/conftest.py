@@ -1,18 +1,71 @@
-"""Databases for tests: two servers a session, one fresh database a test."""
+"""Databases for tests: a server of each version, one fresh database a test."""
 
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from functools import cache, partial
+from pathlib import Path
 
 import psycopg
 import pytest
 from psycopg import sql
-from support.databases import SETTINGS, TEMPLATE, Server, connect
+from support.databases import SETTINGS, TEMPLATE, Server, connect, url_of
 from support.folders import temporary_folder
+from support.versions import EVERY_VERSION, add_options, choose
 
 from mrl_pg import install, server
 from mrl_pg.server import EmbeddedServer
+
+VERSIONS = pytest.StashKey[tuple[int, ...]]()
+
+# ------------------------------------------------------------------ which versions
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    add_options(parser)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[VERSIONS] = choose(config)
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """A test of a database runs on the newest server, or on each."""
+    if "pg_version" not in metafunc.fixturenames:
+        return
+    versions = metafunc.config.stash[VERSIONS]
+    if not on_every_version(metafunc.definition):
+        versions = versions[:1]
+    ids = [f"pg{version}" for version in versions]
+    metafunc.parametrize(
+        "pg_version", versions, ids=ids, indirect=True, scope="session"
+    )
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """So that `-m every_version` finds all that the rule says."""
+    for item in items:
+        if "pg_version" in getattr(item, "fixturenames", ()) and on_every_version(item):
+            item.add_marker("every_version")
+
+
+def on_every_version(item: pytest.Item) -> bool:
+    """Whether a test runs on older servers, too; `support.versions` says why."""
+    if item.get_closest_marker("one_version"):
+        return False
+    here = Path(__file__).parent in item.path.parents
+    listed = here and item.path.parent.name in EVERY_VERSION
+    return listed or item.get_closest_marker("every_version") is not None
+
+
+@pytest.fixture(scope="session")
+def pg_version(request: pytest.FixtureRequest) -> int:
+    """Major version of PostgreSQL."""
+    version: int = request.param
+    return version
+
+
+# ------------------------------------------------------------------ servers
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -25,35 +78,41 @@ def clean_environment() -> Iterator[None]:
         yield
 
 
-@pytest.fixture(scope="session", params=[18, 16], ids=["pg18", "pg16"])
-def pg_version(request: pytest.FixtureRequest) -> int:
-    """Major version of PostgreSQL; every test of a database runs on both."""
-    version: int = request.param
-    return version
-
-
 @pytest.fixture(scope="session")
-def prepared(clean_environment: None) -> Iterator[Callable[[int], Server]]:
+def prepared(
+    clean_environment: None, pytestconfig: pytest.Config
+) -> Iterator[Callable[[int], Server]]:
     """The server of a version, started when first asked for; removed in the end.
 
     Not by `pg_server` itself, which pytest takes down at each change of version: that
     is twice a file.
     """
+    dsn: str | None = pytestconfig.getoption("dsn")
     with ExitStack() as stack:
-        yield cache(partial(prepare, stack))
+        yield cache(partial(prepare, stack, dsn))
 
 
-def prepare(stack: ExitStack, version: int) -> Server:
-    """Start a server with settings for tests, and make the database to be copied."""
-    # Not pytest's own folder: it takes the way in from the server's user again.
-    folder = stack.enter_context(temporary_folder()) / f"pg{version}"
-    running = stack.enter_context(server.embedded(folder, version, settings=SETTINGS))
-    admin = stack.enter_context(connect(running.url()))
-    admin.execute(sql.SQL("create database {}").format(sql.Identifier(TEMPLATE)))
-    with connect(running.url(TEMPLATE)) as conn:
+def prepare(stack: ExitStack, dsn: str | None, version: int) -> Server:
+    """A server with the database that is copied for each test."""
+    if dsn is not None:
+        admin = stack.enter_context(connect(dsn))
+        made = Server(url_of(dsn), version, admin)
+    else:
+        # Not pytest's own folder: it takes the way in from the server's user again.
+        folder = stack.enter_context(temporary_folder()) / f"pg{version}"
+        running = stack.enter_context(
+            server.embedded(folder, version, settings=SETTINGS)
+        )
+        admin = stack.enter_context(connect(running.url()))
+        made = Server(running.url(), version, admin, running)
+    name = sql.Identifier(TEMPLATE)
+    admin.execute(sql.SQL("create database {} template template0").format(name))
+    if dsn is not None:
+        stack.callback(admin.execute, sql.SQL("drop database {}").format(name))
+    with connect(made.url(TEMPLATE)) as conn:
         conn.execute("create extension vector")
         install(conn)
-    return Server(running.url(), version, admin, running)
+    return made
 
 
 @pytest.fixture(scope="session")
@@ -64,8 +123,9 @@ def pg_server(pg_version: int, prepared: Callable[[int], Server]) -> Server:
 
 @pytest.fixture(scope="session")
 def embedded_server(pg_server: Server) -> EmbeddedServer:
-    """The same, for tests that look into its folder."""
-    assert pg_server.embedded is not None
+    """The same, for tests that look into its folder or at its settings."""
+    if pg_server.embedded is None:
+        pytest.skip("this is about a server that the tests start, not about --dsn")
     return pg_server.embedded
 
 
@@ -73,6 +133,9 @@ def embedded_server(pg_server: Server) -> EmbeddedServer:
 def admin(pg_server: Server) -> psycopg.Connection:
     """A superuser's connection to `postgres`."""
     return pg_server.admin
+
+
+# ------------------------------------------------------------------ databases
 
 
 @pytest.fixture

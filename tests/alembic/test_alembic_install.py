@@ -22,6 +22,8 @@ from mrl_pg.errors import InvalidSetting, NotInstalled
 from mrl_pg.install import VERSION
 from mrl_pg.sqlalchemy import Matryoshka
 
+pytestmark = pytest.mark.every_version
+
 FOUR = MatryoshkaIndex("docs", "embedding", dims=4)
 MADE = "create table docs (id serial primary key, embedding vector(8))"
 

@@ -10,6 +10,8 @@ from support.command import alembic as run_alembic
 
 from mrl_pg import MatryoshkaIndex, server, source
 
+pytestmark = pytest.mark.every_version
+
 MIGRATIONS = Path(__file__).parents[2] / "migrations"
 STATE = (
     "select to_regnamespace('mrl') is not null, version_num from mrl_alembic_version"

@@ -21,10 +21,6 @@ from mrl_pg.errors import InvalidSetting
 from mrl_pg.report import Report, colours, plots, svg, tables, values
 from mrl_pg.tune import Goal, Recommendation, Tuning, tune
 
-# a page is the same whichever server it tells of
-pytestmark = pytest.mark.parametrize(
-    "pg_version", [18], ids=["pg18"], indirect=True, scope="session"
-)
 NOTHING = Recommendation(None, None, None, None, None, False, (), ("no <use>",), None)
 
 

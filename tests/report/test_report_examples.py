@@ -23,10 +23,6 @@ from mrl_pg.report import Report
 from mrl_pg.tune import Stage, Tuning, look, tune
 from mrl_pg.tune.examples import CUT, SIZES, rows_statement, to_show
 
-# an answer is the same whichever server the rows are read from
-pytestmark = pytest.mark.parametrize(
-    "pg_version", [18], ids=["pg18"], indirect=True, scope="session"
-)
 ROWS = 1300
 ASKED = matryoshka(8, seed=2)
 TITLES = (

@@ -28,6 +28,8 @@ from support.vectors import matryoshka
 
 from mrl_pg.sqlalchemy import search, seen
 
+pytestmark = pytest.mark.every_version
+
 ROWS = 12_000
 QUERIES = matryoshka(6, seed=9)
 MANY = range(1, ROWS + 1)

@@ -27,6 +27,8 @@ from support.vectors import DIMS, matryoshka, nearest
 
 from mrl_pg.sqlalchemy import Matryoshka, distance, indexes_of, registered, search
 
+pytestmark = pytest.mark.every_version
+
 VECTORS = matryoshka(200)
 
 

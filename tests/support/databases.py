@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 import psycopg
 import pytest
 from psycopg import Connection, sql
-from psycopg.conninfo import make_conninfo
+from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from mrl_pg.server import EmbeddedServer
 
@@ -78,11 +78,26 @@ def connect(url: str) -> Conn:
     return psycopg.connect(url, autocommit=True)
 
 
+def url_of(dsn: str) -> str:
+    """A connection string as a URL whose path is the database."""
+    given = {k: str(v) for k, v in conninfo_to_dict(dsn).items()}
+    given.pop("dbname", None)
+    user, password = given.pop("user", "postgres"), given.pop("password", None)
+    name = quote(user) + (f":{quote(password, safe='')}" if password else "")
+    return f"postgresql://{name}@/postgres?{urlencode(given)}"
+
+
 def role(conn: Conn, url: str, name: str) -> str:
     """Make an ordinary role, allowed to log in; its connection string."""
     exists = conn.execute("select from pg_roles where rolname = %s", [name]).fetchone()
     if exists is None:
-        conn.execute(sql.SQL("create role {} login").format(sql.Identifier(name)))
+        # on a server that asks for one: the superuser's
+        password = conninfo_to_dict(url).get("password")
+        conn.execute(
+            sql.SQL("create role {} login password {}").format(
+                sql.Identifier(name), password
+            )
+        )
     return make_conninfo(url, user=name)
 
 

@@ -17,6 +17,7 @@ def open_engine(conninfo: str, driver: str, **options: Any) -> Any:
     url = URL.create(
         f"postgresql+{driver}",
         username=parts["user"],
+        password=parts.get("password"),
         database=parts["dbname"],
         query={"host": parts["host"], "port": str(parts.get("port", 5432))},
     )

@@ -1,8 +1,100 @@
-"""On which versions of PostgreSQL a test runs."""
+"""On which versions of PostgreSQL a test runs, and where these come from.
 
+Every test runs on the newest version. Tests in the folders of EVERY_VERSION, and tests
+with the mark `every_version`, run on older ones, too: what they test depends on the
+server, because it is SQL, plans, catalogs, rights, or programs of PostgreSQL. The other
+tests are of Python, which sends the same statements whatever the server is.
+"""
+
+import subprocess
+from pathlib import Path
+
+import psycopg
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 
-one_version = pytest.mark.parametrize(
-    "pg_version", [18], ids=["pg18"], indirect=True, scope="session"
+from mrl_pg.server import VERSIONS, programs
+
+EVERY_VERSION = (
+    *("build", "calibration", "catalog", "install", "interfaces"),
+    *("rights", "search", "server", "sql"),
 )
-"""A mark for tests that the older server would only repeat: of files, words, flags."""
+
+one_version = pytest.mark.one_version
+"""A mark for tests in these folders that an older server would only repeat."""
+
+
+def add_options(parser: pytest.Parser) -> None:
+    """The options `--dsn` and `--pg-bin` of pytest."""
+    group = parser.getgroup("PostgreSQL")
+    group.addoption(
+        "--dsn",
+        help="run tests of databases on this server, as a superuser, who makes"
+        " databases test_… and roles there; without it, servers are started",
+    )
+    group.addoption(
+        "--pg-bin",
+        type=Path,
+        help="folder of PostgreSQL's programs, as /usr/lib/postgresql/15/bin, to start"
+        " servers with, instead of the embedded ones; pgvector must be installed there",
+    )
+
+
+def choose(config: pytest.Config) -> tuple[int, ...]:
+    """Versions to be tested, the main one first; raises UsageError."""
+    dsn, folder = config.getoption("dsn"), config.getoption("pg_bin")
+    found = None
+    if folder is not None:
+        found = version_of(folder)
+        programs.VERSIONS = (found, *VERSIONS)  # type: ignore[assignment]
+        programs.pgserver().POSTGRES_VERSIONS[found] = folder.resolve()
+    if dsn is None:
+        return VERSIONS if found is None else (found,)
+    if (getattr(config.option, "numprocesses", None) or 0) > 1:
+        raise pytest.UsageError("--dsn: tests share its roles, so run them with -n 0")
+    version = check_server(dsn)
+    if version not in programs.VERSIONS:
+        raise pytest.UsageError(
+            f"--dsn: PostgreSQL {version}, whose pg_dump and psql are not embedded: "
+            "name its programs, too, as --pg-bin /usr/lib/postgresql/"
+            f"{version}/bin"
+        )
+    return (version,)
+
+
+def version_of(folder: Path) -> int:
+    """Version of the programs in a folder, which must have pgvector beside them."""
+    try:
+        said = [
+            subprocess.run(
+                [folder / program, option], capture_output=True, text=True, check=True
+            ).stdout.strip()
+            for program, option in (("postgres", "-V"), ("pg_config", "--sharedir"))
+        ]
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise pytest.UsageError(
+            f"--pg-bin {folder}: {error}: name the folder of postgres and pg_config"
+        ) from error
+    control = Path(said[1], "extension", "vector.control")
+    if not control.exists():
+        raise pytest.UsageError(f"--pg-bin {folder}: no pgvector: {control} is missing")
+    return int(said[0].split()[-1 if ")" not in said[0] else 2].split(".")[0])
+
+
+def check_server(dsn: str) -> int:
+    """Version of a server, which must have pgvector and let us do everything."""
+    try:
+        with psycopg.connect(dsn, connect_timeout=10) as conn:
+            ((version, superuser, pgvector),) = conn.execute(
+                "select current_setting('server_version_num')::int / 10000, rolsuper,"
+                " exists (select from pg_available_extensions where name = 'vector')"
+                " from pg_roles where rolname = current_user"
+            ).fetchall()
+    except psycopg.Error as error:
+        raise pytest.UsageError(f"--dsn: {error}") from error
+    if not superuser:
+        user = conninfo_to_dict(dsn).get("user", "the user")
+        raise pytest.UsageError(f"--dsn: {user} is not a superuser")
+    if not pgvector:
+        raise pytest.UsageError("--dsn: pgvector is not installed on this server")
+    return int(version)

@@ -19,6 +19,8 @@ from mrl_pg.tune.queries import from_file, from_sql, held_out
 from mrl_pg.tune.size import column_bytes, index_bytes
 from mrl_pg.tune.stream import Reader, Sample
 
+pytestmark = pytest.mark.every_version
+
 HEAP = """select pg_relation_size(oid) + pg_relation_size(reltoastrelid)
 from pg_class where oid = 'docs'::regclass"""
 ROWS = 3000
