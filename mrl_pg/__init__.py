@@ -37,8 +37,8 @@ from mrl_pg.install import (
     uninstall,
     uninstall_async,
 )
-from mrl_pg.search.find import Hit, SearchResult
 from mrl_pg.search.promise import Promise
+from mrl_pg.search.result import Hit, SearchResult
 from mrl_pg.vectors import normalise, truncate
 
 __all__ = [

@@ -1,6 +1,5 @@
 """MatryoshkaIndex: the layout of a short column, and all that can be done with it."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,11 +11,12 @@ from mrl_pg.calibration.recall_report import RecallReport
 from mrl_pg.exchange import AsyncConn, Conn, run, run_async
 from mrl_pg.exchange.progress import OnProgress
 from mrl_pg.layout import IndexLayout
-from mrl_pg.search import find as search
 from mrl_pg.search.filter import Filter, Params
-from mrl_pg.search.find import SearchResult
-from mrl_pg.search.plan import Options, Queries, SearchOptions, SearchPlan
-from mrl_pg.vectors import VectorLike
+from mrl_pg.search.find import find, find_many, fresh_plan
+from mrl_pg.search.options import FilteredKeywords, SearchKeywords, options_of
+from mrl_pg.search.plan import SearchPlan
+from mrl_pg.search.result import SearchResult
+from mrl_pg.vectors import VectorLike, VectorsLike
 
 if TYPE_CHECKING:
     # typing's own from Python 3.11 on
@@ -99,7 +99,7 @@ class MatryoshkaIndex(IndexLayout):
         *,
         k: int = 10,
         sample: int | None = None,
-        queries: "Queries | None" = None,
+        queries: "VectorsLike | None" = None,
         real_queries: bool = False,
         filter: Filter = None,
         params: Params = None,
@@ -141,7 +141,7 @@ class MatryoshkaIndex(IndexLayout):
         *,
         k: int = 10,
         sample: int | None = None,
-        queries: "Queries | None" = None,
+        queries: "VectorsLike | None" = None,
         real_queries: bool = False,
         filter: Filter = None,
         params: Params = None,
@@ -167,23 +167,17 @@ class MatryoshkaIndex(IndexLayout):
         self,
         conn: Conn,
         *,
-        k: int = 10,
         sample: int = 50,
-        queries: "Queries | None" = None,
+        queries: "VectorsLike | None" = None,
         real_queries: bool = False,
-        candidates: int | None = None,
-        ef_search: int | None = None,
-        max_scan_tuples: int | None = None,
-        filter: Filter = None,
-        params: Params = None,
-        recall: float | None = None,
         keep: bool = False,
         progress: OnProgress | None = None,
+        **options: "Unpack[FilteredKeywords]",
     ) -> RecallReport:
         """Measure how many of the true nearest rows a search finds, and why not all.
 
-        `candidates` to `recall` are those of the search; it is compared with exact
-        search for `queries`, for at most `sample` of those that `keep_query` kept
+        The other options are those of `search`, which is compared with exact search
+        for `queries`, for at most `sample` of those that `keep_query` kept
         (`real_queries=True`), or for `sample` random rows, each without itself. `keep`
         writes the figures to `mrl.measurements`, for `history`, which only the table's
         owner may. Time: each query reads every row twice.
@@ -191,23 +185,13 @@ class MatryoshkaIndex(IndexLayout):
         Raises InvalidSetting, InvalidVector, InvalidFilter, IndexNotFound,
         NotInstalled, and what `catalog.facts` raises.
         """
-        options = Options(
-            k,
-            candidates,
-            ef_search,
-            max_scan_tuples,
-            filter,
-            params,
-            (),
-            False,
-            recall,
-        )
+        asked = options_of("recall", options, FilteredKeywords)
         return run(
             conn,
             recall_report.recall(
                 conn,
                 self,
-                options,
+                asked,
                 sample=sample,
                 queries=queries,
                 real_queries=real_queries,
@@ -220,37 +204,21 @@ class MatryoshkaIndex(IndexLayout):
         self,
         conn: AsyncConn,
         *,
-        k: int = 10,
         sample: int = 50,
-        queries: "Queries | None" = None,
+        queries: "VectorsLike | None" = None,
         real_queries: bool = False,
-        candidates: int | None = None,
-        ef_search: int | None = None,
-        max_scan_tuples: int | None = None,
-        filter: Filter = None,
-        params: Params = None,
-        recall: float | None = None,
         keep: bool = False,
         progress: OnProgress | None = None,
+        **options: "Unpack[FilteredKeywords]",
     ) -> RecallReport:
         """The same as `recall` on an asynchronous connection."""
-        options = Options(
-            k,
-            candidates,
-            ef_search,
-            max_scan_tuples,
-            filter,
-            params,
-            (),
-            False,
-            recall,
-        )
+        asked = options_of("recall_async", options, FilteredKeywords)
         return await run_async(
             conn,
             recall_report.recall(
                 conn,
                 self,
-                options,
+                asked,
                 sample=sample,
                 queries=queries,
                 real_queries=real_queries,
@@ -285,31 +253,26 @@ class MatryoshkaIndex(IndexLayout):
         return await run_async(conn, real_queries.keep_query(conn, self, query))
 
     def search(
-        self,
-        conn: Conn,
-        query: VectorLike,
-        *,
-        k: int = 10,
-        candidates: int | None = None,
-        ef_search: int | None = None,
-        max_scan_tuples: int | None = None,
-        filter: Filter = None,
-        params: Params = None,
-        columns: Sequence[str] = (),
-        exact: bool = False,
-        recall: float | None = None,
+        self, conn: Conn, query: VectorLike, **options: "Unpack[SearchKeywords]"
     ) -> SearchResult:
         """The k rows nearest to a query, by full vectors, found in two passes.
 
         `query`: full size, as a list, an array of any float dtype, a Vector or a
-        HalfVector. `candidates` (default 160, or 8 k when more) rows pass from the
-        short index to the exact re-rank; above 1000 the scan iterates. `ef_search`
-        (default: candidates, at most 1000) searches the graph more widely.
-        `filter`, with `params`, filters in the first pass; `max_scan_tuples` bounds
-        how far such a scan goes on (default: the session's, 20000, or twice the
-        candidates). `columns` come with each hit. `exact=True` compares every row.
-        `recall` takes the cheapest search that `calibrate` measured to keep it, unless
-        candidates are named; the result's `promise` says what stands behind it.
+        HalfVector. The options:
+
+        - `k` (10): most rows to answer.
+        - `candidates` (160, or 8 k when that is more): rows that pass from the short
+          index to the exact re-rank; above 1000 the scan iterates.
+        - `ef_search` (candidates, at most 1000): searches the graph more widely.
+        - `max_scan_tuples` (the session's, 20000, or twice the candidates): how far a
+          scan under a filter goes on.
+        - `recall`, such as 0.95: takes the cheapest search that `calibrate` measured to
+          keep it, unless candidates are named; the result's `promise` says what stands
+          behind it.
+        - `filter`, with its values in `params`: a condition on the table's columns in
+          SQL, for the first pass.
+        - `columns` (none): columns that come with each hit.
+        - `exact` (False): compares every row instead.
 
         One statement; no setting outlives it. Rows without a distance (NULL, or
         zero under cosine) are never answered; ties go by key.
@@ -317,80 +280,38 @@ class MatryoshkaIndex(IndexLayout):
         Raises InvalidVector, InvalidSetting, InvalidFilter, ColumnNotFound,
         IndexNotFound, and what `catalog.facts` raises.
         """
-        options = Options(
-            k,
-            candidates,
-            ef_search,
-            max_scan_tuples,
-            filter,
-            params,
-            columns,
-            exact,
-            recall,
-        )
-        return search.find(conn, self, query, options)
+        return run(conn, find(conn, self, query, options_of("search", options)))
 
     async def search_async(
-        self,
-        conn: AsyncConn,
-        query: VectorLike,
-        *,
-        k: int = 10,
-        candidates: int | None = None,
-        ef_search: int | None = None,
-        max_scan_tuples: int | None = None,
-        filter: Filter = None,
-        params: Params = None,
-        columns: Sequence[str] = (),
-        exact: bool = False,
-        recall: float | None = None,
+        self, conn: AsyncConn, query: VectorLike, **options: "Unpack[SearchKeywords]"
     ) -> SearchResult:
         """The same as `search` on an asynchronous connection."""
-        options = Options(
-            k,
-            candidates,
-            ef_search,
-            max_scan_tuples,
-            filter,
-            params,
-            columns,
-            exact,
-            recall,
-        )
-        return await search.find_async(conn, self, query, options)
+        asked = options_of("search_async", options)
+        return await run_async(conn, find(conn, self, query, asked))
 
     def search_many(
-        self,
-        conn: Conn,
-        queries: Queries,
-        **options: "Unpack[SearchOptions]",
+        self, conn: Conn, queries: VectorsLike, **options: "Unpack[SearchKeywords]"
     ) -> list[SearchResult]:
         """Answers of `search`, with its options, for each query in one round trip."""
-        return search.find_many(conn, self, queries, Options(**options))
+        asked = options_of("search_many", options)
+        return run(conn, find_many(conn, self, queries, asked))
 
     async def search_many_async(
-        self,
-        conn: AsyncConn,
-        queries: Queries,
-        **options: "Unpack[SearchOptions]",
+        self, conn: AsyncConn, queries: VectorsLike, **options: "Unpack[SearchKeywords]"
     ) -> list[SearchResult]:
         """The same as `search_many` on an asynchronous connection."""
-        return await search.find_many_async(conn, self, queries, Options(**options))
+        asked = options_of("search_many_async", options)
+        return await run_async(conn, find_many(conn, self, queries, asked))
 
     def plan(
-        self,
-        conn: Conn,
-        query: VectorLike,
-        **options: "Unpack[SearchOptions]",
+        self, conn: Conn, query: VectorLike, **options: "Unpack[SearchKeywords]"
     ) -> SearchPlan:
         """What `search` with these options would send, to run or explain."""
-        return search.fresh_plan(conn, self, query, Options(**options))
+        return run(conn, fresh_plan(conn, self, query, options_of("plan", options)))
 
     async def plan_async(
-        self,
-        conn: AsyncConn,
-        query: VectorLike,
-        **options: "Unpack[SearchOptions]",
+        self, conn: AsyncConn, query: VectorLike, **options: "Unpack[SearchKeywords]"
     ) -> SearchPlan:
         """The same as `plan` on an asynchronous connection."""
-        return await search.fresh_plan_async(conn, self, query, Options(**options))
+        asked = options_of("plan_async", options)
+        return await run_async(conn, fresh_plan(conn, self, query, asked))

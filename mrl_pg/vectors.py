@@ -22,6 +22,9 @@ class HasNumpy(Protocol):
 VectorLike: TypeAlias = "Sequence[float] | NDArray[np.floating] | HasNumpy"
 """A list, an array of any float or integer dtype, a `Vector` or a `HalfVector`."""
 
+VectorsLike: TypeAlias = "Sequence[VectorLike] | NDArray[np.floating]"
+"""Several: a list of such vectors, or a matrix of shape (vectors, dims)."""
+
 
 def as_vector(
     value: VectorLike, *, dims: int, cosine: bool = False

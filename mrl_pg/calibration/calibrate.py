@@ -9,10 +9,9 @@ from mrl_pg.catalog import read as catalog
 from mrl_pg.exchange import AnyConn, Exchange, Row, Send
 from mrl_pg.exchange.progress import OnProgress
 from mrl_pg.layout import IndexLayout
-from mrl_pg.search import plan
-from mrl_pg.search.filter import Filter, Params, written_out
-from mrl_pg.search.plan import Queries
+from mrl_pg.search.filter import Filter, Params, check_filter, written_out
 from mrl_pg.search.promise import check_recall
+from mrl_pg.vectors import VectorsLike
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,14 +76,14 @@ def calibrate(
     *,
     k: int,
     sample: int | None,
-    queries: "Queries | None",
+    queries: "VectorsLike | None",
     real_queries: bool,
     filter: Filter,
     params: Params,
     progress: OnProgress | None,
 ) -> Exchange[Calibration]:
     """Measure the searches of one short column; see `MatryoshkaIndex.calibrate`."""
-    plan.check_filter(filter, params)
+    check_filter(filter, params)
     arguments.check_callable("progress", progress)
     facts = measuring.check(layout, (yield from catalog.read(layout)))
     values = measuring.values(layout, facts, k, sample, queries, real_queries)

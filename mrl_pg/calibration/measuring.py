@@ -18,8 +18,9 @@ from mrl_pg.exchange.progress import OnProgress, Progress
 from mrl_pg.exchange.server_message import server_message
 from mrl_pg.layout import IndexLayout
 from mrl_pg.search.filter import Filter, about_filter, in_text, refusal
-from mrl_pg.search.plan import MAX_ROWS, Queries, as_query
-from mrl_pg.vectors import as_text
+from mrl_pg.search.options import MAX_ROWS
+from mrl_pg.search.plan import as_query
+from mrl_pg.vectors import VectorsLike, as_text
 
 NOT_INSTALLED = (
     "mrl_pg 0.2 or later is not installed in this database: run "
@@ -40,7 +41,7 @@ def values(
     facts: Facts,
     k: int,
     sample: int | None,
-    queries: "Queries | None",
+    queries: "VectorsLike | None",
     real_queries: bool,
 ) -> dict[str, Any]:
     """Parameters of the statement; raises InvalidSetting or InvalidVector."""

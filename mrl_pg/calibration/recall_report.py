@@ -10,11 +10,12 @@ from mrl_pg.catalog import read as catalog
 from mrl_pg.exchange import AnyConn, Exchange, Send
 from mrl_pg.exchange.progress import OnProgress
 from mrl_pg.layout import IndexLayout
-from mrl_pg.search import plan
+from mrl_pg.search.effort import decide_effort
 from mrl_pg.search.filter import written_out
-from mrl_pg.search.plan import Options, Queries
+from mrl_pg.search.options import SearchOptions
 from mrl_pg.search.promise import Promise
 from mrl_pg.search.promised import read_promise
+from mrl_pg.vectors import VectorsLike
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +71,10 @@ class RecallReport:
 def recall(
     conn: AnyConn,
     layout: IndexLayout,
-    options: Options,
+    options: SearchOptions,
     *,
     sample: int,
-    queries: "Queries | None",
+    queries: "VectorsLike | None",
     real_queries: bool,
     keep: bool,
     progress: OnProgress | None,
@@ -104,9 +105,9 @@ def history(conn: AnyConn, layout: IndexLayout) -> Exchange[list[RecallReport]]:
     return [_report(layout, row, None) for row in rows]
 
 
-def _effort(options: Options, promise: Promise | None) -> dict[str, Any]:
+def _effort(options: SearchOptions, promise: Promise | None) -> dict[str, Any]:
     """The search that is measured; raises InvalidSetting."""
-    effort = plan.effort(plan.promised(options, promise), goes_on=False)
+    effort = decide_effort(options, promise=promise, goes_on=False)
     return {
         "candidates": effort.candidates,
         "ef_search": effort.ef_search,

@@ -25,7 +25,7 @@ from mrl_pg.cli.describe import (
 from mrl_pg.cli.options import PG_DEFAULT, Directory, Dsn, Json, Pg, connection, say
 from mrl_pg.errors import InvalidFile, InvalidSetting
 from mrl_pg.load.vectors import read_vectors
-from mrl_pg.search.find import SearchResult
+from mrl_pg.search.result import SearchResult
 
 Query = Annotated[
     Path,

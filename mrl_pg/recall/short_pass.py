@@ -11,7 +11,9 @@ from mrl_pg.catalog import slots
 from mrl_pg.catalog.facts import check_ready
 from mrl_pg.exchange import Conn, cursors, run
 from mrl_pg.layout import IndexLayout
-from mrl_pg.search import plan
+from mrl_pg.search.effort import default_candidates
+from mrl_pg.search.options import MAX_EF_SEARCH
+from mrl_pg.search.plan import as_query
 from mrl_pg.vectors import VectorLike
 
 
@@ -29,7 +31,7 @@ def nearest_short(
     # in a statement with a placeholder, percent signs of names are doubled
     facts = replace(facts, extension_schema=facts.extension_schema.replace("%", "%%"))
     extension = slots.home(facts.extension_schema)
-    bound = plan.as_query(layout, facts, query)
+    bound = as_query(layout, facts, query)
     statement = slots.statement(
         "short_pass",
         query=slots.query(facts, sql.Placeholder()),
@@ -42,7 +44,7 @@ def nearest_short(
         k=sql.Literal(k),
     )
     wide = {
-        "hnsw.ef_search": str(min(plan.default_candidates(k), plan.MAX_EF_SEARCH)),
+        "hnsw.ef_search": str(min(default_candidates(k), MAX_EF_SEARCH)),
         "hnsw.iterative_scan": "strict_order",
     }
     with (

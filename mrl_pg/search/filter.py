@@ -7,7 +7,6 @@ from psycopg import (
     AsyncClientCursor,
     AsyncConnection,
     ClientCursor,
-    Connection,
     errors,
     sql,
 )
@@ -16,7 +15,7 @@ from mrl_pg import arguments
 from mrl_pg.arguments import shown
 from mrl_pg.catalog.facts import Facts
 from mrl_pg.errors import InvalidFilter, InvalidSetting
-from mrl_pg.exchange import cursors
+from mrl_pg.exchange import AnyConn, cursors
 
 Filter: TypeAlias = "str | sql.Composable | None"
 """A condition on the table's columns, its values in `params`."""
@@ -25,35 +24,21 @@ Params: TypeAlias = "Mapping[str, Any] | Sequence[Any] | None"
 """Values of a `filter`: a mapping for `%(name)s`, a sequence for `%s`."""
 
 
-def check_filter_text(filter: Filter) -> None:
-    """Raise InvalidFilter for what is no condition in SQL."""
-    if filter is None or isinstance(filter, sql.Composable):
-        return
-    if not isinstance(filter, str):
-        raise InvalidFilter(
-            f"filter={shown(filter)} is no condition: write it in SQL, as text or "
-            "composed by psycopg.sql"
-        )
-    if reason := arguments.unfit(filter):
-        raise InvalidFilter(f"filter={shown(filter)} {reason}")
-
-
-def check_params(filter: Filter, params: Params) -> None:
-    """Raise InvalidSetting for what are no values, or values that no condition uses."""
-    if params is None:
-        return
-    texts = (str, bytes, bytearray, memoryview)
-    if not isinstance(params, (Mapping, Sequence)) or isinstance(params, texts):
-        raise InvalidSetting(
-            f"params={shown(params)} are no values: pass a mapping for %(name)s "
-            "or a list for %s"
-        )
-    if filter is None and len(params):
-        raise InvalidSetting("params= was given without filter=, which would use them")
+def check_filter(filter: Filter, params: Params) -> None:
+    """Raise InvalidFilter or InvalidSetting for what is no condition, or no values."""
+    _check_text(filter)
+    _check_params(filter, params)
+    if isinstance(params, Mapping):
+        reserved = [name for name in params if str(name).startswith("mrl_")]
+        if reserved:
+            raise InvalidSetting(
+                f"params has {reserved[0]!r}: names that begin with mrl_ belong to "
+                "the search itself; rename it"
+            )
 
 
 def written_out(
-    conn: Connection[Any] | AsyncConnection[Any],
+    conn: AnyConn,
     filter: Filter,
     params: Params,
     facts: Facts,
@@ -81,9 +66,7 @@ def written_out(
         raise refusal(text, facts, error) from error
 
 
-def in_text(
-    conn: Connection[Any] | AsyncConnection[Any], filter: "str | sql.Composable"
-) -> str:
+def in_text(conn: AnyConn, filter: "str | sql.Composable") -> str:
     """The condition as text, its placeholders still in it; raises InvalidFilter."""
     if isinstance(filter, str):
         return filter
@@ -97,7 +80,7 @@ def in_text(
         raise InvalidFilter(
             f"filter={shown(filter)} cannot be written as SQL: {error}"
         ) from error
-    check_filter_text(text)
+    _check_text(text)
     return text
 
 
@@ -118,3 +101,28 @@ def about_filter(error: errors.Error) -> bool:
     refused = (errors.ProgrammingError, errors.DataError)
     unsent = isinstance(error, refused) and not error.sqlstate
     return unsent or (error.sqlstate or "").startswith(("42", "22P02"))
+
+
+def _check_text(filter: Filter) -> None:
+    if filter is None or isinstance(filter, sql.Composable):
+        return
+    if not isinstance(filter, str):
+        raise InvalidFilter(
+            f"filter={shown(filter)} is no condition: write it in SQL, as text or "
+            "composed by psycopg.sql"
+        )
+    if reason := arguments.unfit(filter):
+        raise InvalidFilter(f"filter={shown(filter)} {reason}")
+
+
+def _check_params(filter: Filter, params: Params) -> None:
+    if params is None:
+        return
+    texts = (str, bytes, bytearray, memoryview)
+    if not isinstance(params, (Mapping, Sequence)) or isinstance(params, texts):
+        raise InvalidSetting(
+            f"params={shown(params)} are no values: pass a mapping for %(name)s "
+            "or a list for %s"
+        )
+    if filter is None and len(params):
+        raise InvalidSetting("params= was given without filter=, which would use them")

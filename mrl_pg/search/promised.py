@@ -16,7 +16,7 @@ from mrl_pg.errors import NotInstalled
 from mrl_pg.exchange import AnyConn, Exchange, Send
 from mrl_pg.layout import IndexLayout
 from mrl_pg.search.filter import about_filter, refusal, written_out
-from mrl_pg.search.plan import Options, wants_promise
+from mrl_pg.search.options import SearchOptions
 from mrl_pg.search.promise import Promise
 
 SECONDS = 60.0
@@ -52,14 +52,14 @@ _known: WeakKeyDictionary[AnyConn, _Promises] = WeakKeyDictionary()
 
 
 def read_promise(
-    conn: AnyConn, layout: IndexLayout, options: Options
+    conn: AnyConn, layout: IndexLayout, options: SearchOptions
 ) -> Exchange[Promise | None]:
     """The promise for a search, from the server once a minute and connection.
 
     None when the options leave nothing to choose. Raises NotInstalled when the
     database has no calibrations, InvalidFilter, and what `catalog.facts` raises.
     """
-    if not wants_promise(options):
+    if not options.wants_promise:
         return None
     facts = yield from catalog.facts(conn, layout)
     filter = written_out(conn, options.filter, options.params, facts)

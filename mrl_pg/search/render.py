@@ -19,7 +19,8 @@ from mrl_pg.catalog.slots import (
     template,
 )
 from mrl_pg.layout import IndexLayout
-from mrl_pg.search.shape import Effort, Shape
+from mrl_pg.search.effort import Effort
+from mrl_pg.search.shape import Shape
 
 MARK = "mrl_pg: "
 """What an error that a statement itself makes begins with."""
@@ -262,7 +263,7 @@ def _placeholder(shape: Shape, parameter: str) -> sql.Placeholder:
 
 
 def _encoded(statement: sql.Composed, shape: Shape) -> bytes:
-    return statement.as_string().encode(shape.session.encoding)
+    return statement.as_string().encode(shape.encoding)
 
 
 def _mark(facts: Facts, shape: Shape) -> bytes:
@@ -271,5 +272,5 @@ def _mark(facts: Facts, shape: Shape) -> bytes:
     A server refuses a prepared statement whose columns have changed type, or that it
     has lost; with a new mark the text is new, and so is its preparation.
     """
-    made_for = repr((facts, shape.session.losses)).encode()
+    made_for = repr((facts, shape.losses)).encode()
     return b"\n/* facts %08x */" % zlib.crc32(made_for)

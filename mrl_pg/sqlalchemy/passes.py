@@ -14,7 +14,7 @@ from sqlalchemy.sql.visitors import InternalTraversal
 from mrl_pg.catalog import slots
 from mrl_pg.layout import IndexLayout
 from mrl_pg.search import render
-from mrl_pg.search.shape import Effort
+from mrl_pg.search.effort import Effort
 from mrl_pg.sqlalchemy.hits import HITS
 from mrl_pg.sqlalchemy.statement import Later, members
 from mrl_pg.sqlalchemy.within import refuse_surroundings

@@ -1,6 +1,6 @@
 """`search`: makes a two-pass search of a Select that the caller has."""
 
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from sqlalchemy import BindParameter, ColumnElement, TypeDecorator, bindparam
 from sqlalchemy.sql.expression import SQLColumnExpression
@@ -8,14 +8,18 @@ from sqlalchemy.sql.selectable import GenerativeSelect
 
 from mrl_pg.errors import IndexNotFound, InvalidSetting
 from mrl_pg.index import MatryoshkaIndex
-from mrl_pg.search import plan
-from mrl_pg.search.plan import Options
+from mrl_pg.search.effort import decide_effort, promised_effort
+from mrl_pg.search.options import EffortKeywords, options_of
 from mrl_pg.sqlalchemy.declare import check, declarations, full_type
 from mrl_pg.sqlalchemy.hits import HITS
 from mrl_pg.sqlalchemy.passes import Passes
 from mrl_pg.sqlalchemy.statement import aggregates, apart, filters, refuse
 from mrl_pg.sqlalchemy.vector import QueryType
 from mrl_pg.vectors import VectorLike
+
+if TYPE_CHECKING:
+    # typing's own from Python 3.11 on
+    from typing_extensions import Unpack
 
 Statement = TypeVar("Statement", bound=GenerativeSelect)
 
@@ -29,18 +33,19 @@ promise: ColumnElement[str | None] = HITS.c.promise
 """What stands behind a `recall`: kept, unreached, stale or uncalibrated; else NULL."""
 
 
+class SelectKeywords(EffortKeywords, total=False):
+    """What a Select can be searched with; it filters and names columns itself."""
+
+    exact: bool
+
+
 def search(
     statement: Statement,
     column: SQLColumnExpression[Any],
     query: VectorLike | BindParameter[Any],
     *,
-    k: int = 10,
-    candidates: int | None = None,
-    ef_search: int | None = None,
-    max_scan_tuples: int | None = None,
-    exact: bool = False,
-    recall: float | None = None,
     index: MatryoshkaIndex | None = None,
+    **options: "Unpack[SelectKeywords]",
 ) -> Statement:
     """The same Select, of the k rows whose `column` is nearest to the query.
 
@@ -56,7 +61,8 @@ def search(
     `bindparam` to give it later. `index`: another one than the first declared on
     the column. `recall` takes the cheapest search that `mrl.calibrate` measured to keep
     it, as the statement finds it when it runs; select `promise` to know what stands
-    behind it. The rest is as in `MatryoshkaIndex.search`. The scan goes on past
+    behind it. `k`, `candidates`, `ef_search`, `max_scan_tuples` and `exact` are as in
+    `MatryoshkaIndex.search`. The scan goes on past
     `ef_search` when too few rows came, for a single statement cannot ask again;
     select `seen` beside `distance` to know how many candidates there were.
 
@@ -68,13 +74,11 @@ def search(
     table = full.table
     base = next(iter(full.base_columns))
     layout = _layout(base, index)
-    asked = Options(
-        k, candidates, ef_search, max_scan_tuples, None, None, (), exact, recall
-    )
-    if plan.wants_promise(asked):
-        effort = plan.promised_effort(asked)
+    asked = options_of("search", options, SelectKeywords)
+    if asked.wants_promise:
+        effort = promised_effort(asked)
     else:
-        effort = plan.effort(asked, goes_on=True)
+        effort = decide_effort(asked, goes_on=True)
     bound = _bound(query, QueryType(*full_type(base), layout.distance == "cosine"))
     passes = Passes(full, *filters(statement, column, table), bound, layout, effort)
     keys = list(table.primary_key)

@@ -8,7 +8,7 @@ from mrl_pg.index import MatryoshkaIndex
 from mrl_pg.layout import IndexLayout
 from mrl_pg.recall.judgement import Judgement
 from mrl_pg.recall.score import three_digits
-from mrl_pg.search.plan import MAX_EF_SEARCH
+from mrl_pg.search.options import MAX_EF_SEARCH
 from mrl_pg.tune.choose import could_win
 from mrl_pg.tune.commands import Commands, commands
 from mrl_pg.tune.front import ABOUT_EQUAL, cheapest

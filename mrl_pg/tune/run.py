@@ -9,7 +9,7 @@ from mrl_pg.exchange import Conn, cursors
 from mrl_pg.layout import Distance, IndexLayout, Kind
 from mrl_pg.models import find, ladder
 from mrl_pg.recall.curve import Stored
-from mrl_pg.search.plan import check_count
+from mrl_pg.search.options import check_count
 from mrl_pg.tune import table as tables
 from mrl_pg.tune.advice import recommend
 from mrl_pg.tune.attempt import Attempt, attempt, rival_fits

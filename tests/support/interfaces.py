@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from mrl_pg import MatryoshkaIndex
 from mrl_pg.layout import OPERATORS
-from mrl_pg.search.find import SearchResult
+from mrl_pg.search.result import SearchResult
 from mrl_pg.sqlalchemy import Matryoshka, distance, search
 from support.command import mrl_pg
 from support.databases import Conn, Server

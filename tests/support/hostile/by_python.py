@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from mrl_pg import MatryoshkaIndex
-from mrl_pg.search.find import SearchResult
+from mrl_pg.search.result import SearchResult
 from support.hostile import values
 from support.hostile.draw import Argument, Draw
 from support.hostile.filters import Filter

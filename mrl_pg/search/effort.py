@@ -1,0 +1,121 @@
+"""Decides how hard to search: candidates, settings and the kind of scan."""
+
+from dataclasses import dataclass, replace
+from typing import Literal, TypeAlias
+
+from mrl_pg.errors import InvalidSetting
+from mrl_pg.search.options import MAX_EF_SEARCH, MAX_ROWS, SearchOptions
+from mrl_pg.search.promise import Promise
+
+TUPLES_IN_WORK_MEM = 4000
+"""Rows an iterative scan may visit for each `work_mem` of 4 MB: measured 23,000 at 64
+dimensions of `bit`; a fifth of that leaves room for links and filters."""
+
+MAX_SCAN_MEMORY = 64
+"""Most `work_mem` a scan takes by itself: 256 MB at the default of 4 MB."""
+
+MOST_PROMISED = 4000
+SAFEST = 64
+"""Candidates that a calibration measures at most, and for each of k without one."""
+
+SAFE_CANDIDATES = 160
+"""Candidates without a calibration: .957 to .980 recall at k = 10 on 100,000 sentences
+of 1536 dimensions, 256 halves to 1536 bits (benchmarks/passes.py)."""
+
+Scan: TypeAlias = Literal["single", "iterative", "exact"]
+"""Index scan that stops at ef_search, one that goes on until it has enough, or none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """How many rows each pass hands on, and how widely the index is searched.
+
+    `candidates` and `ef_search` are None for an exact search. `least_scan_tuples`
+    and `scan_memory` only raise the session's own `hnsw.max_scan_tuples` and
+    `hnsw.scan_mem_multiplier`; `max_scan_tuples` replaces the former. With a `recall`
+    the statement reads the calibration itself, and `candidates` is the most it may say.
+    """
+
+    k: int
+    candidates: int | None
+    ef_search: int | None
+    scan: Scan
+    max_scan_tuples: int | None
+    least_scan_tuples: int
+    scan_memory: int
+    recall: float | None = None
+
+
+def default_candidates(k: int) -> int:
+    """Candidates when nobody says: 160, or 8 k when that is more."""
+    return min(max(SAFE_CANDIDATES, 8 * k), MAX_ROWS)
+
+
+def decide_effort(
+    options: SearchOptions, *, goes_on: bool, promise: Promise | None = None
+) -> Effort:
+    """Candidates and settings, as the options or else the promise have them.
+
+    `goes_on`: the scan goes on past ef_search when that brings too few rows. Raises
+    InvalidSetting.
+    """
+    candidates, ef_search = options.candidates, options.ef_search
+    if promise is not None:
+        candidates, ef_search = promise.candidates, ef_search or promise.ef_search
+    return _effort(options, candidates, ef_search, goes_on)
+
+
+def promised_effort(options: SearchOptions) -> Effort:
+    """The effort of a statement that reads the calibration itself.
+
+    Raises InvalidSetting.
+    """
+    most = max(MOST_PROMISED, SAFEST * options.k)
+    chosen = _effort(options, most, options.ef_search, goes_on=True)
+    return replace(chosen, recall=options.recall)
+
+
+def _effort(
+    options: SearchOptions,
+    candidates: int | None,
+    ef_search: int | None,
+    goes_on: bool,
+) -> Effort:
+    if options.exact:
+        candidates = ef_search = None
+    else:
+        candidates = candidates or default_candidates(options.k)
+        ef_search = ef_search or min(candidates, MAX_EF_SEARCH)
+        _check_breadth(options.k, candidates, ef_search)
+    return Effort(
+        k=options.k,
+        candidates=candidates,
+        ef_search=ef_search,
+        scan=_scan(candidates, goes_on),
+        max_scan_tuples=options.max_scan_tuples,
+        least_scan_tuples=2 * (candidates or 0),
+        scan_memory=_scan_memory(max(candidates or 0, options.max_scan_tuples or 0)),
+    )
+
+
+def _check_breadth(k: int, candidates: int, ef_search: int) -> None:
+    if candidates < k:
+        raise InvalidSetting(
+            f"candidates={candidates} is below k={k}: the second pass can answer "
+            "only rows that the first hands over; raise candidates"
+        )
+    if ef_search < min(candidates, MAX_EF_SEARCH):
+        raise InvalidSetting(
+            f"ef_search={ef_search} is below candidates={candidates}: the index "
+            "would hand over fewer in silence; raise ef_search or leave it out"
+        )
+
+
+def _scan(candidates: int | None, goes_on: bool) -> Scan:
+    if candidates is None:
+        return "exact"
+    return "iterative" if goes_on or candidates > MAX_EF_SEARCH else "single"
+
+
+def _scan_memory(tuples: int) -> int:
+    return min(-(-tuples // TUPLES_IN_WORK_MEM), MAX_SCAN_MEMORY)

@@ -1,0 +1,110 @@
+"""What a caller asks of a search: one value, its keywords, and what is refused."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, TypedDict, cast
+
+from mrl_pg import arguments
+from mrl_pg.arguments import shown
+from mrl_pg.errors import InvalidSetting
+from mrl_pg.search.filter import Filter, Params, check_filter
+from mrl_pg.search.promise import check_recall
+
+MAX_ROWS = 1_000_000_000
+"""Most rows a search may be asked for; PostgreSQL's integers end at twice that."""
+
+MAX_EF_SEARCH = 1000
+"""pgvector's upper limit of `hnsw.ef_search`."""
+
+
+class EffortKeywords(TypedDict, total=False):
+    """How many rows are wanted, and how hard to search for them."""
+
+    k: int
+    candidates: int | None
+    ef_search: int | None
+    max_scan_tuples: int | None
+    recall: float | None
+
+
+class FilteredKeywords(EffortKeywords, total=False):
+    """The same, and among which rows."""
+
+    filter: Filter
+    params: Params
+
+
+class SearchKeywords(FilteredKeywords, total=False):
+    """The keywords of every search; `MatryoshkaIndex.search` explains each."""
+
+    columns: Sequence[str]
+    exact: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SearchOptions:
+    """What a search is asked for, checked; its fields are those of SearchKeywords."""
+
+    k: int = 10
+    candidates: int | None = None
+    ef_search: int | None = None
+    max_scan_tuples: int | None = None
+    recall: float | None = None
+    filter: Filter = None
+    params: Params = None
+    columns: Sequence[str] = ()
+    exact: bool = False
+
+    def __post_init__(self) -> None:
+        """Raise InvalidSetting or InvalidFilter for what no search can be asked for."""
+        taken = {
+            "k": check_count("k", self.k),
+            "columns": arguments.names("columns", self.columns),
+            "exact": arguments.flag("exact", self.exact),
+        }
+        for field, most in (
+            ("candidates", MAX_ROWS),
+            ("ef_search", MAX_EF_SEARCH),
+            ("max_scan_tuples", MAX_ROWS),
+        ):
+            value = getattr(self, field)
+            taken[field] = value if value is None else check_count(field, value, most)
+        if self.recall is not None:
+            taken["recall"] = check_recall(self.recall)
+        check_filter(self.filter, self.params)
+        for field, value in taken.items():
+            object.__setattr__(self, field, value)
+
+    @property
+    def wants_promise(self) -> bool:
+        """Whether the recall decides the effort.
+
+        Candidates that are named win, and an exact search needs no recall.
+        """
+        return self.recall is not None and self.candidates is None and not self.exact
+
+
+def options_of(
+    method: str, keywords: EffortKeywords, known: type = SearchKeywords
+) -> SearchOptions:
+    """The keywords of a method as a value.
+
+    Raises TypeError, as a call does, for a keyword that is not `known`.
+    """
+    for name in keywords.keys() - known.__annotations__.keys():
+        raise TypeError(f"{method}() got an unexpected keyword argument {name!r}")
+    return SearchOptions(**cast("dict[str, Any]", keywords))
+
+
+def check_count(what: str, value: int, most: int = MAX_ROWS) -> int:
+    """A whole number from 1 to the most there can be; raises InvalidSetting."""
+    number = arguments.whole(what, value)
+    if number < 1:
+        raise InvalidSetting(
+            f"{what}={shown(value)} is below 1: ask for at least one row"
+        )
+    if number > most:
+        raise InvalidSetting(
+            f"{what}={shown(value)} is above {most}, the most there can be"
+        )
+    return number

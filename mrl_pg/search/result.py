@@ -1,0 +1,155 @@
+"""What a search answers, and how it is read from the rows of the statement."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, overload
+
+from mrl_pg.exchange import Answer
+from mrl_pg.search.effort import Scan
+from mrl_pg.search.plan import SearchPlan
+from mrl_pg.search.promise import Promise
+from mrl_pg.search.shape import Shape
+from mrl_pg.search.stale import check_stamp
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """One answer: its key (a tuple when composite), true distance and asked columns."""
+
+    key: Any
+    distance: float
+    columns: Mapping[str, Any]
+
+    def __getitem__(self, column: str) -> Any:
+        """Value of an asked column."""
+        return self.columns[column]
+
+
+@dataclass(frozen=True, slots=True)
+class SearchResult(Sequence[Hit]):
+    """Hits, nearest first, and what the search did to find them.
+
+    `candidates` asked of the first pass and `seen` from it, under `ef_search`;
+    all None for an exact search. `cut_short` says that too few came although the
+    table holds more: fewer than asked, or under a filter fewer than k. Then raise
+    `max_scan_tuples` (and `work_mem`, above some 250,000), or search with
+    `exact=True`. `promise` says what stands behind a recall that was asked for.
+    """
+
+    hits: tuple[Hit, ...]
+    k: int
+    candidates: int | None
+    seen: int | None
+    ef_search: int | None
+    scan: Scan
+    cut_short: bool
+    promise: Promise | None = None
+
+    @property
+    def keys(self) -> list[Any]:
+        """Keys of the hits, nearest first."""
+        return [hit.key for hit in self.hits]
+
+    @overload
+    def __getitem__(self, place: int) -> Hit: ...
+    @overload
+    def __getitem__(self, place: slice) -> tuple[Hit, ...]: ...
+    def __getitem__(self, place: int | slice) -> Hit | tuple[Hit, ...]:
+        """Hit or hits by place, 0 the nearest."""
+        return self.hits[place]
+
+    def __len__(self) -> int:
+        """Hits answered, at most k."""
+        return len(self.hits)
+
+    def __iter__(self) -> Iterator[Hit]:
+        """Hits, nearest first."""
+        return iter(self.hits)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The answer to a search's statement.
+
+    `seen` candidates came from the first pass: none without hits, None if exact.
+    """
+
+    hits: tuple[Hit, ...]
+    seen: int | None
+
+    def is_short(self, shape: Shape) -> bool:
+        """Whether so few came that it must be asked whether there are more.
+
+        Under a filter that is only when k was not reached: counting what a filter
+        lets through may cost more than the search.
+        """
+        effort = shape.effort
+        if effort.candidates is None or self.seen is None:
+            return False
+        filtered = shape.filter is not None or shape.facts.row_security
+        return self.seen < (effort.k if filtered else effort.candidates)
+
+    def result(self, plan: SearchPlan, *, cut_short: bool) -> SearchResult:
+        """The same for the caller."""
+        effort = plan.shape.effort
+        return SearchResult(
+            hits=self.hits,
+            k=effort.k,
+            candidates=effort.candidates,
+            seen=self.seen,
+            ef_search=effort.ef_search,
+            scan=effort.scan,
+            cut_short=cut_short,
+            promise=plan.promise,
+        )
+
+
+def read_found(shape: Shape, answer: Answer) -> Found:
+    """Keys and columns as the caller loads them, what is ours as numbers.
+
+    Raises Stale.
+    """
+    ours = _own_columns(answer, "distance", "seen", "stamp")
+    if not ours:
+        return Found((), None if shape.effort.scan == "exact" else 0)
+    check_stamp(shape, int(ours[0]["stamp"]))
+    seen = ours[0]["seen"]
+    keys, end = len(shape.facts.keys), len(shape.facts.keys) + len(shape.columns)
+    hits = tuple(
+        Hit(
+            key=row[0] if keys == 1 else row[:keys],
+            distance=float(own["distance"]),
+            columns=dict(zip(shape.columns, row[keys:end], strict=True)),
+        )
+        for row, own in zip(answer.rows, ours, strict=True)
+    )
+    return Found(hits, None if seen is None else int(seen))
+
+
+def read_more(shape: Shape, answer: Answer) -> bool:
+    """Whether `more_statement` found further rows; raises Stale."""
+    (own,) = _own_columns(answer, "more", "stamp")
+    check_stamp(shape, int(own["stamp"]))
+    more: bool = own["more"] == b"t"
+    return more
+
+
+def read_stamp(shape: Shape, answer: Answer) -> None:
+    """Raise Stale unless the only row, the stamp, is that of the facts."""
+    (own,) = _own_columns(answer, "stamp")
+    check_stamp(shape, int(own["stamp"]))
+
+
+def _own_columns(answer: Answer, *names: str) -> list[dict[str, Any]]:
+    """The last columns of each row by name, as the server wrote them.
+
+    The caller may have registered loaders of his own for such types.
+    """
+    result = answer.result
+    if result is None:
+        return []
+    places = list(enumerate(names, result.nfields - len(names)))
+    return [
+        {name: result.get_value(row, place) for place, name in places}
+        for row in range(result.ntuples)
+    ]

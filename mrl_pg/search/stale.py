@@ -1,0 +1,91 @@
+"""Tells an error that a second try may mend from those that the caller must see."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from weakref import WeakKeyDictionary
+
+from psycopg import errors, pq
+
+from mrl_pg.catalog import read as catalog
+from mrl_pg.errors import MrlError, TableError
+from mrl_pg.exchange import AnyConn
+from mrl_pg.search.filter import about_filter, refusal, written_out
+from mrl_pg.search.plan import SearchPlan
+from mrl_pg.search.shape import Shape
+
+MOVED = (
+    errors.AmbiguousFunction,
+    errors.DatatypeMismatch,
+    errors.FeatureNotSupported,
+    errors.InvalidSchemaName,
+    errors.UndefinedColumn,
+    errors.UndefinedFunction,
+    errors.UndefinedObject,
+    errors.UndefinedTable,
+    errors.DataException,
+)
+"""What a server says when a table has changed under a statement."""
+
+LOST = (
+    errors.DuplicatePreparedStatement,
+    errors.FeatureNotSupported,
+    errors.InvalidSqlStatementName,
+)
+"""What a server says of a prepared statement that it lost or cannot run.
+
+After a `discard all` that psycopg did not see, or through a pooler, the server may also
+know another statement of that name.
+"""
+
+_losses: WeakKeyDictionary[AnyConn, int] = WeakKeyDictionary()
+
+
+class Stale(Exception):
+    """The table is not what its facts say; after reading them again a search may do."""
+
+
+def losses(conn: AnyConn) -> int:
+    """How many prepared statements the server has lost on this connection."""
+    return _losses.get(conn, 0)
+
+
+def check_stamp(shape: Shape, stamp: int) -> None:
+    """Raise Stale when the table is not, or no longer, what the facts say."""
+    if stamp != shape.facts.stamp:
+        raise Stale
+
+
+@contextmanager
+def explained(conn: AnyConn, plan: SearchPlan, *, last: bool) -> Iterator[None]:
+    """Drop the cached facts after an error; raise filter errors as InvalidFilter.
+
+    Raises Stale for an error that another try may mend: not inside a transaction,
+    which the error has ended, and not after the `last` try.
+    """
+    shape = plan.shape
+    try:
+        yield
+    except Stale:
+        catalog.forget(conn, shape.layout)
+        if last:
+            raise TableError(
+                f"{shape.layout}: the table, or the search path, changes while the "
+                "search runs: search again, or give schema="
+            ) from None
+        raise
+    except errors.Error as error:
+        catalog.forget(conn, shape.layout)
+        if isinstance(error, LOST) and plan.prepared:
+            _losses[conn] = losses(conn) + 1
+        idle = conn.info.transaction_status == pq.TransactionStatus.IDLE
+        if isinstance(error, (*MOVED, *LOST)) and idle and not last:
+            raise Stale from error
+        if shape.filter is None or not about_filter(error):
+            raise
+        raise refusal(shape.filter, shape.facts, error) from error
+    except MrlError:
+        raise
+    except Exception:
+        # raises InvalidFilter when it is a value that cannot be written
+        written_out(conn, shape.filter, plan.values, shape.facts)
+        raise
