@@ -93,15 +93,28 @@ def _raised(end: End) -> tuple[Any, ...]:
 def _send(conn: Connection[Any], request: Send) -> list[Row]:
     with cursors.dicts(conn) as cursor:
         cursor.adapters.register_dumper(QueryVector, QueryVectorDumper)
-        cursor.execute(request.statement, request.params, binary=request.binary)
+        with _answered(conn):
+            cursor.execute(request.statement, request.params, binary=request.binary)
         return cursor.fetchall() if cursor.description else []
 
 
 async def _send_async(conn: AsyncConnection[Any], request: Send) -> list[Row]:
     async with cursors.dicts_async(conn) as cursor:
         cursor.adapters.register_dumper(QueryVector, QueryVectorDumper)
-        await cursor.execute(request.statement, request.params, binary=request.binary)
+        async with _answered_async(conn):
+            await cursor.execute(
+                request.statement, request.params, binary=request.binary
+            )
         return await cursor.fetchall() if cursor.description else []
+
+
+def _answered(conn: Connection[Any]) -> AbstractContextManager[Any]:
+    """At its end the answer is there, in a pipeline of the caller's, too."""
+    return conn.pipeline() if conn.pgconn.pipeline_status else nullcontext()
+
+
+def _answered_async(conn: AsyncConnection[Any]) -> AbstractAsyncContextManager[Any]:
+    return conn.pipeline() if conn.pgconn.pipeline_status else nullcontext()
 
 
 def _find(conn: Connection[Any], request: Find) -> Answer:
