@@ -1,18 +1,19 @@
-"""Sends inputs that nobody should send, through every interface, and counts outcomes.
+"""Send inputs that nobody should send through every interface, and count outcomes.
 
     python benchmarks/fuzz.py --inputs 10000 --seed 1
     python benchmarks/fuzz.py --seed 1 --only 4711      # one input again, in full
     python benchmarks/fuzz.py --inputs 500 --interface SQL --dsn postgresql://localhost
 
-Inputs are drawn by seed and number, so that each can be run again by itself. Answers
-are compared with exact search in NumPy. Exits with 1 when an outcome was counted that
-never may be: a raw Python error, a wrong answer, a setting, lock or transaction that
-outlived a call, a hang, an internal error of PostgreSQL, a lost connection, a change
-of the database that nobody asked for, or SQL that got in through an argument.
+Seed and number decide an input, so that each input can be run again by itself.
+Answers are compared with exact search in NumPy. The script exits with 1 after an
+outcome that must never happen: a raw Python error, a wrong answer, a setting, lock or
+transaction that outlives a call, a hang, an internal error of PostgreSQL, a lost
+connection, a change of the database that nobody asked for, or SQL that got in through
+an argument.
 
-Without `--dsn` a server of its own is started in a temporary directory. With it,
-that server gets databases whose names begin with `hostile_`, dropped in the end, and
-the role `hostile_reader`, which stays.
+Without `--dsn` the script starts a server in a temporary directory. With `--dsn`, it
+makes databases on that server whose names begin with `hostile_` and drops them at the
+end. It also makes the role `hostile_reader`, which stays.
 """
 
 import argparse
@@ -27,7 +28,7 @@ from time import perf_counter
 import psycopg
 from psycopg.conninfo import make_conninfo
 
-# what tests and this share
+# code that the tests and this script share
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from support.hostile.ground import Ground, Url
@@ -36,12 +37,12 @@ from support.hostile.run import INTERFACES, Tally, run
 from mrl_pg import server
 
 SHOWN = 25
-"""Faults shown in full."""
+"""Faults that are printed in full."""
 
 
 @contextmanager
 def databases(dsn: str | None, version: int) -> Iterator[Ground]:
-    """Databases on the given server, or on one of its own."""
+    """Databases on the given server, or on a temporary one."""
     if dsn is not None:
         with ground(lambda name: make_conninfo(dsn, dbname=name)) as made:
             yield made
@@ -57,7 +58,7 @@ def databases(dsn: str | None, version: int) -> Iterator[Ground]:
 
 @contextmanager
 def ground(url: Url) -> Iterator[Ground]:
-    """Databases of a server, dropped in the end."""
+    """Databases of a server, dropped at the end."""
     with psycopg.connect(url("postgres"), autocommit=True) as admin:
         made = Ground(url, admin)
         try:
@@ -67,7 +68,7 @@ def ground(url: Url) -> Iterator[Ground]:
 
 
 def main() -> int:
-    """Read the options, run the inputs, print the table; whether a goal was missed."""
+    """Run the inputs and print the outcomes; 1 if there was a fault."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -79,7 +80,7 @@ def main() -> int:
     parser.add_argument("--pg", type=int, default=18, help="of the embedded server")
     parser.add_argument("--dsn", help="a superuser's; default: a server of its own")
     options = parser.parse_args()
-    # Alembic's operations say what they leave alone
+    # Alembic's operations log what they leave alone
     logging.disable()
     numbers = range(options.first, options.first + options.inputs)
     if options.only is not None:

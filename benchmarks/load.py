@@ -1,11 +1,11 @@
-"""Compares `load` of an `.npy` file with a bare COPY of the same bytes from memory.
+"""Compare `load` of an `.npy` file with a bare COPY of the same bytes from memory.
 
     python benchmarks/load.py --rows 30000 --runs 7
     python benchmarks/load.py --file vectors.npy --dsn postgresql://localhost/test
 
-Both make an unindexed table of their own and drop it; runs alternate, so that what
-the machine does besides falls on both. Without `--dsn` a server of its own is started
-in a temporary directory.
+Each makes a table without an index and drops it. Runs alternate, so that other work of
+the machine slows both. Without `--dsn` the script starts a server in a temporary
+directory.
 """
 
 import argparse
@@ -29,7 +29,7 @@ TABLE = "mrl_benchmark_load"
 
 @contextmanager
 def database(dsn: str | None) -> Iterator[str]:
-    """The given database, or a server of its own for as long as it is needed."""
+    """The given database, or one on a temporary server."""
     if dsn is not None:
         yield dsn
         return
@@ -52,7 +52,7 @@ def prepared(path: Path) -> list[bytes | memoryview]:
 
 
 def bare(conn: psycopg.Connection, parts: list[bytes | memoryview], dims: int) -> float:
-    """Seconds of a COPY that only writes what is there already."""
+    """Seconds of a COPY of bytes that are in memory already."""
     started = perf_counter()
     with conn.transaction(), conn.cursor() as cursor:
         cursor.execute(
@@ -68,20 +68,20 @@ def bare(conn: psycopg.Connection, parts: list[bytes | memoryview], dims: int) -
 
 
 def loaded(conn: psycopg.Connection, path: Path) -> float:
-    """Seconds of `load` from the file, checks and all."""
+    """Seconds of `load` from the file, with its checks."""
     started = perf_counter()
     load(conn, path, TABLE)
     return perf_counter() - started
 
 
 def compare(conn: psycopg.Connection, path: Path, runs: int) -> None:
-    """Alternate the two and print their medians."""
+    """Run both in turn and print their medians."""
     rows, dims = np.load(path, mmap_mode="r").shape
     parts = prepared(path)
     conn.execute("create extension if not exists vector")
     seconds: dict[str, list[float]] = {"bare": [], "load": []}
     for run in range(runs + 1):
-        # who goes first changes too: a checkpoint then hits neither more often
+        # the order changes as well, so that a checkpoint hits both equally often
         for name in ("bare", "load") if run % 2 else ("load", "bare"):
             conn.execute(f"drop table if exists {TABLE}")
             conn.execute("checkpoint")

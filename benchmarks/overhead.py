@@ -1,10 +1,11 @@
-"""What `index.search` costs above the same statement sent by hand with psycopg.
+"""Compare the time of `index.search` with the same statement sent by hand.
 
     python benchmarks/overhead.py                            # random clustered rows
     python benchmarks/overhead.py --vectors embeddings.npy
 
-By hand: pgvector's own type registered, binary parameters, a prepared statement and one
-cursor for all. The two take turns on one connection, query by query, in random order.
+By hand means psycopg with pgvector's type registered, binary parameters, a prepared
+statement and one cursor for all queries. The two take turns on one connection, query by
+query, in random order.
 """
 
 import argparse
@@ -70,7 +71,7 @@ def compare(
     queries: "np.ndarray[tuple[int, int], np.dtype[np.float32]]",
     rounds: int,
 ) -> None:
-    """Time both on every query; also check that they answer the same."""
+    """Time both on every query, and check that they return the same rows."""
     statement = index.plan(conn, queries[0], candidates=candidates).statement
     cursor = conn.cursor()
     vectors = [Vector(query) for query in queries]

@@ -1,13 +1,14 @@
-"""Single pass against two passes: recall and queries a second, in one run.
+"""Compare recall and queries per second of one pass and two passes, in one run.
 
     python benchmarks/passes.py                               # random clustered rows
     python benchmarks/passes.py --vectors embeddings.npy      # your own, any float .npy
     python benchmarks/passes.py --vectors … --memory-mb 400   # Linux, as root
 
-The last `--queries` rows of the file are the queries and are not searched. Every
-setting answers every query; recall is against exact search, tie by distance. With
---memory-mb the server runs in a memory cgroup that is closed to that size once all
-indexes are built, so that what does not fit is read from disk.
+The last `--queries` rows of the file are the queries and are no rows of the table.
+Every setting answers every query. Recall is measured against exact search; rows at
+the same distance count as the same row. With --memory-mb the server runs in a memory
+cgroup. Its limit is set once all indexes are built, so that the server reads from
+disk what does not fit in memory.
 """
 
 import argparse
@@ -51,7 +52,7 @@ MB = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Built:
-    """An index with its cost and its curve."""
+    """An index: what it costs, and its recall and time at every setting."""
 
     name: str
     build_seconds: float
@@ -59,7 +60,7 @@ class Built:
     curve: tuple[Measured, ...]
 
     def rate_at(self, target: float) -> float | None:
-        """Queries a second at a recall, between the neighbouring points (log rate)."""
+        """Queries per second at a recall, interpolated between points (log rate)."""
         points = sorted((p.recall.mean, 1000 / p.mean_ms) for p in self.curve)
         best: float | None = None
         for (low, slow), (high, fast) in pairwise(points):
@@ -91,7 +92,7 @@ def main() -> None:
 
 
 def arguments() -> argparse.Namespace:
-    """The command line."""
+    """The options of the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -115,7 +116,7 @@ def arguments() -> argparse.Namespace:
 def vectors(
     args: argparse.Namespace,
 ) -> tuple[NDArray[np.floating], NDArray[np.float32]]:
-    """Rows and queries, from the file or made up."""
+    """Rows and queries, from the file or random."""
     if args.vectors:
         matrix = np.load(args.vectors, mmap_mode="r")
         rows = matrix[: min(args.rows, len(matrix) - args.queries)]
@@ -252,7 +253,7 @@ class Bench:
         return run
 
     def single(self, name: str, ef_search: int) -> Search:
-        """A plain `order by … limit` on a session of its own, with its ef_search."""
+        """A plain `order by … limit` in a session of its own with this ef_search."""
         conn = psycopg.connect(
             self.url, autocommit=True, options=f"-c hnsw.ef_search={ef_search}"
         )
@@ -269,7 +270,7 @@ class Limit:
     """A memory cgroup (version 1 or 2) for a server; does nothing for 0 MB."""
 
     def __init__(self, megabytes: int | None) -> None:
-        """Make the group, still open."""
+        """Make the group, without a limit."""
         self.megabytes = megabytes
         if megabytes:
             version_1 = Path("/sys/fs/cgroup/memory")
@@ -282,7 +283,7 @@ class Limit:
 
     @contextmanager
     def inside(self) -> Iterator[None]:
-        """This process is in the group for the block; what it starts stays there."""
+        """Put this process into the group for the block; what it starts stays there."""
         if not self.megabytes:
             yield
             return
@@ -293,13 +294,13 @@ class Limit:
             (self.home / "cgroup.procs").write_text(str(os.getpid()))
 
     def close(self) -> None:
-        """Apply the limit; file pages beyond it are dropped at once."""
+        """Set the limit; Linux drops file pages beyond the limit at once."""
         if self.megabytes:
             Path("/proc/sys/vm/drop_caches").write_text("3")
             (self.group / self.file).write_text(str(self.megabytes * MB))
 
     def remove(self) -> None:
-        """Remove the group, empty by now."""
+        """Remove the group, which is empty by now."""
         if self.megabytes:
             self.group.rmdir()
 
@@ -315,7 +316,7 @@ def own_group(controller: str) -> str:
 
 @contextmanager
 def temporary_server(args: argparse.Namespace, limit: Limit) -> Iterator[str]:
-    """URL of an embedded server in a folder that goes with the block."""
+    """URL of an embedded server in a folder that is deleted after the block."""
     settings = {"shared_buffers": "64MB"} if args.memory_mb else {}
     with tempfile.TemporaryDirectory(prefix="mrl_pg_bench_") as folder:
         data = Path(folder, "data")
@@ -329,7 +330,7 @@ def temporary_server(args: argparse.Namespace, limit: Limit) -> Iterator[str]:
 
 
 def report(results: Sequence[Built]) -> None:
-    """Two tables: what each index costs and answers, and the best ratios."""
+    """Print what each index costs and how fast it answers, and the best ratios."""
     heads = [f"q/s at {target:.2f}" for target in TARGETS]
     print(f"\n{'':22}{'index MB':>9}{'build s':>9}  " + "  ".join(heads))
     for built in results:

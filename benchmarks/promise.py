@@ -1,13 +1,13 @@
-"""Whether a recall that was asked for is kept on other queries, and what it costs.
+"""Check whether promised recalls hold on other queries, and what they cost.
 
     python benchmarks/promise.py                          # the demo's own vectors
     python benchmarks/promise.py --vectors sentences.npy  # these rows as well
 
 Each index is calibrated on one set of queries, as many as `mrl.calibrate` takes by
-itself, and `search(recall=…)` is measured on another against exact search. A promise
-holds when the measured recall is at least the target less 0.005. The oracle is
-calibrated on the second set itself: the cheapest search that reaches the target there.
-Rows and queries are held apart.
+default. `search(recall=…)` is then measured on another set, against exact search. A
+promise holds if the measured recall is at least the target less 0.005. The oracle is
+calibrated on the second set itself, so it is the cheapest search that reaches the
+target there. No query is a row of the table.
 """
 
 import argparse
@@ -36,14 +36,14 @@ KS = (1, 10, 100)
 TARGETS = (0.9, 0.95, 0.99, 0.999)
 SLACK = 0.005
 MOST = 2000
-"""Queries to calibrate with for k = 1, and at most to measure with."""
+"""Queries to calibrate with for k = 1; also the most to measure with."""
 
 Vectors = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One promise: what was asked for, what came, what an oracle would have spent."""
+    """A promise: the recall asked and measured, and the candidates of an oracle."""
 
     data: str
     short: str
@@ -56,7 +56,7 @@ class Cell:
 
     @property
     def holds(self) -> bool:
-        """Whether the measured recall is the target, but for half a percent."""
+        """Whether the measured recall is at least the target less half a percent."""
         return self.measured >= self.target - SLACK
 
 
@@ -120,7 +120,7 @@ def promises(
     kind: Kind,
     dims: int,
 ) -> Iterator[Cell]:
-    """Every k and target on one table."""
+    """The promises for every k and target on one table."""
     rows, for_calibration, for_measuring = np.split(vectors, [-2 * MOST, -MOST])
     table = f"{data}_{kind}".replace("-", "_")
     load_blocks(conn, rows, table)

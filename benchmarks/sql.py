@@ -1,15 +1,17 @@
-"""What the SQL door costs above the statement written by hand, and what a batch saves.
+"""Compare searches from SQL with a statement by hand, and batches with single calls.
 
     python benchmarks/sql.py                            # random clustered rows
     python benchmarks/sql.py --vectors embeddings.npy --rows 100000
 
-Single searches: pgbench of the embedded server, prepared, one client; each form answers
-ten ids. The forms take turns within one script, each on a random query, so that what
-the machine does besides falls on all; the order changes from run to run. By hand is
-what `mrl.search_sql` prints; the recipe is that of pgvector's manual, which leaves its
-settings to the session. Batches: one `mrl.search_many` of 100 queries against 100
-prepared calls of `mrl.search`, on the local socket, and through a proxy that holds each
-message back for a while, in both directions.
+Single searches run in pgbench of the embedded server, prepared, with one client. Each
+form of a search answers ten ids. The forms take turns within one script, each on a
+random query, so that other work of the machine slows all of them. Their order changes
+from run to run. By hand means the text that `mrl.search_sql` prints. The recipe is
+that of pgvector's manual, which leaves its settings to the session.
+
+Batches: one `mrl.search_many` of 100 queries against 100 prepared calls of
+`mrl.search`, on the local socket, and through a proxy that delays each message in
+both directions.
 """
 
 import argparse
@@ -47,10 +49,10 @@ FORMS = {
     "null::bigint, '{table}', 'embedding', {query})",
 }
 ENVIRONMENT = {**os.environ, "PGOPTIONS": "-c hnsw.ef_search=160"}
-"""For the recipe; every other form sets and restores its own."""
+"""Settings for the recipe; every other form sets and restores its own."""
 
 TABLES: dict[str, tuple[str, int, Storage | None]] = {
-    # how PostgreSQL keeps a vector of 1536 dimensions by itself, and in the row
+    # PostgreSQL's default for a vector of 1536 dimensions, and in the row
     "toasted": ("halfvec", 256, None),
     "plain": ("bit", 1536, "plain"),
 }
@@ -91,7 +93,7 @@ def main() -> None:
 def vectors(
     path: Path | None, rows: int, queries: int
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Rows and queries: the first and the last of a file, or made up."""
+    """Rows and queries: the first and the last rows of a file, or random ones."""
     if path is not None:
         matrix = np.load(path, mmap_mode="r")
         return (
@@ -108,7 +110,7 @@ def vectors(
 def singles(
     url: str, conn: psycopg.Connection, table: str, runs: int, searches: int
 ) -> None:
-    """Milliseconds of each form, and the medians of its ratios to those by hand."""
+    """Milliseconds of each form, and its median ratio to the form by hand."""
     function = f"search_{table}"
     conn.execute(
         "select mrl.create_search_function(%s, %s, 'embedding')", [function, table]
@@ -125,7 +127,7 @@ def singles(
             table,
         ],
     ).fetchall()[0][0]
-    # pgbench reads a script by lines, and takes a colon for a variable of its own
+    # pgbench reads scripts by lines, and a colon begins one of its variables
     hand = " ".join(re.sub(r"--.*", "", printed).split()).replace("$1", QUERY)
     forms = {
         name: form.format(
@@ -151,7 +153,7 @@ def singles(
 
 
 def check_same(conn: psycopg.Connection, forms: dict[str, str]) -> None:
-    """Every form answers the same keys."""
+    """Check that every form answers the same keys."""
     conn.execute("set hnsw.ef_search = 160")
     answers = {
         name: [row[0] for row in conn.execute(form.replace(":id", "7").encode())]
@@ -164,7 +166,7 @@ def check_same(conn: psycopg.Connection, forms: dict[str, str]) -> None:
 def pgbench(
     url: str, forms: dict[str, str], run: int, searches: int
 ) -> dict[str, float]:
-    """Milliseconds of each form in one run of pgbench, in an order of its own."""
+    """Milliseconds of each form in one run of pgbench, in random order."""
     order = random.Random(run).sample(list(forms), len(forms))
     with tempfile.NamedTemporaryFile("w", suffix=".sql") as script:
         for name in order:
@@ -189,7 +191,7 @@ def pgbench(
 def batches(
     url: str, table: str, queries: NDArray[np.float32], runs: int, latency: float
 ) -> None:
-    """Seconds of one call for all queries and of one call each, and their ratio."""
+    """Seconds of one call for all queries and of a call for each, and their ratio."""
     texts = [str(query.tolist()) for query in queries]
     one = f"select id from mrl.search(null::{table}, 'embedding', %s::vector)".encode()
     many = (
@@ -223,7 +225,7 @@ def batches(
 
 
 def seconds(work: Callable[[], object]) -> float:
-    """How long it takes."""
+    """Seconds that a call takes."""
     start = time.perf_counter()
     work()
     return time.perf_counter() - start
@@ -231,7 +233,7 @@ def seconds(work: Callable[[], object]) -> float:
 
 @contextmanager
 def delayed(url: str, latency: float) -> Iterator[str]:
-    """The same server through a socket that holds each message back, both ways."""
+    """Address of a proxy to the server that delays each message, both ways."""
     if not latency:
         yield url
         return
@@ -265,7 +267,7 @@ def forward(listener: socket.socket, target: str, latency: float) -> None:
 
 
 def pump(source: socket.socket, sink: socket.socket, wait: float) -> None:
-    """Hand on what comes, each piece a while after it came; any number on the way."""
+    """Forward each piece after a delay; many pieces may be on the way at once."""
     way: queue.SimpleQueue[tuple[float, bytes]] = queue.SimpleQueue()
 
     def deliver() -> None:

@@ -1,17 +1,21 @@
-"""What choosing costs, and what its shortcuts change.
+"""Measure what `mrl-pg tune` costs, and what its shortcuts change.
 
     python benchmarks/tune.py                                # made-up rows
     python benchmarks/tune.py --vectors embeddings.npy       # your own, any float .npy
 
-The last `--queries` rows of the file are the queries and are not rows. Two parts:
+The last `--queries` rows of the file are the queries and are no rows of the table.
+The script has two parts:
 
 - time: the pass over rows in memory, and over rows read from an embedded server,
-  against one blocked matrix product of the same size; medians of `--rounds`, all in
-  one run, wall clock and CPU; and the peak memory of a process that reads and passes.
-- halves: how far the curve of rounded prefixes is from that of exact ones.
+  against one blocked matrix product of the same size. It prints medians of `--rounds`
+  in one run, wall clock and CPU time, and the peak memory of a process that does the
+  pass.
+- halves: how far the curve of prefixes in half precision is from that of exact
+  prefixes.
 
-How all of it grows with the table, and what samples foretell: benchmarks/tune_rows.py.
-With OPENBLAS_NUM_THREADS=1 the product runs on one core and times are steadier.
+benchmarks/tune_rows.py measures how costs grow with the table, and what samples
+predict. With OPENBLAS_NUM_THREADS=1 the product runs on one core and times are
+steadier.
 """
 
 import argparse
@@ -69,7 +73,7 @@ def main() -> None:
 
 
 def arguments() -> argparse.Namespace:
-    """The command line."""
+    """The options of the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -84,7 +88,7 @@ def arguments() -> argparse.Namespace:
 
 
 def vectors(args: argparse.Namespace) -> tuple[Rows, Rows]:
-    """Rows and queries, from the file or made up."""
+    """Rows and queries, from the file or random."""
     if args.vectors:
         matrix = np.load(args.vectors, mmap_mode="r")
         count = min(args.rows, len(matrix) - args.queries)
@@ -107,7 +111,7 @@ def vectors(args: argparse.Namespace) -> tuple[Rows, Rows]:
 def times(
     conn: psycopg.Connection[Any], rows: Rows, queries: Rows, args: argparse.Namespace
 ) -> None:
-    """Every part in turn, as often as asked; medians and ratios."""
+    """Run every part in turn, `--rounds` times; print medians and ratios."""
     forms = forms_of(None, rows.shape[1])
 
     def product() -> None:
@@ -148,19 +152,19 @@ def stream(conn: psycopg.Connection[Any]) -> Iterator[Rows]:
 
 @contextmanager
 def closing_ahead(blocks: Any) -> Iterator[Ahead[Any]]:
-    """Blocks made in a thread; the COPY ends with the context."""
+    """Blocks that a thread reads; the COPY ends with the context."""
     with Ahead(blocks) as ahead:
         yield ahead
     blocks.close()
 
 
 def passed(conn: psycopg.Connection[Any], queries: Rows, k: int) -> None:
-    """The pass as `tune` does it."""
+    """Run the pass as `tune` does."""
     nested(stream(conn), queries, forms=forms_of(None, queries.shape[1]), k=k)
 
 
 def peak(url: str, file: Path, args: argparse.Namespace) -> None:
-    """Memory of another process that reads and passes, above what it starts with."""
+    """Peak memory that the pass adds in a process of its own."""
     done = subprocess.run(
         [sys.executable, __file__, "--k", str(args.k), "--child", url, str(file)],
         capture_output=True,
@@ -171,7 +175,7 @@ def peak(url: str, file: Path, args: argparse.Namespace) -> None:
 
 
 def child(args: argparse.Namespace) -> None:
-    """Read, pass, and say how far memory went up."""
+    """Run the pass and print how much memory it added."""
     before = highest()
     url, file = args.child
     with psycopg.connect(url, autocommit=True) as conn:
@@ -181,7 +185,7 @@ def child(args: argparse.Namespace) -> None:
 
 
 def highest() -> int:
-    """Most memory this process has had, in kB; Linux only, unlike the rest."""
+    """Peak memory of this process in kB; works on Linux only."""
     status = Path("/proc/self/status").read_text()
     return int(status.split("VmHWM:")[1].split()[0])
 
@@ -190,7 +194,7 @@ def highest() -> int:
 
 
 def halves(rows: Rows, queries: Rows, k: int) -> None:
-    """Recall of prefixes rounded as `halfvec` does, beside that of exact ones."""
+    """Print the recall of prefixes in half precision beside that of exact ones."""
     print("\nrecall of prefixes, and of prefixes rounded to halves")
     full = rows.shape[1]
     for size in (full // 24, full // 6, full // 3):

@@ -1,15 +1,15 @@
-"""How choosing grows with the table: time, memory, and what samples foretell.
+"""Measure how `mrl-pg tune` scales with rows, and what samples predict.
 
     python benchmarks/tune_rows.py                                # reading alone
     python benchmarks/tune_rows.py --vectors embeddings.npy       # your own rows, too
 
-- reading: the pass over all rows, and over a sample, of tables of `--rows` made-up
-  rows of `--dims` dimensions, each in a process of its own: wall clock, CPU (others'
-  work leaves that alone) and peak memory.
-- samples: candidates needed by samples of the file's rows, `--draws` of each size, with
-  their spread; how far those that are foretold from them (`growth.grown`) are from the
-  ones that all rows need; and the first choice. The last `--queries` rows are the
-  queries and are not rows.
+- reading: the pass over all rows, and over a sample, of tables of `--rows` random
+  rows of `--dims` dimensions, each in a process of its own. It prints wall clock, CPU
+  time (which other work of the machine hardly changes) and peak memory.
+- samples: the candidates that samples of the file's rows need, `--draws` samples of
+  each size, with their spread. It also prints how far predictions from these samples
+  (`growth.grown`) are from what all rows need, and the first choice. The last
+  `--queries` rows are the queries and are no rows of the table.
 """
 
 import argparse
@@ -64,7 +64,7 @@ def main() -> None:
 
 
 def arguments() -> argparse.Namespace:
-    """The command line."""
+    """The options of the command line."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -84,7 +84,7 @@ def arguments() -> argparse.Namespace:
 
 
 def reading(args: argparse.Namespace) -> None:
-    """A table for each number of rows, looked at in a process of its own."""
+    """Run the pass over a table of each size, in a process of its own."""
     print(f"{args.queries} queries, k = {args.k}, {args.dims} dimensions, made-up rows")
     print(f"{'rows':>12}{'read':>12}{'wall, s':>9}{'cpu, s':>9}{'us a row':>9}  memory")
     with tempfile.TemporaryDirectory(prefix="mrl_pg_bench_") as folder:
@@ -111,7 +111,7 @@ def reading(args: argparse.Namespace) -> None:
 
 
 def fill(conn: psycopg.Connection[Any], rows: int, dims: int) -> None:
-    """A table of so many rows, in the place of the last one."""
+    """Replace the table with one of so many rows."""
     conn.execute("drop table if exists docs")
     conn.execute("create extension if not exists vector")
     made = np.random.default_rng(1).standard_normal((rows, dims), dtype=np.float32)
@@ -120,7 +120,7 @@ def fill(conn: psycopg.Connection[Any], rows: int, dims: int) -> None:
 
 
 def child(args: argparse.Namespace) -> None:
-    """One pass as `tune` does it; prints what it took."""
+    """Run the pass as `tune` does, and print its time and memory."""
     url, asked, most = args.child
     queries = np.load(asked)
     before, start, cpu = highest(), time.perf_counter(), time.process_time()
@@ -139,7 +139,7 @@ def child(args: argparse.Namespace) -> None:
 
 
 def highest() -> int:
-    """Most memory this process has had, in kB; Linux only, unlike the rest."""
+    """Peak memory of this process in kB; works on Linux only."""
     status = Path("/proc/self/status").read_text()
     return int(status.split("VmHWM:")[1].split()[0])
 
@@ -148,7 +148,7 @@ def highest() -> int:
 
 
 def samples(args: argparse.Namespace) -> None:
-    """What samples say that is needed, beside what all rows do."""
+    """Print the candidates that samples and all rows need."""
     matrix = np.load(args.vectors, mmap_mode="r")
     queries = np.array(matrix[-args.queries :], dtype=np.float32)
     count = len(matrix) - args.queries
@@ -201,7 +201,7 @@ def samples(args: argparse.Namespace) -> None:
 def drawn(
     matrix: Any, count: int, size: int, seed: int, queries: Rows, k: int
 ) -> tuple[list[Curve], Growth]:
-    """The curves of a sample, and how needs grow within it, as `tune` finds it."""
+    """The curves of a sample, and the growth that `tune` measures within it."""
     chosen = np.sort(np.random.default_rng(seed).permutation(count)[:size])
     part = chosen[:: max(FEWEST_TIMES, size // TENTH_ROWS)]
     some, fewer = (curves(matrix, rows, queries, k) for rows in (chosen, part))
@@ -211,7 +211,7 @@ def drawn(
 
 
 def curves(matrix: Any, rows: NDArray[np.intp], queries: Rows, k: int) -> list[Curve]:
-    """The curves of some rows of the file."""
+    """The curves of a part of the rows of the file."""
 
     def blocks() -> Iterator[Rows]:
         for start in range(0, len(rows), BLOCK_ROWS):

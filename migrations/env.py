@@ -1,8 +1,8 @@
-"""Alembic environment: installs mrl_pg's database side, alone or beside your history.
+"""Alembic environment that installs the schema `mrl`, alone or beside your history.
 
-Alone: `alembic -c migrations/alembic.ini -x dsn=postgresql:///docs upgrade
-head` (or DATABASE_URL in place of -x). Its version table, `mrl_alembic_version`,
-keeps out of your application's.
+Alone: `alembic -c migrations/alembic.ini -x dsn=postgresql:///docs upgrade head`, or
+with DATABASE_URL in place of -x. It has a version table of its own,
+`mrl_alembic_version`.
 """
 
 import os
@@ -15,9 +15,9 @@ from mrl_pg.alembic import VERSION_TABLE
 
 
 def url() -> str:
-    """`-x dsn=…`, `sqlalchemy.url` or DATABASE_URL, whichever is there first.
+    """The first of `-x dsn=…`, `sqlalchemy.url` and DATABASE_URL, for psycopg.
 
-    Whatever driver it names, psycopg is the one used here: mrl_pg brings it along.
+    Another driver in the URL is ignored, because psycopg is the one that is installed.
     """
     chosen = (
         context.get_x_argument(as_dictionary=True).get("dsn")

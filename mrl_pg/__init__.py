@@ -1,4 +1,4 @@
-"""Matryoshka two-pass retrieval for PostgreSQL and pgvector."""
+"""Two-pass vector search for PostgreSQL and pgvector."""
 
 from mrl_pg.build.report import BuildReport
 from mrl_pg.calibration.calibrate import Calibration, CalibrationPoint

@@ -1,4 +1,4 @@
-"""Checks of what callers pass, whatever its type, before anything is sent."""
+"""Checks of arguments of any type, before anything is sent to the server."""
 
 import operator
 import os
@@ -15,17 +15,17 @@ MOST_SHOWN = 60
 
 
 def shown(value: object) -> str:
-    """A value as a message shows it: short, and whatever it is."""
+    """The text of a value for a message, at most MOST_SHOWN characters long."""
     try:
         text = repr(value)
     except Exception:
-        # of an integer of thousands of digits, or of a class of the caller's
+        # an integer of thousands of digits, or a class of the caller
         return f"(a value of type {type(value).__name__})"
     return text if len(text) <= MOST_SHOWN else text[: MOST_SHOWN - 1] + "…"
 
 
 def whole(what: str, value: object) -> int:
-    """A whole number, of NumPy too; raises InvalidSetting."""
+    """The value as an int, from Python or NumPy; raises InvalidSetting."""
     try:
         if isinstance(value, bool):
             raise TypeError
@@ -35,7 +35,7 @@ def whole(what: str, value: object) -> int:
 
 
 def check_whole(what: str, value: object, low: int, high: int, who: str) -> int:
-    """A whole number from `low` to `high`, as `who` takes; raises InvalidSetting."""
+    """A whole number from `low` to `high`, the limits of `who`; or InvalidSetting."""
     number = whole(what, value)
     if not low <= number <= high:
         raise InvalidSetting(
@@ -45,7 +45,7 @@ def check_whole(what: str, value: object, low: int, high: int, who: str) -> int:
 
 
 def number(what: str, value: object) -> float:
-    """A number, of NumPy too; raises InvalidSetting."""
+    """The value as a float, from Python or NumPy; raises InvalidSetting."""
     try:
         if isinstance(value, bool) or not isinstance(value, Real):
             raise TypeError
@@ -55,22 +55,22 @@ def number(what: str, value: object) -> float:
 
 
 def flag(what: str, value: object) -> bool:
-    """True or False, of NumPy too; raises InvalidSetting."""
+    """The value as a bool, from Python or NumPy; raises InvalidSetting."""
     if isinstance(value, bool) or type(value).__name__ in ("bool_", "bool"):
         return bool(value)
     raise InvalidSetting(f"{what}={shown(value)} is neither True nor False")
 
 
 def check_choice(what: str, value: object, choices: Iterable[str]) -> None:
-    """Raise InvalidSetting for what is none of the choices."""
+    """Raise InvalidSetting unless the value is one of the choices."""
     known = list(choices)
     if not isinstance(value, str) or value not in known:
-        named = ", ".join(repr(one) for one in known)
+        named = ", ".join(repr(choice) for choice in known)
         raise InvalidSetting(f"{what}={shown(value)} is unknown: choose one of {named}")
 
 
 def check_callable(what: str, value: object) -> None:
-    """Raise InvalidSetting for what is there and cannot be called."""
+    """Raise InvalidSetting unless the value is None or can be called."""
     if value is not None and not callable(value):
         raise InvalidSetting(
             f"{what}={shown(value)} cannot be called: pass a function, or leave it out"
@@ -78,7 +78,7 @@ def check_callable(what: str, value: object) -> None:
 
 
 def check_text(what: str, value: object) -> None:
-    """Raise InvalidSetting for what is no text, or one that no server takes."""
+    """Raise InvalidSetting unless the value is text that a server takes."""
     if not isinstance(value, str):
         raise InvalidSetting(f"{what}={shown(value)} is not text")
     if reason := unfit(value):
@@ -86,14 +86,14 @@ def check_text(what: str, value: object) -> None:
 
 
 def check_path(what: str, value: object) -> None:
-    """Raise InvalidSetting for what names no file."""
+    """Raise InvalidSetting unless the value can be the path of a file."""
     try:
         path = os.fspath(value)  # type: ignore[call-overload]  # that is the question
         if "\0" in path or not path:
             raise ValueError("it is empty or holds the character NUL")
         os.stat(path)
     except FileNotFoundError:
-        # whoever opens it says so
+        # the code that opens the file raises a better error
         return
     except Exception as error:
         raise InvalidSetting(
@@ -102,7 +102,7 @@ def check_path(what: str, value: object) -> None:
 
 
 def unfit(text: str) -> str | None:
-    """Why no server takes a text, or None."""
+    """Why no server takes this text; None if servers take it."""
     if "\0" in text:
         return "holds the character NUL, which PostgreSQL's text cannot: leave it out"
     try:
@@ -113,7 +113,7 @@ def unfit(text: str) -> str | None:
 
 
 def names(what: str, value: Iterable[str]) -> tuple[str, ...]:
-    """Names, one after the other; raises InvalidSetting."""
+    """The names as a tuple; raises InvalidSetting for anything else."""
     if isinstance(value, str):
         raise InvalidSetting(
             f"{what}={shown(value)} is one string: pass a list of names"
@@ -133,7 +133,7 @@ def names(what: str, value: Iterable[str]) -> tuple[str, ...]:
 
 
 def listed(queries: Iterable[T]) -> list[T]:
-    """The queries, which a generator brings once; raises InvalidVector."""
+    """The queries as a list, read once from any iterable; raises InvalidVector."""
     try:
         if isinstance(queries, (str, bytes, bytearray, dict)):
             raise TypeError

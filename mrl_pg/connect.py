@@ -1,8 +1,9 @@
-"""Which server to talk to: one you name, one the environment names, or the embedded.
+"""The server that a command connects to: named by you, by the environment, or embedded.
 
-In this order: `dsn`; a named `directory` (the embedded server there); DATABASE_URL;
-the PG* variables; the embedded server in `.mrl_pg/pg18`, which is started if need be
-and left running, so that the next command is quick. `mrl-pg server stop` stops it.
+The first of these counts: `dsn`; `directory` (the embedded server there); DATABASE_URL;
+the PG* variables; the embedded server in `.mrl_pg/pg18`. An embedded server is started
+if it does not run. It keeps running, so that the next command is quick, until
+`mrl-pg server stop`.
 """
 
 import os
@@ -18,12 +19,12 @@ from mrl_pg import server
 from mrl_pg.errors import InvalidSetting
 
 PG_VARIABLES = ("PGHOST", "PGHOSTADDR", "PGPORT", "PGUSER", "PGDATABASE", "PGSERVICE")
-"""Any of these says that libpq's variables name a server."""
+"""If any of these is set, libpq's variables name the server."""
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A server to connect to; `origin` says in words who chose it, never a password."""
+    """A server to connect to; `origin` says who named it, without the password."""
 
     conninfo: str
     origin: str
@@ -31,7 +32,7 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Embedded:
-    """The choice of an embedded server, which may have to be started first."""
+    """An embedded server to connect to, which may not run yet."""
 
     directory: Path
     version: int
@@ -45,7 +46,7 @@ def choose(
     directory: str | os.PathLike[str] | None = None,
     version: int = server.VERSIONS[0],
 ) -> Target | Embedded:
-    """What `resolve` would pick, without starting anything.
+    """The server that `resolve` would choose; starts nothing.
 
     Raises InvalidSetting for a string that is no connection string, and for `dsn`
     and `directory` together.
@@ -74,32 +75,32 @@ def resolve(
     directory: str | os.PathLike[str] | None = None,
     version: int = server.VERSIONS[0],
 ) -> Target:
-    """The server to talk to; starts the embedded one if it is chosen and not running.
+    """The server to connect to; starts an embedded server that does not run.
 
-    It stays running afterwards; the origin says how to stop it.
+    The server keeps running afterwards. `origin` says how to stop it.
     """
     choice = choose(dsn, os.environ, directory=directory, version=version)
     if isinstance(choice, Target):
         return choice
-    # Without a folder the default one is meant, which gets a .gitignore of its own.
+    # Without a directory, the server makes the default one with a .gitignore in it.
     running = server.start(directory and choice.directory, choice.version)
     conninfo = running.url()
-    if os.environ.get("PGHOSTADDR"):  # libpq would go there
+    if os.environ.get("PGHOSTADDR"):  # libpq would connect to this address
         conninfo = make_conninfo(conninfo, hostaddr="")
     return Target(conninfo, choice.origin)
 
 
 def _named(text: str, giver: str) -> Target:
-    # SQLAlchemy writes its driver into the scheme.
+    # URLs of SQLAlchemy name a driver in their scheme.
     conninfo = re.sub(r"^postgres(ql)?\+\w+://", "postgresql://", text.strip())
     try:
         parts = conninfo_to_dict(conninfo)
-        # A password with an unescaped @ or / spills into the parts behind it.
+        # An unescaped @ or / in the password moves the rest into other parts.
         spilt = any("@" in str(parts.get(n, "")) for n in ("host", "port", "dbname"))
     except psycopg.ProgrammingError:
         spilt = True
     if spilt:
-        # No cause and no value: what libpq says may quote the password.
+        # No cause and no value, because a message of libpq may quote the password.
         raise InvalidSetting(
             f"{giver} is not a PostgreSQL connection string: write "
             "postgresql://user@host:5432/database or 'host=… dbname=…', and "

@@ -1,4 +1,4 @@
-"""What a short column and its index are: one frozen value that derives every name."""
+"""A short column and its index as one frozen value, which derives every name."""
 
 import hashlib
 from dataclasses import KW_ONLY, dataclass
@@ -9,7 +9,7 @@ from mrl_pg.arguments import shown
 from mrl_pg.errors import InvalidSetting
 
 Kind: TypeAlias = Literal["vector", "halfvec", "bit"]
-"""How the short vector is stored: 4 bytes, 2 bytes or 1 bit a dimension."""
+"""Type of the short vector: 4 bytes, 2 bytes or 1 bit for each dimension."""
 
 Distance: TypeAlias = Literal["cosine", "l2", "ip"]
 """Cosine distance `<=>`, Euclidean distance `<->`, negative inner product `<#>`."""
@@ -18,19 +18,19 @@ OPERATORS: dict[str, str] = {"cosine": "<=>", "l2": "<->", "ip": "<#>"}
 HAMMING = "<~>"
 
 INDEX_LIMITS: dict[str, int] = {"vector": 2000, "halfvec": 4000, "bit": 64000}
-"""Most dimensions an HNSW index takes of each kind (pgvector's manual, "HNSW")."""
+"""Most dimensions of each kind in an HNSW index (pgvector's manual, "HNSW")."""
 
 NAME_BYTES = 63
-"""PostgreSQL cuts longer identifiers in silence (NAMEDATALEN - 1)."""
+"""PostgreSQL cuts longer names without an error (NAMEDATALEN - 1)."""
 
 
 @dataclass(frozen=True, slots=True)
 class IndexLayout:
     """A short column and its HNSW index on one table.
 
-    `schema` empty means the table that the search path finds. `short` and
-    `name`, the column's and the index's names, are derived when empty:
-    `embedding_256_halfvec` and `docs_embedding_256_halfvec_cosine_hnsw`.
+    An empty `schema` means the table that the search path finds. `short` is the name
+    of the short column and `name` that of the index. If empty, they are derived, for
+    example `embedding_256_halfvec` and `docs_embedding_256_halfvec_cosine_hnsw`.
 
     Raises InvalidSetting for a value that PostgreSQL or pgvector would refuse.
     """
@@ -81,7 +81,7 @@ class IndexLayout:
         for field in ("short", "name"):
             check_name(field, getattr(self, field))
         for field in ("table", "column", "kind", "distance", "schema", "short", "name"):
-            # of NumPy's text, too: it would be written into revisions as it is
+            # plain text also from NumPy, because revisions hold its repr
             object.__setattr__(self, field, str.__str__(getattr(self, field)))
         if self.short == self.column:
             raise InvalidSetting(
@@ -110,7 +110,7 @@ class IndexLayout:
 
 
 def fit(stem: str, suffix: str) -> str:
-    """`stem` + `suffix` in 63 bytes, the stem cut and marked by a hash if need be."""
+    """`stem` + `suffix` in 63 bytes; a long stem is cut and gets a hash."""
     if len((stem + suffix).encode()) <= NAME_BYTES:
         return stem + suffix
     mark = "_" + hashlib.sha256(stem.encode()).hexdigest()[:8]

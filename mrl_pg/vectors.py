@@ -1,4 +1,4 @@
-"""Vectors in NumPy: check, truncate, normalise; the reference for the SQL functions."""
+"""Vectors in NumPy: check, truncate and normalise, as the functions in SQL do."""
 
 import struct
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ from mrl_pg.errors import InvalidSetting, InvalidVector
 
 
 class HasNumpy(Protocol):
-    """What pgvector's `Vector` and `HalfVector` share."""
+    """A vector with `to_numpy`, such as pgvector's `Vector` and `HalfVector`."""
 
     def to_numpy(self) -> NDArray[np.floating]:
         """The values as a one-dimensional array."""
@@ -49,14 +49,14 @@ def as_vector(
     with np.errstate(all="ignore"):
         vector = wide.astype(np.float32, copy=False)
         square = float(vector.dot(vector))
-    # one product clears nearly every query; the rest is looked at value by value
+    # this product shows that nearly every query is usual; others need a closer look
     return vector if 1e-3 < square < 1e20 else _unusual(vector, wide, cosine)
 
 
 def _unusual(
     vector: NDArray[np.float32], wide: NDArray[np.floating], cosine: bool
 ) -> NDArray[np.float32]:
-    """A vector of extreme length, if it can be searched for at all."""
+    """A vector of extreme length, scaled under cosine; raises InvalidVector."""
     if not np.isfinite(vector).all():
         place = int(np.flatnonzero(~np.isfinite(vector))[0])
         raise InvalidVector(
@@ -70,7 +70,7 @@ def _unusual(
             "the query is all zeros, which has no direction under cosine: check that "
             "the text was embedded, or use distance='l2'"
         )
-    # only the direction counts, and its squares would leave single precision
+    # only the direction counts, and squares of the values would overflow
     scaled: NDArray[np.float32] = np.ldexp(
         vector, -int(np.frexp(np.abs(vector).max())[1])
     )
@@ -86,13 +86,13 @@ def _numbers(value: VectorLike, dims: int) -> NDArray[np.floating]:
         raw = np.asarray(value if to_numpy is None else to_numpy())
         if raw.dtype == np.float32:
             return raw
-        # of text, times and the complex NumPy would make numbers, too
+        # NumPy would also make numbers of text, times and complex values
         if raw.dtype.kind not in "fiubO":
             raise TypeError(f"{raw.dtype} is no type of numbers")
         if raw.dtype.kind == "O" and any(isinstance(v, (str, bytes)) for v in raw.flat):
             raise TypeError("text is no number")
         wide: NDArray[np.floating] = raw.astype(np.float64)
-    # whatever an object makes of the question what it holds
+    # an object of any class may raise anything when it is asked for its values
     except Exception as error:
         raise InvalidVector(
             f"a query of type {type(value).__name__} is not a vector: pass a list of "
@@ -102,7 +102,7 @@ def _numbers(value: VectorLike, dims: int) -> NDArray[np.floating]:
 
 
 def _array(vectors: object) -> NDArray[np.floating]:
-    """Vectors of shape (..., n); raises InvalidVector for what are none."""
+    """The vectors as an array of shape (..., n); raises InvalidVector."""
     try:
         array: NDArray[np.floating] = np.asarray(vectors)
         if array.dtype.kind not in "fiub" or not array.ndim:
@@ -116,10 +116,10 @@ def _array(vectors: object) -> NDArray[np.floating]:
 
 
 def normalise(vectors: NDArray[np.floating]) -> NDArray[np.floating]:
-    """Vectors of length 1, same shape (..., n) and float dtype; zeros stay zeros.
+    """Vectors scaled to length 1, same shape (..., n) and float dtype; zeros stay.
 
-    The norm is taken in double precision, as pgvector's `l2_normalize` does. Raises
-    InvalidVector for what are no numbers.
+    The norm is computed in double precision, as in pgvector's `l2_normalize`. Raises
+    InvalidVector unless the vectors are numbers.
     """
     vectors = _array(vectors)
     norms = np.sqrt(np.sum(np.square(vectors, dtype=np.float64), axis=-1))
@@ -132,8 +132,8 @@ def normalise(vectors: NDArray[np.floating]) -> NDArray[np.floating]:
 def truncate(vectors: NDArray[np.floating], dims: int) -> NDArray[np.floating]:
     """Matryoshka prefixes: the first `dims` of shape (..., n), scaled to length 1.
 
-    The twin of SQL's `mrl.truncate`. Raises InvalidSetting unless 1 ≤ dims ≤ n, and
-    InvalidVector for what are no numbers.
+    Returns what `mrl.truncate` returns in SQL. Raises InvalidSetting unless
+    1 ≤ dims ≤ n, and InvalidVector unless the vectors are numbers.
     """
     vectors = _array(vectors)
     full = vectors.shape[-1]
@@ -146,9 +146,9 @@ def truncate(vectors: NDArray[np.floating], dims: int) -> NDArray[np.floating]:
 
 
 def wire(vector: NDArray[np.float32], kind: str) -> bytes:
-    """What pgvector receives in binary for a `vector` or a `halfvec`.
+    """The vector in pgvector's binary format, as a `vector` or a `halfvec`.
 
-    Raises InvalidVector when a value does not fit a half (above 65504).
+    Raises InvalidVector if a value is too large for half precision (above 65504).
     """
     header = struct.pack(">HH", vector.shape[0], 0)
     if kind == "vector":
@@ -164,6 +164,6 @@ def wire(vector: NDArray[np.float32], kind: str) -> bytes:
 
 
 def as_text(data: bytes, kind: str) -> str:
-    """What `wire` made, as pgvector's text: `[1,2,3]`."""
+    """A vector in binary format as pgvector's text: `[1,2,3]`."""
     values = np.frombuffer(data, dtype=">f2" if kind == "halfvec" else ">f4", offset=4)
     return f"[{','.join(str(value) for value in values)}]"

@@ -1,7 +1,7 @@
-"""Install mrl_pg 0.2: the `mrl` schema, its functions, tables and view.
+"""Install mrl_pg 0.2: the schema `mrl` with its functions, tables and views.
 
-Takes no lock on any table of yours and rewrites nothing. The downgrade removes
-the schema; short columns and their indexes stay and keep working.
+It locks and rewrites no table of yours. The downgrade removes the schema. Short columns
+and their indexes stay and keep working.
 """
 
 from alembic import op
@@ -20,6 +20,6 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Remove what they made."""
+    """Remove what these files made, if this revision ran them."""
     if installed_here(op, "0.2.0"):
         run_manifest(op, "releases/0.2.0.down.sql")

@@ -1,30 +1,30 @@
-"""Every error mrl_pg raises: one base class, one subclass per thing a user can do.
+"""Every error that mrl_pg raises: one base class, and a class for each remedy.
 
 MrlError
-├── InputError                what you passed is wrong; nothing was sent
+├── InputError                what you passed is wrong; nothing was changed
 │   ├── InvalidVector         wrong length, NaN, infinity, zero under cosine
 │   ├── InvalidSetting        k, candidates, dims, kind, distance, names …
-│   ├── InvalidFilter         a `where` that the server cannot run
+│   ├── InvalidFilter         a `filter` that the server cannot run
 │   ├── InvalidStatement      a Select that no search can be made of
-│   └── InvalidFile           a file `load` cannot take; names the rows
+│   └── InvalidFile           a file that `load` cannot read; names the rows
 ├── TableError                the table is not what a search needs
 │   ├── TableNotFound
 │   ├── ColumnNotFound
 │   ├── NotAVectorColumn
 │   └── NoPrimaryKey
-├── ShortIndexError           the short column or its index
+├── ShortIndexError           the short column or its index is not usable
 │   ├── IndexNotFound         not created yet
-│   └── IndexMismatch         there already, but not as described
+│   └── IndexMismatch         it exists, but is not as described
 ├── PgvectorError             pgvector is missing or too old
 │   ├── PgvectorMissing
 │   └── PgvectorTooOld
-├── NotInstalled              the `mrl` schema: missing, newer, not trusted
-└── ServerError               no server, or the embedded one did not start
+├── NotInstalled              the schema `mrl` is missing, newer or not trusted
+└── ServerError               no server, or the embedded one did not start or stop
 """
 
 
 class MrlError(Exception):
-    """Base of every error mrl_pg raises; `exit_code` is what the CLI exits with."""
+    """Base of every error; `mrl-pg` exits with its `exit_code`."""
 
     exit_code = 1
 
@@ -36,19 +36,19 @@ class InputError(MrlError, ValueError):
 
 
 class InvalidVector(InputError):
-    """A vector has the wrong length or a value no distance can be taken of."""
+    """A vector has the wrong length, or a value for which there is no distance."""
 
 
 class InvalidSetting(InputError):
-    """A number, name or option is outside what PostgreSQL or pgvector takes."""
+    """A number, a name or an option that PostgreSQL or pgvector would refuse."""
 
 
 class InvalidFilter(InputError):
-    """The server cannot parse or type-check a `where`."""
+    """The server cannot parse a `filter`, or its types do not fit."""
 
 
 class InvalidStatement(InputError):
-    """A SQLAlchemy Select cannot be made a search; the message says what to do."""
+    """No search can be made of a SQLAlchemy Select; the message says what to write."""
 
 
 class InvalidFile(InputError):
@@ -62,7 +62,7 @@ class TableError(MrlError):
 
 
 class TableNotFound(TableError):
-    """No table of that name is visible, or it is not a table."""
+    """The search path has no table of that name, or it is a view."""
 
 
 class ColumnNotFound(TableError):
@@ -74,11 +74,11 @@ class NotAVectorColumn(TableError):
 
 
 class NoPrimaryKey(TableError):
-    """The table has no primary key to name an answer by."""
+    """The table has no primary key, which names the answers of a search."""
 
 
 class ShortIndexError(MrlError):
-    """The short column or its index is not as the description says."""
+    """The short column or its index is missing or not as described."""
 
     exit_code = 4
 
@@ -88,7 +88,7 @@ class IndexNotFound(ShortIndexError):
 
 
 class IndexMismatch(ShortIndexError):
-    """A column or an index of that name exists, but is another one."""
+    """A column or an index of that name exists, but is not as described."""
 
 
 class PgvectorError(MrlError):
@@ -102,11 +102,11 @@ class PgvectorMissing(PgvectorError):
 
 
 class PgvectorTooOld(PgvectorError):
-    """pgvector is older than 0.8.0, which brought iterative scans."""
+    """pgvector is older than 0.8.0, the first version with iterative scans."""
 
 
 class NotInstalled(MrlError):
-    """The database side is missing, newer than this package, or another role's."""
+    """The schema `mrl` is missing, newer than this package, or not to be trusted."""
 
     exit_code = 5
 
@@ -122,8 +122,8 @@ class PgvectorWarning(UserWarning):
 
 
 class NotUnitLengthWarning(UserWarning):
-    """Under `l2` or `ip`, rows are not unit length, so a prefix ranks worse."""
+    """Under `l2` or `ip` rows do not have length 1, so prefixes rank them worse."""
 
 
 class SameShortValuesWarning(UserWarning):
-    """Different rows have the same short value: no first pass can tell them apart."""
+    """Different rows have the same short value, so no first pass tells them apart."""

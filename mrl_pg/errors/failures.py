@@ -1,7 +1,8 @@
-"""What a failure of the server is, by its SQLSTATE, and what to do about it.
+"""Kinds of server failures by SQLSTATE, each with an exit code and the next step.
 
-psycopg makes one class, OperationalError, of a server that is away and of a server that
-is there and was told to give up. The shell asks here; Python gets the driver's errors.
+psycopg raises OperationalError both for a server that cannot be reached and for a
+server that gave up a statement. The shell needs to tell them apart. Python code gets
+the driver's own errors.
 """
 
 import re
@@ -15,7 +16,7 @@ CANCELLED, RESOURCES, AGAIN, FORBIDDEN = 8, 9, 10, 11
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """What happened, the exit code of its kind, and the next step."""
+    """A kind of failure: what happened, its exit code, and the next step."""
 
     what: str
     exit_code: int
@@ -61,7 +62,7 @@ FAILURES = {
         "check user and password (--dsn, PGUSER, PGPASSWORD, ~/.pgpass) and the "
         "server's pg_hba.conf",
     ),
-    # told to give up
+    # a limit passed, or somebody cancelled
     "57014": Failure(
         "cancelled",
         CANCELLED,
@@ -69,7 +70,7 @@ FAILURES = {
         f"{_lasting('statement_timeout', '0')}",
     ),
     "55P03": Failure(
-        "a lock was not to be had in time",
+        "a lock was not free in time",
         CANCELLED,
         "wait for the other transaction or end it, or wait longer: "
         f"{_lasting('lock_timeout', '0')}",
@@ -121,7 +122,7 @@ FAILURES = {
         RESOURCES,
         "raise it, such as temp_file_limit",
     ),
-    # the same may do in a moment
+    # the same command may succeed in a moment
     "40": Failure(
         "the server gave way to another transaction",
         AGAIN,
@@ -156,20 +157,20 @@ _REFUSALS = {
     "08001": "connection failed|connection attempts failed|connection timeout|"
     r"connection to server|could not translate|resolve|\[Errno ",
 }
-"""What libpq says of a connection that did not come about, which has no SQLSTATE."""
+"""SQLSTATEs by libpq's words for a failed connection, which has no SQLSTATE."""
 
 
 def failure_of(error: psycopg.Error) -> Failure | None:
-    """What an error is that is no fault of the statement; None for all others."""
+    """The kind of failure behind an error; None if the statement is at fault."""
     state = error.sqlstate or _state_of(error)
-    # the name of a segment is the same in all languages
+    # the name of a shared memory segment is the same in all languages
     if state == "53100" and re.search(r'"/PostgreSQL\.\d+"', str(error)):
         state = "shm"
     return FAILURES.get(state) or FAILURES.get(state[:3]) or FAILURES.get(state[:2])
 
 
 def _state_of(error: psycopg.Error) -> str:
-    """The SQLSTATE of an error that came without: nobody answered, or not for long."""
+    """The SQLSTATE of an error without one, which is a failed or lost connection."""
     if not isinstance(error, psycopg.OperationalError):
         return ""
     said = str(error)

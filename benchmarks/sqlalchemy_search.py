@@ -1,12 +1,13 @@
-"""What a search by SQLAlchemy costs above the statement that it sends, sent by hand.
+"""Compare searches by SQLAlchemy with the same statements sent by psycopg.
 
-    python benchmarks/sqlalchemy_door.py                        # random clustered rows
-    python benchmarks/sqlalchemy_door.py --vectors embeddings.npy
+    python benchmarks/sqlalchemy_search.py                     # random clustered rows
+    python benchmarks/sqlalchemy_search.py --vectors embeddings.npy
 
-By hand: psycopg with the text that SQLAlchemy sent and the query in binary. All take
-turns on one connection, query by query, in random order; each figure is the median of
-the differences to the search by hand that the same query had in the same turn. CPU time
-is that of this process, which a machine that is busy otherwise does not change much.
+By hand means psycopg with the text that SQLAlchemy sent and the query in binary. All
+ways take turns on one connection, query by query, in random order. Each figure is a
+median of differences between a way and the search by hand, for the same query in the
+same turn. CPU time is that of this process, because other work of the machine hardly
+changes it.
 """
 
 import argparse
@@ -36,7 +37,7 @@ class Base(DeclarativeBase):
 
 
 class Doc(Base):
-    """A row, its vector left in the database."""
+    """A row of the table; its vector stays in the database."""
 
     __tablename__ = "docs"
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -46,7 +47,7 @@ class Doc(Base):
 
 
 def main() -> None:
-    """Print what each way costs, without and with a recall."""
+    """Print the cost of each way, without and with a recall."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -87,10 +88,10 @@ def main() -> None:
 def compare(
     engine: Engine, connection: Connection, psycopg: Any, queries: Any, rounds: int
 ) -> None:
-    """Time all ways on every query; also check that they answer the same."""
+    """Time all ways on every query, and check that they return the same rows."""
     session = Session(connection)
     ways: dict[str, Callable[[int], Any]] = {}
-    # not calibrated, a recall of .9 takes the candidates of a search without one
+    # without a calibration, a recall of .9 takes the default candidates
     for suffix, options in (("", {}), (", recall", {"recall": 0.9})):
         by_hand(ways, f"by hand{suffix}", engine, connection, psycopg, queries, options)
         by_sqlalchemy(ways, suffix, session, queries, options)
@@ -133,7 +134,7 @@ def by_hand(
     queries: Any,
     options: dict[str, Any],
 ) -> None:
-    """Add psycopg with what SQLAlchemy hands it for one search."""
+    """Add psycopg with the text and values that SQLAlchemy sends for a search."""
     sent: list[tuple[str, dict[str, Any]]] = []
 
     def hear(conn: Any, cursor: Any, statement: str, values: Any, *rest: Any) -> None:
@@ -164,7 +165,7 @@ def by_sqlalchemy(
     queries: Any,
     options: dict[str, Any],
 ) -> None:
-    """Add a search put together each time, and one made once for all queries."""
+    """Add a search built for each query, and a search built once for all queries."""
     once = search(
         select(Doc.id, distance), Doc.embedding, bindparam("query"), **options
     )
