@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mrl_pg.build import create as build
+from mrl_pg.build import create, drop
 from mrl_pg.build.report import BuildReport
 from mrl_pg.calibration import calibrate, real_queries, recall_report
 from mrl_pg.calibration.calibrate import Calibration
@@ -56,7 +56,7 @@ class MatryoshkaIndex(IndexLayout):
         """
         return run(
             conn,
-            build.create(
+            create.create(
                 conn,
                 self,
                 workers=workers,
@@ -76,7 +76,7 @@ class MatryoshkaIndex(IndexLayout):
         """The same as `create` on an asynchronous connection."""
         return await run_async(
             conn,
-            build.create(
+            create.create(
                 conn,
                 self,
                 workers=workers,
@@ -87,11 +87,11 @@ class MatryoshkaIndex(IndexLayout):
 
     def drop(self, conn: Conn) -> BuildReport:
         """Undo `create`: drop the index, the short column and the registry row."""
-        return run(conn, build.drop(conn, self))
+        return run(conn, drop.drop(conn, self))
 
     async def drop_async(self, conn: AsyncConn) -> BuildReport:
         """The same as `drop` on an asynchronous connection."""
-        return await run_async(conn, build.drop(conn, self))
+        return await run_async(conn, drop.drop(conn, self))
 
     def calibrate(
         self,

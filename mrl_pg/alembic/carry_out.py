@@ -26,7 +26,6 @@ from mrl_pg.alembic.run import (
     run_verbatim,
 )
 from mrl_pg.build import definitions
-from mrl_pg.catalog import slots
 from mrl_pg.errors import InvalidSetting
 from mrl_pg.index import MatryoshkaIndex
 from mrl_pg.layout import fit
@@ -124,25 +123,14 @@ def _autocommit(operations: Operations) -> Iterator[None]:
 def _build(
     operations: Operations, index: MatryoshkaIndex, *, has_column: bool = False
 ) -> None:
-    """Make what is missing, statement by statement; with --sql, what is not said to be.
-
-    Text knows nothing of the database that it will run in.
-    """
-    if not operations.get_context().as_sql:
-        missing = run_statement(
-            operations, definitions.call("call_create_index_sql", index)
-        )
-        for (statement,) in missing.all():
-            run_verbatim(operations, statement)
+    """Carry out what the database says; with --sql, print it for an unseen table."""
+    if operations.get_context().as_sql:
+        for statement in definitions.build_unseen(index, has_column=has_column):
+            run_statement(operations, statement)
         return
-    table = _table(index)
-    path = slots.home("")
-    if not has_column:
-        run_statement(operations, definitions.add_short_column(index, table, path))
-    run_statement(
-        operations, definitions.create_index(index, table, path, concurrently=True)
-    )
-    run_statement(operations, definitions.call("call_register", index))
+    steps = definitions.call("create_steps", index, concurrent=True)
+    for _, statement in run_statement(operations, steps).all():
+        run_verbatim(operations, statement)
 
 
 def _drop_beside(operations: Operations, index: MatryoshkaIndex) -> None:
@@ -196,10 +184,6 @@ def _replace_beside(
 def _column(index: MatryoshkaIndex) -> tuple[str, int, str]:
     """What the short column is, whatever its index."""
     return index.short, index.dims, index.kind
-
-
-def _table(index: MatryoshkaIndex) -> sql.Identifier:
-    return sql.Identifier(*filter(None, (index.schema, index.table)))
 
 
 def _qualified(index: MatryoshkaIndex) -> sql.Identifier:

@@ -2,7 +2,14 @@
 
 from psycopg import sql
 
-from mrl_pg.catalog.slots import regclass, short_type, short_value, statement, template
+from mrl_pg.catalog.slots import (
+    home,
+    regclass,
+    short_type,
+    short_value,
+    statement,
+    template,
+)
 from mrl_pg.layout import IndexLayout
 
 
@@ -62,7 +69,22 @@ def drop_short_column(layout: IndexLayout, table: sql.Identifier) -> sql.Compose
     )
 
 
-def call(what: str, layout: IndexLayout) -> sql.Composed:
+def build_unseen(layout: IndexLayout, *, has_column: bool) -> list[sql.Composed]:
+    """The steps of `mrl._create_steps` for a table that cannot be looked at now.
+
+    That is `alembic upgrade --sql`, whose text runs later and somewhere else. The text
+    cannot ask the database then, either: `create index concurrently` runs in no
+    function and in no `do` block, and psql alone has gexec. So these are the same
+    templates, filled here, with names that the search path finds.
+    """
+    table = sql.Identifier(*filter(None, (layout.schema, layout.table)))
+    path = home("")
+    steps = [] if has_column else [add_short_column(layout, table, path)]
+    steps.append(create_index(layout, table, path, concurrently=True))
+    return [*steps, call("call_register", layout)]
+
+
+def call(what: str, layout: IndexLayout, *, concurrent: bool = False) -> sql.Composed:
     """`select mrl.create_index(…)` and its like: a statement of `sql/client/build.sql`.
 
     The server does it, so that nothing need be known of the table here.
@@ -77,6 +99,7 @@ def call(what: str, layout: IndexLayout) -> sql.Composed:
         "distance": sql.Literal(layout.distance),
         "m": sql.Literal(layout.m),
         "ef_construction": sql.Literal(layout.ef_construction),
+        "concurrent": sql.Literal(concurrent),
     }
     return statement(what, **slots)
 

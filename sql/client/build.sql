@@ -24,34 +24,6 @@ select
 from pg_catalog.pg_stat_progress_create_index
 where pid operator(pg_catalog.=) %(pid)s
 
--- name: register
--- Writes one short column into the registry and sweeps out rows whose table is gone.
--- Parameters: schema, table, full_column, short_column, index_name, dims, kind, distance
--- Called by: mrl_pg.build.create
-select mrl.register(
-    class.oid::pg_catalog.regclass,
-    %(full_column)s,
-    %(short_column)s,
-    %(index_name)s,
-    %(dims)s,
-    %(kind)s,
-    %(distance)s
-)
-from pg_catalog.pg_class as class
-join pg_catalog.pg_namespace as space on space.oid operator(pg_catalog.=) class.relnamespace
-where space.nspname operator(pg_catalog.=) %(schema)s
-    and class.relname operator(pg_catalog.=) %(table)s
-
--- name: unregister
--- Takes one short column out of the registry.
--- Parameters: schema, table, index_name
--- Called by: mrl_pg.build.create
-select mrl.unregister(class.oid::pg_catalog.regclass, %(index_name)s)
-from pg_catalog.pg_class as class
-join pg_catalog.pg_namespace as space on space.oid operator(pg_catalog.=) class.relnamespace
-where space.nspname operator(pg_catalog.=) %(schema)s
-    and class.relname operator(pg_catalog.=) %(table)s
-
 -- name: rename_index
 -- Gives an index another name, in its own schema.
 -- Slots: index, name
@@ -75,11 +47,12 @@ select mrl.create_index(
     index_name => {index}
 )
 
--- name: call_create_index_sql
--- The statements that make what is missing of a short column and its index, one a row.
--- Slots: table, column, short, index (literals), dims, kind, distance, m, ef_construction
--- Called by: mrl_pg.alembic.carry_out
-select mrl.create_index_sql(
+-- name: create_steps
+-- What is still to be done for a short column and its index, one statement a row.
+-- Slots: table, column, short, index, dims, kind, distance, m, ef_construction, concurrent
+-- Called by: mrl_pg.build.create, mrl_pg.alembic.carry_out
+select todo.step, todo.statement
+from mrl._create_steps(
     {table}::pg_catalog.regclass,
     {column},
     dims => {dims},
@@ -88,8 +61,9 @@ select mrl.create_index_sql(
     m => {m},
     ef_construction => {ef_construction},
     short_column => {short},
-    index_name => {index}
-)
+    index_name => {index},
+    concurrent => {concurrent}
+) as todo
 
 -- name: call_drop_index
 -- Has the server drop a short column and its index; no row when it knows of none.
@@ -118,7 +92,7 @@ select mrl.register(
 -- name: call_unregister
 -- Takes a short column out of the registry.
 -- Slots: table, index (literals)
--- Called by: mrl_pg.alembic.carry_out
+-- Called by: mrl_pg.alembic.carry_out, mrl_pg.build.drop
 select mrl.unregister({table}::pg_catalog.regclass, {index})
 
 -- name: translated_table

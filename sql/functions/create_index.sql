@@ -19,7 +19,7 @@ set search_path = pg_catalog, pg_temp
 as $body$
 declare
     slots jsonb := mrl._table(table_name, full_column);
-    step text;
+    step record;
     sample record;
     -- seven of them would be enough to tell a hundred rows apart
     signs boolean := kind = 'bit' and dims >= 7;
@@ -27,13 +27,13 @@ begin
     -- a second build waits here, then finds nothing left to do
     execute mrl._render(mrl._lock_table(), slots);
     for step in
-        select statement
-        from mrl.create_index_sql(
+        select *
+        from mrl._create_steps(
             table_name, full_column, dims, kind, distance, m, ef_construction,
             short_column, index_name, false
-        ) as statement
+        )
     loop
-        execute step;
+        execute step.statement;
     end loop;
     slots := slots || jsonb_build_object('dims', dims, 'kind', kind);
     execute mrl._render(

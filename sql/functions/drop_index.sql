@@ -15,7 +15,7 @@ set search_path = pg_catalog, pg_temp
 as $body$
 declare
     known record;
-    matches int;
+    step record;
     slots jsonb := jsonb_build_object('table', table_name, 'concurrently', '');
 begin
     perform mrl.check_owner(table_name);
@@ -40,46 +40,34 @@ begin
             using errcode = 'ambiguous_parameter',
                 hint = 'say which with dims, kind or index_name: select * from mrl.indexes';
     end if;
-    if exists (
-        select
-        from pg_class as class
-        join pg_index as state on state.indexrelid = class.oid
-        where class.relname = known.index_name
-            and state.indrelid = drop_index.table_name
-    ) then
-        execute mrl._render(
-            mrl._drop_index(),
-            slots || jsonb_build_object(
-                'index', format('%I.%I', known.nspname, known.index_name)
-            )
-        );
-    end if;
-    if exists (
-        -- generated: a column of yours that has come to bear its name holds your values
-        select
-        from pg_attribute as attribute
-        where attribute.attrelid = drop_index.table_name
-            and attribute.attname = known.short_column
-            and attribute.attgenerated = 's'
-    ) and not exists (
-        select
-        from pg_attribute as attribute
-        join pg_index as state on state.indrelid = attribute.attrelid
-        -- a key, an expression or a condition that reads the short column
-        join pg_depend as reads
-            on reads.classid = 'pg_class'::regclass
-            and reads.objid = state.indexrelid
-            and reads.refobjid = attribute.attrelid
-            and reads.refobjsubid = attribute.attnum
-        where attribute.attrelid = drop_index.table_name
-            and attribute.attname = known.short_column
-    ) then
-        execute mrl._render(
-            mrl._drop_short_column(),
-            slots || jsonb_build_object('short', quote_ident(known.short_column))
-        );
-    end if;
-    perform mrl.unregister(table_name, known.index_name);
+    slots := slots || jsonb_build_object(
+        'short', quote_ident(known.short_column),
+        'index', format('%I.%I', known.nspname, known.index_name)
+    );
+    for step in execute mrl._render(
+        mrl._drop_steps(),
+        jsonb_build_object(
+            'table', quote_literal(table_name),
+            'short', quote_literal(known.short_column),
+            'index', quote_literal(known.index_name),
+            -- of any full column: it may have another name by now
+            'ours', format(
+                'exists ('
+                    'select from mrl._column(attribute.attrelid, attribute.attname) as made '
+                    'where mrl._is_short_column(made.expression, made.type, null, %s, %L)'
+                ')',
+                known.dims, known.kind
+            ),
+            'drop_index', quote_literal(mrl._render(mrl._drop_index(), slots)),
+            'drop_column', quote_literal(mrl._render(mrl._drop_short_column(), slots)),
+            'unregister', quote_literal(
+                format('select mrl.unregister(%L, %L)', table_name, known.index_name)
+            ),
+            'installed', 'true'
+        )
+    ) loop
+        execute step.statement;
+    end loop;
     return known.index_name;
 end
 $body$;

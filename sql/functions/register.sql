@@ -1,6 +1,6 @@
 -- Writes one short column into the registry and sweeps out rows whose table is gone.
--- mrl.register(table_id, full_column, short_column, index_name, dims, kind, distance)
--- Called by: client/build.sql, mrl.create_index_sql in its last statement
+-- mrl.register(table_id, full_column, short_column, index_name, dims, kind, distance, …)
+-- Called by: client/build.sql, mrl._create_steps in its last statement
 create or replace function mrl.register(
     table_id regclass,
     full_column name,
@@ -8,7 +8,10 @@ create or replace function mrl.register(
     index_name name,
     dims int,
     kind text,
-    distance text
+    distance text,
+    -- as kind says
+    computed_as text default null,
+    kept_as text default 'generated'
 )
 returns void
 language plpgsql
@@ -34,7 +37,8 @@ begin
     values (register.table_id)
     returning _claims.entry into claimed;
     insert into mrl._own_registry (
-        entry, full_column, short_column, index_name, dims, kind, distance
+        entry, full_column, short_column, index_name, dims, kind, distance,
+        computed_as, kept_as
     )
     values (
         claimed,
@@ -43,7 +47,11 @@ begin
         register.index_name,
         register.dims,
         register.kind,
-        register.distance
+        register.distance,
+        coalesce(
+            register.computed_as, case register.kind when 'bit' then 'bits' else 'prefix' end
+        ),
+        register.kept_as
     )
     on conflict (entry, index_name) do update
     set
@@ -51,10 +59,15 @@ begin
         short_column = excluded.short_column,
         dims = excluded.dims,
         kind = excluded.kind,
-        distance = excluded.distance;
+        distance = excluded.distance,
+        computed_as = excluded.computed_as,
+        kept_as = excluded.kept_as;
 end
 $body$;
 
-comment on function mrl.register(regclass, name, name, name, int, text, text) is
+comment on function mrl.register(
+    regclass, name, name, name, int, text, text, text, text
+) is
 'Writes one short column of a table you own into mrl.registry, once its index is built: '
-'the last of the statements that mrl.create_index_sql returns.';
+'the last of the statements that mrl.create_index_sql returns. computed_as: prefix or '
+'bits; kept_as: generated.';

@@ -14,7 +14,7 @@ return case
 end;
 
 -- Operator class of a short column's index.
--- Called by: mrl._facts, mrl.create_index_sql; mrl_pg.layout is its twin in Python
+-- Called by: mrl._facts, mrl._create_steps; mrl_pg.layout is its twin in Python
 create or replace function mrl._operator_class(kind text, distance text)
 returns name
 language sql
@@ -27,7 +27,7 @@ return pg_catalog.format(
 )::pg_catalog.name;
 
 -- Refuses a size, kind, distance or graph that PostgreSQL or pgvector would refuse.
--- Called by: mrl.create_index_sql; mrl_pg.layout is its twin in Python
+-- Called by: mrl._create_steps; mrl_pg.layout is its twin in Python
 create or replace function mrl._check_layout(
     dims int, kind text, distance text, m int, ef_construction int
 )
@@ -72,7 +72,7 @@ end
 $body$;
 
 -- Names of a short column and its index when nobody gives them.
--- Called by: mrl.create_index_sql, mrl.create_index; mrl_pg.layout is its twin in Python
+-- Called by: mrl._create_steps, mrl.create_index; mrl_pg.layout is its twin in Python
 create or replace function mrl._names(
     table_name name,
     full_column name,
@@ -96,7 +96,7 @@ end
 $body$;
 
 -- The short value of an expression, of either kind, as SQL text.
--- Called by: mrl._pattern, mrl._passes, mrl._plan_recall, mrl.create_index_sql
+-- Called by: mrl._pattern, mrl._passes, mrl._plan_recall, mrl._create_steps
 create or replace function mrl._short_of(value text, slots jsonb)
 returns text
 language plpgsql

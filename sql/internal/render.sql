@@ -1,7 +1,7 @@
 -- Templates with their slots filled, and what is made of texts and names on the way.
 
 -- A template with its slots filled, each once: what a slot brings is never read again.
--- Called by: mrl._pattern, mrl._compose, mrl.create_index_sql, and most that make statements
+-- Called by: mrl._pattern, mrl._compose, mrl._create_steps, and most that make statements
 create or replace function mrl._render(template text, slots jsonb)
 returns text
 language sql

@@ -83,7 +83,7 @@ end
 $body$;
 
 -- What a table and its full column must be for mrl_pg, or the error that says why not.
--- Called by: mrl._check_short, mrl._full, mrl._found, mrl.create_index, mrl.create_index_sql
+-- Called by: mrl._check_short, mrl._full, mrl._found, mrl._create_steps, mrl.create_index
 create or replace function mrl._table(table_id oid, full_column name)
 returns jsonb
 language plpgsql

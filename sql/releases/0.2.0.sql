@@ -52,6 +52,7 @@
 \ir ../templates/drop_short_column.sql
 \ir ../templates/create_index.sql
 \ir ../templates/drop_index.sql
+\ir ../templates/drop_steps.sql
 \ir ../templates/lock_table.sql
 \ir ../templates/row_sample.sql
 \ir ../internal/render.sql
@@ -74,6 +75,7 @@
 \ir ../functions/search_sql.sql
 \ir ../internal/made_function.sql
 \ir ../functions/create_search_function.sql
+\ir ../internal/build.sql
 \ir ../functions/create_index_sql.sql
 \ir ../functions/create_index.sql
 \ir ../functions/drop_index.sql

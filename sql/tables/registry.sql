@@ -14,8 +14,23 @@ create table if not exists mrl._registry (
         distance operator(pg_catalog.=) any ('{cosine,l2,ip}'::pg_catalog.text[])
     ),
     created_at pg_catalog.timestamptz not null default pg_catalog.now(),
+    computed_as pg_catalog.text not null check (
+        computed_as operator(pg_catalog.=) case
+            when kind operator(pg_catalog.=) 'bit' then 'bits'
+            else 'prefix'
+        end
+    ),
+    -- a later version adds trigger and expression
+    kept_as pg_catalog.text not null check (
+        kept_as operator(pg_catalog.=) any ('{generated}'::pg_catalog.text[])
+    ),
     primary key (entry, index_name)
 );
 
 comment on table mrl._registry is
 'Internal. Short columns and indexes made by mrl_pg; read them through mrl.indexes.';
+
+comment on column mrl._registry.computed_as is
+'How short values are computed: as the renormalised prefix of full ones, or as its sign bits.';
+comment on column mrl._registry.kept_as is
+'What keeps short values up to date: generated, as PostgreSQL computes the column.';

@@ -1,6 +1,6 @@
 -- Adds the short column; rewrites the table under an ACCESS EXCLUSIVE lock.
 -- Slots: table, short, type, value
--- Called by: mrl_pg.build.definitions, mrl.create_index_sql
+-- Called by: mrl_pg.build.definitions, mrl._create_steps
 create or replace function mrl._add_short_column()
 returns text
 language sql

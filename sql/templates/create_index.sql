@@ -1,6 +1,6 @@
 -- Builds the HNSW index of the short column; writes wait, reads go on.
 -- Slots: concurrently, index, table, short, extension, operator_class, m, ef_construction
--- Called by: mrl_pg.build.definitions, mrl.create_index_sql
+-- Called by: mrl_pg.build.definitions, mrl._create_steps
 create or replace function mrl._create_index()
 returns text
 language sql

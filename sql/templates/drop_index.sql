@@ -1,6 +1,6 @@
 -- Drops the index of the short column.
 -- Slots: concurrently, index (schema-qualified)
--- Called by: mrl_pg.build.definitions, mrl.create_index_sql
+-- Called by: mrl_pg.build.definitions, mrl._create_steps, mrl.drop_index
 create or replace function mrl._drop_index()
 returns text
 language sql

@@ -1,6 +1,6 @@
 -- Keeps a second build and schema changes off the table; reads and writes go on.
 -- Slots: table
--- Called by: mrl_pg.build.create, mrl.create_index, mrl.drop_index
+-- Called by: mrl_pg.build.steps, mrl.create_index, mrl.drop_index
 create or replace function mrl._lock_table()
 returns text
 language sql

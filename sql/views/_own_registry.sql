@@ -12,7 +12,9 @@ select
     registry.dims,
     registry.kind,
     registry.distance,
-    registry.created_at
+    registry.created_at,
+    registry.computed_as,
+    registry.kept_as
 from mrl._registry as registry
 where exists (
     select

@@ -22,7 +22,9 @@ select
         when table_class.reltuples operator(pg_catalog.<>) -1
         then table_class.reltuples::bigint
     end as estimated_rows,
-    registry.created_at
+    registry.created_at,
+    registry.computed_as,
+    registry.kept_as
 from mrl.registry as registry
 join pg_catalog.pg_class as table_class
     on table_class.oid operator(pg_catalog.=) registry.table_id
@@ -53,4 +55,5 @@ left join lateral (
 ) as option on true;
 
 comment on view mrl.indexes is
-'Short columns made by mrl_pg: table, dims, kind, distance, index and its size.';
+'Short columns made by mrl_pg: table, dims, kind, distance, index and its size. '
+'computed_as: prefix or bits. kept_as: generated.';

@@ -10,7 +10,9 @@ select
     registry.dims,
     registry.kind,
     registry.distance,
-    registry.created_at
+    registry.created_at,
+    registry.computed_as,
+    registry.kept_as
 from mrl._registry as registry
 join mrl._live_tables as live on live.entry operator(pg_catalog.=) registry.entry;
 

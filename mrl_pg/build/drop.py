@@ -1,0 +1,72 @@
+"""Drops a short column and its index, in one transaction."""
+
+from psycopg import sql
+
+from mrl_pg.build import definitions
+from mrl_pg.build.report import BuildReport
+from mrl_pg.build.steps import Step, carry_out, changes, lock, read_steps
+from mrl_pg.catalog import read as catalog
+from mrl_pg.catalog import slots
+from mrl_pg.catalog.facts import Facts, check_short
+from mrl_pg.errors import IndexMismatch
+from mrl_pg.exchange import AnyConn, Exchange, transaction
+from mrl_pg.layout import IndexLayout
+
+
+def drop(conn: AnyConn, layout: IndexLayout) -> Exchange[BuildReport]:
+    """Undo `create`: index, short column, registry row; safe to repeat.
+
+    Takes an ACCESS EXCLUSIVE lock for a moment; nothing is rewritten. Works where the
+    schema `mrl` was removed, too.
+    """
+    facts = _check(layout, (yield from catalog.read(layout)))
+    report = yield from transaction(_drop(layout, facts))
+    catalog.forget(conn, layout)
+    return report
+
+
+def _drop(layout: IndexLayout, facts: Facts) -> Exchange[BuildReport]:
+    steps = yield from _read(layout, facts)
+    if changes(steps):
+        yield from lock(facts)
+        # another session may have changed it meanwhile
+        facts = _check(layout, (yield from catalog.read(layout)))
+        steps = yield from _read(layout, facts)
+    return BuildReport(layout, (yield from carry_out(steps)))
+
+
+def _check(layout: IndexLayout, facts: Facts) -> Facts:
+    """Raise IndexMismatch for a column or an index that is another one."""
+    check_short(layout, facts)
+    there = facts.index_definition is not None
+    if there and facts.index_operator_class != layout.operator_class:
+        raise IndexMismatch(
+            f"index {layout.name!r} is not on {layout.short!r}: "
+            f"{facts.index_definition}; drop it by hand if you mean it"
+        )
+    return facts
+
+
+def _read(layout: IndexLayout, facts: Facts) -> Exchange[list[Step]]:
+    """The steps, by the template that `mrl.drop_index` uses."""
+    table = slots.table_of(facts)
+    index = sql.Identifier(facts.schema, layout.name)
+    named, known_as = sql.Literal(table.as_string()), sql.Literal(layout.name)
+    unregister = slots.statement("call_unregister", table=named, index=known_as)
+    query = slots.template(
+        "drop_steps",
+        table=named,
+        index=known_as,
+        short=sql.Literal(layout.short),
+        # `_check` has looked at it
+        ours=sql.SQL("true"),
+        drop_index=_text(definitions.drop_index(index)),
+        drop_column=_text(definitions.drop_short_column(layout, table)),
+        unregister=_text(unregister),
+        installed=sql.Literal(facts.mrl_installed),
+    )
+    return (yield from read_steps(query))
+
+
+def _text(statement: sql.Composed) -> sql.Literal:
+    return sql.Literal(statement.as_string())
