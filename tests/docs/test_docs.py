@@ -138,3 +138,23 @@ def test_commands_in_the_docs_exist() -> None:
         done = command.mrl_pg(name, "--help")
         assert done.returncode == 0, name
         assert "Usage" in done.stdout
+
+
+def test_the_index_lists_every_page() -> None:
+    for folder in ("docs", "docs/measured"):
+        index = (ROOT / folder / "index.md").read_text(encoding="utf-8")
+        pages = {page.name for page in (ROOT / folder).glob("*.md")} - {"index.md"}
+        assert not {page for page in pages if f"({page})" not in index}, folder
+
+
+def test_contributing_names_every_room() -> None:
+    """Its tree has each folder and module of mrl_pg/, and each folder of sql/."""
+    page = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    tree = page.split("```\n")[1]
+    package = [path for path in (ROOT / "mrl_pg").iterdir() if path.name[0] != "_"]
+    rooms = {f"{path.name}/" for path in package if path.is_dir()}
+    modules = {path.stem for path in package if path.suffix == ".py"}
+    folders = (path for path in (ROOT / "sql").iterdir() if path.is_dir())
+    rooms |= {f"{path.name}/" for path in folders if path.name[0] != "_"}
+    words = set(tree.split())
+    assert (rooms | modules) - words == set()
