@@ -27,6 +27,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[VERSIONS] = choose(config)
+    if config.getoption("dsn") or config.getoption("pg_bin"):
+        # said by each install and create on a pgvector with known faults
+        ignored = "ignore::mrl_pg.errors.PgvectorWarning"
+        config.addinivalue_line("filterwarnings", ignored)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

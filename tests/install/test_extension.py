@@ -1,5 +1,6 @@
 """`create extension mrl_pg`: it makes what psql makes, and moves with a dump."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -61,7 +62,11 @@ OUTSIDE = (
 @pytest.fixture(scope="module")
 def extended(pg_version: int, clean_environment: None) -> Iterator[Server]:
     """A server from a copy of PostgreSQL that has the extension."""
-    installed = server.bin_dir(pg_version).parent
+    programs = server.bin_dir(pg_version)
+    shared = Path(run(pg_version, "pg_config", "--sharedir").strip())
+    installed = Path(os.path.commonpath([programs, shared]))
+    if installed == Path("/usr"):
+        pytest.skip("this PostgreSQL has no folder of its own that could be copied")
     package = installed.parent
     with temporary_folder() as folder, pytest.MonkeyPatch.context() as patch:
         folder.chmod(0o711)
@@ -71,7 +76,8 @@ def extended(pg_version: int, clean_environment: None) -> Iterator[Server]:
         libraries = package.with_name(f"{package.name}.libs")
         if libraries.exists():
             shutil.copytree(libraries, folder / libraries.name)
-        patch.setitem(pgserver().POSTGRES_VERSIONS, pg_version, copy / "bin")
+        moved = copy / programs.relative_to(installed)
+        patch.setitem(pgserver().POSTGRES_VERSIONS, pg_version, moved)
         build(Path(run(pg_version, "pg_config", "--sharedir").strip()) / "extension")
         with (
             server.embedded(folder / "data", pg_version, settings=SETTINGS) as running,

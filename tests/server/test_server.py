@@ -218,7 +218,9 @@ def test_another_process_makes_the_servers_user(
 
 def test_interrupt_and_exit_do_not_reach_the_server(home: Path) -> None:
     code = (
-        "import sys, time; from mrl_pg import server\n"
+        "import signal, sys, time; from mrl_pg import server\n"
+        # a shell may have started the tests deaf to it
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "server.start(sys.argv[1], settings={'fsync': 'off'})\n"
         "print('up', flush=True); time.sleep(60)"
     )

@@ -29,7 +29,7 @@ from mrl_pg.sqlalchemy import Matryoshka, distance, indexes_of, registered, sear
 
 pytestmark = pytest.mark.every_version
 
-VECTORS = matryoshka(200)
+VECTORS = matryoshka(80)
 
 
 @pytest.fixture
