@@ -11,12 +11,13 @@ demo: .venv/demo  ## search a dictionary by meaning, on an embedded PostgreSQL
 
 # make test DSN=postgresql://postgres@localhost/  on a server of your own
 # make test PG_BIN=/usr/lib/postgresql/15/bin  on servers started with your own programs
+# make test SELECT='-m every_version'  only some of the tests
 SERVERS := $(if $(DSN),--dsn '$(DSN)') $(if $(PG_BIN),--pg-bin '$(PG_BIN)')
 # in the files' own order: by number of tests, files of few long ones would come last
 WORKERS := -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 test: .venv/installed  ## all tests, on PostgreSQL 18 and 16, a few files at a time
-	$(BIN)/pytest $(if $(DSN),-n 0,$(WORKERS)) $(SERVERS)
+	$(BIN)/pytest $(if $(DSN),-n 0,$(WORKERS)) $(SERVERS) $(SELECT)
 
 check: .venv/installed  ## lint, format and types, as CI runs them
 	$(BIN)/ruff check
