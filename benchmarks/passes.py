@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 
 import mrl_pg
 from mrl_pg import server
-from mrl_pg.layout import Kind
+from mrl_pg.kinds import Kind
 from mrl_pg.load import load_blocks
 from mrl_pg.recall.compare import Measured, Search, measure
 from mrl_pg.recall.single_pass import single_pass

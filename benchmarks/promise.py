@@ -27,7 +27,7 @@ import mrl_pg
 from mrl_pg import MatryoshkaIndex, server
 from mrl_pg.demo.corpus import glosses
 from mrl_pg.demo.model import StaticModel
-from mrl_pg.layout import Kind
+from mrl_pg.kinds import Kind
 from mrl_pg.load import load_blocks
 from mrl_pg.recall.score import recall_at_k
 from mrl_pg.recall.truth import nearest

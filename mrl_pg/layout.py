@@ -2,23 +2,11 @@
 
 import hashlib
 from dataclasses import KW_ONLY, dataclass
-from typing import Literal, TypeAlias
 
 from mrl_pg import arguments
 from mrl_pg.arguments import shown
 from mrl_pg.errors import InvalidSetting
-
-Kind: TypeAlias = Literal["vector", "halfvec", "bit"]
-"""Type of the short vector: 4 bytes, 2 bytes or 1 bit for each dimension."""
-
-Distance: TypeAlias = Literal["cosine", "l2", "ip"]
-"""Cosine distance `<=>`, Euclidean distance `<->`, negative inner product `<#>`."""
-
-OPERATORS: dict[str, str] = {"cosine": "<=>", "l2": "<->", "ip": "<#>"}
-HAMMING = "<~>"
-
-INDEX_LIMITS: dict[str, int] = {"vector": 2000, "halfvec": 4000, "bit": 64000}
-"""Most dimensions of each kind in an HNSW index (pgvector's manual, "HNSW")."""
+from mrl_pg.kinds import KINDS, OPERATORS, Distance, Kind
 
 NAME_BYTES = 63
 """PostgreSQL cuts longer names without an error (NAMEDATALEN - 1)."""
@@ -49,10 +37,10 @@ class IndexLayout:
 
     def __post_init__(self) -> None:
         """Check every field and derive the names that were not given."""
-        arguments.check_choice("kind", self.kind, INDEX_LIMITS)
+        arguments.check_choice("kind", self.kind, KINDS)
         arguments.check_choice("distance", self.distance, OPERATORS)
         for field, low, high in (
-            ("dims", 1, INDEX_LIMITS[self.kind]),
+            ("dims", 1, KINDS[self.kind].most_dims),
             ("m", 2, 100),
             ("ef_construction", 4, 1000),
         ):
@@ -96,12 +84,12 @@ class IndexLayout:
     @property
     def short_operator(self) -> str:
         """Operator of the first pass: Hamming distance for sign bits."""
-        return HAMMING if self.kind == "bit" else self.operator
+        return KINDS[self.kind].operator or self.operator
 
     @property
     def operator_class(self) -> str:
         """HNSW operator class of the short column."""
-        return f"{self.kind}_{'hamming' if self.kind == 'bit' else self.distance}_ops"
+        return f"{self.kind}_{KINDS[self.kind].metric or self.distance}_ops"
 
     def __str__(self) -> str:
         """`docs.embedding → 256 halfvec (cosine)`."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 from alembic.operations import MigrateOperation, Operations
 
 from mrl_pg.index import MatryoshkaIndex
-from mrl_pg.layout import Distance, Kind
+from mrl_pg.kinds import Distance, Kind
 
 if TYPE_CHECKING:
     # typing's own from Python 3.11 on

@@ -7,6 +7,7 @@ from mrl_pg.catalog.facts import Facts
 from mrl_pg.errors import NotUnitLengthWarning, SameShortValuesWarning
 from mrl_pg.errors.warn import warn
 from mrl_pg.exchange import Exchange, Row, Send
+from mrl_pg.kinds import KINDS
 from mrl_pg.layout import IndexLayout
 
 
@@ -41,9 +42,9 @@ def _warn(layout: IndexLayout, sample: Row) -> None:
     full_values, short_values = sample["full_values"], sample["short_values"]
     if full_values >= 10 and 2 * short_values < full_values:
         # seven signs would be enough to tell a hundred rows apart
-        if layout.kind == "bit" and layout.dims >= 7:
+        if KINDS[layout.kind].stored == "bits" and layout.dims >= 7:
             reason = (
-                "kind='bit' keeps signs, and here nearly all are the same, as in image "
+                f"kind={layout.kind!r} keeps signs, and here nearly all are the same, "
                 "features and unsigned integers: use kind='halfvec'"
             )
         else:

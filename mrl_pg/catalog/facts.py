@@ -18,6 +18,7 @@ from mrl_pg.errors import (
     TableNotFound,
 )
 from mrl_pg.errors.warn import warn
+from mrl_pg.kinds import KINDS
 from mrl_pg.layout import IndexLayout
 
 OLDEST_PGVECTOR = (0, 8)
@@ -182,7 +183,7 @@ def check_short(layout: IndexLayout, facts: Facts) -> None:
 
 def function_of(layout: IndexLayout) -> str:
     """What stands in the expression of a short column, and in no other that we know."""
-    return "binary_quantize(" if layout.kind == "bit" else "l2_normalize("
+    return f"{KINDS[layout.kind].function}("
 
 
 def mismatch(layout: IndexLayout, column: str) -> tuple[str, str]:

@@ -6,6 +6,7 @@ from psycopg import sql
 
 from mrl_pg import source
 from mrl_pg.catalog.facts import Facts
+from mrl_pg.kinds import KINDS
 from mrl_pg.layout import IndexLayout
 
 
@@ -57,18 +58,19 @@ def short_value(
         "full": full,
         "dims": sql.Literal(layout.dims),
     }
-    if layout.kind == "bit":
-        return template("short_bits", **slots)
-    return template("short_value", kind=sql.Identifier(layout.kind), **slots)
+    kind = KINDS[layout.kind]
+    if kind.of_pgvector:
+        slots["kind"] = sql.Identifier(layout.kind)
+    return template(kind.template, **slots)
 
 
 def short_type(layout: IndexLayout, extension: sql.Composable) -> sql.Composed:
     """Type of the short column: `"public"."halfvec"(256)` or `bit(256)`."""
-    if layout.kind == "bit":
-        return sql.SQL("bit({})").format(sql.Literal(layout.dims))
-    return sql.SQL("{}{}({})").format(
-        extension, sql.Identifier(layout.kind), sql.Literal(layout.dims)
-    )
+    if KINDS[layout.kind].of_pgvector:
+        kind = sql.SQL("{}{}").format(extension, sql.Identifier(layout.kind))
+    else:
+        kind = sql.SQL(layout.kind).format()
+    return sql.SQL("{}({})").format(kind, sql.Literal(layout.dims))
 
 
 def array(values: Iterable[object]) -> sql.Literal:

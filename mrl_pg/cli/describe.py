@@ -8,7 +8,7 @@ import typer
 
 from mrl_pg.errors import InvalidSetting
 from mrl_pg.index import MatryoshkaIndex
-from mrl_pg.layout import Distance, Kind
+from mrl_pg.kinds import Distance, Kind
 
 Table: TypeAlias = Annotated[
     str,

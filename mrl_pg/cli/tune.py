@@ -20,7 +20,7 @@ from mrl_pg.cli.describe import (
 )
 from mrl_pg.cli.options import PG_DEFAULT, Directory, Dsn, Json, Pg, connection, say
 from mrl_pg.errors import InvalidSetting
-from mrl_pg.layout import Distance, Kind
+from mrl_pg.kinds import KINDS, Distance, Kind
 from mrl_pg.tune import Stage
 from mrl_pg.tune import tune as choose
 from mrl_pg.tune.stage import Tell
@@ -43,7 +43,7 @@ Sizes = Annotated[
         show_default=False,
     ),
 ]
-Kinds = Annotated[str, typer.Option(help="Kinds to try: vector, halfvec, bit.")]
+Kinds = Annotated[str, typer.Option(help=f"Kinds to try: {', '.join(KINDS)}.")]
 Plan = Annotated[
     bool,
     typer.Option(

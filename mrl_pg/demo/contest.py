@@ -17,7 +17,7 @@ from mrl_pg.catalog import slots
 from mrl_pg.demo.dictionary import Dictionary, index
 from mrl_pg.exchange import Conn, run
 from mrl_pg.index import MatryoshkaIndex
-from mrl_pg.layout import Kind
+from mrl_pg.kinds import Kind
 from mrl_pg.recall.compare import Measured, Search, measure
 from mrl_pg.recall.single_pass import SinglePass, SingleSearch, single_pass
 from mrl_pg.recall.truth import nearest

@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from mrl_pg.layout import Distance
+from mrl_pg.kinds import Distance
 from mrl_pg.recall.score import Recall, recall_at_k, summarise
 from mrl_pg.recall.truth import Truth, distances
 

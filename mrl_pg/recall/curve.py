@@ -1,22 +1,15 @@
 """How near the top of a prefix's order the true neighbours are."""
 
 from dataclasses import dataclass
-from typing import Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mrl_pg.kinds import Stored
 from mrl_pg.recall.score import Recall, summarise
 
 MOST_CANDIDATES = 1000
 """Candidates that curves reach to: a scan that stops hands over no more."""
-
-Stored: TypeAlias = Literal["floats", "bits"]
-"""How a prefix is compared: by its values, whole or half, or by their signs.
-
-Rounding to halves moves a distance by some 0.0005 of itself, so `vector` and `halfvec`
-share a curve (benchmarks/tune.py measures how far apart they are).
-"""
 
 
 @dataclass(frozen=True, slots=True)

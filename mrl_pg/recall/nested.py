@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mrl_pg.errors import InvalidSetting
-from mrl_pg.layout import Distance
-from mrl_pg.recall.curve import Curve, Stored
+from mrl_pg.kinds import Distance, Stored
+from mrl_pg.recall.curve import Curve
 from mrl_pg.recall.leaders import BLOCK
 from mrl_pg.recall.part import Block, Part, Sizes
 from mrl_pg.vectors import normalise

@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mrl_pg.errors import InvalidSetting
-from mrl_pg.layout import Distance
+from mrl_pg.kinds import Distance, Stored
 from mrl_pg.recall.bits import apart, paired, signs
-from mrl_pg.recall.curve import MOST_CANDIDATES, Stored
+from mrl_pg.recall.curve import MOST_CANDIDATES
 from mrl_pg.recall.leaders import BLOCK, Leaders, Nearest, places
 from mrl_pg.recall.prefixes import Floats, Products, cosine, lengths
 from mrl_pg.recall.score import TOLERANCE

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from mrl_pg.layout import Distance
+from mrl_pg.kinds import Distance
 
 BLOCK_ROWS = 16_384
 

@@ -3,7 +3,8 @@
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from mrl_pg.recall.curve import MOST_CANDIDATES, Stored
+from mrl_pg.kinds import Stored
+from mrl_pg.recall.curve import MOST_CANDIDATES
 from mrl_pg.report import axes as draw
 from mrl_pg.report import values
 from mrl_pg.report.axes import Plot
@@ -100,7 +101,7 @@ def needed(tuning: Tuning) -> Plot | None:
         known = {
             option.dims: option.candidates
             for option in tuning.options
-            if (option.kind == "bit") == (stored == "bits")
+            if option.stored == stored
         }
         if not known:
             continue

@@ -85,7 +85,7 @@ def _sizes(tuning: Tuning) -> Plot | None:
         (
             option.name,
             option.index_bytes,
-            LIGHT["signs" if option.kind == "bit" else "values"],
+            LIGHT["signs" if option.stored == "bits" else "values"],
             option.candidates is not None,
             option is best,
         )

@@ -23,7 +23,7 @@ def predicted(tuning: Tuning) -> Table:
     known = {(curve.stored, curve.dims): curve for curve in tuning.curves}
     rows, marked = [], set[int]()
     for i, option in enumerate(values.shown(tuning)):
-        curve = known["bits" if option.kind == "bit" else "floats", option.dims]
+        curve = known[option.stored, option.dims]
         shares = [values.recall(curve.recall(count).mean) for count in counts]
         needed = "-" if option.candidates is None else f"{option.candidates}"
         rows.append(

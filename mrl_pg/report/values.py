@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from mrl_pg.layout import INDEX_LIMITS
-from mrl_pg.recall.curve import MOST_CANDIDATES, Curve, Stored
+from mrl_pg.kinds import KINDS, Stored
+from mrl_pg.recall.curve import MOST_CANDIDATES, Curve
 from mrl_pg.recall.score import three_digits
 from mrl_pg.report.knee import knee
 from mrl_pg.tune import Option, Point, Tuning
 from mrl_pg.tune.front import cheapest
+from mrl_pg.tune.option import smallest_alike
 from mrl_pg.tune.size import index_bytes
 
 TIMES = (1, 4, 16, 64)
@@ -54,14 +55,13 @@ def lines(tuning: Tuning, stored: Stored) -> list[Line]:
 
 def shown(tuning: Tuning) -> list[Option]:
     """All options but whole values of sizes that halves are there of: alike, larger."""
-    halves = {o.dims for o in tuning.options if o.kind == "halfvec"}
-    return [o for o in tuning.options if o.kind != "vector" or o.dims not in halves]
+    return smallest_alike(tuning.options)
 
 
 def full_index(tuning: Tuning) -> tuple[str, int] | None:
     """Name and bytes of an index over the full vectors; None: too long for any."""
     dims = tuning.table.full_dims
-    if dims > INDEX_LIMITS["halfvec"]:
+    if dims > KINDS["halfvec"].most_dims:
         return None
     size = index_bytes("halfvec", dims, tuning.table.rows, tuning.goal.m)
     return f"halfvec({dims}), full", size

@@ -18,6 +18,7 @@ from mrl_pg.catalog.slots import (
     statement,
     template,
 )
+from mrl_pg.kinds import KINDS
 from mrl_pg.layout import IndexLayout
 from mrl_pg.search.effort import Effort
 from mrl_pg.search.shape import Shape
@@ -200,6 +201,7 @@ def _statements(shape: Shape) -> tuple[bytes, bytes]:
     more = template(
         "more_rows",
         index=_index(layout, facts),
+        bits=sql.Literal(KINDS[layout.kind].bits),
         ef_search=sql.Literal(shape.effort.ef_search),
         k=sql.Literal(shape.effort.k),
         table=parts.table,

@@ -15,7 +15,8 @@ from sqlalchemy.types import TypeEngine
 
 from mrl_pg.errors import InvalidSetting, NoPrimaryKey, NotAVectorColumn
 from mrl_pg.index import MatryoshkaIndex
-from mrl_pg.layout import Distance, IndexLayout, Kind
+from mrl_pg.kinds import Distance, Kind
+from mrl_pg.layout import IndexLayout
 from mrl_pg.sqlalchemy import create
 
 INFO = "mrl_pg"

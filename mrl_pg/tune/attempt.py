@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from mrl_pg.layout import INDEX_LIMITS
+from mrl_pg.kinds import KINDS
 from mrl_pg.recall.nested import Nested
 from mrl_pg.tune import storage as storages
 from mrl_pg.tune import trial
@@ -52,7 +52,7 @@ def attempt(
         tell(Stage(f"building {option.name}"))
         built.append(place.build(option))
         settings += trial.of_option(place, option, found.rows)
-    if rival and place.facts.full_dims <= INDEX_LIMITS["halfvec"]:
+    if rival and place.facts.full_dims <= KINDS["halfvec"].most_dims:
         tell(Stage(f"building {rival_name(place.table)}"))
         single = place.rival()
         built.append(place.build_rival(single))

@@ -3,15 +3,15 @@
 import math
 from collections.abc import Sequence
 
-from mrl_pg.layout import INDEX_LIMITS, Kind
+from mrl_pg.kinds import KINDS, Kind, Stored
 from mrl_pg.recall.curve import MOST_CANDIDATES, Curve
 from mrl_pg.tune.growth import GROWTH, Growth, grown
 from mrl_pg.tune.guess import build_seconds, search_ms
-from mrl_pg.tune.option import Goal, Option
+from mrl_pg.tune.option import Goal, Option, smallest_alike
 from mrl_pg.tune.size import column_bytes, index_bytes
 from mrl_pg.tune.table import TableFacts
 
-KINDS: tuple[Kind, ...] = ("vector", "halfvec", "bit")
+EVERY_KIND: tuple[Kind, ...] = tuple(KINDS)
 STEPS = (10, 20, 40, 80, 160, 320, 640, MOST_CANDIDATES)
 """Numbers of candidates that a curve is shown at."""
 
@@ -27,7 +27,7 @@ def options(
     table: TableFacts,
     goal: Goal,
     *,
-    kinds: Sequence[Kind] = KINDS,
+    kinds: Sequence[Kind] = EVERY_KIND,
     share: float = 1.0,
     growth: Growth | None = None,
 ) -> tuple[Option, ...]:
@@ -39,15 +39,15 @@ def options(
     found = []
     for curve in curves:
         for kind in kinds:
-            bits = kind == "bit"
+            bits = KINDS[kind].stored == "bits"
             # the whole vector is no prefix; its signs are a short form of it
             short = (
                 curve.dims >= min(FEWEST_BITS, table.full_dims)
                 if bits
                 else curve.dims < table.full_dims
             )
-            if bits == (curve.stored == "bits") and short:
-                if curve.dims <= INDEX_LIMITS[kind]:
+            if KINDS[kind].stored == curve.stored and short:
+                if curve.dims <= KINDS[kind].most_dims:
                     more = (growth or {}).get(curve.stored, GROWTH)
                     found.append(_option(curve, kind, table, goal, share, more))
     return tuple(found)
@@ -110,11 +110,10 @@ def could_win(found: Sequence[Option], most: int) -> tuple[Option, ...]:
     find the same.
     """
     able = [option for option in found if option.search_ms is not None]
-    halves = {option.dims for option in able if option.kind == "halfvec"}
-    able = [one for one in able if one.kind != "vector" or one.dims not in halves]
-    kinds: dict[bool, list[Option]] = {}
+    able = smallest_alike(able)
+    kinds: dict[Stored, list[Option]] = {}
     for option in able:
-        kinds.setdefault(option.kind == "bit", []).append(option)
+        kinds.setdefault(option.stored, []).append(option)
     # where the guess at the walk is too long, a shorter list looks hardly faster
     first = sorted(able, key=_ms)[:1]
     picked: list[Option] = []

@@ -11,10 +11,11 @@ from mrl_pg.catalog import slots
 from mrl_pg.catalog.facts import Facts
 from mrl_pg.errors import ColumnNotFound
 from mrl_pg.exchange import Conn, cursors
-from mrl_pg.recall.curve import MOST_CANDIDATES, Stored
+from mrl_pg.kinds import Stored
+from mrl_pg.recall.curve import MOST_CANDIDATES
 from mrl_pg.tune.advice import Recommendation
 from mrl_pg.tune.choose import could_win
-from mrl_pg.tune.option import Option
+from mrl_pg.tune.option import Option, smallest_alike
 from mrl_pg.tune.stream import tid
 from mrl_pg.tune.watch import Hit, Watch, Where
 
@@ -129,8 +130,7 @@ def to_show(
     Then come those that were built, those that could win, others that are able, and
     those that are not, with as many candidates as there can be.
     """
-    halves = {option.dims for option in options if option.kind == "halfvec"}
-    distinct = [o for o in options if o.kind != "vector" or o.dims not in halves]
+    distinct = smallest_alike(options)
     able = [option for option in distinct if option.candidates is not None]
     nearly = sorted(distinct, key=lambda option: -option.ceiling.mean)
     named = {option.name: option for option in options}
@@ -202,7 +202,7 @@ def examples(
 
 
 def _form(option: Option) -> tuple[Stored, int]:
-    return ("bits" if option.kind == "bit" else "floats"), option.dims
+    return option.stored, option.dims
 
 
 def read(

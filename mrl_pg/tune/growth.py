@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from mrl_pg.recall.curve import Curve, Stored
+from mrl_pg.kinds import Stored
+from mrl_pg.recall.curve import Curve
 
 GROWTH = 0.15
 """The exponent of `grown` where nothing was measured: sentences of arXiv abstracts."""

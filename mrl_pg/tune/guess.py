@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from mrl_pg.layout import Kind
+from mrl_pg.kinds import Kind
 from mrl_pg.recall.curve import MOST_CANDIDATES
 from mrl_pg.tune.option import Goal, Option
 from mrl_pg.tune.table import TableFacts

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from mrl_pg.catalog.facts import Facts
 from mrl_pg.exchange import Conn
+from mrl_pg.kinds import Stored
 from mrl_pg.load.ahead import Ahead
-from mrl_pg.recall.curve import Stored
 from mrl_pg.recall.judgement import Judgement
 from mrl_pg.recall.nested import Nested, nested
 from mrl_pg.recall.score import TOLERANCE

@@ -1,12 +1,13 @@
 """What is asked for, and one size and kind as predicted: plain values."""
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
 from mrl_pg import arguments
 from mrl_pg.arguments import shown
 from mrl_pg.errors import InvalidSetting
-from mrl_pg.layout import OPERATORS, Distance, Kind
+from mrl_pg.kinds import KINDS, OPERATORS, Distance, Kind, Stored
 from mrl_pg.recall.curve import MOST_CANDIDATES
 from mrl_pg.recall.score import Recall
 from mrl_pg.tune.growth import GROWTH
@@ -81,8 +82,26 @@ class Option:
         """`halfvec(256)`."""
         return f"{self.kind}({self.dims})"
 
+    @property
+    def stored(self) -> Stored:
+        """How the first pass compares: by the values of the prefix, or by its signs."""
+        return KINDS[self.kind].stored
+
     def as_dict(self) -> dict[str, Any]:
         """All of it in what JSON knows."""
         plain = asdict(self)
         plain["build_scaled_by"] = list(self.build_scaled_by)
         return {"name": self.name, **plain}
+
+
+def smallest_alike(options: Iterable[Option]) -> list[Option]:
+    """Options, less those that another one of the same size stores in fewer bits.
+
+    Their first passes find the same: halves rank as whole values do.
+    """
+    known = list(options)
+    fewest: dict[tuple[Stored, int], int] = {}
+    for option in known:
+        form, bits = (option.stored, option.dims), KINDS[option.kind].bits
+        fewest[form] = min(bits, fewest.get(form, bits))
+    return [o for o in known if KINDS[o.kind].bits == fewest[o.stored, o.dims]]

@@ -12,7 +12,7 @@ from mrl_pg.tune.choose import STEPS, needed
 from mrl_pg.tune.examples import Example
 from mrl_pg.tune.front import front
 from mrl_pg.tune.growth import Growth
-from mrl_pg.tune.option import Goal, Option
+from mrl_pg.tune.option import Goal, Option, smallest_alike
 from mrl_pg.tune.point import Point
 from mrl_pg.tune.scratch import Built
 from mrl_pg.tune.storage import Storage
@@ -151,7 +151,7 @@ class Tuning:
         yield f"{'':16}" + "".join(f"{count:>13}" for count in at)
         known = {(curve.stored, curve.dims): curve for curve in self.curves}
         for option in self._shown():
-            curve = known["bits" if option.kind == "bit" else "floats", option.dims]
+            curve = known[option.stored, option.dims]
             shares = "".join(
                 f"{three_digits(curve.recall(count).mean):>13}" for count in at
             )
@@ -163,8 +163,7 @@ class Tuning:
 
     def _shown(self) -> list[Option]:
         """All but whole values of sizes that halves are shown of: alike but larger."""
-        halves = {o.dims for o in self.options if o.kind == "halfvec"}
-        return [o for o in self.options if o.kind != "vector" or o.dims not in halves]
+        return smallest_alike(self.options)
 
     def _measured(self) -> Iterator[str]:
         yield f"Built on a copy of the {self.read.rows:,} rows, which is gone again:"

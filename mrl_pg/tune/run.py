@@ -6,15 +6,15 @@ from os import PathLike
 from mrl_pg import arguments
 from mrl_pg.errors import InvalidSetting
 from mrl_pg.exchange import Conn, cursors
-from mrl_pg.layout import Distance, IndexLayout, Kind
+from mrl_pg.kinds import KINDS, Distance, Kind, Stored
+from mrl_pg.layout import IndexLayout
 from mrl_pg.models import find, ladder
-from mrl_pg.recall.curve import Stored
 from mrl_pg.search.options import check_count
 from mrl_pg.tune import table as tables
 from mrl_pg.tune.advice import recommend
 from mrl_pg.tune.attempt import Attempt, attempt, rival_fits
 from mrl_pg.tune.beside import beside
-from mrl_pg.tune.choose import FEWEST_BITS, KINDS, could_win, options
+from mrl_pg.tune.choose import EVERY_KIND, FEWEST_BITS, could_win, options
 from mrl_pg.tune.examples import columns_to_show, examples, to_show
 from mrl_pg.tune.guess import scaled
 from mrl_pg.tune.look import look
@@ -38,7 +38,7 @@ def tune(
     schema: str = "",
     model: str | None = None,
     sizes: Sequence[int] | None = None,
-    kinds: Sequence[Kind] = KINDS,
+    kinds: Sequence[Kind] = EVERY_KIND,
     m: int = 16,
     ef_construction: int = 64,
     plan: bool = False,

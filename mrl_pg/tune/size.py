@@ -10,7 +10,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from mrl_pg.layout import Kind
+from mrl_pg.kinds import KINDS, Kind
 
 PAGE = 8192
 PAGE_HEADER = 24
@@ -31,9 +31,7 @@ TOAST_ROW = 40
 
 def value_bytes(kind: Kind, dims: int) -> int:
     """Bytes of one value, its length included."""
-    if kind == "bit":
-        return 8 + -(-dims // 8)
-    return 8 + dims * (4 if kind == "vector" else 2)
+    return 8 + -(-dims * KINDS[kind].bits // 8)
 
 
 def index_bytes(kind: Kind, dims: int, rows: int, m: int = 16) -> int:

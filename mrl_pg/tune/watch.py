@@ -7,8 +7,8 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from mrl_pg.layout import Distance
-from mrl_pg.recall.curve import MOST_CANDIDATES, Stored
+from mrl_pg.kinds import Distance, Stored
+from mrl_pg.recall.curve import MOST_CANDIDATES
 from mrl_pg.recall.prefixes import Floats, cosine, lengths
 from mrl_pg.recall.score import TOLERANCE
 from mrl_pg.tune.queries import Queries

@@ -22,7 +22,7 @@ declare
     step record;
     sample record;
     -- seven of them would be enough to tell a hundred rows apart
-    signs boolean := kind = 'bit' and dims >= 7;
+    signs boolean := mrl._kind(kind, 'stored') = 'bits' and dims >= 7;
 begin
     -- a second build waits here, then finds nothing left to do
     execute mrl._render(mrl._lock_table(), slots);
@@ -52,7 +52,7 @@ begin
             'cannot tell their rows apart',
             sample.rows, sample.short_values, kind, dims
             using detail = case when signs
-                    then 'Kind bit keeps signs. Here nearly all are the same, as in image '
+                    then 'Bits keep signs. Here nearly all are the same, as in image '
                         'features and unsigned integers.'
                     else 'Too few dimensions are left of them.'
                 end,

@@ -48,9 +48,7 @@ begin
         register.dims,
         register.kind,
         register.distance,
-        coalesce(
-            register.computed_as, case register.kind when 'bit' then 'bits' else 'prefix' end
-        ),
+        coalesce(register.computed_as, mrl._kind(register.kind, 'computed_as')),
         register.kept_as
     )
     on conflict (entry, index_name) do update

@@ -138,10 +138,7 @@ begin
     );
     slots := slots || jsonb_build_object(
         'value', mrl._short_of(slots ->> 'full', slots),
-        'type', case kind
-            when 'bit' then format('bit(%s)', dims)
-            else format('%s%s(%s)', slots ->> 'extension', kind, dims)
-        end
+        'type', mrl._short_type(kind, dims, slots ->> 'extension')
     );
     found := mrl._standing(table_name, full_column, short_column, index_name, slots);
     if not found.has_column then

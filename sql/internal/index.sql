@@ -16,10 +16,7 @@ return coalesce(
         -- named once: it takes the place of a call that writes the expression out
         and expression operator(pg_catalog.~~) pg_catalog.format(
             '%%%s(%%(%s, 1, %s)%%',
-            case when kind operator(pg_catalog.=) 'bit'
-                then 'binary\_quantize'
-                else 'l2\_normalize'
-            end,
+            pg_catalog.replace(mrl._kind(kind, 'function'), '_', '\_'),
             coalesce(
                 pg_catalog.replace(
                     pg_catalog.replace(
@@ -343,10 +340,8 @@ begin
         'distance', known.distance,
         'short', quote_ident(known.short_column),
         'short_column', known.short_column,
-        'short_operator', case known.kind
-            when 'bit' then '<~>'
-            else mrl._operator(known.distance)
-        end,
+        'short_operator', mrl._short_operator(known.kind, mrl._operator(known.distance)),
+        'bits', mrl._kind(known.kind, 'bits'),
         'index', quote_literal(known.index_text),
         'index_name', known.index_name
     );

@@ -1,5 +1,57 @@
 -- Kinds of short columns and distances: operators, limits, names, how a value is computed.
 
+-- Facts of each kind; KindFacts in Python says what each is. A test compares the two.
+-- Called by: mrl._kind
+create or replace function mrl._kinds()
+returns jsonb
+language sql
+immutable
+parallel safe
+return '{
+    "vector": {
+        "most_dims": 2000,
+        "bits": 32,
+        "stored": "floats",
+        "computed_as": "prefix",
+        "template": "short_value",
+        "function": "l2_normalize",
+        "of_pgvector": true,
+        "metric": null,
+        "operator": null
+    },
+    "halfvec": {
+        "most_dims": 4000,
+        "bits": 16,
+        "stored": "floats",
+        "computed_as": "prefix",
+        "template": "short_value",
+        "function": "l2_normalize",
+        "of_pgvector": true,
+        "metric": null,
+        "operator": null
+    },
+    "bit": {
+        "most_dims": 64000,
+        "bits": 1,
+        "stored": "bits",
+        "computed_as": "bits",
+        "template": "short_bits",
+        "function": "binary_quantize",
+        "of_pgvector": false,
+        "metric": "hamming",
+        "operator": "<~>"
+    }
+}'::pg_catalog.jsonb;
+
+-- One fact of one kind; NULL where it has none.
+-- Called by: mrl._operator_class, mrl._short_operator, mrl._is_prefix and others
+create or replace function mrl._kind(kind text, fact text)
+returns text
+language sql
+immutable
+parallel safe
+return mrl._kinds() operator(pg_catalog.->) kind operator(pg_catalog.->>) fact;
+
 -- pgvector's operator of a distance.
 -- Called by: mrl._full, mrl._found, mrl._ordinary; mrl_pg.layout is its twin in Python
 create or replace function mrl._operator(distance text)
@@ -23,8 +75,32 @@ parallel safe
 return pg_catalog.format(
     '%s_%s_ops',
     kind,
-    case when kind operator(pg_catalog.=) 'bit' then 'hamming' else distance end
+    coalesce(mrl._kind(kind, 'metric'), distance)
 )::pg_catalog.name;
+
+-- Operator of the first pass: that of the distance, but where a kind has one of its own.
+-- Called by: mrl._found, mrl._statement; mrl_pg.layout is its twin in Python
+create or replace function mrl._short_operator(kind text, operator text)
+returns text
+language sql
+immutable
+parallel safe
+return coalesce(mrl._kind(kind, 'operator'), operator);
+
+-- Type of a short column, as SQL text; "extension" is pgvector's schema and a dot.
+-- Called by: mrl._create_steps
+create or replace function mrl._short_type(kind text, dims int, extension text)
+returns text
+language sql
+immutable
+parallel safe
+return pg_catalog.concat(
+    case when mrl._kind(kind, 'of_pgvector')::pg_catalog.bool then extension end,
+    kind,
+    '(',
+    dims,
+    ')'
+);
 
 -- Refuses a size, kind, distance or graph that PostgreSQL or pgvector would refuse.
 -- Called by: mrl._create_steps; mrl_pg.layout is its twin in Python
@@ -38,19 +114,18 @@ parallel safe
 set search_path = pg_catalog, pg_temp
 as $body$
 declare
-    -- pgvector's manual, "HNSW"
-    limits jsonb := '{"vector": 2000, "halfvec": 4000, "bit": 64000}';
+    most int := mrl._kind(kind, 'most_dims');
     wrong text;
 begin
     wrong := case
-        when kind is null or not limits ? kind
+        when most is null
         then format('kind %L is unknown: choose vector, halfvec or bit', kind)
         when distance is null or distance not in ('cosine', 'l2', 'ip')
         then format('distance %L is unknown: choose cosine, l2 or ip', distance)
-        when dims is null or dims not between 1 and (limits ->> kind)::int
+        when dims is null or dims not between 1 and most
         then format(
             'dims %s is outside 1 to %s, which an HNSW index takes of kind %s',
-            coalesce(dims::text, 'NULL'), limits ->> kind, kind
+            coalesce(dims::text, 'NULL'), most, kind
         )
         when m is null or m not between 2 and 100
         then format('m %s is outside 2 to 100', coalesce(m::text, 'NULL'))
@@ -95,7 +170,7 @@ begin
 end
 $body$;
 
--- The short value of an expression, of either kind, as SQL text.
+-- The short value of an expression, of any kind, as SQL text.
 -- Called by: mrl._pattern, mrl._passes, mrl._plan_recall, mrl._create_steps
 create or replace function mrl._short_of(value text, slots jsonb)
 returns text
@@ -106,7 +181,10 @@ set search_path = pg_catalog, pg_temp
 as $body$
 begin
     return mrl._render(
-        case slots ->> 'kind' when 'bit' then mrl._short_bits() else mrl._short_value() end,
+        case mrl._kind(slots ->> 'kind', 'template')
+            when 'short_bits' then mrl._short_bits()
+            else mrl._short_value()
+        end,
         slots || jsonb_build_object('full', value)
     );
 end

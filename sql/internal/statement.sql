@@ -153,7 +153,7 @@ begin
         'short_query', mrl._short_of(
             slots ->> 'query',
             slots || jsonb_build_object(
-                'kind', case kind when 'bit' then kind else '%16$s' end
+                'kind', case mrl._kind(kind, 'stored') when 'bits' then kind else '%16$s' end
             )
         )
     );
@@ -196,8 +196,8 @@ parallel safe
 -- the planner puts this into the caller's statement, with each pattern as a constant
 return pg_catalog.format(
     case
-        when kind operator(pg_catalog.=) 'bit' and parts then mrl._pattern('bit', true)
-        when kind operator(pg_catalog.=) 'bit' then mrl._pattern('bit', false)
+        when mrl._kind(kind, 'stored') operator(pg_catalog.=) 'bits'
+            then case when parts then mrl._pattern('bit', true) else mrl._pattern('bit', false) end
         when parts then mrl._pattern('vector', true)
         else mrl._pattern('vector', false)
     end,
@@ -214,7 +214,7 @@ return pg_catalog.format(
     full_column,
     operator,
     short_column,
-    case when kind operator(pg_catalog.=) 'bit' then '<~>' else operator end,
+    mrl._short_operator(kind, operator),
     dims,
     kind
 );

@@ -1,5 +1,5 @@
 -- Whether the table holds more rows than a first pass handed over; reads none for a small index.
--- Slots: index (a literal), ef_search, k, table, full, extension, operator, filter, seen, extra
+-- Slots: index (a literal), bits, ef_search, k, table, full, extension, operator, filter, seen, …
 -- Called by: mrl_pg.search.render, mrl._plan, mrl.create_search_function
 create or replace function mrl._more_rows()
 returns text
@@ -38,16 +38,9 @@ select
                 join pg_catalog.pg_attribute as mrl_short
                     on mrl_short.attrelid operator(pg_catalog.=) mrl_part.oid
                     and mrl_short.attnum operator(pg_catalog.=) 1
-                join pg_catalog.pg_type as mrl_type
-                    on mrl_type.oid operator(pg_catalog.=) mrl_short.atttypid
                 cross join lateral (
                     select
                         pg_catalog.current_setting('block_size')::pg_catalog.int8 as page,
-                        case
-                            when mrl_type.typname operator(pg_catalog.=) 'bit' then 1
-                            when mrl_type.typname operator(pg_catalog.=) 'halfvec' then 16
-                            else 32
-                        end as bits,
                         coalesce(
                             (
                                 select option.option_value::pg_catalog.int4
@@ -67,7 +60,7 @@ select
                 )
                     operator(pg_catalog.*) (mrl_size.page operator(pg_catalog.-) 32)
                     operator(pg_catalog./) (
-                        mrl_size.bits
+                        {bits}
                             operator(pg_catalog.*) mrl_short.atttypmod
                             operator(pg_catalog./) 8
                             operator(pg_catalog.+) 92

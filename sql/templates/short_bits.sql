@@ -1,6 +1,6 @@
 -- The short value of a full vector, kind bit: 1 where the prefix is above zero.
 -- Slots: extension, full (an expression), dims
--- Called by: mrl_pg.catalog.slots, mrl._short_of; for the column and for the query alike
+-- Called by: mrl_pg.kinds, mrl._short_of; for the column and for the query alike
 create or replace function mrl._short_bits()
 returns text
 language sql

@@ -1,6 +1,6 @@
 -- The short value of a full vector, kinds vector and halfvec: renormalised prefix.
 -- Slots: extension, full (an expression), dims, kind
--- Called by: mrl_pg.catalog.slots, mrl._short_of; for the column and for the query alike
+-- Called by: mrl_pg.kinds, mrl._short_of; for the column and for the query alike
 create or replace function mrl._short_value()
 returns text
 language sql

@@ -18,7 +18,7 @@ from mrl_pg import (
     server,
     uninstall,
 )
-from mrl_pg.layout import Distance, Kind
+from mrl_pg.kinds import Distance, Kind
 
 Conn = psycopg.Connection[Any]
 INDEX = MatryoshkaIndex("docs", "embedding", dims=4)

@@ -22,7 +22,7 @@ from mrl_pg import (
     SameShortValuesWarning,
     TableNotFound,
 )
-from mrl_pg.layout import Distance
+from mrl_pg.kinds import Distance
 
 Conn = psycopg.Connection[Any]
 WORKERS, MEMORY = "max_parallel_maintenance_workers", "maintenance_work_mem"

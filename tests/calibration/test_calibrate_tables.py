@@ -13,7 +13,7 @@ from support.sql_plans import ordered, planned, scanning
 from support.tables import append, make_table
 from support.vectors import matryoshka, nearest
 
-from mrl_pg.layout import Distance, Kind
+from mrl_pg.kinds import Distance, Kind
 
 VECTORS = matryoshka(300)
 # as a halfvec holds them, too

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mrl_pg import InvalidSetting, MatryoshkaIndex
-from mrl_pg.layout import NAME_BYTES, Distance, IndexLayout, Kind, fit
+from mrl_pg.kinds import Distance, Kind
+from mrl_pg.layout import NAME_BYTES, IndexLayout, fit
 
 NAMES = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1).map(
     lambda text: text.encode()[:NAME_BYTES].decode(errors="ignore")

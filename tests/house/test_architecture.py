@@ -29,7 +29,8 @@ PUBLIC = "mrl_pg"
 LAYERS: tuple[set[str], ...] = (
     {"errors"},
     {"arguments"},
-    {"layout", "models", "server", "source", "vectors"},
+    {"kinds", "models", "server", "source", "vectors"},
+    {"layout"},
     {"exchange"},
     {"catalog"},
     {"connect", "search"},
@@ -60,7 +61,7 @@ ONLY_IN = {
     "threadpoolctl": {"recall"},
     "typer": {"cli"},
 }
-PURE = {"errors", "layout", "models", "source", "vectors"}
+PURE = {"errors", "kinds", "layout", "models", "source", "vectors"}
 """Modules and rooms that no driver is needed for."""
 READS_ERRORS = PACKAGE / "errors" / "failures.py"
 """Alone in its room, it needs the driver: it reads what psycopg raises."""

@@ -34,6 +34,7 @@ SLOTS = {
     "candidates": "100",
     "count": "100",
     "least": "9",
+    "bits": "16",
     "seen": "100",
     "storage": "plain",
     "function": "public.nearest",

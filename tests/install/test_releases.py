@@ -19,7 +19,7 @@ from support.vectors import matryoshka, nearest
 
 from mrl_pg import MatryoshkaIndex, install, source
 from mrl_pg.install import VERSION
-from mrl_pg.layout import Kind
+from mrl_pg.kinds import Kind
 
 DOWN = ".down"
 VECTORS = matryoshka(400)

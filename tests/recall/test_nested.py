@@ -6,9 +6,9 @@ from numpy.typing import NDArray
 from support.vectors import Vectors, distances, matryoshka
 
 from mrl_pg.errors import InvalidSetting
-from mrl_pg.layout import Distance
+from mrl_pg.kinds import Distance, Stored
 from mrl_pg.recall.bits import apart, paired, signs
-from mrl_pg.recall.curve import MOST_CANDIDATES, Curve, Stored
+from mrl_pg.recall.curve import MOST_CANDIDATES, Curve
 from mrl_pg.recall.leaders import BLOCK
 from mrl_pg.recall.nested import nested
 

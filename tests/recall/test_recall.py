@@ -12,7 +12,7 @@ from psycopg import sql
 
 from mrl_pg import MatryoshkaIndex, normalise
 from mrl_pg.exchange.vectors import QueryVector
-from mrl_pg.layout import Distance
+from mrl_pg.kinds import Distance
 from mrl_pg.recall.compare import Measured, measure
 from mrl_pg.recall.score import TOLERANCE, Recall, recall_at_k, summarise
 from mrl_pg.recall.short_pass import nearest_short

@@ -18,7 +18,8 @@ from support.vectors import Vectors, matryoshka
 from mrl_pg.catalog import read as catalog
 from mrl_pg.errors import ColumnNotFound
 from mrl_pg.exchange import run
-from mrl_pg.layout import Distance, IndexLayout
+from mrl_pg.kinds import Distance
+from mrl_pg.layout import IndexLayout
 from mrl_pg.report import Report
 from mrl_pg.tune import Stage, Tuning, look, tune
 from mrl_pg.tune.examples import CUT, SIZES, rows_statement, to_show

@@ -17,7 +17,7 @@ from support.vectors import Vectors, assert_true, nearest, recall
 from mrl_pg import MatryoshkaIndex, normalise
 from mrl_pg.demo.corpus import glosses
 from mrl_pg.demo.model import StaticModel
-from mrl_pg.layout import Distance, Kind
+from mrl_pg.kinds import Distance, Kind
 
 ROWS, FULL = 1500, 256
 SHORT: dict[Kind, int] = {"vector": 64, "halfvec": 64, "bit": 256}

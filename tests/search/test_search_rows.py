@@ -10,7 +10,7 @@ from support.tables import make_table
 from support.vectors import assert_true, matryoshka, nearest
 
 from mrl_pg import MatryoshkaIndex, NotUnitLengthWarning
-from mrl_pg.layout import Distance, Kind
+from mrl_pg.kinds import Distance, Kind
 
 ROWS, DIMS = 800, 64
 KINDS: tuple[Kind, ...] = ("vector", "halfvec", "bit")

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from psycopg import sql
 
 from mrl_pg import MatryoshkaIndex, server, truncate
-from mrl_pg.layout import Kind
+from mrl_pg.kinds import Kind
 from mrl_pg.server import EmbeddedServer
 
 Conn = psycopg.Connection[Any]

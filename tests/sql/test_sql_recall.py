@@ -15,7 +15,7 @@ from support.sql_state import refused
 from support.tables import Docs, append, fresh_docs, make_table
 from support.vectors import distances, matryoshka
 
-from mrl_pg.layout import Distance
+from mrl_pg.kinds import Distance
 from mrl_pg.recall.score import TOLERANCE, summarise
 
 ROWS = 400

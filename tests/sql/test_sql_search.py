@@ -14,7 +14,7 @@ from support.tables import Docs, docs_fixture, make_table
 from support.vectors import distances, matryoshka, nearest
 
 from mrl_pg import MatryoshkaIndex
-from mrl_pg.layout import Distance, Kind
+from mrl_pg.kinds import Distance, Kind
 
 LOOKS: dict[str, dict[str, Any]] = {
     "plain": {},

@@ -25,7 +25,7 @@ from support.databases import Server
 from support.search_models import ask, open_engine
 from support.vectors import TOLERANCE, Vectors, distances, matryoshka
 
-from mrl_pg.layout import Distance, Kind
+from mrl_pg.kinds import Distance, Kind
 from mrl_pg.sqlalchemy import Matryoshka, distance, indexes_of, promise, search
 
 ROWS, DIMS = 250, 32

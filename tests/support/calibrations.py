@@ -8,7 +8,7 @@ import numpy as np
 from psycopg import sql
 from psycopg.rows import namedtuple_row
 
-from mrl_pg.layout import Distance
+from mrl_pg.kinds import Distance
 from support.databases import Conn
 from support.sql_calls import named
 from support.vectors import TOLERANCE, Vectors, distances

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Engine, create_engine, select
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from mrl_pg import MatryoshkaIndex
-from mrl_pg.layout import OPERATORS
+from mrl_pg.kinds import OPERATORS
 from mrl_pg.search.result import SearchResult
 from mrl_pg.sqlalchemy import Matryoshka, distance, search
 from support.command import mrl_pg

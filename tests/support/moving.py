@@ -5,7 +5,7 @@ from typing import Any, TypeAlias
 from psycopg import RawCursor, sql
 
 from mrl_pg import MatryoshkaIndex
-from mrl_pg.layout import Distance, Kind
+from mrl_pg.kinds import Distance, Kind
 from support.databases import Conn
 from support.plans import force_index
 from support.servers import index_scans

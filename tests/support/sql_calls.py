@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from psycopg import sql
 
-from mrl_pg.layout import Distance
+from mrl_pg.kinds import Distance
 from support.databases import Conn
 from support.plans import force_index
 from support.tables import make_table

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mrl_pg import SearchResult, normalise
-from mrl_pg.layout import Distance
+from mrl_pg.kinds import Distance
 
 Vectors = NDArray[np.float32]
 

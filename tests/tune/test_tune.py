@@ -22,7 +22,7 @@ from mrl_pg.errors import (
     NotAVectorColumn,
     TableNotFound,
 )
-from mrl_pg.layout import Distance, Kind
+from mrl_pg.kinds import Distance, Kind
 from mrl_pg.recall.nested import nested
 from mrl_pg.tune import Stage, Tuning, look, tune, tune_async
 from mrl_pg.tune.scratch import Scratch

@@ -8,8 +8,9 @@ import pytest
 from support.table_facts import TABLE
 
 from mrl_pg.errors import InvalidSetting
-from mrl_pg.layout import IndexLayout, Kind
-from mrl_pg.recall.curve import MOST_CANDIDATES, Curve, Stored
+from mrl_pg.kinds import Kind, Stored
+from mrl_pg.layout import IndexLayout
+from mrl_pg.recall.curve import MOST_CANDIDATES, Curve
 from mrl_pg.recall.judgement import Judgement, Verdict
 from mrl_pg.recall.score import Recall
 from mrl_pg.tune.advice import recommend

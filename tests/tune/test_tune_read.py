@@ -13,7 +13,8 @@ from support.vectors import Vectors, matryoshka
 
 from mrl_pg import MatryoshkaIndex
 from mrl_pg.errors import InvalidFile, InvalidSetting, InvalidVector
-from mrl_pg.layout import IndexLayout, Kind
+from mrl_pg.kinds import Kind
+from mrl_pg.layout import IndexLayout
 from mrl_pg.tune import stream, table
 from mrl_pg.tune.queries import from_file, from_sql, held_out
 from mrl_pg.tune.size import column_bytes, index_bytes

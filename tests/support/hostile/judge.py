@@ -11,7 +11,7 @@ from psycopg import errors
 from sqlalchemy.exc import SQLAlchemyError
 
 from mrl_pg import MrlError
-from mrl_pg.layout import Distance
+from mrl_pg.kinds import Distance
 from support.hostile.tables import Row, Table
 from support.hostile.values import Boom
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from psycopg import sql
 
 from mrl_pg import MatryoshkaIndex, NotUnitLengthWarning, install
-from mrl_pg.layout import Distance
+from mrl_pg.kinds import Distance
 from support.databases import Conn
 from support.vectors import distances
 
