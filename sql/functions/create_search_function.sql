@@ -15,7 +15,6 @@ create or replace function mrl.create_search_function(
     index_name name default null,
     ef_search int default null,
     max_scan_tuples int default null,
-    passes text[] default null,
     recall float8 default null
 )
 returns regprocedure
@@ -25,7 +24,7 @@ set search_path = pg_catalog, pg_temp
 as $body$
 declare
     slots jsonb;
-    steps jsonb;
+    chosen record;
     effort record;
     settings_again text;
     -- as it is now: the function looks again at each call
@@ -38,19 +37,7 @@ declare
 begin
     parameters := coalesce(parameters, '{}');
     perform mrl._check_filter(filter, cardinality(parameters));
-    if passes is not null then
-        steps := mrl._steps(
-            table_name,
-            full_column,
-            passes,
-            k,
-            num_nonnulls(candidates, dims, kind, index_name, recall)
-        );
-        slots := steps -> 0;
-        candidates := slots ->> 'count';
-    else
-        slots := mrl._found(table_name, full_column, dims, kind, index_name);
-    end if;
+    slots := mrl._found(table_name, full_column, dims, kind, index_name);
     name := mrl._function_name(function_name, (
         select space.nspname
         from pg_class as class
@@ -58,20 +45,22 @@ begin
         where class.oid = table_name
     ));
     list := mrl._parameter_list(parameters, slots, k);
-    select chosen.candidates, chosen.ef_search
-    into candidates, ef_search
-    from mrl._for_recall(
-        recall, k, candidates, ef_search, slots, table_name, full_column,
-        limited, null, filter, false
-    ) as chosen;
-    effort := mrl._effort(k, candidates, ef_search, max_scan_tuples, false);
+    chosen := mrl._for_recall(
+        jsonb_build_object(
+            'table_id', table_name::oid, 'full_column', full_column, 'k', k,
+            'candidates', candidates, 'filter', filter, 'ef_search', ef_search,
+            'recall', recall
+        ),
+        slots,
+        limited
+    );
+    effort := mrl._effort(
+        k, chosen.candidates, chosen.ef_search, max_scan_tuples, false
+    );
     -- by the settings of the session that calls, not of this one
     settings_again := format(
         '(mrl._effort(%L, %L, %L, %L, true)).settings',
-        k, effort.candidates, ef_search, max_scan_tuples
-    );
-    steps := coalesce(
-        steps, jsonb_build_array(slots || jsonb_build_object('count', effort.candidates))
+        k, effort.candidates, chosen.ef_search, max_scan_tuples
     );
     -- kept for long, so a table without parts or children may come to have some
     slots := slots || mrl._places(true) || jsonb_build_object(
@@ -83,11 +72,11 @@ begin
         'gate', 'true',
         'answer', 'mrl_row.*',
         'extra', '',
-        'least', (steps -> -1 ->> 'count')::int - 1,
+        'least', effort.candidates - 1,
         'query', query,
         -- a subquery: plans do not depend on it, so one is kept for all calls
         'k', format('(select $%s)', cardinality(parameters) + 2),
-        'candidates', (steps -> -1 ->> 'count')::int,
+        'candidates', effort.candidates,
         'seen', 'mrl_came',
         'cosine', slots ->> 'operator' = '<=>',
         'facts', format(
@@ -100,28 +89,21 @@ begin
             )
         ),
         'ef_search', effort.settings[1],
-        'checks', (
-            select string_agg(
-                mrl._render(
-                    mrl._check_in_function(),
-                    jsonb_build_object(
-                        'short',
-                        format(
-                            '%L::pg_catalog.regclass, %L, %L, %L, %s, %L, %L',
-                            slots ->> 'table',
-                            full_column,
-                            step ->> 'short_column',
-                            step ->> 'index_name',
-                            step ->> 'dims',
-                            step ->> 'kind',
-                            step ->> 'distance'
-                        )
-                    )
-                ),
-                e'\n'
-                order by place
+        'checks', mrl._render(
+            mrl._check_in_function(),
+            jsonb_build_object(
+                'short',
+                format(
+                    '%L::pg_catalog.regclass, %L, %L, %L, %s, %L, %L',
+                    slots ->> 'table',
+                    full_column,
+                    slots ->> 'short_column',
+                    slots ->> 'index_name',
+                    slots ->> 'dims',
+                    slots ->> 'kind',
+                    slots ->> 'distance'
+                )
             )
-            from jsonb_array_elements(steps) with ordinality as part (step, place)
         ),
         'settings', case when cardinality(effort.settings) = 2
             then format('%L::pg_catalog.text[]', effort.settings)
@@ -130,7 +112,7 @@ begin
         'settings_again', settings_again
     );
     slots := slots || jsonb_build_object(
-        'passes', mrl._passes(steps, slots, format('%s::%s', query, slots ->> 'type'), false)
+        'passes', mrl._passes(slots, format('%s::%s', query, slots ->> 'type'), false)
     );
     slots := slots || jsonb_build_object(
         'statement', mrl._render(
@@ -172,8 +154,7 @@ end
 $body$;
 
 comment on function mrl.create_search_function(
-    text, regclass, name, int, int, text, text[], int, text, name, int, int, text[],
-    float8
+    text, regclass, name, int, int, text, text[], int, text, name, int, int, float8
 ) is
 'Makes a function (query, k, and the filter''s parameters) that answers rows of one table, '
 'as PostgREST calls it by RPC; in the table''s schema unless named with one. Its statement '

@@ -14,7 +14,6 @@ create or replace function mrl.search(
     index_name name default null,
     ef_search int default null,
     max_scan_tuples int default null,
-    passes text[] default null,
     exact boolean default false,
     recall float8 default null
 )
@@ -25,21 +24,20 @@ parallel unsafe
 as $body$
 -- no search_path of its own: names in the filter mean what they mean to the caller
 declare
-    table_id pg_catalog.oid;
+    asked pg_catalog.jsonb;
     plan pg_catalog.record;
     before pg_catalog.text[];
-    settings pg_catalog.text[];
     ef_before pg_catalog.text;
     scan_before pg_catalog.text;
+    done pg_catalog.text;
     found pg_catalog.record;
     first_try int := 1;
     came bigint;
-    more boolean;
 begin
     -- what is NULL was not said
     exact := coalesce(exact, false);
     if filter is null and args is null and ef_search is null
-        and max_scan_tuples is null and passes is null and not exact and recall is null
+        and max_scan_tuples is null and not exact and recall is null
     then
         plan := mrl._ordinary(
             pg_catalog.pg_typeof(of_type), full_column, query, k, candidates, dims, kind,
@@ -49,12 +47,12 @@ begin
             -- as mrl._enter would, without the call
             ef_before := pg_catalog.current_setting('hnsw.ef_search');
             scan_before := pg_catalog.current_setting('hnsw.iterative_scan');
-            settings[1] := pg_catalog.set_config('hnsw.ef_search', plan.ef_search, true);
-            settings[2] := pg_catalog.set_config('hnsw.iterative_scan', 'off', true);
+            done := pg_catalog.set_config('hnsw.ef_search', plan.ef_search, true);
+            done := pg_catalog.set_config('hnsw.iterative_scan', 'off', true);
             return query execute plan.statement using query;
             get diagnostics came = row_count;
-            settings[1] := pg_catalog.set_config('hnsw.ef_search', ef_before, true);
-            settings[2] := pg_catalog.set_config('hnsw.iterative_scan', scan_before, true);
+            done := pg_catalog.set_config('hnsw.ef_search', ef_before, true);
+            done := pg_catalog.set_config('hnsw.iterative_scan', scan_before, true);
             if came operator(pg_catalog.>) 0 then
                 return;
             end if;
@@ -62,19 +60,15 @@ begin
             first_try := 2;
         end if;
     end if;
-    table_id := mrl._table_of(pg_catalog.pg_typeof(of_type));
+    asked := pg_catalog.jsonb_build_object(
+        'table_id', mrl._table_of(pg_catalog.pg_typeof(of_type)), 'full_column', full_column,
+        'k', k, 'candidates', candidates, 'filter', filter, 'args', args, 'dims', dims,
+        'kind', kind, 'index_name', index_name, 'ef_search', ef_search,
+        'max_scan_tuples', max_scan_tuples, 'exact', exact, 'recall', recall
+    );
     for attempt in first_try .. 2 loop
-        plan := mrl._plan(
-            'rows', table_id, null, full_column, array[query], k,
-            candidates, filter, args, dims, kind, index_name, ef_search, max_scan_tuples,
-            passes, exact, recall, attempt operator(pg_catalog.=) 2,
-            -- asked of the planner only where it decides
-            case when recall is not null and candidates is null and not exact
-                then mrl._share(table_id, filter, args)
-            end
-        );
-        settings := mrl._enter(plan.settings);
-        before := coalesce(before, settings);
+        plan := mrl._begin('rows', array[query], asked, attempt operator(pg_catalog.=) 2);
+        before := coalesce(before, plan.before);
         came := 0;
         if not plan.counted then
             return query execute plan.statement
@@ -95,29 +89,19 @@ begin
         -- none: too few candidates, so once more with a scan that goes on for them
         exit when came operator(pg_catalog.>) 0 or not plan.guarded;
     end loop;
-    settings := mrl._enter(before);
-    if came operator(pg_catalog.<) plan.wanted and plan.left_over is not null then
-        execute plan.left_over into more
-            using args[1], args[2], args[3], args[4], args[5], args[6], args[7], args[8],
-                args[9], args[10], args[11], args[12], args[13], args[14], args[15],
-                args[16], query, came;
-        if more then
-            perform mrl._warn_cut_short(came, plan.wanted, plan.limited);
-        end if;
-    end if;
+    perform mrl._finish(plan, before, args, came);
 end
 $body$;
 
 comment on function mrl.search(
     anyelement, name, vector, int, int, text, text[], int, text, name, int,
-    int, text[], boolean, float8
+    int, boolean, float8
 ) is
 'The k rows nearest to a query, as rows of the table whose type is passed as NULL, '
 'nearest first: candidates by a short index, order by full vectors. '
 'filter: a condition on its columns; its $1 to $16 are the args, which are text: '
 'tenant = $1::int. '
 'dims, kind or index_name: which short column, else the oldest. '
-'passes: more than two, as in array[''bit(512) 400'', ''halfvec(256) 100'']. '
 'recall: the cheapest search that mrl.calibrate measured to keep it. '
 'Warns when fewer candidates came than asked (with a filter: fewer rows than k) though '
 'there are more.';

@@ -14,7 +14,6 @@ create or replace function mrl.search_many(
     index_name name default null,
     ef_search int default null,
     max_scan_tuples int default null,
-    passes text[] default null,
     exact boolean default false,
     recall float8 default null
 )
@@ -25,17 +24,14 @@ parallel unsafe
 as $body$
 -- no search_path of its own: names in the filter mean what they mean to the caller
 declare
-    table_id pg_catalog.oid := mrl._table_of(pg_catalog.pg_typeof(of_type));
+    asked pg_catalog.jsonb;
     plan pg_catalog.record;
     before pg_catalog.text[];
-    settings pg_catalog.text[];
     -- numbers of the queries still to be answered
     numbers int[];
     answered int[];
     found pg_catalog.record;
-    wanted bigint;
     came bigint;
-    more boolean;
 begin
     -- what is NULL was not said
     exact := coalesce(exact, false);
@@ -45,21 +41,18 @@ begin
     elsif pg_catalog.cardinality(queries) operator(pg_catalog.=) 0 then
         return;
     end if;
+    asked := pg_catalog.jsonb_build_object(
+        'table_id', mrl._table_of(pg_catalog.pg_typeof(of_type)), 'full_column', full_column,
+        'k', k, 'candidates', candidates, 'filter', filter, 'args', args, 'dims', dims,
+        'kind', kind, 'index_name', index_name, 'ef_search', ef_search,
+        'max_scan_tuples', max_scan_tuples, 'exact', exact, 'recall', recall
+    );
     queries := queries[:];
     numbers := array(select pg_catalog.generate_series(1, pg_catalog.cardinality(queries)));
     for attempt in 1 .. 2 loop
         exit when pg_catalog.cardinality(numbers) operator(pg_catalog.=) 0;
-        plan := mrl._plan(
-            'batch', table_id, null, full_column, queries, k,
-            candidates, filter, args, dims, kind, index_name, ef_search, max_scan_tuples,
-            passes, exact, recall, attempt operator(pg_catalog.=) 2,
-            -- asked of the planner only where it decides
-            case when recall is not null and candidates is null and not exact
-                then mrl._share(table_id, filter, args)
-            end
-        );
-        settings := mrl._enter(plan.settings);
-        before := coalesce(before, settings);
+        plan := mrl._begin('batch', queries, asked, attempt operator(pg_catalog.=) 2);
+        before := coalesce(before, plan.before);
         came := 0;
         if not plan.counted then
             return query execute plan.statement
@@ -67,7 +60,11 @@ begin
                     args[8], args[9], args[10], args[11], args[12], args[13], args[14],
                     args[15], args[16], queries, numbers;
             get diagnostics came = row_count;
-            wanted := k;
+            exit when not plan.guarded
+                or came operator(pg_catalog.=) (
+                    k operator(pg_catalog.*)
+                        pg_catalog.cardinality(numbers)::pg_catalog.int8
+                );
         else
             query := 0;
             for found in execute plan.statement
@@ -83,11 +80,8 @@ begin
                 distance := found.distance;
                 return next;
             end loop;
-            wanted := plan.wanted;
+            exit;
         end if;
-        wanted := wanted
-            operator(pg_catalog.*) pg_catalog.cardinality(numbers)::pg_catalog.int8;
-        exit when came operator(pg_catalog.=) wanted or not plan.guarded;
         -- too few candidates came for some: these once more, with a scan that goes on
         execute pg_catalog.format(
             'select pg_catalog.array_agg(distinct number) from (%s) as answers',
@@ -109,24 +103,19 @@ begin
             order by number
         );
     end loop;
-    settings := mrl._enter(before);
-    -- fewer than wanted each, on the average: had all come, none would be left over
-    if came operator(pg_catalog.<) wanted and plan.left_over is not null then
-        came := came operator(pg_catalog./) pg_catalog.cardinality(numbers);
-        execute plan.left_over into more
-            using args[1], args[2], args[3], args[4], args[5], args[6], args[7], args[8],
-                args[9], args[10], args[11], args[12], args[13], args[14], args[15],
-                args[16], queries, came;
-        if more then
-            perform mrl._warn_cut_short(came, plan.wanted, plan.limited);
-        end if;
-    end if;
+    -- fewer than wanted each, in the mean: had all come, none would be left over
+    perform mrl._finish(
+        plan,
+        before,
+        args,
+        came operator(pg_catalog./) greatest(pg_catalog.cardinality(numbers), 1)
+    );
 end
 $body$;
 
 comment on function mrl.search_many(
     anyelement, name, vector[], int, int, text, text[], int, text, name, int,
-    int, text[], boolean, float8
+    int, boolean, float8
 ) is
 'The k rows nearest to each of many queries, planned once: number of the query (from 1), '
 'row, true distance; nearest first within each query. Otherwise like mrl.search.';

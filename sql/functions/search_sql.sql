@@ -12,7 +12,6 @@ create or replace function mrl.search_sql(
     index_name name default null,
     ef_search int default null,
     max_scan_tuples int default null,
-    passes text[] default null,
     columns name[] default null,
     recall float8 default null
 )
@@ -23,43 +22,31 @@ set search_path = pg_catalog, pg_temp
 as $body$
 declare
     slots jsonb;
-    steps jsonb;
+    chosen record;
     effort record;
     -- the filter's own parameters come first
     query text := format('$%s', mrl._parameters(filter) + 1);
-    chosen name[] := coalesce(columns, mrl._keys_of(table_name), '{}');
+    shown name[] := coalesce(columns, mrl._keys_of(table_name), '{}');
     settings text[];
     limited boolean := filter is not null or row_security_active(table_name);
 begin
-    if passes is not null then
-        steps := mrl._steps(
-            table_name,
-            full_column,
-            passes,
-            k,
-            num_nonnulls(candidates, dims, kind, index_name, recall)
-        );
-        slots := steps -> 0;
-        candidates := slots ->> 'count';
-    else
-        slots := mrl._found(table_name, full_column, dims, kind, index_name);
-    end if;
-    select chosen.candidates, chosen.ef_search
-    into candidates, ef_search
-    from mrl._for_recall(
-        recall, k, candidates, ef_search, slots, table_name, full_column,
-        limited, null, filter, false
-    ) as chosen;
+    slots := mrl._found(table_name, full_column, dims, kind, index_name);
+    chosen := mrl._for_recall(
+        jsonb_build_object(
+            'table_id', table_name::oid, 'full_column', full_column, 'k', k,
+            'candidates', candidates, 'filter', filter, 'ef_search', ef_search,
+            'recall', recall
+        ),
+        slots,
+        limited
+    );
     effort := mrl._effort(
         k,
-        candidates,
-        ef_search,
+        chosen.candidates,
+        chosen.ef_search,
         max_scan_tuples,
         -- nobody scans on for it when dead rows, or a policy to come, leave too few
         true
-    );
-    steps := coalesce(
-        steps, jsonb_build_array(slots || jsonb_build_object('count', effort.candidates))
     );
     settings := effort.settings;
     -- kept for long, so a table without parts or children may come to have some
@@ -94,14 +81,14 @@ begin
                     ', ',
                     (
                         select string_agg(format('mrl_row.%I', name), ', ' order by place)
-                        from unnest(chosen) with ordinality as part (name, place)
+                        from unnest(shown) with ordinality as part (name, place)
                     ),
                     'mrl_pass.distance'
                 ),
                 'nearest', mrl._render(
                     mrl._two_pass(),
                     slots || jsonb_build_object(
-                        'passes', mrl._passes(steps, slots, '"full"', true)
+                        'passes', mrl._passes(slots, '"full"', true)
                     )
                 )
             )
@@ -110,7 +97,7 @@ end
 $body$;
 
 comment on function mrl.search_sql(
-    regclass, name, int, int, text, int, text, name, int, int, text[], name[], float8
+    regclass, name, int, int, text, int, text, name, int, int, name[], float8
 ) is
 'The two-pass search as one plain SELECT, to prepare and send from anywhere: the last '
 'parameter is the query, those before it are the filter''s. Answers columns (the primary '

@@ -9,6 +9,15 @@ immutable
 parallel safe
 return vector_dims('[1]'::vector) operator(pg_catalog.=) 1;
 
+-- Candidates of a search that names none: found safe for sentences, see docs/recall.md.
+-- Called by: mrl._effort, mrl._ordinary, mrl._promised; mrl_pg.search.plan is its twin in Python
+create or replace function mrl._default_candidates(k int)
+returns bigint
+language sql
+immutable
+parallel safe
+return greatest(160, 8 operator(pg_catalog.*) k::pg_catalog.int8);
+
 -- How hard a search tries: candidates, the settings of its scan, or what is wrong.
 -- Called by: mrl._plan and all that plan without it; mrl_pg.search.plan is its twin in Python
 create or replace function mrl._effort(
@@ -31,7 +40,7 @@ declare
     wrong text;
     asked int := candidates;
 begin
-    candidates := coalesce(candidates, least(greatest(160, 8 * k::bigint), 1000000000));
+    candidates := coalesce(candidates, least(mrl._default_candidates(k), 1000000000));
     ef_search := coalesce(ef_search, least(candidates, 1000));
     wrong := case
         when k is null or k < 1

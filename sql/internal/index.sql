@@ -234,7 +234,7 @@ end
 $body$;
 
 -- The short column that a search means, as slots: by the registry, checked on the catalog.
--- Called by: mrl._plan, mrl._plan_recall, mrl._steps, mrl.search_sql, mrl.create_search_function
+-- Called by: mrl._plan, mrl._plan_recall, mrl.search_sql, mrl.create_search_function
 create or replace function mrl._found(
     table_id oid,
     full_column name,

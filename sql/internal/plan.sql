@@ -1,32 +1,20 @@
--- What a search will do, decided from what was asked.
+-- What a search will do, decided from what was asked, and what surrounds each try.
 
 -- What one search will do: its statement and the settings it runs under; reads, runs nothing.
--- Called by: mrl.search, mrl.search_keys, mrl.search_many
+-- Called by: mrl._begin
 create or replace function mrl._plan(
     -- rows, batch, or keys
     form text,
-    table_id oid,
-    key_type regtype,
-    full_column name,
     queries vector[],
-    k int,
-    candidates int,
-    filter text,
-    args text[],
-    dims int,
-    kind text,
-    index_name name,
-    ef_search int,
-    max_scan_tuples int,
-    passes text[],
-    exact boolean,
-    recall float8,
-    -- a second try, after too few candidates came
-    again boolean,
-    -- of the table's rows that the filter lets through, as far as anybody knows
-    share float8 default null,
+    -- arguments of mrl.search and its kin by their names, the table and the type of the key
+    -- by number; and, of a search that is tried again or for a recall:
+    -- again: too few candidates came at first
+    -- share: of the table's rows that the filter lets through, as far as anybody knows
+    asked jsonb,
     out statement text,
     out settings text[],
+    -- what the settings were before, for mrl._begin to say
+    out before text[],
     out guarded boolean,
     -- where fewer than wanted may come: asks whether there are more, after $18 came
     out left_over text,
@@ -41,68 +29,78 @@ stable
 set search_path = pg_catalog, pg_temp
 as $body$
 declare
+    given record;
     slots jsonb;
-    steps jsonb;
+    chosen record;
     effort record;
     least int;
+    key text;
     answer text;
     condition text;
 begin
-    if exact then
-        if passes is not null then
-            raise exception 'an exact search has no passes'
-                using errcode = 'invalid_parameter_value',
-                    hint = 'leave passes out, or exact';
-        end if;
-        slots := mrl._full(table_id, full_column, dims, kind, index_name);
-    elsif passes is not null then
-        steps := mrl._steps(
-            table_id,
-            full_column,
-            passes,
-            k,
-            num_nonnulls(candidates, dims, kind, index_name, recall)
+    select *
+    into given
+    from jsonb_to_record(asked) as given (
+        table_id oid, key_type oid, full_column name, k int, candidates int, filter text,
+        args text[], dims int, kind text, index_name name, ef_search int,
+        max_scan_tuples int, exact boolean, recall float8, again boolean
+    );
+    if given.exact then
+        slots := mrl._full(
+            given.table_id, given.full_column, given.dims, given.kind, given.index_name
         );
-        slots := steps -> 0;
-        candidates := slots ->> 'count';
     else
-        slots := mrl._found(table_id, full_column, dims, kind, index_name);
+        slots := mrl._found(
+            given.table_id, given.full_column, given.dims, given.kind, given.index_name
+        );
     end if;
     perform mrl._check_queries(queries, slots);
-    if filter is not null or cardinality(args) > 0 then
-        perform mrl._check_filter(filter, cardinality(args));
+    if given.filter is not null or cardinality(given.args) > 0 then
+        perform mrl._check_filter(given.filter, cardinality(given.args));
     end if;
-    limited := filter is not null or row_security_active(table_id);
-    if not exact then
-        select chosen.candidates, chosen.ef_search
-        into candidates, ef_search
-        from mrl._for_recall(
-            recall, k, candidates, ef_search, slots, table_id, full_column, limited, share,
-            concat_ws(' ', filter, args::text), again
-        ) as chosen;
+    limited := given.filter is not null or row_security_active(given.table_id);
+    if given.exact then
+        chosen := given;
+    else
+        chosen := mrl._for_recall(asked, slots, limited);
     end if;
-    effort := mrl._effort(k, candidates, ef_search, max_scan_tuples, limited or again);
-    guarded := not (limited or again or exact);
-    settings := case when not exact then effort.settings end;
+    effort := mrl._effort(
+        given.k,
+        chosen.candidates,
+        chosen.ef_search,
+        given.max_scan_tuples,
+        limited or given.again
+    );
+    guarded := not (limited or given.again or given.exact);
+    settings := case when not given.exact then effort.settings end;
     -- under a filter few rows of the answer say as much
-    counted := again and not limited;
-    wanted := case when limited
-        then k
-        else coalesce((steps -> -1 ->> 'count')::int, effort.candidates)
-    end;
+    counted := given.again and not limited;
+    wanted := case when limited then given.k else effort.candidates end;
     least := case when guarded then wanted - 1 else 0 end;
+    if form = 'keys' then
+        key := mrl._key(given.table_id, given.key_type::regtype);
+    end if;
     answer := case form
         when 'rows' then 'mrl_row.*'
-        when 'keys' then mrl._key(table_id, key_type) || ', mrl_pass.distance'
+        when 'keys' then key || ', mrl_pass.distance'
     end;
     if counted then
         answer := case form
             when 'rows' then format('%s::%s as hit', answer, slots ->> 'table')
-            when 'keys' then mrl._key(table_id, key_type) || ' as key, mrl_pass.distance'
+            when 'keys' then key || ' as key, mrl_pass.distance'
         end || ', mrl_pass.seen';
     end if;
-    condition := mrl._condition(filter);
-    if form <> 'batch' and steps is null and not exact then
+    condition := mrl._condition(given.filter);
+    slots := slots || jsonb_build_object(
+        'answer', answer,
+        'filter', condition,
+        'candidates', effort.candidates,
+        'least', least,
+        'k', given.k
+    );
+    if form = 'batch' or given.exact then
+        statement := mrl._compose(form, slots, given.exact, counted);
+    else
         statement := mrl._statement(
             slots ->> 'kind',
             (slots ->> 'parts')::boolean,
@@ -112,7 +110,7 @@ begin
             effort.candidates,
             least,
             case when counted then mrl._seen() else '' end,
-            k,
+            given.k,
             '$17',
             slots ->> 'type',
             slots ->> 'extension',
@@ -121,27 +119,87 @@ begin
             slots ->> 'short',
             (slots ->> 'dims')::int
         );
-    else
-        slots := slots || jsonb_build_object(
-            'answer', answer,
-            'filter', condition,
-            'candidates', effort.candidates,
-            'least', least,
-            'k', k
-        );
-        statement := mrl._compose(form, slots, steps, exact, counted);
     end if;
-    if not (guarded or exact) then
+    if not (guarded or given.exact) then
         left_over := mrl._render(
             mrl._more_rows(),
             slots || jsonb_build_object(
-                'filter', condition,
-                'ef_search', settings[1],
-                'k', k,
-                'seen', '$18',
-                'extra', ''
+                'ef_search', settings[1], 'seen', '$18', 'extra', ''
             )
         );
+    end if;
+end
+$body$;
+
+-- Plans one try of a search and puts its settings in force, until mrl._finish.
+-- Called by: mrl.search, mrl.search_keys, mrl.search_many
+create or replace function mrl._begin(
+    form text, queries vector[], asked jsonb, again boolean
+)
+-- what mrl._plan decided
+returns record
+language plpgsql
+volatile
+parallel unsafe
+as $body$
+-- no search_path of its own: names in the filter mean what they mean to the caller
+declare
+    plan pg_catalog.record;
+    share double precision;
+begin
+    -- asked of the planner only where it decides
+    if asked operator(pg_catalog.->>) 'recall' is not null
+        and asked operator(pg_catalog.->>) 'candidates' is null
+        and not (asked operator(pg_catalog.->>) 'exact')::pg_catalog.bool
+    then
+        share := mrl._share(
+            (asked operator(pg_catalog.->>) 'table_id')::pg_catalog.oid,
+            asked operator(pg_catalog.->>) 'filter',
+            mrl._args(asked)
+        );
+    end if;
+    plan := mrl._plan(
+        form,
+        queries,
+        asked operator(pg_catalog.||) pg_catalog.jsonb_build_object(
+            'again', again, 'share', share
+        )
+    );
+    plan.before := mrl._enter(plan.settings);
+    return plan;
+end
+$body$;
+
+-- Puts settings back after a search, and warns when it was cut short.
+-- Called by: mrl.search, mrl.search_keys, mrl.search_many
+create or replace function mrl._finish(
+    -- the last try, as mrl._begin planned it
+    plan record,
+    -- the settings before the first try
+    before text[],
+    args text[],
+    -- of each query, in the mean
+    came bigint
+)
+returns void
+language plpgsql
+volatile
+parallel unsafe
+as $body$
+-- no search_path of its own: names in the filter mean what they mean to the caller
+declare
+    replaced pg_catalog.text[] := mrl._enter(before);
+    more pg_catalog.bool;
+begin
+    if came operator(pg_catalog.<) plan.wanted and plan.left_over is not null then
+        execute plan.left_over into more
+            using args[1], args[2], args[3], args[4], args[5], args[6], args[7], args[8],
+                args[9], args[10], args[11], args[12], args[13], args[14], args[15],
+                -- it asks nothing of the query
+                args[16], null::pg_catalog.text, came;
+        if more then
+            perform mrl._warn_cut_short(came, plan.wanted, plan.limited);
+        end if;
     end if;
 end
 $body$;
@@ -166,8 +224,7 @@ stable
 set search_path = pg_catalog, pg_temp
 as $body$
 declare
-    -- as mrl._effort chooses them
-    chosen bigint := coalesce(candidates, greatest(160, 8 * k::bigint));
+    chosen bigint := coalesce(candidates, mrl._default_candidates(k));
 begin
     -- all in one statement: a search takes 3 ms, each further one here 1 % of it
     select
@@ -227,7 +284,7 @@ end
 $body$;
 
 -- Says that a search brought fewer than it should though the table holds more.
--- Called by: mrl.search, mrl.search_keys, mrl.search_many, templates/search_function.sql
+-- Called by: mrl._finish, templates/search_function.sql
 create or replace function mrl._warn_cut_short(
     came bigint,
     wanted bigint,

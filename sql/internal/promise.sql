@@ -157,7 +157,7 @@ begin
         promise := coalesce(promise, 'uncalibrated');
         -- what sentences of 1536 dimensions took, with room: see docs/recall.md
         candidates := least(
-            greatest(160, 8 * _promised.k::bigint) * case
+            mrl._default_candidates(_promised.k) * case
                 when _promised.recall <= 0.95 then 1
                 when _promised.recall <= 0.99 then 3
                 else 8
@@ -224,22 +224,28 @@ begin
 end
 $body$;
 
+-- The args of what was asked.
+-- Called by: mrl._begin, mrl._for_recall
+create or replace function mrl._args(asked jsonb)
+returns text[]
+language sql
+immutable
+parallel safe
+return (
+    select given.args
+    from pg_catalog.jsonb_to_record(asked) as given (args pg_catalog.text[])
+);
+
 -- How hard to search for a recall: as calibrated, or as named; warns where nothing keeps it.
 -- Called by: mrl._plan, mrl.search_sql, mrl.create_search_function
 create or replace function mrl._for_recall(
-    recall float8,
-    k int,
-    inout candidates int,
-    inout ef_search int,
+    -- as mrl._plan takes it
+    asked jsonb,
     slots jsonb,
-    table_id oid,
-    full_column name,
     -- a filter or a policy lets only some rows through
-    filtered boolean,
-    -- of the table's rows, and the filter with its values, where they are known
-    share float8,
-    filter text,
-    silent boolean
+    limited boolean,
+    out candidates int,
+    out ef_search int
 )
 language plpgsql
 stable
@@ -248,18 +254,33 @@ as $body$
 declare
     promised record;
 begin
+    candidates := asked ->> 'candidates';
+    ef_search := asked ->> 'ef_search';
     -- candidates that are named win
-    if recall is null or candidates is not null then
+    if asked ->> 'recall' is null or candidates is not null then
         return;
     end if;
     promised := mrl._promised(
-        table_id, (slots ->> 'index_name')::name, k, recall, filtered, share, filter
+        (asked ->> 'table_id')::oid,
+        (slots ->> 'index_name')::name,
+        (asked ->> 'k')::int,
+        (asked ->> 'recall')::float8,
+        limited,
+        (asked ->> 'share')::float8,
+        concat_ws(' ', asked ->> 'filter', mrl._args(asked)::text)
     );
     candidates := promised.candidates;
     ef_search := coalesce(ef_search, promised.ef_search);
-    if not silent then
+    -- a second try has been warned
+    if not coalesce((asked ->> 'again')::boolean, false) then
         perform mrl._warn_promise(
-            promised.promise, recall, promised.measured, slots, full_column, k, filtered
+            promised.promise,
+            (asked ->> 'recall')::float8,
+            promised.measured,
+            slots,
+            asked ->> 'full_column',
+            (asked ->> 'k')::int,
+            limited
         );
     end if;
 end

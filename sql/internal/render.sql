@@ -1,5 +1,20 @@
 -- Templates with their slots filled, and what is made of texts and names on the way.
 
+-- Raises for a slot that nothing was given for: the statement would be another one.
+-- Called by: mrl._render
+create or replace function mrl._refuse_slot(slot text)
+returns text
+language plpgsql
+immutable
+parallel safe
+set search_path = pg_catalog, pg_temp
+as $body$
+begin
+    raise exception 'a template has a slot %, which nothing was given for', slot
+        using errcode = 'internal_error';
+end
+$body$;
+
 -- A template with its slots filled, each once: what a slot brings is never read again.
 -- Called by: mrl._pattern, mrl._compose, mrl._create_steps, and most that make statements
 create or replace function mrl._render(template text, slots jsonb)
@@ -13,7 +28,7 @@ return (
     select pg_catalog.string_agg(
         case
             when place operator(pg_catalog.%) 2 operator(pg_catalog.=) 1 then piece
-            else slots operator(pg_catalog.->>) piece
+            else coalesce(slots operator(pg_catalog.->>) piece, mrl._refuse_slot(piece))
         end,
         ''
         order by place

@@ -32,7 +32,6 @@
 \ir ../templates/short_bits.sql
 \ir ../templates/first_pass.sql
 \ir ../templates/gate.sql
-\ir ../templates/narrow.sql
 \ir ../templates/two_pass.sql
 \ir ../templates/exact.sql
 \ir ../templates/nearest.sql

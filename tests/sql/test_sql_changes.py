@@ -90,7 +90,7 @@ def assert_refused(conn: Conn, message: str) -> None:
         lambda: keys(conn, QUERY),
         lambda: ids(conn, QUERY),
         lambda: ids(conn, QUERY, filter="n >= 0"),
-        lambda: many(conn, [QUERY], passes=["halfvec(32) 100"]),
+        lambda: many(conn, [QUERY]),
         lambda: one(conn, "select count(*) from near(%s)", text(QUERY)),
     ]
     for call in calls:

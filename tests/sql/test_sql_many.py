@@ -21,7 +21,6 @@ LOOKS: dict[str, dict[str, Any]] = {
     "many candidates": {"candidates": 1200},
     "filter": {"filter": "n < $1::int", "args": ["50"]},
     "comment": {"filter": "n < 50 -- 100% of these"},
-    "passes": {"passes": ["bit(32) 900", "halfvec(32) 200"]},
     "kind": {"kind": "bit", "candidates": 900},
 }
 
@@ -44,7 +43,7 @@ def test_each_query_is_answered_as_if_alone(docs: Docs, look: str) -> None:
     options = LOOKS[look]
     asked = queries(docs, 12)
     bit = docs.index.name.replace("halfvec", "bit")
-    name = bit if look in ("kind", "passes") else docs.index.name
+    name = bit if look == "kind" else docs.index.name
     with scanning(docs.conn, name):
         answers = many(docs.conn, asked, **options)
     shares = []

@@ -35,10 +35,13 @@ def docs(shared: Conn) -> Iterator[Conn]:
 def effort(conn: Conn, **options: Any) -> tuple[int, str, str]:
     """Candidates in the statement that mrl.search runs, ef_search and kind of scan."""
     calls = (
-        "select statement, settings from mrl._plan('rows', 'docs'::regclass, null,"
-        " 'embedding', array[%(query)s]::vector[], %(k)s, %(candidates)s,"
-        " %(filter)s, null, null, null, null, %(ef_search)s, null, null, %(exact)s,"
-        " %(recall)s, false, mrl._share('docs'::regclass, %(filter)s, null))"
+        "select statement, settings from mrl._plan('rows',"
+        " array[%(query)s]::vector[], jsonb_build_object("
+        "'table_id', 'docs'::regclass::oid, 'full_column', 'embedding',"
+        " 'k', %(k)s::int, 'candidates', %(candidates)s::int,"
+        " 'filter', %(filter)s::text, 'ef_search', %(ef_search)s::int,"
+        " 'exact', %(exact)s::bool, 'recall', %(recall)s::float8, 'again', false,"
+        " 'share', mrl._share('docs'::regclass, %(filter)s, null)))"
     )
     names = ("k", "candidates", "filter", "ef_search", "exact", "recall")
     given = {"query": text(QUERY), **dict.fromkeys(names), "k": 10, "exact": False}
@@ -160,18 +163,6 @@ def test_the_hint_is_a_call_that_helps(bare: Conn) -> None:
     put(bare, 30, 0.98, 0.9, 1.0, k=20)
     ids(bare, QUERY, recall=0.97, k=20)
     assert "sample => …) with more of them" in hints[-1]
-
-
-@pytest.mark.parametrize("call", CALLS)
-def test_a_recall_beside_passes_is_refused(bare: Conn, call: str) -> None:
-    options = ", recall => 0.9, passes => array['halfvec(32) 100']"
-    with (
-        refused(
-            errors.InvalidParameterValue, "passes name candidates", "recall, which"
-        ),
-        bare.transaction(),
-    ):
-        bare.execute(call.format(text(QUERY), options).encode())
 
 
 def test_a_search_without_a_recall_looks_at_no_calibration(docs: Conn) -> None:

@@ -221,7 +221,6 @@ def test_names_do_not_break_out(conn: Conn, evil: str) -> None:
         "select mrl.create_index('docs', 'embedding', 16, kind => %s)",
         "select mrl.create_index('docs', 'embedding', 16, distance => %s)",
         "select mrl.search_sql('docs', 'embedding', kind => %s)",
-        "select mrl.search_sql('docs', 'embedding', passes => array[%s])",
         "select mrl.create_search_function(%s, 'docs', 'embedding')",
         "select mrl.create_search_function('f', 'docs', 'embedding', "
         " filter => 'n < $1', parameters => array[%s])",

@@ -25,7 +25,6 @@ LOOKS: dict[str, dict[str, Any]] = {
     "filtered": {"filter": "n < 50"},
     "no row passes": {"filter": "n > $1::int", "args": ["1000"]},
     "cut short": {"filter": "id < 3", "max_scan_tuples": 1, "candidates": 40},
-    "passes": {"passes": ["halfvec(32) 100", "bit(32) 50"]},
     "exact": {"exact": True},
     # of the first 300 by the index none is alive: a second try scans on
     "dead rows": {"candidates": 900},

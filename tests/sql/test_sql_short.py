@@ -126,9 +126,9 @@ def test_what_asks_whether_rows_are_left_over(conn: Conn) -> None:
     create(conn)
     asked = one(
         conn,
-        "select left_over from mrl._plan('rows', 'docs'::regclass, null, 'embedding',"
-        " array[%s]::vector[], 10, null, null, null, null, null, null, null, null,"
-        " null, false, null, true)",
+        "select left_over from mrl._plan('rows', array[%s]::vector[],"
+        " jsonb_build_object('table_id', 'docs'::regclass::oid, 'full_column',"
+        " 'embedding', 'k', 10, 'exact', false, 'again', true))",
         text(QUERY),
     )
     for seen, reads in ((30, False), (10, False), (9, True)):

@@ -17,7 +17,6 @@ Hits = list[tuple[Any, float]]
 
 TYPES = {
     "args": "text[]",
-    "passes": "text[]",
     "columns": "name[]",
     "parameters": "text[]",
     "queries": "vector[]",

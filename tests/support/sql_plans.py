@@ -13,13 +13,13 @@ from support.sql_state import SETTINGS
 
 ASKED = [
     *("k", "candidates", "filter", "dims", "kind", "index_name", "ef_search"),
-    *("max_scan_tuples", "passes", "exact", "recall"),
+    *("max_scan_tuples", "exact", "recall"),
 ]
 PLAN = sql.SQL(
-    "select plan.* from mrl._plan({form}, {table}::regclass, {key}::regtype,"
-    " 'embedding', {queries}::vector[], {k}, {candidates}, {filter}, {args}::text[],"
-    " {dims}, {kind}, {index_name}, {ef_search}, {max_scan_tuples},"
-    " {passes}::text[], {exact}, {recall}, {again}) as plan"
+    "select plan.* from mrl._plan({form}, {queries}::vector[], jsonb_build_object("
+    "'table_id', {table}::regclass::oid, 'key_type', {key}::regtype::oid,"
+    " 'full_column', 'embedding', 'args', {args}::text[], 'again', {again}, {asked}"
+    ")) as plan"
 )
 
 
@@ -51,7 +51,11 @@ def planned(
 ) -> dict[str, Any]:
     """Plan of the statement that a function of the door runs, under its settings."""
     given = {"k": 10, "exact": False} | options
-    slots = {name: sql.Literal(given.get(name)) for name in ASKED}
+    asked = [
+        part
+        for name in ASKED
+        for part in (sql.Literal(name), sql.Literal(given.get(name)))
+    ]
     call = PLAN.format(
         form=sql.Literal(form),
         table=sql.Literal(table),
@@ -59,7 +63,7 @@ def planned(
         queries=sql.Literal([text(query) for query in queries]),
         args=sql.Literal(args),
         again=sql.Literal(again),
-        **slots,
+        asked=sql.SQL(", ").join(asked),
     )
     statement, settings, *_ = conn.execute(call).fetchall()[0]
     types = [*["text"] * 16, "vector"]

@@ -121,48 +121,6 @@ VECTORS = [
     *("(select embedding from docs limit 1)", "array_fill(1, array[16000])::vector"),
     *("'[1e20,1e20,1e20,1e20,1e20,1e20,1e20,1e20]'", "true", "'[null]'"),
 ]
-PASSES = [
-    *(
-        "array['x']",
-        "'{}'",
-        "array[null]",
-        "array['bit(8) 0']",
-        "array['bit(8) -1']",
-        "null",
-    ),
-    *(
-        "array['bit(99999999999) 5']",
-        "array['halfvec(4) 20', 'bit(8) 50']",
-        "array['']",
-    ),
-    *("array['bit(8) 50; select 1']", "array[array['a', 'b']]", "array[5]", "'x'"),
-    *(
-        "array_fill('bit(8) 50'::text, array[70])",
-        "array['bit(8)']",
-        "array['bit (8) 50']",
-    ),
-    *(
-        "array['BIT(8) 50']",
-        "array['vector(4) 50', null]",
-        "array['bit(8) 2147483648']",
-    ),
-    *(
-        "array['bit(9) 50']",
-        "array['bit(0) 50']",
-        "array['halfvec(4) 50', 'halfvec(4) 50']",
-    ),
-    *(
-        "array['halfvec(4) 400', 'halfvec(8) 300', 'halfvec(8) 2']",
-        "array[repeat('x', 10000)]",
-    ),
-    *("'[2:2]={bit(8) 50}'", "array['sparsevec(8) 50']", "array['bit(8) 1e3']"),
-    *(f"array[{literal(text)}]" for text in INJECTIONS),
-]
-USUAL_PASSES = [
-    "array['halfvec(4) 400']",
-    "array['bit(8) 400', 'halfvec(4) 300']",
-    "array['halfvec(4) 400', 'halfvec(8) 400']",
-]
 TABLES = [
     *(
         "null",
@@ -440,13 +398,11 @@ def _arguments(
             lambda: draw.count((1, 100, 20000, 2147483647)), NUMBERS, 0.1
         ),
     }
-    passes = Argument(lambda: draw.one(USUAL_PASSES), PASSES, 0.06)
     recall = Argument(lambda: draw.one(("0.9", "0.99", "1")), FLOATS, 0.1)
     search = {
         "k": k,
         **effort,
         **which,
-        "passes": passes,
         "exact": Argument(lambda: "true", FLAGS, 0.08),
         "recall": recall,
     }
@@ -719,8 +675,6 @@ def _number(text: str) -> int | None:
 def _candidates(given: Mapping[str, str], k: int) -> int | None:
     if given.get("exact") == "true":
         return None
-    if "passes" in given:
-        return 300 if given["passes"] in USUAL_PASSES else 0
     named = _number(given.get("candidates", ""))
     return max(160, 8 * k) if named is None else named
 
