@@ -45,7 +45,7 @@ def _warn(layout: IndexLayout, sample: Row) -> None:
         if KINDS[layout.kind].stored == "bits" and layout.dims >= 7:
             reason = (
                 f"kind={layout.kind!r} keeps signs, and here nearly all are the same, "
-                "features and unsigned integers: use kind='halfvec'"
+                "as in image features and unsigned integers: use kind='halfvec'"
             )
         else:
             reason = f"dims={layout.dims} leaves too little of them: use more"

@@ -204,6 +204,14 @@ def test_only_what_mrl_keeps_is_written_with_its_owners_rights(conn: Conn) -> No
     ]
 
 
+@pytest.mark.parametrize("slots", ["{}", '{"b": "x"}', '{"a": null, "b": "x"}'])
+def test_a_slot_that_nothing_was_given_for_is_refused(conn: Conn, slots: str) -> None:
+    render = "select mrl._render('{b}{a}', %s)"
+    assert conn.execute(render, ['{"a": "1", "b": "{a}"}']).fetchone() == ("{a}1",)
+    with pytest.raises(psycopg.errors.InternalError_, match="a template has a slot"):
+        conn.execute(render, [slots])
+
+
 def test_every_object_is_commented(conn: Conn) -> None:
     silent = conn.execute(
         "select proname from pg_proc where pronamespace = 'mrl'::regnamespace "
