@@ -50,7 +50,7 @@ end
 $body$;
 
 -- Share of a table's rows that a filter, or a policy, lets through, as the planner thinks.
--- Called by: mrl.search and its kin, mrl.calibrate, mrl.recall, client/catalog.sql
+-- Called by: mrl._begin, mrl.calibrate, mrl.recall, client/catalog.sql
 create or replace function mrl._share(table_id oid, filter text, args text[])
 returns double precision
 language plpgsql

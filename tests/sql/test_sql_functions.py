@@ -112,7 +112,16 @@ FIXED = ["search_path=pg_catalog, pg_temp"]
 """plpgsql binds no names at creation: its search path is fixed instead."""
 
 CALLERS_PATH = {
-    *("_enter", "_share", "_table_of", "_truth", "calibrate", "recall"),
+    *(
+        "_begin",
+        "_enter",
+        "_finish",
+        "_share",
+        "_table_of",
+        "_truth",
+        "calibrate",
+        "recall",
+    ),
     *("keep_query", "search", "search_keys", "search_many"),
 }
 """plpgsql, too, with names in full: run at each search, or for the caller's path."""
@@ -167,9 +176,11 @@ def test_internal_functions_are_bound_and_labelled(conn: Conn) -> None:
         if volatile == "v":
             changing.add(name)
     assert {name for name in changing if name.startswith("_")} == {
+        "_begin",
         "_claim",
         "_drop_room",
         "_enter",
+        "_finish",
         "_grant",
         "_keep_calibration",
         "_keep_measurement",
