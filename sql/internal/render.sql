@@ -10,8 +10,7 @@ parallel safe
 set search_path = pg_catalog, pg_temp
 as $body$
 begin
-    raise exception 'a template has a slot %, which nothing was given for', slot
-        using errcode = 'internal_error';
+    raise exception 'a template has a slot %, which nothing was given for', slot;
 end
 $body$;
 
