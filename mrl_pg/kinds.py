@@ -22,41 +22,65 @@ OPERATORS: dict[str, str] = {"cosine": "<=>", "l2": "<->", "ip": "<#>"}
 
 @dataclass(frozen=True, slots=True)
 class KindFacts:
-    """Facts of one kind.
-
-    `most_dims`: the most dimensions that an HNSW index takes (pgvector's manual,
-    "HNSW"). `bits`: the size of one dimension. `computed_as`: what
-    the registry says of it. `template`: the file under
-    `sql/templates` that computes a short value; `function`: what stands in that
-    expression and in no expression of another template. `of_pgvector`: the type is
-    pgvector's own, not PostgreSQL's. `metric` and `operator`: the one metric that an
-    index of this kind has, whatever the distance of the full vectors; None: theirs.
-    """
+    """Facts of one kind."""
 
     most_dims: int
+    """The most dimensions that an HNSW index takes (pgvector's manual, "HNSW")."""
+
     bits: int
+    """The size of one dimension."""
+
     stored: Stored
     computed_as: Literal["prefix", "bits"]
+    """How the registry says that a short value is computed."""
+
     template: str
+    """The file under `sql/templates` that computes a short value."""
+
     function: str
-    of_pgvector: bool = True
-    metric: str | None = None
-    operator: str | None = None
+    """What stands in that expression and in no expression of another template."""
+
+    of_pgvector: bool
+    """The type is pgvector's own, not PostgreSQL's."""
+
+    metric: str | None
+    operator: str | None
+    """The metric of every index of this kind; None: that of the full vectors."""
 
 
 KINDS: dict[Kind, KindFacts] = {
-    "vector": KindFacts(2000, 32, "floats", "prefix", "short_value", "l2_normalize"),
-    "halfvec": KindFacts(4000, 16, "floats", "prefix", "short_value", "l2_normalize"),
+    "vector": KindFacts(
+        most_dims=2000,
+        bits=32,
+        stored="floats",
+        computed_as="prefix",
+        template="short_value",
+        function="l2_normalize",
+        of_pgvector=True,
+        metric=None,
+        operator=None,
+    ),
+    "halfvec": KindFacts(
+        most_dims=4000,
+        bits=16,
+        stored="floats",
+        computed_as="prefix",
+        template="short_value",
+        function="l2_normalize",
+        of_pgvector=True,
+        metric=None,
+        operator=None,
+    ),
     "bit": KindFacts(
-        64000,
-        1,
-        "bits",
-        "bits",
-        "short_bits",
-        "binary_quantize",
+        most_dims=64000,
+        bits=1,
+        stored="bits",
+        computed_as="bits",
+        template="short_bits",
+        function="binary_quantize",
         of_pgvector=False,
         metric="hamming",
         operator="<~>",
     ),
 }
-"""Facts of every kind, the largest value first."""
+"""Facts of every kind, the largest values first."""

@@ -44,7 +44,7 @@ return '{
 }'::pg_catalog.jsonb;
 
 -- One fact of one kind; NULL where it has none.
--- Called by: mrl._operator_class, mrl._short_operator, mrl._is_prefix and others
+-- Called by: mrl._operator_class, mrl._short_operator, mrl._is_short_column, mrl.register
 create or replace function mrl._kind(kind text, fact text)
 returns text
 language sql
