@@ -27,7 +27,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 import mrl_pg
 from mrl_pg import server
 from mrl_pg.load import load_blocks
-from mrl_pg.sqlalchemy import Matryoshka, distance, indexes_of, search
+from mrl_pg.sqlalchemy import Matryoshka, distance, indexes_of, register, search
 
 DIMS = 1536
 
@@ -75,6 +75,7 @@ def main() -> None:
             running.url().replace("postgresql:", "postgresql+psycopg:", 1),
             isolation_level="AUTOCOMMIT",
         )
+        register(engine)
         with engine.connect() as connection:
             psycopg: Any = connection.connection.driver_connection
             mrl_pg.install(psycopg)

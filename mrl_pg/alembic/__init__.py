@@ -1,11 +1,10 @@
-"""The Alembic door: operations for revisions, and --autogenerate from models.
+"""The interface for Alembic: operations for revisions, --autogenerate from models.
 
-`import mrl_pg.alembic` in `env.py` is all the set-up there is: it gives `op` the
-operations, and lets `alembic revision --autogenerate` and `alembic check` compare
-what models declare with what the database has.
+Importing it changes nothing in Alembic; `mrl_pg.alembic.register()` in `env.py` is all
+the set-up there is.
 """
 
-from mrl_pg.alembic import autogenerate, carry_out, columns, op, write
+from mrl_pg.alembic import op
 from mrl_pg.alembic.autogenerate import VERSION_TABLE
 from mrl_pg.alembic.installation import InstallMrlOp, UninstallMrlOp
 from mrl_pg.alembic.operations import (
@@ -14,6 +13,7 @@ from mrl_pg.alembic.operations import (
     ResizeMatryoshkaIndexOp,
 )
 from mrl_pg.alembic.origin import installed_here
+from mrl_pg.alembic.registration import register
 from mrl_pg.alembic.run import install_release, run_manifest
 
 __all__ = [
@@ -23,12 +23,9 @@ __all__ = [
     "InstallMrlOp",
     "ResizeMatryoshkaIndexOp",
     "UninstallMrlOp",
-    "autogenerate",
-    "carry_out",
-    "columns",
     "install_release",
     "installed_here",
     "op",
+    "register",
     "run_manifest",
-    "write",
 ]

@@ -6,8 +6,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from alembic import util
-from alembic.autogenerate import comparators
 from alembic.autogenerate.api import AutogenContext
 from alembic.operations import MigrateOperation, ops
 from sqlalchemy import Column, Connection, Index, MetaData, Table
@@ -168,12 +166,3 @@ def _installation(connection: Connection) -> list[MigrateOperation]:
     if installed_version(connection) is not None:
         return []
     return [InstallMrlOp(VERSION, vector=not has_pgvector(connection))]
-
-
-def _last() -> dict[str, Any]:
-    """After Alembic's own comparisons: 1.18 and later would mix the order."""
-    priority = getattr(util, "DispatchPriority", None)
-    return {} if priority is None else {"priority": priority.LAST}
-
-
-comparators.dispatch_for("schema", **_last())(compare)

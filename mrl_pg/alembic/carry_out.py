@@ -32,7 +32,6 @@ from mrl_pg.layout import fit
 from mrl_pg.sqlalchemy.create import check_installed
 
 
-@Operations.implementation_for(InstallMrlOp)
 def install(operations: Operations, operation: InstallMrlOp) -> None:
     """Install a release."""
     if operation.vector:
@@ -40,7 +39,6 @@ def install(operations: Operations, operation: InstallMrlOp) -> None:
     install_release(operations, operation.version)
 
 
-@Operations.implementation_for(UninstallMrlOp)
 def uninstall(operations: Operations, operation: UninstallMrlOp) -> None:
     """Remove the schema, or go back to an older release: what was there before it."""
     check_release(operation.version)
@@ -53,7 +51,6 @@ def uninstall(operations: Operations, operation: UninstallMrlOp) -> None:
         remove_releases(operations, operation.version, existing)
 
 
-@Operations.implementation_for(CreateMatryoshkaIndexOp)
 def create(operations: Operations, operation: CreateMatryoshkaIndexOp) -> None:
     """Create a short column and its index."""
     _check(operations)
@@ -65,7 +62,6 @@ def create(operations: Operations, operation: CreateMatryoshkaIndexOp) -> None:
         run_statement(operations, definitions.call("call_create_index", index))
 
 
-@Operations.implementation_for(DropMatryoshkaIndexOp)
 def drop(operations: Operations, operation: DropMatryoshkaIndexOp) -> None:
     """Drop a short column and its index."""
     _check(operations)
@@ -77,7 +73,6 @@ def drop(operations: Operations, operation: DropMatryoshkaIndexOp) -> None:
         run_statement(operations, definitions.call("call_drop_index", index))
 
 
-@Operations.implementation_for(ResizeMatryoshkaIndexOp)
 def resize(operations: Operations, operation: ResizeMatryoshkaIndexOp) -> None:
     """Put one in the place of another."""
     _check(operations)

@@ -7,13 +7,10 @@ from mrl_pg.errors import InvalidSetting
 from mrl_pg.sqlalchemy.declare import declarations
 
 
-@BatchOperations.register_operation("add_column", "batch_add_column")
-@Operations.register_operation("add_column")
 class AddDeclaredColumnOp(ops.AddColumnOp):
     """What `op.add_column` asks for: the column, and what is declared on it."""
 
 
-@Operations.implementation_for(AddDeclaredColumnOp)
 def add_column(operations: Operations, operation: AddDeclaredColumnOp) -> None:
     """Add the column as Alembic does, then its short columns and their indexes."""
     column = operation.column

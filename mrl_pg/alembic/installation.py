@@ -8,7 +8,6 @@ from alembic.operations import MigrateOperation, Operations
 from mrl_pg.install import VERSION
 
 
-@Operations.register_operation("install_mrl")
 @dataclass(frozen=True)
 class InstallMrlOp(MigrateOperation):
     """Install or upgrade the database side."""
@@ -45,7 +44,6 @@ class InstallMrlOp(MigrateOperation):
         return ("install_mrl", self.version)
 
 
-@Operations.register_operation("uninstall_mrl")
 @dataclass(frozen=True)
 class UninstallMrlOp(MigrateOperation):
     """Remove the database side, or bring it back to an older version."""

@@ -15,27 +15,30 @@ from mrl_pg.alembic.operations import (
     DropMatryoshkaIndexOp,
     ResizeMatryoshkaIndexOp,
 )
+from mrl_pg.alembic.registration import NAMES, is_registered
+from mrl_pg.errors import InvalidSetting
 
 if TYPE_CHECKING:
     from alembic.op import *  # noqa: F403
+
+    P = ParamSpec("P")
+    Operation = Callable[Concatenate[Operations, P], None]
+
+    def _typed(operation: Operation[P]) -> Callable[P, None]:
+        """Alembic's function of that name, with the parameters of the operation."""
+
+    create_matryoshka_index = _typed(CreateMatryoshkaIndexOp.create_matryoshka_index)
+    drop_matryoshka_index = _typed(DropMatryoshkaIndexOp.drop_matryoshka_index)
+    resize_matryoshka_index = _typed(ResizeMatryoshkaIndexOp.resize_matryoshka_index)
+    install_mrl = _typed(InstallMrlOp.install_mrl)
+    uninstall_mrl = _typed(UninstallMrlOp.uninstall_mrl)
 else:
 
     def __getattr__(name: str) -> Any:
-        """All else is Alembic's, operations that others registered too."""
+        """What Alembic has of that name, operations that others registered too."""
+        if name in NAMES and not is_registered():
+            raise InvalidSetting(
+                f"Alembic does not know op.{name} yet: call mrl_pg.alembic.register() "
+                "in env.py"
+            )
         return getattr(alembic.op, name)
-
-
-P = ParamSpec("P")
-
-
-def _typed(operation: Callable[Concatenate[Operations, P], None]) -> Callable[P, None]:
-    """Alembic's function of that name, with the parameters that the operation has."""
-    function: Callable[P, None] = getattr(alembic.op, operation.__name__)
-    return function
-
-
-create_matryoshka_index = _typed(CreateMatryoshkaIndexOp.create_matryoshka_index)
-drop_matryoshka_index = _typed(DropMatryoshkaIndexOp.drop_matryoshka_index)
-resize_matryoshka_index = _typed(ResizeMatryoshkaIndexOp.resize_matryoshka_index)
-install_mrl = _typed(InstallMrlOp.install_mrl)
-uninstall_mrl = _typed(UninstallMrlOp.uninstall_mrl)

@@ -38,7 +38,6 @@ class Resized(Built, total=False):
     existing_name: str
 
 
-@Operations.register_operation("create_matryoshka_index")
 @dataclass(frozen=True)
 class CreateMatryoshkaIndexOp(MigrateOperation):
     """Give a table a short column and its HNSW index."""
@@ -81,7 +80,6 @@ class CreateMatryoshkaIndexOp(MigrateOperation):
         return ("add_matryoshka_index", self.index)
 
 
-@Operations.register_operation("drop_matryoshka_index")
 @dataclass(frozen=True)
 class DropMatryoshkaIndexOp(MigrateOperation):
     """Take a short column and its index from a table."""
@@ -122,7 +120,6 @@ class DropMatryoshkaIndexOp(MigrateOperation):
         return ("remove_matryoshka_index", self.index)
 
 
-@Operations.register_operation("resize_matryoshka_index")
 @dataclass(frozen=True)
 class ResizeMatryoshkaIndexOp(MigrateOperation):
     """Put another short column or index in the place of one."""

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from alembic.autogenerate import renderers
 from alembic.autogenerate.api import AutogenContext
 
 from mrl_pg.alembic.installation import InstallMrlOp, UninstallMrlOp
@@ -12,11 +11,6 @@ from mrl_pg.alembic.operations import (
     ResizeMatryoshkaIndexOp,
 )
 from mrl_pg.index import MatryoshkaIndex
-
-IMPORT = (
-    "import mrl_pg.alembic  # noqa: F401  for op.create_matryoshka_index and its like"
-)
-"""What a revision needs for `op` to know the operations."""
 
 BUILT_WITH = ("dims", "kind", "distance", "m", "ef_construction")
 """Always written: a default may change, a revision may not."""
@@ -38,18 +32,18 @@ def import_vector_types(context: AutogenContext) -> None:
     context.opts["render_item"] = render_item
 
 
-@renderers.dispatch_for(CreateMatryoshkaIndexOp)
-def _create(context: AutogenContext, operation: CreateMatryoshkaIndexOp) -> str:
+def create(context: AutogenContext, operation: CreateMatryoshkaIndexOp) -> str:
+    """`op.create_matryoshka_index(…)`."""
     return _one(context, "create_matryoshka_index", operation)
 
 
-@renderers.dispatch_for(DropMatryoshkaIndexOp)
-def _drop(context: AutogenContext, operation: DropMatryoshkaIndexOp) -> str:
+def drop(context: AutogenContext, operation: DropMatryoshkaIndexOp) -> str:
+    """`op.drop_matryoshka_index(…)`."""
     return _one(context, "drop_matryoshka_index", operation)
 
 
-@renderers.dispatch_for(ResizeMatryoshkaIndexOp)
-def _resize(context: AutogenContext, operation: ResizeMatryoshkaIndexOp) -> str:
+def resize(context: AutogenContext, operation: ResizeMatryoshkaIndexOp) -> str:
+    """`op.resize_matryoshka_index(…)`."""
     new, old = operation.new, operation.old
     given = _given(new) | {f"existing_{k}": v for k, v in _given(old).items()}
     return _call(
@@ -62,13 +56,13 @@ def _resize(context: AutogenContext, operation: ResizeMatryoshkaIndexOp) -> str:
     )
 
 
-@renderers.dispatch_for(InstallMrlOp)
-def _install(context: AutogenContext, operation: InstallMrlOp) -> str:
+def install(context: AutogenContext, operation: InstallMrlOp) -> str:
+    """`op.install_mrl(…)`."""
     return _call(context, "install_mrl", operation.version, **_beside(operation))
 
 
-@renderers.dispatch_for(UninstallMrlOp)
-def _uninstall(context: AutogenContext, operation: UninstallMrlOp) -> str:
+def uninstall(context: AutogenContext, operation: UninstallMrlOp) -> str:
+    """`op.uninstall_mrl(…)`."""
     return _call(context, "uninstall_mrl", operation.version, **_beside(operation))
 
 
@@ -110,7 +104,6 @@ def _where(index: MatryoshkaIndex, concurrently: bool) -> dict[str, Any]:
 def _call(
     context: AutogenContext, operation: str, /, *arguments: Any, **given: Any
 ) -> str:
-    context.imports.add(IMPORT)
     parts = [repr(argument) for argument in arguments]
     parts += [f"{field}={value!r}" for field, value in given.items()]
     prefix = context.opts.get("alembic_module_prefix") or "op."

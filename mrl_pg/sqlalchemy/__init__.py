@@ -1,13 +1,12 @@
-"""The SQLAlchemy door: declare a short column on a model, search with a Select.
+"""The interface for SQLAlchemy: declare a short column, search with a Select.
 
-Importing it lets `Table(autoload_with=…)` find declarations again, psycopg connections
-of SQLAlchemy's pools send queries in binary, and engines raise IndexMismatch for what a
-search says of its short column; nothing else changes.
+Importing it changes nothing in SQLAlchemy; `register(engine, Base.metadata)` listens on
+what is yours.
 """
 
-from mrl_pg.sqlalchemy import mismatch as _mismatch  # noqa: F401  listens
 from mrl_pg.sqlalchemy.create import install
 from mrl_pg.sqlalchemy.declare import Matryoshka, indexes_of
+from mrl_pg.sqlalchemy.listeners import register
 from mrl_pg.sqlalchemy.reflect import Registered, registered
 from mrl_pg.sqlalchemy.select import distance, promise, search, seen
 
@@ -18,6 +17,7 @@ __all__ = [
     "indexes_of",
     "install",
     "promise",
+    "register",
     "registered",
     "search",
     "seen",

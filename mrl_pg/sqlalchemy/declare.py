@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from itertools import count
 from operator import attrgetter
-from typing import Any
+from typing import Any, ClassVar
 
 from pgvector.sqlalchemy import HALFVEC, VECTOR
 from sqlalchemy import Column, Table, TypeDecorator, event
@@ -87,6 +87,8 @@ class Matryoshka(SchemaItem):
     """
 
     __visit_name__ = "matryoshka"
+    made_by_alembic: ClassVar[bool] = False
+    """Whether `op.add_column` makes what it declares: `mrl_pg.alembic.register()`."""
     # columns hold it as they hold a check, whose copies and merges ask for this
     _type_bound = False
 
@@ -145,6 +147,7 @@ class Matryoshka(SchemaItem):
                 )
         held: Any = parent.constraints
         held.add(self)
+        event.listen(parent, "after_parent_attach", _attached)
 
     def _copy(self, **kw: Any) -> "Matryoshka":
         """Itself, for it knows no column; to a mixin's models, to other metadata."""
@@ -154,6 +157,12 @@ class Matryoshka(SchemaItem):
 @compiles(Matryoshka)
 def _nothing(element: Matryoshka, compiler: Any, **kw: Any) -> str:
     """What it adds to the column in CREATE TABLE."""
+    statement = type(getattr(compiler, "statement", None))
+    if statement.__module__.startswith("alembic.") and not element.made_by_alembic:
+        raise InvalidSetting(
+            f"op.add_column would leave out what {element!r} declares: call "
+            "mrl_pg.alembic.register() in env.py"
+        )
     return ""
 
 
@@ -215,7 +224,33 @@ def full_type(column: Any) -> tuple[str, int]:
     return type(plain).__name__.lower(), plain.dim
 
 
-@event.listens_for(Table, "before_create")
+def listen_to(table: Table) -> None:
+    """Have `CREATE TABLE` of a table make the short columns that it declares."""
+    event.listen(table, "before_create", _before_create)
+    event.listen(table, "after_create", _after_create)
+
+
+def _attached(column: Any, table: Table) -> None:
+    if isinstance(table, Table):
+        listen_to(table)
+
+
+def listen_to_every_table() -> None:
+    """Have tables do so that lost their own listeners, as those read from a pickle."""
+    event.listen(Table, "before_create", _before_create_unheard)
+    event.listen(Table, "after_create", _after_create_unheard)
+
+
+def _before_create_unheard(table: Any, connection: Any, **kw: Any) -> None:
+    if not event.contains(table, "before_create", _before_create):
+        _before_create(table, connection, **kw)
+
+
+def _after_create_unheard(table: Any, connection: Any, **kw: Any) -> None:
+    if not event.contains(table, "after_create", _after_create):
+        _after_create(table, connection, **kw)
+
+
 def _before_create(table: Any, connection: Any, **kw: Any) -> None:
     # Alembic's offline mode has no connection but itself
     to = connection or kw["_ddl_runner"]
@@ -227,7 +262,6 @@ def _before_create(table: Any, connection: Any, **kw: Any) -> None:
     create.check_installed(to)
 
 
-@event.listens_for(Table, "after_create")
 def _after_create(table: Any, connection: Any, **kw: Any) -> None:
     to = connection or kw["_ddl_runner"]
     if to.dialect.name != "postgresql":

@@ -11,7 +11,11 @@ from mrl_pg.search.render import MARK
 _SAID = re.compile(f'"{re.escape(MARK)}(.*: name another with short=)"', re.DOTALL)
 
 
-@event.listens_for(Engine, "handle_error")
+def listen(engine: Engine | type[Engine]) -> None:
+    """Have an engine, or all, raise IndexMismatch."""
+    event.listen(engine, "handle_error", _handle_error)
+
+
 def _handle_error(context: Any) -> IndexMismatch | None:
     """The error that the statement's own words stand for; any other stays as it is.
 

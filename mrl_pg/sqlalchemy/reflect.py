@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from psycopg import sql
-from sqlalchemy import Connection, Engine, Table, event
+from sqlalchemy import Connection, Engine, MetaData, Table, event
 
 from mrl_pg import source
 from mrl_pg.catalog import slots
 from mrl_pg.index import MatryoshkaIndex
 from mrl_pg.sqlalchemy.create import installed_version
-from mrl_pg.sqlalchemy.declare import INFO, Declaration
+from mrl_pg.sqlalchemy.declare import INFO, Declaration, listen_to
 from mrl_pg.sqlalchemy.driver import send
 
 
@@ -71,11 +71,17 @@ def _read(
     ]
 
 
-@event.listens_for(Table, "column_reflect")
+def listen(tables: MetaData | type[Table]) -> None:
+    """Have tables of a MetaData, or all, find their declarations when reflected."""
+    event.listen(tables, "column_reflect", _reflect)
+
+
 def _reflect(inspector: Any, table: Table, column_info: Any) -> None:
     """Give a reflected vector column the declarations of the registry."""
     named = type(column_info["type"]).__name__
     if named not in ("VECTOR", "HALFVEC") or inspector.dialect.driver not in _DRIVERS:
+        return
+    if INFO in column_info.get("info", {}):
         return
     with _connected(inspector.bind) as connection:
         # a role that may not know can reflect its tables all the same
@@ -98,6 +104,7 @@ def _reflect(inspector: Any, table: Table, column_info: Any) -> None:
     if declared:
         info = column_info.setdefault("info", {})
         info[INFO] = tuple(declared)
+        listen_to(table)
 
 
 @contextmanager

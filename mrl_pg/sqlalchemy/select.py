@@ -109,7 +109,8 @@ def _layout(column: Any, index: MatryoshkaIndex | None) -> MatryoshkaIndex:
         if not declarations(column):
             raise IndexNotFound(
                 f"{column} declares no short column: write Matryoshka(256) beside its "
-                "type, or pass index="
+                "type, or pass index=; of a table that was reflected, call "
+                "mrl_pg.sqlalchemy.register(metadata) before it is"
             )
         index = declarations(column)[0].on(table.name, column.name, table.schema or "")
     elif not isinstance(index, MatryoshkaIndex):

@@ -10,7 +10,7 @@ from support.scratch_app import App
 from support.vectors import matryoshka, nearest
 
 from mrl_pg import MatryoshkaIndex
-from mrl_pg.sqlalchemy import search
+from mrl_pg.sqlalchemy import register, search
 
 MODELS = """
 from pgvector.sqlalchemy import VECTOR
@@ -52,7 +52,9 @@ def assert_found(url: str, index: MatryoshkaIndex) -> None:
         assert index.search(conn, query, k=5).keys == truth
     with engine(url) as made, made.connect() as connection:
         connection.execute(text("set enable_seqscan = off"))
-        docs = Table("docs", MetaData(), autoload_with=connection)
+        metadata = MetaData()
+        register(metadata)
+        docs = Table("docs", metadata, autoload_with=connection)
         statement = search(select(docs.c.id), docs.c.embedding, query, k=5)
         assert [key for (key,) in connection.execute(statement)] == truth
         compiled = str(
@@ -125,6 +127,7 @@ def test_the_written_types_are_imported(bare_database: str, tmp_path: Path) -> N
     app.models(MODELS.format(declared="nullable=True"))
     assert operations(app.revise()) == ["create_table"]
     app.edit("alembic/env.py", "import mrl_pg.alembic\n", "")
+    app.edit("alembic/env.py", "mrl_pg.alembic.register()\n", "")
     app.models("from sqlalchemy.orm import declarative_base\nBase = declarative_base()")
     app.alembic("upgrade head", "downgrade base")
     assert catalog(bare_database)["columns"] == []

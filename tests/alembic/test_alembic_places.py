@@ -27,7 +27,7 @@ from mrl_pg.alembic import (
     ResizeMatryoshkaIndexOp,
 )
 from mrl_pg.errors import InvalidSetting
-from mrl_pg.sqlalchemy import Matryoshka, indexes_of
+from mrl_pg.sqlalchemy import Matryoshka, indexes_of, register
 
 FOUR = MatryoshkaIndex("docs", "embedding", dims=4)
 TWO = MatryoshkaIndex("docs", "embedding", dims=2)
@@ -149,7 +149,9 @@ def test_a_renamed_full_column_is_followed(database: str, tmp_path: Path) -> Non
         Column("embedding", Integer),
     )
     with engine(database) as made:
-        reflected = Table("docs", MetaData(), autoload_with=made)
+        metadata = MetaData()
+        register(metadata)
+        reflected = Table("docs", metadata, autoload_with=made)
         (index,) = indexes_of(reflected)
     assert (index.column, index.short) == ("full", "embedding_4_halfvec")
     written = project.step(renamed)

@@ -149,7 +149,9 @@ def test_the_first_page_runs_as_written(application: Application) -> None:
     """Its model, its import in `env.py` and its commands."""
     page = blocks(ROOT / "docs/start.md")
     (declared,) = [block.text for block in page if "class Doc" in block.text]
-    (imported,) = [block.text for block in page if "mrl_pg.alembic  #" in block.text]
+    (imported,) = [
+        block.text for block in page if "mrl_pg.alembic.register()" in block.text
+    ]
     (commands,) = [block.text for block in page if "autogenerate -m" in block.text]
     application.shell("alembic init migrations")
     model = declared.split("engine =")[0]

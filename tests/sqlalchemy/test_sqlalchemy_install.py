@@ -25,7 +25,7 @@ from support.search_models import driver, open_engine
 from mrl_pg import MatryoshkaIndex
 from mrl_pg.errors import InvalidSetting, NotInstalled, PgvectorMissing
 from mrl_pg.install import VERSION
-from mrl_pg.sqlalchemy import Registered, indexes_of, install, registered
+from mrl_pg.sqlalchemy import Registered, indexes_of, install, register, registered
 from mrl_pg.sqlalchemy.create import installed_version
 
 
@@ -117,7 +117,9 @@ def test_an_async_connection(vector_database: str, database: str, driver: str) -
                 "docs_embedding_32_halfvec_cosine_hnsw"
             ]
         assert len(registered(connection)) > 1
-        reflected = Table("docs", MetaData(), autoload_with=connection)
+        metadata = MetaData()
+        register(metadata)
+        reflected = Table("docs", metadata, autoload_with=connection)
         assert [index.dims for index in indexes_of(reflected)] == [32]
 
     run_async(vector_database, driver, work)

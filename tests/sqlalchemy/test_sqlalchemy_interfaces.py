@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sqlalchemy import create_mock_engine, make_url, select
+from sqlalchemy import create_engine, create_mock_engine, make_url, select
 from sqlalchemy.orm import Session
 from support.databases import connect
 from support.plans import explain, first_pass, force_index, nodes
@@ -30,7 +30,7 @@ from support.sql_calls import keys
 from support.sql_plans import planned, tree
 from support.vectors import matryoshka
 
-from mrl_pg.sqlalchemy import distance, indexes_of, search
+from mrl_pg.sqlalchemy import distance, indexes_of, register, search
 
 QUERIES = matryoshka(5, seed=9)
 ONE = QUERIES[0]
@@ -132,10 +132,18 @@ def test_the_statement_compiles_for_every_driver(driver: str, name: str) -> None
     assert compiled.params[key] is ONE
     bind: Any = compiled._bind_processors.get(key)
     sent = bind(ONE)
-    if driver == "psycopg":
-        assert len(sent.data) == 4 + 4 * 64
-    else:
-        assert np.allclose(np.fromstring(sent.strip("[]"), sep=","), ONE)
+    assert np.allclose(np.fromstring(sent.strip("[]"), sep=","), ONE)
+
+
+@pytest.mark.parametrize("name", STATEMENTS)
+def test_psycopg_sends_binary_on_a_registered_engine(name: str) -> None:
+    engine = create_engine("postgresql+psycopg://")
+    compiled = search(STATEMENTS[name], Doc.embedding, ONE).compile(engine)
+    key = next(key for key in compiled.params if key.startswith("mrl_query"))
+    bind: Any = compiled._bind_processors.get(key)
+    assert isinstance(bind(ONE), str)
+    register(engine)
+    assert len(bind(ONE).data) == 4 + 4 * 64
 
 
 @pytest.mark.parametrize("name", STATEMENTS)

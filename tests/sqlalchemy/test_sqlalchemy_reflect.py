@@ -25,11 +25,24 @@ from support.search_models import ask, driver, open_engine, sending
 from support.sql_state import catalog
 from support.vectors import DIMS, matryoshka, nearest
 
-from mrl_pg.sqlalchemy import Matryoshka, distance, indexes_of, registered, search
+from mrl_pg.sqlalchemy import (
+    Matryoshka,
+    distance,
+    indexes_of,
+    register,
+    registered,
+    search,
+)
 
 pytestmark = pytest.mark.every_version
 
 VECTORS = matryoshka(80)
+
+
+def listening() -> MetaData:
+    metadata = MetaData()
+    register(metadata)
+    return metadata
 
 
 @pytest.fixture
@@ -90,10 +103,10 @@ def test_what_was_declared_comes_back(
 ) -> None:
     table = declared(*items, full=full)
     table.create(engine)
-    by_engine = Table("docs", MetaData(), autoload_with=engine)
+    by_engine = Table("docs", listening(), autoload_with=engine)
     assert indexes_of(by_engine) == indexes_of(table)
     with Session(engine) as session:
-        by_connection = MetaData()
+        by_connection = listening()
         by_connection.reflect(session.connection())
         reflected = by_connection.tables["docs"]
         assert indexes_of(reflected) == indexes_of(table)
@@ -103,7 +116,7 @@ def test_what_was_declared_comes_back(
 
 def test_the_reflected_short_column_is_computed_by_the_server(engine: Engine) -> None:
     declared(Matryoshka(32)).create(engine)
-    table = Table("docs", MetaData(), autoload_with=engine)
+    table = Table("docs", listening(), autoload_with=engine)
     short = table.c.embedding_32_halfvec
     assert short.computed is not None
     assert short.computed.persisted
@@ -113,7 +126,7 @@ def test_the_reflected_short_column_is_computed_by_the_server(engine: Engine) ->
 def test_a_reflected_table_can_be_made_elsewhere(engine: Engine, conn: Conn) -> None:
     declared(Matryoshka(32), Matryoshka(DIMS, kind="bit", distance="ip")).create(engine)
     made = catalog(conn)
-    reflected = MetaData()
+    reflected = listening()
     reflected.reflect(engine)
     for index in [*reflected.tables["docs"].indexes]:
         # SQLAlchemy of 2024 forgets operator classes, without which none can be made
@@ -133,9 +146,11 @@ def test_a_schema_off_the_search_path(engine: Engine, conn: Conn) -> None:
     for table in (there, here):
         table.create(engine)
     for table in (there, here):
-        reflected = Table("docs", MetaData(), schema=table.schema, autoload_with=engine)
+        reflected = Table(
+            "docs", listening(), schema=table.schema, autoload_with=engine
+        )
         assert indexes_of(reflected) == indexes_of(table)
-    metadata = MetaData()
+    metadata = listening()
     metadata.reflect(engine, schema="Other %1")
     (reflected,) = metadata.tables.values()
     assert indexes_of(reflected) == indexes_of(there)
@@ -150,7 +165,7 @@ def test_a_table_of_the_same_name_that_the_path_hides(
     conn.execute("create schema aside")
     declared(Matryoshka(16), schema="aside").create(engine)
     declared().create(engine)
-    reflected = Table("docs", MetaData(), autoload_with=engine)
+    reflected = Table("docs", listening(), autoload_with=engine)
     assert indexes_of(reflected) == ()
 
 
@@ -158,7 +173,7 @@ def test_a_table_of_the_same_name_that_the_path_hides(
 def test_a_name_may_be_anything(engine: Engine, name: str) -> None:
     table = declared(Matryoshka(32), name=name)
     table.create(engine)
-    reflected = Table(name, MetaData(), autoload_with=engine)
+    reflected = Table(name, listening(), autoload_with=engine)
     assert indexes_of(reflected) == indexes_of(table)
 
 
@@ -166,7 +181,7 @@ def test_an_async_connection(database: str) -> None:
     table = declared(Matryoshka(16), Matryoshka(8, kind="bit", distance="l2"))
 
     async def run() -> MetaData:
-        metadata = MetaData()
+        metadata = listening()
         engine = create_async_engine(driver(database))
         async with engine.begin() as connection:
             await connection.run_sync(table.metadata.create_all)
@@ -187,7 +202,7 @@ def test_an_async_connection(database: str) -> None:
 def test_automap(engine: Engine) -> None:
     table = declared(Matryoshka(32))
     table.create(engine)
-    base: Any = automap_base()
+    base: Any = automap_base(metadata=listening())
     base.prepare(autoload_with=engine)
     model = base.classes.docs
     assert indexes_of(model) == indexes_of(table)
@@ -203,12 +218,12 @@ def test_a_column_written_by_hand_is_not_overruled(engine: Engine) -> None:
     declared(Matryoshka(32)).create(engine)
     table = Table(
         "docs",
-        MetaData(),
+        listening(),
         Column("embedding", VECTOR(DIMS), Matryoshka(16)),
         autoload_with=engine,
     )
     assert [index.dims for index in indexes_of(table)] == [16]
-    copied = Table("docs", MetaData(), autoload_with=engine).to_metadata(MetaData())
+    copied = Table("docs", listening(), autoload_with=engine).to_metadata(MetaData())
     assert [index.dims for index in indexes_of(copied)] == [32]
 
 
@@ -217,7 +232,7 @@ def test_a_database_without_mrl(bare_database: str) -> None:
         conn.execute("create extension vector")
         conn.execute("create table docs (id int primary key, embedding vector(4))")
     engine = create_engine(driver(bare_database))
-    table = Table("docs", MetaData(), autoload_with=engine)
+    table = Table("docs", listening(), autoload_with=engine)
     assert indexes_of(table) == ()
     assert repr(table.c.embedding.type) == "VECTOR(dim=4)"
     engine.dispose()
@@ -230,7 +245,7 @@ def test_a_role_that_may_not_use_mrl(engine: Engine, conn: Conn, database: str) 
     role(conn, database, "stranger_to_mrl")
     stranger = create_engine(engine.url.set(username="stranger_to_mrl"))
     with stranger.begin() as connection:
-        table = Table("docs", MetaData(), autoload_with=connection)
+        table = Table("docs", listening(), autoload_with=connection)
         assert table.c.keys()[:2] == ["id", "embedding"]
         assert indexes_of(table) == ()
         connection.execute(select(table.c.id))
@@ -243,6 +258,6 @@ def test_a_role_that_may_not_use_mrl(engine: Engine, conn: Conn, database: str) 
 def test_other_tables_ask_nothing_of_mrl(engine: Engine, conn: Conn) -> None:
     conn.execute("create table plain (id int primary key, n int)")
     with sending(engine) as sent:
-        Table("plain", MetaData(), autoload_with=engine)
+        Table("plain", listening(), autoload_with=engine)
     assert sent.statements
     assert not any("mrl" in statement for statement, _ in sent.statements)

@@ -8,6 +8,8 @@ from psycopg.conninfo import conninfo_to_dict
 from sqlalchemy import URL, Connection, create_engine
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from mrl_pg.sqlalchemy import register
+
 DRIVERS = ("psycopg", "psycopg_async", "asyncpg")
 
 
@@ -23,7 +25,9 @@ def open_engine(conninfo: str, driver: str, **options: Any) -> Any:
     )
     make = create_engine if driver == "psycopg" else create_async_engine
     options = {"isolation_level": "AUTOCOMMIT", "pool_size": 1, **options}
-    return make(url, **options)
+    engine = make(url, **options)
+    register(engine)
+    return engine
 
 
 def run(conninfo: str, driver: str, work: Callable[[Connection], Any]) -> Any:

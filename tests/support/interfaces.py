@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from mrl_pg import MatryoshkaIndex
 from mrl_pg.kinds import OPERATORS
 from mrl_pg.search.result import SearchResult
-from mrl_pg.sqlalchemy import Matryoshka, distance, search
+from mrl_pg.sqlalchemy import Matryoshka, distance, register, search
 from support.command import mrl_pg
 from support.databases import Conn, Server
 from support.hostile.by_alchemy import model
@@ -153,6 +153,7 @@ def open_library(server: Server) -> Iterator[Library]:
         stack.callback(lambda: loop.run_until_complete(by_psycopg.dispose()))
         by_asyncpg = create_async_engine(driven("asyncpg"))
         stack.callback(lambda: loop.run_until_complete(by_asyncpg.dispose()))
+        register(engine, by_psycopg, by_asyncpg)
         yield Library(place, conn, loop, async_conn, engine, by_psycopg, by_asyncpg)
 
 

@@ -132,6 +132,8 @@ def docs(
 
 ENV = """
 import mrl_pg.alembic
+
+mrl_pg.alembic.register()
 from alembic import context
 
 given = context.config.attributes
@@ -152,8 +154,6 @@ REVISION = '''"""Written by hand."""
 
 import sqlalchemy as sa
 from alembic import op
-
-import mrl_pg.alembic
 
 revision = {revision!r}
 down_revision = {down!r}

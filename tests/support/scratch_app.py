@@ -42,6 +42,7 @@ class App:
             "alembic/env.py",
             "target_metadata = None",
             "import mrl_pg.alembic\nfrom models import Base\n\n"
+            "mrl_pg.alembic.register()\n"
             "target_metadata = Base.metadata",
         )
         if options:

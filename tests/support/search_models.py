@@ -24,7 +24,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, relationship
 
-from mrl_pg.sqlalchemy import Matryoshka, indexes_of
+from mrl_pg.sqlalchemy import Matryoshka, indexes_of, register
 from support.databases import Conn, Server, connect
 from support.plans import first_pass
 from support.sql_state import SETTINGS
@@ -206,6 +206,7 @@ def open_engine(url: str, *, forced: bool = True, **options: Any) -> Engine:
 
 def prepare(engine: Engine, *, forced: bool = True) -> Engine:
     """Give each new connection its settings, and no cheap way around the index."""
+    register(engine)
 
     def connected(connection: Any, record: Any) -> None:
         cursor = connection.cursor()

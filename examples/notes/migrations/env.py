@@ -10,7 +10,9 @@ from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
 
-import mrl_pg.alembic  # noqa: F401  operations for op, and autogenerate
+import mrl_pg.alembic
+
+mrl_pg.alembic.register()  # operations for op, and autogenerate
 
 if context.config.config_file_name is not None:
     fileConfig(context.config.config_file_name)

@@ -5,6 +5,7 @@ import asyncio
 
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 
+from mrl_pg.sqlalchemy import register
 from notes.app import add, find
 from notes.database import url
 
@@ -26,6 +27,7 @@ def arguments() -> argparse.Namespace:
 async def main(given: argparse.Namespace) -> None:
     """Run one command."""
     engine = create_async_engine(url())
+    register(engine)
     async with AsyncSession(engine) as session:
         if given.command == "add":
             await add(session, given.text, given.tag)

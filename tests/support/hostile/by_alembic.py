@@ -23,6 +23,8 @@ from support.hostile.session import State, known, session, state
 from support.hostile.tables import WORLDS
 from support.hostile.values import value
 
+mrl_pg.alembic.register()
+
 OPERATIONS = {
     "create_matryoshka_index": 40.0,
     "drop_matryoshka_index": 25.0,

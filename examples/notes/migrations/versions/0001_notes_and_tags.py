@@ -9,7 +9,6 @@ from typing import Sequence, Union
 
 from mrl_pg.alembic import op
 import sqlalchemy as sa
-import mrl_pg.alembic  # noqa: F401  for op.create_matryoshka_index and its like
 import pgvector.sqlalchemy
 
 # revision identifiers, used by Alembic.

@@ -1,0 +1,78 @@
+"""`register`: gives Alembic the operations, and has autogenerate compare declarations.
+
+Importing mrl_pg registers nothing: it is `env.py` that calls it, which Alembic runs
+before any revision.
+"""
+
+from typing import Any
+
+from alembic import util
+from alembic.autogenerate import comparators, renderers
+from alembic.operations import BatchOperations, Operations
+
+from mrl_pg.alembic import carry_out, columns, write
+from mrl_pg.alembic.autogenerate import compare
+from mrl_pg.alembic.columns import AddDeclaredColumnOp
+from mrl_pg.alembic.installation import InstallMrlOp, UninstallMrlOp
+from mrl_pg.alembic.operations import (
+    CreateMatryoshkaIndexOp,
+    DropMatryoshkaIndexOp,
+    ResizeMatryoshkaIndexOp,
+)
+from mrl_pg.sqlalchemy.declare import Matryoshka
+
+OPERATIONS: tuple[tuple[str, Any, Any, Any], ...] = (
+    (
+        "create_matryoshka_index",
+        CreateMatryoshkaIndexOp,
+        carry_out.create,
+        write.create,
+    ),
+    ("drop_matryoshka_index", DropMatryoshkaIndexOp, carry_out.drop, write.drop),
+    (
+        "resize_matryoshka_index",
+        ResizeMatryoshkaIndexOp,
+        carry_out.resize,
+        write.resize,
+    ),
+    ("install_mrl", InstallMrlOp, carry_out.install, write.install),
+    ("uninstall_mrl", UninstallMrlOp, carry_out.uninstall, write.uninstall),
+)
+"""Name, value, what carries it out and what writes it into a revision."""
+
+NAMES = frozenset(name for name, *_ in OPERATIONS)
+"""What `op` has more than Alembic gives it."""
+
+
+def register() -> None:
+    """Make Alembic know mrl_pg: one line of `env.py`, before the revisions run.
+
+    `op` has `create_matryoshka_index` and the other operations from then on, its
+    `add_column` makes what `Matryoshka` declares, and `alembic revision
+    --autogenerate` and `alembic check` compare what models declare with what the
+    database has. Calling it again changes nothing.
+    """
+    if is_registered():
+        return
+    for name, operation, carried_out, written in OPERATIONS:
+        Operations.register_operation(name)(operation)
+        Operations.implementation_for(operation)(carried_out)
+        renderers.dispatch_for(operation)(written)
+    Operations.register_operation("add_column")(AddDeclaredColumnOp)
+    BatchOperations.register_operation("add_column", "batch_add_column")(
+        AddDeclaredColumnOp
+    )
+    Operations.implementation_for(AddDeclaredColumnOp)(columns.add_column)
+    comparators.dispatch_for("schema", **_after_alembics_own())(compare)
+    Matryoshka.made_by_alembic = True
+
+
+def is_registered() -> bool:
+    """Whether `register` was called."""
+    return Matryoshka.made_by_alembic
+
+
+def _after_alembics_own() -> dict[str, Any]:
+    """Alembic 1.18 and later would mix the order of comparisons."""
+    priority = getattr(util, "DispatchPriority", None)
+    return {} if priority is None else {"priority": priority.LAST}

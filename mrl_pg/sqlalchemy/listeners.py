@@ -1,0 +1,45 @@
+"""`register`: has SQLAlchemy tell mrl_pg of connections, errors and reflected tables.
+
+Importing mrl_pg registers nothing. What needs no listener works without: to declare, to
+create tables and to search, with the query sent as text.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Engine, MetaData, Table
+
+from mrl_pg.errors import InvalidSetting
+from mrl_pg.sqlalchemy import declare, mismatch, reflect, vector
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncEngine
+
+
+def register(*targets: "Engine | AsyncEngine | MetaData") -> None:
+    """Listen on engines and metadata of yours; on all there are when none is named.
+
+        register(engine, Base.metadata)
+
+    On an engine: psycopg sends queries in binary, and a search raises IndexMismatch
+    where it would raise the driver's error. On a MetaData: `Table(…, autoload_with=…)`
+    and `reflect` find declarations again. Call it before the engine connects; calling
+    it again changes nothing.
+
+    Raises InvalidSetting for anything else.
+    """
+    for target in targets or (Engine, MetaData):
+        own: Any = getattr(target, "sync_engine", target)
+        if own is Engine or isinstance(own, Engine):
+            vector.listen(own)
+            mismatch.listen(own)
+        elif own is MetaData:
+            reflect.listen(Table)
+            declare.listen_to_every_table()
+        elif isinstance(own, MetaData):
+            reflect.listen(own)
+        else:
+            raise InvalidSetting(
+                f"register takes engines and MetaData, this is of type "
+                f"{type(target).__name__}: pass engine, Base.metadata, or nothing at "
+                "all"
+            )
