@@ -87,8 +87,8 @@ def test_the_test_sees_what_register_changes() -> None:
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() == (
-        "listeners of SQLAlchemy, Operations, alembic.op, add_column, "
-        "what is carried out, comparators, renderers"
+        "listeners of SQLAlchemy, Operations, BatchOperations, alembic.op, "
+        "add_column, what is carried out, comparators, renderers"
     )
 
 
