@@ -18,7 +18,10 @@ from mrl_pg.alembic import (
     ResizeMatryoshkaIndexOp,
     UninstallMrlOp,
     op,
+    register,
 )
+
+register()
 
 PLAIN = MatryoshkaIndex("docs", "embedding", dims=4)
 OTHER = MatryoshkaIndex(

@@ -20,8 +20,11 @@ from sqlalchemy import Column, Connection, Engine, Integer, MetaData, Table, eve
 from sqlalchemy import create_engine as engine_of
 from sqlalchemy.pool import NullPool
 
+import mrl_pg.alembic
 from mrl_pg import server
 from mrl_pg.sqlalchemy import Matryoshka
+
+mrl_pg.alembic.register()
 
 TEMPLATE = Path(alembic.__file__).parent / "templates" / "generic"
 Catalog = dict[str, list[str]]
