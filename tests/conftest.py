@@ -128,6 +128,7 @@ def prepare(stack: ExitStack, dsn: str | None, version: int) -> Server:
     admin.execute(sql.SQL("create database {} template template0").format(name))
     if dsn is not None:
         stack.callback(admin.execute, sql.SQL("drop database {}").format(name))
+        stack.callback(made.drop_templates)
     with connect(made.url(TEMPLATE)) as conn:
         conn.execute("create extension vector")
         install(conn)

@@ -1,14 +1,13 @@
 """Which server is picked, in what words, and what the command line makes of faults."""
 
 import shutil
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import psycopg
 import pytest
+from support.command import forked
 
 from mrl_pg import connect, server
 from mrl_pg.connect import Embedded, Target, choose
@@ -164,8 +163,10 @@ sys.exit(app.run())
 
 
 def probe(*arguments: str) -> tuple[int, str, str]:
-    command = [sys.executable, "-c", PROGRAM, "probe", *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    def program() -> None:
+        exec(PROGRAM, {})
+
+    done = forked(["mrl-pg", "probe", *arguments], program)
     return done.returncode, done.stdout, done.stderr
 
 

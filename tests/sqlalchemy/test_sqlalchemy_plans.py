@@ -30,7 +30,7 @@ from mrl_pg.sqlalchemy import search, seen
 
 pytestmark = pytest.mark.every_version
 
-ROWS = 12_000
+ROWS = 6_000
 QUERIES = matryoshka(6, seed=9)
 MANY = range(1, ROWS + 1)
 

@@ -127,11 +127,16 @@ class Library:
 def fresh_library(server: Server, rows: int = ROWS) -> Iterator[Library]:
     """A library for a module whose tests change nothing in it."""
     vectors = matryoshka(rows)
-    with server.fresh() as url:
+
+    def build(url: str) -> None:
         engine = open_engine(url)
         Base.metadata.create_all(engine)
+        engine.dispose()
         with connect(url) as conn:
             fill(conn, vectors)
+
+    with server.copy_of(f"library_{rows}", build) as url:
+        engine = open_engine(url)
         yield Library(url, engine, vectors)
         engine.dispose()
 

@@ -58,10 +58,14 @@ def fresh_docs(server: Server, rows: int = 2000) -> Iterator[Docs]:
     """A database with `docs`, for a module whose tests change nothing in it."""
     vectors = matryoshka(rows)
     index = MatryoshkaIndex("docs", "embedding", dims=32)
-    with server.fresh() as url, connect(url) as conn:
-        make_table(conn, vectors, analyze=False)
-        index.create(conn)
-        conn.execute("analyze docs")
+
+    def build(url: str) -> None:
+        with connect(url) as conn:
+            make_table(conn, vectors, analyze=False)
+            index.create(conn)
+            conn.execute("analyze docs")
+
+    with server.copy_of(f"docs_{rows}", build) as url, connect(url) as conn:
         yield Docs(url, conn, vectors, index)
 
 
