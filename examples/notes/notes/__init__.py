@@ -1,1 +1,1 @@
-"""Notes that are found by what they mean."""
+"""Notes that are found by their meaning."""

@@ -11,7 +11,7 @@ from notes.database import url
 
 
 def arguments() -> argparse.Namespace:
-    """What was typed."""
+    """The arguments of the command line."""
     parser = argparse.ArgumentParser(prog="python -m notes")
     commands = parser.add_subparsers(dest="command", required=True)
     adding = commands.add_parser("add", help="add a note")
@@ -25,7 +25,7 @@ def arguments() -> argparse.Namespace:
 
 
 async def main(given: argparse.Namespace) -> None:
-    """Run one command."""
+    """Run the command that was typed."""
     engine = create_async_engine(url())
     register(engine)
     async with AsyncSession(engine) as session:

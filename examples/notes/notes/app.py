@@ -1,4 +1,4 @@
-"""What the application does: adds notes and finds them."""
+"""Adds notes and finds them."""
 
 from collections.abc import Sequence
 
@@ -23,7 +23,7 @@ async def add(session: AsyncSession, text: str, tags: Sequence[str] = ()) -> Non
 async def find(
     session: AsyncSession, text: str, *, tag: str | None = None, k: int = 3
 ) -> list[tuple[Note, float]]:
-    """The k notes nearest in meaning, and how far; only those with a tag, if given."""
+    """The k notes nearest in meaning with their distances; with `tag`, only tagged."""
     notes = select(Note, distance).options(selectinload(Note.tags))
     if tag is not None:
         notes = notes.where(Note.tags.any(Tag.name == tag))

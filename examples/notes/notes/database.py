@@ -1,4 +1,4 @@
-"""Which database: DATABASE_URL, or a PostgreSQL that mrl_pg brings along."""
+"""The database: DATABASE_URL, or the embedded PostgreSQL of mrl_pg."""
 
 import os
 import re
@@ -13,5 +13,5 @@ def url() -> str:
     left running: `mrl-pg server stop` ends it.
     """
     found = os.environ.get("DATABASE_URL") or server.start().url()
-    # as libpq writes it, SQLAlchemy would look for another driver
+    # without a driver in the URL, SQLAlchemy may choose another one
     return re.sub(r"^postgres(ql)?://", "postgresql+psycopg://", found)

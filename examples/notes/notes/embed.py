@@ -1,4 +1,4 @@
-"""Text to vectors: the one place that knows the embedding model."""
+"""Turns text into vectors; no other module knows the embedding model."""
 
 from functools import cache
 
@@ -10,7 +10,7 @@ from mrl_pg.demo.model import StaticModel
 
 @cache
 def model() -> StaticModel:
-    """The small English model of mrl_pg's demo; put yours in its place."""
+    """The small English model of mrl_pg's demo; put your model in its place."""
     return StaticModel.load()
 
 

@@ -14,21 +14,21 @@ class Base(DeclarativeBase):
 
 
 class Note(Base):
-    """A text and its embedding; searches read 256 of the 512 dimensions first."""
+    """A text and its embedding; the first pass of a search reads 256 of 512 dims."""
 
     __tablename__ = "notes"
 
     id: Mapped[int] = mapped_column(primary_key=True)
     text: Mapped[str]
     tags: Mapped[list["Tag"]] = relationship(order_by="Tag.name")
-    # deferred: a search leaves it in the database
+    # deferred, so that a search leaves the vector in the database
     embedding: Mapped[Any] = mapped_column(
         VECTOR(512), Matryoshka(256), nullable=False, deferred=True
     )
 
 
 class Tag(Base):
-    """A word that notes are sorted by."""
+    """A word that groups notes."""
 
     __tablename__ = "tags"
 
