@@ -100,7 +100,7 @@ def read_version() -> Exchange[str | None]:
     if not (yield from read_state())["mrl_installed"]:
         return None
     (row,) = yield Send(_VERSION)
-    return cast("str | None", next(iter(row.values())))
+    return cast("str | None", row["version"])
 
 
 def read_state() -> Exchange[Row]:

@@ -44,7 +44,7 @@ def _change(settings: Settings) -> Exchange[Settings]:
     before: dict[str, str | None] = {}
     for name, value in settings.items():
         (row,) = yield Send(READ, {"name": name})
-        before[name] = row["current_setting"]
+        before[name] = row["value"]
         try:
             yield Send(SET, {"name": name, "value": value})
         except errors.InvalidParameterValue as error:

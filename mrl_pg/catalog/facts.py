@@ -52,11 +52,11 @@ class Facts:
     short_type: str | None
     short_dims: int | None
     short_expression: str | None
+    short_ours: bool
     index_definition: str | None
     index_operator_class: str | None
     index_options: tuple[str, ...]
     index_usable: bool
-    other_indexes: int
     mrl_installed: bool
     row_security: bool
     full_number: int
@@ -101,11 +101,11 @@ def decide(
         short_type=table["short_type"],
         short_dims=table["short_dims"],
         short_expression=table["short_expression"],
+        short_ours=table["short_ours"],
         index_definition=table["index_definition"],
         index_operator_class=table["index_operator_class"],
         index_options=tuple(table["index_options"] or ()),
         index_usable=table["index_usable"],
-        other_indexes=table["other_indexes"],
         mrl_installed=extension["mrl_installed"],
         row_security=table["row_security"],
         full_number=table["full_number"],
@@ -172,13 +172,10 @@ def check_short(layout: IndexLayout, facts: Facts) -> None:
             f"column {column!r} is {found}, not {wanted}: "
             "drop it, or name another with short="
         )
-    expression = facts.short_expression or ""
-    quoted = '"' + layout.column.replace('"', '""') + '"'
-    prefixes = (f"({name}, 1, {layout.dims})" for name in (layout.column, quoted))
-    function = function_of(layout)
-    if function not in expression or not any(p in expression for p in prefixes):
+    if not facts.short_ours:
         before, after = mismatch(layout, column)
-        raise IndexMismatch(f"{before}{expression or 'not generated'}{after}")
+        expression = facts.short_expression or "not generated"
+        raise IndexMismatch(f"{before}{expression}{after}")
 
 
 def function_of(layout: IndexLayout) -> str:

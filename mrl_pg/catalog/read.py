@@ -14,7 +14,8 @@ from weakref import WeakKeyDictionary
 from psycopg import errors, sql
 
 from mrl_pg import source
-from mrl_pg.catalog.facts import Facts, decide
+from mrl_pg.catalog import slots
+from mrl_pg.catalog.facts import Facts, decide, function_of
 from mrl_pg.catalog.recent import Recent
 from mrl_pg.exchange import AnyConn, Exchange, Send
 from mrl_pg.layout import IndexLayout
@@ -60,13 +61,15 @@ def _first(rows: list[Mapping[str, Any]]) -> Mapping[str, Any] | None:
     return rows[0] if rows else None
 
 
-def _table_names(layout: IndexLayout) -> dict[str, str]:
+def _table_names(layout: IndexLayout) -> dict[str, Any]:
     return {
         "schema": layout.schema,
         "table": layout.table,
         "column": layout.column,
         "short": layout.short,
         "index": layout.name,
+        "function": function_of(layout),
+        "dims": layout.dims,
     }
 
 
@@ -79,5 +82,11 @@ def _table_facts() -> bytes:
         key=sql.Identifier("primary_key", "oid"),
         index=sql.SQL("pg_catalog.format('%%I.%%I', space.nspname, %(index)s)"),
     )
+    ours = slots.is_short_column(
+        sql.Identifier("short_column", "expression"),
+        sql.SQL("%(function)s"),
+        sql.SQL("%(column)s"),
+        sql.SQL("%(dims)s"),
+    )
     facts = sql.SQL(source.statement("table_facts"))
-    return facts.format(stamp=stamp).as_bytes()
+    return facts.format(stamp=stamp, ours=ours).as_bytes()

@@ -10,7 +10,7 @@ select pg_catalog.set_config(%(name)s, %(value)s, true)
 -- A setting as it is now, NULL when nobody knows it.
 -- Parameters: name
 -- Called by: mrl_pg.build.settings
-select pg_catalog.current_setting(%(name)s, true)
+select pg_catalog.current_setting(%(name)s, true) as value
 
 -- name: build_progress
 -- How far a running create index is; no row before and after.

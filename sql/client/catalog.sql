@@ -20,9 +20,19 @@ from (values (1)) as always (one)
 left join pg_catalog.pg_extension as extension on extension.extname operator(pg_catalog.=) 'vector'
 left join pg_catalog.pg_namespace as space on space.oid operator(pg_catalog.=) extension.extnamespace
 
+-- name: is_short_column
+-- Whether a column is generated as a short one, where mrl._is_short_column may be missing.
+-- Slots: expression, function (the one that makes short values), full, dims
+-- Called by: mrl_pg.catalog.slots
+pg_catalog.strpos({expression}, {function}) operator(pg_catalog.>) 0
+and pg_catalog.strpos(
+    {expression},
+    pg_catalog.concat('(', pg_catalog.quote_ident({full}), ', 1, ', {dims}, ')')
+) operator(pg_catalog.>) 0
+
 -- name: table_facts
 -- All that a search or a build must know of one table, in one row; none: no such table.
--- Slots: stamp; parameters: schema ('' for the search path), table, column, short, index
+-- Slots: stamp, ours; parameters: schema ('': any), table, column, short, index, function, dims
 -- Called by: mrl_pg.catalog.read
 select
     class.oid::pg_catalog.int8 as table_id,
@@ -39,6 +49,7 @@ select
     short_column.type as short_type,
     short_column.dims as short_dims,
     short_column.expression as short_expression,
+    coalesce({ours}, false) as short_ours,
     array(
         select attribute.attname::pg_catalog.text
         from pg_catalog.pg_index as key
@@ -70,20 +81,7 @@ select
     index.definition as index_definition,
     index.operator_class as index_operator_class,
     index.options as index_options,
-    coalesce(index.usable, false) as index_usable,
-    (
-        select pg_catalog.count(distinct other.indexrelid)
-        from pg_catalog.pg_index as other
-        join pg_catalog.pg_class as other_class on other_class.oid operator(pg_catalog.=) other.indexrelid
-        -- a key, an expression or a condition that reads the short column
-        join pg_catalog.pg_depend as reads
-            on reads.classid operator(pg_catalog.=) 'pg_catalog.pg_class'::pg_catalog.regclass
-            and reads.objid operator(pg_catalog.=) other.indexrelid
-            and reads.refobjid operator(pg_catalog.=) class.oid
-            and reads.refobjsubid operator(pg_catalog.=) short_column.number
-        where other.indrelid operator(pg_catalog.=) class.oid
-            and other_class.relname operator(pg_catalog.<>) %(index)s
-    ) as other_indexes
+    coalesce(index.usable, false) as index_usable
 from pg_catalog.pg_class as class
 join pg_catalog.pg_namespace as space on space.oid operator(pg_catalog.=) class.relnamespace
 left join lateral (

@@ -4,7 +4,7 @@
 -- Version of the installed database side, read and not run: it may be a stranger's.
 -- No parameters; no row when there is none
 -- Called by: mrl_pg.install
-select substring(pg_catalog.pg_get_function_sqlbody(proc.oid) from '''(.+)''')
+select substring(pg_catalog.pg_get_function_sqlbody(proc.oid) from '''(.+)''') as version
 from pg_catalog.pg_proc as proc
 join pg_catalog.pg_namespace as space on space.oid operator(pg_catalog.=) proc.pronamespace
 where space.nspname operator(pg_catalog.=) 'mrl'

@@ -2,24 +2,13 @@
 
 -- name: check_short
 -- Condition of a first pass: its short column is the prefix of the full one, or an error.
--- Slots: table, full, short, function, before, after (texts), dims; evaluated once
+-- Slots: table, short, before, after (texts), ours; evaluated once
 -- Called by: mrl_pg.search.render
 (
     -- one scan, since it may have to be planned each time; an aggregate, so one row
     select
         case
-            when pg_catalog.strpos(
-                    pg_catalog.string_agg(
-                        pg_catalog.pg_get_expr(value.adbin, value.adrelid), ''
-                    ),
-                    {function}
-                ) operator(pg_catalog.>) 0
-                and pg_catalog.strpos(
-                    pg_catalog.string_agg(
-                        pg_catalog.pg_get_expr(value.adbin, value.adrelid), ''
-                    ),
-                    pg_catalog.concat('(', pg_catalog.quote_ident({full}), ', 1, {dims})')
-                ) operator(pg_catalog.>) 0
+            when {ours}
             then true
             -- words of ours in an error, where no function of ours may be installed
             else pg_catalog.concat(

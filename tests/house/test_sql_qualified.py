@@ -83,6 +83,7 @@ PARTS = {
     "own_plan": "with mrl_query as (select 1) select {}",
     "translated_table": "select {}",
     "stamp": "select {}",
+    "is_short_column": "select {}",
     "unnested": "select {}",
     "gate": "with mrl_before as (select 1) select {}",
     "promised_pass": "with mrl_before as (select 1) select * from ({}) as pass",

@@ -185,6 +185,48 @@ def test_a_drop_takes_what_it_made_and_no_more(conn: Conn) -> None:
     assert len(catalog(conn)[0]) == 4 and catalog(conn)[2] == []
 
 
+def test_a_drop_leaves_a_generated_column_of_yours(conn: Conn) -> None:
+    """It bore the name of the short one, which somebody had dropped by hand."""
+    make_table(conn, VECTORS[:50])
+    create(conn)
+    conn.execute("alter table docs drop column embedding_32_halfvec")
+    conn.execute(
+        "alter table docs add column embedding_32_halfvec halfvec(64) "
+        "generated always as (embedding::halfvec(64)) stored"
+    )
+    one(conn, "select mrl.drop_index('docs', 'embedding')")
+    columns, _, rows = catalog(conn)
+    assert "embedding_32_halfvec" in [row[0] for row in columns]
+    assert rows == []
+
+
+def test_a_drop_knows_its_column_when_the_full_one_is_renamed(conn: Conn) -> None:
+    make_table(conn, VECTORS[:50])
+    create(conn)
+    conn.execute('alter table docs rename embedding to "full_v%"')
+    one(conn, "select mrl.drop_index('docs', 'embedding')")
+    assert "embedding_32_halfvec" not in [row[0] for row in catalog(conn)[0]]
+
+
+def test_the_registry_says_how_short_values_come_about(conn: Conn) -> None:
+    make_table(conn, VECTORS[:50])
+    create(conn)
+    create(conn, dims=16, kind="bit")
+    for view in ("mrl.registry", "mrl.indexes"):
+        told = conn.execute(
+            f"select computed_as, kept_as from {view} order by dims".encode()
+        )
+        assert told.fetchall() == [("bits", "generated"), ("prefix", "generated")]
+    call = (
+        "select mrl.register('docs', 'embedding', 'embedding_32_halfvec', "
+        "'docs_embedding_32_halfvec_cosine_hnsw', 32, 'halfvec', 'cosine', %s, %s)"
+    )
+    one(conn, call, "prefix", "generated")
+    for computed, kept in (("bits", "generated"), ("prefix", "trigger")):
+        with pytest.raises(errors.CheckViolation):
+            one(conn, call, computed, kept)
+
+
 @pytest.mark.parametrize("distance", ["l2", "ip"])
 def test_vectors_that_are_not_of_length_1(conn: Conn, distance: str) -> None:
     make_table(conn, VECTORS * 3)
