@@ -145,8 +145,8 @@ def check_short(
 def standing(effort: Effort) -> sql.SQL:
     """A further column of the answer: what stands behind a recall, or NULL."""
     if effort.recall is None:
-        return sql.SQL(",\n    null::pg_catalog.text as promise")
-    return sql.SQL(",\n    (select mrl_standing from mrl_before) as promise")
+        return sql.SQL(",\n    null::pg_catalog.text as standing")
+    return sql.SQL(",\n    (select mrl_standing from mrl_before) as standing")
 
 
 def promise(

@@ -8,7 +8,7 @@ from mrl_pg.sqlalchemy.create import install
 from mrl_pg.sqlalchemy.declare import Matryoshka, indexes_of
 from mrl_pg.sqlalchemy.listeners import register
 from mrl_pg.sqlalchemy.reflect import Registered, registered
-from mrl_pg.sqlalchemy.select import distance, promise, search, seen
+from mrl_pg.sqlalchemy.select import distance, search, seen, standing
 
 __all__ = [
     "Matryoshka",
@@ -16,9 +16,9 @@ __all__ = [
     "distance",
     "indexes_of",
     "install",
-    "promise",
     "register",
     "registered",
     "search",
     "seen",
+    "standing",
 ]

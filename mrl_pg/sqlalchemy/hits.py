@@ -31,7 +31,7 @@ HITS = Hits(
     "mrl_hits",
     column("distance", Float()),
     column("seen", BigInteger()),
-    column("promise", Text()),
+    column("standing", Text()),
     *(column(f"key_{place}") for place in range(1, MOST_KEYS + 1)),
 )
 """The k rows found, by key, as the rest of a statement sees them."""

@@ -68,7 +68,7 @@ class Passes(ClauseElement):
             *keys,
             column("distance", Float()),
             column("seen", BigInteger()),
-            column("promise", Text()),
+            column("standing", Text()),
         ]
         # TextualSelect wants a text; all it does is compile it
         select = TextualSelect(self, rows, positional=True)  # type: ignore[arg-type]

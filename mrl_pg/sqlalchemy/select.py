@@ -29,7 +29,7 @@ distance: ColumnElement[float] = HITS.c.distance
 seen: ColumnElement[int] = HITS.c.seen
 """Candidates that the first pass handed over; below `candidates` when it ran dry."""
 
-promise: ColumnElement[str | None] = HITS.c.promise
+standing: ColumnElement[str | None] = HITS.c.standing
 """What stands behind a `recall`: kept, unreached, stale or uncalibrated; else NULL."""
 
 
@@ -60,7 +60,7 @@ def search(
     `query`: full size, as a list, an array, a Vector or a HalfVector, or a
     `bindparam` to give it later. `index`: another one than the first declared on
     the column. `recall` takes the cheapest search that `mrl.calibrate` measured to keep
-    it, as the statement finds it when it runs; select `promise` to know what stands
+    it, as the statement finds it when it runs; select `standing` to know what stands
     behind it. `k`, `candidates`, `ef_search`, `max_scan_tuples` and `exact` are as in
     `MatryoshkaIndex.search`. The scan goes on past
     `ef_search` when too few rows came, for a single statement cannot ask again;

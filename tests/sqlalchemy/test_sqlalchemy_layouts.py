@@ -26,7 +26,7 @@ from support.search_models import ask, open_engine
 from support.vectors import TOLERANCE, Vectors, distances, matryoshka
 
 from mrl_pg.kinds import Distance, Kind
-from mrl_pg.sqlalchemy import Matryoshka, distance, indexes_of, promise, search
+from mrl_pg.sqlalchemy import Matryoshka, distance, indexes_of, search, standing
 
 ROWS, DIMS = 250, 32
 VECTORS = matryoshka(ROWS, dims=DIMS)
@@ -280,7 +280,7 @@ def test_a_recall_in_a_schema_of_a_tenant(engine: Engine, schema: str) -> None:
         metadata.create_all(connection)
         rows = [{"id": i, "n": i, "e": e} for i, e in enumerate(VECTORS.tolist(), 1)]
         connection.execute(insert(table), rows)
-        statement = select(table.c.n, promise)
+        statement = select(table.c.n, standing)
         searched = search(statement, table.c.e, QUERY, recall=0.9, k=1)
         nearest = int(distances(VECTORS, QUERY, "cosine").argmin()) + 1
         assert connection.execute(searched).all() == [(nearest, "uncalibrated")]

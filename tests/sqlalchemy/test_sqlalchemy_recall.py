@@ -13,7 +13,7 @@ from support.databases import Conn, Server
 from support.search_models import ask, open_engine
 from support.vectors import matryoshka
 
-from mrl_pg.sqlalchemy import Matryoshka, promise, search
+from mrl_pg.sqlalchemy import Matryoshka, search, standing
 
 ROWS = matryoshka(200, dims=16)
 INDEX = "docs_embedding_8_halfvec_cosine_hnsw"
@@ -108,8 +108,8 @@ def test_another_distance_has_a_calibration_of_its_own(
 
 
 def found(engine: Engine, table: Table, index: str) -> tuple[int, str]:
-    """Key of the nearest row and the promise, of a search that the index answers."""
-    statement: Any = select(table.c.id, promise)
+    """Key of the nearest row and the standing, of a search that the index answers."""
+    statement: Any = select(table.c.id, standing)
     searched = search(statement, table.c.embedding, ROWS[7], k=1, recall=0.5)
     with Session(engine) as session:
         ((key, kept),) = ask(session, searched, scans=[index])
