@@ -31,8 +31,12 @@ class MatryoshkaIndex(IndexLayout):
     >>> index.short, index.name
     ('embedding_256_halfvec', 'docs_embedding_256_halfvec_cosine_hnsw')
 
-    A value: it holds no connection and may be made once, at import. Every
-    method takes the connection, or the asynchronous one in its `_async` twin.
+    A value: it holds no connection and may be made once, at import. Every method
+    takes the connection; those that end in `_async` take an asynchronous one.
+
+    For a table that does not fit, every method raises TableNotFound, ColumnNotFound,
+    NotAVectorColumn, NoPrimaryKey, or InvalidSetting for dims above the full size;
+    without pgvector 0.8 or later, PgvectorMissing or PgvectorTooOld.
     """
 
     def create(
@@ -52,7 +56,7 @@ class MatryoshkaIndex(IndexLayout):
         called from a second connection's thread.
 
         Raises IndexMismatch when a column or an index of these names is another
-        one, NotInstalled without the `mrl` schema, and what `catalog` raises.
+        one, and NotInstalled without the `mrl` schema.
         """
         return run(
             conn,
@@ -107,18 +111,18 @@ class MatryoshkaIndex(IndexLayout):
     ) -> Calibration:
         """Measure what searches find and cost on your rows, for `search(recall=0.99)`.
 
-        Exact answers of `queries`, or of `sample` random rows (each without itself;
-        500 unless named, for k = 1 2,000), are compared with those of ever wider
-        searches, and the front of recall against time is kept in the database for all
-        interfaces, in the place of an older one for the same k and `filter`.
+        Compares exact answers of `queries`, or of `sample` random rows (each without
+        itself; 500, or 2,000 for k = 1), with those of ever wider searches, and keeps
+        the front of recall against time in the database for all interfaces. It takes
+        the place of an older calibration for the same k and `filter`.
         `real_queries=True` asks with at most `sample` of those that `keep_query` kept.
         A search with a `filter` takes what was measured with the same, or with others
         about as selective. Time: every row is read once for every few hundred queries,
-        and each is searched by the index some thirty times. `progress` is called
+        and the index is searched some thirty times for each. `progress` is called
         meanwhile.
 
         Only the table's owner may. Raises InvalidSetting, InvalidVector, InvalidFilter,
-        IndexNotFound, NotInstalled, and what `catalog.facts` raises.
+        IndexNotFound and NotInstalled.
         """
         return run(
             conn,
@@ -176,22 +180,21 @@ class MatryoshkaIndex(IndexLayout):
     ) -> RecallReport:
         """Measure how many of the true nearest rows a search finds, and why not all.
 
-        The other options are those of `search`, which is compared with exact search
-        for `queries`, for at most `sample` of those that `keep_query` kept
+        The other options are those of `search`. Its answers are compared with exact
+        ones for `queries`, for at most `sample` of those that `keep_query` kept
         (`real_queries=True`), or for `sample` random rows, each without itself. `keep`
         writes the figures to `mrl.measurements`, for `history`, which only the table's
         owner may. Time: each query reads every row twice.
 
-        Raises InvalidSetting, InvalidVector, InvalidFilter, IndexNotFound,
-        NotInstalled, and what `catalog.facts` raises.
+        Raises InvalidSetting, InvalidVector, InvalidFilter, IndexNotFound and
+        NotInstalled.
         """
-        asked = options_of("recall", options, FilteredKeywords)
         return run(
             conn,
             recall_report.recall(
                 conn,
                 self,
-                asked,
+                options_of(options, FilteredKeywords),
                 sample=sample,
                 queries=queries,
                 real_queries=real_queries,
@@ -212,13 +215,12 @@ class MatryoshkaIndex(IndexLayout):
         **options: "Unpack[FilteredKeywords]",
     ) -> RecallReport:
         """The same as `recall` on an asynchronous connection."""
-        asked = options_of("recall_async", options, FilteredKeywords)
         return await run_async(
             conn,
             recall_report.recall(
                 conn,
                 self,
-                asked,
+                options_of(options, FilteredKeywords),
                 sample=sample,
                 queries=queries,
                 real_queries=real_queries,
@@ -238,13 +240,13 @@ class MatryoshkaIndex(IndexLayout):
     def keep_query(self, conn: Conn, query: VectorLike) -> bool:
         """Keep a query now and then, for `calibrate(conn, real_queries=True)`.
 
-        Call it beside each search, which itself writes nothing. Off until the table's
-        owner turns it on (`mrl.sample_queries` in SQL, `mrl-pg queries`); whether it is
-        on is read once a minute, and nothing is sent while it is off. The server draws
-        the lot. True when the query was kept; in a read-only or failed transaction, on
-        a replica and above read committed it never is.
+        Call it beside each search, because a search writes nothing. It does nothing
+        until the table's owner turns it on (`mrl.sample_queries` in SQL,
+        `mrl-pg queries`); whether it is on is read once a minute. The server decides
+        at random. True when the query was kept. No query is kept in a read-only or
+        failed transaction, on a replica, or above the isolation level read committed.
 
-        Raises InvalidVector where it is on, NotInstalled, and what `catalog` raises.
+        Raises NotInstalled, and InvalidVector while it is on.
         """
         return run(conn, real_queries.keep_query(conn, self, query))
 
@@ -278,40 +280,38 @@ class MatryoshkaIndex(IndexLayout):
         zero under cosine) are never answered; ties go by key.
 
         Raises InvalidVector, InvalidSetting, InvalidFilter, ColumnNotFound,
-        IndexNotFound, and what `catalog.facts` raises.
+        IndexNotFound, IndexMismatch, and NotInstalled with a recall.
         """
-        return run(conn, find(conn, self, query, options_of("search", options)))
+        return run(conn, find(conn, self, query, options_of(options)))
 
     async def search_async(
         self, conn: AsyncConn, query: VectorLike, **options: "Unpack[SearchKeywords]"
     ) -> SearchResult:
         """The same as `search` on an asynchronous connection."""
-        asked = options_of("search_async", options)
-        return await run_async(conn, find(conn, self, query, asked))
+        return await run_async(conn, find(conn, self, query, options_of(options)))
 
     def search_many(
         self, conn: Conn, queries: VectorsLike, **options: "Unpack[SearchKeywords]"
     ) -> list[SearchResult]:
         """Answers of `search`, with its options, for each query in one round trip."""
-        asked = options_of("search_many", options)
-        return run(conn, find_many(conn, self, queries, asked))
+        return run(conn, find_many(conn, self, queries, options_of(options)))
 
     async def search_many_async(
         self, conn: AsyncConn, queries: VectorsLike, **options: "Unpack[SearchKeywords]"
     ) -> list[SearchResult]:
         """The same as `search_many` on an asynchronous connection."""
-        asked = options_of("search_many_async", options)
-        return await run_async(conn, find_many(conn, self, queries, asked))
+        return await run_async(
+            conn, find_many(conn, self, queries, options_of(options))
+        )
 
     def plan(
         self, conn: Conn, query: VectorLike, **options: "Unpack[SearchKeywords]"
     ) -> SearchPlan:
         """What `search` with these options would send, to run or explain."""
-        return run(conn, fresh_plan(conn, self, query, options_of("plan", options)))
+        return run(conn, fresh_plan(conn, self, query, options_of(options)))
 
     async def plan_async(
         self, conn: AsyncConn, query: VectorLike, **options: "Unpack[SearchKeywords]"
     ) -> SearchPlan:
         """The same as `plan` on an asynchronous connection."""
-        asked = options_of("plan_async", options)
-        return await run_async(conn, fresh_plan(conn, self, query, asked))
+        return await run_async(conn, fresh_plan(conn, self, query, options_of(options)))

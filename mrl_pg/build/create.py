@@ -13,8 +13,8 @@ from mrl_pg.build.progress import watch
 from mrl_pg.build.report import BuildReport
 from mrl_pg.build.row_sample import check_rows
 from mrl_pg.build.steps import Step, carry_out, changes, lock, read_steps
-from mrl_pg.catalog import read as catalog
 from mrl_pg.catalog.facts import Facts, check_index, check_short
+from mrl_pg.catalog.read import forget_facts, read_facts
 from mrl_pg.errors import InvalidSetting, NotInstalled
 from mrl_pg.exchange import AnyConn, Exchange, Send, transaction
 from mrl_pg.exchange.progress import OnProgress
@@ -43,10 +43,10 @@ def create(
     """
     chosen = _settings(workers, maintenance_work_mem)
     check_callable("progress", progress)
-    facts = _check(layout, (yield from catalog.read(layout)))
+    facts = _check(layout, (yield from read_facts(layout)))
     watched = partial(watch, conn, progress)
     report = yield from transaction(_create(layout, facts, chosen, watched))
-    catalog.forget(conn, layout)
+    forget_facts(conn, layout)
     return report
 
 
@@ -60,7 +60,7 @@ def _create(
     if changes(steps):
         yield from lock(facts)
         # another session may have built it meanwhile
-        facts = _check(layout, (yield from catalog.read(layout)))
+        facts = _check(layout, (yield from read_facts(layout)))
         steps = yield from _read(layout, facts)
     yield from check_rows(layout, facts)
     with watched():

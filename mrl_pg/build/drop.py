@@ -5,9 +5,9 @@ from psycopg import sql
 from mrl_pg.build import definitions
 from mrl_pg.build.report import BuildReport
 from mrl_pg.build.steps import Step, carry_out, changes, lock, read_steps
-from mrl_pg.catalog import read as catalog
 from mrl_pg.catalog import slots
 from mrl_pg.catalog.facts import Facts, check_short
+from mrl_pg.catalog.read import forget_facts, read_facts
 from mrl_pg.errors import IndexMismatch
 from mrl_pg.exchange import AnyConn, Exchange, transaction
 from mrl_pg.layout import IndexLayout
@@ -19,9 +19,9 @@ def drop(conn: AnyConn, layout: IndexLayout) -> Exchange[BuildReport]:
     Takes an ACCESS EXCLUSIVE lock for a moment; nothing is rewritten. Works where the
     schema `mrl` was removed, too.
     """
-    facts = _check(layout, (yield from catalog.read(layout)))
+    facts = _check(layout, (yield from read_facts(layout)))
     report = yield from transaction(_drop(layout, facts))
-    catalog.forget(conn, layout)
+    forget_facts(conn, layout)
     return report
 
 
@@ -30,7 +30,7 @@ def _drop(layout: IndexLayout, facts: Facts) -> Exchange[BuildReport]:
     if changes(steps):
         yield from lock(facts)
         # another session may have changed it meanwhile
-        facts = _check(layout, (yield from catalog.read(layout)))
+        facts = _check(layout, (yield from read_facts(layout)))
         steps = yield from _read(layout, facts)
     return BuildReport(layout, (yield from carry_out(steps)))
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from mrl_pg import arguments
 from mrl_pg.calibration import measuring
-from mrl_pg.catalog import read as catalog
+from mrl_pg.catalog.read import forget_facts, read_facts
 from mrl_pg.exchange import AnyConn, Exchange, Row, Send
 from mrl_pg.exchange.progress import OnProgress
 from mrl_pg.layout import IndexLayout
@@ -85,7 +85,7 @@ def calibrate(
     """Measure the searches of one short column; see `MatryoshkaIndex.calibrate`."""
     check_filter(filter, params)
     arguments.check_callable("progress", progress)
-    facts = measuring.check(layout, (yield from catalog.read(layout)))
+    facts = measuring.check(layout, (yield from read_facts(layout)))
     values = measuring.values(layout, facts, k, sample, queries, real_queries)
     values["filter"] = written_out(conn, filter, params, facts)
     with (
@@ -93,7 +93,7 @@ def calibrate(
         measuring.reported(conn, progress),
     ):
         rows = yield Send(measuring.statement("calibrate", facts), values)
-    catalog.forget(conn, layout)
+    forget_facts(conn, layout)
     return _calibration(layout, k, rows)
 
 

@@ -9,9 +9,9 @@ from psycopg import errors, sql
 from psycopg.errors import Diagnostic
 
 from mrl_pg.arguments import check_whole, flag, listed, shown
-from mrl_pg.catalog import read as catalog
 from mrl_pg.catalog import slots
 from mrl_pg.catalog.facts import Facts, check_ready
+from mrl_pg.catalog.read import forget_facts, not_installed
 from mrl_pg.errors import IndexNotFound, InvalidSetting, NotInstalled
 from mrl_pg.exchange import AnyConn
 from mrl_pg.exchange.progress import OnProgress, Progress
@@ -88,8 +88,8 @@ def explained(
     try:
         yield
     except errors.Error as error:
-        catalog.forget(conn, layout)
-        if catalog.not_installed(error):
+        forget_facts(conn, layout)
+        if not_installed(error):
             raise NotInstalled(NOT_INSTALLED) from error
         said = server_message(error)
         if isinstance(error, errors.UndefinedObject) and "short column" in said.message:

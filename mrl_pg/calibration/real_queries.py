@@ -13,8 +13,8 @@ from psycopg import errors, pq, sql
 
 from mrl_pg import source
 from mrl_pg.calibration import measuring
-from mrl_pg.catalog import read as catalog
 from mrl_pg.catalog.facts import Facts
+from mrl_pg.catalog.read import known_facts, not_installed
 from mrl_pg.catalog.recent import Recent
 from mrl_pg.errors import InvalidSetting, NotInstalled
 from mrl_pg.exchange import AnyConn, Exchange, Row, Send, transaction
@@ -66,7 +66,7 @@ def keep_query(conn: AnyConn, layout: IndexLayout, query: VectorLike) -> Exchang
     """Offer a query to be kept; see `MatryoshkaIndex.keep_query`."""
     if _failed(conn):
         return False
-    facts = yield from catalog.facts(conn, layout)
+    facts = yield from known_facts(conn, layout)
     share = _known(conn, layout)
     if share is None:
         rows = yield from _whole(conn, _send(_asked("query_share", layout)))
@@ -122,7 +122,7 @@ def _send(request: Send) -> Exchange[list[Row]]:
     try:
         rows: list[Row] = yield request
     except errors.Error as error:
-        if catalog.not_installed(error):
+        if not_installed(error):
             raise NotInstalled(measuring.NOT_INSTALLED) from error
         if isinstance(error, errors.InvalidParameterValue):
             raise InvalidSetting(f"{server_message(error)}") from error

@@ -6,7 +6,7 @@ from typing import Any
 
 from mrl_pg import arguments, source
 from mrl_pg.calibration import measuring
-from mrl_pg.catalog import read as catalog
+from mrl_pg.catalog.read import read_facts
 from mrl_pg.exchange import AnyConn, Exchange, Send
 from mrl_pg.exchange.progress import OnProgress
 from mrl_pg.layout import IndexLayout
@@ -82,11 +82,12 @@ def recall(
     """Measure one search; see `MatryoshkaIndex.recall`."""
     arguments.check_callable("progress", progress)
     keep = arguments.flag("keep", keep)
-    facts = measuring.check(layout, (yield from catalog.read(layout)))
+    facts = measuring.check(layout, (yield from read_facts(layout)))
     values = measuring.values(layout, facts, options.k, sample, queries, real_queries)
     condition = written_out(conn, options.filter, options.params, facts)
     promise = yield from read_promise(conn, layout, options)
-    values |= _effort(options, promise) | {"filter": condition, "keep": keep}
+    effort = decide_effort(options, promise=promise, goes_on=False)
+    values |= asdict(effort) | {"filter": condition, "keep": keep}
     with (
         measuring.explained(conn, layout, facts, options.filter),
         measuring.reported(conn, progress),
@@ -98,21 +99,11 @@ def recall(
 
 def history(conn: AnyConn, layout: IndexLayout) -> Exchange[list[RecallReport]]:
     """What was kept of one short column, oldest first."""
-    facts = yield from catalog.read(layout)
+    facts = yield from read_facts(layout)
     names = {"table_id": facts.table_id, "index_name": layout.name}
     with measuring.explained(conn, layout, facts, None):
         rows = yield Send(source.statement("measurements"), names, binary=True)
     return [_report(layout, row, None) for row in rows]
-
-
-def _effort(options: SearchOptions, promise: Promise | None) -> dict[str, Any]:
-    """The search that is measured; raises InvalidSetting."""
-    effort = decide_effort(options, promise=promise, goes_on=False)
-    return {
-        "candidates": effort.candidates,
-        "ef_search": effort.ef_search,
-        "max_scan_tuples": effort.max_scan_tuples,
-    }
 
 
 def _report(

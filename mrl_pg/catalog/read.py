@@ -1,8 +1,8 @@
 """Reads what the server says about a table, its short column and its index.
 
-Facts are read once per connection and kept while it lives: a search sends one
-statement, which also answers the table's `stamp` as it is now. When the stamp is
-another one, or after any error, `forget` drops the facts, and they are read again.
+Facts are read once per connection and kept while it lives. Every search also answers
+the table's `stamp` as it is now. When the stamp is another one, or after any error,
+`forget_facts` drops the facts, and they are read again.
 """
 
 import re
@@ -28,24 +28,24 @@ MISSING = (errors.UndefinedFunction, errors.UndefinedTable, errors.InvalidSchema
 _known: WeakKeyDictionary[AnyConn, Recent[IndexLayout, Facts]] = WeakKeyDictionary()
 
 
-def facts(conn: AnyConn, layout: IndexLayout) -> Exchange[Facts]:
+def known_facts(conn: AnyConn, layout: IndexLayout) -> Exchange[Facts]:
     """Facts on the layout's table, from the server once per connection.
 
     Raises PgvectorMissing, PgvectorTooOld, TableNotFound, ColumnNotFound,
     NotAVectorColumn, NoPrimaryKey, or InvalidSetting for dims above the full size.
     """
     known = _known.setdefault(conn, Recent(TABLES))
-    return known.get(layout) or known.put(layout, (yield from read(layout)))
+    return known.get(layout) or known.put(layout, (yield from read_facts(layout)))
 
 
-def read(layout: IndexLayout) -> Exchange[Facts]:
-    """Facts from the server now, by two short catalog queries; raises as `facts`."""
+def read_facts(layout: IndexLayout) -> Exchange[Facts]:
+    """Facts from the server now, by two short queries; raises as `known_facts`."""
     extension = yield Send(source.statement("pgvector").encode())
     table = yield Send(_table_facts(), _table_names(layout))
     return decide(layout, _first(extension) or {}, _first(table))
 
 
-def forget(conn: AnyConn, layout: IndexLayout) -> None:
+def forget_facts(conn: AnyConn, layout: IndexLayout) -> None:
     """Have the layout's facts read again next time."""
     if (known := _known.get(conn)) is not None:
         known.drop(lambda key: key == layout)

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from mrl_pg.calibration import real_queries
-from mrl_pg.catalog import read as catalog
+from mrl_pg.catalog.read import read_facts
 from mrl_pg.cli.describe import Column, Table, describe
 from mrl_pg.cli.options import PG_DEFAULT, Directory, Dsn, Json, Pg, connection, say
 from mrl_pg.errors import InvalidSetting
@@ -65,7 +65,7 @@ def queries(
         raise InvalidSetting("--before says which to delete: give --forget, too")
     with connection(dsn, directory, pg) as conn:
         # says which of table and column is not there
-        run(conn, catalog.read(index))
+        run(conn, read_facts(index))
         if share is not None:
             run(conn, real_queries.sample_queries(index, share=share, most=most))
         if forget:

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from mrl_pg.build import definitions
 from mrl_pg.build.report import BuildReport
-from mrl_pg.catalog import read as catalog
 from mrl_pg.catalog import slots
+from mrl_pg.catalog.read import forget_facts, known_facts
 from mrl_pg.demo.dictionary import Dictionary, index
 from mrl_pg.exchange import Conn, run
 from mrl_pg.index import MatryoshkaIndex
@@ -57,12 +57,12 @@ def add_columns(conn: Conn) -> None:
     """
     for kind, dims in SHORT:
         short = index(kind, dims)
-        facts = run(conn, catalog.facts(conn, short))
+        facts = run(conn, known_facts(conn, short))
         extension = slots.home(facts.extension_schema)
         conn.execute(
             definitions.add_short_column(short, slots.table_of(facts), extension)
         )
-        catalog.forget(conn, short)
+        forget_facts(conn, short)
 
 
 def contest(

@@ -6,9 +6,9 @@ from typing import Any
 from psycopg import sql
 
 from mrl_pg.build import settings
-from mrl_pg.catalog import read as catalog
 from mrl_pg.catalog import slots
 from mrl_pg.catalog.facts import check_ready
+from mrl_pg.catalog.read import known_facts
 from mrl_pg.exchange import Conn, cursors, run
 from mrl_pg.layout import IndexLayout
 from mrl_pg.search.effort import default_candidates
@@ -26,7 +26,7 @@ def nearest_short(
     missed is missed by short vectors, and goes on if fewer than k came. A
     composite key is a tuple. Raises what a search raises.
     """
-    facts = run(conn, catalog.facts(conn, layout))
+    facts = run(conn, known_facts(conn, layout))
     check_ready(layout, facts)
     # in a statement with a placeholder, percent signs of names are doubled
     facts = replace(facts, extension_schema=facts.extension_schema.replace("%", "%%"))

@@ -10,9 +10,9 @@ from psycopg import Cursor, sql
 
 from mrl_pg import source
 from mrl_pg.build import definitions, settings
-from mrl_pg.catalog import read as catalog
 from mrl_pg.catalog import slots
 from mrl_pg.catalog.facts import Facts
+from mrl_pg.catalog.read import known_facts
 from mrl_pg.exchange import Conn, cursors, run
 from mrl_pg.exchange.vectors import QueryVector
 from mrl_pg.layout import IndexLayout, fit
@@ -112,4 +112,4 @@ def single_pass(
     conn: Conn, layout: IndexLayout, kind: Literal["vector", "halfvec"]
 ) -> SinglePass:
     """The rival of a layout, on the same table and graph parameters."""
-    return SinglePass(layout, kind, run(conn, catalog.facts(conn, layout)))
+    return SinglePass(layout, kind, run(conn, known_facts(conn, layout)))

@@ -7,8 +7,8 @@ from typing import TypeAlias, TypeVar
 from psycopg import sql
 
 from mrl_pg.arguments import listed
-from mrl_pg.catalog import read as catalog
 from mrl_pg.catalog.facts import Facts
+from mrl_pg.catalog.read import forget_facts, known_facts
 from mrl_pg.errors import MrlError
 from mrl_pg.exchange import Answer, AnyConn, Exchange, Find, FindMany, cursors
 from mrl_pg.layout import IndexLayout
@@ -65,7 +65,7 @@ def fresh_plan(
     conn: AnyConn, layout: IndexLayout, query: VectorLike, options: SearchOptions
 ) -> Exchange[SearchPlan]:
     """The plan of a search, by what the server says now: nothing will check it."""
-    catalog.forget(conn, layout)
+    forget_facts(conn, layout)
     return (yield from prepare(conn, layout, query, options))
 
 
@@ -75,12 +75,12 @@ def prepare(
     """The plan of a search; before anything is refused, the facts are read again."""
     if isinstance(options.filter, sql.Composable):
         options = replace(options, filter=in_text(conn, options.filter))
-    facts = yield from catalog.facts(conn, layout)
+    facts = yield from known_facts(conn, layout)
     try:
         return (yield from _decide(conn, layout, facts, query, options))
     except MrlError:
-        catalog.forget(conn, layout)
-        if (fresh := (yield from catalog.facts(conn, layout))) == facts:
+        forget_facts(conn, layout)
+        if (fresh := (yield from known_facts(conn, layout))) == facts:
             raise
     return (yield from _decide(conn, layout, fresh, query, options))
 

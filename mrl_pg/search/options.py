@@ -84,15 +84,11 @@ class SearchOptions:
         return self.recall is not None and self.candidates is None and not self.exact
 
 
-def options_of(
-    method: str, keywords: EffortKeywords, known: type = SearchKeywords
-) -> SearchOptions:
-    """The keywords of a method as a value.
-
-    Raises TypeError, as a call does, for a keyword that is not `known`.
-    """
-    for name in keywords.keys() - known.__annotations__.keys():
-        raise TypeError(f"{method}() got an unexpected keyword argument {name!r}")
+def options_of(keywords: EffortKeywords, known: type = SearchKeywords) -> SearchOptions:
+    """The keywords of a method as one value; TypeError for one that is not `known`."""
+    names = known.__annotations__
+    for name in keywords.keys() - names.keys():
+        raise TypeError(f"{name!r} is no option here: there are {', '.join(names)}")
     return SearchOptions(**cast("dict[str, Any]", keywords))
 
 

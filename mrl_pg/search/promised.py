@@ -9,8 +9,8 @@ from weakref import WeakKeyDictionary
 from psycopg import errors
 
 from mrl_pg import source
-from mrl_pg.catalog import read as catalog
 from mrl_pg.catalog.facts import Facts
+from mrl_pg.catalog.read import forget_facts, known_facts, not_installed
 from mrl_pg.catalog.recent import Recent
 from mrl_pg.errors import NotInstalled
 from mrl_pg.exchange import AnyConn, Exchange, Send
@@ -57,11 +57,11 @@ def read_promise(
     """The promise for a search, from the server once a minute and connection.
 
     None when the options leave nothing to choose. Raises NotInstalled when the
-    database has no calibrations, InvalidFilter, and what `catalog.facts` raises.
+    database has no calibrations, InvalidFilter, and what `known_facts` raises.
     """
     if not options.wants_promise:
         return None
-    facts = yield from catalog.facts(conn, layout)
+    facts = yield from known_facts(conn, layout)
     filter = written_out(conn, options.filter, options.params, facts)
     key = _Key(layout, options.k, options.recall or 0, filter)
     promises = _known.setdefault(conn, Recent(PROMISES))
@@ -103,8 +103,8 @@ def _explained(conn: AnyConn, facts: Facts, key: _Key) -> Iterator[None]:
         yield
     except errors.Error as error:
         # perhaps because the table is another one by now
-        catalog.forget(conn, key.layout)
-        if catalog.not_installed(error):
+        forget_facts(conn, key.layout)
+        if not_installed(error):
             raise NotInstalled(
                 "recall= needs the calibrations of mrl_pg 0.2 or later in this "
                 "database: run mrl_pg.install(conn), `mrl-pg install` or psql -f "

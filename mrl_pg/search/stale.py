@@ -6,7 +6,7 @@ from weakref import WeakKeyDictionary
 
 from psycopg import errors, pq
 
-from mrl_pg.catalog import read as catalog
+from mrl_pg.catalog.read import forget_facts
 from mrl_pg.errors import MrlError, TableError
 from mrl_pg.exchange import AnyConn
 from mrl_pg.search.filter import about_filter, refusal, written_out
@@ -66,7 +66,7 @@ def explained(conn: AnyConn, plan: SearchPlan, *, last: bool) -> Iterator[None]:
     try:
         yield
     except Stale:
-        catalog.forget(conn, shape.layout)
+        forget_facts(conn, shape.layout)
         if last:
             raise TableError(
                 f"{shape.layout}: the table, or the search path, changes while the "
@@ -74,7 +74,7 @@ def explained(conn: AnyConn, plan: SearchPlan, *, last: bool) -> Iterator[None]:
             ) from None
         raise
     except errors.Error as error:
-        catalog.forget(conn, shape.layout)
+        forget_facts(conn, shape.layout)
         if isinstance(error, LOST) and plan.prepared:
             _losses[conn] = losses(conn) + 1
         idle = conn.info.transaction_status == pq.TransactionStatus.IDLE

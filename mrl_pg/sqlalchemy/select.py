@@ -61,10 +61,9 @@ def search(
     `bindparam` to give it later. `index`: another one than the first declared on
     the column. `recall` takes the cheapest search that `mrl.calibrate` measured to keep
     it, as the statement finds it when it runs; select `standing` to know what stands
-    behind it. `k`, `candidates`, `ef_search`, `max_scan_tuples` and `exact` are as in
-    `MatryoshkaIndex.search`. The scan goes on past
-    `ef_search` when too few rows came, for a single statement cannot ask again;
-    select `seen` beside `distance` to know how many candidates there were.
+    behind it. The other options are as in `MatryoshkaIndex.search`. The scan goes on
+    past `ef_search` when too few rows came, because a single statement cannot ask
+    again; select `seen` beside `distance` to know how many candidates there were.
 
     Raises InvalidStatement for a Select that groups, limits, orders or is distinct,
     InvalidVector, InvalidSetting, IndexNotFound, NotAVectorColumn, NoPrimaryKey.
@@ -74,7 +73,7 @@ def search(
     table = full.table
     base = next(iter(full.base_columns))
     layout = _layout(base, index)
-    asked = options_of("search", options, SelectKeywords)
+    asked = options_of(options, SelectKeywords)
     if asked.wants_promise:
         effort = promised_effort(asked)
     else:

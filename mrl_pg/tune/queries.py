@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from psycopg import errors, sql
 
 from mrl_pg.calibration import measuring
-from mrl_pg.catalog import read as catalog
 from mrl_pg.catalog import slots
 from mrl_pg.catalog.facts import Facts
+from mrl_pg.catalog.read import MISSING
 from mrl_pg.errors import InvalidSetting, InvalidVector, NotInstalled
 from mrl_pg.exchange import Conn
 from mrl_pg.exchange.server_message import server_message
@@ -115,7 +115,7 @@ def from_kept(
         kept = _selected(conn, facts, statement.as_string(), MOST_KEPT, "kept queries")
     except errors.NoDataFound as error:
         raise InvalidSetting(f"{server_message(error)}") from error
-    except catalog.MISSING as error:
+    except MISSING as error:
         raise NotInstalled(measuring.NOT_INSTALLED) from error
     # the same ones for the same seed: they come in an order of chance
     order = sorted(range(len(kept.vectors)), key=lambda i: kept.vectors[i].tobytes())

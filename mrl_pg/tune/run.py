@@ -70,7 +70,7 @@ def tune(
     columns to that. `tell` is called as it goes.
 
     Raises InvalidSetting and InvalidVector for what cannot be asked, InvalidFile, and
-    what `catalog.facts` raises. The connection must be in no transaction.
+    what `known_facts` raises. The connection must be in no transaction.
     """
     goal = Goal(k, recall, distance, m, ef_construction)
     layout = IndexLayout(

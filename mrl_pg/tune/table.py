@@ -6,9 +6,9 @@ from typing import Any
 from psycopg import sql
 
 from mrl_pg import source
-from mrl_pg.catalog import read as catalog
 from mrl_pg.catalog import slots
 from mrl_pg.catalog.facts import Facts
+from mrl_pg.catalog.read import forget_facts, known_facts
 from mrl_pg.errors import InvalidSetting
 from mrl_pg.exchange import Conn, cursors, run
 from mrl_pg.layout import IndexLayout
@@ -59,11 +59,11 @@ class TableFacts:
 def read(conn: Conn, layout: IndexLayout) -> tuple[Facts, TableFacts]:
     """Facts of the layout's table, for searching and for choosing.
 
-    Raises what `catalog.facts` raises, and InvalidSetting for a table so small that
+    Raises what `known_facts` raises, and InvalidSetting for a table so small that
     nothing is to be chosen.
     """
-    catalog.forget(conn, layout)
-    facts = run(conn, catalog.facts(conn, layout))
+    forget_facts(conn, layout)
+    facts = run(conn, known_facts(conn, layout))
     query = source.statement("tune_table").encode()
     names = {"table_id": facts.table_id, "column": layout.column}
     with cursors.dicts(conn) as cursor:

@@ -8,7 +8,7 @@ from support.versions import one_version
 
 from mrl_pg import MatryoshkaIndex
 from mrl_pg.calibration import real_queries
-from mrl_pg.catalog import read as catalog
+from mrl_pg.catalog import read
 from mrl_pg.catalog.recent import Recent
 from mrl_pg.search import promised
 from mrl_pg.search import render as searches
@@ -34,7 +34,7 @@ def test_caches_of_a_connection_are_bounded(
 ) -> None:
     """A table a tenant filled the memory of connections that never end."""
     for owner, most in (
-        (catalog, "TABLES"),
+        (read, "TABLES"),
         (promised, "PROMISES"),
         (real_queries, "LAYOUTS"),
     ):
@@ -47,7 +47,7 @@ def test_caches_of_a_connection_are_bounded(
         for k in (1, 2):
             assert index.search(conn, vectors[0], k=k, recall=0.5).keys[0] == 1
         index.keep_query(conn, vectors[0])
-    assert len(catalog._known[conn]) == 3
+    assert len(read._known[conn]) == 3
     assert len(promised._known[conn]) == 3
     assert len(real_queries._shares[conn]) == 3
 

@@ -15,7 +15,7 @@ from support.reports import browse, sound
 from support.tables import make_table
 from support.vectors import Vectors, matryoshka
 
-from mrl_pg.catalog import read as catalog
+from mrl_pg.catalog.read import known_facts
 from mrl_pg.errors import ColumnNotFound
 from mrl_pg.exchange import run
 from mrl_pg.kinds import Distance
@@ -191,7 +191,7 @@ def test_rows_show_their_key_and_no_more_unless_asked(docs: Conn) -> None:
 
 
 def test_rows_are_read_by_place_in_every_partition(docs: Conn) -> None:
-    facts = run(docs, catalog.facts(docs, IndexLayout("odd", "embedding", dims=1)))
+    facts = run(docs, known_facts(docs, IndexLayout("odd", "embedding", dims=1)))
     known = docs.execute(
         "select tableoid, (ctid::text::point)[0], (ctid::text::point)[1] from odd"
     ).fetchall()
