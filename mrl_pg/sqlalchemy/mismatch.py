@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import Engine, event
 
 from mrl_pg.errors import IndexMismatch
-from mrl_pg.search.render import MARK
+from mrl_pg.sqlalchemy.parts import MARK
 
 _SAID = re.compile(f'"{re.escape(MARK)}(.*: name another with short=)"', re.DOTALL)
 

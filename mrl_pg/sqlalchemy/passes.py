@@ -15,6 +15,7 @@ from mrl_pg.catalog import slots
 from mrl_pg.layout import IndexLayout
 from mrl_pg.search import render
 from mrl_pg.search.effort import Effort
+from mrl_pg.sqlalchemy import parts
 from mrl_pg.sqlalchemy.hits import HITS
 from mrl_pg.sqlalchemy.statement import Later, members
 from mrl_pg.sqlalchemy.within import refuse_surroundings
@@ -106,7 +107,7 @@ def _compile(element: Passes, compiler: Any, **kw: Any) -> str:
     layout, effort = element.layout, element.effort
     keys = [sql.Identifier(f"key_{i}") for i in range(1, element.key_count + 1)]
     parameter = sql.SQL(f"{query}::{element.query.type.get_col_spec()}")
-    parts = render.Parts(
+    written = render.Parts(
         table=sql.SQL(table),
         full=sql.SQL(quote(layout.column)),
         short=sql.SQL(quote(layout.short)),
@@ -116,10 +117,10 @@ def _compile(element: Passes, compiler: Any, **kw: Any) -> str:
         columns=slots.comma(sql.SQL(quote(key.name)) for key in own.primary_key),
         names=slots.comma(keys),
         keys=slots.comma(keys),
-        extra=render.standing(effort),
+        extra=parts.standing(effort),
         promise=_promise(element, compiler, condition is not None),
     )
-    return render.search(layout, effort, parts).as_string()
+    return render.search(layout, effort, written).as_string()
 
 
 def _where(
@@ -133,8 +134,8 @@ def _where(
     return sql.Composed(
         [
             filter,
-            render.check_short(element.layout, table, partial(_literal, compiler)),
-            render.own_plan(query, table if where is None else None),
+            parts.check_short(element.layout, table, partial(_literal, compiler)),
+            parts.own_plan(query, table if where is None else None),
         ]
     )
 
@@ -162,7 +163,7 @@ def _promise(element: Passes, compiler: Any, filtered: bool) -> sql.Composable:
     table = _table_name(element, compiler)
     layout = element.layout
     index, short = (_literal(compiler, name) for name in (layout.name, layout.short))
-    return render.promise(layout, element.effort, table, index, short, filtered)
+    return parts.promise(layout, element.effort, table, index, short, filtered)
 
 
 def _condition(element: Passes, compiler: Any) -> tuple[Any, bool]:

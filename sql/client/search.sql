@@ -3,7 +3,7 @@
 -- name: check_short
 -- Condition of a first pass: its short column is the prefix of the full one, or an error.
 -- Slots: table, short, before, after (texts), ours; evaluated once
--- Called by: mrl_pg.search.render
+-- Called by: mrl_pg.sqlalchemy.parts
 (
     -- one scan, since it may have to be planned each time; an aggregate, so one row
     select
@@ -34,7 +34,7 @@
 -- name: own_plan
 -- Condition of a first pass that has a prepared statement planned for its values each time.
 -- Slots: query, decides (whether values decide the plan: known when it is planned)
--- Called by: mrl_pg.search.render
+-- Called by: mrl_pg.sqlalchemy.parts
 case
     when {query} is not null
     then true
@@ -60,7 +60,7 @@ end
 -- name: promise
 -- Columns of mrl_before, in a search for a recall: what was measured to keep it.
 -- Slots: table, index, short, distance (literals), k, recall, filtered
--- Called by: mrl_pg.search.render
+-- Called by: mrl_pg.sqlalchemy.parts
 ,
     mrl_promise.candidates as mrl_candidates,
     mrl_promise.ef_search as mrl_ef_search,
