@@ -70,7 +70,7 @@ def values(
         "sample": sample,
         "index_name": layout.name,
         "queries": vectors,
-        "kept": real_queries,
+        "real_queries": real_queries,
     }
 
 

@@ -83,7 +83,11 @@ def calibrate(
                 def report(
                     progress: Progress, count: int = count, update: Any = update
                 ) -> None:
-                    update(description=f"k {count}: {progress.stage}")
+                    update(
+                        description=f"k {count}: {progress.stage}",
+                        completed=progress.done,
+                        total=progress.total,
+                    )
 
                 found.append(
                     index.calibrate(

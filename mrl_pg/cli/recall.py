@@ -102,7 +102,9 @@ def recall(
                 recall=wanted,
                 keep=keep,
                 progress=lambda progress: update(
-                    description=f"{index}: {progress.stage}"
+                    description=f"{index}: {progress.stage}",
+                    completed=progress.done,
+                    total=progress.total,
                 ),
             )
     if as_json:

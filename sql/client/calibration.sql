@@ -22,7 +22,7 @@ from mrl.calibrate(
     filter => %(filter)s,
     index_name => %(index_name)s,
     queries => case
-        when %(kept)s
+        when %(real_queries)s
         then mrl.kept_queries(
             %(table)s::pg_catalog.regclass, %(column)s, sample => %(sample)s
         )
@@ -47,7 +47,7 @@ from mrl.recall(
     ef_search => %(ef_search)s,
     max_scan_tuples => %(max_scan_tuples)s,
     queries => case
-        when %(kept)s
+        when %(real_queries)s
         then mrl.kept_queries(
             %(table)s::pg_catalog.regclass, %(column)s, sample => %(sample)s
         )

@@ -78,7 +78,13 @@ begin
         if pg_catalog.clock_timestamp()
             operator(pg_catalog.>) (told operator(pg_catalog.+) interval '10 s')
         then
-            raise notice '% queries measured', pg_catalog.cardinality(recalls);
+            -- mrl_pg.calibration.measuring reads the detail
+            raise notice '% queries measured', pg_catalog.cardinality(recalls)
+                using detail = pg_catalog.format(
+                    '%s of %s',
+                    pg_catalog.cardinality(recalls),
+                    coalesce(pg_catalog.cardinality(queries), sample)
+                );
             told := pg_catalog.clock_timestamp();
         end if;
     end loop;

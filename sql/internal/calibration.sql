@@ -418,8 +418,10 @@ begin
             distances[place] := one.edges[found];
             totals[place] := one.totals[found];
         end loop;
-        raise notice 'exact answers of % queries',
-            least(last, pg_catalog.cardinality(fulls));
+        last := least(last, pg_catalog.cardinality(fulls));
+        -- mrl_pg.calibration.measuring reads the detail
+        raise notice 'exact answers of % queries', last
+            using detail = pg_catalog.format('%s of %s', last, pg_catalog.cardinality(fulls));
     end loop;
     -- some have nothing to be found: alone behind the filter, or all zeros
     select

@@ -59,6 +59,9 @@ def test_a_calibration_is_what_was_kept(docs: Docs) -> None:
         "exact answers of 30 queries",
         "5 candidates measured on 30 queries",
     ]
+    assert [(report.done, report.total) for report in reports[:2]] == [
+        *((30, 30), (0, None))
+    ]
     assert str(found).startswith(f"{docs.index}: {len(found.points)} searches for k=5")
     # nobody listens any more
     one(docs.conn, "select mrl.recall('docs', 'embedding', sample => 1)")
