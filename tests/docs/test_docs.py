@@ -167,3 +167,12 @@ def test_contributing_names_every_room() -> None:
     rooms |= {f"{path.name}/" for path in folders if path.name[0] != "_"}
     words = set(tree.split())
     assert (rooms | modules) - words == set()
+
+
+@pytest.mark.parametrize(
+    "page", [*PAGES, ROOT / "CONTRIBUTING.md"], ids=lambda page: str(page.name)
+)
+def test_pages_use_no_slang_of_the_house(page: Path) -> None:
+    """An interface is no door, an async version no twin, a prediction not foretold."""
+    slang = re.compile(r"\b(doors?|twins?|foretold|kept queries|PostgreSQL 14)\b")
+    assert not slang.findall(page.read_text(encoding="utf-8"))
