@@ -31,7 +31,7 @@ from mrl_pg.load import load_blocks
 from mrl_pg.load.ahead import Ahead
 from mrl_pg.recall.curve import Curve
 from mrl_pg.recall.nested import nested
-from mrl_pg.tune import Goal, table
+from mrl_pg.tune import Goal
 from mrl_pg.tune.choose import needed
 from mrl_pg.tune.growth import (
     FEWEST_ROWS,
@@ -42,8 +42,9 @@ from mrl_pg.tune.growth import (
     grown,
     measured,
 )
+from mrl_pg.tune.rows import table
+from mrl_pg.tune.rows.stream import Reader, Sample
 from mrl_pg.tune.run import forms_of
-from mrl_pg.tune.stream import Reader, Sample
 
 BLOCK_ROWS = 8192
 SAMPLE_ROWS = 200_000

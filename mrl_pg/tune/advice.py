@@ -16,9 +16,9 @@ from mrl_pg.tune.growth import grown
 from mrl_pg.tune.guess import graph_ef
 from mrl_pg.tune.option import Goal, Option
 from mrl_pg.tune.point import Point
+from mrl_pg.tune.rows.table import TableFacts
 from mrl_pg.tune.size import index_bytes
 from mrl_pg.tune.storage import WIDEST, Storage, concerns, row_bytes
-from mrl_pg.tune.table import TableFacts
 
 QUICK_EXACT_MS = 20.0
 """An exact search that takes no longer makes any index a matter of taste."""

@@ -11,12 +11,12 @@ from mrl_pg.tune import trial
 from mrl_pg.tune.option import Goal, Option
 from mrl_pg.tune.point import Point
 from mrl_pg.tune.queries import Queries
+from mrl_pg.tune.rows.stream import Sample
+from mrl_pg.tune.rows.table import TableFacts
 from mrl_pg.tune.scratch import Built, Scratch, rival_name
 from mrl_pg.tune.size import index_bytes
 from mrl_pg.tune.stage import Stage, Tell
 from mrl_pg.tune.storage import Storage
-from mrl_pg.tune.stream import Sample
-from mrl_pg.tune.table import TableFacts
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from psycopg import sql
 
 from mrl_pg.catalog import slots
 from mrl_pg.index import MatryoshkaIndex
-from mrl_pg.tune.table import TableFacts
+from mrl_pg.tune.rows.table import TableFacts
 
 TAKEN = {"metadata", "registry"}
 """What a declarative base of SQLAlchemy has under these names, a model may not hide."""

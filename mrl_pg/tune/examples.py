@@ -16,8 +16,8 @@ from mrl_pg.recall.curve import MOST_CANDIDATES
 from mrl_pg.tune.advice import Recommendation
 from mrl_pg.tune.choose import could_win
 from mrl_pg.tune.option import Option, smallest_alike
-from mrl_pg.tune.stream import tid
-from mrl_pg.tune.watch import Hit, Watch, Where
+from mrl_pg.tune.rows.example_queries import Hit, Watch, Where
+from mrl_pg.tune.rows.stream import tid
 
 SIZES = 4
 """Sizes and kinds that an example shows, at most."""

@@ -9,7 +9,7 @@ import numpy as np
 from mrl_pg.kinds import Kind
 from mrl_pg.recall.curve import MOST_CANDIDATES
 from mrl_pg.tune.option import Goal, Option
-from mrl_pg.tune.table import TableFacts
+from mrl_pg.tune.rows.table import TableFacts
 
 WALK_MS = {"vector": 0.022, "halfvec": 0.022, "bit": 0.013}
 """First pass, for each of `ef_search`: a guess from 986,009 rows in memory, where it

@@ -20,8 +20,8 @@ from mrl_pg.exchange import Conn
 from mrl_pg.exchange.server_message import server_message
 from mrl_pg.load.pack import VECTOR_WIRE
 from mrl_pg.load.vectors import read_vectors
-from mrl_pg.tune.stream import Reader, Rows, Sample, copied, vector_fields
-from mrl_pg.tune.table import full_type
+from mrl_pg.tune.rows.stream import Reader, Rows, Sample, copied, vector_fields
+from mrl_pg.tune.rows.table import full_type
 
 MOST_KEPT = 10_000
 """What `mrl.sample_queries` keeps at most."""

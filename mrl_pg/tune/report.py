@@ -14,9 +14,9 @@ from mrl_pg.tune.front import front
 from mrl_pg.tune.growth import Growth
 from mrl_pg.tune.option import Goal, Option, smallest_alike
 from mrl_pg.tune.point import Point
+from mrl_pg.tune.rows.table import TableFacts
 from mrl_pg.tune.scratch import Built
 from mrl_pg.tune.storage import Storage
-from mrl_pg.tune.table import TableFacts
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,21 +10,21 @@ from mrl_pg.kinds import KINDS, Distance, Kind, Stored
 from mrl_pg.layout import IndexLayout
 from mrl_pg.models import find, ladder
 from mrl_pg.search.options import check_count
-from mrl_pg.tune import table as tables
 from mrl_pg.tune.advice import recommend
 from mrl_pg.tune.attempt import Attempt, attempt, rival_fits
 from mrl_pg.tune.beside import beside
 from mrl_pg.tune.choose import EVERY_KIND, FEWEST_BITS, could_win, options
 from mrl_pg.tune.examples import columns_to_show, examples, to_show
 from mrl_pg.tune.guess import scaled
-from mrl_pg.tune.look import look
 from mrl_pg.tune.option import Goal
 from mrl_pg.tune.queries import from_file, from_kept, from_sql, held_out
 from mrl_pg.tune.report import Tuning
+from mrl_pg.tune.rows import table as tables
+from mrl_pg.tune.rows.example_queries import Watch
+from mrl_pg.tune.rows.read_rows import look
+from mrl_pg.tune.rows.stream import Sample
 from mrl_pg.tune.scratch import check_may_create, scratch, snapshot
 from mrl_pg.tune.stage import Tell, silent
-from mrl_pg.tune.stream import Sample
-from mrl_pg.tune.watch import Watch
 
 
 def tune(

@@ -22,8 +22,8 @@ from mrl_pg.index import MatryoshkaIndex
 from mrl_pg.recall.single_pass import SinglePass, single_pass
 from mrl_pg.tune.option import Goal, Option
 from mrl_pg.tune.queries import Queries
-from mrl_pg.tune.stream import Sample
-from mrl_pg.tune.table import TableFacts, full_type
+from mrl_pg.tune.rows.stream import Sample
+from mrl_pg.tune.rows.table import TableFacts, full_type
 
 TABLE, IN_ROW, COLUMN = "rows", "rows_in_row", "embedding"
 

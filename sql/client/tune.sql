@@ -3,7 +3,7 @@
 -- name: tune_table
 -- What choosing a short index asks of a table and its server, in one row.
 -- Parameters: table_id, column
--- Called by: mrl_pg.tune.table
+-- Called by: mrl_pg.tune.rows.table
 with recursive part (id) as (
     select %(table_id)s::pg_catalog.oid
     union
@@ -95,7 +95,7 @@ from heap
 -- name: count_rows
 -- How many rows a table has, where the server has never counted.
 -- Slots: table
--- Called by: mrl_pg.tune.table
+-- Called by: mrl_pg.tune.rows.table
 select pg_catalog.count(*)
 from {table}
 
@@ -116,7 +116,7 @@ where space.nspname operator(pg_catalog.=) %(schema)s
 -- name: sample_rows
 -- Full vectors of a table and where each row is, in the binary format of COPY.
 -- Slots: full, table, sample (a tablesample clause, or nothing)
--- Called by: mrl_pg.tune.stream
+-- Called by: mrl_pg.tune.rows.stream
 copy (
     select
         sampled.tableoid,

@@ -21,8 +21,9 @@ from mrl_pg.exchange import run
 from mrl_pg.kinds import Distance
 from mrl_pg.layout import IndexLayout
 from mrl_pg.report import Report
-from mrl_pg.tune import Stage, Tuning, look, tune
+from mrl_pg.tune import Stage, Tuning, tune
 from mrl_pg.tune.examples import CUT, SIZES, rows_statement, to_show
+from mrl_pg.tune.rows import read_rows as look
 
 ROWS = 1300
 ASKED = matryoshka(8, seed=2)

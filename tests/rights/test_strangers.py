@@ -29,7 +29,8 @@ from mrl_pg.exchange import run
 from mrl_pg.load import load
 from mrl_pg.sqlalchemy import Matryoshka, registered
 from mrl_pg.sqlalchemy import search as search_by_sqlalchemy
-from mrl_pg.tune import look, tune
+from mrl_pg.tune import tune
+from mrl_pg.tune.rows import read_rows as look
 
 VECTORS = matryoshka(300)
 QUERY = VECTORS[6] + VECTORS[7]

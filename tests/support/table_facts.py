@@ -1,6 +1,6 @@
 """Tables as `tune` reads them, without a server."""
 
-from mrl_pg.tune.table import TableFacts
+from mrl_pg.tune.rows.table import TableFacts
 
 TABLE = TableFacts(
     name="public.docs",

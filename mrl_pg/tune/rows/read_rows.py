@@ -27,10 +27,10 @@ from mrl_pg.tune.growth import (
 from mrl_pg.tune.option import Goal
 from mrl_pg.tune.queries import Queries
 from mrl_pg.tune.report import Read
+from mrl_pg.tune.rows.example_queries import Watch
+from mrl_pg.tune.rows.stream import Reader, Sample
+from mrl_pg.tune.rows.table import TableFacts
 from mrl_pg.tune.stage import Stage, Tell
-from mrl_pg.tune.stream import Reader, Sample
-from mrl_pg.tune.table import TableFacts
-from mrl_pg.tune.watch import Watch
 
 JUDGED_ROWS = 5_000
 """Rows kept to be judged for truncation: 31 MB of 1536 dimensions."""

@@ -12,7 +12,7 @@ from mrl_pg.recall.curve import MOST_CANDIDATES
 from mrl_pg.recall.prefixes import Floats, cosine, lengths
 from mrl_pg.recall.score import TOLERANCE
 from mrl_pg.tune.queries import Queries
-from mrl_pg.tune.stream import Rows
+from mrl_pg.tune.rows.stream import Rows
 from mrl_pg.vectors import normalise
 
 WATCHED = 3

@@ -1,0 +1,1 @@
+"""One pass over the rows: reading them, exact answers, what each size finds."""
