@@ -32,8 +32,7 @@ from mrl_pg.load.ahead import Ahead
 from mrl_pg.recall.curve import Curve
 from mrl_pg.recall.nested import nested
 from mrl_pg.tune import Goal
-from mrl_pg.tune.choose import needed
-from mrl_pg.tune.growth import (
+from mrl_pg.tune.predict.growth import (
     FEWEST_ROWS,
     FEWEST_TIMES,
     GROWTH,
@@ -42,6 +41,7 @@ from mrl_pg.tune.growth import (
     grown,
     measured,
 )
+from mrl_pg.tune.predict.shortlist import needed
 from mrl_pg.tune.rows import table
 from mrl_pg.tune.rows.stream import Reader, Sample
 from mrl_pg.tune.run import forms_of

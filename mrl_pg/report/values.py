@@ -10,7 +10,7 @@ from mrl_pg.report.knee import knee
 from mrl_pg.tune import Option, Point, Tuning
 from mrl_pg.tune.front import cheapest
 from mrl_pg.tune.option import smallest_alike
-from mrl_pg.tune.size import index_bytes
+from mrl_pg.tune.predict.index_size import index_bytes
 
 TIMES = (1, 4, 16, 64)
 """Candidates that curves are shown at, in multiples of k."""

@@ -10,11 +10,11 @@ from mrl_pg.tune import storage as storages
 from mrl_pg.tune import trial
 from mrl_pg.tune.option import Goal, Option
 from mrl_pg.tune.point import Point
+from mrl_pg.tune.predict.index_size import index_bytes
 from mrl_pg.tune.queries import Queries
 from mrl_pg.tune.rows.stream import Sample
 from mrl_pg.tune.rows.table import TableFacts
 from mrl_pg.tune.scratch import Built, Scratch, rival_name
-from mrl_pg.tune.size import index_bytes
 from mrl_pg.tune.stage import Stage, Tell
 from mrl_pg.tune.storage import Storage
 

@@ -10,7 +10,7 @@ from mrl_pg.errors import InvalidSetting
 from mrl_pg.kinds import KINDS, OPERATORS, Distance, Kind, Stored
 from mrl_pg.recall.curve import MOST_CANDIDATES
 from mrl_pg.recall.score import Recall
-from mrl_pg.tune.growth import GROWTH
+from mrl_pg.tune.predict.growth import GROWTH
 
 PREFIX_SHARE = 0.5
 """Share of the allowed loss that the prefix may have; HNSW has the rest."""

@@ -13,10 +13,10 @@ from mrl_pg.search.options import check_count
 from mrl_pg.tune.advice import recommend
 from mrl_pg.tune.attempt import Attempt, attempt, rival_fits
 from mrl_pg.tune.beside import beside
-from mrl_pg.tune.choose import EVERY_KIND, FEWEST_BITS, could_win, options
 from mrl_pg.tune.examples import columns_to_show, examples, to_show
-from mrl_pg.tune.guess import scaled
 from mrl_pg.tune.option import Goal
+from mrl_pg.tune.predict.cost_model import scaled
+from mrl_pg.tune.predict.shortlist import EVERY_KIND, FEWEST_BITS, could_win, options
 from mrl_pg.tune.queries import from_file, from_kept, from_sql, held_out
 from mrl_pg.tune.report import Tuning
 from mrl_pg.tune.rows import table as tables

@@ -11,11 +11,17 @@ from psycopg import sql
 from mrl_pg.catalog import slots
 from mrl_pg.recall.score import Z95, three_digits
 from mrl_pg.tune.front import ABOUT_EQUAL, cheapest
-from mrl_pg.tune.guess import RERANK_BYTES, RERANK_MS
 from mrl_pg.tune.option import Goal, Option
 from mrl_pg.tune.point import Point
+from mrl_pg.tune.predict.cost_model import RERANK_BYTES, RERANK_MS
+from mrl_pg.tune.predict.index_size import (
+    PAGE,
+    ROW_HEADER,
+    index_bytes,
+    rows_a_page,
+    value_bytes,
+)
 from mrl_pg.tune.rows.table import TableFacts
-from mrl_pg.tune.size import PAGE, ROW_HEADER, index_bytes, rows_a_page, value_bytes
 
 MOST_BYTES = 2_000_000_000
 """Disk space that a second copy of the rows takes unasked."""

@@ -15,10 +15,10 @@ from mrl_pg import MatryoshkaIndex
 from mrl_pg.errors import InvalidFile, InvalidSetting, InvalidVector
 from mrl_pg.kinds import Kind
 from mrl_pg.layout import IndexLayout
+from mrl_pg.tune.predict.index_size import column_bytes, index_bytes
 from mrl_pg.tune.queries import from_file, from_sql, held_out
 from mrl_pg.tune.rows import stream, table
 from mrl_pg.tune.rows.stream import Reader, Sample
-from mrl_pg.tune.size import column_bytes, index_bytes
 
 pytestmark = pytest.mark.every_version
 

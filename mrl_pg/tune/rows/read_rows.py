@@ -17,14 +17,14 @@ from mrl_pg.recall.judgement import Judgement
 from mrl_pg.recall.nested import Nested, nested
 from mrl_pg.recall.score import TOLERANCE
 from mrl_pg.recall.trained import judge
-from mrl_pg.tune.growth import (
+from mrl_pg.tune.option import Goal
+from mrl_pg.tune.predict.growth import (
     FEWEST_ROWS,
     FEWEST_TIMES,
     TENTH_ROWS,
     Growth,
     measured,
 )
-from mrl_pg.tune.option import Goal
 from mrl_pg.tune.queries import Queries
 from mrl_pg.tune.report import Read
 from mrl_pg.tune.rows.example_queries import Watch

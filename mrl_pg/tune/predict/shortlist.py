@@ -5,11 +5,11 @@ from collections.abc import Sequence
 
 from mrl_pg.kinds import KINDS, Kind, Stored
 from mrl_pg.recall.curve import MOST_CANDIDATES, Curve
-from mrl_pg.tune.growth import GROWTH, Growth, grown
-from mrl_pg.tune.guess import build_seconds, search_ms
 from mrl_pg.tune.option import Goal, Option, smallest_alike
+from mrl_pg.tune.predict.cost_model import build_seconds, search_ms
+from mrl_pg.tune.predict.growth import GROWTH, Growth, grown
+from mrl_pg.tune.predict.index_size import column_bytes, index_bytes
 from mrl_pg.tune.rows.table import TableFacts
-from mrl_pg.tune.size import column_bytes, index_bytes
 
 EVERY_KIND: tuple[Kind, ...] = tuple(KINDS)
 STEPS = (10, 20, 40, 80, 160, 320, 640, MOST_CANDIDATES)

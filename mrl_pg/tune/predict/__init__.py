@@ -1,0 +1,1 @@
+"""Predictions for the whole table: candidates, sizes, times; nothing is built."""
