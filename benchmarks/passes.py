@@ -33,8 +33,8 @@ from mrl_pg import server
 from mrl_pg.kinds import Kind
 from mrl_pg.load import load_blocks
 from mrl_pg.recall.compare import Measured, Search, measure
-from mrl_pg.recall.single_pass import single_pass
 from mrl_pg.recall.truth import Truth, nearest
+from mrl_pg.tune.trial.single_pass import single_pass
 
 SINGLE_EF = (20, 40, 80, 120, 200, 320, 480)
 CANDIDATES = (40, 80, 120, 160, 240, 320, 480, 640)

@@ -19,8 +19,8 @@ from mrl_pg.exchange import Conn, run
 from mrl_pg.index import MatryoshkaIndex
 from mrl_pg.kinds import Kind
 from mrl_pg.recall.compare import Measured, Search, measure
-from mrl_pg.recall.single_pass import SinglePass, SingleSearch, single_pass
 from mrl_pg.recall.truth import nearest
+from mrl_pg.tune.trial.single_pass import SinglePass, SingleSearch, single_pass
 
 K = 10
 QUERIES = 200

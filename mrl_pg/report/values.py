@@ -8,9 +8,9 @@ from mrl_pg.recall.curve import MOST_CANDIDATES, Curve
 from mrl_pg.recall.score import three_digits
 from mrl_pg.report.knee import knee
 from mrl_pg.tune import Option, Point, Tuning
-from mrl_pg.tune.front import cheapest
 from mrl_pg.tune.option import smallest_alike
 from mrl_pg.tune.predict.index_size import index_bytes
+from mrl_pg.tune.trial.front import cheapest
 
 TIMES = (1, 4, 16, 64)
 """Candidates that curves are shown at, in multiples of k."""

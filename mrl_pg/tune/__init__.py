@@ -2,10 +2,10 @@
 
 from mrl_pg.tune.advice import Recommendation
 from mrl_pg.tune.option import Goal, Option
-from mrl_pg.tune.point import Point
 from mrl_pg.tune.report import Tuning
 from mrl_pg.tune.run import tune, tune_async
 from mrl_pg.tune.stage import Stage
+from mrl_pg.tune.trial.point import Point
 
 __all__ = [
     "Goal",

@@ -10,15 +10,15 @@ from mrl_pg.recall.judgement import Judgement
 from mrl_pg.recall.score import three_digits
 from mrl_pg.search.options import MAX_EF_SEARCH
 from mrl_pg.tune.commands import Commands, commands
-from mrl_pg.tune.front import ABOUT_EQUAL, cheapest
 from mrl_pg.tune.option import Goal, Option
-from mrl_pg.tune.point import Point
 from mrl_pg.tune.predict.cost_model import graph_ef
 from mrl_pg.tune.predict.growth import grown
 from mrl_pg.tune.predict.index_size import index_bytes
 from mrl_pg.tune.predict.shortlist import could_win
 from mrl_pg.tune.rows.table import TableFacts
-from mrl_pg.tune.storage import WIDEST, Storage, concerns, row_bytes
+from mrl_pg.tune.trial.front import ABOUT_EQUAL, cheapest
+from mrl_pg.tune.trial.point import Point
+from mrl_pg.tune.trial.storage import WIDEST, Storage, concerns, row_bytes
 
 QUICK_EXACT_MS = 20.0
 """An exact search that takes no longer makes any index a matter of taste."""

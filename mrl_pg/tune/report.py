@@ -9,14 +9,14 @@ from mrl_pg.recall.judgement import Judgement
 from mrl_pg.recall.score import three_digits
 from mrl_pg.tune.advice import Recommendation
 from mrl_pg.tune.examples import Example
-from mrl_pg.tune.front import front
 from mrl_pg.tune.option import Goal, Option, smallest_alike
-from mrl_pg.tune.point import Point
 from mrl_pg.tune.predict.growth import Growth
 from mrl_pg.tune.predict.shortlist import STEPS, needed
 from mrl_pg.tune.rows.table import TableFacts
-from mrl_pg.tune.scratch import Built
-from mrl_pg.tune.storage import Storage
+from mrl_pg.tune.trial.front import front
+from mrl_pg.tune.trial.point import Point
+from mrl_pg.tune.trial.scratch import Built
+from mrl_pg.tune.trial.storage import Storage
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,6 @@ from mrl_pg.layout import IndexLayout
 from mrl_pg.models import find, ladder
 from mrl_pg.search.options import check_count
 from mrl_pg.tune.advice import recommend
-from mrl_pg.tune.attempt import Attempt, attempt, rival_fits
 from mrl_pg.tune.beside import beside
 from mrl_pg.tune.examples import columns_to_show, examples, to_show
 from mrl_pg.tune.option import Goal
@@ -23,8 +22,9 @@ from mrl_pg.tune.rows import table as tables
 from mrl_pg.tune.rows.example_queries import Watch
 from mrl_pg.tune.rows.read_rows import look
 from mrl_pg.tune.rows.stream import Sample
-from mrl_pg.tune.scratch import check_may_create, scratch, snapshot
 from mrl_pg.tune.stage import Tell, silent
+from mrl_pg.tune.trial.scratch import check_may_create, scratch, snapshot
+from mrl_pg.tune.trial.try_options import Attempt, attempt, rival_fits
 
 
 def tune(

@@ -18,7 +18,7 @@ limit {k}
 -- name: single_pass
 -- One pass over full vectors by their own HNSW index, to compare with.
 -- Slots: key, value (the column or its cast), table, extension, operator, query, k
--- Called by: mrl_pg.recall.single_pass
+-- Called by: mrl_pg.tune.trial.single_pass
 select
     {key},
     {value} operator({extension}{operator}) {query} as distance
@@ -29,7 +29,7 @@ limit {k}
 -- name: single_pass_index
 -- An HNSW index over full vectors, to compare with; not part of an installation.
 -- Slots: index, table, value (the column or its cast), extension, operator_class, m, …
--- Called by: mrl_pg.recall.single_pass
+-- Called by: mrl_pg.tune.trial.single_pass
 create index {index}
 on {table}
 using hnsw ({value} {extension}{operator_class})

@@ -102,7 +102,7 @@ from {table}
 -- name: toast_bytes
 -- Bytes of a table's values that are kept outside its rows.
 -- Parameters: schema, table
--- Called by: mrl_pg.tune.scratch
+-- Called by: mrl_pg.tune.trial.scratch
 select case
     when class.reltoastrelid operator(pg_catalog.<>) 0
     then coalesce(pg_catalog.pg_relation_size(class.reltoastrelid), 0)
@@ -169,13 +169,13 @@ where shown.ctid operator(pg_catalog.=) any({tids}::pg_catalog.tid[])
 -- name: scratch_schema
 -- A schema to try indexes in; it goes with the transaction that makes it.
 -- Slots: schema
--- Called by: mrl_pg.tune.scratch
+-- Called by: mrl_pg.tune.trial.scratch
 create schema {schema}
 
 -- name: scratch_table
 -- A table for a copy of sampled rows, to try indexes on.
 -- Slots: table, type (of the full column)
--- Called by: mrl_pg.tune.scratch
+-- Called by: mrl_pg.tune.trial.scratch
 create unlogged table {table} (
     id bigint generated always as identity primary key,
     embedding {type}
@@ -184,7 +184,7 @@ create unlogged table {table} (
 -- name: scratch_rows
 -- Copies the sampled rows, but for those that are queries; sampled as they were read.
 -- Slots: scratch, full, table, sample (a tablesample clause, or nothing), oids, tids
--- Called by: mrl_pg.tune.scratch
+-- Called by: mrl_pg.tune.trial.scratch
 insert into {scratch} (embedding)
 select sampled.{full}
 from {table} as sampled {sample}
@@ -200,7 +200,7 @@ where sampled.{full} is not null
 -- name: scratch_again
 -- Copies the full vectors of a copy, in the order of their keys.
 -- Slots: scratch, origin
--- Called by: mrl_pg.tune.scratch
+-- Called by: mrl_pg.tune.trial.scratch
 insert into {scratch} (embedding)
 select copied.embedding
 from {origin} as copied
@@ -209,19 +209,19 @@ order by copied.id
 -- name: analyze_table
 -- Statistics of a table, so that its plans are those of a table in use.
 -- Slots: table
--- Called by: mrl_pg.tune.scratch
+-- Called by: mrl_pg.tune.trial.scratch
 analyze {table}
 
 -- name: keep_in_row
 -- Keeps a column's values in the row and its other ones beside them, from the rewrite on.
 -- Slots: table, column
--- Called by: mrl_pg.tune.storage, which prints it
+-- Called by: mrl_pg.tune.trial.storage, which prints it
 alter table {table} alter column {column} set storage plain; alter table {table} set (toast_tuple_target = 8160)
 
 -- name: keep_in_rows
 -- The same of a partitioned table, whose own settings are those of no partition.
 -- Slots: table, column
--- Called by: mrl_pg.tune.storage, which prints it
+-- Called by: mrl_pg.tune.trial.storage, which prints it
 alter table {table} alter column {column} set storage plain
 
 -- name: recommended

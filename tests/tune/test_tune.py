@@ -26,7 +26,7 @@ from mrl_pg.kinds import Distance, Kind
 from mrl_pg.recall.nested import nested
 from mrl_pg.tune import Stage, Tuning, tune, tune_async
 from mrl_pg.tune.rows import read_rows as look
-from mrl_pg.tune.scratch import Scratch
+from mrl_pg.tune.trial.scratch import Scratch
 
 ROWS = 1500
 ASKED = matryoshka(40, seed=2)

@@ -14,21 +14,15 @@ from mrl_pg.recall.curve import MOST_CANDIDATES, Curve
 from mrl_pg.recall.judgement import Judgement, Verdict
 from mrl_pg.recall.score import Recall
 from mrl_pg.tune.advice import recommend
-from mrl_pg.tune.front import cheapest, front
 from mrl_pg.tune.option import Goal, Option
-from mrl_pg.tune.point import Point
-from mrl_pg.tune.point import point as timed
 from mrl_pg.tune.predict.cost_model import build_seconds, scaled
 from mrl_pg.tune.predict.growth import grown, measured
 from mrl_pg.tune.predict.index_size import column_bytes, index_bytes
 from mrl_pg.tune.predict.shortlist import could_win, needed, options
-from mrl_pg.tune.storage import (
-    concerns,
-    contenders,
-    pair,
-    refusal,
-    unmeasured,
-)
+from mrl_pg.tune.trial.front import cheapest, front
+from mrl_pg.tune.trial.point import Point
+from mrl_pg.tune.trial.point import point as timed
+from mrl_pg.tune.trial.storage import concerns, contenders, pair, refusal, unmeasured
 
 LAYOUT = IndexLayout("docs", "embedding", dims=1)
 

@@ -12,12 +12,12 @@ from mrl_pg.build import settings
 from mrl_pg.exchange import cursors
 from mrl_pg.recall.nested import Nested
 from mrl_pg.recall.score import recall_at_k
-from mrl_pg.recall.single_pass import SinglePass
 from mrl_pg.search.options import MAX_EF_SEARCH
 from mrl_pg.tune.option import Goal, Option
-from mrl_pg.tune.point import Point, point
 from mrl_pg.tune.queries import Queries
-from mrl_pg.tune.scratch import Scratch, rival_name
+from mrl_pg.tune.trial.point import Point, point
+from mrl_pg.tune.trial.scratch import Scratch, rival_name
+from mrl_pg.tune.trial.single_pass import SinglePass
 
 Vector: TypeAlias = "NDArray[np.float32]"
 

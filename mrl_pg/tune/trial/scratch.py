@@ -19,11 +19,11 @@ from mrl_pg.catalog.facts import Facts
 from mrl_pg.errors import InvalidSetting
 from mrl_pg.exchange import Conn, cursors
 from mrl_pg.index import MatryoshkaIndex
-from mrl_pg.recall.single_pass import SinglePass, single_pass
 from mrl_pg.tune.option import Goal, Option
 from mrl_pg.tune.queries import Queries
 from mrl_pg.tune.rows.stream import Sample
 from mrl_pg.tune.rows.table import TableFacts, full_type
+from mrl_pg.tune.trial.single_pass import SinglePass, single_pass
 
 TABLE, IN_ROW, COLUMN = "rows", "rows_in_row", "embedding"
 

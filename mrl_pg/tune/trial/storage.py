@@ -10,9 +10,7 @@ from psycopg import sql
 
 from mrl_pg.catalog import slots
 from mrl_pg.recall.score import Z95, three_digits
-from mrl_pg.tune.front import ABOUT_EQUAL, cheapest
 from mrl_pg.tune.option import Goal, Option
-from mrl_pg.tune.point import Point
 from mrl_pg.tune.predict.cost_model import RERANK_BYTES, RERANK_MS
 from mrl_pg.tune.predict.index_size import (
     PAGE,
@@ -22,6 +20,8 @@ from mrl_pg.tune.predict.index_size import (
     value_bytes,
 )
 from mrl_pg.tune.rows.table import TableFacts
+from mrl_pg.tune.trial.front import ABOUT_EQUAL, cheapest
+from mrl_pg.tune.trial.point import Point
 
 MOST_BYTES = 2_000_000_000
 """Disk space that a second copy of the rows takes unasked."""

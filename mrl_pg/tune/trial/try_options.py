@@ -6,17 +6,17 @@ from typing import Any
 
 from mrl_pg.kinds import KINDS
 from mrl_pg.recall.nested import Nested
-from mrl_pg.tune import storage as storages
-from mrl_pg.tune import trial
 from mrl_pg.tune.option import Goal, Option
-from mrl_pg.tune.point import Point
 from mrl_pg.tune.predict.index_size import index_bytes
 from mrl_pg.tune.queries import Queries
 from mrl_pg.tune.rows.stream import Sample
 from mrl_pg.tune.rows.table import TableFacts
-from mrl_pg.tune.scratch import Built, Scratch, rival_name
 from mrl_pg.tune.stage import Stage, Tell
-from mrl_pg.tune.storage import Storage
+from mrl_pg.tune.trial import run_settings as trial
+from mrl_pg.tune.trial import storage as storages
+from mrl_pg.tune.trial.point import Point
+from mrl_pg.tune.trial.scratch import Built, Scratch, rival_name
+from mrl_pg.tune.trial.storage import Storage
 
 
 @dataclass(frozen=True, slots=True)

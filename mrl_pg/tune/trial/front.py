@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from mrl_pg.tune.option import Goal
-from mrl_pg.tune.point import Point
+from mrl_pg.tune.trial.point import Point
 
 ABOUT_EQUAL = 1.1
 """Times within a tenth are one: then the smaller index is the better one."""
