@@ -6,7 +6,7 @@ from typing import TypeAlias
 from mrl_pg.recall.curve import MOST_CANDIDATES
 from mrl_pg.recall.score import three_digits
 from mrl_pg.tune import Tuning
-from mrl_pg.tune.examples import Answer, Example, Listed, Shown
+from mrl_pg.tune.advice.examples import Answer, Example, Listed, Shown
 
 Key: TypeAlias = tuple[tuple[str, str | None], ...]
 NAMED = 5

@@ -1,6 +1,6 @@
 """Chooses size, kind and settings of a short index for the rows of a table."""
 
-from mrl_pg.tune.advice import Recommendation
+from mrl_pg.tune.advice.recommend import Recommendation
 from mrl_pg.tune.option import Goal, Option
 from mrl_pg.tune.report import Tuning
 from mrl_pg.tune.run import tune, tune_async

@@ -7,8 +7,8 @@ from typing import Any
 from mrl_pg.recall.curve import Curve
 from mrl_pg.recall.judgement import Judgement
 from mrl_pg.recall.score import three_digits
-from mrl_pg.tune.advice import Recommendation
-from mrl_pg.tune.examples import Example
+from mrl_pg.tune.advice.examples import Example
+from mrl_pg.tune.advice.recommend import Recommendation
 from mrl_pg.tune.option import Goal, Option, smallest_alike
 from mrl_pg.tune.predict.growth import Growth
 from mrl_pg.tune.predict.shortlist import STEPS, needed

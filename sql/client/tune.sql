@@ -150,7 +150,7 @@ select pg_catalog.unnest(mrl.kept_queries({table}, {column}))
 -- name: shown_rows
 -- Columns of some rows as text, cut: rows are named by table and place.
 -- Slots: columns (each cut), table, oids, tids
--- Called by: mrl_pg.tune.examples
+-- Called by: mrl_pg.tune.advice.examples
 select
     shown.tableoid,
     shown.ctid::pg_catalog.text,
@@ -227,6 +227,6 @@ alter table {table} alter column {column} set storage plain
 -- name: recommended
 -- The SQL that a recommendation is printed with: build the index, search with it.
 -- Slots: table (text), name, column, dims, options, k, candidates, ef_search, index_name
--- Called by: mrl_pg.tune.commands
+-- Called by: mrl_pg.tune.advice.commands
 select mrl.create_index({table}, {column}, dims => {dims}{options});
 select * from mrl.search(null::{name}, {column}, $1, k => {k}, candidates => {candidates}, ef_search => {ef_search}, index_name => {index_name});

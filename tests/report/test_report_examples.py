@@ -22,7 +22,7 @@ from mrl_pg.kinds import Distance
 from mrl_pg.layout import IndexLayout
 from mrl_pg.report import Report
 from mrl_pg.tune import Stage, Tuning, tune
-from mrl_pg.tune.examples import CUT, SIZES, rows_statement, to_show
+from mrl_pg.tune.advice.examples import CUT, SIZES, rows_statement, to_show
 from mrl_pg.tune.rows import read_rows as look
 
 ROWS = 1300

@@ -13,7 +13,7 @@ from mrl_pg.layout import IndexLayout
 from mrl_pg.recall.curve import MOST_CANDIDATES, Curve
 from mrl_pg.recall.judgement import Judgement, Verdict
 from mrl_pg.recall.score import Recall
-from mrl_pg.tune.advice import recommend
+from mrl_pg.tune.advice.recommend import recommend
 from mrl_pg.tune.option import Goal, Option
 from mrl_pg.tune.predict.cost_model import build_seconds, scaled
 from mrl_pg.tune.predict.growth import grown, measured

@@ -19,7 +19,7 @@ from mrl_pg import MatryoshkaIndex
 from mrl_pg.cli.app import app
 from mrl_pg.cli.describe import split_table
 from mrl_pg.sqlalchemy import Matryoshka, search
-from mrl_pg.tune.commands import Commands, commands
+from mrl_pg.tune.advice.commands import Commands, commands
 from mrl_pg.tune.rows import table as tables
 
 NASTY = [

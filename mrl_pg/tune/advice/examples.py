@@ -13,7 +13,7 @@ from mrl_pg.errors import ColumnNotFound
 from mrl_pg.exchange import Conn, cursors
 from mrl_pg.kinds import Stored
 from mrl_pg.recall.curve import MOST_CANDIDATES
-from mrl_pg.tune.advice import Recommendation
+from mrl_pg.tune.advice.recommend import Recommendation
 from mrl_pg.tune.option import Option, smallest_alike
 from mrl_pg.tune.predict.shortlist import could_win
 from mrl_pg.tune.rows.example_queries import Hit, Watch, Where

@@ -9,7 +9,7 @@ from mrl_pg.layout import IndexLayout
 from mrl_pg.recall.judgement import Judgement
 from mrl_pg.recall.score import three_digits
 from mrl_pg.search.options import MAX_EF_SEARCH
-from mrl_pg.tune.commands import Commands, commands
+from mrl_pg.tune.advice.commands import Commands, commands
 from mrl_pg.tune.option import Goal, Option
 from mrl_pg.tune.predict.cost_model import graph_ef
 from mrl_pg.tune.predict.growth import grown

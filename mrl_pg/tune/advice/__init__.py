@@ -1,0 +1,1 @@
+"""The recommendation: one setting, why, and the commands that make it."""
