@@ -12,7 +12,7 @@ from mrl_pg.models import find, ladder
 from mrl_pg.search.options import check_count
 from mrl_pg.tune.advice.examples import columns_to_show, examples, to_show
 from mrl_pg.tune.advice.recommend import recommend
-from mrl_pg.tune.beside import beside
+from mrl_pg.tune.in_thread import beside
 from mrl_pg.tune.option import Goal
 from mrl_pg.tune.predict.cost_model import scaled
 from mrl_pg.tune.predict.shortlist import EVERY_KIND, FEWEST_BITS, could_win, options
