@@ -30,9 +30,9 @@ from numpy.typing import NDArray
 
 import mrl_pg
 from mrl_pg import server
+from mrl_pg.demo.compare import Measured, Search, measure
 from mrl_pg.kinds import Kind
 from mrl_pg.load import load_blocks
-from mrl_pg.recall.compare import Measured, Search, measure
 from mrl_pg.recall.truth import Truth, nearest
 from mrl_pg.tune.trial.single_pass import single_pass
 

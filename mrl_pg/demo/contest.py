@@ -14,11 +14,11 @@ from mrl_pg.build import definitions
 from mrl_pg.build.report import BuildReport
 from mrl_pg.catalog import slots
 from mrl_pg.catalog.read import forget_facts, known_facts
+from mrl_pg.demo.compare import Measured, Search, measure
 from mrl_pg.demo.dictionary import Dictionary, index
 from mrl_pg.exchange import Conn, run
 from mrl_pg.index import MatryoshkaIndex
 from mrl_pg.kinds import Kind
-from mrl_pg.recall.compare import Measured, Search, measure
 from mrl_pg.recall.truth import nearest
 from mrl_pg.tune.trial.single_pass import SinglePass, SingleSearch, single_pass
 

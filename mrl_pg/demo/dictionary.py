@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 from mrl_pg import source
 from mrl_pg.demo.corpus import Gloss, glosses
 from mrl_pg.demo.model import StaticModel
+from mrl_pg.demo.short_pass import nearest_short
 from mrl_pg.errors import InvalidVector
 from mrl_pg.exchange import Conn
 from mrl_pg.index import MatryoshkaIndex
 from mrl_pg.install import install
 from mrl_pg.kinds import Kind
 from mrl_pg.load import load_blocks
-from mrl_pg.recall.short_pass import nearest_short
 
 SCHEMA, TABLE = "mrl_demo", "glosses"
 """Everything the demo makes is in this schema."""

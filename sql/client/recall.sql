@@ -3,7 +3,7 @@
 -- name: short_pass
 -- The first pass alone: the k rows nearest by the short index, never re-ranked.
 -- Slots: names, columns, query, table, short, short_query, extension, short_operator, k
--- Called by: mrl_pg.recall.short_pass
+-- Called by: mrl_pg.demo.short_pass
 with mrl_query as materialized (
     select {query} as "full"
 )

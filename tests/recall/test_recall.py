@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from psycopg import sql
 
 from mrl_pg import MatryoshkaIndex, normalise
+from mrl_pg.demo.compare import Measured, measure
+from mrl_pg.demo.short_pass import nearest_short
 from mrl_pg.exchange.vectors import QueryVector
 from mrl_pg.kinds import Distance
-from mrl_pg.recall.compare import Measured, measure
 from mrl_pg.recall.score import TOLERANCE, Recall, recall_at_k, summarise
-from mrl_pg.recall.short_pass import nearest_short
 from mrl_pg.recall.truth import BLOCK_ROWS, distances, nearest
 from mrl_pg.tune.trial.single_pass import SinglePass, single_pass
 from mrl_pg.vectors import wire
