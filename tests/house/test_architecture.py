@@ -228,7 +228,7 @@ SENDS = {PACKAGE / "exchange" / "drivers.py", PACKAGE / "exchange" / "cursors.py
 WRITTEN_TWICE = {
     "load/ahead.py": {"__aiter__"},
     "load/loader.py": {"load_async", "load_blocks_async", "_run_async"},
-    "tune/beside.py": {"twin"},
+    "tune/in_thread.py": {"twin"},
 }
 """COPY, and what runs in a thread: async functions that have a flow of their own."""
 
