@@ -2,8 +2,10 @@
 
 from psycopg import sql
 
+from mrl_pg import source
 from mrl_pg.catalog.slots import (
     home,
+    named,
     regclass,
     short_type,
     short_value,
@@ -101,7 +103,8 @@ def call(what: str, layout: IndexLayout, *, concurrent: bool = False) -> sql.Com
         "ef_construction": sql.Literal(layout.ef_construction),
         "concurrent": sql.Literal(concurrent),
     }
-    return statement(what, **slots)
+    asked = named(source.statement(what))
+    return statement(what, **{name: slots[name] for name in asked})
 
 
 def _concurrently(wanted: bool) -> sql.SQL:

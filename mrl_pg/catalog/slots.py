@@ -1,6 +1,8 @@
 """Templates with their slots filled, and what goes into the slots of most."""
 
 from collections.abc import Iterable
+from functools import cache
+from string import Formatter
 
 from psycopg import sql
 
@@ -12,12 +14,26 @@ from mrl_pg.layout import IndexLayout
 
 def template(name: str, /, **slots: sql.Composable) -> sql.Composed:
     """`sql/templates/NAME.sql` with each `{slot}` replaced by what is passed for it."""
-    return sql.SQL(source.template(name)).format(**slots)
+    return _filled(name, source.template(name), slots)
 
 
 def statement(name: str, /, **slots: sql.Composable) -> sql.Composed:
     """The same of a statement under `sql/client`, by its name."""
-    return sql.SQL(source.statement(name)).format(**slots)
+    return _filled(name, source.statement(name), slots)
+
+
+@cache
+def named(text: str) -> frozenset[str]:
+    """Slots of a text."""
+    return frozenset(slot for _, slot, *_ in Formatter().parse(text) if slot)
+
+
+def _filled(name: str, text: str, slots: dict[str, sql.Composable]) -> sql.Composed:
+    if slots.keys() != (known := named(text)):
+        raise ValueError(
+            f"{name} has the slots {sorted(known)}, and was given {sorted(slots)}"
+        )
+    return sql.SQL(text).format(**slots)
 
 
 def comma(parts: Iterable[sql.Composable]) -> sql.Composed:

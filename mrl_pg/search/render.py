@@ -52,20 +52,22 @@ class Parts:
 
 def search(layout: IndexLayout, effort: Effort, parts: Parts) -> sql.Composed:
     """The statement of a search: its two passes, or the exact one."""
-    slots: dict[str, sql.Composable] = {
+    scanned: dict[str, sql.Composable] = {
         "table": parts.table,
         "extension": parts.extension,
-        "full": parts.full,
         "operator": sql.SQL(layout.operator),
         "filter": parts.where,
         "columns": parts.columns,
+    }
+    answered: dict[str, sql.Composable] = {
+        "query": parts.query,
         "names": parts.names,
         "key_names": parts.keys,
         "k": sql.Literal(effort.k),
     }
     if effort.scan == "exact":
         extra = sql.SQL(",\n    null::pg_catalog.int8 as seen{}").format(parts.extra)
-        return template("exact", query=parts.query, extra=extra, **slots)
+        return template("exact", full=parts.full, extra=extra, **scanned, **answered)
     extra = sql.SQL(",\n    (select seen from after) as seen{}").format(parts.extra)
     full_query = sql.Identifier("full")
     passes = template(
@@ -77,17 +79,16 @@ def search(layout: IndexLayout, effort: Effort, parts: Parts) -> sql.Composed:
         short_operator=sql.SQL(layout.short_operator),
         short_query=_OF_QUERY.format(short_value(layout, parts.extension, full_query)),
         candidates=sql.Literal(effort.candidates),
-        **slots,
+        **scanned,
     )
     if effort.recall is not None:
         passes = statement("promised_pass", passes=passes)
     return template(
         "two_pass",
-        query=parts.query,
         promise=parts.promise,
         passes=passes,
         extra=extra,
-        **slots,
+        **answered,
     )
 
 

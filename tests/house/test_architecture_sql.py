@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from psycopg import sql
 
 import mrl_pg
 from mrl_pg import source
+from mrl_pg.catalog import slots
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "mrl_pg"
@@ -243,6 +245,18 @@ def test_internal_names_are_real(path: Path) -> None:
         table = re.sub("_(entry|room)_seq$", "", name)
         made = any(makes(piece.body, table) for piece in PIECES)
         assert made or name == "mrl._queries_", name
+
+
+def test_a_slot_is_neither_unknown_nor_missing() -> None:
+    table, index = sql.Identifier("docs"), sql.Identifier("other")
+    filled = slots.statement("rename_index", index=index, name=table)
+    words = filled.as_string().split()
+    assert words == ["alter", "index", '"other"', "rename", "to", '"docs"']
+    for given in ({"index": index}, {"index": index, "name": table, "table": table}):
+        with pytest.raises(ValueError, match=r"rename_index has the slots .*'name'"):
+            slots.statement("rename_index", **given)
+    with pytest.raises(ValueError, match="lock_table has the slots"):
+        slots.template("lock_table", tabel=table)
 
 
 @pytest.mark.parametrize("path", FILES, ids=of)
