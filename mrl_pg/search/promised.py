@@ -88,7 +88,7 @@ def _read(conn: AnyConn, facts: Facts, key: _Key) -> Exchange[Promise]:
         (row,) = yield Send(source.statement("promised").encode(), names)
     return Promise(
         recall=key.recall,
-        standing=row["promise"],
+        standing=row["standing"],
         candidates=row["candidates"],
         ef_search=row["ef_search"],
         measured=row["measured"],

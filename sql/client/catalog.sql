@@ -192,7 +192,7 @@ select ({stamp}) as stamp
 -- The cheapest search that was measured to keep a recall, or a safe one, and which it is.
 -- Parameters: table_id, index_name, k, recall, filter
 -- Called by: mrl_pg.search.promised
-select candidates, ef_search, promise, measured, low
+select candidates, ef_search, standing, measured, low
 from mrl._promised(
     %(table_id)s::pg_catalog.oid,
     %(index_name)s::pg_catalog.name,

@@ -64,7 +64,7 @@ end
 ,
     mrl_promise.candidates as mrl_candidates,
     mrl_promise.ef_search as mrl_ef_search,
-    mrl_promise.promise as mrl_standing
+    mrl_promise.standing as mrl_standing
 from mrl._promised(
     {table}::pg_catalog.regclass,
     mrl._index_of({table}::pg_catalog.regclass, {index}, {short}, {distance}),

@@ -2,7 +2,7 @@
 
 -- What of a short column and its index is there already, or that it is another one.
 -- Called by: mrl._create_steps
-create or replace function mrl._standing(
+create or replace function mrl._index_state(
     table_id oid,
     full_column name,
     short_column name,
@@ -39,7 +39,7 @@ begin
     select
         state.indisvalid and state.indisready as usable,
         pg_get_indexdef(state.indexrelid) as definition,
-        state.indrelid = _standing.table_id
+        state.indrelid = _index_state.table_id
             and state.indpred is null
             and operator_class.opcname = slots ->> 'operator_class'
             and pg_get_indexdef(state.indexrelid, 1, false) = slots ->> 'short'
@@ -50,9 +50,9 @@ begin
     from pg_class as class
     left join pg_index as state on state.indexrelid = class.oid
     left join pg_opclass as operator_class on operator_class.oid = state.indclass[0]
-    where class.relname = _standing.index_name
+    where class.relname = _index_state.index_name
         and class.relnamespace = (
-            select home.relnamespace from pg_class as home where home.oid = _standing.table_id
+            select home.relnamespace from pg_class as home where home.oid = _index_state.table_id
         );
     if found and there.same is not true then
         raise exception '% exists and is another one: %',
@@ -140,7 +140,7 @@ begin
         'value', mrl._short_of(slots ->> 'full', slots),
         'type', mrl._short_type(kind, dims, slots ->> 'extension')
     );
-    found := mrl._standing(table_name, full_column, short_column, index_name, slots);
+    found := mrl._index_state(table_name, full_column, short_column, index_name, slots);
     if not found.has_column then
         step := 'added column ' || short_column;
         statement := mrl._render(mrl._add_short_column(), slots);

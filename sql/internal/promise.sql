@@ -80,7 +80,7 @@ create or replace function mrl._promised(
     out candidates int,
     out ef_search int,
     -- kept, unreached, stale or uncalibrated
-    out promise text,
+    out standing text,
     -- mean and lower bound as measured, of the search that was chosen
     out measured float8,
     out low float8
@@ -150,11 +150,11 @@ begin
             when bool_and(best.keeps) then 'kept'
             else 'unreached'
         end
-    into candidates, ef_search, measured, low, promise
+    into candidates, ef_search, measured, low, standing
     from best
     having count(*) > 0;
-    if promise is null or promise = 'stale' then
-        promise := coalesce(promise, 'uncalibrated');
+    if standing is null or standing = 'stale' then
+        standing := coalesce(standing, 'uncalibrated');
         -- what sentences of 1536 dimensions took, with room: see docs/recall.md
         candidates := least(
             mrl._default_candidates(_promised.k) * case
@@ -174,7 +174,7 @@ $body$;
 -- Says that a recall was asked for that no measurement stands behind.
 -- Called by: mrl._for_recall
 create or replace function mrl._warn_promise(
-    promise text,
+    standing text,
     recall float8,
     measured float8,
     slots jsonb,
@@ -188,9 +188,9 @@ stable
 set search_path = pg_catalog, pg_temp
 as $body$
 begin
-    if promise = 'kept' then
+    if standing = 'kept' then
         return;
-    elsif promise = 'unreached' and measured >= recall then
+    elsif standing = 'unreached' and measured >= recall then
         raise warning 'recall % is not sure: % was measured, on too few queries',
             recall, round(measured::numeric, 4)
             using hint = format(
@@ -199,7 +199,7 @@ begin
                 slots ->> 'table', full_column, slots ->> 'index_name', k
             );
         return;
-    elsif promise = 'unreached' then
+    elsif standing = 'unreached' then
         raise warning 'recall % is out of reach: the most that was measured is %',
             recall, round(measured::numeric, 4)
             using hint = 'a larger size, another kind, m or ef_construction, or exact => true';
@@ -207,7 +207,7 @@ begin
     end if;
     raise warning 'recall % is not kept by a measurement: % for k %',
         recall,
-        case promise
+        case standing
             when 'stale' then 'the table or its index has changed since the calibration'
             else 'there is no calibration'
         end,
@@ -274,7 +274,7 @@ begin
     -- a second try has been warned
     if not coalesce((asked ->> 'again')::boolean, false) then
         perform mrl._warn_promise(
-            promised.promise,
+            promised.standing,
             (asked ->> 'recall')::float8,
             promised.measured,
             slots,

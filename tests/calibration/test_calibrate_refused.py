@@ -126,7 +126,7 @@ def test_only_the_owner_calibrates_and_all_may_ask(conn: Conn, database: str) ->
                 stranger.execute(call.encode())
         # it reads them, and its searches use them
         assert stranger.execute(EVERYTHING).fetchall() == before
-        assert promised(stranger).promise == "kept"
+        assert promised(stranger).standing == "kept"
         with notices(stranger) as told:
             assert len(ids(stranger, VECTORS[0], recall=0.99)) == 10
         assert told == []
@@ -156,13 +156,13 @@ def test_a_policy_counts_as_a_filter(conn: Conn, database: str) -> None:
     url = role(conn, database, "tenant_a")
     conn.execute(sql.SQL("grant select on docs to tenant_a"))
     with connect(url) as tenant:
-        assert promised(conn).promise == "kept"
-        assert promised(tenant).promise == "uncalibrated"
+        assert promised(conn).standing == "kept"
+        assert promised(tenant).standing == "uncalibrated"
         with notices(tenant) as told:
             ids(tenant, VECTORS[0], recall=0.99, k=3)
         assert "no calibration for k 3 with a filter" in told[0]
         calibrate(conn, k=10, filter="n < 5", sample=10)
-        assert promised(tenant, recall=0.5).promise == "kept"
+        assert promised(tenant, recall=0.5).standing == "kept"
     # forced on the owner, it is measured with the policy, and kept as a filter's
     owner = role(conn, database, "owner")
     conn.execute("alter table docs force row level security, owner to owner")

@@ -66,7 +66,7 @@ def test_a_renamed_table_keeps_them(conn: Conn) -> None:
     conn.execute('alter table "My docs" set schema elsewhere')
     assert counts(conn, number) == before
     call = (
-        "select promise from mrl._promised('elsewhere.\"My docs\"'::regclass,"
+        "select standing from mrl._promised('elsewhere.\"My docs\"'::regclass,"
         " %s, 3, 0.5, false)"
     )
     assert one(conn, call, NAME) == "kept"
@@ -88,7 +88,7 @@ def test_they_go_with_the_index(conn: Conn, drop: str) -> None:
     put(conn, 50, 0.99, 0.99, 1.0, name=other)
     DROPS[drop](conn)
     assert counts(conn, number) == (1, 0)
-    assert promised(conn, name=other).promise == "kept"
+    assert promised(conn, name=other).standing == "kept"
 
 
 def test_they_go_when_a_table_that_is_gone_is_swept(conn: Conn) -> None:
@@ -104,7 +104,7 @@ def test_they_go_when_a_table_that_is_gone_is_swept(conn: Conn) -> None:
     make_table(conn, VECTORS)
     create(conn)
     assert one(conn, stored) == 1
-    assert promised(conn).promise == "uncalibrated"
+    assert promised(conn).standing == "uncalibrated"
 
 
 def test_building_and_installing_again_keep_them(conn: Conn) -> None:

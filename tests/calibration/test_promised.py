@@ -92,7 +92,7 @@ def test_safe_candidates_without_a_calibration(
 
 def test_filters_have_their_own_the_safest_of_all(docs: Conn) -> None:
     put(docs, 20, 0.99, 0.99, 1.0)
-    assert promised(docs, filtered=True).promise == "uncalibrated"
+    assert promised(docs, filtered=True).standing == "uncalibrated"
     put(docs, 40, 0.992, 0.99, 1.0, filter="n < 5", ef_search=90)
     assert promised(docs, filtered=True) == Promised(40, 90, "kept", 0.992, 0.99)
     put(docs, 60, 0.995, 0.993, 1.0, filter="n < 50", ef_search=70)
@@ -127,19 +127,19 @@ def test_a_filter_takes_what_filters_as_selective_take(
     put(docs, 50, 0.99, 0.99, 1.0, filter="n < 50", share=0.5)
     found = promised(docs, filtered=True, share=share, filter="n in (1, 2)")
     wanted = ("uncalibrated", 480) if candidates is None else ("kept", candidates)
-    assert (found.promise, found.candidates) == wanted
+    assert (found.standing, found.candidates) == wanted
     own = promised(docs, filtered=True, share=share, filter="n = 1")
-    assert (own.promise, own.candidates) == ("kept", 90)
+    assert (own.standing, own.candidates) == ("kept", 90)
 
 
 def test_every_row_speaks_for_filters_that_let_most_through(docs: Conn) -> None:
     put(docs, 20, 0.99, 0.99, 1.0)
     assert promised(docs, filtered=True, share=0.6).candidates == 20
-    assert promised(docs, filtered=True, share=0.4).promise == "uncalibrated"
+    assert promised(docs, filtered=True, share=0.4).standing == "uncalibrated"
     docs.execute("delete from mrl._calibrations")
     put(docs, 50, 0.99, 0.99, 1.0, filter="n < 10", share=0.1)
     # of few rows says nothing about nearly all
-    assert promised(docs, filtered=True, share=0.9).promise == "uncalibrated"
+    assert promised(docs, filtered=True, share=0.9).standing == "uncalibrated"
     assert promised(docs, filtered=True, share=0.15).candidates == 50
 
 
@@ -152,7 +152,7 @@ def test_a_filter_measured_for_more_answers_alone_counts_too(docs: Conn) -> None
 def test_another_index_has_its_own(docs: Conn) -> None:
     put(docs, 20, 0.99, 0.99, 1.0)
     other = create(docs, dims=8)
-    assert promised(docs, name=other).promise == "uncalibrated"
+    assert promised(docs, name=other).standing == "uncalibrated"
     put(docs, 50, 0.99, 0.99, 1.0, name=other)
     assert (promised(docs, name=other).candidates, promised(docs).candidates) == (
         50,
@@ -173,10 +173,10 @@ def test_a_fifth_of_the_rows_may_change(conn: Conn, rows: int, promise: str) -> 
         new = matryoshka(rows - 100, seed=2)
         append(conn, new, sql.Identifier("docs"), first=101)
     # PostgreSQL does not know before it looked
-    assert promised(conn).promise == "kept"
+    assert promised(conn).standing == "kept"
     conn.execute("analyze docs")
     found = promised(conn)
-    assert found.promise == promise
+    assert found.standing == promise
     if promise == "stale":
         assert found == Promised(480, 480, "stale", None, None)
 
@@ -189,7 +189,7 @@ def test_an_index_built_with_something_else_is_stale(docs: Conn, options: str) -
         docs.execute(f"drop index {NAME}".encode())
         made = f"create index {NAME} on docs using hnsw ({column}) with ({how})"
         docs.execute(made.encode())
-        assert promised(docs).promise == promise
+        assert promised(docs).standing == promise
 
 
 def test_a_calibration_before_the_first_analyze_counts_for_itself(conn: Conn) -> None:
@@ -199,9 +199,9 @@ def test_a_calibration_before_the_first_analyze_counts_for_itself(conn: Conn) ->
     append(conn, VECTORS, sql.Identifier("docs"))
     (kept, *_) = calibrate(conn, k=3, sample=20)
     assert kept.rows == 100
-    assert promised(conn, k=3, recall=0.5).promise == "kept"
+    assert promised(conn, k=3, recall=0.5).standing == "kept"
     conn.execute("analyze docs")
-    assert promised(conn, k=3, recall=0.5).promise == "kept"
+    assert promised(conn, k=3, recall=0.5).standing == "kept"
 
 
 @pytest.mark.parametrize("recall", [0.0, -0.1, 1.001, float("nan"), None])

@@ -11,6 +11,8 @@ from psycopg import sql
 
 from mrl_pg.kinds import KINDS, OPERATORS, Distance, Kind
 from mrl_pg.layout import IndexLayout
+from mrl_pg.search.effort import default_candidates
+from mrl_pg.search.options import MAX_ROWS
 
 Conn = psycopg.Connection[Any]
 ROOT = Path(__file__).parents[2]
@@ -64,6 +66,13 @@ def test_what_is_derived_is_the_same(
     assert row == (layout.operator_class, layout.short_operator, f"{home}{kind}(8)")
     made = sql.SQL("select null::{}").format(sql.SQL(row[2]))
     assert conn.execute(made).fetchone() == (None,)
+
+
+@pytest.mark.parametrize("k", [1, 20, 21, 100, 2147483647])
+def test_candidates_that_nobody_names_are_the_same(conn: Conn, k: int) -> None:
+    row = conn.execute("select mrl._default_candidates(%s)", [k]).fetchone()
+    assert row is not None
+    assert min(row[0], MAX_ROWS) == default_candidates(k)
 
 
 def test_nothing_else_tells_kinds_apart() -> None:

@@ -25,7 +25,7 @@ class Promised(NamedTuple):
 
     candidates: int
     ef_search: int
-    promise: str
+    standing: str
     measured: float | None
     low: float | None
 
