@@ -17,7 +17,7 @@ from mrl_pg.demo.corpus import EXAMPLES
 
 @one_version
 def test_it_answers_the_examples_and_measures_every_index(database: str) -> None:
-    done = mrl_pg("demo", "--rows", "3000", "--json", "--dsn", database)
+    done = mrl_pg("demo", "--rows", "1500", "--json", "--dsn", database)
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
     for (text, word), answers in zip(EXAMPLES, told["answers"], strict=True):
@@ -45,7 +45,7 @@ def test_it_answers_the_examples_and_measures_every_index(database: str) -> None
         listed = conn.execute(
             "select kind, usable from mrl.indexes order by 1"
         ).fetchall()
-    assert count == 3000
+    assert count == 1500
     assert listed == [("bit", True), ("halfvec", True), ("vector", True)]
 
 
