@@ -252,7 +252,7 @@ begin
         -- the oldest, even if it cannot be used: mrl._plan says why
         select *
         from mrl.registry as registry
-        where registry.table_id = to_regclass(_ordinary.type::text)
+        where registry.table_id = (select typrelid from pg_type where oid = _ordinary.type)
             and registry.full_column = _ordinary.full_column
             and (_ordinary.dims is null or registry.dims = _ordinary.dims)
             and (_ordinary.kind is null or registry.kind = _ordinary.kind)

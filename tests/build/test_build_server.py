@@ -19,6 +19,7 @@ from mrl_pg import (
     NoPrimaryKey,
     NotAVectorColumn,
     NotUnitLengthWarning,
+    PgvectorWarning,
     SameShortValuesWarning,
     TableNotFound,
 )
@@ -146,6 +147,7 @@ def test_no_warning_without_reason(
     fill(docs, 20, length=length)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
+        warnings.simplefilter("ignore", PgvectorWarning)
         MatryoshkaIndex("docs", "embedding", dims=4, distance=distance).create(docs)
 
 

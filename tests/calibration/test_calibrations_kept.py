@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from support.calibrations import EVERYTHING, NAME, calibrate, promised, put
-from support.databases import Conn, connect
+from support.databases import Conn, address, connect
 from support.installs import SQL, psql
 from support.sql_calls import create, one, stock
 from support.tables import make_table
@@ -123,6 +123,6 @@ def test_uninstalling_takes_them_along(conn: Conn, pg_version: int, way: str) ->
     if way == "python":
         uninstall(conn)
     else:
-        done = psql(conn.info.dsn, pg_version, SQL / "uninstall.sql")
+        done = psql(address(conn), pg_version, SQL / "uninstall.sql")
         assert (done.returncode, done.stderr) == (0, "")
     assert one(conn, "select to_regnamespace('mrl')") is None

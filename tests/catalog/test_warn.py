@@ -7,7 +7,7 @@ from typing import Any
 import psycopg
 import pytest
 
-from mrl_pg import MatryoshkaIndex, NotUnitLengthWarning
+from mrl_pg import MatryoshkaIndex, NotUnitLengthWarning, PgvectorWarning
 from mrl_pg.errors.warn import warn
 
 Conn = psycopg.Connection[Any]
@@ -48,6 +48,7 @@ def test_a_warning_of_an_async_verb_does_too(docs: Conn, database: str) -> None:
 def test_a_warning_that_is_an_error_undoes_the_build(docs: Conn) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
+        warnings.simplefilter("ignore", PgvectorWarning)
         with pytest.raises(NotUnitLengthWarning):
             INDEX.create(docs)
     assert INDEX.drop(docs).done == ()

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from support.databases import address
 from support.installs import (
     ROOT,
     SQL,
@@ -43,7 +44,7 @@ def test_every_way_leaves_the_same_catalog(
 
 
 def test_psql_again_over_python_and_back(conn: Conn, pg_version: int) -> None:
-    url = conn.info.dsn
+    url = address(conn)
     wanted = catalog(url)
     by_psql(url, pg_version, ROOT)
     assert catalog(url) == wanted
@@ -53,7 +54,7 @@ def test_psql_again_over_python_and_back(conn: Conn, pg_version: int) -> None:
 
 
 def test_psql_removes_what_python_made(conn: Conn, pg_version: int) -> None:
-    done = psql(conn.info.dsn, pg_version, SQL / "uninstall.sql")
+    done = psql(address(conn), pg_version, SQL / "uninstall.sql")
     assert (done.returncode, done.stderr) == (0, "")
     assert conn.execute("select to_regnamespace('mrl')").fetchone() == (None,)
 

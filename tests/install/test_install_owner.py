@@ -9,6 +9,7 @@ from typing import Any
 import psycopg
 import pytest
 from support.command import alembic
+from support.databases import address
 
 from mrl_pg import NotInstalled, install, install_async, server, uninstall
 from mrl_pg.install import VERSION
@@ -82,7 +83,7 @@ def refused(command: list[str], folder: Path) -> str:
 
 
 def by_psql(conn: Conn, version: int, folder: Path) -> str:
-    command = [str(server.bin_dir(version) / "psql"), "-X", "-d", conn.info.dsn]
+    command = [str(server.bin_dir(version) / "psql"), "-X", "-d", address(conn)]
     return refused([*command, "-f", str(ROOT / "sql" / "install.sql")], folder)
 
 

@@ -160,7 +160,7 @@ FILTERS: dict[str, tuple[dict[str, Any], tuple[str, ...]]] = {
     "empty": ({"filter": ""}, ("filter=''", "syntax error")),
     "comment": ({"filter": "-- n > 3"}, ("'-- n > 3'", "syntax error")),
     "open": ({"filter": "(n > 3"}, ("'(n > 3'", "syntax error")),
-    "close": ({"filter": "n > 3)"}, ("'n > 3)'", "syntax error")),
+    "close": ({"filter": "n > 3)"}, ("'n > 3)'", "cannot run")),
     "open quote": ({"filter": "title = 'x"}, ("title = 'x", "syntax error")),
     "no column": ({"filter": "prize > 3"}, ("'prize > 3'", "prize", "public.docs")),
     "no table": ({"filter": "id in (select 1 from nowhere)"}, ("nowhere",)),

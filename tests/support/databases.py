@@ -119,6 +119,14 @@ def url_of(dsn: str) -> str:
     return f"postgresql://{name}@/postgres?{urlencode(given)}"
 
 
+def address(conn: Conn) -> str:
+    """Connection string that the psql of any version understands, unlike `info.dsn`."""
+    info = conn.info
+    return make_conninfo(
+        host=info.host, port=info.port, user=info.user, dbname=info.dbname
+    )
+
+
 def role(conn: Conn, url: str, name: str) -> str:
     """Make an ordinary role, allowed to log in; its connection string."""
     exists = conn.execute("select from pg_roles where rolname = %s", [name]).fetchone()
