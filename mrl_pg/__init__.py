@@ -1,8 +1,8 @@
 """Two-pass vector search for PostgreSQL and pgvector."""
 
-from mrl_pg.build.report import BuildReport
-from mrl_pg.calibration.calibrate import Calibration, CalibrationPoint
-from mrl_pg.calibration.recall_report import RecallReport
+import importlib
+import typing
+
 from mrl_pg.errors import (
     ColumnNotFound,
     IndexMismatch,
@@ -28,8 +28,6 @@ from mrl_pg.errors import (
     TableError,
     TableNotFound,
 )
-from mrl_pg.exchange.progress import Progress
-from mrl_pg.index import MatryoshkaIndex
 from mrl_pg.install import (
     InstallReport,
     install,
@@ -37,9 +35,16 @@ from mrl_pg.install import (
     uninstall,
     uninstall_async,
 )
-from mrl_pg.search.promise import Promise
-from mrl_pg.search.result import Hit, SearchResult
-from mrl_pg.vectors import normalise, truncate
+
+if typing.TYPE_CHECKING:
+    from mrl_pg.build.report import BuildReport
+    from mrl_pg.calibration.calibrate import Calibration, CalibrationPoint
+    from mrl_pg.calibration.recall_report import RecallReport
+    from mrl_pg.exchange.progress import Progress
+    from mrl_pg.index import MatryoshkaIndex
+    from mrl_pg.search.promise import Promise
+    from mrl_pg.search.result import Hit, SearchResult
+    from mrl_pg.vectors import normalise, truncate
 
 __all__ = [
     "BuildReport",
@@ -82,3 +87,32 @@ __all__ = [
     "uninstall",
     "uninstall_async",
 ]
+
+_MODULES = {
+    "BuildReport": "build.report",
+    "Calibration": "calibration.calibrate",
+    "CalibrationPoint": "calibration.calibrate",
+    "Hit": "search.result",
+    "MatryoshkaIndex": "index",
+    "Progress": "exchange.progress",
+    "Promise": "search.promise",
+    "RecallReport": "calibration.recall_report",
+    "SearchResult": "search.result",
+    "normalise": "vectors",
+    "truncate": "vectors",
+}
+"""Where the names that need NumPy are: without it, `mrl-pg indexes` starts sooner."""
+
+
+def __getattr__(name: str) -> object:
+    """Import a public name when it is first asked for."""
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = importlib.import_module(f"{__name__}.{_MODULES[name]}")
+    value = globals()[name] = getattr(module, name)
+    return value
+
+
+def __dir__() -> list[str]:
+    """All public names, imported or not, beside what the module holds."""
+    return sorted({*globals(), *__all__})

@@ -1,33 +1,42 @@
-"""The application behind `mrl-pg`: collects the commands, turns errors into exit codes.
+"""The application behind `mrl-pg`: names the commands, turns errors into exit codes.
 
-A command is a function in a file of its own here, registered below by one line.
+A command is a function in a file of its own here, named below by one line.
 """
 
 import sys
-from importlib.metadata import version
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import psycopg
 import typer
 
-from mrl_pg.cli import (
-    calibrate,
-    create,
-    demo,
-    indexes,
-    install,
-    load,
-    queries,
-    recall,
-    search,
-    server,
-    tune,
-)
+from mrl_pg.cli.commands import LazyGroup
 from mrl_pg.errors import MrlError
 from mrl_pg.errors.failures import failure_of
 
+
+class MrlPg(LazyGroup):
+    """The commands, each imported when it is run."""
+
+    places: ClassVar = {
+        "demo": "mrl_pg.cli.demo:demo",
+        "install": "mrl_pg.cli.install:install",
+        "uninstall": "mrl_pg.cli.install:uninstall",
+        "create": "mrl_pg.cli.create:create",
+        "drop": "mrl_pg.cli.create:drop",
+        "indexes": "mrl_pg.cli.indexes:indexes",
+        "tune": "mrl_pg.cli.tune:tune",
+        "search": "mrl_pg.cli.search:search",
+        "calibrate": "mrl_pg.cli.calibrate:calibrate",
+        "recall": "mrl_pg.cli.recall:recall",
+        "queries": "mrl_pg.cli.queries:queries",
+        "server": "mrl_pg.cli.server:app",
+        "load": "mrl_pg.cli.load:load",
+    }
+
+
 app = typer.Typer(
     name="mrl-pg",
+    cls=MrlPg,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     help="Matryoshka two-pass retrieval for PostgreSQL and pgvector.",
@@ -37,24 +46,11 @@ app = typer.Typer(
     "11 not allowed, 130 interrupted.",
 )
 
-app.command()(demo.demo)
-app.command()(install.install)
-app.command()(install.uninstall)
-app.command()(create.create)
-app.command()(create.drop)
-app.command()(indexes.indexes)
-app.command()(tune.tune)
-app.command()(search.search)
-app.command()(calibrate.calibrate)
-app.command()(recall.recall)
-app.command()(queries.queries)
-app.add_typer(server.app, name="server")
-app.command()(load.load)
-# One line for each further command: app.command()(search.search)
-
 
 def _show_version(wanted: bool) -> None:
     if wanted:
+        from importlib.metadata import version
+
         typer.echo(f"mrl-pg {version('mrl_pg')}")
         raise typer.Exit
 

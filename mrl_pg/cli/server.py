@@ -5,16 +5,18 @@ import json
 import typer
 
 from mrl_pg import server
+from mrl_pg.cli.commands import Command, Group
 from mrl_pg.cli.options import PG_DEFAULT, Directory, Json, Pg, say
 from mrl_pg.errors import ServerError
 
 app = typer.Typer(
+    cls=Group,
     no_args_is_help=True,
     help="The embedded PostgreSQL with pgvector: nothing to install or configure.",
 )
 
 
-@app.command()
+@app.command(cls=Command)
 def start(directory: Directory = None, pg: Pg = PG_DEFAULT) -> None:
     """Start the embedded server, making it first if need be, and print its URL.
 
@@ -27,7 +29,7 @@ def start(directory: Directory = None, pg: Pg = PG_DEFAULT) -> None:
     typer.echo(running.url())
 
 
-@app.command()
+@app.command(cls=Command)
 def stop(directory: Directory = None, pg: Pg = PG_DEFAULT) -> None:
     """Stop the embedded server; its data stays.
 
@@ -42,7 +44,7 @@ def stop(directory: Directory = None, pg: Pg = PG_DEFAULT) -> None:
         say(f"no server was running in {folder}")
 
 
-@app.command()
+@app.command(cls=Command)
 def status(
     directory: Directory = None, pg: Pg = PG_DEFAULT, as_json: Json = False
 ) -> None:
@@ -72,7 +74,7 @@ def status(
         raise typer.Exit(ServerError.exit_code)
 
 
-@app.command()
+@app.command(cls=Command)
 def url(
     database: str = typer.Argument("postgres", help="Name of the database."),
     directory: Directory = None,

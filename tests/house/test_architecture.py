@@ -189,6 +189,7 @@ def test_public_names_are_complete_and_in_order() -> None:
     names = mrl_pg.__all__
     assert names == sorted(names)
     assert len(names) == len(set(names))
+    assert all(hasattr(mrl_pg, name) for name in names)
     found = {
         name
         for name, value in vars(mrl_pg).items()

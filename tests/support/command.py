@@ -22,7 +22,11 @@ from alembic.config import main
 with warnings.catch_warnings():
     # an old typer beside a new click
     warnings.simplefilter("ignore", DeprecationWarning)
-    from mrl_pg.cli.app import run
+    from mrl_pg.cli.app import MrlPg, run
+
+# once, not in each fork
+for place in MrlPg.places.values():
+    importlib.import_module(place.split(":")[0])
 
 with suppress(ImportError):
     # a new typer imports it, and pydantic, when a command runs: once, not in each fork
