@@ -43,7 +43,7 @@ class Group(_PlainHelp, TyperGroup):
     """A command with commands of its own."""
 
 
-class Commands(Mapping[str, Any]):
+class LazyCommands(Mapping[str, Any]):
     """Commands by name, each imported when it is looked up for the first time."""
 
     def __init__(self, places: Mapping[str, str], loaded: Mapping[str, Any]) -> None:
@@ -76,7 +76,7 @@ class LazyGroup(Group):
     def __init__(self, **options: Any) -> None:
         """Take what any group takes."""
         super().__init__(**options)
-        commands: Any = Commands(self.places, self.commands)
+        commands: Any = LazyCommands(self.places, self.commands)
         self.commands = commands
 
     def list_commands(self, ctx: Any) -> list[str]:
