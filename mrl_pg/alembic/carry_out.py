@@ -1,4 +1,4 @@
-"""Carries the operations out: on a server, or with --sql as text."""
+"""Carries out the operations on a server, or prints them with --sql."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -40,7 +40,7 @@ def install(operations: Operations, operation: InstallMrlOp) -> None:
 
 
 def uninstall(operations: Operations, operation: UninstallMrlOp) -> None:
-    """Remove the schema, or go back to an older release: what was there before it."""
+    """Remove the schema, or go back to the release that was there before."""
     check_release(operation.version)
     if not installed_here(operations, operation.version):
         return
@@ -74,7 +74,7 @@ def drop(operations: Operations, operation: DropMatryoshkaIndexOp) -> None:
 
 
 def resize(operations: Operations, operation: ResizeMatryoshkaIndexOp) -> None:
-    """Put one in the place of another."""
+    """Replace one short column or index by another."""
     _check(operations)
     old, new = (in_place(operations, index) for index in (operation.old, operation.new))
     keeps = _column(old) == _column(new)
@@ -99,7 +99,7 @@ def _check(operations: Operations) -> None:
 
 @contextmanager
 def _autocommit(operations: Operations) -> Iterator[None]:
-    """Outside any transaction; a caller's own autocommit block will do."""
+    """Run the block outside any transaction, or in the caller's autocommit block."""
     context = operations.get_context()
     if not context.as_sql:
         options = operations.get_bind().get_execution_options()
@@ -137,7 +137,7 @@ def _drop_beside(operations: Operations, index: MatryoshkaIndex) -> None:
 def _drop_index(
     operations: Operations, index: MatryoshkaIndex, *, concurrently: bool = False
 ) -> None:
-    """Drop the index alone; never one of that name of another table."""
+    """Drop the index of this table, and leave its column."""
     names = [(_qualified(index), concurrently)]
     if not operations.get_context().as_sql:
         found = run_statement(operations, definitions.call("find_index", index))
@@ -153,10 +153,10 @@ def _drop_index(
 def _replace_beside(
     operations: Operations, old: MatryoshkaIndex, new: MatryoshkaIndex, keeps: bool
 ) -> None:
-    """Build, then drop: under another name while the old one has the new one's.
+    """Build the new index, then drop the old one; finishes what broke off earlier.
 
-    Goes on with an earlier try. A short column that is to be another one under its
-    old name can only be dropped first.
+    If both have the same name, the new index has another name until the old one is
+    gone. If the short column changes and keeps its name, the old one is dropped first.
     """
     if old.short == new.short and not keeps:
         _drop_beside(operations, old)
@@ -177,7 +177,7 @@ def _replace_beside(
 
 
 def _column(index: MatryoshkaIndex) -> tuple[str, int, str]:
-    """What the short column is, whatever its index."""
+    """What identifies the short column, without its index."""
     return index.short, index.dims, index.kind
 
 

@@ -1,4 +1,4 @@
-"""Whether the registry knows what a revision is to drop, which alone can be dropped."""
+"""Whether the registry knows an index: a revision can drop no other."""
 
 import logging
 
@@ -13,10 +13,11 @@ log = logging.getLogger(__name__)
 
 
 def is_known(operations: Operations, index: MatryoshkaIndex) -> bool:
-    """Whether the registry has an index, entered anew where only the registry lost it.
+    """Whether the registry has an index, after it was registered again if need be.
 
-    As when the schema `mrl` was removed and installed again, or a full column renamed.
-    Says so in the log when there is no such index.
+    The registry loses a usable index when the schema `mrl` is removed and installed
+    again, or when the full column is renamed. If there is no such index, the log says
+    so.
     """
     if operations.get_context().as_sql:
         return True

@@ -1,7 +1,7 @@
-"""Who brought the database side: this history, or somebody before it.
+"""Whether this history installed the database side, or found it there.
 
-A comment on the history's own version table remembers it, which no other installation
-writes over.
+A comment on the history's own version table remembers the answer. No other installation
+writes to that comment.
 """
 
 import logging
@@ -33,9 +33,10 @@ class Operations(Protocol):
 
 
 def installed_here(operations: Operations, version: str) -> bool:
-    """Whether a downgrade may remove a release: not what was there before.
+    """Whether a downgrade may remove a release, because this history installed it.
 
-    Says so in the log when it was. A text, for --sql, cannot know and removes it.
+    If the release was there before, the log says that it stays. With --sql there is no
+    database to ask, and the answer is yes.
     """
     found = found_before(operations)
     if found is None or numbers(found) < numbers(version):
@@ -49,13 +50,13 @@ def installed_here(operations: Operations, version: str) -> bool:
 
 
 def found_before(operations: Operations) -> str | None:
-    """The version that was there when a revision was to install one; None if none."""
+    """The version that the first revision found; None if it found none."""
     marked = _MARKED.search(_comment(operations) or "")
     return marked[1] if marked else None
 
 
 def remember(operations: Operations, version: str | None) -> None:
-    """Note the version that is there before a revision, or that there is none."""
+    """Write down the version that a revision finds, or that it finds none."""
     there = _comment(operations)
     if there is None:
         return

@@ -17,9 +17,10 @@ SECONDS_BETWEEN = 0.2
 
 @contextmanager
 def watch(conn: AnyConn, progress: OnProgress | None) -> Iterator[None]:
-    """Report the build that `conn` runs inside the block, if anybody wants to know.
+    """Call `progress` about five times a second with the build that `conn` runs.
 
-    A server that takes no second connection only costs the reports.
+    The calls come from another thread. If one raises, or the server takes no second
+    connection, the calls end and the build goes on.
     """
     if progress is None:
         yield
@@ -35,12 +36,12 @@ def watch(conn: AnyConn, progress: OnProgress | None) -> Iterator[None]:
         yield
     finally:
         stop.set()
-        # it wakes at once, unless it waits for a server that takes no more connections
+        # ends at once, unless it waits for a server that is out of connections
         thread.join(timeout=1)
 
 
 def conninfo(conn: AnyConn) -> str:
-    """What opens another connection like this one, password included."""
+    """Connection string of another connection like this one, with its password."""
     return make_conninfo(conn.info.dsn, password=conn.info.password or None)
 
 

@@ -16,7 +16,10 @@ from mrl_pg.vectors import VectorsLike
 
 @dataclass(frozen=True, slots=True)
 class CalibrationPoint:
-    """One measured search: mean recall, its lower bound (one-sided, 95 %), time."""
+    """One measured search: its mean recall, the lower bound `low`, and its times.
+
+    `low` is the bound of a one-sided 95 % interval.
+    """
 
     candidates: int
     ef_search: int
@@ -28,10 +31,11 @@ class CalibrationPoint:
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """The searches that no other beats, by recall; kept in `mrl.calibrations`.
+    """The measured searches that no other search beats, in order of recall.
 
-    Over `queries` queries on a table of `rows` rows, as PostgreSQL's statistics had
-    it; `share` of them pass the filter (1 without one).
+    They were measured with `queries` queries on a table of `rows` rows, by PostgreSQL's
+    statistics, and are kept in `mrl.calibrations`. `share` is the part of the rows that
+    passes the filter, 1 without a filter.
     """
 
     layout: IndexLayout
@@ -42,10 +46,10 @@ class Calibration:
     rows: int
 
     def cheapest(self, recall: float, slack: float = 0.005) -> CalibrationPoint | None:
-        """What a search with this recall would take; None when nothing keeps it.
+        """The cheapest search that keeps a recall; None when no search keeps it.
 
-        The mean must reach it, and the lower bound come within `slack`, as in
-        `mrl._promised`.
+        Its mean recall reaches `recall`, and its lower bound reaches `recall` less
+        `slack`, as in `mrl._promised`.
         """
         recall, slack = check_recall(recall), arguments.number("slack", slack)
         good = [

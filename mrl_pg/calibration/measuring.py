@@ -29,7 +29,7 @@ NOT_INSTALLED = (
 
 
 def check(layout: IndexLayout, facts: Facts) -> Facts:
-    """The facts, when there is an index to measure and somebody to do it."""
+    """The facts, if the index is ready and the database side can measure it."""
     if not facts.mrl_installed:
         raise NotInstalled(NOT_INSTALLED)
     check_ready(layout, facts)
@@ -104,7 +104,7 @@ def explained(
 
 @contextmanager
 def reported(conn: AnyConn, progress: OnProgress | None) -> Iterator[None]:
-    """Hand each notice that the server sends meanwhile to `progress`."""
+    """Call `progress` with each notice that the server sends inside the block."""
     if progress is None:
         yield
         return

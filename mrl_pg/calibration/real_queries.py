@@ -27,23 +27,24 @@ from mrl_pg.vectors import VectorLike
 T = TypeVar("T")
 
 SHARE_SECONDS = 60.0
-"""How long a share that was read is believed."""
+"""How long a share is believed before it is read again."""
 
 LAYOUTS = 500
-"""Layouts whose share is kept for a connection."""
+"""Most layouts whose share is remembered per connection."""
 
 _Shares: TypeAlias = Recent[IndexLayout, tuple[float, float]]
 
 _shares: WeakKeyDictionary[AnyConn, _Shares] = WeakKeyDictionary()
-"""With each, when it is to be read again."""
+"""Shares, each with the time when it is to be read again."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """What is in force for the queries of a column, and what was kept.
+    """Which queries of a column are kept from now on, and how many were kept so far.
 
-    A `share` of them is kept, `most` at most; `kept` there are, the oldest of the day
-    `oldest`. These two are 0 and None for roles that do not own the table.
+    `share` is the part of the queries that is kept, and `most` how many at most. `kept`
+    is how many there are now, and `oldest` the day of the oldest query. `kept` is 0 and
+    `oldest` None for a role that does not own the table.
     """
 
     share: float

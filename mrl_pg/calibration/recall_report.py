@@ -22,9 +22,9 @@ from mrl_pg.vectors import VectorsLike
 class RecallReport:
     """Mean recall of a search against exact search, its 95 % interval, its losses.
 
-    `recall + loss_graph + loss_shortlist` is 1: what HNSW missed, and what more
-    candidates would have brought. `loss_prefix` is what short vectors alone, never
-    re-ranked, would lose. All None when nothing was there to be measured.
+    `loss_graph` is what HNSW missed, `loss_shortlist` what more candidates would have
+    found; with `recall` they add up to 1. `loss_prefix` is what a search without the
+    second pass would lose. All are None when no query had anything to find.
     """
 
     layout: IndexLayout
@@ -43,7 +43,7 @@ class RecallReport:
     promise: Promise | None = None
 
     def below(self, floor: float) -> bool:
-        """Whether the mean is below a floor; nothing measured keeps none."""
+        """Whether the mean recall is below a floor, or nothing was measured."""
         return self.recall is None or self.recall < arguments.number("floor", floor)
 
     def as_dict(self) -> dict[str, Any]:
@@ -54,7 +54,7 @@ class RecallReport:
         return {"index": self.layout.name, **figures}
 
     def __str__(self) -> str:
-        """What was measured, and where the rest was lost, in a sentence or two."""
+        """What was measured, and what lost the rest, in two sentences."""
         search = f"k={self.k}, {self.candidates} candidates, ef_search {self.ef_search}"
         search += f", where {self.filter}" if self.filter else ""
         if self.recall is None or self.low is None or self.high is None:
@@ -98,7 +98,7 @@ def recall(
 
 
 def history(conn: AnyConn, layout: IndexLayout) -> Exchange[list[RecallReport]]:
-    """What was kept of one short column, oldest first."""
+    """The reports that were kept about one short column, oldest first."""
     facts = yield from read_facts(layout)
     names = {"table_id": facts.table_id, "index_name": layout.name}
     with measuring.explained(conn, layout, facts, None):

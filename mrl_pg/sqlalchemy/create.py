@@ -22,8 +22,7 @@ def install(connection: Connection) -> InstallReport:
     if not isinstance(connection, Connection):
         raise InvalidSetting(
             f"install takes a Connection, this is of type {type(connection).__name__}: "
-            "with "
-            "engine.begin() as connection, session.connection(), or await "
+            "with engine.begin() as connection, session.connection(), or await "
             "connection.run_sync(install)"
         )
     return run(connection, installing())
@@ -50,7 +49,7 @@ def check_installed(connection: Any) -> None:
 
 
 def create(connection: Any, index: IndexLayout) -> None:
-    """Have the server make a short column and its index; what is there stays."""
+    """Have the server build what is missing of a short column and its index."""
     send(connection, definitions.call("call_create_index", index).as_string())
 
 

@@ -1,4 +1,4 @@
-"""Reads declarations back from a database: what mrl_pg registered there."""
+"""Reads from a database which short columns mrl_pg registered there."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
