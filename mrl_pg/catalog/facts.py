@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from mrl_pg.errors import (
@@ -88,31 +88,13 @@ def decide(
             "add one, for example alter table … add column id bigint "
             "generated always as identity primary key"
         )
-    return Facts(
-        extension_schema=extension["extension_schema"],
-        table_id=table["table_id"],
-        schema=table["schema"],
-        table=table["table"],
-        full_type=table["full_type"],
-        full_dims=table["full_dims"],
-        keys=tuple(table["keys"]),
-        columns=tuple(table["columns"]),
-        column_types=tuple(table["column_types"]),
-        short_type=table["short_type"],
-        short_dims=table["short_dims"],
-        short_expression=table["short_expression"],
-        short_ours=table["short_ours"],
-        index_definition=table["index_definition"],
-        index_operator_class=table["index_operator_class"],
-        index_options=tuple(table["index_options"] or ()),
-        index_usable=table["index_usable"],
-        mrl_installed=extension["mrl_installed"],
-        row_security=table["row_security"],
-        full_number=table["full_number"],
-        short_value=table["short_value"],
-        key_id=table["key_id"],
-        stamp=table["stamp"],
-    )
+    found = {**extension, **table, "index_options": table["index_options"] or []}
+    known = {field.name: found[field.name] for field in fields(Facts)}
+    return Facts(**{name: _constant(value) for name, value in known.items()})
+
+
+def _constant(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
 
 
 def _check_full_column(
