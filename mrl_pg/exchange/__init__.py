@@ -9,12 +9,12 @@ connection; `mrl_pg.sqlalchemy.driver` does on one of SQLAlchemy's.
 from mrl_pg.exchange.connections import AnyConn, AsyncConn, Conn
 from mrl_pg.exchange.drivers import run, run_async
 from mrl_pg.exchange.requests import (
-    Answer,
-    Begin,
-    End,
+    BeginTransaction,
+    EndTransaction,
     Exchange,
     Find,
     FindMany,
+    FoundRows,
     Request,
     Row,
     Script,
@@ -23,15 +23,15 @@ from mrl_pg.exchange.requests import (
 )
 
 __all__ = [
-    "Answer",
     "AnyConn",
     "AsyncConn",
-    "Begin",
+    "BeginTransaction",
     "Conn",
-    "End",
+    "EndTransaction",
     "Exchange",
     "Find",
     "FindMany",
+    "FoundRows",
     "Request",
     "Row",
     "Script",

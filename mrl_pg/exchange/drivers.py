@@ -13,12 +13,12 @@ from psycopg import AsyncConnection, Connection, Pipeline
 
 from mrl_pg.exchange import cursors
 from mrl_pg.exchange.requests import (
-    Answer,
-    Begin,
-    End,
+    BeginTransaction,
+    EndTransaction,
     Exchange,
     Find,
     FindMany,
+    FoundRows,
     Row,
     Send,
 )
@@ -42,7 +42,7 @@ def run(conn: Connection[Any], verb: Exchange[T]) -> T:
                     answer = _send(conn, request)
                 elif isinstance(request, FindMany):
                     answer = _find_many(conn, request)
-                elif isinstance(request, Begin):
+                elif isinstance(request, BeginTransaction):
                     opened.append(conn.transaction())
                     opened[-1].__enter__()
                 else:
@@ -71,7 +71,7 @@ async def run_async(conn: AsyncConnection[Any], verb: Exchange[T]) -> T:
                     answer = await _send_async(conn, request)
                 elif isinstance(request, FindMany):
                     answer = await _find_many_async(conn, request)
-                elif isinstance(request, Begin):
+                elif isinstance(request, BeginTransaction):
                     opened.append(conn.transaction())
                     await opened[-1].__aenter__()
                 else:
@@ -85,7 +85,7 @@ async def run_async(conn: AsyncConnection[Any], verb: Exchange[T]) -> T:
         return result
 
 
-def _raised(end: End) -> tuple[Any, ...]:
+def _raised(end: EndTransaction) -> tuple[Any, ...]:
     error = end.error
     return (type(error), error, error.__traceback__) if error else (None, None, None)
 
@@ -117,47 +117,47 @@ def _answered_async(conn: AsyncConnection[Any]) -> AbstractAsyncContextManager[A
     return conn.pipeline() if conn.pgconn.pipeline_status else nullcontext()
 
 
-def _find(conn: Connection[Any], request: Find) -> Answer:
+def _find(conn: Connection[Any], request: Find) -> FoundRows:
     with cursors.searching(conn) as cursor:
         cursor.execute(request.statement, request.params, prepare=request.prepare)
-        return Answer(cursor.fetchall(), cursor.pgresult)
+        return FoundRows(cursor.fetchall(), cursor.pgresult)
 
 
-async def _find_async(conn: AsyncConnection[Any], request: Find) -> Answer:
+async def _find_async(conn: AsyncConnection[Any], request: Find) -> FoundRows:
     async with cursors.searching_async(conn) as cursor:
         await cursor.execute(request.statement, request.params, prepare=request.prepare)
-        return Answer(await cursor.fetchall(), cursor.pgresult)
+        return FoundRows(await cursor.fetchall(), cursor.pgresult)
 
 
-def _find_many(conn: Connection[Any], request: FindMany) -> list[Answer]:
+def _find_many(conn: Connection[Any], request: FindMany) -> list[FoundRows]:
     """`executemany` prepares its statement, so it is not for plans of their own."""
     statement, batch = request.statement, request.batch
     with ExitStack() as stack:
         if request.prepare:
             cursor = stack.enter_context(cursors.searching(conn))
             cursor.executemany(statement, batch, returning=True)
-            answers = [Answer(cursor.fetchall(), cursor.pgresult)]
+            answers = [FoundRows(cursor.fetchall(), cursor.pgresult)]
             while cursor.nextset():
-                answers.append(Answer(cursor.fetchall(), cursor.pgresult))
+                answers.append(FoundRows(cursor.fetchall(), cursor.pgresult))
             return answers
         sent = [stack.enter_context(cursors.searching(conn)) for _ in batch]
         with conn.pipeline() if Pipeline.is_supported() else nullcontext():
             for cursor, params in zip(sent, batch, strict=True):
                 cursor.execute(statement, params, prepare=False)
-        return [Answer(cursor.fetchall(), cursor.pgresult) for cursor in sent]
+        return [FoundRows(cursor.fetchall(), cursor.pgresult) for cursor in sent]
 
 
 async def _find_many_async(
     conn: AsyncConnection[Any], request: FindMany
-) -> list[Answer]:
+) -> list[FoundRows]:
     statement, batch = request.statement, request.batch
     async with AsyncExitStack() as stack:
         if request.prepare:
             cursor = await stack.enter_async_context(cursors.searching_async(conn))
             await cursor.executemany(statement, batch, returning=True)
-            answers = [Answer(await cursor.fetchall(), cursor.pgresult)]
+            answers = [FoundRows(await cursor.fetchall(), cursor.pgresult)]
             while cursor.nextset():
-                answers.append(Answer(await cursor.fetchall(), cursor.pgresult))
+                answers.append(FoundRows(await cursor.fetchall(), cursor.pgresult))
             return answers
         sent = [
             await stack.enter_async_context(cursors.searching_async(conn))
@@ -166,4 +166,4 @@ async def _find_many_async(
         async with conn.pipeline() if Pipeline.is_supported() else nullcontext():
             for cursor, params in zip(sent, batch, strict=True):
                 await cursor.execute(statement, params, prepare=False)
-        return [Answer(await cursor.fetchall(), cursor.pgresult) for cursor in sent]
+        return [FoundRows(await cursor.fetchall(), cursor.pgresult) for cursor in sent]

@@ -38,7 +38,7 @@ class Script(Send):
 
 @dataclass(frozen=True, slots=True)
 class Find:
-    """A search; answered by an `Answer`, whose rows are loaded as the caller has it."""
+    """A search; answered by `FoundRows`, which are loaded as the caller has it."""
 
     statement: bytes
     params: "Mapping[str, Any] | Sequence[Any]"
@@ -47,7 +47,7 @@ class Find:
 
 @dataclass(frozen=True, slots=True)
 class FindMany:
-    """One search for each of several parameters; answered by a `list[Answer]`.
+    """One search for each of several parameters; answered by a `list[FoundRows]`.
 
     All are sent in one round trip.
     """
@@ -58,26 +58,26 @@ class FindMany:
 
 
 @dataclass(frozen=True, slots=True)
-class Begin:
+class BeginTransaction:
     """Opens a transaction, or a savepoint within one; `transaction` pairs it."""
 
 
 @dataclass(frozen=True, slots=True)
-class End:
-    """Ends what the last `Begin` opened: commits, or rolls back after an error."""
+class EndTransaction:
+    """Commits what the last `BeginTransaction` opened, or rolls back after an error."""
 
     error: BaseException | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class FoundRows:
     """Rows of a search, and the result they were loaded from."""
 
     rows: list[tuple[Any, ...]]
     result: pq.abc.PGresult | None
 
 
-Request: TypeAlias = "Send | Find | FindMany | Begin | End"
+Request: TypeAlias = "Send | Find | FindMany | BeginTransaction | EndTransaction"
 
 Exchange: TypeAlias = Generator[Request, Any, T]
 """A verb under way: yields requests, takes answers, returns its result."""
@@ -85,14 +85,14 @@ Exchange: TypeAlias = Generator[Request, Any, T]
 
 def transaction(body: Exchange[T]) -> Exchange[T]:
     """Carry out a verb in a transaction: all of it or nothing."""
-    yield Begin()
+    yield BeginTransaction()
     try:
         result = yield from body
     except GeneratorExit:
         # nobody is there to be asked for more
         raise
     except BaseException as error:
-        yield End(error)
+        yield EndTransaction(error)
         raise
-    yield End()
+    yield EndTransaction()
     return result

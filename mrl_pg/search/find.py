@@ -10,7 +10,7 @@ from mrl_pg.arguments import listed
 from mrl_pg.catalog.facts import Facts
 from mrl_pg.catalog.read import forget_facts, known_facts
 from mrl_pg.errors import MrlError
-from mrl_pg.exchange import Answer, AnyConn, Exchange, Find, FindMany, cursors
+from mrl_pg.exchange import AnyConn, Exchange, Find, FindMany, FoundRows, cursors
 from mrl_pg.layout import IndexLayout
 from mrl_pg.search.filter import in_text
 from mrl_pg.search.options import SearchOptions
@@ -123,7 +123,7 @@ def _twice(
 
 
 def _complete(
-    plan: SearchPlan, answer: Answer, left_over: LeftOver
+    plan: SearchPlan, answer: FoundRows, left_over: LeftOver
 ) -> Exchange[SearchResult]:
     """The result; when too few came, say whether there are more, or scan on for them.
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, overload
 
-from mrl_pg.exchange import Answer
+from mrl_pg.exchange import FoundRows
 from mrl_pg.search.effort import Scan
 from mrl_pg.search.plan import SearchPlan
 from mrl_pg.search.promise import Promise
@@ -104,7 +104,7 @@ class Found:
         )
 
 
-def read_found(shape: Shape, answer: Answer) -> Found:
+def read_found(shape: Shape, answer: FoundRows) -> Found:
     """Keys and columns as the caller loads them, what is ours as numbers.
 
     Raises Stale.
@@ -126,7 +126,7 @@ def read_found(shape: Shape, answer: Answer) -> Found:
     return Found(hits, None if seen is None else int(seen))
 
 
-def read_more(shape: Shape, answer: Answer) -> bool:
+def read_more(shape: Shape, answer: FoundRows) -> bool:
     """Whether `more_statement` found further rows; raises Stale."""
     (own,) = _own_columns(answer, "more", "stamp")
     check_stamp(shape, int(own["stamp"]))
@@ -134,13 +134,13 @@ def read_more(shape: Shape, answer: Answer) -> bool:
     return more
 
 
-def read_stamp(shape: Shape, answer: Answer) -> None:
+def read_stamp(shape: Shape, answer: FoundRows) -> None:
     """Raise Stale unless the only row, the stamp, is that of the facts."""
     (own,) = _own_columns(answer, "stamp")
     check_stamp(shape, int(own["stamp"]))
 
 
-def _own_columns(answer: Answer, *names: str) -> list[dict[str, Any]]:
+def _own_columns(answer: FoundRows, *names: str) -> list[dict[str, Any]]:
     """The last columns of each row by name, as the server wrote them.
 
     The caller may have registered loaders of his own for such types.

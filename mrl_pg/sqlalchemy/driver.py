@@ -12,7 +12,14 @@ from psycopg import sql
 from sqlalchemy import Connection, text
 
 from mrl_pg.catalog import slots
-from mrl_pg.exchange import Begin, End, Exchange, Row, Script, Send
+from mrl_pg.exchange import (
+    BeginTransaction,
+    EndTransaction,
+    Exchange,
+    Row,
+    Script,
+    Send,
+)
 
 T = TypeVar("T")
 
@@ -28,10 +35,10 @@ def run(connection: Any, verb: Exchange[T]) -> T:
         while True:
             answer: Any = None
             try:
-                if isinstance(request, Begin):
+                if isinstance(request, BeginTransaction):
                     opened.append(_savepoint(connection))
                     opened[-1].__enter__()
-                elif isinstance(request, End):
+                elif isinstance(request, EndTransaction):
                     raised = request.error
                     kind = None if raised is None else type(raised)
                     opened.pop().__exit__(kind, raised, None)

@@ -126,11 +126,9 @@ def test_nothing_else_stands_on_the_ground_floor() -> None:
 
 
 TWICE: dict[str, set[str]] = {
-    "Answer": {"demo", "exchange", "tune"},
-    "Begin": {"exchange", "load"},
+    "Answer": {"demo", "tune"},
     "Block": {"load", "recall"},
     "Built": {"alembic", "demo", "tune"},
-    "End": {"exchange", "load"},
     "Hit": {"search", "tune"},
     "Line": {"report"},
     "Place": {"cli", "load"},
