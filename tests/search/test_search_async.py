@@ -1,4 +1,4 @@
-"""Asynchronous twins answer what the others do; so do batches."""
+"""Asynchronous searches answer what the others do; so do batches."""
 
 import asyncio
 from typing import Any
@@ -37,7 +37,7 @@ def queries() -> np.ndarray[Any, Any]:
 
 
 @every_search
-def test_async_twins_answer_the_same(
+def test_async_searches_answer_the_same(
     docs: Docs, queries: np.ndarray[Any, Any], name: str
 ) -> None:
     arguments = SEARCHES[name]
@@ -66,6 +66,19 @@ def test_async_twins_answer_the_same(
     one, many = asyncio.run(ask())
     assert one == [docs.index.search(docs.conn, q, **arguments) for q in queries]
     assert many == one
+
+
+def test_async_inside_a_pipeline(docs: Docs, queries: np.ndarray[Any, Any]) -> None:
+    async def ask() -> list[SearchResult]:
+        async with (
+            await AsyncConnection.connect(docs.url, autocommit=True) as conn,
+            conn.pipeline(),
+        ):
+            one = await docs.index.search_async(conn, queries[0])
+            return [one, *await docs.index.search_many_async(conn, queries[:2])]
+
+    one, *many = asyncio.run(ask())
+    assert one == many[0] == docs.index.search(docs.conn, queries[0])
 
 
 @every_search
