@@ -14,8 +14,24 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 
+from mrl_pg.exchange import progress as exchange
+from mrl_pg.exchange.progress import OnProgress
+
 Update: TypeAlias = Callable[..., Any]
 """Moves the bar: `description`, `completed`, `total`, and fields of its columns."""
+
+
+def shown_by(update: Update, title: str = "") -> OnProgress:
+    """Moves a bar by what a verb reports; `title` stands before the stage."""
+
+    def show(progress: exchange.Progress) -> None:
+        update(
+            description=f"{title}: {progress.stage}" if title else progress.stage,
+            completed=progress.done,
+            total=progress.total or None,
+        )
+
+    return show
 
 
 @contextmanager

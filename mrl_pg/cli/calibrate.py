@@ -15,10 +15,10 @@ from mrl_pg.cli.describe import (
     Dims,
     DistanceName,
     Filter,
-    Kept,
     KindName,
     Name,
     QueryFile,
+    RealQueries,
     Short,
     Table,
     describe,
@@ -48,12 +48,13 @@ def calibrate(
     sample: Annotated[
         int | None,
         typer.Option(
-            help="Random rows to ask with, each without itself; or of --kept, at most."
+            help="Random rows to ask with, each without itself; at most so many of "
+            "--real-queries."
             "  \\[default: 500; for k 1 2,000]"
         ),
     ] = None,
     queries: QueryFile = None,
-    kept: Kept = False,
+    real_queries: RealQueries = False,
     filter: Filter = None,
     short: Short = "",
     name: Name = "",
@@ -74,7 +75,7 @@ def calibrate(
     Example: mrl-pg calibrate docs embedding --dims 256 --k 10 --k 100
     """
     index = describe(table, column, dims, kind, distance, short=short, name=name)
-    asked = read_queries(queries, column, kept)
+    asked = read_queries(queries, column, real_queries)
     found = []
     with connection(dsn, directory, pg) as conn:
         for count in k or [10]:
@@ -95,7 +96,7 @@ def calibrate(
                         k=count,
                         sample=sample,
                         queries=asked,
-                        real_queries=kept,
+                        real_queries=real_queries,
                         filter=filter,
                         progress=report,
                     )
@@ -109,10 +110,10 @@ def calibrate(
             typer.echo("\n".join([f"{calibration}", *promises(calibration)]))
     if not any(calibration.points for calibration in found):
         raise typer.Exit(NOTHING_MEASURED)
-    if asked is None and not kept:
+    if asked is None and not real_queries:
         say(
             "measured with rows of the table as queries; real ones may find less: "
-            "bring them with --queries, or --kept"
+            "bring them with --queries, or --real-queries"
         )
 
 

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from mrl_pg.cli.bar import bar
+from mrl_pg.cli.bar import bar, shown_by
 from mrl_pg.cli.options import PG_DEFAULT, Directory, Dsn, Json, Pg, connection, say
 from mrl_pg.demo import contest as contests
 from mrl_pg.demo import dictionary as dictionaries
@@ -57,15 +57,9 @@ def demo(
     console = Console()
     with connection(dsn, directory, pg) as conn:
         with bar("starting") as update:
-
-            def embedded(done: int, total: int) -> None:
-                update(description="embedding", completed=done, total=total)
-
-            def loaded(done: int, total: int | None) -> None:
-                update(description="loading", completed=done, total=total)
-
-            words = dictionaries.read(rows, embedded)
-            say(dictionaries.fill(conn, words, loaded))
+            progress = shown_by(update)
+            words = dictionaries.read(rows, progress)
+            say(dictionaries.fill(conn, words, progress))
             if compare:
                 update(description="adding the short columns", total=None)
                 contests.add_columns(conn)
@@ -83,15 +77,7 @@ def demo(
         results = []
         if compare:
             with bar("starting") as update:
-
-                def tell(stage: contests.Stage) -> None:
-                    update(
-                        description=stage.text,
-                        completed=stage.done,
-                        total=stage.total or None,
-                    )
-
-                results = contests.contest(conn, words, ready, tell)
+                results = contests.contest(conn, words, ready, shown_by(update))
         if as_json:
             figures = [asdict(built) for built in results]
             said = [asdict(answer) for answer in answers]

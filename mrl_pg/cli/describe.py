@@ -67,10 +67,11 @@ QueryFile: TypeAlias = Annotated[
         show_default=False,
     ),
 ]
-Kept: TypeAlias = Annotated[
+RealQueries: TypeAlias = Annotated[
     bool,
     typer.Option(
-        "--kept", help="Ask with real queries that were kept: see `mrl-pg queries`."
+        "--real-queries",
+        help="Ask with real queries that were kept: see `mrl-pg queries`.",
     ),
 ]
 

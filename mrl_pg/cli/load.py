@@ -15,8 +15,8 @@ from rich.progress import TextColumn, TimeRemainingColumn
 from mrl_pg.cli.bar import bar
 from mrl_pg.cli.describe import split_table
 from mrl_pg.cli.options import PG_DEFAULT, Directory, Dsn, Json, Pg, connection
+from mrl_pg.exchange.progress import OnProgress, Progress
 from mrl_pg.load import load as load_file
-from mrl_pg.load.exchange import Progress as Report
 
 FILE = "What is in the file"
 """Panel of `--help` for options about the file."""
@@ -204,14 +204,15 @@ def split_names(text: str) -> list[str]:
 
 
 @contextmanager
-def watched(file: Path) -> Iterator[Report]:
+def watched(file: Path) -> Iterator[OnProgress]:
     """A progress bar with the rate of the file, and what the loader moves it with."""
     size = file.stat().st_size / 1e6 if file.is_file() else 0.0
     started = perf_counter()
     rate = TextColumn("{task.completed:,.0f} rows  {task.fields[rate]:.1f} MB/s")
     with bar(file.name, rate, TimeRemainingColumn(), rate=0.0) as update:
 
-        def report(rows: int, total: int | None) -> None:
+        def report(progress: Progress) -> None:
+            rows, total = progress.done, progress.total
             share = rows / total if total else 0.0
             seconds = max(perf_counter() - started, 1e-9)
             update(completed=rows, total=total, rate=size * share / seconds)

@@ -49,7 +49,8 @@ def queries(
     """Keep a share of the real queries, to calibrate on what is asked; off at first.
 
     Applications offer theirs by `index.keep_query(conn, query)`, or mrl.keep_query in
-    SQL, beside each search; `calibrate`, `recall` and `tune` ask with them by --kept.
+    SQL, beside each search. With --real-queries, `calibrate`, `recall` and `tune` ask
+    with what was kept.
     Without options shows what is in force. Only the owner of the table may.
 
     A query is kept as its vector, with the day. Embeddings can be turned back into

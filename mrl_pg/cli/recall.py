@@ -16,10 +16,10 @@ from mrl_pg.cli.describe import (
     Dims,
     DistanceName,
     Filter,
-    Kept,
     KindName,
     Name,
     QueryFile,
+    RealQueries,
     Recall,
     Short,
     Table,
@@ -43,11 +43,12 @@ def recall(
     sample: Annotated[
         int,
         typer.Option(
-            help="Random rows to ask with, each without itself; or of --kept, at most."
+            help="Random rows to ask with, each without itself; at most so many of "
+            "--real-queries."
         ),
     ] = 50,
     queries: QueryFile = None,
-    kept: Kept = False,
+    real_queries: RealQueries = False,
     candidates: Annotated[
         int | None,
         typer.Option(help="Of the search.  \\[default: 160, or 8 k if more]"),
@@ -84,7 +85,7 @@ def recall(
     index = describe(table, column, dims, kind, distance, short=short, name=name)
     if floor is not None and not 0 <= floor <= 1:
         raise InvalidSetting(f"--floor {floor} is not a share from 0 to 1")
-    asked = read_queries(queries, column, kept)
+    asked = read_queries(queries, column, real_queries)
     with connection(dsn, directory, pg) as conn:
         if history:
             _show(index.history(conn), as_json)
@@ -95,7 +96,7 @@ def recall(
                 k=k,
                 sample=sample,
                 queries=asked,
-                real_queries=kept,
+                real_queries=real_queries,
                 candidates=candidates,
                 ef_search=ef_search,
                 filter=filter,

@@ -127,7 +127,9 @@ def read_query(path: Path, column: str) -> Any:
 def read_queries(path: Path | None, column: str, real_queries: bool = False) -> Any:
     """The vectors in a file, a row each; None without one."""
     if path is not None and real_queries:
-        raise InvalidSetting("queries come from --queries or --kept: give one of them")
+        raise InvalidSetting(
+            "queries come from --queries or --real-queries: give one of them"
+        )
     return None if path is None else read_vectors(path, column)
 
 

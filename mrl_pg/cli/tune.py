@@ -1,15 +1,13 @@
 """`mrl-pg tune`: the best size, kind and settings for the rows of a table."""
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, cast
 
 import typer
 
 from mrl_pg import report as reports
-from mrl_pg.cli.bar import bar
+from mrl_pg.cli.bar import bar, shown_by
 from mrl_pg.cli.describe import (
     Column,
     DistanceName,
@@ -21,9 +19,7 @@ from mrl_pg.cli.describe import (
 from mrl_pg.cli.options import PG_DEFAULT, Directory, Dsn, Json, Pg, connection, say
 from mrl_pg.errors import InvalidSetting
 from mrl_pg.kinds import KINDS, Distance, Kind
-from mrl_pg.tune import Stage
 from mrl_pg.tune import tune as choose
-from mrl_pg.tune.stage import Tell
 
 QUERIES = "Queries"
 WORK = "How much work"
@@ -109,10 +105,10 @@ QueriesSql = Annotated[
         rich_help_panel=QUERIES,
     ),
 ]
-QueriesKept = Annotated[
+RealQueries = Annotated[
     bool,
     typer.Option(
-        "--kept",
+        "--real-queries",
         help="Real queries that were kept: see `mrl-pg queries`.",
         rich_help_panel=QUERIES,
     ),
@@ -165,10 +161,10 @@ def tune(
     tries: Tries = 3,
     rival: Rival = None,
     storage: Store = None,
-    queries: Count = 500,
+    sample: Count = 500,
     queries_file: QueriesFile = None,
     queries_sql: QueriesSql = None,
-    queries_kept: QueriesKept = False,
+    real_queries: RealQueries = False,
     sample_rows: SampleRows = 200_000,
     seed: Seed = 0,
     report: Page = None,
@@ -195,7 +191,7 @@ def tune(
     if report is not None or plots is not None:
         reports.ready(report, plots)
     schema, bare = split_table(table)
-    with connection(dsn, directory, pg) as conn, watched() as tell:
+    with connection(dsn, directory, pg) as conn, bar("starting") as update:
         tuning = choose(
             conn,
             bare,
@@ -214,14 +210,14 @@ def tune(
             tries=tries,
             rival=rival,
             storage=storage,
-            queries=queries,
+            sample=sample,
             queries_file=queries_file,
             queries_sql=queries_sql,
-            queries_kept=queries_kept,
+            real_queries=real_queries,
             sample_rows=sample_rows,
             seed=seed,
             show=[name.strip() for name in show.split(",")] if show else (),
-            tell=tell,
+            progress=shown_by(update),
         )
     typer.echo(json.dumps(tuning.as_dict(), indent=2) if as_json else str(tuning))
     if report is not None:
@@ -238,18 +234,3 @@ def numbers(sizes: str) -> list[int] | None:
         raise InvalidSetting(
             f"--sizes {sizes!r}: write whole numbers with commas, such as 128,256,512"
         ) from error
-
-
-@contextmanager
-def watched() -> Iterator[Tell]:
-    """A progress bar, and what moves it."""
-    with bar("starting") as update:
-
-        def tell(stage: Stage) -> None:
-            update(
-                description=stage.text,
-                completed=stage.done,
-                total=stage.total or None,
-            )
-
-        yield tell

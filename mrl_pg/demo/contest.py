@@ -1,10 +1,10 @@
 """One pass over full vectors against two passes, measured on the demo's own rows."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import psycopg
@@ -17,6 +17,7 @@ from mrl_pg.catalog.read import forget_facts, known_facts
 from mrl_pg.demo.compare import Measured, Search, measure
 from mrl_pg.demo.dictionary import Dictionary, index
 from mrl_pg.exchange import Conn, run
+from mrl_pg.exchange.progress import OnProgress, Progress
 from mrl_pg.index import MatryoshkaIndex
 from mrl_pg.kinds import Kind
 from mrl_pg.recall.truth import nearest
@@ -41,15 +42,6 @@ class Built:
     """ef_search of one pass, or candidates of two; and what it measured."""
 
 
-@dataclass(frozen=True, slots=True)
-class Stage:
-    """What happens next, and how many searches of how many are done."""
-
-    text: str
-    done: int = 0
-    total: int = 0
-
-
 def add_columns(conn: Conn) -> None:
     """Add the short columns of all before any index is there.
 
@@ -69,7 +61,7 @@ def contest(
     conn: Conn,
     dictionary: Dictionary,
     ready: BuildReport,
-    tell: Callable[[Stage], Any],
+    progress: OnProgress,
 ) -> list[Built]:
     """Build the other indexes, then run every setting of every one in turn.
 
@@ -82,19 +74,19 @@ def contest(
     costs: dict[str, tuple[float, int]] = {}
     for kind, dims in SHORT:
         name = f"{kind}({dims}) + full"
-        tell(Stage(f"building {name}"))
+        progress(Progress(f"building {name}"))
         short = shorts[name] = index(kind, dims)
         report = short.create(conn) if short != ready.layout else ready
         costs[name] = report.done[-1][1], report.index_bytes
     for kind in RIVALS:
         name = f"{kind}({dictionary.model.dims}) alone"
-        tell(Stage(f"building {name}"))
+        progress(Progress(f"building {name}"))
         single = singles[name] = single_pass(conn, index(), kind)
         costs[name] = single.create(conn), single.size(conn)
     with ExitStack() as sessions:
         searches = dict(_single_searches(conn, singles, sessions))
         searches |= dict(_two_pass_searches(conn, shorts))
-        measured = _measure(searches, dictionary, tell)
+        measured = _measure(searches, dictionary, progress)
     return [
         Built(
             name,
@@ -149,7 +141,7 @@ def _two_pass_searches(
 
 
 def _measure(
-    searches: dict[str, Search], dictionary: Dictionary, tell: Callable[[Stage], Any]
+    searches: dict[str, Search], dictionary: Dictionary, progress: OnProgress
 ) -> dict[str, Measured]:
     queries = dictionary.queries(QUERIES)
     total = 2 * len(searches) * len(queries)
@@ -161,9 +153,9 @@ def _measure(
         done += 1
         if time.monotonic() - last > 0.1 or done == total:
             last = time.monotonic()
-            tell(Stage("measuring", done, total))
+            progress(Progress("measuring", done, total))
 
-    tell(Stage("computing the exact answers"))
+    progress(Progress("computing the exact answers"))
     truth = nearest(dictionary.vectors, queries, k=K)
     results = measure(searches, dictionary.vectors, queries, truth, advance=advance)
     return {result.label: result for result in results}

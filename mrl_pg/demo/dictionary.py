@@ -1,6 +1,5 @@
 """The reverse dictionary: WordNet's glosses in a table, searched by meaning."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +12,7 @@ from mrl_pg.demo.model import StaticModel
 from mrl_pg.demo.short_pass import nearest_short
 from mrl_pg.errors import InvalidVector
 from mrl_pg.exchange import Conn
+from mrl_pg.exchange.progress import OnProgress, Progress
 from mrl_pg.index import MatryoshkaIndex
 from mrl_pg.install import install
 from mrl_pg.kinds import Kind
@@ -74,17 +74,16 @@ def index(kind: Kind = "halfvec", dims: int = 128) -> MatryoshkaIndex:
     )
 
 
-def read(
-    limit: int | None, advance: Callable[[int, int], Any] = lambda done, total: None
-) -> Dictionary:
-    """Read and embed the glosses; `advance` is told rows done and rows in all."""
+def read(limit: int | None, progress: OnProgress | None = None) -> Dictionary:
+    """Read and embed the glosses, at most `limit`."""
     model = StaticModel.load()
     rows = glosses(limit)
     vectors = np.empty((len(rows), model.dims), dtype=np.float32)
     for start in range(0, len(rows), EMBED_ROWS):
         texts = [gloss.text for gloss in rows[start : start + EMBED_ROWS]]
         vectors[start : start + len(texts)] = model.embed(texts)
-        advance(start + len(texts), len(rows))
+        if progress is not None:
+            progress(Progress("embedding", start + len(texts), len(rows)))
     known = np.flatnonzero(vectors.any(axis=1))
     return Dictionary(model, [rows[i] for i in known], vectors[known])
 
@@ -92,7 +91,7 @@ def read(
 def fill(
     conn: Conn,
     dictionary: Dictionary,
-    progress: Callable[[int, int | None], None] | None = None,
+    progress: OnProgress | None = None,
 ) -> str:
     """Make the table afresh, load it, install mrl_pg; returns what was loaded."""
     with conn.transaction():

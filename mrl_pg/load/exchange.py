@@ -1,7 +1,7 @@
 """A load as a conversation: what is to be sent, in order, and what is done with it."""
 
 from array import array
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from itertools import chain
@@ -14,6 +14,7 @@ from psycopg.adapt import Dumper
 from psycopg.pq import Format
 
 from mrl_pg import source
+from mrl_pg.exchange.progress import OnProgress, Progress
 from mrl_pg.load.ahead import Ahead
 from mrl_pg.load.block import Block, refuse
 from mrl_pg.load.columns import Place
@@ -22,9 +23,6 @@ from mrl_pg.load.pack import HEADER, TRAILER, Packed
 from mrl_pg.load.report import LoadReport, explained
 from mrl_pg.load.target import decide
 from mrl_pg.load.wanted import Wanted
-
-Progress: TypeAlias = Callable[[int, int | None], None]
-"""Called with the rows sent and the rows in all: an estimate for text files."""
 
 PGVECTOR = source.statement("pgvector").encode()
 COLUMNS_OF = source.statement("columns_of").encode()
@@ -119,7 +117,7 @@ class ArrayDumper(Dumper):
 class Tally:
     """Counts what was sent, tells who listens, and makes the report of it."""
 
-    def __init__(self, wanted: Wanted, progress: Progress | None) -> None:
+    def __init__(self, wanted: Wanted, progress: OnProgress | None) -> None:
         """Start the clock."""
         self.wanted, self.progress = wanted, progress
         self.started = perf_counter()
@@ -152,7 +150,7 @@ class Tally:
         self.bytes += packed.size
         self.notes.update(dict.fromkeys(packed.notes))
         if self.progress is not None:
-            self.progress(self.rows, packed.block.total)
+            self.progress(Progress("loading rows", self.rows, packed.block.total))
 
     def report(self, job: Job) -> LoadReport:
         """What was done."""

@@ -15,6 +15,7 @@ from psycopg import AsyncCopy, Copy
 from mrl_pg.arguments import shown
 from mrl_pg.errors import InvalidFile, InvalidSetting
 from mrl_pg.exchange import AsyncConn, Conn, cursors
+from mrl_pg.exchange.progress import OnProgress
 from mrl_pg.load.block import Block, Values, split
 from mrl_pg.load.choice import Choice, VectorBytes
 from mrl_pg.load.exchange import (
@@ -24,7 +25,6 @@ from mrl_pg.load.exchange import (
     Begin,
     End,
     Insert,
-    Progress,
     Rows,
     Run,
     Session,
@@ -56,7 +56,7 @@ def load(
     kind: VectorKind = "vector",
     storage: Storage | None = None,
     block_rows: int | None = None,
-    progress: Progress | None = None,
+    progress: OnProgress | None = None,
 ) -> LoadReport:
     """Rows of a NumPy, JSON, CSV, Parquet or Arrow file in a table.
 
@@ -94,7 +94,7 @@ async def load_async(
     kind: VectorKind = "vector",
     storage: Storage | None = None,
     block_rows: int | None = None,
-    progress: Progress | None = None,
+    progress: OnProgress | None = None,
 ) -> LoadReport:
     """The same on an asynchronous connection; files are read in a thread."""
     choice = Choice(column, key, into, columns, skip, vector_bytes)
@@ -128,7 +128,7 @@ def load_blocks(
     kind: VectorKind = "vector",
     storage: Storage | None = None,
     block_rows: int | None = None,
-    progress: Progress | None = None,
+    progress: OnProgress | None = None,
 ) -> LoadReport:
     """Blocks, or a matrix of vectors with `columns` beside it, in a table.
 
@@ -152,7 +152,7 @@ async def load_blocks_async(
     kind: VectorKind = "vector",
     storage: Storage | None = None,
     block_rows: int | None = None,
-    progress: Progress | None = None,
+    progress: OnProgress | None = None,
 ) -> LoadReport:
     """The same on an asynchronous connection."""
     wanted = Wanted("the input", table, schema, column, key, kind, storage)
@@ -201,7 +201,7 @@ def _first(wanted: Wanted, first: Block | None) -> Block:
 
 
 def _run(
-    conn: Conn, wanted: Wanted, blocks: Iterator[Block], progress: Progress | None
+    conn: Conn, wanted: Wanted, blocks: Iterator[Block], progress: OnProgress | None
 ) -> LoadReport:
     first = _first(wanted, next(blocks, None))
     tally = Tally(wanted, progress)
@@ -246,7 +246,10 @@ def _run(
 
 
 async def _run_async(
-    conn: AsyncConn, wanted: Wanted, blocks: Iterator[Block], progress: Progress | None
+    conn: AsyncConn,
+    wanted: Wanted,
+    blocks: Iterator[Block],
+    progress: OnProgress | None,
 ) -> LoadReport:
     first = _first(wanted, await asyncio.to_thread(next, blocks, None))
     tally = Tally(wanted, progress)

@@ -4,7 +4,6 @@ from mrl_pg.tune.advice.recommend import Recommendation
 from mrl_pg.tune.option import Goal, Option
 from mrl_pg.tune.report import Tuning
 from mrl_pg.tune.run import tune, tune_async
-from mrl_pg.tune.stage import Stage
 from mrl_pg.tune.trial.point import Point
 
 __all__ = [
@@ -12,7 +11,6 @@ __all__ = [
     "Option",
     "Point",
     "Recommendation",
-    "Stage",
     "Tuning",
     "tune",
     "tune_async",

@@ -1,8 +1,9 @@
-"""The queries that a choice is made by: held-out rows, a file's, a select's, kept."""
+"""The queries of a choice: vectors, a file, a select, real ones, rows held out."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from psycopg import errors, sql
 
+from mrl_pg import arguments
 from mrl_pg.calibration import measuring
 from mrl_pg.catalog import slots
 from mrl_pg.catalog.facts import Facts
@@ -22,6 +24,7 @@ from mrl_pg.load.pack import VECTOR_WIRE
 from mrl_pg.load.vectors import read_vectors
 from mrl_pg.tune.rows.stream import Reader, Rows, Sample, copied, vector_fields
 from mrl_pg.tune.rows.table import full_type
+from mrl_pg.vectors import VectorLike, as_vector
 
 MOST_KEPT = 10_000
 """What `mrl.sample_queries` keeps at most."""
@@ -60,6 +63,22 @@ def held_out(
     return _usable(
         rest.vectors[some], "held-out rows", zeros=int((~some).sum()), held=rest
     )
+
+
+def from_vectors(queries: Sequence[VectorLike], dims: int) -> Queries:
+    """The vectors that were given, in full size; InvalidVector for what is none."""
+    check = partial(as_vector, dims=dims, cosine=False)
+    try:
+        vectors = np.stack([*map(check, queries)]) if len(queries) else None
+    except TypeError as error:
+        raise InvalidVector(
+            f"queries={arguments.shown(queries)}: give a list of vectors or a matrix"
+        ) from error
+    if vectors is None:
+        raise InvalidVector("queries is empty: give one vector or more")
+    some = vectors.any(axis=1)
+    zeros = int((~some).sum())
+    return _usable(vectors[some], "the given vectors", zeros=zeros)
 
 
 def from_file(
@@ -112,7 +131,7 @@ def from_kept(
         column=sql.Literal(column),
     )
     try:
-        kept = _selected(conn, facts, statement.as_string(), MOST_KEPT, "kept queries")
+        kept = _selected(conn, facts, statement.as_string(), MOST_KEPT, "real queries")
     except errors.NoDataFound as error:
         raise InvalidSetting(f"{server_message(error)}") from error
     except MISSING as error:

@@ -6,6 +6,7 @@ from os import PathLike
 from mrl_pg import arguments
 from mrl_pg.errors import InvalidSetting
 from mrl_pg.exchange import Conn, cursors
+from mrl_pg.exchange.progress import OnProgress, Progress
 from mrl_pg.kinds import KINDS, Distance, Kind, Stored
 from mrl_pg.layout import IndexLayout
 from mrl_pg.models import find, ladder
@@ -16,15 +17,15 @@ from mrl_pg.tune.in_thread import beside
 from mrl_pg.tune.option import Goal
 from mrl_pg.tune.predict.cost_model import scaled
 from mrl_pg.tune.predict.shortlist import EVERY_KIND, FEWEST_BITS, could_win, options
-from mrl_pg.tune.queries import from_file, from_kept, from_sql, held_out
+from mrl_pg.tune.queries import from_file, from_kept, from_sql, from_vectors, held_out
 from mrl_pg.tune.report import Tuning
 from mrl_pg.tune.rows import table as tables
 from mrl_pg.tune.rows.example_queries import Watch
 from mrl_pg.tune.rows.read_rows import look
 from mrl_pg.tune.rows.stream import Sample
-from mrl_pg.tune.stage import Tell, silent
 from mrl_pg.tune.trial.scratch import check_may_create, scratch, snapshot
 from mrl_pg.tune.trial.try_options import Attempt, attempt, rival_fits
+from mrl_pg.vectors import VectorLike
 
 
 def tune(
@@ -45,14 +46,15 @@ def tune(
     tries: int = 3,
     rival: bool | None = None,
     storage: bool | None = None,
-    queries: int = 500,
+    sample: int = 500,
+    queries: Sequence[VectorLike] | None = None,
     queries_file: "str | PathLike[str] | None" = None,
     queries_sql: str | None = None,
-    queries_kept: bool = False,
+    real_queries: bool = False,
     sample_rows: int = 200_000,
     seed: int = 0,
     show: Sequence[str] = (),
-    tell: Tell = silent,
+    progress: OnProgress | None = None,
 ) -> Tuning:
     """The best size, kind and settings for the rows of a table, with what they rest on.
 
@@ -64,10 +66,11 @@ def tune(
     second copy (`storage`; default: if it takes 2 GB at most). All in one transaction
     that is rolled back: the table is not written to, nothing stays.
 
-    `queries` are held-out rows, or drawn from a file that `mrl_pg.load` reads, or the
-    first that `queries_sql` selects, or with `queries_kept` real ones: see
-    `MatryoshkaIndex.keep_query`. Examples name rows by primary key; `show` adds
-    columns to that. `tell` is called as it goes.
+    The queries are vectors (`queries`), or at most `sample` of a file that
+    `mrl_pg.load` reads, the first `sample` that `queries_sql` selects, or with
+    `real_queries` those that `MatryoshkaIndex.keep_query` kept. Without any of these,
+    `sample` rows are held out. Examples name rows by primary key; `show` adds columns
+    to that. `progress` is called with a `Progress` as the work goes on.
 
     Raises InvalidSetting and InvalidVector for what cannot be asked, InvalidFile, and
     what `known_facts` raises. The connection must be in no transaction.
@@ -84,24 +87,26 @@ def tune(
     )
     cursors.check(conn, waits=False)
     kinds = _kinds(kinds)
-    tries, queries, sample_rows, seed = _counts(tries, queries, sample_rows, seed)
-    plan, queries_kept = (
+    tries, sample, sample_rows, seed = _counts(tries, sample, sample_rows, seed)
+    plan, real_queries = (
         arguments.flag("plan", plan),
-        arguments.flag("queries_kept", queries_kept),
+        arguments.flag("real_queries", real_queries),
     )
     rival = None if rival is None else arguments.flag("rival", rival)
     storage = None if storage is None else arguments.flag("storage", storage)
     show = (show,) if isinstance(show, str) else arguments.names("show", show)
     sizes = None if sizes is None else _sizes(sizes)
-    arguments.check_callable("tell", tell)
+    progress = _silent if progress is None else progress
+    arguments.check_callable("progress", progress)
     if queries_file is not None:
         arguments.check_path("queries_file", queries_file)
     if queries_sql is not None:
         arguments.check_text("queries_sql", queries_sql)
-    if sum([queries_file is not None, queries_sql is not None, queries_kept]) > 1:
+    given = [each is not None for each in (queries, queries_file, queries_sql)]
+    if sum([*given, real_queries]) > 1:
         raise InvalidSetting(
-            "queries come from a file, from a statement, or are kept ones: give one "
-            "of them"
+            "queries are vectors, or come from a file, from a statement, or are the "
+            "real ones that were kept: give one of them"
         )
     published = _published(model, sizes)
     with snapshot(conn):
@@ -114,22 +119,24 @@ def tune(
             short = [size for size in published if size < facts.full_dims]
             sizes = short or [facts.full_dims]
         forms = forms_of(sizes, facts.full_dims)
-        if queries_file is not None:
+        if queries is not None:
+            asked = from_vectors(queries, facts.full_dims)
+        elif queries_file is not None:
             asked = from_file(
-                queries_file, column, facts.full_dims, count=queries, seed=seed
+                queries_file, column, facts.full_dims, count=sample, seed=seed
             )
         elif queries_sql is not None:
-            asked = from_sql(conn, facts, queries_sql, count=queries)
-        elif queries_kept:
-            asked = from_kept(conn, facts, column, count=queries, seed=seed)
+            asked = from_sql(conn, facts, queries_sql, count=sample)
+        elif real_queries:
+            asked = from_kept(conn, facts, column, count=sample, seed=seed)
         else:
             asked = held_out(
-                conn, facts, column, rows=known.rows, count=queries, seed=seed
+                conn, facts, column, rows=known.rows, count=sample, seed=seed
             )
-        sample = Sample.of(known.rows, sample_rows, seed)
+        drawn = Sample.of(known.rows, sample_rows, seed)
         watch = Watch(asked, forms, k, distance, seed)
         found, judgement, read = look(
-            conn, facts, known, column, goal, sample, asked, forms, watch, tell
+            conn, facts, known, column, goal, drawn, asked, forms, watch, progress
         )
         predicted = options(
             found.curves,
@@ -145,7 +152,7 @@ def tune(
             full = rival_fits(known, goal) if rival is None else rival
             with scratch(conn, facts, known, goal) as place:
                 tried = attempt(
-                    place, column, sample, asked, found, picked, full, storage, tell
+                    place, column, drawn, asked, found, picked, full, storage, progress
                 )
             seconds = {one.name: one.seconds for one in tried.built}
             predicted = scaled(predicted, seconds, found.rows, goal)
@@ -183,9 +190,13 @@ def tune_async() -> None:
     """The same beside an event loop: in a thread, on a second connection like `conn`.
 
     Most of it is arithmetic, which would keep the loop waiting. The second connection
-    is a new session: give `schema` if this one has a search path of its own. `tell`
+    is a new session: give `schema` if this one has a search path of its own. `progress`
     is called from the thread.
     """
+
+
+def _silent(_progress: Progress) -> None:
+    """Tell nobody."""
 
 
 def _kinds(kinds: Sequence[Kind]) -> tuple[Kind, ...]:
@@ -197,12 +208,12 @@ def _kinds(kinds: Sequence[Kind]) -> tuple[Kind, ...]:
 
 
 def _counts(
-    tries: int, queries: int, sample_rows: int, seed: int
+    tries: int, sample: int, sample_rows: int, seed: int
 ) -> tuple[int, int, int, int]:
     """How many of each, and where chance begins; raises InvalidSetting."""
     return (
         check_count("tries", tries),
-        check_count("queries", queries),
+        check_count("sample", sample),
         check_count("sample_rows", sample_rows),
         arguments.check_whole("seed", seed, 0, 2**63 - 1, "a random generator"),
     )

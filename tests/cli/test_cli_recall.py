@@ -228,15 +228,17 @@ def test_real_queries_are_kept_and_asked_with(
     (kept,) = conn.execute("select count(*) from mrl.kept_queries").fetchall()[0]
     shown = mrl_pg(*queries).stdout
     assert shown.startswith(f"a share of 1 is kept: {kept} queries, of 20 at most, the")
-    (made,) = json.loads(mrl_pg("calibrate", *describe, "--kept", "--json").stdout)
+    (made,) = json.loads(
+        mrl_pg("calibrate", *describe, "--real-queries", "--json").stdout
+    )
     assert made["queries"] == kept
-    tuned = mrl_pg("tune", *queries[1:], "--kept", "--plan")
+    tuned = mrl_pg("tune", *queries[1:], "--real-queries", "--plan")
     assert f"{kept} queries (kept queries)" in tuned.stdout, tuned.stderr
     gone = mrl_pg(*queries, "--share", "0", "--forget", "--before", "9999-01-01")
     assert f"deleted {kept} queries" in gone.stderr
     assert gone.stdout == "off: 0 queries, of 20 at most\n"
     none = mrl_pg("queries", "docs", "title", *queries[3:])
     assert (none.returncode, none.stdout) == (3, "")
-    both = mrl_pg("recall", *describe, "--kept", "--queries", "q.npy")
+    both = mrl_pg("recall", *describe, "--real-queries", "--queries", "q.npy")
     assert both.returncode == 2
-    assert "--queries or --kept" in both.stderr
+    assert "--queries or --real-queries" in both.stderr

@@ -133,7 +133,6 @@ TWICE: dict[str, set[str]] = {
     "Line": {"report"},
     "Place": {"cli", "load"},
     "Rows": {"load", "tune"},
-    "Stage": {"demo", "tune"},
     "Step": {"build", "load"},
 }
 """Names that still mean two things; none may come to them."""

@@ -90,7 +90,11 @@ def test_npy(
     np.save(path, vectors.astype(dtype, order=order))
     seen: list[tuple[int, int | None]] = []
     report = load(
-        conn, path, "docs", block_rows=7, progress=lambda n, t: seen.append((n, t))
+        conn,
+        path,
+        "docs",
+        block_rows=7,
+        progress=lambda p: seen.append((p.done, p.total)),
     )
     assert (stored(conn) == vectors.astype(dtype)).all()
     assert [row[0] for row in select(conn, "id")] == list(range(1, ROWS + 1))
@@ -578,7 +582,7 @@ def test_bad_rows_late_in_a_file_undo_the_early_ones(
             tmp_path / "v.npy",
             "docs",
             block_rows=50,
-            progress=lambda rows, total: sent.append(rows),
+            progress=lambda progress: sent.append(progress.done),
         )
     assert sent[-1] == 950
     assert "v.npy: 10 rows cannot be loaded (rows are counted from 0)" in str(

@@ -43,7 +43,7 @@ def tuning(url: str) -> Tuning:
             "embedding",
             recall=0.9,
             sizes=[32, 64, 128, 256],
-            queries=30,
+            sample=30,
             tries=2,
             rival=True,
         )

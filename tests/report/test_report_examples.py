@@ -15,13 +15,14 @@ from support.reports import browse, sound
 from support.tables import make_table
 from support.vectors import Vectors, matryoshka
 
+from mrl_pg import Progress
 from mrl_pg.catalog.read import known_facts
 from mrl_pg.errors import ColumnNotFound
 from mrl_pg.exchange import run
 from mrl_pg.kinds import Distance
 from mrl_pg.layout import IndexLayout
 from mrl_pg.report import Report
-from mrl_pg.tune import Stage, Tuning, tune
+from mrl_pg.tune import Tuning, tune
 from mrl_pg.tune.advice.examples import CUT, SIZES, rows_statement, to_show
 from mrl_pg.tune.rows import read_rows as look
 
@@ -147,7 +148,7 @@ def test_the_recommended_size_is_always_shown(docs: Conn, tmp_path: Path) -> Non
 
 
 def test_rows_show_their_key_and_no_more_unless_asked(docs: Conn) -> None:
-    given: dict[str, Any] = {"plan": True, "recall": 0.9, "queries": 40}
+    given: dict[str, Any] = {"plan": True, "recall": 0.9, "sample": 40}
     plain = tune(docs, "odd", "embedding", **given)
     told = json.dumps(plain.as_dict(), ensure_ascii=False) + Report(plain).html()
     assert "alert(1)" not in told
@@ -212,9 +213,9 @@ def test_rows_are_read_by_place_in_every_partition(docs: Conn) -> None:
 def test_an_unknown_column_is_named_before_anything_is_read(
     docs: Conn, show: "str | list[str]"
 ) -> None:
-    stages: list[Stage] = []
+    stages: list[Progress] = []
     with pytest.raises(ColumnNotFound, match=r"nope.*there are: id, n, title, emb"):
-        tune(docs, "docs", "embedding", plan=True, show=show, tell=stages.append)
+        tune(docs, "docs", "embedding", plan=True, show=show, progress=stages.append)
     assert stages == []
 
 

@@ -150,7 +150,7 @@ def builds(conn: Conn) -> None:
 
 
 def tunes(conn: Conn) -> None:
-    tune(conn, "docs", "embedding", schema="public", recall=0.9, queries=20, tries=1)
+    tune(conn, "docs", "embedding", schema="public", recall=0.9, sample=20, tries=1)
 
 
 @pytest.mark.parametrize("verb", [searches, measures, keeps, builds, tunes])

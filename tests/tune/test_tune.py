@@ -15,22 +15,24 @@ from support.tables import make_table
 from support.vectors import Vectors, matryoshka, nearest, recall
 
 import mrl_pg
+from mrl_pg import Progress
 from mrl_pg.errors import (
     ColumnNotFound,
     InvalidFile,
     InvalidSetting,
+    InvalidVector,
     NotAVectorColumn,
     TableNotFound,
 )
 from mrl_pg.kinds import Distance, Kind
 from mrl_pg.recall.nested import nested
-from mrl_pg.tune import Stage, Tuning, tune, tune_async
+from mrl_pg.tune import Tuning, tune, tune_async
 from mrl_pg.tune.rows import read_rows as look
 from mrl_pg.tune.trial.scratch import Scratch
 
 ROWS = 1500
 ASKED = matryoshka(40, seed=2)
-QUICK: dict[str, Any] = {"recall": 0.9, "queries": 40, "tries": 2}
+QUICK: dict[str, Any] = {"recall": 0.9, "sample": 40, "tries": 2}
 
 
 @pytest.fixture(autouse=True)
@@ -143,9 +145,9 @@ def test_a_plan_builds_nothing_and_needs_no_more_than_select(
 def test_the_recommendation_keeps_its_recall_by_every_door(
     docs: Conn, conn: Conn, vectors: Vectors
 ) -> None:
-    stages: list[Stage] = []
-    found = tune(docs, "docs", "embedding", tell=stages.append, **QUICK)
-    texts = list(dict.fromkeys(stage.text.split()[0] for stage in stages))
+    stages: list[Progress] = []
+    found = tune(docs, "docs", "embedding", progress=stages.append, **QUICK)
+    texts = list(dict.fromkeys(stage.stage.split()[0] for stage in stages))
     assert texts == ["reading", "judging", "copying", "building", "measuring"]
     assert stages[-1].done == stages[-1].total == 40
 
@@ -255,6 +257,18 @@ def test_full_vectors_in_toast_are_measured_in_the_row_as_well(conn: Conn) -> No
     assert skipped.storage is None
 
 
+def test_queries_are_vectors(docs: Conn, vectors: Vectors) -> None:
+    given: dict[str, Any] = {"plan": True, "recall": 0.9, "sizes": [32]}
+    wanted = [vectors[3], vectors[5].tolist(), np.zeros_like(vectors[0])]
+    found = tune(docs, "docs", "embedding", queries=wanted, **given)
+    assert (found.read.queries, found.read.zero_queries) == (2, 1)
+    assert found.read.origin == "the given vectors"
+    unusable: tuple[Any, ...] = ([], [[1.0, 2.0]], 500)
+    for bad in unusable:
+        with pytest.raises(InvalidVector):
+            tune(docs, "docs", "embedding", queries=bad, **given)
+
+
 def test_queries_of_a_statement_that_are_rows_are_noticed(docs: Conn) -> None:
     wanted = "select embedding from docs order by id"
     found = tune(docs, "docs", "embedding", plan=True, queries_sql=wanted, **QUICK)
@@ -265,7 +279,7 @@ def test_queries_of_a_statement_that_are_rows_are_noticed(docs: Conn) -> None:
 
 def test_queries_that_were_kept_are_asked(conn: Conn, vectors: Vectors) -> None:
     make_table(conn, vectors[:600])
-    given = {"plan": True, "queries_kept": True, **QUICK, "queries": 3}
+    given = {"plan": True, "real_queries": True, **QUICK, "sample": 3}
     with pytest.raises(InvalidSetting, match=r"was kept; select mrl\.sample_queries"):
         tune(conn, "docs", "embedding", **given)
     conn.execute("select mrl.sample_queries('docs', 'embedding', 1)")
@@ -324,12 +338,12 @@ class Stop(BaseException):
 
 @pytest.mark.parametrize("when", ["reading", "copying", "building", "measuring"])
 def test_nothing_stays_after_ctrl_c(docs: Conn, when: str) -> None:
-    def tell(stage: Stage) -> None:
-        if stage.text.startswith(when) and (stage.done or when != "measuring"):
+    def tell(stage: Progress) -> None:
+        if stage.stage.startswith(when) and (stage.done or when != "measuring"):
             raise Stop
 
     with pytest.raises(Stop):
-        tune(docs, "docs", "embedding", tell=tell, **QUICK)
+        tune(docs, "docs", "embedding", progress=tell, **QUICK)
 
 
 def test_a_transaction_of_the_caller_is_not_touched(docs: Conn) -> None:
@@ -355,21 +369,21 @@ def test_a_transaction_of_the_caller_is_not_touched(docs: Conn) -> None:
         ({"model": "no such model"}, InvalidSetting, "no such model"),
         ({"model": "text-embedding-3-small", "sizes": [8]}, InvalidSetting, "sizes"),
         ({"tries": 0}, InvalidSetting, "tries=0"),
-        ({"queries": 0}, InvalidSetting, "queries=0"),
+        ({"sample": 0}, InvalidSetting, "sample=0"),
         ({"sample_rows": 0}, InvalidSetting, "sample_rows=0"),
         ({"queries_file": "none.npy"}, InvalidFile, "none.npy"),
         ({"queries_file": "a.npy", "queries_sql": "b"}, InvalidSetting, "one of them"),
-        ({"queries_sql": "b", "queries_kept": True}, InvalidSetting, "one of them"),
+        ({"queries_sql": "b", "real_queries": True}, InvalidSetting, "one of them"),
         ({"m": 1}, InvalidSetting, "m=1"),
     ],
 )
 def test_bad_input_is_named_before_anything_is_done(
     docs: Conn, given: dict[str, Any], error: type[Exception], words: str
 ) -> None:
-    stages: list[Stage] = []
+    stages: list[Progress] = []
     arguments = {"table": "docs", "column": "embedding", **QUICK, **given}
     with pytest.raises(error, match=re.escape(words)):
-        tune(docs, tell=stages.append, **arguments)
+        tune(docs, progress=stages.append, **arguments)
     assert stages == []
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from mrl_pg.catalog.facts import Facts
 from mrl_pg.exchange import Conn
+from mrl_pg.exchange.progress import OnProgress, Progress
 from mrl_pg.kinds import Stored
 from mrl_pg.load.ahead import Ahead
 from mrl_pg.recall.judgement import Judgement
@@ -30,7 +31,6 @@ from mrl_pg.tune.report import Read
 from mrl_pg.tune.rows.example_queries import Watch
 from mrl_pg.tune.rows.stream import Reader, Sample
 from mrl_pg.tune.rows.table import TableFacts
-from mrl_pg.tune.stage import Stage, Tell
 
 JUDGED_ROWS = 5_000
 """Rows kept to be judged for truncation: 31 MB of 1536 dimensions."""
@@ -46,7 +46,7 @@ def look(
     asked: Queries,
     forms: Sequence[tuple[Stored, int]],
     watch: Watch,
-    tell: Tell,
+    progress: OnProgress,
 ) -> tuple[Nested, Judgement | None, Read]:
     """The one pass over the rows."""
     start = time.perf_counter()
@@ -64,9 +64,9 @@ def look(
                 # a view would keep the whole block
                 tenth.append(rows.vectors[::every].copy())
             yield rows.vectors
-            tell(Stage("reading rows", min(reader.read, about), about))
+            progress(Progress("reading rows", min(reader.read, about), about))
 
-    tell(Stage("reading rows", 0, about))
+    progress(Progress("reading rows", 0, about))
     stream = reader.blocks(conn)
     with closing(stream), Ahead(watch.pass_on(stream)) as ahead:
         found = nested(
@@ -89,7 +89,7 @@ def look(
         sign_rows=sign_rows,
         sign_codes=sign_codes,
     )
-    tell(Stage("judging whether prefixes are fit"))
+    progress(Progress("judging whether prefixes are fit"))
     return found, _judged(judged, goal), read
 
 
@@ -125,6 +125,6 @@ def _signs(rows: NDArray[np.float32]) -> tuple[int, int]:
 
 
 def _judged(rows: NDArray[np.float32], goal: Goal) -> Judgement | None:
-    """Whether prefixes are fit; None of too few rows to tell."""
+    """Whether prefixes are fit; None of too few rows to progress."""
     rows = rows[rows.any(axis=1)][:JUDGED_ROWS]
     return judge(rows, k=10) if len(rows) >= 100 and rows.shape[1] >= 16 else None

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from mrl_pg.exchange.progress import OnProgress, Progress
 from mrl_pg.kinds import KINDS
 from mrl_pg.recall.nested import Nested
 from mrl_pg.tune.option import Goal, Option
@@ -11,7 +12,6 @@ from mrl_pg.tune.predict.index_size import index_bytes
 from mrl_pg.tune.queries import Queries
 from mrl_pg.tune.rows.stream import Sample
 from mrl_pg.tune.rows.table import TableFacts
-from mrl_pg.tune.stage import Stage, Tell
 from mrl_pg.tune.trial import run_settings as trial
 from mrl_pg.tune.trial import storage as storages
 from mrl_pg.tune.trial.point import Point
@@ -37,30 +37,32 @@ def attempt(
     picked: Sequence[Option],
     rival: bool,
     storage: bool | None,
-    tell: Tell,
+    progress: OnProgress,
 ) -> Attempt:
     """Build options on the copy and measure every setting, the best in the row, too."""
     out = storages.concerns(place.table, picked)
     # beside the short columns of all options the server might move vectors out that it
     # keeps in the row beside one
     place = place if out else replace(place, storage="plain")
-    tell(Stage(f"copying {found.rows:,} rows"))
+    progress(Progress(f"copying {found.rows:,} rows"))
     place.copy(column, sample, asked, picked)
     built: list[Built] = []
     settings: list[trial.Setting] = []
     for option in picked:
-        tell(Stage(f"building {option.name}"))
+        progress(Progress(f"building {option.name}"))
         built.append(place.build(option))
         settings += trial.of_option(place, option, found.rows)
     if rival and place.facts.full_dims <= KINDS["halfvec"].most_dims:
-        tell(Stage(f"building {rival_name(place.table)}"))
+        progress(Progress(f"building {rival_name(place.table)}"))
         single = place.rival()
         built.append(place.build_rival(single))
         settings += trial.of_rival(place, single)
-    watch = _watch(tell, "measuring")
+    watch = _watch(progress, "measuring")
     points = trial.measure(settings, asked, found, place.goal, watch)
     points.append(trial.exact(place, asked, found))
-    both = _both(place, column, asked, found, points, storage, tell) if out else None
+    both = (
+        _both(place, column, asked, found, points, storage, progress) if out else None
+    )
     return Attempt(tuple(built), tuple(points), both)
 
 
@@ -71,7 +73,7 @@ def _both(
     found: Nested,
     points: Sequence[Point],
     wanted: bool | None,
-    tell: Tell,
+    progress: OnProgress,
 ) -> Storage:
     """The best settings once more, with full vectors in TOAST and in the row."""
     tried = storages.contenders(points, place.goal, place.table)
@@ -82,10 +84,10 @@ def _both(
     if why:
         return costs
     options = {point.option.name: point.option for point in tried if point.option}
-    tell(Stage(f"copying {found.rows:,} rows, full vectors in the row"))
+    progress(Progress(f"copying {found.rows:,} rows, full vectors in the row"))
     other = place.in_row(list(options.values()))
     for option in options.values():
-        tell(Stage(f"building {option.name} beside them"))
+        progress(Progress(f"building {option.name} beside them"))
         other.build(option)
     settings = [
         trial.two_passes(where, point.option, point.candidates, point.ef_search)
@@ -94,7 +96,7 @@ def _both(
         for where in (place, other)
     ]
     trial.warm(settings, asked)
-    watch = _watch(tell, "measuring both ways")
+    watch = _watch(progress, "measuring both ways")
     times = trial.timed(settings, asked, found, place.goal, watch)
     pairs = [
         storages.pair(toast, plain, in_toast, in_row)
@@ -105,8 +107,8 @@ def _both(
     return replace(costs, pairs=tuple(pairs))
 
 
-def _watch(tell: Tell, text: str) -> Callable[[int, int], Any]:
-    return lambda done, total: tell(Stage(text, done, total))
+def _watch(progress: OnProgress, text: str) -> Callable[[int, int], Any]:
+    return lambda done, total: progress(Progress(text, done, total))
 
 
 def rival_fits(table: TableFacts, goal: Goal) -> bool:
