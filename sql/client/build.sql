@@ -1,4 +1,4 @@
--- Short columns and their indexes: made, taken away and watched.
+-- Builds, drops and watches short columns and their indexes.
 
 -- name: set_local
 -- Changes a setting until the transaction ends.
@@ -7,13 +7,13 @@
 select pg_catalog.set_config(%(name)s, %(value)s, true)
 
 -- name: setting
--- A setting as it is now, NULL when nobody knows it.
+-- The current value of a setting; NULL if there is no such setting.
 -- Parameters: name
 -- Called by: mrl_pg.build.settings
 select pg_catalog.current_setting(%(name)s, true) as value
 
 -- name: build_progress
--- How far a running create index is; no row before and after.
+-- The progress of a running `create index`; no row before it starts and after it ends.
 -- Parameters: pid of the building session
 -- Called by: mrl_pg.build.progress
 select
@@ -32,7 +32,7 @@ alter index {index}
     rename to {name}
 
 -- name: call_create_index
--- Has the server give a table a short column and its index, and register them.
+-- Makes the server create a short column and its index, and register them.
 -- Slots: table, column, short, index (literals), dims, kind, distance, m, ef_construction
 -- Called by: mrl_pg.alembic.carry_out, mrl_pg.sqlalchemy.create
 select mrl.create_index(
@@ -66,7 +66,7 @@ from mrl._create_steps(
 ) as todo
 
 -- name: call_drop_index
--- Has the server drop a short column and its index; no row when it knows of none.
+-- Makes the server drop a short column and its index; no row if none is registered.
 -- Slots: table, column, index (literals)
 -- Called by: mrl_pg.alembic.carry_out
 select mrl.drop_index(registry.table_id, registry.full_column, index_name => {index})

@@ -1,7 +1,7 @@
 -- Calibrations, recalls and real queries.
 
 -- name: calibrate
--- Measures the searches of one short column and keeps what was measured.
+-- Measures searches by one short column, and stores the results.
 -- Slots: extension (pgvector's schema and a dot)
 -- Called by: mrl_pg.calibration.calibrate
 select
@@ -32,7 +32,7 @@ from mrl.calibrate(
 order by candidates, ef_search
 
 -- name: measure
--- Measures the recall of one short column's searches, and keeps it if that is asked.
+-- Measures the recall of one short column's searches, and stores it if asked.
 -- Slots: extension (pgvector's schema and a dot)
 -- Called by: mrl_pg.calibration.recall_report
 select *, pg_catalog.clock_timestamp() as measured_at
@@ -57,7 +57,7 @@ from mrl.recall(
 )
 
 -- name: measurements
--- Recalls of one short column that were measured and kept, oldest first.
+-- Recalls of one short column that were measured and stored, oldest first.
 -- Parameters: table_id, index_name
 -- Called by: mrl_pg.calibration.recall_report
 select
@@ -79,7 +79,7 @@ where table_id operator(pg_catalog.=) %(table_id)s::pg_catalog.oid::pg_catalog.r
 order by measured_at
 
 -- name: keep_query
--- Offers a query, which the server keeps when the lot falls on it.
+-- Offers a query, which the server stores at random.
 -- Slots: extension (pgvector's schema and a dot), kind (vector or halfvec)
 -- Called by: mrl_pg.calibration.real_queries
 select mrl.keep_query(
@@ -89,7 +89,7 @@ select mrl.keep_query(
 )
 
 -- name: sample_queries
--- Has a share of a column's queries kept, or no more.
+-- Sets the share of a column's queries that is stored.
 -- Parameters: table (its name, quoted), column, share, most
 -- Called by: mrl_pg.calibration.real_queries
 select mrl.sample_queries(
@@ -97,7 +97,7 @@ select mrl.sample_queries(
 )
 
 -- name: sampling
--- What is in force for a column's queries, and how many are kept; of its owner alone.
+-- The settings for a column's queries and how many are stored, for the owner of the table.
 -- Parameters: table (its name, quoted), column
 -- Called by: mrl_pg.calibration.real_queries
 select
@@ -111,7 +111,7 @@ where sampling.table_id operator(pg_catalog.=) %(table)s::pg_catalog.regclass
     and sampling.full_column operator(pg_catalog.=) %(column)s
 
 -- name: query_share
--- Share of a column's queries that is kept; none: it was never asked for.
+-- The share of a column's queries that is stored; no row if it was never set.
 -- Parameters: table (its name, quoted), column
 -- Called by: mrl_pg.calibration.real_queries
 select sampling.share
@@ -120,7 +120,7 @@ where sampling.table_id operator(pg_catalog.=) pg_catalog.to_regclass(%(table)s)
     and sampling.full_column operator(pg_catalog.=) %(column)s
 
 -- name: forget_queries
--- Deletes what was kept of a column's queries.
+-- Deletes real queries of a column.
 -- Parameters: table (its name, quoted), column, before (a day, or NULL for all)
 -- Called by: mrl_pg.calibration.real_queries
 select mrl.forget_queries(%(table)s::pg_catalog.regclass, %(column)s, before => %(before)s)

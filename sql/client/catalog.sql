@@ -31,7 +31,7 @@ and pg_catalog.strpos(
 ) operator(pg_catalog.>) 0
 
 -- name: table_facts
--- All that a search or a build must know of one table, in one row; none: no such table.
+-- All facts of one table that a search or a build needs, in one row; no row without the table.
 -- Slots: stamp, ours; parameters: schema ('': any), table, column, short, index, function, dims
 -- Called by: mrl_pg.catalog.read
 select
@@ -153,7 +153,7 @@ where class.relname operator(pg_catalog.=) %(table)s
     end
 
 -- name: stamp
--- What a search relies on of its table, as one number: when it changes, facts are read anew.
+-- A number that changes with the facts of a table; searches then read the facts again.
 -- Slots: table, full, value, key (an oid; number of a column; oids), index (a name, as text)
 -- Called by: mrl_pg.catalog.read, mrl_pg.search.render
 pg_catalog.hash_record_extended(
@@ -183,13 +183,13 @@ pg_catalog.hash_record_extended(
 )
 
 -- name: check_stamp
--- The stamp of a table alone, when no row came that could have brought it.
+-- The stamp of a table alone, for a search that found no row with a stamp.
 -- Slots: stamp
 -- Called by: mrl_pg.search.render
 select ({stamp}) as stamp
 
 -- name: promised
--- The cheapest search that was measured to keep a recall, or a safe one, and which it is.
+-- The cheapest search that keeps a recall by measurement, else a safe one; and its standing.
 -- Parameters: table_id, index_name, k, recall, filter
 -- Called by: mrl_pg.search.promised
 select candidates, ef_search, standing, measured, low
@@ -223,7 +223,7 @@ from mrl.indexes
 order by table_name, full_column, dims, kind
 
 -- name: registered
--- Short columns that mrl_pg knows of, by what they are called now, and how they were built.
+-- The registered short columns by their current names, and how their indexes were built.
 -- Slots: table, a literal to be found on the search path or in its schema; NULL for all
 -- Called by: mrl_pg.sqlalchemy.reflect
 select
@@ -290,7 +290,7 @@ where {table}::pg_catalog.text is null
 order by space.nspname, class.relname, known.created_at, known.index_name
 
 -- name: readable
--- Whether this role may read mrl.indexes: false where there is none, too.
+-- Whether this role may read mrl.indexes; false if there is no such view.
 -- No parameters; always one row.
 -- Called by: mrl_pg.sqlalchemy.reflect
 select exists (
@@ -306,7 +306,7 @@ select exists (
 )
 
 -- name: find_index
--- The index of a name on a table, wherever the search path leads; no row without it.
+-- The index of a name on a table that the search path finds; no row without it.
 -- Slots: table, index (literals)
 -- Called by: mrl_pg.alembic.carry_out, mrl_pg.alembic.known
 select
@@ -321,7 +321,7 @@ where state.indrelid operator(pg_catalog.=) {table}::pg_catalog.regclass
     and class.relname operator(pg_catalog.=) {index}
 
 -- name: index_size
--- Bytes of an index and the rows it holds, as the build counted them.
+-- The bytes of an index, and its rows as the build counted them.
 -- Parameters: schema, table, index_name
 -- Called by: mrl_pg.build.create
 select

@@ -1,7 +1,7 @@
 -- Whether mrl_pg is there, and several statements at once.
 
 -- name: version
--- Version of the installed database side, read and not run: it may be a stranger's.
+-- The installed version. The function is read, not run, because another role may have made it.
 -- No parameters; no row when there is none
 -- Called by: mrl_pg.install
 select substring(pg_catalog.pg_get_function_sqlbody(proc.oid) from '''(.+)''') as version
@@ -18,7 +18,7 @@ where space.nspname operator(pg_catalog.=) 'mrl'
 create extension if not exists vector
 
 -- name: at_once
--- Several statements as one, for a driver that sends no more.
+-- Several statements as one, for a driver that sends one statement at a time.
 -- Slots: script, a literal
 -- Called by: mrl_pg.sqlalchemy.driver
 do $mrl_script$

@@ -1,7 +1,7 @@
 -- Parts of a search that Python alone puts into it.
 
 -- name: check_short
--- Condition of a first pass: its short column is the prefix of the full one, or an error.
+-- A condition of a first pass that raises if its short column is not the prefix of the full one.
 -- Slots: table, short, before, after (texts), ours; evaluated once
 -- Called by: mrl_pg.sqlalchemy.parts
 (
@@ -32,7 +32,7 @@
 )
 
 -- name: own_plan
--- Condition of a first pass that has a prepared statement planned for its values each time.
+-- A condition of a first pass, so that a prepared statement is planned for its values each time.
 -- Slots: query, decides (whether values decide the plan: known when it is planned)
 -- Called by: mrl_pg.sqlalchemy.parts
 case
@@ -58,7 +58,7 @@ case
 end
 
 -- name: promise
--- Columns of mrl_before, in a search for a recall: what was measured to keep it.
+-- Columns of mrl_before in a search for a recall: the search that keeps the recall.
 -- Slots: table, index, short, distance (literals), k, recall, filtered
 -- Called by: mrl_pg.sqlalchemy.parts
 ,
@@ -74,7 +74,7 @@ from mrl._promised(
 ) as mrl_promise
 
 -- name: promised_pass
--- A first pass that hands over as many candidates as a calibration says.
+-- A first pass with as many candidates as a calibration says.
 -- Slots: passes (its own limit, a literal, is what keeps it on the index)
 -- Called by: mrl_pg.search.render
 select *

@@ -1,7 +1,7 @@
--- What `mrl-pg tune` reads of a table, and the copies that it tries indexes on.
+-- What `mrl-pg tune` reads of a table, and the copies on which it tries indexes.
 
 -- name: tune_table
--- What choosing a short index asks of a table and its server, in one row.
+-- The facts of a table and its server that `mrl-pg tune` needs, in one row.
 -- Parameters: table_id, column
 -- Called by: mrl_pg.tune.rows.table
 with recursive part (id) as (
@@ -142,13 +142,13 @@ copy (
 with (format binary)
 
 -- name: kept_queries
--- Queries that were kept of a column, a row each.
+-- The real queries of a column, one a row.
 -- Slots: table (its name, as a literal), column
 -- Called by: mrl_pg.tune.queries
 select pg_catalog.unnest(mrl.kept_queries({table}, {column}))
 
 -- name: shown_rows
--- Columns of some rows as text, cut: rows are named by table and place.
+-- Shortened columns of some rows as text. Rows are named by table and place.
 -- Slots: columns (each cut), table, oids, tids
 -- Called by: mrl_pg.tune.advice.examples
 select
@@ -167,7 +167,7 @@ where shown.ctid operator(pg_catalog.=) any({tids}::pg_catalog.tid[])
     )
 
 -- name: scratch_schema
--- A schema to try indexes in; it goes with the transaction that makes it.
+-- A schema to try indexes in. It is gone after the transaction that creates it.
 -- Slots: schema
 -- Called by: mrl_pg.tune.trial.scratch
 create schema {schema}
@@ -182,7 +182,7 @@ create unlogged table {table} (
 )
 
 -- name: scratch_rows
--- Copies the sampled rows, but for those that are queries; sampled as they were read.
+-- Copies the sampled rows that are not queries, with the sample that was read before.
 -- Slots: scratch, full, table, sample (a tablesample clause, or nothing), oids, tids
 -- Called by: mrl_pg.tune.trial.scratch
 insert into {scratch} (embedding)
@@ -213,13 +213,13 @@ order by copied.id
 analyze {table}
 
 -- name: keep_in_row
--- Keeps a column's values in the row and its other ones beside them, from the rewrite on.
+-- After the next rewrite, stores a column's values in the row, together with the other columns.
 -- Slots: table, column
 -- Called by: mrl_pg.tune.trial.storage, which prints it
 alter table {table} alter column {column} set storage plain; alter table {table} set (toast_tuple_target = 8160)
 
 -- name: keep_in_rows
--- The same of a partitioned table, whose own settings are those of no partition.
+-- The same for a partitioned table, which has no storage settings that its partitions use.
 -- Slots: table, column
 -- Called by: mrl_pg.tune.trial.storage, which prints it
 alter table {table} alter column {column} set storage plain

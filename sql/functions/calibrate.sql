@@ -1,4 +1,4 @@
--- Measures what searches of your own rows find and cost, and keeps it for recall => 0.99.
+-- Measures recall and time of searches on your own rows, and stores them for recall => 0.99.
 -- mrl.calibrate('docs', 'embedding', k => 10, …) -> setof mrl.calibrations
 -- Called by: people, mrl_pg.calibration.calibrate
 create or replace function mrl.calibrate(
@@ -18,7 +18,7 @@ language plpgsql
 volatile
 parallel unsafe
 as $body$
--- no search_path of its own: names in the filter mean what they mean to the caller
+-- no search_path of its own, so that names in the filter mean what they mean to the caller
 #variable_conflict use_variable
 declare
     plan pg_catalog.record;
@@ -43,7 +43,7 @@ declare
     start pg_catalog.timestamptz;
     took double precision;
     before pg_catalog.text[];
-    settings pg_catalog.text[];
+    replaced pg_catalog.text[];
     points pg_catalog.jsonb := '[]';
     made pg_catalog.jsonb;
 begin
@@ -101,7 +101,7 @@ begin
                     edges[place];
             shortest := pg_catalog.array_append(shortest, mrl._ms_since(start));
         end loop;
-        settings := mrl._enter(before);
+        replaced := mrl._enter(before);
         made := mrl._points(
             k, level, least(level, 1000), found, totals, shortest, longest
         );

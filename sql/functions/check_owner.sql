@@ -1,4 +1,4 @@
--- Refuses a caller who does not own a table, in words: what is written is checked anyway.
+-- Raises if the caller does not own a table. The views check it again when rows are written.
 -- mrl.check_owner(table_id regclass) -> void
 -- Called by: mrl.register, mrl.unregister, mrl.drop_index, mrl._plan_calibration, mrl.recall
 create or replace function mrl.check_owner(table_id regclass)

@@ -1,4 +1,4 @@
--- Statements that give a table a short column and its index, to run one by one.
+-- The statements that give a table a short column and its index, to run one by one.
 -- mrl.create_index_sql('docs', 'embedding', dims => 256, …) -> setof text
 -- Called by: people with \gexec
 create or replace function mrl.create_index_sql(

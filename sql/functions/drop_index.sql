@@ -1,4 +1,4 @@
--- Undoes mrl.create_index: the index, the short column when no other needs it, the entry.
+-- Drops what mrl.create_index made: the index, and the short column if no other index needs it.
 -- mrl.drop_index('docs', 'embedding', dims => 256, …) -> name of the index
 -- Called by: people
 create or replace function mrl.drop_index(

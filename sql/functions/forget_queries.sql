@@ -1,4 +1,4 @@
--- Deletes queries that were kept: all, or those of the days before one.
+-- Deletes real queries of a column: all of them, or those from before a day.
 -- mrl.forget_queries('docs', 'embedding', before => current_date - 30) -> int
 -- Called by: people, client/calibration.sql
 create or replace function mrl.forget_queries(

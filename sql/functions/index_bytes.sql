@@ -1,4 +1,4 @@
--- Size of an index in bytes, the parts of a partitioned one included.
+-- The bytes of an index, with its partitions.
 -- mrl.index_bytes(index regclass) -> bigint
 -- Called by: mrl.indexes, client/catalog.sql
 create or replace function mrl.index_bytes(index regclass)

@@ -1,4 +1,4 @@
--- Keeps a query now and then, where its owner turned that on, for calibrations to come.
+-- Stores a random share of the queries for later calibrations, if the table's owner turned it on.
 -- mrl.keep_query('docs', 'embedding', query) -> boolean, whether it was kept
 -- Called by: people, client/calibration.sql
 create or replace function mrl.keep_query(

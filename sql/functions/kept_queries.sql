@@ -1,4 +1,4 @@
--- Queries that were kept of a column, for mrl.calibrate and mrl.recall.
+-- The real queries of a column, for mrl.calibrate and mrl.recall.
 -- mrl.kept_queries('docs', 'embedding', sample => 500) -> vector[]
 -- Called by: people, client/calibration.sql
 create or replace function mrl.kept_queries(

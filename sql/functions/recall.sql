@@ -1,4 +1,4 @@
--- Recall of a search on your own rows against exact search, and where the rest is lost.
+-- The recall of searches on your own rows against exact search, and what loses the rest.
 -- mrl.recall('docs', 'embedding', k => 10, sample => 50, …) -> one row
 -- Called by: people
 create or replace function mrl.recall(
@@ -28,14 +28,14 @@ language plpgsql
 volatile
 parallel unsafe
 as $body$
--- no search_path of its own: names in the filter mean what they mean to the caller
+-- no search_path of its own, so that names in the filter mean what they mean to the caller
 #variable_conflict use_variable
 declare
     plan pg_catalog.record;
     asked pg_catalog.record;
     one pg_catalog.record;
     before pg_catalog.text[];
-    settings pg_catalog.text[];
+    replaced pg_catalog.text[];
     recalls double precision[] := '{}';
     shortlists double precision[] := '{}';
     prefixes double precision[] := '{}';
@@ -63,7 +63,7 @@ begin
             using args[1], args[2], args[3], args[4], args[5], args[6], args[7], args[8],
                 args[9], args[10], args[11], args[12], args[13], args[14], args[15],
                 args[16], asked.mrl_full, asked.mrl_part, asked.mrl_place;
-        settings := mrl._enter(before);
+        replaced := mrl._enter(before);
         if one.k operator(pg_catalog.>) 0 then
             recalls := pg_catalog.array_append(
                 recalls, one.graph::double precision operator(pg_catalog./) one.k

@@ -1,4 +1,4 @@
--- Raises the error of mrl.truncate; only ever reached with bad dims.
+-- Raises because mrl.truncate was given dims out of range.
 -- mrl.refuse_dims(dims int, full_dims int) -> double precision
 -- Called by: mrl.truncate
 create or replace function mrl.refuse_dims(dims int, full_dims int)

@@ -1,4 +1,4 @@
--- Writes one short column into the registry and sweeps out rows whose table is gone.
+-- Writes one short column into the registry, and deletes rows of tables that were dropped.
 -- mrl.register(table_id, full_column, short_column, index_name, dims, kind, distance, …)
 -- Called by: client/build.sql, mrl._create_steps in its last statement
 create or replace function mrl.register(

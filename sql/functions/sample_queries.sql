@@ -1,4 +1,4 @@
--- Has a share of the queries of a column kept, or no more, and answers what is in force.
+-- Sets the share of a column's queries that is stored (0 stops it), and returns the settings.
 -- mrl.sample_queries('docs', 'embedding', share => 0.01, most => 1000) -> share, most, kept
 -- Called by: people, client/calibration.sql
 create or replace function mrl.sample_queries(

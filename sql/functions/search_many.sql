@@ -1,4 +1,4 @@
--- The k rows nearest to each of many queries, planned once: query's number, row, distance.
+-- The k rows nearest to each of many queries, by one plan: number of the query, row, distance.
 -- mrl.search_many(null::docs, 'embedding', queries, …) -> setof (query, hit, distance)
 -- Called by: people
 create or replace function mrl.search_many(
@@ -22,7 +22,7 @@ language plpgsql
 volatile
 parallel unsafe
 as $body$
--- no search_path of its own: names in the filter mean what they mean to the caller
+-- no search_path of its own, so that names in the filter mean what they mean to the caller
 declare
     asked pg_catalog.jsonb;
     plan pg_catalog.record;

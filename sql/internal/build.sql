@@ -1,6 +1,6 @@
--- What is to be done for a short column and its index: Python, shell and Alembic do as told here.
+-- The statements that build a short column and its index. Python, shell and Alembic carry them out.
 
--- What of a short column and its index is there already, or that it is another one.
+-- Which of a short column and its index exist; raises if another object has one of their names.
 -- Called by: mrl._create_steps
 create or replace function mrl._index_state(
     table_id oid,
@@ -64,7 +64,7 @@ begin
 end
 $body$;
 
--- What is still to be done for a short column and its index, statement by statement.
+-- The statements that are still needed for a short column and its index, one a row.
 -- Called by: mrl.create_index, mrl.create_index_sql, client/build.sql
 create or replace function mrl._create_steps(
     table_name regclass,

@@ -1,6 +1,6 @@
--- Measuring searches of many settings at once, and keeping what was measured.
+-- Measures searches with many settings, and stores the results.
 
--- Searches that a calibration tries: each searches the graph further than the one before.
+-- Candidates of the searches that a calibration tries, in ascending order.
 -- Called by: mrl.calibrate, mrl._points
 create or replace function mrl._levels(k int)
 returns setof int
@@ -31,7 +31,7 @@ begin atomic
     order by candidates;
 end;
 
--- What one timed level of a calibration says of each number of candidates up to its own.
+-- Recall and time for each number of candidates up to that of one timed search.
 -- Called by: mrl.calibrate
 create or replace function mrl._points(
     k int,
@@ -106,7 +106,7 @@ begin
 end
 $body$;
 
--- Milliseconds that have passed.
+-- Milliseconds that have passed since a moment.
 -- Called by: mrl.calibrate
 create or replace function mrl._ms_since(start timestamptz)
 returns float8
@@ -117,7 +117,7 @@ return extract(
     epoch from pg_catalog.clock_timestamp() operator(pg_catalog.-) start
 )::pg_catalog.float8 operator(pg_catalog.*) 1000;
 
--- What a calibration will run: how it samples, exact search, and a pass to be timed.
+-- The statements of a calibration: its sample, its exact search and the pass that is timed.
 -- Called by: mrl.calibrate
 create or replace function mrl._plan_calibration(
     table_name regclass,
@@ -236,7 +236,7 @@ begin
 end
 $body$;
 
--- Writes a calibration in the place of an older one: the points that no other beats.
+-- Stores the points of a calibration that no other point beats, and deletes the older calibration.
 -- Called by: mrl.calibrate
 create or replace function mrl._keep_calibration(
     table_id regclass,
@@ -339,7 +339,7 @@ begin
 end
 $body$;
 
--- Queries of a measurement, and how far the k-th nearest row is from each, exactly.
+-- The queries of a measurement, and the exact distance of each to its k-th nearest row.
 -- Called by: mrl.calibrate
 create or replace function mrl._truth(
     -- statements, as mrl._plan_calibration makes them
@@ -364,12 +364,13 @@ language plpgsql
 volatile
 parallel unsafe
 as $body$
--- no search_path of its own: names in the filter mean what they mean to the caller
+-- no search_path of its own, so that names in the filter mean what they mean to the caller
 #variable_conflict use_variable
 declare
     asked pg_catalog.record;
     one pg_catalog.record;
     before pg_catalog.text[];
+    replaced pg_catalog.text[];
     bounds double precision[] := '{}';
     last int;
     place int;
@@ -404,7 +405,7 @@ begin
         distances := pg_catalog.array_append(distances, one.edge);
         totals := pg_catalog.array_append(totals, one.k::int);
     end loop;
-    before := mrl._enter(before);
+    replaced := mrl._enter(before);
     for start in 1 .. coalesce(pg_catalog.cardinality(fulls), 0) by batch loop
         last := start operator(pg_catalog.+) batch operator(pg_catalog.-) 1;
         execute edges into one

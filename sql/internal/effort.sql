@@ -1,6 +1,6 @@
--- How hard a search tries: its settings, checked and put in force.
+-- The effort of a search: its candidates and settings are checked and put in force.
 
--- Loads pgvector's library, which knows the settings of a scan; folded to a constant.
+-- Loads pgvector's library, which defines the settings of a scan. The planner runs it once.
 -- Called by: mrl._effort
 create or replace function mrl._load()
 returns boolean
@@ -9,7 +9,7 @@ immutable
 parallel safe
 return vector_dims('[1]'::vector) operator(pg_catalog.=) 1;
 
--- Candidates of a search that names none: found safe for sentences, see docs/recall.md.
+-- Candidates of a search that names none. docs/recall.md says why these are enough.
 -- Called by: mrl._effort, mrl._ordinary, mrl._promised; mrl_pg.search.effort is its twin in Python
 create or replace function mrl._default_candidates(k int)
 returns bigint
@@ -18,7 +18,7 @@ immutable
 parallel safe
 return greatest(160, 8 operator(pg_catalog.*) k::pg_catalog.int8);
 
--- How hard a search tries: candidates, the settings of its scan, or what is wrong.
+-- Candidates of a search and the settings of its scan; raises if one of them is out of range.
 -- Called by: mrl._plan and all that plan without it; mrl_pg.search.effort is its twin in Python
 create or replace function mrl._effort(
     k int,
@@ -90,7 +90,7 @@ begin
 end
 $body$;
 
--- Sets what a search needs until it ends, and says what was there before.
+-- Changes the settings of a scan, and returns the values that they had before.
 -- Called by: mrl.search and its kin, mrl.recall, templates/search_function.sql
 create or replace function mrl._enter(wanted text[])
 returns text[]
@@ -98,7 +98,7 @@ language plpgsql
 volatile
 parallel unsafe
 as $body$
--- names in full rather than a search_path: this runs twice a search
+-- qualified names rather than a search_path, because this runs twice in each search
 declare
     names pg_catalog.text[] := array[
         'hnsw.ef_search',

@@ -1,6 +1,6 @@
--- Filters: the arguments that they name, and the share of rows that they let through.
+-- Filters: which arguments they name, and which share of the rows they select.
 
--- Highest parameter that a filter names, 0 for none; what stands in quotes does not count.
+-- The highest parameter number in a filter; 0 if it has none. Text in quotes does not count.
 -- Called by: mrl._check_filter, mrl.search_sql
 create or replace function mrl._parameters(filter text)
 returns int
@@ -19,7 +19,7 @@ return coalesce(
     0
 );
 
--- Refuses a filter that names an argument which is not there.
+-- Raises if a filter names an argument that was not given.
 -- Called by: mrl._plan, mrl._share, mrl.create_search_function, and what plans a measurement
 create or replace function mrl._check_filter(filter text, arguments int)
 returns void
@@ -49,7 +49,7 @@ begin
 end
 $body$;
 
--- Share of a table's rows that a filter, or a policy, lets through, as the planner thinks.
+-- The share of a table's rows that a filter or a policy selects, as the planner estimates it.
 -- Called by: mrl._begin, mrl.calibrate, mrl.recall, client/catalog.sql
 create or replace function mrl._share(table_id oid, filter text, args text[])
 returns double precision
@@ -57,7 +57,7 @@ language plpgsql
 volatile
 parallel unsafe
 as $body$
--- no search_path of its own: names in the filter mean what they mean to the caller
+-- no search_path of its own, so that names in the filter mean what they mean to the caller
 #variable_conflict use_variable
 declare
     planned pg_catalog.record;

@@ -1,6 +1,6 @@
--- Kinds of short columns and distances: operators, limits, names, how a value is computed.
+-- Kinds of short columns and distances: limits, operators, names and how a value is computed.
 
--- Facts of each kind; KindFacts in Python says what each is. A test compares the two.
+-- Facts of each kind. KindFacts in Python describes each fact, and a test compares both tables.
 -- Called by: mrl._kind
 create or replace function mrl._kinds()
 returns jsonb
@@ -43,7 +43,7 @@ return '{
     }
 }'::pg_catalog.jsonb;
 
--- One fact of one kind; NULL where it has none.
+-- One fact of one kind; NULL if the kind is unknown or lacks the fact.
 -- Called by: mrl._operator_class, mrl._short_operator, mrl._is_short_column, mrl.register
 create or replace function mrl._kind(kind text, fact text)
 returns text
@@ -65,7 +65,7 @@ return case
     when distance operator(pg_catalog.=) 'ip' then '<#>'
 end;
 
--- Operator class of a short column's index.
+-- The operator class of the index of a short column.
 -- Called by: mrl._facts, mrl._create_steps; mrl_pg.layout is its twin in Python
 create or replace function mrl._operator_class(kind text, distance text)
 returns name
@@ -78,7 +78,7 @@ return pg_catalog.format(
     coalesce(mrl._kind(kind, 'metric'), distance)
 )::pg_catalog.name;
 
--- Operator of the first pass: that of the distance, but where a kind has one of its own.
+-- The operator of the first pass: that of the kind if it has its own, else that of the distance.
 -- Called by: mrl._found, mrl._statement; mrl_pg.layout is its twin in Python
 create or replace function mrl._short_operator(kind text, operator text)
 returns text
@@ -87,7 +87,7 @@ immutable
 parallel safe
 return coalesce(mrl._kind(kind, 'operator'), operator);
 
--- Type of a short column, as SQL text; "extension" is pgvector's schema and a dot.
+-- The type of a short column as SQL text. `extension` is pgvector's schema and a dot.
 -- Called by: mrl._create_steps
 create or replace function mrl._short_type(kind text, dims int, extension text)
 returns text
@@ -102,7 +102,7 @@ return pg_catalog.concat(
     ')'
 );
 
--- Refuses a size, kind, distance or graph that PostgreSQL or pgvector would refuse.
+-- Raises if PostgreSQL or pgvector would refuse a size, kind, distance or graph.
 -- Called by: mrl._create_steps; mrl_pg.layout is its twin in Python
 create or replace function mrl._check_layout(
     dims int, kind text, distance text, m int, ef_construction int
@@ -146,7 +146,7 @@ begin
 end
 $body$;
 
--- Names of a short column and its index when nobody gives them.
+-- The default names of a short column and its index.
 -- Called by: mrl._create_steps, mrl.create_index; mrl_pg.layout is its twin in Python
 create or replace function mrl._names(
     table_name name,
@@ -170,7 +170,7 @@ begin
 end
 $body$;
 
--- The short value of an expression, of any kind, as SQL text.
+-- The SQL text that computes the short value of an expression.
 -- Called by: mrl._pattern, mrl._passes, mrl._plan_recall, mrl._create_steps
 create or replace function mrl._short_of(value text, slots jsonb)
 returns text

@@ -1,6 +1,6 @@
--- What mrl.create_search_function writes into the functions that it makes.
+-- Parts of the functions that mrl.create_search_function makes.
 
--- A function's name, quoted, in a schema of its own or the one given.
+-- The quoted name of a function with its schema; without one, in the schema that is given.
 -- Called by: mrl.create_search_function
 create or replace function mrl._function_name(name text, schema_name name)
 returns text
@@ -22,7 +22,7 @@ begin
 end
 $body$;
 
--- The default k of a made search function; binds that function to mrl_pg.
+-- The default k of a made function. It makes the function depend on mrl_pg.
 -- Called by: mrl._parameter_list
 create or replace function mrl._k(k int)
 returns int
@@ -31,7 +31,7 @@ immutable
 parallel safe
 return k;
 
--- Parameters of a made function: the filter's own, the query, k; and their types alone.
+-- The parameters of a made function (of the filter, the query, k), and their types.
 -- Called by: mrl.create_search_function
 create or replace function mrl._parameter_list(
     parameters text[], slots jsonb, k int, out list text, out types text
@@ -64,7 +64,7 @@ begin
 end
 $body$;
 
--- Raises what is wrong with the k of a function that mrl.create_search_function made.
+-- Raises because the k of a made function is out of range.
 -- Called by: templates/search_function.sql
 create or replace function mrl._refuse_k(k int, candidates int)
 returns void

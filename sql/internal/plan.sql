@@ -1,6 +1,6 @@
--- What a search will do, decided from what was asked, and what surrounds each try.
+-- Plans a search from what was asked, and begins and finishes each try.
 
--- What one search will do: its statement and the settings it runs under; reads, runs nothing.
+-- The plan of one search: its statement and its settings. It runs nothing.
 -- Called by: mrl._begin
 create or replace function mrl._plan(
     -- rows, batch, or keys
@@ -131,7 +131,7 @@ begin
 end
 $body$;
 
--- Plans one try of a search and puts its settings in force, until mrl._finish.
+-- Plans one try of a search, and puts its settings in force until mrl._finish.
 -- Called by: mrl.search, mrl.search_keys, mrl.search_many
 create or replace function mrl._begin(
     form text, queries vector[], asked jsonb, again boolean
@@ -142,7 +142,7 @@ language plpgsql
 volatile
 parallel unsafe
 as $body$
--- no search_path of its own: names in the filter mean what they mean to the caller
+-- no search_path of its own, so that names in the filter mean what they mean to the caller
 declare
     plan pg_catalog.record;
     share double precision;
@@ -170,7 +170,7 @@ begin
 end
 $body$;
 
--- Puts settings back after a search, and warns when it was cut short.
+-- Restores the settings after a search, and warns if the search was cut short.
 -- Called by: mrl.search, mrl.search_keys, mrl.search_many
 create or replace function mrl._finish(
     -- the last try, as mrl._begin planned it
@@ -186,7 +186,7 @@ language plpgsql
 volatile
 parallel unsafe
 as $body$
--- no search_path of its own: names in the filter mean what they mean to the caller
+-- no search_path of its own, so that names in the filter mean what they mean to the caller
 declare
     replaced pg_catalog.text[] := mrl._enter(before);
     more pg_catalog.bool;
@@ -204,7 +204,7 @@ begin
 end
 $body$;
 
--- Statement and ef_search of an ordinary search, by one look; NULL for any other.
+-- Statement and ef_search of an ordinary search, by one query; NULL for every other search.
 -- Called by: mrl.search
 create or replace function mrl._ordinary(
     -- of the table's rows
@@ -283,7 +283,7 @@ begin
 end
 $body$;
 
--- Says that a search brought fewer than it should though the table holds more.
+-- Warns that a search found fewer rows than it should, although the table holds more.
 -- Called by: mrl._finish, templates/search_function.sql
 create or replace function mrl._warn_cut_short(
     came bigint,

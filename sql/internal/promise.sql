@@ -1,6 +1,6 @@
--- Searches for a recall: what was measured to keep it, and what to say when nothing was.
+-- Searches for a recall: which calibration keeps it, and a warning if none does.
 
--- Calibrations that speak for a search: of its own filter, or of filters about as selective.
+-- Calibrations that apply to a search: of the same filter, or of filters about as selective.
 -- Called by: mrl._promised
 create or replace function mrl._measured_for(
     table_id oid,
@@ -66,7 +66,7 @@ begin atomic
     end;
 end;
 
--- The cheapest search that was measured to keep a recall, or a safe one, and which it is.
+-- The cheapest search that keeps a recall by measurement, else a safe one; and its standing.
 -- Called by: mrl._for_recall, client/catalog.sql, client/search.sql
 create or replace function mrl._promised(
     table_id oid,
@@ -171,7 +171,7 @@ begin
 end
 $body$;
 
--- Says that a recall was asked for that no measurement stands behind.
+-- Warns that no measurement supports the recall that was asked for.
 -- Called by: mrl._for_recall
 create or replace function mrl._warn_promise(
     standing text,
@@ -224,7 +224,7 @@ begin
 end
 $body$;
 
--- The args of what was asked.
+-- The arguments of the filter, out of what was asked.
 -- Called by: mrl._begin, mrl._for_recall
 create or replace function mrl._args(asked jsonb)
 returns text[]
@@ -236,7 +236,7 @@ return (
     from pg_catalog.jsonb_to_record(asked) as given (args pg_catalog.text[])
 );
 
--- How hard to search for a recall: as calibrated, or as named; warns where nothing keeps it.
+-- Candidates and ef_search for a recall: as named, else as calibrated. Warns if none was measured.
 -- Called by: mrl._plan, mrl.search_sql, mrl.create_search_function
 create or replace function mrl._for_recall(
     -- as mrl._plan takes it

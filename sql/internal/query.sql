@@ -1,6 +1,6 @@
--- Query vectors, and which of them a search can't answer.
+-- Checks query vectors.
 
--- Dimensions of a query.
+-- The dimensions of a query.
 -- Called by: mrl._check_queries, mrl._ordinary, mrl._refuse_query, templates/search_function.sql
 create or replace function mrl._dims(query vector)
 returns int
@@ -10,7 +10,7 @@ strict
 parallel safe
 return vector_dims(query);
 
--- Whether a query is all zeros and has no direction.
+-- Whether a query is all zeros, so that it has no direction.
 -- Called by: mrl._check_queries, mrl._ordinary, mrl._refuse_query, templates/search_function.sql
 create or replace function mrl._is_zero(query vector)
 returns boolean
@@ -20,7 +20,7 @@ strict
 parallel safe
 return vector_norm(query) operator(pg_catalog.=) 0;
 
--- Raises what is wrong with a query that no distance can be taken of.
+-- Raises the reason why a query can't be compared with rows.
 -- Called by: mrl._check_queries, templates/search_function.sql
 create or replace function mrl._refuse_query(query vector, slots jsonb)
 returns void
@@ -45,7 +45,7 @@ begin
 end
 $body$;
 
--- Refuses queries that a search cannot answer.
+-- Raises if a search cannot answer one of the queries.
 -- Called by: mrl._plan, mrl._plan_recall, mrl._plan_calibration
 create or replace function mrl._check_queries(queries vector[], slots jsonb)
 returns void

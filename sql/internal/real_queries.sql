@@ -1,6 +1,6 @@
--- Queries that are kept of a column: where they go, who puts them there, who may see them.
+-- Real queries: the tables that hold them, who adds them, and who may read them.
 
--- Makes, fills or drops the table for queries of a column, as what is said of it changes.
+-- Creates, resizes or drops the table for real queries of a column after its settings change.
 -- Called by: mrl._query_sampling
 create or replace function mrl._keep_room()
 returns trigger
@@ -41,7 +41,7 @@ begin
 end
 $body$;
 
--- Makes the table for queries of a column, and the view by which its owner reads it.
+-- Creates the table for real queries of a column, and the view that lets its owner read them.
 -- Called by: mrl._keep_room, refresh.sql
 create or replace function mrl._make_room(room int)
 returns void
@@ -108,7 +108,7 @@ begin
 end
 $body$;
 
--- Drops the table for queries of a column, unless it is in use, or of use still.
+-- Drops the table for real queries of a column, unless it is in use or still needed.
 -- Called by: mrl._keep_room, mrl._sweep
 create or replace function mrl._drop_room(
     room int,
@@ -170,7 +170,7 @@ begin
 end
 $body$;
 
--- Takes a query of a role that may read the column, when the lot falls on it.
+-- Stores a random share of the queries that are offered by roles that may read the column.
 -- Called by: mrl.query_inbox
 create or replace function mrl._take_query()
 returns trigger
@@ -253,7 +253,7 @@ begin
 end
 $body$;
 
--- Queries in the table of one column, when who calls may read them.
+-- The real queries of one column, if the caller may read them.
 -- Called by: mrl.kept_queries
 create or replace function mrl._kept_in(room int)
 returns table (kept_on date, query vector)
@@ -272,7 +272,7 @@ begin
 end
 $body$;
 
--- How many queries of a column are kept, and the day of the oldest; to its owner alone.
+-- The number of real queries of a column and the day of the oldest, for the owner of its table.
 -- Called by: mrl.sample_queries, client/calibration.sql
 create or replace function mrl._kept(
     table_name regclass,

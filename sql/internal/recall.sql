@@ -1,4 +1,4 @@
--- Measuring the recall of searches, and keeping what was measured.
+-- Measures the recall of searches, and stores the results.
 
 -- Mean recall with a 95 % interval: Wilson's (1927), fitted to answers that fail together.
 -- Called by: mrl.recall, mrl._points; mrl_pg.recall.score is its twin in Python
@@ -42,7 +42,7 @@ begin
 end
 $body$;
 
--- What is missing to 1 in the mean.
+-- 1 minus the mean of some shares.
 -- Called by: mrl.recall
 create or replace function mrl._loss(shares float8[])
 returns float8
@@ -54,7 +54,7 @@ return (
     from pg_catalog.unnest(shares) as share
 );
 
--- Condition that leaves out the row which is the query, where rows of a table are queries.
+-- A condition that excludes the row that serves as the query, if rows of the table are queries.
 -- Called by: mrl._plan_calibration, mrl._plan_recall
 create or replace function mrl._not_itself(
     sampled boolean, parts boolean, part text, place text
@@ -74,7 +74,7 @@ return case when sampled
     else 'true'
 end;
 
--- What a measurement of recall will run: how it samples, its statement and settings.
+-- The statements of a measurement of recall, and its settings.
 -- Called by: mrl.recall
 create or replace function mrl._plan_recall(
     table_name regclass,
@@ -157,7 +157,7 @@ begin
 end
 $body$;
 
--- Writes a recall that was measured.
+-- Stores a recall that was measured.
 -- Called by: mrl.recall
 create or replace function mrl._keep_measurement(measurement mrl.measurements)
 returns void

@@ -1,6 +1,6 @@
--- What mrl_pg knows of tables: rows are written, taken out and swept for who owns the table.
+-- Rows of the registry: owners of tables write and delete them through triggers.
 
--- Finds or writes the row of mrl._tables for a table of who asks.
+-- Finds or writes the row of mrl._tables for a table that the caller owns.
 -- Called by: mrl._claims
 create or replace function mrl._claim()
 returns trigger
@@ -66,7 +66,7 @@ begin
 end
 $body$;
 
--- Deletes a row of the registry, or calibrations for a k and a filter, of who asks.
+-- Deletes a row of the registry, or calibrations for a k and a filter, of the caller's table.
 -- Called by: mrl._removals
 create or replace function mrl._remove()
 returns trigger
@@ -98,7 +98,7 @@ begin
 end
 $body$;
 
--- Deletes what is known of tables that are gone; whoever calls, it does nothing else.
+-- Deletes all rows about tables that were dropped. It does the same for every caller.
 -- Called by: mrl.register
 create or replace function mrl._sweep()
 returns void

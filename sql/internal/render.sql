@@ -1,6 +1,6 @@
--- Templates with their slots filled, and what is made of texts and names on the way.
+-- Fills the slots of templates; shortens names.
 
--- Raises for a slot that nothing was given for: the statement would be another one.
+-- Raises because no value was given for a slot. Without the error it would become empty text.
 -- Called by: mrl._render
 create or replace function mrl._refuse_slot(slot text)
 returns text
@@ -14,7 +14,7 @@ begin
 end
 $body$;
 
--- A template with its slots filled, each once: what a slot brings is never read again.
+-- A template with its slots filled. Braces inside a value are not read as slots.
 -- Called by: mrl._pattern, mrl._compose, mrl._create_steps, and most that make statements
 create or replace function mrl._render(template text, slots jsonb)
 returns text
@@ -39,7 +39,7 @@ return (
     ) with ordinality as part (piece, place)
 );
 
--- A name of at most 63 bytes: stem and suffix, the stem cut and marked by a hash.
+-- A name of at most 63 bytes: stem and suffix. A longer stem is cut, and ends in a hash.
 -- Called by: mrl._names; mrl_pg.layout is its twin in Python
 create or replace function mrl._fit(stem text, suffix text)
 returns name
@@ -67,7 +67,7 @@ begin
 end
 $body$;
 
--- A filter as it goes into a where, on lines of its own, so that a comment in it ends.
+-- A filter as a further condition, on its own lines, so that a comment in it ends there.
 -- Called by: mrl._plan, mrl._share, mrl.search_sql, and most that make statements
 create or replace function mrl._condition(filter text)
 returns text

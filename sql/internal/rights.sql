@@ -1,6 +1,6 @@
--- Who may do what with each object of the schema, and what nobody may do now.
+-- Who may do what with each object of the schema.
 
--- Gives every role the rights that mrl_pg means it to have, and takes all others away.
+-- Grants every role the rights that it needs, and revokes all other rights.
 -- Called by: grants.sql, mrl._make_room
 create or replace function mrl._grant(
     -- null: all of mrl_pg's
@@ -180,7 +180,7 @@ begin
 end
 $body$;
 
--- Refuses at once what would write only after long work, where nothing can be written.
+-- Raises if the transaction is read-only, before a measurement takes long and can't be stored.
 -- Called by: mrl._plan_calibration, mrl.recall
 create or replace function mrl._check_writable()
 returns void

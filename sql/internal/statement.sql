@@ -1,4 +1,4 @@
--- The statements of a search, put together from templates.
+-- Builds the statements of searches from templates.
 
 -- The first pass of a search, as SQL text.
 -- Called by: mrl._compose, mrl.search_sql, mrl.create_search_function
@@ -23,7 +23,7 @@ begin
 end
 $body$;
 
--- A search by one query and one short column, as a pattern for format().
+-- The statement of a search by one query, as a pattern for format().
 -- Called by: mrl._statement, which says what its 16 places hold
 create or replace function mrl._pattern(kind text, parts boolean)
 returns text
@@ -72,7 +72,7 @@ begin
 end
 $body$;
 
--- The statement of a search by one query and one short column.
+-- The statement of a search by one query.
 -- Called by: mrl._ordinary, mrl._plan
 create or replace function mrl._statement(
     kind text,
@@ -96,7 +96,7 @@ returns text
 language sql
 stable
 parallel safe
--- the planner puts this into the caller's statement, with each pattern as a constant
+-- the planner inlines this into the caller's statement, with each pattern as a constant
 return pg_catalog.format(
     case
         when mrl._kind(kind, 'stored') operator(pg_catalog.=) 'bits'
@@ -122,7 +122,7 @@ return pg_catalog.format(
     kind
 );
 
--- The statement of a search that mrl._pattern does not foresee: of many queries, or exact.
+-- The statement of a search by many queries, or of an exact search; mrl._pattern has the others.
 -- Called by: mrl._plan
 create or replace function mrl._compose(
     form text,

@@ -1,13 +1,13 @@
--- Facts of a table, its key and its full column, and what is wrong with them.
+-- Facts of a table, its key and its full column; raises if they can't be used.
 
--- How passes name a row: by where it is, the same within one statement, whatever its key.
+-- How passes identify a row: by its place, which is stable in one statement, not by its key.
 -- Called by: mrl._table, mrl.search_sql, mrl.create_search_function
 create or replace function mrl._places(parts boolean)
 returns jsonb
 language sql
 immutable
 parallel safe
--- a place is unique in one table only, so with parts or children it takes both
+-- a place is unique in one table only, so with partitions or children the table is named, too
 return case when parts
     then '{
         "names": "mrl_part, mrl_place",
@@ -23,7 +23,7 @@ return case when parts
     }'::pg_catalog.jsonb
 end;
 
--- Columns of a table's primary key, in its order.
+-- The columns of a table's primary key, in the order of the key.
 -- Called by: mrl._key, mrl.search_sql
 create or replace function mrl._keys_of(table_id oid)
 returns name[]
@@ -82,7 +82,7 @@ begin
 end
 $body$;
 
--- What a table and its full column must be for mrl_pg, or the error that says why not.
+-- Slots of a table and its full column; raises if mrl_pg can't use them.
 -- Called by: mrl._check_short, mrl._full, mrl._found, mrl._create_steps, mrl.create_index
 create or replace function mrl._table(table_id oid, full_column name)
 returns jsonb
@@ -196,7 +196,7 @@ begin
 end
 $body$;
 
--- What an exact search needs: the table, and the distance of the short column that it means.
+-- Slots of an exact search: the table, and the distance of the short column that is named.
 -- Called by: mrl._plan, mrl._take_query
 create or replace function mrl._full(
     table_id oid,
@@ -235,7 +235,7 @@ begin
 end
 $body$;
 
--- How many rows a table is thought to hold, with partitions and children; NULL: never counted.
+-- The estimated rows of a table with its partitions and children; NULL before the first analyze.
 -- Called by: mrl._share, mrl._promised, mrl.calibrate, mrl._keep_calibration
 create or replace function mrl._rows(table_id oid)
 returns bigint

@@ -1,4 +1,4 @@
--- What searches were measured to find and to cost on your own rows.
+-- Measured recall and time of searches on your own rows.
 -- mrl._calibrations
 -- Called by: mrl.calibrations, mrl._own_calibrations
 create table if not exists mrl._calibrations (

@@ -1,4 +1,4 @@
--- Recalls that were measured and kept, to watch how they change.
+-- Recalls that were measured and stored, to watch how they change.
 -- mrl._measurements
 -- Called by: mrl.measurements, mrl._own_measurements
 create table if not exists mrl._measurements (

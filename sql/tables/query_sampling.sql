@@ -1,4 +1,4 @@
--- Full columns whose queries are sampled, how many of them, and the room for what is kept.
+-- Full columns whose queries are stored, the share, and the number of the table that holds them.
 -- mrl._query_sampling
 -- Called by: mrl.query_sampling, mrl._own_sampling, mrl._take_query, mrl._sweep, refresh.sql
 create table if not exists mrl._query_sampling (

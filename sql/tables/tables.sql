@@ -1,4 +1,4 @@
--- The tables that mrl_pg's rows are about, each with what tells it from any other.
+-- The tables that other rows refer to, each with what identifies it.
 -- mrl._tables
 -- Called by: mrl._claim, mrl._sweep, mrl._live_tables, refresh.sql
 create table if not exists mrl._tables (

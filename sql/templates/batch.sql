@@ -1,4 +1,4 @@
--- Answers to many queries, planned once: number of the query, row, true distance.
+-- Answers to many queries by one plan: number of the query, row, true distance.
 -- Slots: queries and numbers (arrays), nearest, names, pass_names, table, same_row, extra
 -- Called by: mrl._compose
 create or replace function mrl._batch()

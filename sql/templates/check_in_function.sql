@@ -1,4 +1,4 @@
--- Refuses, in a made function, a short column that is no longer what it was.
+-- Raises, in a made function, if a short column was changed after the function was made.
 -- Slots: short (the arguments of mrl._check_short)
 -- Called by: mrl.create_search_function
 create or replace function mrl._check_in_function()

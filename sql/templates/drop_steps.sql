@@ -1,4 +1,4 @@
--- What is to be done to drop a short column and its index: a name for reports, a statement.
+-- The statements that drop a short column and its index, each with a name for reports.
 -- Slots: table, index, short, drop_index, drop_column, unregister (literals), ours, installed
 -- Called by: mrl_pg.build.drop, mrl.drop_index
 create or replace function mrl._drop_steps()

@@ -1,4 +1,4 @@
--- How far the k-th nearest row is from a query, and how many there are.
+-- The distance of the k-th nearest row to a query, and how many rows were found.
 -- Slots: rows (a search), names, other (a row that is not the query itself)
 -- Called by: mrl._plan_calibration
 create or replace function mrl._edge()

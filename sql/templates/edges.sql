@@ -1,4 +1,4 @@
--- How far the k-th nearest row is from each of many queries, reading every row once.
+-- The distance of the k-th nearest row to each of many queries. It reads every row once.
 -- Slots: columns, names, extension, full, full_dims, table, filter, operator, type, …
 -- Called by: mrl._plan_calibration
 create or replace function mrl._edges()

@@ -1,4 +1,4 @@
--- Condition of the first pass that sets what the search needs, before its scan starts.
+-- A condition of the first pass that changes the settings before the scan starts.
 -- Slots: ef_search, iterative_scan, max_scan_tuples, least_scan_tuples, scan_memory
 -- Called by: mrl_pg.search.render, mrl.search_sql
 create or replace function mrl._gate()

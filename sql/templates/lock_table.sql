@@ -1,4 +1,4 @@
--- Keeps a second build and schema changes off the table; reads and writes go on.
+-- Locks the table against a second build and schema changes. Reads and writes go on.
 -- Slots: table
 -- Called by: mrl_pg.build.steps, mrl.create_index, mrl.drop_index
 create or replace function mrl._lock_table()

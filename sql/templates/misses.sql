@@ -1,4 +1,4 @@
--- How many of the true k nearest each pass hands over, for one query; judged by distance.
+-- How many of the true k nearest rows each pass finds for one query, compared by distance.
 -- Slots: exact, passes, names, columns, full, operator, query, table, filter, short, other, …
 -- Called by: mrl._plan_recall
 create or replace function mrl._misses()

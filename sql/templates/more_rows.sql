@@ -1,4 +1,4 @@
--- Whether the table holds more rows than a first pass handed over; reads none for a small index.
+-- Whether the table holds more rows than a first pass found. For a small index it reads no row.
 -- Slots: index (a literal), bits, ef_search, k, table, full, extension, operator, filter, seen, …
 -- Called by: mrl_pg.search.render, mrl._plan, mrl.create_search_function
 create or replace function mrl._more_rows()

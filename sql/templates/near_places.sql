@@ -1,4 +1,4 @@
--- Places, among the candidates of a first pass, of those that are near enough.
+-- Which candidates of a first pass are near enough, by their position.
 -- Slots: passes, names, other (a row that is not the query itself), edge
 -- Called by: mrl._plan_calibration
 create or replace function mrl._near_places()

@@ -1,4 +1,4 @@
--- The k nearest of the candidates; no row at all when fewer than `least` came.
+-- The k nearest candidates; no row if fewer than `least` candidates were found.
 -- Slots: names, passes, least (counted from 0), k, extra (mrl._seen, or nothing)
 -- Called by: mrl._compose, mrl._pattern, mrl.create_search_function
 create or replace function mrl._nearest()

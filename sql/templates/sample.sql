@@ -1,4 +1,4 @@
--- Random rows of a table as queries, with where each is.
+-- Random rows of a table as queries, with the place of each row.
 -- Slots: full, extension, table, filter, sample
 -- Called by: mrl._plan_recall, mrl._plan_calibration
 create or replace function mrl._sample()

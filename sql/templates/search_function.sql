@@ -1,4 +1,4 @@
--- Makes a function that searches one table, its plan kept from call to call.
+-- Makes a function that searches one table with a cached plan.
 -- Slots: function, parameters, table, query, k, candidates, checks, statement, left_over, …
 -- Called by: mrl.create_search_function
 create or replace function mrl._search_function()
@@ -17,7 +17,7 @@ as $mrl_pg$
 #variable_conflict use_column
 declare
     mrl_before pg_catalog.text[];
-    mrl_settings pg_catalog.text[];
+    mrl_replaced pg_catalog.text[];
     -- a filter or a policy lets only some rows through
     mrl_limited pg_catalog.bool := {filtered}
         or pg_catalog.row_security_active({table_id});
@@ -45,17 +45,17 @@ begin
 {statement};
         get diagnostics mrl_came = row_count;
         if mrl_came operator(pg_catalog.>) 0 then
-            mrl_settings := mrl._enter(mrl_before);
+            mrl_replaced := mrl._enter(mrl_before);
             return;
         end if;
     end if;
     -- none: too few candidates, so once more with a scan that goes on for them
-    mrl_settings := mrl._enter({settings_again});
-    mrl_before := coalesce(mrl_before, mrl_settings);
+    mrl_replaced := mrl._enter({settings_again});
+    mrl_before := coalesce(mrl_before, mrl_replaced);
     mrl_mode := pg_catalog.current_setting('plan_cache_mode');
     if mrl_limited then
         -- for these values: a plan made for others might bring too few rows
-        mrl_settings[1] := pg_catalog.set_config('plan_cache_mode', 'force_custom_plan', true);
+        mrl_replaced[1] := pg_catalog.set_config('plan_cache_mode', 'force_custom_plan', true);
     end if;
     for mrl_found in
 {statement_again}
@@ -63,14 +63,14 @@ begin
         return next mrl_found.mrl_hit;
         mrl_came := mrl_found.mrl_seen;
     end loop;
-    mrl_settings := mrl._enter(mrl_before);
+    mrl_replaced := mrl._enter(mrl_before);
     mrl_more := false;
     if mrl_came operator(pg_catalog.<) mrl_wanted then
         mrl_more := (
 {left_over}
         );
     end if;
-    mrl_settings[1] := pg_catalog.set_config('plan_cache_mode', mrl_mode, true);
+    mrl_replaced[1] := pg_catalog.set_config('plan_cache_mode', mrl_mode, true);
     if mrl_more then
         perform mrl._warn_cut_short(mrl_came, mrl_wanted, mrl_limited);
     end if;

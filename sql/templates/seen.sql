@@ -1,4 +1,4 @@
--- A further column of the nearest: how many candidates came.
+-- A further column of an answer: how many candidates were found.
 -- Slots: none
 -- Called by: mrl._plan, mrl._compose, mrl.create_search_function
 create or replace function mrl._seen()

@@ -1,4 +1,4 @@
--- Where the owner of a table gets the number that rows about it bear.
+-- Gives the owner of a table the number that its rows in mrl_pg's tables have.
 -- mrl._claims
 -- Called by: mrl.register
 create or replace view mrl._claims as

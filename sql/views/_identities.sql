@@ -1,4 +1,4 @@
--- What tells a table from any other: its OID, when it came to be, and how it is called.
+-- What identifies a table: its OID, the transaction that made it, and its name.
 -- mrl._identities
 -- Called by: mrl._live_tables, mrl._claim, refresh.sql
 create or replace view mrl._identities as

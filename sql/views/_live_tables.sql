@@ -1,4 +1,4 @@
--- The tables of mrl._tables that are still there, and nobody else's by chance.
+-- The tables of mrl._tables that still exist and are the same tables.
 -- mrl._live_tables
 -- Called by: mrl.registry, mrl.calibrations, mrl.measurements, mrl._claim, mrl._sweep
 create or replace view mrl._live_tables as

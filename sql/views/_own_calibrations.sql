@@ -1,4 +1,4 @@
--- Calibrations of tables of who calls, where these alone are written.
+-- Calibrations of tables that the caller owns. Only through this view are they written.
 -- mrl._own_calibrations
 -- Called by: mrl._keep_calibration
 create or replace view mrl._own_calibrations

@@ -1,4 +1,4 @@
--- Kept recalls of tables of who calls, where these alone are written.
+-- Recalls of tables that the caller owns. Only through this view are they written.
 -- mrl._own_measurements
 -- Called by: mrl._keep_measurement
 create or replace view mrl._own_measurements

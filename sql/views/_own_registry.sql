@@ -1,4 +1,4 @@
--- The registry's rows about tables of who calls, where these alone are written.
+-- Registry rows of tables that the caller owns. Only through this view are they written.
 -- mrl._own_registry
 -- Called by: mrl.register, mrl._keep_calibration
 create or replace view mrl._own_registry

@@ -1,4 +1,4 @@
--- What searches were measured to find and to cost on your own rows; all may read it.
+-- Measured recall and time of searches on your own rows. Every role may read it.
 -- mrl.calibrations
 -- Called by: mrl.calibrate, mrl._measured_for
 create or replace view mrl.calibrations as

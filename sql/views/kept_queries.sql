@@ -1,4 +1,4 @@
--- Queries that were kept, of the tables of who asks.
+-- The real queries of tables that the caller owns.
 -- mrl.kept_queries
 -- Called by: people, functions/kept_queries.sql, mrl._kept
 create or replace view mrl.kept_queries as

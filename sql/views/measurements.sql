@@ -1,4 +1,4 @@
--- Recalls that were measured and kept, to watch how they change; all may read it.
+-- Recalls that were measured and stored, to watch how they change. Every role may read it.
 -- mrl.measurements
 -- Called by: mrl.recall, mrl._keep_measurement, client/calibration.sql
 create or replace view mrl.measurements as

@@ -1,4 +1,4 @@
--- Full columns whose queries are sampled, and how many of them; all may read it.
+-- Full columns whose queries are stored, and the share. Every role may read it.
 -- mrl.query_sampling
 -- Called by: mrl.keep_query, client/calibration.sql
 create or replace view mrl.query_sampling as

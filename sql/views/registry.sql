@@ -1,4 +1,4 @@
--- The short columns that mrl_pg knows of, of tables that are there; all may read it.
+-- The registered short columns of tables that still exist. Every role may read it.
 -- mrl.registry
 -- Called by: mrl._found, mrl._ordinary, mrl._full, mrl._index_of, mrl.drop_index, mrl.indexes
 create or replace view mrl.registry as
