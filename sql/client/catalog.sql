@@ -268,16 +268,9 @@ left join lateral (
             operator(pg_catalog.=) 'pg_catalog.pg_class'::pg_catalog.regclass
         and reads.refobjid operator(pg_catalog.=) state.indrelid
         and reads.refobjsubid operator(pg_catalog.<>) short_column.attnum
-        and (
-            reads.classid
-                operator(pg_catalog.=) 'pg_catalog.pg_attrdef'::pg_catalog.regclass
-            and reads.objid operator(pg_catalog.=) value.oid
-            -- PostgreSQL 14
-            or reads.classid
-                operator(pg_catalog.=) 'pg_catalog.pg_class'::pg_catalog.regclass
-            and reads.objid operator(pg_catalog.=) state.indrelid
-            and reads.objsubid operator(pg_catalog.=) short_column.attnum
-        )
+        and reads.classid
+            operator(pg_catalog.=) 'pg_catalog.pg_attrdef'::pg_catalog.regclass
+        and reads.objid operator(pg_catalog.=) value.oid
     join pg_catalog.pg_attribute as full_column
         on full_column.attrelid operator(pg_catalog.=) state.indrelid
         and full_column.attnum operator(pg_catalog.=) reads.refobjsubid

@@ -1,7 +1,7 @@
 """What README and docs say is true: examples run, names and figures agree."""
 
+import os
 import re
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ import psycopg
 import pytest
 from support import command
 from support.pages import psycopg_url
+from support.scripts import run_script
 from support.versions import one_version
 
 import mrl_pg
@@ -97,13 +98,7 @@ def test_shell_quick_start_runs_as_written(
     monkeypatch.setenv("PATH", ":".join([*path, "/usr/bin", "/bin"]))
     script = blocks(START, "sh")[0]
     lines = [line for line in script.splitlines() if "export" not in line]
-    done = subprocess.run(
-        ["sh", "-ec", "\n".join(lines)],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    done = run_script("\n".join(lines), tmp_path, os.environ)
     assert done.returncode == 0, done.stderr
     assert "using DATABASE_URL" in done.stderr
     assert "built index docs_embedding_256_halfvec_cosine_hnsw" in done.stdout

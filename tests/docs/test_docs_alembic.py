@@ -2,7 +2,6 @@
 
 import os
 import re
-import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from textwrap import dedent, indent
 import psycopg
 import pytest
 from support.pages import ROOT, blocks, psycopg_url
+from support.scripts import run_script
 from support.versions import one_version
 
 from mrl_pg import server
@@ -34,19 +34,13 @@ class Application:
         """Run commands; the reader has installed mrl_pg already."""
         lines = [line for line in script.splitlines() if not line.startswith("pip ")]
         path = f"{Path(sys.executable).parent}:{self.bin_dir}:/usr/bin:/bin"
-        done = subprocess.run(
-            ["sh", "-ec", "\n".join(lines)],
-            cwd=self.folder,
-            env={
-                **os.environ,
-                "PATH": path,
-                "PYTHONDONTWRITEBYTECODE": "1",
-                "DATABASE_URL": self.url,
-            },
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        environment = {
+            **os.environ,
+            "PATH": path,
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "DATABASE_URL": self.url,
+        }
+        done = run_script("\n".join(lines), self.folder, environment)
         assert done.returncode == 0, done.stdout + done.stderr
         if "alembic init" in script:
             url = psycopg_url(self.url).replace("%", "%%")

@@ -1,13 +1,14 @@
 """docs/recall.md runs as written: Python, SQL and shell on one database."""
 
 import os
-import subprocess
+import shlex
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 from support.pages import ROOT, blocks, psycopg_url, run_python
+from support.scripts import run_script
 from support.versions import one_version
 
 from mrl_pg import server
@@ -38,13 +39,11 @@ def test_the_page_runs_as_written(
         if block.language == "python":
             shown += run_python([block], scope, capsys)
         elif block.language != "crontab":
-            command = ["sh", "-ec", block.text]
+            script = block.text
             if block.language == "sql":
                 command = ["psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-c"]
-                command += [block.text, bare_database]
-            done = subprocess.run(
-                command, env=environment, capture_output=True, text=True, check=False
-            )
+                script = shlex.join([*command, block.text, bare_database])
+            done = run_script(script, None, environment)
             assert done.returncode == 0, done.stderr
             assert "WARNING" not in done.stderr
             printed += done.stdout

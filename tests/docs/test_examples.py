@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import psycopg
 import pytest
 from support.pages import blocks
+from support.scripts import run_script
 from support.servers import psql
 from support.versions import one_version
 
@@ -28,20 +28,14 @@ class Example:
     def shell(self, script: str) -> str:
         """What commands print, as typed in the folder."""
         path = f"{Path(sys.executable).parent}:/usr/bin:/bin"
-        done = subprocess.run(
-            ["sh", "-ec", script],
-            cwd=self.folder,
-            env={
-                **os.environ,
-                "PATH": path,
-                "DATABASE_URL": self.url,
-                "PYTHONDONTWRITEBYTECODE": "1",
-                "PYTHONWARNINGS": "error",
-            },
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        environment = {
+            **os.environ,
+            "PATH": path,
+            "DATABASE_URL": self.url,
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "PYTHONWARNINGS": "error",
+        }
+        done = run_script(script, self.folder, environment)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
