@@ -13,7 +13,6 @@ from support.command import mrl_pg
 from support.databases import Conn, connect
 from support.tables import make_table
 from support.vectors import matryoshka, nearest
-from support.versions import one_version
 from typer.main import get_command
 from typer.testing import CliRunner
 
@@ -87,7 +86,6 @@ def test_the_way_from_create_to_drop(
     assert "nothing to do" in mrl_pg("drop", *describe).stdout
 
 
-@one_version
 def test_search_reads_json_from_stdin_and_filters(
     database: str, docs: np.ndarray
 ) -> None:
@@ -117,7 +115,6 @@ def test_install_tells_what_it_found(bare_database: str) -> None:
     assert "mrl-pg install" in missing.stderr
 
 
-@one_version
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
@@ -143,7 +140,6 @@ def test_errors_are_one_line_with_an_exit_code(
     assert "Traceback" not in done.stderr
 
 
-@one_version
 def test_search_before_create_says_what_to_run(
     database: str, docs: np.ndarray, tmp_path: Path
 ) -> None:
@@ -183,7 +179,6 @@ def test_help_is_shown_as_it_is_written() -> None:
     assert seen > 10
 
 
-@one_version
 def test_text_of_a_table_is_never_read_as_markup(
     database: str, docs: np.ndarray, conn: Conn, tmp_path: Path
 ) -> None:
@@ -206,7 +201,6 @@ def test_text_of_a_table_is_never_read_as_markup(
     assert "[/b]" in listed.stdout
 
 
-@one_version
 def test_a_column_called_distance_stays_apart_from_the_true_distance(
     database: str, docs: np.ndarray, conn: Conn, tmp_path: Path
 ) -> None:

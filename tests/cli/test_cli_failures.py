@@ -14,7 +14,6 @@ from support.command import mrl_pg
 from support.databases import Server, connect, role
 from support.tables import make_table
 from support.vectors import matryoshka
-from support.versions import one_version
 from typer.main import get_command
 
 from mrl_pg import MatryoshkaIndex
@@ -84,7 +83,6 @@ SHARED = (
 )
 
 
-@one_version
 @pytest.mark.parametrize(
     ("state", "message", "code", "words"),
     [
@@ -118,14 +116,12 @@ def test_the_flags_in_next_steps_are_real() -> None:
     assert set(named) <= known
 
 
-@one_version
 def test_a_statement_timeout(docs: Docs) -> None:
     dsn = make_conninfo(docs.url, options="-c statement_timeout=50")
     done = search_where(docs, "pg_sleep(60) is not null", dsn)
     said(done, 8, "statement timeout", "PGOPTIONS='-c statement_timeout=0'")
 
 
-@one_version
 def test_a_lock_timeout_names_who_holds_the_lock(docs: Docs) -> None:
     dsn = make_conninfo(docs.url, options="-c lock_timeout=50")
     with connect(docs.url) as other, other.transaction():
@@ -137,13 +133,11 @@ def test_a_lock_timeout_names_who_holds_the_lock(docs: Docs) -> None:
     assert "idle in transaction" in done.stderr
 
 
-@one_version
 def test_a_transaction_that_is_read_only(docs: Docs) -> None:
     dsn = make_conninfo(docs.url, options="-c default_transaction_read_only=on")
     said(mrl_pg("create", *DESCRIBED, "--dsn", dsn), 11, "read-only", "primary")
 
 
-@one_version
 def test_rights_that_are_missing(docs: Docs) -> None:
     with connect(docs.url) as conn:
         stranger = role(conn, docs.url, "failures_stranger")
@@ -151,7 +145,6 @@ def test_rights_that_are_missing(docs: Docs) -> None:
     said(done, 11, "permission denied for table docs", "owner")
 
 
-@one_version
 def test_a_role_without_connections(docs: Docs) -> None:
     with connect(docs.url) as conn:
         full = role(conn, docs.url, "failures_full")
@@ -159,7 +152,6 @@ def test_a_role_without_connections(docs: Docs) -> None:
     said(mrl_pg("indexes", "--dsn", full), 9, "too many connections", "pooler")
 
 
-@one_version
 @pytest.mark.parametrize(
     ("wrong", "code", "words"),
     [
@@ -188,7 +180,6 @@ def test_every_exit_code_is_in_the_help_and_on_the_errors_page() -> None:
     assert helped == table
 
 
-@one_version
 def test_python_gets_the_errors_of_the_driver(docs: Docs) -> None:
     dsn = make_conninfo(docs.url, options="-c default_transaction_read_only=on")
     index = MatryoshkaIndex("docs", "embedding", dims=32)

@@ -9,12 +9,10 @@ from support.command import mrl_pg
 from support.databases import Conn, connect
 from support.tables import make_table
 from support.vectors import matryoshka
-from support.versions import one_version
 
 from mrl_pg import MatryoshkaIndex
 
 # what the commands ask is asked of both servers by tests of the verbs
-pytestmark = one_version
 
 INDEX = MatryoshkaIndex("docs", "embedding", dims=32)
 VECTORS = matryoshka(500)

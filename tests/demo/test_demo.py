@@ -10,12 +10,10 @@ from contextlib import suppress
 import pytest
 from support.command import mrl_pg
 from support.databases import connect
-from support.versions import one_version
 
 from mrl_pg.demo.corpus import EXAMPLES
 
 
-@one_version
 def test_it_answers_the_examples_and_measures_every_index(database: str) -> None:
     done = mrl_pg("demo", "--rows", "1500", "--json", "--dsn", database)
     assert done.returncode == 0, done.stderr
@@ -63,7 +61,6 @@ def test_a_query_is_answered_three_ways_and_again_the_next_day(database: str) ->
         assert "insomnia" in done.stdout
 
 
-@one_version
 def test_words_the_model_does_not_know_are_an_input_error(database: str) -> None:
     done = mrl_pg(
         *("demo", "--rows", "200", "--no-compare", "--dsn", database),
@@ -74,7 +71,6 @@ def test_words_the_model_does_not_know_are_an_input_error(database: str) -> None
     assert done.stdout == ""
 
 
-@one_version
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no pseudo-terminals")
 @pytest.mark.parametrize("end", [b"\x04", b"\x03", b"\n"], ids=["^D", "^C", "empty"])
 def test_the_prompt_ends_without_an_error(database: str, end: bytes) -> None:

@@ -12,7 +12,6 @@ import pytest
 from support import command
 from support.pages import psycopg_url
 from support.scripts import run_script
-from support.versions import one_version
 
 import mrl_pg
 from mrl_pg import errors, server
@@ -85,7 +84,6 @@ def test_python_of_the_readme_runs_as_written(bare_database: str) -> None:
     assert all(key % 3 == 0 for key in hits.keys)
 
 
-@one_version
 def test_shell_quick_start_runs_as_written(
     bare_database: str, pg_version: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,11 +12,9 @@ import psycopg
 import pytest
 from support.pages import ROOT, blocks, psycopg_url
 from support.scripts import run_script
-from support.versions import one_version
 
 from mrl_pg import server
 
-pytestmark = one_version
 PAGE = ROOT / "docs/alembic.md"
 CONFIGURE = r"^ +context\.configure\(\n +connection=[^)]*\)\n"
 BY_HAND = r"^def upgrade[\s\S]*"

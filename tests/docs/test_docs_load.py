@@ -10,7 +10,6 @@ from support.command import mrl_pg
 from support.databases import Conn
 from support.load_files import BASE64, BATCHES, CSV, MATRIX, WIDE, archive, json_lines
 from support.pages import blocks
-from support.versions import one_version
 
 from mrl_pg.load.readers import FORMATS
 from mrl_pg.load.text_files import UNPACK
@@ -34,7 +33,6 @@ def write_files(folder: Path) -> None:
     (folder / "numbers.csv").write_text("1,2,3\n4,5,6\n")
 
 
-@one_version
 def test_every_command_runs(
     database: str, conn: Conn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

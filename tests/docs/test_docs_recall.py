@@ -9,14 +9,12 @@ from typing import Any
 import pytest
 from support.pages import ROOT, blocks, psycopg_url, run_python
 from support.scripts import run_script
-from support.versions import one_version
 
 from mrl_pg import server
 
 PAGE = ROOT / "docs/recall.md"
 
 
-@one_version
 def test_the_page_runs_as_written(
     bare_database: str, pg_version: int, capsys: pytest.CaptureFixture[str]
 ) -> None:

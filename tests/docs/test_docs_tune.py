@@ -4,10 +4,8 @@ from typing import Any
 
 import pytest
 from support.pages import ROOT, blocks, run_python
-from support.versions import one_version
 
 
-@one_version
 def test_the_example_runs(
     bare_database: str, capsys: pytest.CaptureFixture[str]
 ) -> None:

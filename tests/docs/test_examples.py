@@ -11,9 +11,7 @@ import pytest
 from support.pages import blocks
 from support.scripts import run_script
 from support.servers import psql
-from support.versions import one_version
 
-pytestmark = one_version
 EXAMPLE = Path(__file__).parents[2] / "examples/notes"
 IGNORED = shutil.ignore_patterns("__pycache__", ".mrl_pg")
 

@@ -27,13 +27,9 @@ from support.load_files import (
     write,
 )
 from support.loads import empty, refused, texts, types
-from support.versions import one_version
 
 from mrl_pg.errors import InvalidFile, InvalidSetting
 from mrl_pg.load import load
-
-pytestmark = one_version
-
 
 database_of_module = connection_fixture()
 

@@ -16,7 +16,6 @@ import pytest
 from pyarrow import parquet
 from support.databases import Conn, connection_fixture
 from support.loads import empty, refused, texts, types
-from support.versions import one_version
 
 from mrl_pg.errors import InvalidFile, InvalidSetting
 from mrl_pg.load import Block, load, load_blocks
@@ -25,7 +24,6 @@ VECTORS = np.ones((2, 3), dtype=np.float32)
 FIXED = timezone(timedelta(hours=2))
 KEY = UUID("00112233-4455-6677-8899-aabbccddeeff")
 NANO = 1704110400123456789
-pytestmark = one_version
 
 
 database_of_module = connection_fixture(

@@ -32,7 +32,6 @@ from support.databases import Server, connect, role
 from support.drivers import DRIVERS, open_engine, run
 from support.search_models import exact
 from support.vectors import Vectors
-from support.versions import one_version
 
 from mrl_pg.sqlalchemy import Matryoshka, search, seen
 
@@ -160,7 +159,6 @@ def test_a_filter_is_planned_for_its_values(
     assert (generic, custom > 5) == (0, True)
 
 
-@one_version
 def test_criteria_that_an_event_brings_are_planned_for_their_values(
     notes: Notes,
 ) -> None:
