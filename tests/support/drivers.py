@@ -1,4 +1,4 @@
-"""One connection of each driver that SQLAlchemy's door is for, and work done on it."""
+"""One connection of each driver that mrl_pg.sqlalchemy is for, and work done on it."""
 
 import asyncio
 from collections.abc import Callable

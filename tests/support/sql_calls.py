@@ -1,4 +1,4 @@
-"""What tests of the SQL door share: calls by name, and what they answered."""
+"""Calls of functions of mrl by name, and what they answer."""
 
 from collections.abc import Sequence
 from typing import Any

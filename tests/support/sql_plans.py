@@ -1,4 +1,4 @@
-"""Proof of what a call of the SQL door runs: plans, and the server's own counters."""
+"""Proof of what a function of mrl runs: plans, and the server's own counters."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -49,7 +49,7 @@ def planned(
     again: bool = False,
     **options: Any,
 ) -> dict[str, Any]:
-    """Plan of the statement that a function of the door runs, under its settings."""
+    """Plan of the statement that a search function runs, under its settings."""
     given = {"k": 10, "exact": False} | options
     asked = [
         part

@@ -1,4 +1,4 @@
-"""What a call of the SQL door changes or says: settings, catalog, errors, notices."""
+"""What a function of mrl changes or says: settings, catalog, errors, notices."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
