@@ -17,7 +17,7 @@ from mrl_pg.cli.options import PG_DEFAULT, Directory, Dsn, Json, Pg, connection,
 from mrl_pg.demo import contest as contests
 from mrl_pg.demo import dictionary as dictionaries
 from mrl_pg.demo.corpus import EXAMPLES
-from mrl_pg.demo.dictionary import Answer, Answers
+from mrl_pg.demo.dictionary import Answers, FoundGloss
 from mrl_pg.errors import InvalidVector
 from mrl_pg.exchange import Conn
 from mrl_pg.index import MatryoshkaIndex
@@ -114,7 +114,7 @@ def first_answers(several: list[Answers]) -> Table:
     return table
 
 
-def _worded(answer: Answer | None) -> str:
+def _worded(answer: FoundGloss | None) -> str:
     if answer is None:
         return ""
     words = answer.words.split(", ")
@@ -122,7 +122,7 @@ def _worded(answer: Answer | None) -> str:
     return escape(f"{', '.join(words[:2])}{more} ({answer.distance:.2f})")
 
 
-def contest_table(results: list[contests.Built], rows: int) -> Table:
+def contest_table(results: list[contests.ContestEntry], rows: int) -> Table:
     """Cost and curve of every index of the contest."""
     table = Table(
         title=f"{rows:,} rows, {contests.QUERIES} queries, k = {contests.K}; recall "

@@ -41,7 +41,7 @@ class Bytes(str, Enum):
     int8 = "int8"
 
 
-class Place(str, Enum):
+class StoragePlace(str, Enum):
     """Words of --storage."""
 
     plain = "plain"
@@ -143,7 +143,7 @@ def load(
         typer.Option("--type", help="Type of the vectors in a new table."),
     ] = Kind.vector,
     storage: Annotated[
-        Place | None,
+        StoragePlace | None,
         typer.Option(
             help="Where a new table keeps the vectors; plain, in the row, makes the "
             "second pass faster and takes up to 2023 numbers (halfvec 4046)."

@@ -32,7 +32,7 @@ RIVALS: tuple[Literal["vector", "halfvec"], ...] = ("vector", "halfvec")
 
 
 @dataclass(frozen=True, slots=True)
-class Built:
+class ContestEntry:
     """An index of the contest: what it is, what it costs, how it answers."""
 
     name: str
@@ -62,7 +62,7 @@ def contest(
     dictionary: Dictionary,
     ready: BuildReport,
     progress: OnProgress,
-) -> list[Built]:
+) -> list[ContestEntry]:
     """Build the other indexes, then run every setting of every one in turn.
 
     `ready` reports the index that is there already. Recall is against exact search
@@ -88,7 +88,7 @@ def contest(
         searches |= dict(_two_pass_searches(conn, shorts))
         measured = _measure(searches, dictionary, progress)
     return [
-        Built(
+        ContestEntry(
             name,
             *costs[name],
             tuple(

@@ -44,7 +44,7 @@ class Dictionary:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class FoundGloss:
     """One gloss that a search found, with its true cosine distance."""
 
     words: str
@@ -57,9 +57,9 @@ class Answers:
     """What the short pass alone, two passes and exact search say to one text."""
 
     text: str
-    short_pass: list[Answer]
-    two_passes: list[Answer]
-    exact: list[Answer]
+    short_pass: list[FoundGloss]
+    two_passes: list[FoundGloss]
+    exact: list[FoundGloss]
 
 
 def index(kind: Kind = "halfvec", dims: int = 128) -> MatryoshkaIndex:
@@ -145,5 +145,5 @@ def ask(
     )
 
 
-def _answers(hits: Any) -> list[Answer]:
-    return [Answer(hit["words"], hit["gloss"], hit.distance) for hit in hits]
+def _answers(hits: Any) -> list[FoundGloss]:
+    return [FoundGloss(hit["words"], hit["gloss"], hit.distance) for hit in hits]

@@ -18,7 +18,7 @@ from mrl_pg.exchange.progress import OnProgress, Progress
 from mrl_pg.load.ahead import Ahead
 from mrl_pg.load.block import Block, refuse
 from mrl_pg.load.columns import Place
-from mrl_pg.load.job import Job, Step, steps
+from mrl_pg.load.job import Job, LoadStep, steps
 from mrl_pg.load.pack import HEADER, TRAILER, Packed
 from mrl_pg.load.report import LoadReport, explained
 from mrl_pg.load.target import decide
@@ -93,7 +93,9 @@ class Insert:
         return self.statement, [Array(data) for data in self.packed.arrays]
 
 
-Request: TypeAlias = "Rows | Run | Begin | Write | End | Insert | Future[Step | None]"
+Request: TypeAlias = (
+    "Rows | Run | Begin | Write | End | Insert | Future[LoadStep | None]"
+)
 """A future is waited for; its result is the answer."""
 
 
@@ -199,8 +201,8 @@ def exchange(
 
 # Both send blocks as long as they are of one job, and give the first that is not.
 def _copied(
-    step: Step, ahead: "Ahead[Step]", tally: Tally
-) -> Generator[Request, Any, Step]:
+    step: LoadStep, ahead: "Ahead[LoadStep]", tally: Tally
+) -> Generator[Request, Any, LoadStep]:
     job = step.job
     tally.copied.clear()
     yield Begin(job.statement())
@@ -217,8 +219,8 @@ def _copied(
 
 
 def _inserted(
-    step: Step, ahead: "Ahead[Step]", tally: Tally
-) -> Generator[Request, Any, Step]:
+    step: LoadStep, ahead: "Ahead[LoadStep]", tally: Tally
+) -> Generator[Request, Any, LoadStep]:
     job = step.job
     statement = job.statement()
     while step.packed is not None and step.job is job:

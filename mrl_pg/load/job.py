@@ -191,20 +191,20 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class LoadStep:
     """A packed block, and the job it belongs to; no block is left at the end."""
 
     job: Job
     packed: Packed | None
 
 
-def steps(job: Job, blocks: Iterator[Block]) -> Iterator[Step]:
+def steps(job: Job, blocks: Iterator[Block]) -> Iterator[LoadStep]:
     """Blocks packed in order, each with the job that fits it; in the end, none."""
     for block in blocks:
         if len(block):
             job = job.grown(block)
-            yield Step(job, job.packer.pack(block))
-    yield Step(job, None)
+            yield LoadStep(job, job.packer.pack(block))
+    yield LoadStep(job, None)
 
 
 def _late_key(wanted: Wanted, block: Block) -> InvalidFile:

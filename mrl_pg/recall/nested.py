@@ -14,7 +14,7 @@ from mrl_pg.errors import InvalidSetting
 from mrl_pg.kinds import Distance, Stored
 from mrl_pg.recall.curve import Curve
 from mrl_pg.recall.leaders import BLOCK
-from mrl_pg.recall.part import Block, Part, Sizes
+from mrl_pg.recall.part import Part, ScoredBlock, Sizes
 from mrl_pg.vectors import normalise
 
 
@@ -96,7 +96,7 @@ def _passed(
         for rows in _cut(blocks):
             # read and prepared while the parts look at the block before; NumPy lets
             # go of the interpreter, so all really run together
-            block = Block.of(rows, sizes)
+            block = ScoredBlock.of(rows, sizes)
             list(busy)
             busy = pool.map(Part.add, parts, repeat(block))
             seen += len(rows)

@@ -43,7 +43,7 @@ class Sizes:
 
 
 @dataclass(frozen=True, slots=True)
-class Block:
+class ScoredBlock:
     """Rows, the length of each prefix, and their signs: 1 where pgvector has a one."""
 
     rows: Floats
@@ -51,7 +51,7 @@ class Block:
     signs: Floats | None
 
     @classmethod
-    def of(cls, rows: Floats, sizes: Sizes) -> "Block":
+    def of(cls, rows: Floats, sizes: Sizes) -> "ScoredBlock":
         """What all parts need of a block of rows."""
         norms = list(lengths(rows, sizes.ends))
         longest = sizes.bits[-1] if sizes.bits else 0
@@ -75,7 +75,7 @@ class Part:
         self.leaders = [Leaders(len(queries), MOST_CANDIDATES) for _ in sizes.forms]
         self.truth = Nearest(len(queries), k + TIES, len(sizes.forms))
 
-    def add(self, block: Block) -> None:
+    def add(self, block: ScoredBlock) -> None:
         """Look at a block; each score is dealt with while it is in the cache."""
         *by_floats, by_bits = self.scores[:, :, : len(block.rows)]
         count = len(self.sizes.floats)
@@ -96,7 +96,9 @@ class Part:
             self.leaders[i].add(by_bits)
             others[i, to] = by_bits.reshape(-1)[chosen]
 
-    def _near(self, product: Floats, by_floats: list[Floats], block: Block) -> Floats:
+    def _near(
+        self, product: Floats, by_floats: list[Floats], block: ScoredBlock
+    ) -> Floats:
         """Nearness by full vectors: greater is nearer."""
         if self.distance == "cosine":
             return by_floats[-1]

@@ -6,7 +6,7 @@ from typing import TypeAlias
 from mrl_pg.recall.curve import MOST_CANDIDATES
 from mrl_pg.recall.score import three_digits
 from mrl_pg.tune import Tuning
-from mrl_pg.tune.advice.examples import Answer, Example, Listed, Shown
+from mrl_pg.tune.advice.examples import Example, ExampleAnswer, Listed, Shown
 
 Key: TypeAlias = tuple[tuple[str, str | None], ...]
 NAMED = 5
@@ -22,7 +22,7 @@ class Cell:
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class ExampleLine:
     """A row of the table: `rank` among the true ones, or none, and a cell a size."""
 
     rank: str
@@ -51,7 +51,7 @@ class Grid:
     key: str
     true: int
     sizes: tuple[Size, ...]
-    lines: tuple[Line, ...]
+    lines: tuple[ExampleLine, ...]
 
 
 def grids(tuning: Tuning) -> list[Grid]:
@@ -97,12 +97,12 @@ def _grid(tuning: Tuning, example: Example) -> Grid:
     )
 
 
-def _line(rank: str, hit: Listed, found: list[dict[Key, Cell]]) -> Line:
+def _line(rank: str, hit: Listed, found: list[dict[Key, Cell]]) -> ExampleLine:
     cells = tuple(places.get(hit.row.key, Cell("")) for places in found)
-    return Line(rank, hit.row, three_digits(hit.distance), cells)
+    return ExampleLine(rank, hit.row, three_digits(hit.distance), cells)
 
 
-def _places(answer: Answer) -> dict[Key, Cell]:
+def _places(answer: ExampleAnswer) -> dict[Key, Cell]:
     """By key: the place of rows that are answered or missing."""
     places = {
         hit.row.key: Cell(_place(hit), "" if hit.true else "instead")

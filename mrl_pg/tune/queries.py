@@ -22,7 +22,7 @@ from mrl_pg.exchange import Conn
 from mrl_pg.exchange.server_message import server_message
 from mrl_pg.load.pack import VECTOR_WIRE
 from mrl_pg.load.vectors import read_vectors
-from mrl_pg.tune.rows.stream import Reader, Rows, Sample, copied, vector_fields
+from mrl_pg.tune.rows.stream import Reader, Sample, TableRows, copied, vector_fields
 from mrl_pg.tune.rows.table import full_type
 from mrl_pg.vectors import VectorLike, as_vector
 
@@ -40,7 +40,7 @@ class Queries:
     vectors: NDArray[np.float32]
     origin: str
     zeros: int = 0
-    held: Rows | None = None
+    held: TableRows | None = None
 
 
 def held_out(
@@ -52,7 +52,7 @@ def held_out(
     blocks = list(Reader(facts, column, sample).blocks(conn))
     if not blocks:
         return _usable(np.empty((0, facts.full_dims), np.float32), "held-out rows")
-    drawn = Rows(
+    drawn = TableRows(
         np.concatenate([block.vectors for block in blocks]),
         np.concatenate([block.tables for block in blocks]),
         np.concatenate([block.places for block in blocks]),

@@ -15,7 +15,7 @@ from mrl_pg.tune.predict.shortlist import STEPS, needed
 from mrl_pg.tune.rows.table import TableFacts
 from mrl_pg.tune.trial.front import front
 from mrl_pg.tune.trial.point import Point
-from mrl_pg.tune.trial.scratch import Built
+from mrl_pg.tune.trial.scratch import TrialIndex
 from mrl_pg.tune.trial.storage import Storage
 
 
@@ -65,7 +65,7 @@ class Tuning:
     judgement: Judgement | None
     curves: tuple[Curve, ...]
     options: tuple[Option, ...]
-    built: tuple[Built, ...]
+    built: tuple[TrialIndex, ...]
     points: tuple[Point, ...]
     recommendation: Recommendation
     examples: tuple[Example, ...] = ()

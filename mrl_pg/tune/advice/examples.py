@@ -16,7 +16,7 @@ from mrl_pg.recall.curve import MOST_CANDIDATES
 from mrl_pg.tune.advice.recommend import Recommendation
 from mrl_pg.tune.option import Option, smallest_alike
 from mrl_pg.tune.predict.shortlist import could_win
-from mrl_pg.tune.rows.example_queries import Hit, Watch, Where
+from mrl_pg.tune.rows.example_queries import RankedRow, Watch, Where
 from mrl_pg.tune.rows.stream import tid
 
 SIZES = 4
@@ -63,7 +63,7 @@ class Listed:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ExampleAnswer:
     """What one size answers when its first `candidates` are ranked by full vectors.
 
     `found` of the true k are in it, `alone` are among the first k of its own order.
@@ -99,7 +99,7 @@ class Example:
 
     number: int
     row: Shown | None
-    answers: tuple[Answer, ...]
+    answers: tuple[ExampleAnswer, ...]
 
     def as_dict(self) -> dict[str, Any]:
         """All of it in what JSON knows."""
@@ -175,7 +175,7 @@ def examples(
     ]
     rows = read(conn, facts, show, [*(hit.where for hit in hits), *watch.held])
 
-    def listed(some: Sequence[Hit]) -> tuple[Listed, ...]:
+    def listed(some: Sequence[RankedRow]) -> tuple[Listed, ...]:
         return tuple(
             Listed(rows[hit.where], hit.distance, hit.true, hit.place)
             for hit in some[:LISTED]
@@ -186,7 +186,7 @@ def examples(
             number + 1,
             rows[watch.held[i]] if watch.held else None,
             tuple(
-                Answer(
+                ExampleAnswer(
                     name,
                     candidates,
                     answer.found,

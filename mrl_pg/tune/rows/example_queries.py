@@ -12,7 +12,7 @@ from mrl_pg.recall.curve import MOST_CANDIDATES
 from mrl_pg.recall.prefixes import Floats, cosine, lengths
 from mrl_pg.recall.score import TOLERANCE
 from mrl_pg.tune.queries import Queries
-from mrl_pg.tune.rows.stream import Rows
+from mrl_pg.tune.rows.stream import TableRows
 from mrl_pg.vectors import normalise
 
 WATCHED = 3
@@ -32,7 +32,7 @@ Where: TypeAlias = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Hit:
+class RankedRow:
     """A row that is answered, or is not: its distance by full vectors, whether it is
     one of the true k, its place from 1 in a form's own order (None: far down)."""
 
@@ -49,8 +49,8 @@ class Ranked:
 
     found: int
     alone: int
-    rows: list[Hit]
-    missing: list[Hit]
+    rows: list[RankedRow]
+    missing: list[RankedRow]
 
 
 class Watch:
@@ -93,12 +93,14 @@ class Watch:
         self._best = [[_Best(MOST_CANDIDATES) for _ in range(few)] for _ in self.forms]
         self._true = [_Best(k) for _ in range(few)]
 
-    def pass_on(self, blocks: Iterable[Rows]) -> Generator[Rows, None, None]:
+    def pass_on(self, blocks: Iterable[TableRows]) -> Generator[TableRows, None, None]:
         """The blocks as they come, each looked at."""
         for rows in blocks:
             for start in range(0, len(rows), AT_ONCE):
                 cut = slice(start, start + AT_ONCE)
-                self._add(Rows(rows.vectors[cut], rows.tables[cut], rows.places[cut]))
+                self._add(
+                    TableRows(rows.vectors[cut], rows.tables[cut], rows.places[cut])
+                )
             yield rows
 
     def exact(self, i: int) -> "Ranked":
@@ -132,13 +134,13 @@ class Watch:
 
     def _hits(
         self, i: int, rows: NDArray[np.void], place: dict[Where, int]
-    ) -> list["Hit"]:
+    ) -> list["RankedRow"]:
         near, true = (
             self._far(i, rows["near"]).tolist(),
             self._are_true(i, rows).tolist(),
         )
         return [
-            Hit(where, far, is_true, place.get(where))
+            RankedRow(where, far, is_true, place.get(where))
             for where, far, is_true in zip(_where(rows), near, true, strict=True)
         ]
 
@@ -151,7 +153,7 @@ class Watch:
             return far
         return -wide if self.distance == "ip" else 1 - wide
 
-    def _add(self, rows: Rows) -> None:
+    def _add(self, rows: TableRows) -> None:
         vectors = rows.vectors
         product = np.zeros((len(self.queries), len(vectors)), dtype=np.float32)
         scores: list[Floats] = []
@@ -194,7 +196,7 @@ class _Best:
         self.waiting = 0
         self.floor = -np.inf
 
-    def add(self, scores: Floats, near: Floats, rows: Rows) -> None:
+    def add(self, scores: Floats, near: Floats, rows: TableRows) -> None:
         which = np.flatnonzero(scores > self.floor)
         if not len(which):
             return

@@ -49,7 +49,7 @@ class Sample:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Rows:
+class TableRows:
     """Some rows: their vectors, and the table (a partition) and place of each."""
 
     vectors: NDArray[np.float32]
@@ -60,9 +60,9 @@ class Rows:
         """How many."""
         return len(self.places)
 
-    def take(self, which: NDArray[Any]) -> "Rows":
+    def take(self, which: NDArray[Any]) -> "TableRows":
         """Those at some positions, or where a mask is true."""
-        return Rows(self.vectors[which], self.tables[which], self.places[which])
+        return TableRows(self.vectors[which], self.tables[which], self.places[which])
 
     def tids(self) -> list[str]:
         """Places as PostgreSQL writes a `ctid`."""
@@ -85,10 +85,10 @@ class Reader:
     facts: Facts
     column: str
     sample: Sample
-    left_out: Rows | None = None
+    left_out: TableRows | None = None
     read: int = field(default=0, init=False)
 
-    def blocks(self, conn: Conn) -> Generator[Rows, None, None]:
+    def blocks(self, conn: Conn) -> Generator[TableRows, None, None]:
         """Blocks of rows in the table's own order."""
         statement = slots.statement(
             "sample_rows",
@@ -98,7 +98,7 @@ class Reader:
         )
         for records in copied(conn, statement, self.record_type()):
             place = records["block"].astype(np.uint64) << np.uint64(16)
-            rows = Rows(
+            rows = TableRows(
                 records["value"].astype(np.float32),
                 records["table"].astype(np.uint32),
                 place | records["offset"].astype(np.uint64),
@@ -122,7 +122,7 @@ class Reader:
             ]
         )
 
-    def _without_left_out(self, rows: Rows) -> Rows:
+    def _without_left_out(self, rows: TableRows) -> TableRows:
         held = self.left_out
         if held is None or not len(held):
             return rows

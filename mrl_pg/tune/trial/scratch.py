@@ -56,7 +56,7 @@ def snapshot(conn: Conn) -> Iterator[None]:
 
 
 @dataclass(frozen=True, slots=True)
-class Built:
+class TrialIndex:
     """An index that was tried: how long it took and how large it is, on the copy."""
 
     name: str
@@ -151,7 +151,7 @@ class Scratch:
         for option in short:
             yield definitions.add_short_column(self.index(option), copied, extension)
 
-    def build(self, option: Option) -> Built:
+    def build(self, option: Option) -> TrialIndex:
         """Build the index of an option."""
         index = self.index(option)
         extension = slots.home(self.facts.extension_schema)
@@ -161,12 +161,12 @@ class Scratch:
             definitions.create_index(index, table, extension)
         )
         seconds = time.perf_counter() - start
-        return Built(option.name, seconds, self._bytes(index.name))
+        return TrialIndex(option.name, seconds, self._bytes(index.name))
 
-    def build_rival(self, rival: SinglePass) -> Built:
+    def build_rival(self, rival: SinglePass) -> TrialIndex:
         """Build the index of one pass over full vectors."""
         seconds = rival.create(self.conn)
-        return Built(rival_name(self.table), seconds, self._bytes(rival.name))
+        return TrialIndex(rival_name(self.table), seconds, self._bytes(rival.name))
 
     def bare(self) -> MatryoshkaIndex:
         """The copy with no short index, for exact searches and the rival."""

@@ -15,7 +15,7 @@ from mrl_pg.tune.rows.table import TableFacts
 from mrl_pg.tune.trial import run_settings as trial
 from mrl_pg.tune.trial import storage as storages
 from mrl_pg.tune.trial.point import Point
-from mrl_pg.tune.trial.scratch import Built, Scratch, rival_name
+from mrl_pg.tune.trial.scratch import Scratch, TrialIndex, rival_name
 from mrl_pg.tune.trial.storage import Storage
 
 
@@ -23,7 +23,7 @@ from mrl_pg.tune.trial.storage import Storage
 class Attempt:
     """What was built and measured; `storage` is None where it is no question."""
 
-    built: tuple[Built, ...] = ()
+    built: tuple[TrialIndex, ...] = ()
     points: tuple[Point, ...] = ()
     storage: Storage | None = None
 
@@ -46,7 +46,7 @@ def attempt(
     place = place if out else replace(place, storage="plain")
     progress(Progress(f"copying {found.rows:,} rows"))
     place.copy(column, sample, asked, picked)
-    built: list[Built] = []
+    built: list[TrialIndex] = []
     settings: list[trial.Setting] = []
     for option in picked:
         progress(Progress(f"building {option.name}"))
