@@ -13,11 +13,13 @@ from sqlalchemy import (
     MetaData,
     Table,
     create_engine,
+    event,
     insert,
     select,
 )
 from sqlalchemy.exc import ArgumentError
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
+from sqlalchemy.pool import Pool
 from support.databases import Conn
 from support.models import WAYS, Base, Data, Doc, Embedding, Plain, core
 from support.search_models import ask, open_engine
@@ -27,6 +29,7 @@ from support.vectors import DIMS, matryoshka, nearest
 from mrl_pg import MatryoshkaIndex
 from mrl_pg.errors import InvalidSetting
 from mrl_pg.sqlalchemy import Matryoshka, distance, indexes_of, register, search
+from mrl_pg.sqlalchemy.vector import _teach
 
 VECTORS = matryoshka(300)
 
@@ -155,12 +158,20 @@ def test_a_subclass_on_its_parents_table() -> None:
     assert indexes_of(Parent) == indexes_of(Child)
 
 
+@pytest.fixture
+def registered_everywhere() -> Iterator[None]:
+    """Listeners on all engines and tables; those on engines change later tests."""
+    register()
+    yield
+    event.remove(Pool, "checkout", _teach)
+
+
+@pytest.mark.usefixtures("registered_everywhere")  # a pickle keeps no listeners
 def test_copies_of_a_table_declare_the_same(engine: Engine, conn: Conn) -> None:
     (index,) = indexes_of(core)
     same = core.to_metadata(MetaData())
     assert indexes_of(same) == (index,)
     assert same.c.embedding.info == {"kept": True}
-    register()  # a pickle keeps no listeners
     pickled: MetaData = pickle.loads(pickle.dumps(same.metadata))
     assert indexes_of(pickled.tables["core"]) == (index,)
     moved = core.to_metadata(MetaData(), schema="other", name="moved")
