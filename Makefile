@@ -13,8 +13,10 @@ demo: .venv/demo  ## search a dictionary by meaning, on an embedded PostgreSQL
 # make test PG_BIN=/usr/lib/postgresql/15/bin  on servers started with your own programs
 # make test SELECT='-m every_version'  only some of the tests
 SERVERS := $(if $(DSN),--dsn '$(DSN)') $(if $(PG_BIN),--pg-bin '$(PG_BIN)')
-# in the files' own order: by number of tests, files of few long ones would come last
-WORKERS := -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+# One more than there are cores, because a test waits while its server works. In the
+# files' own order: by number of tests, files of few long ones would come last.
+COUNT := $(shell $(PYTHON) -c 'import os; print(min(4, os.cpu_count() + 1))')
+WORKERS := -n $(COUNT) --dist loadfile --no-loadscope-reorder
 
 test: .venv/installed  ## all tests, on PostgreSQL 18 and 16, a few files at a time
 	$(BIN)/pytest $(if $(DSN),-n 0,$(WORKERS)) $(SERVERS) $(SELECT)

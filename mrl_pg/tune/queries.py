@@ -3,7 +3,6 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -67,15 +66,10 @@ def held_out(
 
 def from_vectors(queries: Sequence[VectorLike], dims: int) -> Queries:
     """The vectors that were given, in full size; InvalidVector for what is none."""
-    check = partial(as_vector, dims=dims, cosine=False)
-    try:
-        vectors = np.stack([*map(check, queries)]) if len(queries) else None
-    except TypeError as error:
-        raise InvalidVector(
-            f"queries={arguments.shown(queries)}: give a list of vectors or a matrix"
-        ) from error
-    if vectors is None:
+    given = arguments.listed(queries)
+    if not given:
         raise InvalidVector("queries is empty: give one vector or more")
+    vectors = np.stack([as_vector(query, dims=dims, cosine=False) for query in given])
     some = vectors.any(axis=1)
     zeros = int((~some).sum())
     return _usable(vectors[some], "the given vectors", zeros=zeros)

@@ -231,7 +231,7 @@ def test_real_queries_are_kept_and_asked_with(
     )
     assert made["queries"] == kept
     tuned = mrl_pg("tune", *queries[1:], "--real-queries", "--plan")
-    assert f"{kept} queries (kept queries)" in tuned.stdout, tuned.stderr
+    assert f"{kept} queries (real queries)" in tuned.stdout, tuned.stderr
     gone = mrl_pg(*queries, "--share", "0", "--forget", "--before", "9999-01-01")
     assert f"deleted {kept} queries" in gone.stderr
     assert gone.stdout == "off: 0 queries, of 20 at most\n"
