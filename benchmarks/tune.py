@@ -39,9 +39,9 @@ from mrl_pg.load import load_blocks
 from mrl_pg.load.ahead import Ahead
 from mrl_pg.recall.curve import Curve
 from mrl_pg.recall.nested import nested
+from mrl_pg.tune.request import forms_of
 from mrl_pg.tune.rows import table
 from mrl_pg.tune.rows.stream import Reader, Sample
-from mrl_pg.tune.run import forms_of
 
 PRODUCT_ROWS = 8192
 LAYOUT = IndexLayout("docs", "embedding", dims=1)

@@ -42,9 +42,9 @@ from mrl_pg.tune.predict.growth import (
     measured,
 )
 from mrl_pg.tune.predict.shortlist import needed
+from mrl_pg.tune.request import forms_of
 from mrl_pg.tune.rows import table
 from mrl_pg.tune.rows.stream import Reader, Sample
-from mrl_pg.tune.run import forms_of
 
 BLOCK_ROWS = 8192
 SAMPLE_ROWS = 200_000

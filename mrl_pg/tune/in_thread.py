@@ -1,4 +1,4 @@
-"""The async twin of work that would keep an event loop waiting."""
+"""The async version of work that would keep an event loop waiting."""
 
 import asyncio
 import inspect
@@ -14,20 +14,22 @@ from mrl_pg.exchange import AsyncConn, Conn, cursors
 P = ParamSpec("P")
 R = TypeVar("R")
 
-Twin: TypeAlias = Callable[Concatenate[AsyncConn, P], Coroutine[Any, Any, R]]
+AsyncVersion: TypeAlias = Callable[Concatenate[AsyncConn, P], Coroutine[Any, Any, R]]
 
 
-def beside(
+def in_thread(
     work: Callable[Concatenate[Conn, P], R],
-) -> Callable[[Callable[[], None]], Twin[P, R]]:
-    """Make a twin of `work` that runs it in a thread, on a second connection.
+) -> Callable[[Callable[[], None]], AsyncVersion[P, R]]:
+    """Make an async version of `work` that runs it in a thread, on a second connection.
 
-    Decorates a function that brings no more than the twin's name and docstring; the
+    Decorates a function that brings no more than the version's name and docstring; the
     parameters are those of `work`, for type checkers and `help` alike.
     """
 
-    def made(named: Callable[[], None]) -> Twin[P, R]:
-        async def twin(conn: AsyncConn, *args: P.args, **options: P.kwargs) -> R:
+    def made(named: Callable[[], None]) -> AsyncVersion[P, R]:
+        async def async_version(
+            conn: AsyncConn, *args: P.args, **options: P.kwargs
+        ) -> R:
             cursors.check(conn, waits=True)
             where = conninfo(conn)
 
@@ -37,14 +39,17 @@ def beside(
 
             return await asyncio.to_thread(run)
 
-        update_wrapper(twin, work)
-        twin.__name__, twin.__qualname__ = named.__name__, named.__qualname__
-        twin.__doc__ = named.__doc__
+        update_wrapper(async_version, work)
+        async_version.__name__, async_version.__qualname__ = (
+            named.__name__,
+            named.__qualname__,
+        )
+        async_version.__doc__ = named.__doc__
         sign = inspect.signature(work)
         first, *rest = sign.parameters.values()
         parameters = [first.replace(annotation=AsyncConn), *rest]
-        vars(twin)["__signature__"] = sign.replace(parameters=parameters)
+        vars(async_version)["__signature__"] = sign.replace(parameters=parameters)
         # by name, too, which a ParamSpec cannot say
-        return cast("Twin[P, R]", twin)
+        return cast("AsyncVersion[P, R]", async_version)
 
     return made

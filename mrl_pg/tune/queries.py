@@ -21,11 +21,12 @@ from mrl_pg.exchange import Conn
 from mrl_pg.exchange.server_message import server_message
 from mrl_pg.load.pack import VECTOR_WIRE
 from mrl_pg.load.vectors import read_vectors
+from mrl_pg.tune.request import TuneRequest
 from mrl_pg.tune.rows.stream import Reader, Sample, TableRows, copied, vector_fields
-from mrl_pg.tune.rows.table import full_type
+from mrl_pg.tune.rows.table import TableFacts, full_type
 from mrl_pg.vectors import VectorLike, as_vector
 
-MOST_KEPT = 10_000
+MOST_REAL_QUERIES = 10_000
 """What `mrl.sample_queries` keeps at most."""
 
 SPARE = 2
@@ -40,6 +41,24 @@ class Queries:
     origin: str
     zeros: int = 0
     held: TableRows | None = None
+
+
+def choose_queries(
+    conn: Conn, facts: Facts, table: TableFacts, request: TuneRequest
+) -> Queries:
+    """The queries that a request names, or rows held out when it names none."""
+    column, count, seed = request.layout.column, request.sample, request.seed
+    if request.queries is not None:
+        return from_vectors(request.queries, facts.full_dims)
+    if request.queries_file is not None:
+        return from_file(
+            request.queries_file, column, facts.full_dims, count=count, seed=seed
+        )
+    if request.queries_sql is not None:
+        return from_sql(conn, facts, request.queries_sql, count=count)
+    if request.real_queries:
+        return from_real_queries(conn, facts, column, count=count, seed=seed)
+    return held_out(conn, facts, column, rows=table.rows, count=count, seed=seed)
 
 
 def held_out(
@@ -114,7 +133,7 @@ def _selected(
     return _usable(vectors[some], origin, zeros=int((~some).sum()))
 
 
-def from_kept(
+def from_real_queries(
     conn: Conn, facts: Facts, column: str, *, count: int, seed: int
 ) -> Queries:
     """Of the queries that `keep_query` kept at most `count`, drawn at random."""
@@ -125,7 +144,9 @@ def from_kept(
         column=sql.Literal(column),
     )
     try:
-        kept = _selected(conn, facts, statement.as_string(), MOST_KEPT, "real queries")
+        kept = _selected(
+            conn, facts, statement.as_string(), MOST_REAL_QUERIES, "real queries"
+        )
     except errors.NoDataFound as error:
         raise InvalidSetting(f"{server_message(error)}") from error
     except MISSING as error:

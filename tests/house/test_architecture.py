@@ -213,7 +213,7 @@ SENDS = {PACKAGE / "exchange" / "drivers.py", PACKAGE / "exchange" / "cursors.py
 WRITTEN_TWICE = {
     "load/ahead.py": {"__aiter__"},
     "load/loader.py": {"load_async", "load_blocks_async", "_run_async"},
-    "tune/in_thread.py": {"twin"},
+    "tune/in_thread.py": {"async_version"},
 }
 """COPY, and what runs in a thread: async functions that have a flow of their own."""
 

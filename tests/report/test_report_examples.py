@@ -24,7 +24,7 @@ from mrl_pg.layout import IndexLayout
 from mrl_pg.report import Report
 from mrl_pg.tune import Tuning, tune
 from mrl_pg.tune.advice.examples import CUT, SIZES, rows_statement, to_show
-from mrl_pg.tune.rows import read_rows as look
+from mrl_pg.tune.rows import read_rows
 
 ROWS = 1300
 ASKED = matryoshka(8, seed=2)
@@ -43,7 +43,7 @@ ORDER = """select id, embedding {near} %(query)s::vector as distance,
 @pytest.fixture(autouse=True)
 def quickly(monkeypatch: pytest.MonkeyPatch) -> None:
     """Judging takes most of a plan, and tests of it are elsewhere."""
-    monkeypatch.setattr(look, "JUDGED_ROWS", 150)
+    monkeypatch.setattr(read_rows, "JUDGED_ROWS", 150)
 
 
 @pytest.fixture(scope="module")

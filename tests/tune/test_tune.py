@@ -27,7 +27,7 @@ from mrl_pg.errors import (
 from mrl_pg.kinds import Distance, Kind
 from mrl_pg.recall.nested import nested
 from mrl_pg.tune import Tuning, tune, tune_async
-from mrl_pg.tune.rows import read_rows as look
+from mrl_pg.tune.rows import read_rows
 from mrl_pg.tune.trial.scratch import Scratch
 
 ROWS = 1500
@@ -38,7 +38,7 @@ QUICK: dict[str, Any] = {"recall": 0.9, "sample": 40, "tries": 2}
 @pytest.fixture(autouse=True)
 def quickly(monkeypatch: pytest.MonkeyPatch) -> None:
     """Judging takes most of a plan, and tests of it are elsewhere."""
-    monkeypatch.setattr(look, "JUDGED_ROWS", 150)
+    monkeypatch.setattr(read_rows, "JUDGED_ROWS", 150)
 
 
 @pytest.fixture(scope="module")
@@ -212,7 +212,7 @@ def test_a_sample_is_copied_as_it_was_read(
         return copied[0]
 
     monkeypatch.setattr(Scratch, "copy", copy)
-    monkeypatch.setattr(look, "FEWEST_ROWS", 100)
+    monkeypatch.setattr(read_rows, "FEWEST_ROWS", 100)
     found = tune(docs, "docs", "embedding", sample_rows=500, seed=4, **QUICK)
     assert copied == [found.read.rows]
     assert found.read.rows == pytest.approx(500 * (1 - 40 / ROWS), rel=0.15)
@@ -310,7 +310,7 @@ def test_rows_without_order_are_told_from_trained_ones(
     conn: Conn, vectors: Vectors, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A rotation keeps every distance and takes the order of dimensions away."""
-    monkeypatch.setattr(look, "JUDGED_ROWS", ROWS)
+    monkeypatch.setattr(read_rows, "JUDGED_ROWS", ROWS)
     random = np.random.default_rng(8).standard_normal((64, 64))
     rotation, _ = np.linalg.qr(random)
     make_table(conn, (vectors @ rotation).astype(np.float32))

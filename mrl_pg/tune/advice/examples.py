@@ -16,7 +16,7 @@ from mrl_pg.recall.curve import MOST_CANDIDATES
 from mrl_pg.tune.advice.recommend import Recommendation
 from mrl_pg.tune.option import Option, smallest_alike
 from mrl_pg.tune.predict.shortlist import could_win
-from mrl_pg.tune.rows.example_queries import RankedRow, Watch, Where
+from mrl_pg.tune.rows.example_queries import ExampleQueries, RankedRow, Where
 from mrl_pg.tune.rows.stream import tid
 
 SIZES = 4
@@ -152,7 +152,7 @@ def examples(
     conn: Conn,
     facts: Facts,
     show: Sequence[str],
-    watch: Watch,
+    watched: ExampleQueries,
     sizes: Sequence[tuple[Option, int]],
 ) -> tuple[Example, ...]:
     """What the watched queries are answered; reads the rows that are named.
@@ -160,12 +160,12 @@ def examples(
     In the transaction that read them, or places may have come to hold other rows.
     """
     ranked = [
-        [(EXACT, None, watch.exact(i))]
+        [(EXACT, None, watched.exact(i))]
         + [
-            (option.name, candidates, watch.ranked(i, _form(option), candidates))
+            (option.name, candidates, watched.ranked(i, _form(option), candidates))
             for option, candidates in sizes
         ]
-        for i in range(len(watch.numbers))
+        for i in range(len(watched.numbers))
     ]
     hits = [
         hit
@@ -173,7 +173,7 @@ def examples(
         for *_, answer in answers
         for hit in (*answer.rows[:LISTED], *answer.missing[:LISTED])
     ]
-    rows = read(conn, facts, show, [*(hit.where for hit in hits), *watch.held])
+    rows = read(conn, facts, show, [*(hit.where for hit in hits), *watched.held])
 
     def listed(some: Sequence[RankedRow]) -> tuple[Listed, ...]:
         return tuple(
@@ -184,7 +184,7 @@ def examples(
     return tuple(
         Example(
             number + 1,
-            rows[watch.held[i]] if watch.held else None,
+            rows[watched.held[i]] if watched.held else None,
             tuple(
                 ExampleAnswer(
                     name,
@@ -197,7 +197,7 @@ def examples(
                 for name, candidates, answer in ranked[i]
             ),
         )
-        for i, number in enumerate(watch.numbers)
+        for i, number in enumerate(watched.numbers)
     )
 
 

@@ -53,7 +53,7 @@ class Ranked:
     missing: list[RankedRow]
 
 
-class Watch:
+class ExampleQueries:
     """The best rows of a few queries, drawn at random, in every form and by full ones.
 
     Beside 500 queries these are some 6 % of the work, in the thread that reads, and

@@ -28,7 +28,7 @@ from mrl_pg.tune.predict.growth import (
 )
 from mrl_pg.tune.queries import Queries
 from mrl_pg.tune.report import Read
-from mrl_pg.tune.rows.example_queries import Watch
+from mrl_pg.tune.rows.example_queries import ExampleQueries
 from mrl_pg.tune.rows.stream import Reader, Sample
 from mrl_pg.tune.rows.table import TableFacts
 
@@ -36,7 +36,7 @@ JUDGED_ROWS = 5_000
 """Rows kept to be judged for truncation: 31 MB of 1536 dimensions."""
 
 
-def look(
+def read_rows(
     conn: Conn,
     facts: Facts,
     table: TableFacts,
@@ -45,7 +45,7 @@ def look(
     sample: Sample,
     asked: Queries,
     forms: Sequence[tuple[Stored, int]],
-    watch: Watch,
+    watched: ExampleQueries,
     progress: OnProgress,
 ) -> tuple[Nested, Judgement | None, Read]:
     """The one pass over the rows."""
@@ -68,7 +68,7 @@ def look(
 
     progress(Progress("reading rows", 0, about))
     stream = reader.blocks(conn)
-    with closing(stream), Ahead(watch.pass_on(stream)) as ahead:
+    with closing(stream), Ahead(watched.pass_on(stream)) as ahead:
         found = nested(
             blocks(ahead), asked.vectors, forms=forms, k=goal.k, distance=goal.distance
         )

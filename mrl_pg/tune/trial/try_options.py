@@ -20,7 +20,7 @@ from mrl_pg.tune.trial.storage import Storage
 
 
 @dataclass(frozen=True, slots=True)
-class Attempt:
+class Trials:
     """What was built and measured; `storage` is None where it is no question."""
 
     built: tuple[TrialIndex, ...] = ()
@@ -28,7 +28,7 @@ class Attempt:
     storage: Storage | None = None
 
 
-def attempt(
+def try_options(
     place: Scratch,
     column: str,
     sample: Sample,
@@ -38,7 +38,7 @@ def attempt(
     rival: bool,
     storage: bool | None,
     progress: OnProgress,
-) -> Attempt:
+) -> Trials:
     """Build options on the copy and measure every setting, the best in the row, too."""
     out = storages.concerns(place.table, picked)
     # beside the short columns of all options the server might move vectors out that it
@@ -63,7 +63,7 @@ def attempt(
     both = (
         _both(place, column, asked, found, points, storage, progress) if out else None
     )
-    return Attempt(tuple(built), tuple(points), both)
+    return Trials(tuple(built), tuple(points), both)
 
 
 def _both(
