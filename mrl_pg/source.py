@@ -9,7 +9,7 @@ STATEMENT_MARK = re.compile(r"^-- name: (\w+)\n((?:--.*\n)+)", re.MULTILINE)
 """Before each statement of a file under `client/`: its name, then what it is."""
 
 TEMPLATE_MARK = "$template$"
-"""Around the text of a template, in the function that gives it to the SQL door."""
+"""Around the text of a template, in the function that gives it to SQL."""
 
 
 @cache

@@ -1,6 +1,6 @@
 -- Matryoshka prefix of a halfvec: the first dims values, scaled to length 1.
 -- mrl.truncate(v halfvec, dims int) -> halfvec
--- Called by: people; mrl_pg.vectors.truncate is its twin in NumPy
+-- Called by: people; mrl_pg.vectors.truncate does so in NumPy
 create or replace function mrl.truncate(v halfvec, dims int)
 returns halfvec
 language sql

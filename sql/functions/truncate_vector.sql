@@ -1,6 +1,6 @@
 -- Matryoshka prefix of a vector: the first dims values, scaled to length 1.
 -- mrl.truncate(v vector, dims int) -> vector
--- Called by: people; mrl_pg.vectors.truncate is its twin in NumPy
+-- Called by: people; mrl_pg.vectors.truncate does so in NumPy
 create or replace function mrl.truncate(v vector, dims int)
 returns vector
 language sql

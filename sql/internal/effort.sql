@@ -10,7 +10,7 @@ parallel safe
 return vector_dims('[1]'::vector) operator(pg_catalog.=) 1;
 
 -- Candidates of a search that names none. docs/recall.md says why these are enough.
--- Called by: mrl._effort, mrl._ordinary, mrl._promised; mrl_pg.search.effort is its twin in Python
+-- Called by: mrl._effort, mrl._ordinary, mrl._promised; mrl_pg.search.effort does so in Python
 create or replace function mrl._default_candidates(k int)
 returns bigint
 language sql
@@ -19,7 +19,7 @@ parallel safe
 return greatest(160, 8 operator(pg_catalog.*) k::pg_catalog.int8);
 
 -- Candidates of a search and the settings of its scan; raises if one of them is out of range.
--- Called by: mrl._plan and all that plan without it; mrl_pg.search.effort is its twin in Python
+-- Called by: mrl._plan and all that plan without it; mrl_pg.search.effort does so in Python
 create or replace function mrl._effort(
     k int,
     inout candidates int,

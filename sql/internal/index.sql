@@ -1,7 +1,7 @@
 -- Facts of a short column and its index; raises if they can't be used.
 
 -- Whether a generated column is a short column of a full column. NULL means any full column.
--- Called by: mrl._index_state, mrl.drop_index; mrl_pg.catalog.slots is its twin in Python
+-- Called by: mrl._index_state, mrl.drop_index; mrl_pg.catalog.slots does so in Python
 create or replace function mrl._is_short_column(
     expression text, type text, full_column name, dims int, kind text
 )

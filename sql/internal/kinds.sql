@@ -53,7 +53,7 @@ parallel safe
 return mrl._kinds() operator(pg_catalog.->) kind operator(pg_catalog.->>) fact;
 
 -- pgvector's operator of a distance.
--- Called by: mrl._full, mrl._found, mrl._ordinary; mrl_pg.layout is its twin in Python
+-- Called by: mrl._full, mrl._found, mrl._ordinary; mrl_pg.layout does so in Python
 create or replace function mrl._operator(distance text)
 returns text
 language sql
@@ -66,7 +66,7 @@ return case
 end;
 
 -- The operator class of the index of a short column.
--- Called by: mrl._facts, mrl._create_steps; mrl_pg.layout is its twin in Python
+-- Called by: mrl._facts, mrl._create_steps; mrl_pg.layout does so in Python
 create or replace function mrl._operator_class(kind text, distance text)
 returns name
 language sql
@@ -79,7 +79,7 @@ return pg_catalog.format(
 )::pg_catalog.name;
 
 -- The operator of the first pass: that of the kind if it has its own, else that of the distance.
--- Called by: mrl._found, mrl._statement; mrl_pg.layout is its twin in Python
+-- Called by: mrl._found, mrl._statement; mrl_pg.layout does so in Python
 create or replace function mrl._short_operator(kind text, operator text)
 returns text
 language sql
@@ -103,7 +103,7 @@ return pg_catalog.concat(
 );
 
 -- Raises if PostgreSQL or pgvector would refuse a size, kind, distance or graph.
--- Called by: mrl._create_steps; mrl_pg.layout is its twin in Python
+-- Called by: mrl._create_steps; mrl_pg.layout does so in Python
 create or replace function mrl._check_layout(
     dims int, kind text, distance text, m int, ef_construction int
 )
@@ -147,7 +147,7 @@ end
 $body$;
 
 -- The default names of a short column and its index.
--- Called by: mrl._create_steps, mrl.create_index; mrl_pg.layout is its twin in Python
+-- Called by: mrl._create_steps, mrl.create_index; mrl_pg.layout does so in Python
 create or replace function mrl._names(
     table_name name,
     full_column name,

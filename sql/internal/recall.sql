@@ -1,7 +1,7 @@
 -- Measures the recall of searches, and stores the results.
 
 -- Mean recall with a 95 % interval: Wilson's (1927), fitted to answers that fail together.
--- Called by: mrl.recall, mrl._points; mrl_pg.recall.score is its twin in Python
+-- Called by: mrl.recall, mrl._points; mrl_pg.recall.score does so in Python
 create or replace function mrl._interval(
     recalls float8[],
     k int,

@@ -40,7 +40,7 @@ return (
 );
 
 -- A name of at most 63 bytes: stem and suffix. A longer stem is cut, and ends in a hash.
--- Called by: mrl._names; mrl_pg.layout is its twin in Python
+-- Called by: mrl._names; mrl_pg.layout does so in Python
 create or replace function mrl._fit(stem text, suffix text)
 returns name
 language plpgsql

@@ -1,4 +1,4 @@
-"""Which module may know which, what importing costs, and that the twins are alike."""
+"""Which module may know which, what importing costs, and how async versions look."""
 
 import ast
 import importlib
@@ -40,7 +40,7 @@ LAYERS: tuple[set[str], ...] = (
     {"tune"},
     {PUBLIC},
     {"demo", "report"},
-    # Alembic's door stands on SQLAlchemy's, as Alembic does; the others know no other
+    # Alembic stands on SQLAlchemy here, too; no other interface knows another
     {"cli", "sqlalchemy"},
     {"alembic"},
     {"__main__"},
@@ -139,7 +139,7 @@ def test_only_the_server_knows_the_embedded_one() -> None:
     assert {part_of(path) for path in knowing} == {"server"}
 
 
-def test_migrations_import_only_their_door() -> None:
+def test_migrations_import_only_their_interface() -> None:
     for path in (ROOT / "migrations").rglob("*.py"):
         for name in imports(path):
             top = name.split(".")[0]
@@ -204,7 +204,7 @@ def test_every_public_name_is_documented(module: ModuleType, name: str) -> None:
     assert getattr(module, name).__doc__
 
 
-# ------------------------------------------------------------------ twins
+# ------------------------------------------------------------------ async versions
 
 
 SENDS = {PACKAGE / "exchange" / "drivers.py", PACKAGE / "exchange" / "cursors.py"}
@@ -260,7 +260,7 @@ def line(function: Callable[..., Any]) -> int:
     return number
 
 
-def twins() -> Iterator[tuple[str, Callable[..., Any], Callable[..., Any], bool]]:
+def pairs() -> Iterator[tuple[str, Callable[..., Any], Callable[..., Any], bool]]:
     """Name, both functions, and whether nothing stands between them."""
     for module in modules():
         owners: list[Any] = [module]
@@ -273,23 +273,23 @@ def twins() -> Iterator[tuple[str, Callable[..., Any], Callable[..., Any], bool]
             for place, name in enumerate(names):
                 if name.endswith("_async"):
                     one = name.removesuffix("_async")
-                    assert one in own, f"{module.__name__}.{name} has no twin"
+                    assert one in own, f"{module.__name__}.{name} has no sync version"
                     close = names[place - 1] == one
                     label = f"{owner.__name__}.{name}"
                     yield label, own[one], own[name], close
 
 
-TWINS = list(twins())
+PAIRS = list(pairs())
 
 
 def alike(annotation: Any) -> str:
-    """An annotation without what tells the twins apart."""
+    """An annotation without what tells the two versions apart."""
     text = annotation if isinstance(annotation, str) else repr(annotation)
     return re.sub(r"Async|_async", "", text)
 
 
-def test_there_are_twins() -> None:
-    names = {name for name, *_ in TWINS}
+def test_there_are_async_versions() -> None:
+    names = {name for name, *_ in PAIRS}
     assert {"MatryoshkaIndex.search_async", "mrl_pg.install.install_async"} <= names
     for name in ("create", "drop", "search", "search_many"):
         assert f"MatryoshkaIndex.{name}_async" in names
@@ -297,10 +297,10 @@ def test_there_are_twins() -> None:
 
 @pytest.mark.parametrize(
     ("one", "other", "close"),
-    [case[1:] for case in TWINS],
-    ids=[case[0] for case in TWINS],
+    [case[1:] for case in PAIRS],
+    ids=[case[0] for case in PAIRS],
 )
-def test_twins_are_alike(
+def test_async_versions_are_alike(
     one: Callable[..., Any], other: Callable[..., Any], close: bool
 ) -> None:
     sync, wait = inspect.signature(one), inspect.signature(other)
@@ -311,4 +311,4 @@ def test_twins_are_alike(
         assert alike(left.annotation) == alike(right.annotation)
     assert alike(sync.return_annotation) == alike(wait.return_annotation)
     assert other.__doc__ or one.__name__.startswith("_")
-    assert close, "the twin stands right after its sibling"
+    assert close, "the async version stands right after the other"

@@ -24,7 +24,7 @@ CALLED = "-- Called by: "
 CALLERS = re.compile(
     r"[a-z_/][\w/.]*\.(?:sql|py)\b|mrl-pg \w+|mrl_pg(?:\.\w+)+|mrl\.\w+|migrations"
 )
-TWIN = re.compile(r"; (mrl_pg[\w.]+) is its twin in (?:Python|NumPy)$")
+SAME_IN_PYTHON = re.compile(r"; (mrl_pg[\w.]+) does so in (?:Python|NumPy)$")
 RELEASES = [path for path in FILES if path.parent.name == "releases"]
 MANIFESTS = [SQL / "install.sql", SQL / "uninstall.sql", *RELEASES]
 WIDTH = 100
@@ -205,9 +205,9 @@ def test_a_file_says_what_it_is_and_who_calls_it(piece: Piece) -> None:
     if piece.path.parent.name == "client":
         assert re.match("-- (Slots|Parameters|No (slots|parameters))", piece.header[1])
     called = piece.header[-1].removeprefix(CALLED)
-    if twin := TWIN.search(called):
-        assert pkgutil.resolve_name(twin[1])
-        called = called[: twin.start()]
+    if same := SAME_IN_PYTHON.search(called):
+        assert pkgutil.resolve_name(same[1])
+        called = called[: same.start()]
     named = CALLERS.findall(called)
     assert named or "people" in called
     for caller in named:

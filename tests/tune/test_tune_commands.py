@@ -1,4 +1,4 @@
-"""The commands that `tune` prints: valid by every door, whatever names are like."""
+"""The commands that `tune` prints: each interface takes them, whatever names are."""
 
 import ast
 import shlex

@@ -1,4 +1,4 @@
-"""The commands that make an index and search it, by every door."""
+"""The commands that make an index and search it, by every interface."""
 
 import keyword
 import shlex
@@ -19,7 +19,7 @@ TAKEN = {"metadata", "registry"}
 
 @dataclass(frozen=True, slots=True)
 class Commands:
-    """What to run, by each door; `shell` is the command line."""
+    """What to run, by each interface; `shell` is the command line."""
 
     shell: str
     sql: str
@@ -30,7 +30,7 @@ class Commands:
 def commands(
     index: MatryoshkaIndex, table: TableFacts, k: int, candidates: int, ef_search: int
 ) -> Commands:
-    """The same index and search by each door."""
+    """The same index and search by each interface."""
     graph = {"m": (index.m, 16), "ef_construction": (index.ef_construction, 64)}
     other = {key: value for key, (value, usual) in graph.items() if value != usual}
     named = dict[str, Any](kind=index.kind)

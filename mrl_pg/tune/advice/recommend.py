@@ -1,4 +1,4 @@
-"""The recommendation: one setting, why, and the commands for every door."""
+"""The recommendation: one setting, why, and the commands for every interface."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
