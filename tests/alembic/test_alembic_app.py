@@ -42,7 +42,7 @@ def insert(url: str) -> None:
 
 
 def assert_found(url: str, index: MatryoshkaIndex) -> None:
-    """Both doors search with this index, and answer what exact search answers."""
+    """Both interfaces search with this index, and answer what exact search answers."""
     query = ROWS[7]
     truth = nearest(ROWS, query, 5)
     with psycopg.connect(url, autocommit=True) as conn:

@@ -20,9 +20,9 @@ def test_it_answers_the_examples_and_measures_every_index(database: str) -> None
     told = json.loads(done.stdout)
     for (text, word), answers in zip(EXAMPLES, told["answers"], strict=True):
         assert answers["text"] == text
-        for door in ("two_passes", "exact"):
-            words = ", ".join(answer["words"] for answer in answers[door])
-            assert word in words, (text, door)
+        for interface in ("two_passes", "exact"):
+            words = ", ".join(answer["words"] for answer in answers[interface])
+            assert word in words, (text, interface)
     names = [built["name"] for built in told["contest"]]
     assert names == [
         "vector(512) alone",

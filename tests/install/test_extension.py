@@ -118,7 +118,7 @@ def superuser(url: str) -> str:
 
 
 def fill(conn: Conn) -> None:
-    """A table with an index and a search function, all by the SQL door."""
+    """A table with an index and a search function, all in SQL."""
     make_table(conn, VECTORS)
     conn.execute("select mrl.create_index('docs', 'embedding', dims => 32)")
     conn.execute(MAKE_FUNCTION)
@@ -212,7 +212,7 @@ def test_other_ways_refuse_to_install_beside_it(
         done = psql(url, pg_version, SQL / "install.sql")
         assert done.returncode != 0
         assert "mrl_pg is installed as an extension in this database" in done.stderr
-        assert "HINT:  alter extension mrl_pg update;" in done.stderr
+        assert "HINT: alter extension mrl_pg update;" in done.stderr
         with pytest.raises(NotInstalled, match="alter extension mrl_pg update"):
             install(conn)
         done = psql(url, pg_version, SQL / "uninstall.sql")

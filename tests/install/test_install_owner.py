@@ -96,16 +96,16 @@ def by_alembic(conn: Conn, version: int, folder: Path) -> str:
     return done.stderr
 
 
-@pytest.mark.parametrize("door", [by_python, by_python_async, by_psql, by_alembic])
+@pytest.mark.parametrize("interface", [by_python, by_python_async, by_psql, by_alembic])
 def test_a_superuser_does_not_adopt_what_a_stranger_made(
-    bare: Conn, pg_version: int, tmp_path: Path, door: Any
+    bare: Conn, pg_version: int, tmp_path: Path, interface: Any
 ) -> None:
     bare.execute("set role owner_stranger")
     bare.execute("create schema mrl")
     bare.execute(TRAP.encode())
     bare.execute("reset role")
     before = rows(bare, OBJECTS), rows(bare, SUPERUSERS)
-    said = door(bare, pg_version, tmp_path)
+    said = interface(bare, pg_version, tmp_path)
     assert "schema mrl belongs to role owner_stranger: what it does could run" in said
     assert "install as role owner_stranger, or look at what is there" in said
     assert (rows(bare, OBJECTS), rows(bare, SUPERUSERS)) == before

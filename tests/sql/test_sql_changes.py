@@ -1,4 +1,4 @@
-"""The SQL door on a table that changes after its index is made."""
+"""Searching in SQL, on a table that changes after its index is made."""
 
 from collections.abc import Callable
 from typing import Any

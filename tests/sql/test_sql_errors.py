@@ -1,4 +1,4 @@
-"""What the SQL door refuses: message, SQLSTATE, hint, and nothing is changed."""
+"""What SQL refuses: message, SQLSTATE, hint, and nothing is changed."""
 
 from collections.abc import Iterator
 from typing import Any

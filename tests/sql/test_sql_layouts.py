@@ -1,4 +1,4 @@
-"""Indexes that the SQL door does not make or drop: why, and nothing is changed."""
+"""Indexes that SQL does not make or drop: why, and nothing is changed."""
 
 from collections.abc import Iterator
 from typing import Any

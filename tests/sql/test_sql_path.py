@@ -1,4 +1,4 @@
-"""The SQL door on a search path whose first schema lies about all that it needs."""
+"""Searching in SQL, on a search path whose first schema lies about all it needs."""
 
 from collections.abc import Iterator
 

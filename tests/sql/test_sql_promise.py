@@ -1,4 +1,4 @@
-"""recall => … in each function of the SQL door: the search that was measured is run."""
+"""recall => … in each function of SQL: the search that was measured is run."""
 
 from collections.abc import Iterator
 from typing import Any

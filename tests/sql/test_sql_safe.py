@@ -1,4 +1,4 @@
-"""The SQL door for ordinary roles, under policies, with values that attack."""
+"""SQL for ordinary roles, under policies, with values that attack."""
 
 from typing import Any
 

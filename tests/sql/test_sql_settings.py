@@ -1,4 +1,4 @@
-"""The SQL door leaves pgvector's settings as they were, whatever it ran."""
+"""SQL leaves pgvector's settings as they were, whatever it ran."""
 
 from collections.abc import Callable, Iterator
 from typing import Any

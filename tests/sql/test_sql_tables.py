@@ -1,4 +1,4 @@
-"""The SQL door on tables of every sort: names, keys, partitions, children, changes."""
+"""Searching in SQL, on tables of every sort: names, keys, partitions, changes."""
 
 from typing import Any
 

@@ -86,7 +86,7 @@ def passes(root: dict[str, Any]) -> Any:
 
 
 CHECK = ["Aggregate", "", ["Index Scan", "pg_attrdef_adrelid_adnum_index"]]
-"""A look at the short column, which psycopg's door has in its last column instead."""
+"""A look at the short column, which psycopg has in its last column instead."""
 
 
 @pytest.mark.parametrize("where", [None, "n < 30"], ids=["all", "filtered"])
