@@ -36,7 +36,7 @@ from numpy.typing import NDArray
 import mrl_pg
 from mrl_pg import server
 from mrl_pg.load import load_blocks
-from mrl_pg.load.wanted import Storage
+from mrl_pg.load.destination import Storage
 
 QUERY = "(select embedding from queries where id = :id)"
 FORMS = {

@@ -36,7 +36,7 @@ from mrl_pg import normalise, server
 from mrl_pg.kinds import Stored
 from mrl_pg.layout import IndexLayout
 from mrl_pg.load import load_blocks
-from mrl_pg.load.ahead import Ahead
+from mrl_pg.load.prefetch import Ahead
 from mrl_pg.recall.curve import Curve
 from mrl_pg.recall.nested import nested
 from mrl_pg.tune.request import forms_of

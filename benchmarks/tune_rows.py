@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from mrl_pg import server
 from mrl_pg.layout import IndexLayout
 from mrl_pg.load import load_blocks
-from mrl_pg.load.ahead import Ahead
+from mrl_pg.load.prefetch import Ahead
 from mrl_pg.recall.curve import Curve
 from mrl_pg.recall.nested import nested
 from mrl_pg.tune import Goal

@@ -9,11 +9,11 @@ from psycopg import sql
 from mrl_pg.errors import InvalidFile
 from mrl_pg.load import infer
 from mrl_pg.load.block import Block, refuse
+from mrl_pg.load.destination import Wanted
 from mrl_pg.load.matrix import length, matrix
 from mrl_pg.load.pack import VECTOR_WIRE, Column
 from mrl_pg.load.values import FIXED, zones
 from mrl_pg.load.varying import READ_AS_ARRAY, READ_BY_SERVER, VARYING
-from mrl_pg.load.wanted import Wanted
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,14 +15,14 @@ from psycopg.pq import Format
 
 from mrl_pg import source
 from mrl_pg.exchange.progress import OnProgress, Progress
-from mrl_pg.load.ahead import Ahead
 from mrl_pg.load.block import Block, refuse
 from mrl_pg.load.columns import Place
+from mrl_pg.load.destination import Wanted
 from mrl_pg.load.job import Job, LoadStep, steps
 from mrl_pg.load.pack import HEADER, TRAILER, Packed
+from mrl_pg.load.prefetch import Ahead
 from mrl_pg.load.report import LoadReport, explained
 from mrl_pg.load.target import decide
-from mrl_pg.load.wanted import Wanted
 
 PGVECTOR = source.statement("pgvector").encode()
 COLUMNS_OF = source.statement("columns_of").encode()

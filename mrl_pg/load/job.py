@@ -17,8 +17,8 @@ from mrl_pg.load.columns import (
     known_column,
     zone_notes,
 )
+from mrl_pg.load.destination import Wanted
 from mrl_pg.load.pack import VECTOR_WIRE, Column, Packed, Packer, in_order
-from mrl_pg.load.wanted import Wanted
 
 
 @dataclass(frozen=True, slots=True)

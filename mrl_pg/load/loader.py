@@ -18,6 +18,7 @@ from mrl_pg.exchange import AsyncConn, Conn, cursors
 from mrl_pg.exchange.progress import OnProgress
 from mrl_pg.load.block import Block, Values, split
 from mrl_pg.load.choice import Choice, VectorBytes
+from mrl_pg.load.destination import Storage, VectorKind, Wanted
 from mrl_pg.load.exchange import (
     ABOUT_ROWS,
     Array,
@@ -35,7 +36,6 @@ from mrl_pg.load.exchange import (
 from mrl_pg.load.readers import read
 from mrl_pg.load.report import LoadReport, refusals
 from mrl_pg.load.text_files import TextForm
-from mrl_pg.load.wanted import Storage, VectorKind, Wanted
 
 
 def load(

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from mrl_pg.errors import InvalidFile
 from mrl_pg.load.block import Block, rows_of, split
 from mrl_pg.load.choice import Choice
-from mrl_pg.load.sound import sound
+from mrl_pg.load.file_errors import sound
 from mrl_pg.load.text_files import TextForm
 
 MAGIC = b"\x93NUMPY"

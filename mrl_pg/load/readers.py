@@ -10,8 +10,8 @@ from mrl_pg.errors import InvalidFile
 from mrl_pg.load.arrow_files import arrow_blocks, parquet_blocks
 from mrl_pg.load.block import Block, checked_rows
 from mrl_pg.load.choice import Choice, chosen
+from mrl_pg.load.file_errors import sound
 from mrl_pg.load.numpy_files import npy_blocks, npz_blocks
-from mrl_pg.load.sound import sound
 from mrl_pg.load.text_files import UNPACK, TextForm, csv_blocks, json_blocks
 
 Reader: TypeAlias = Callable[[Path, Choice, TextForm, int | None], Iterator[Block]]

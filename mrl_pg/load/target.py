@@ -22,9 +22,9 @@ from mrl_pg.load.columns import (
     vector_dims,
     zone_notes,
 )
+from mrl_pg.load.destination import MAX_DIMS, PLAIN_LIMIT, Wanted
 from mrl_pg.load.job import Job
 from mrl_pg.load.pack import VECTOR_WIRE, Column
-from mrl_pg.load.wanted import MAX_DIMS, PLAIN_LIMIT, Wanted
 
 VALUE_BYTES = {"vector": 4, "halfvec": 2}
 

@@ -211,7 +211,7 @@ SENDS = {PACKAGE / "exchange" / "drivers.py", PACKAGE / "exchange" / "cursors.py
 """Where async functions do the sending, so that no verb has to."""
 
 WRITTEN_TWICE = {
-    "load/ahead.py": {"__aiter__"},
+    "load/prefetch.py": {"__aiter__"},
     "load/loader.py": {"load_async", "load_blocks_async", "_run_async"},
     "tune/in_thread.py": {"async_version"},
 }

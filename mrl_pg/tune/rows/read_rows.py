@@ -13,7 +13,7 @@ from mrl_pg.catalog.facts import Facts
 from mrl_pg.exchange import Conn
 from mrl_pg.exchange.progress import OnProgress, Progress
 from mrl_pg.kinds import Stored
-from mrl_pg.load.ahead import Ahead
+from mrl_pg.load.prefetch import Ahead
 from mrl_pg.recall.judgement import Judgement
 from mrl_pg.recall.nested import Nested, nested
 from mrl_pg.recall.score import TOLERANCE
