@@ -36,7 +36,7 @@ from mrl_pg import normalise, server
 from mrl_pg.kinds import Stored
 from mrl_pg.layout import IndexLayout
 from mrl_pg.load import load_blocks
-from mrl_pg.load.prefetch import Ahead
+from mrl_pg.load.prefetch import Prefetch
 from mrl_pg.recall.curve import Curve
 from mrl_pg.recall.nested import nested
 from mrl_pg.tune.request import forms_of
@@ -146,16 +146,16 @@ def stream(conn: psycopg.Connection[Any]) -> Iterator[Rows]:
     """The table's rows by COPY, read one block ahead."""
     facts, _ = table.read(conn, LAYOUT)
     reader = Reader(facts, LAYOUT.column, Sample(1, 0))
-    with closing_ahead(reader.blocks(conn)) as ahead:
-        for block in ahead:
+    with closing_prefetch(reader.blocks(conn)) as prefetch:
+        for block in prefetch:
             yield block.vectors
 
 
 @contextmanager
-def closing_ahead(blocks: Any) -> Iterator[Ahead[Any]]:
+def closing_prefetch(blocks: Any) -> Iterator[Prefetch[Any]]:
     """Blocks that a thread reads; the COPY ends with the context."""
-    with Ahead(blocks) as ahead:
-        yield ahead
+    with Prefetch(blocks) as prefetch:
+        yield prefetch
     blocks.close()
 
 

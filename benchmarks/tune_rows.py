@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from mrl_pg import server
 from mrl_pg.layout import IndexLayout
 from mrl_pg.load import load_blocks
-from mrl_pg.load.prefetch import Ahead
+from mrl_pg.load.prefetch import Prefetch
 from mrl_pg.recall.curve import Curve
 from mrl_pg.recall.nested import nested
 from mrl_pg.tune import Goal
@@ -129,9 +129,11 @@ def child(args: argparse.Namespace) -> None:
         facts, known = table.read(conn, LAYOUT)
         reader = Reader(facts, LAYOUT.column, Sample.of(known.rows, int(most), 0))
         blocks = reader.blocks(conn)
-        with Ahead(blocks) as ahead:
+        with Prefetch(blocks) as prefetch:
             forms = forms_of(None, queries.shape[1])
-            nested((block.vectors for block in ahead), queries, forms=forms, k=args.k)
+            nested(
+                (block.vectors for block in prefetch), queries, forms=forms, k=args.k
+            )
         blocks.close()
     wall, used = time.perf_counter() - start, time.process_time() - cpu
     more = (highest() - before) / 1024

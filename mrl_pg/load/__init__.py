@@ -1,4 +1,4 @@
-"""Loads vectors from files or memory into a table, fast and all or nothing."""
+"""Loads vectors from files or memory into a table: all rows, or none."""
 
 from mrl_pg.load.block import Block
 from mrl_pg.load.loader import load, load_async, load_blocks, load_blocks_async

@@ -1,4 +1,4 @@
-"""Where the vectors of a file may be, for errors that say what to write instead."""
+"""Advice for error messages: where the vectors of a file may be."""
 
 import re
 from collections import Counter
@@ -10,10 +10,12 @@ import numpy as np
 from mrl_pg.load.block import Block
 
 SHORTEST = 3
-"""Numbers that make a list look like a vector, and columns like its dimensions."""
+"""A list with this many numbers looks like a vector.
+
+So do this many columns `x1`, `x2`, …"""
 
 DEEPEST = 8
-"""Levels of JSON that are searched."""
+"""Levels of nested JSON that are searched for vectors."""
 
 OTHER_ENCODING = "name its encoding with encoding= (--encoding latin-1, utf-16 …)"
 
@@ -21,7 +23,7 @@ NUMBERED = re.compile(r"(.*?)[0-9]+")
 
 
 def where_vectors_are(block: Block) -> str:
-    """What to write to find the vectors; else the rule."""
+    """Advice how to name the vectors: with a path from this file, if there is one."""
     if block.form == "csv" and (other := other_delimiter(block.names)):
         return other
     if _header_is_data(block):
@@ -31,8 +33,8 @@ def where_vectors_are(block: Block) -> str:
     for name, values in zip(block.names, block.columns, strict=True):
         if len(values) == 1 and _are_objects(values[0]):
             return (
-                f"{name!r} is a list of objects, and each is a row: write them one a "
-                f"line (jq -c '.{name}[]')"
+                f"{name!r} is a list of objects, and each object is a row: write each "
+                f"object on its own line (jq -c '.{name}[]')"
             )
     found = list(_paths(block))[:3]
     if found:
@@ -42,12 +44,12 @@ def where_vectors_are(block: Block) -> str:
 
 
 def not_utf8(byte: int) -> str:
-    """What to write when a byte of a text file is not UTF-8."""
+    """Advice for a byte of a text file that is not UTF-8."""
     return f"byte 0x{byte:02x} is not UTF-8: {OTHER_ENCODING}"
 
 
 def other_delimiter(header: Sequence[str]) -> str:
-    """What to write when the only name of a CSV header holds the true delimiter."""
+    """Advice for a CSV header whose only name contains another delimiter; else ''."""
     marks = [mark for mark in ",;\t|" if len(header) == 1 and mark in header[0]]
     return "".join(
         f"if {mark!r} is between the fields, use delimiter= (--delimiter {mark!r})"

@@ -27,16 +27,17 @@ ELEMENTS = {
     "float": "float4",
     "double": "float8",
 }
-"""Types of lists that become arrays in a new table, empty or not."""
+"""PostgreSQL types of list elements. In a new table, lists of these become arrays,
+even if every list is empty."""
 
 COARSER = {"ns": "us"}
-"""PostgreSQL keeps microseconds."""
+"""Units that are cut, because PostgreSQL stores microseconds."""
 
 
 def parquet_blocks(
     path: Path, choice: Choice, text: TextForm, block_rows: int | None
 ) -> Iterator[Block]:
-    """Record batches; lists of floats of one length become a matrix without a copy."""
+    """Blocks of a Parquet file; float lists of one length become a matrix, uncopied."""
     _arrow(path)
     from pyarrow import parquet
 
@@ -49,7 +50,7 @@ def parquet_blocks(
 def arrow_blocks(
     path: Path, choice: Choice, text: TextForm, block_rows: int | None
 ) -> Iterator[Block]:
-    """The same of a file or stream in the Arrow format, as `datasets` keeps them."""
+    """Blocks of a file or stream in the Arrow format, which `datasets` writes too."""
     arrow = _arrow(path)
     with arrow.memory_map(str(path)) as source:
         stream = source.read(6) != b"ARROW1"
@@ -76,7 +77,7 @@ def _arrow(path: Path) -> Any:
 
 def _selected(batches: Iterator[Any], choice: Choice, rows: int) -> Iterator[Any]:
     for batch in batches:
-        # pyarrow ends the process where offsets of a damaged file lead nowhere
+        # without this check, pyarrow crashes on wrong offsets in a damaged file
         batch.validate(full=True)
         part = batch.select(choice.reads(batch.schema.names))
         for start in range(0, batch.num_rows, rows):
@@ -109,8 +110,8 @@ def _blocks(batches: Iterator[Any], total: int | None) -> Iterator[Block]:
         start += batch.num_rows
 
 
-# Extensions as what they are stored in, times that Python can hold; and whether
-# something finer was cut off.
+# Values without extension types and with times that Python can hold, and whether
+# nanoseconds were cut off.
 def _plain(values: Any) -> tuple[Any, bool]:
     import pyarrow as arrow
 
@@ -131,7 +132,7 @@ def _coarser(kind: Any) -> Any:
     import pyarrow as arrow
 
     if arrow.types.is_timestamp(kind):
-        # Python needs no database of time zones for UTC
+        # in UTC, because Python needs no time zone database for it
         return arrow.timestamp(COARSER.get(kind.unit, kind.unit), kind.tz and "UTC")
     if arrow.types.is_time64(kind):
         return arrow.time64("us")
@@ -175,16 +176,18 @@ def _values(values: Any, name: str, bad: dict[int, str]) -> Values:
         return [_value(value, i, name, bad) for i, value in enumerate(values)]
 
 
-# Text that is not UTF-8, times that no calendar of Python has.
+# Names the row if its text is not UTF-8 or its time is outside of Python's calendar.
 def _value(value: Any, place: int, name: str, bad: dict[int, str]) -> Any:
     try:
         return value.as_py()
     except (ValueError, OverflowError) as error:
-        bad.setdefault(place, f"column {name!r}: no {value.type} for Python: {error}")
+        bad.setdefault(
+            place, f"column {name!r}: Python cannot read this {value.type}: {error}"
+        )
         return None
 
 
-# Anything else than whole lists of one length goes the slow way, which names rows.
+# None if a value is missing or the lengths differ: the slower way names those rows.
 def _matrix(values: Any) -> "Values | None":
     lists = not str(values.type).startswith("fixed_size_binary")
     if not lists or not len(values):
@@ -198,7 +201,8 @@ def _matrix(values: Any) -> "Values | None":
     return matrix
 
 
-# A map is a list of pairs to Python; to JSON an object, unless a key is there twice.
+# pyarrow gives a map as a list of pairs. It becomes a JSON object, unless a key
+# occurs twice.
 def _objects(value: Any, kind: Any) -> Any:
     import pyarrow as arrow
 
@@ -208,8 +212,8 @@ def _objects(value: Any, kind: Any) -> Any:
         return {field.name: _objects(value[field.name], field.type) for field in kind}
     if arrow.types.is_map(kind):
         pairs = [(key, _objects(item, kind.item_type)) for key, item in value]
-        found = dict(pairs)
-        return found if len(found) == len(pairs) else pairs
+        by_key = dict(pairs)
+        return by_key if len(by_key) == len(pairs) else pairs
     if arrow.types.is_nested(kind) and hasattr(kind, "value_type"):
         return [_objects(item, kind.value_type) for item in value]
     return value

@@ -1,4 +1,4 @@
-"""A run of rows read from a file or made in memory, and how bad rows are named."""
+"""A block of consecutive rows, and the error that names bad rows."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -12,11 +12,12 @@ from mrl_pg import arguments
 from mrl_pg.errors import InvalidFile
 
 Values: TypeAlias = "NDArray[Any] | Sequence[Any]"
-"""One column: an array, or a list where None is NULL; vectors are rows of a matrix."""
+"""One column: an array, or a list with None for NULL. A row of a matrix is a vector."""
 
 Form: TypeAlias = Literal["arrays", "jsonl", "json", "csv"]
-"""Where values come from: `csv` has only text; strings of `jsonl` and of `json` (one
-array of objects) are not JSON text."""
+"""What kind of source the values come from. `json` is one array of objects. `csv` has
+only text. Strings from `jsonl` and `json` are already decoded, so they are not JSON
+text."""
 
 COUNTED = {
     "arrays": "counted from 0",
@@ -27,17 +28,18 @@ COUNTED = {
 """What the number of a row means, for each form."""
 
 BLOCK_BYTES = 4 << 20
-"""About what one block of a matrix holds: large enough for NumPy to be at full speed,
-small enough that the block being packed and the one being sent stay in cache."""
+"""About the size of one block of a matrix. It is large enough for NumPy's full speed. 
+It is small enough for two blocks to fit in the CPU cache, because one block is packed
+while another is sent."""
 
 MOST_ROWS = 1_000_000_000
-"""Of one block."""
+"""Largest number of rows in one block."""
 
 TEXT_ROWS = 1000
-"""Rows a block of formats whose row size is not known before they are read."""
+"""Rows per block for formats whose row size is unknown before reading."""
 
 NAMED_ROWS = 10
-"""Bad rows that an error names before it only counts."""
+"""An error names at most this many bad rows, and counts the others."""
 
 NONE_BAD: Mapping[int, str] = MappingProxyType({})
 NO_TYPES: Mapping[str, str] = MappingProxyType({})
@@ -47,12 +49,12 @@ NO_TYPES: Mapping[str, str] = MappingProxyType({})
 class Block:
     """Rows as columns of equal length.
 
-    `first` numbers the first row: an index from 0 for arrays, a line for text.
-    `numbers` gives every row's number where they are not consecutive. `bad` holds
-    what the reader could not make sense of, by place in the block; `total` the
-    rows of the whole file, an estimate for text, None when unknown. `types` are
-    types that a new table's columns get, where the file declares them; `notes` say
-    what the reader left out or cut.
+    `first` is the number of the first row: an index from 0 for arrays, a line for text.
+    `numbers` holds the number of each row if the numbers are not consecutive. `bad`
+    says why the reader could not read a row, by the row's place in the block. `total`
+    is the number of rows in the whole file, estimated for text, or None if unknown.
+    `types` are the types that the file declares, for the columns of a new table.
+    `notes` say what the reader left out or cut.
     """
 
     names: tuple[str, ...]
@@ -74,7 +76,7 @@ class Block:
             )
         for name, values in zip(self.names, self.columns, strict=True):
             if not isinstance(name, str):
-                raise InvalidFile(f"column {shown(name)}: a column's name is text")
+                raise InvalidFile(f"column name {shown(name)} is not text: give text")
             if not _is_sized(values):
                 raise InvalidFile(
                     f"column {name!r} is {shown(values)}: give a value for each row, "
@@ -83,13 +85,13 @@ class Block:
         for name, values in zip(self.names, self.columns, strict=True):
             if self.names.count(name) > 1:
                 raise InvalidFile(
-                    f"column {name!r} is there twice: rename one of "
-                    "them, or leave it out with skip= (--skip)"
+                    f"column {name!r} occurs twice: rename one of "
+                    "the two, or leave it out with skip= (--skip)"
                 )
             if len(values) != len(self):
                 raise InvalidFile(
-                    f"column {name!r} has {len(values)} values and "
-                    f"{self.names[0]!r} {len(self)}: all must be of one length"
+                    f"column {name!r} has {len(values)} values, but "
+                    f"{self.names[0]!r} has {len(self)}: give columns of one length"
                 )
 
     def __len__(self) -> int:
@@ -101,11 +103,11 @@ class Block:
         return self.columns[self.names.index(name)]
 
     def number(self, place: int) -> int:
-        """Number of a row in its file, by its place in the block."""
+        """Number in the file of the row at a place of the block."""
         return self.numbers[place] if self.numbers else self.first + place
 
     def part(self, start: int, end: int) -> "Block":
-        """The rows from one place to before another."""
+        """The rows from place `start` up to, but not including, place `end`."""
         return replace(
             self,
             columns=tuple(values[start:end] for values in self.columns),
@@ -121,7 +123,7 @@ def split(
     columns: Mapping[str, Values],
     block_rows: int | None = None,
 ) -> Iterator[Block]:
-    """Blocks of arrays that are in memory, or mapped: slices, nothing is copied."""
+    """Blocks that are slices of arrays in memory or mapped files; nothing is copied."""
     whole = Block((column, *columns), (vectors, *columns.values()))
     rows = checked_rows(block_rows) or rows_of(vectors)
     for start in range(0, len(whole), rows):
@@ -130,7 +132,7 @@ def split(
 
 
 def rows_of(vectors: Values) -> int:
-    """Rows that make a block of about BLOCK_BYTES, counted as 4-byte floats."""
+    """Rows per block of about BLOCK_BYTES, if each number takes 4 bytes."""
     if isinstance(vectors, np.ndarray) and vectors.ndim == 2:
         dims = int(vectors.shape[1])
         return max(1, BLOCK_BYTES // (4 * max(1, dims)))
@@ -138,7 +140,7 @@ def rows_of(vectors: Values) -> int:
 
 
 def checked_rows(block_rows: int | None) -> int | None:
-    """Rows of a block, if they were named; raises InvalidSetting."""
+    """The caller's number of rows per block, or None; raises InvalidSetting."""
     if block_rows is None:
         return None
     return arguments.check_whole("block_rows", block_rows, 1, MOST_ROWS, "a load")
@@ -162,12 +164,12 @@ def refuse(
 
 
 def shown(value: object) -> str:
-    """A value of a file as an error shows it: of NumPy's the number alone."""
+    """The text of a value for an error; a NumPy number is shown as a plain number."""
     return arguments.shown(value.item() if isinstance(value, np.generic) else value)
 
 
 def _is_sized(values: Values) -> bool:
-    # a 0-dimensional array has a length only until it is asked
+    # a 0-dimensional array has __len__, which raises TypeError
     try:
         return len(values) >= 0
     except TypeError:

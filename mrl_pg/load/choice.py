@@ -18,18 +18,19 @@ from mrl_pg.load.block import Block, Values, shown
 VectorBytes: TypeAlias = Literal[
     "float16", "float32", "float64", "float16be", "float32be", "float64be", "int8"
 ]
-"""What raw bytes of a vector are: little-endian unless it says `be`."""
+"""Number type of vectors in raw bytes: little-endian, unless the name ends in `be`."""
 
 ALL_DIMENSIONS = re.compile(r"[*?\[]")
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What the caller said about the columns of a file.
+    """Which columns of a file the caller chose.
 
-    `column` is a column, a matrix of an archive, a path into JSON such as
-    `data.0.embedding`, or a pattern such as `dim_*` of columns with one number each.
-    `columns` and `skip` are patterns for the columns beside vectors and key.
+    `column` says where the vectors are: a column, a matrix of an archive, a path into
+    JSON such as `data.0.embedding`, or a pattern such as `dim_*` for columns with one
+    number each. `columns` and `skip` are patterns for the columns other than the
+    vectors and the key.
     """
 
     column: str = "embedding"
@@ -41,7 +42,7 @@ class Choice:
     matched: set[str] = field(default_factory=set, compare=False)
 
     def __post_init__(self) -> None:
-        """Raise InvalidSetting for what can be nothing."""
+        """Raise InvalidSetting for values that no file can match."""
         for what in ("column", "key", *(("into",) if self.into is not None else ())):
             arguments.check_text(what, getattr(self, what))
         for what in ("columns", "skip"):
@@ -53,7 +54,7 @@ class Choice:
 
     @property
     def vectors(self) -> str:
-        """The table's column of vectors."""
+        """Name of the table's vector column."""
         if self.into is not None:
             return self.into
         name = _last(self.column)
@@ -61,24 +62,24 @@ class Choice:
 
     @property
     def key_name(self) -> str:
-        """The table's name of the key."""
+        """Name of the table's key column."""
         return _last(self.key)
 
     def wants(self, name: str) -> bool:
-        """Whether a column beside the vectors is loaded."""
-        # both, so that patterns that match nothing are known
+        """Whether a column other than the vectors is loaded."""
+        # always try both, because `matched` must know every pattern that matches
         skipped, chosen = self._match(name, self.skip), self._match(name, self.columns)
         return not skipped and (not self.columns or name == self.key or chosen)
 
     def reads(self, names: Sequence[str]) -> list[str]:
-        """Those of a file's columns that have to be read."""
+        """The columns of a file that have to be read."""
         used = set(self._vector_sources(names))
         for path in (self.key, *self.columns):
             used.update(_head(path, names))
         return [name for name in names if name in used or self.wants(name)]
 
     def apply(self, block: Block) -> Block:
-        """The block with the columns that the table gets, under its names."""
+        """The block with the chosen columns only, under their names in the table."""
         sources = self._vector_sources(block.names)
         plain = sources == [self.column] == [self.vectors]
         if plain and not (self.columns or self.skip or self.vector_bytes):
@@ -105,7 +106,7 @@ class Choice:
         )
 
     def unmatched(self, names: Sequence[str]) -> str | None:
-        """Why a pattern that matched no column is an error; None when all did."""
+        """An error text for a pattern that matched no column; None if all matched."""
         for what in ("columns", "skip"):
             for pattern in getattr(self, what):
                 if pattern in self.matched or _head(pattern, names):
@@ -126,8 +127,9 @@ class Choice:
     def _add(out: dict[str, Values], name: str, values: Values) -> None:
         if name in out:
             raise InvalidFile(
-                f"two columns of the file would be {name!r}: name the vectors' with "
-                "into= (--into), or leave the other out with skip= (--skip)"
+                f"two columns of the file would be loaded as {name!r}: name the "
+                "vectors' column with into= (--into), or leave the other column out "
+                "with skip= (--skip)"
             )
         out[name] = values
 
@@ -166,7 +168,8 @@ class Choice:
                 raise ValueError(f"{shown(value)} is neither bytes nor base64 text")
             if len(value) % wire.itemsize:
                 raise ValueError(
-                    f"{len(value)} bytes are no whole number of {self.vector_bytes}"
+                    f"{len(value)} bytes are not a whole number of "
+                    f"{self.vector_bytes} values"
                 )
         except (ValueError, binascii.Error) as error:
             bad.setdefault(place, str(error))
@@ -179,7 +182,7 @@ def _last(path: str) -> str:
     return parts[-1] if parts else path
 
 
-# A path names a column of the file, and what is within its values.
+# The column of the file that a path starts with, if there is one.
 def _head(path: str, names: Sequence[str], *, whole: bool = True) -> list[str]:
     if path in names:
         return [path] if whole else []
@@ -199,7 +202,7 @@ def _walk(value: Any, path: str) -> Any:
     return value
 
 
-# dim_10 comes after dim_9, whatever the order of columns in the file.
+# In numeric order, because dim_10 must come after dim_9.
 def _numbered(names: list[str]) -> list[str]:
     numbers = [re.search(r"([0-9]+)[^0-9]*$", name) for name in names]
     if not all(numbers):
@@ -241,10 +244,10 @@ def _row(
 
 
 def chosen(choice: Choice, origin: str, blocks: Iterator[Block]) -> Iterator[Block]:
-    """Blocks of a file with the chosen columns alone.
+    """Blocks of a file with the chosen columns only.
 
-    Raises InvalidFile when a name or pattern is of no column: for JSON, whose keys
-    may come late, in the end.
+    Raises InvalidFile if a name or pattern matches no column. For JSON this is known
+    at the end of the file, because a key may first occur in the last row.
     """
     seen: dict[str, None] = {}
     for number, block in enumerate(blocks):

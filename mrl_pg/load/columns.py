@@ -1,4 +1,4 @@
-"""The columns of a table that a file's columns go into: known ones, and new ones."""
+"""The table columns that receive a file's columns: existing columns and new columns."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from psycopg import sql
 from mrl_pg.errors import InvalidFile
 from mrl_pg.load import infer
 from mrl_pg.load.block import Block, refuse
-from mrl_pg.load.destination import Wanted
+from mrl_pg.load.destination import Destination
 from mrl_pg.load.matrix import length, matrix
 from mrl_pg.load.pack import VECTOR_WIRE, Column
 from mrl_pg.load.values import FIXED, zones
@@ -17,8 +17,8 @@ from mrl_pg.load.varying import READ_AS_ARRAY, READ_BY_SERVER, VARYING
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """What the server says about where rows go; `rows` as `columns_of` gives them."""
+class ServerFacts:
+    """What the server says about the table; `rows` are what `columns_of` returns."""
 
     extension: Mapping[str, Any]
     rows: Sequence[Mapping[str, Any]]
@@ -28,34 +28,36 @@ class Place:
 
     @property
     def created(self) -> bool:
-        """Whether the table has to be made."""
+        """Whether the load creates the table."""
         return not self.rows
 
     @property
     def columns(self) -> dict[str, Mapping[str, Any]]:
-        """What is known about each column of a table that exists."""
+        """The row of `columns_of` for each column of an existing table, by name."""
         return {row["name"]: row for row in self.rows if row["name"] is not None}
 
 
 def inferred_columns(
-    wanted: Wanted, block: Block, names: Sequence[str]
+    destination: Destination, block: Block, names: Sequence[str]
 ) -> list[Column]:
-    """Columns of a new table for those of a block that have a value."""
+    """New table columns for the named columns of a block that have a value."""
     try:
         columns = [infer.column(name, block) for name in names]
     except InvalidFile as error:
-        raise InvalidFile(f"{wanted.origin}: {error}") from error
+        raise InvalidFile(f"{destination.origin}: {error}") from error
     return [column for column in columns if column is not None]
 
 
 def known_column(
-    wanted: Wanted, block: Block, place: Place, row: Mapping[str, Any]
+    destination: Destination, block: Block, facts: ServerFacts, row: Mapping[str, Any]
 ) -> Column:
-    """How values of a block get into a column that exists; `row` describes it."""
+    """How values of a block are sent to an existing column, which `row` describes."""
     name, kind = row["name"], row["type"]
     if kind in VECTOR_WIRE:
-        return Column(name, kind, row["modifier"] or vector_dims(wanted, block, name))
-    # what a time without a zone means depends on the session: the server knows
+        return Column(
+            name, kind, row["modifier"] or vector_dims(destination, block, name)
+        )
+    # the server reads times without a zone, because the session's zone applies
     local = kind == "timestamptz" and False in zones(block[name])
     if (kind in FIXED or kind in VARYING) and not local:
         return Column(name, kind)
@@ -63,10 +65,10 @@ def known_column(
     return Column(name, how, cast=(row["type_schema"], row["type_name"]))
 
 
-def zone_notes(columns: Sequence[Column], place: Place) -> tuple[str, ...]:
-    """Of which columns times have no zone and get the session's."""
+def zone_notes(columns: Sequence[Column], facts: ServerFacts) -> tuple[str, ...]:
+    """A note for each column whose times have no zone and get the session's zone."""
     return tuple(
-        f"{column.name}: times without a zone were taken as {place.time_zone}, the "
+        f"{column.name}: times without a zone were taken as {facts.time_zone}, the "
         "session's time zone"
         for column in columns
         if column.cast == ("pg_catalog", "timestamptz")
@@ -74,7 +76,7 @@ def zone_notes(columns: Sequence[Column], place: Place) -> tuple[str, ...]:
 
 
 def add_or_leave(*names: str) -> str:
-    """What to do about columns of the file that the table lacks."""
+    """Advice about columns of the file that the table does not have."""
     option = ",".join(names)
     return (
         f"add it to the table, or leave it out with skip= (--skip {option})"
@@ -84,7 +86,7 @@ def add_or_leave(*names: str) -> str:
 
 
 def definition(column: Column, extension_schema: str) -> sql.Composed:
-    """A new column as `create table` and `alter table` take it."""
+    """The SQL of a new column, for `create table` and `alter table`."""
     name = sql.Identifier(column.name)
     if column.dims is None:
         schema, kind = column.cast or ("pg_catalog", column.type)
@@ -93,16 +95,17 @@ def definition(column: Column, extension_schema: str) -> sql.Composed:
     return sql.SQL("{} {}({})").format(name, vectors, sql.Literal(column.dims))
 
 
-def vector_dims(wanted: Wanted, block: Block, name: str) -> int:
-    """Length of the vectors in a block; raises InvalidFile when all are NULL."""
-    found = length(block[name])
-    if found is None:
+def vector_dims(destination: Destination, block: Block, name: str) -> int:
+    """Length of the vectors in a block; raises InvalidFile if all are NULL."""
+    dims = length(block[name])
+    if dims is None:
         bad: dict[int, str] = {}
         matrix(block[name], 1, False, bad)
         if bad:
-            raise refuse(wanted.origin, block, bad)
+            raise refuse(destination.origin, block, bad)
         raise InvalidFile(
-            f"{wanted.origin}: no vector in column {name!r} of the first {len(block)} "
-            "rows, so its length is unknown: make the table first, with vector(n)"
+            f"{destination.origin}: column {name!r} has no vector in the first "
+            f"{len(block)} rows, so the length is unknown: create the table first, "
+            "with a column of type vector(n)"
         )
-    return found
+    return dims

@@ -1,4 +1,4 @@
-"""A load as a conversation: what is to be sent, in order, and what is done with it."""
+"""The requests of a load, in order, and what it does with each answer."""
 
 from array import array
 from collections.abc import Generator, Iterator, Sequence
@@ -16,11 +16,11 @@ from psycopg.pq import Format
 from mrl_pg import source
 from mrl_pg.exchange.progress import OnProgress, Progress
 from mrl_pg.load.block import Block, refuse
-from mrl_pg.load.columns import Place
-from mrl_pg.load.destination import Wanted
+from mrl_pg.load.columns import ServerFacts
+from mrl_pg.load.destination import Destination
 from mrl_pg.load.job import Job, LoadStep, steps
 from mrl_pg.load.pack import HEADER, TRAILER, Packed
-from mrl_pg.load.prefetch import Ahead
+from mrl_pg.load.prefetch import Prefetch
 from mrl_pg.load.report import LoadReport, explained
 from mrl_pg.load.target import decide
 
@@ -36,12 +36,12 @@ ABOUT_ROWS = (
     errors.ProgramLimitExceeded,
     errors.RaiseException,
 )
-"""What the server, its policies and its triggers may have against a row."""
+"""Errors that the server, its policies or its triggers raise about a row."""
 
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """Of the connection: Python's name of its encoding, and its time zone."""
+    """Encoding of the connection, as Python names it, and its time zone."""
 
     encoding: str
     time_zone: str
@@ -49,7 +49,7 @@ class Session:
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Ask for rows."""
+    """Run a query; the answer is its rows."""
 
     query: bytes
     params: dict[str, str]
@@ -57,7 +57,7 @@ class Rows:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """Run a statement."""
+    """Run a statement that gives no rows."""
 
     statement: sql.Composed
 
@@ -83,45 +83,46 @@ class End:
 
 @dataclass(frozen=True, slots=True)
 class Insert:
-    """Insert rows within a savepoint; the answer is the error, if it is about rows."""
+    """Insert rows within a savepoint; the answer is None, or an error about a row."""
 
     statement: sql.Composed
     packed: Packed
 
     def sent(self) -> tuple[sql.Composed, list["Array"]]:
-        """The statement and its parameters, an array for each column."""
+        """The statement and its parameters: one array per column."""
         return self.statement, [Array(data) for data in self.packed.arrays]
 
 
 Request: TypeAlias = (
     "Rows | Run | Begin | Write | End | Insert | Future[LoadStep | None]"
 )
-"""A future is waited for; its result is the answer."""
+"""What a load asks its driver to do. The driver waits for a Future and answers with its
+result."""
 
 
 @dataclass(frozen=True, slots=True)
 class Array:
-    """A parameter that is a binary array already."""
+    """A parameter that already is a binary array."""
 
     data: Buffer
 
 
 class ArrayDumper(Dumper):
-    """Sends an Array as it is; the statement says what it is one of."""
+    """Sends an Array unchanged; the statement names its type."""
 
     format = Format.BINARY
 
     def dump(self, obj: Array) -> Buffer:
-        """Its bytes."""
+        """The bytes of the array."""
         return obj.data
 
 
 class Tally:
-    """Counts what was sent, tells who listens, and makes the report of it."""
+    """Counts what was sent, reports progress, and makes the final report."""
 
-    def __init__(self, wanted: Wanted, progress: OnProgress | None) -> None:
+    def __init__(self, destination: Destination, progress: OnProgress | None) -> None:
         """Start the clock."""
-        self.wanted, self.progress = wanted, progress
+        self.destination, self.progress = destination, progress
         self.started = perf_counter()
         self.rows = self.null_vectors = 0
         self.bytes = len(HEADER) + len(TRAILER)
@@ -129,7 +130,7 @@ class Tally:
         self.copied: list[Sequence[int]] = []
 
     def began(self, packed: Packed) -> None:
-        """Remember the numbers of rows that are copied: the server counts them anew."""
+        """Remember the file's row numbers, because the server counts rows from 1."""
         block = packed.block
         last = block.first + len(block)
         numbers = (
@@ -138,7 +139,7 @@ class Tally:
         self.copied.append(numbers)
 
     def number(self, line: int) -> int | None:
-        """Number in its file of a row that the server calls a line of the COPY."""
+        """Number in the file of the row that the server names as a line of the COPY."""
         for numbers in self.copied:
             if line <= len(numbers):
                 return numbers[line - 1]
@@ -155,14 +156,14 @@ class Tally:
             self.progress(Progress("loading rows", self.rows, packed.block.total))
 
     def report(self, job: Job) -> LoadReport:
-        """What was done."""
-        schema, table = self.wanted.schema, self.wanted.table
+        """The report of the finished load."""
+        schema, table = self.destination.schema, self.destination.table
         return LoadReport(
             table=f"{schema}.{table}" if schema else table,
             rows=self.rows,
             null_vectors=self.null_vectors,
             dims=job.dims,
-            created=job.place.created,
+            created=job.facts.created,
             seconds=perf_counter() - self.started,
             bytes=self.bytes,
             skipped=job.skipped,
@@ -173,80 +174,80 @@ class Tally:
 def exchange(
     tally: Tally, first: Block, blocks: Iterator[Block], session: Session
 ) -> Generator[Request, Any, LoadReport]:
-    """Requests of a load within a transaction, in order."""
-    wanted = tally.wanted
+    """Requests of a load, in order; the driver runs them within a transaction."""
+    destination = tally.destination
     extension = yield Rows(PGVECTOR, {})
-    names = {"schema": wanted.schema or "", "table": wanted.table}
+    names = {"schema": destination.schema or "", "table": destination.table}
     rows = yield Rows(COLUMNS_OF, names)
     types = yield Rows(VECTOR_TYPES, {})
-    place = Place(
+    facts = ServerFacts(
         extension=extension[0],
         rows=rows,
         vector_ids={row["name"]: row["id"] for row in types},
         encoding=session.encoding,
         time_zone=session.time_zone,
     )
-    job = decide(wanted, first, place)
-    with Ahead(steps(job, chain([first], blocks))) as ahead:
-        step = yield ahead.ready()
+    job = decide(destination, first, facts)
+    with Prefetch(steps(job, chain([first], blocks))) as prefetch:
+        step = yield prefetch.pending()
         while step.packed is not None:
             for setup in step.job.setup:
                 yield Run(setup)
             send = _inserted if step.job.inserts else _copied
-            step = yield from send(step, ahead, tally)
+            step = yield from send(step, prefetch, tally)
     for last in step.job.last():
         yield Run(last)
     return tally.report(step.job)
 
 
-# Both send blocks as long as they are of one job, and give the first that is not.
+# _copied and _inserted send the blocks of one job, and return the first later step.
 def _copied(
-    step: LoadStep, ahead: "Ahead[LoadStep]", tally: Tally
+    step: LoadStep, prefetch: "Prefetch[LoadStep]", tally: Tally
 ) -> Generator[Request, Any, LoadStep]:
     job = step.job
     tally.copied.clear()
     yield Begin(job.statement())
     yield Write(HEADER)
     while step.packed is not None and step.job is job:
-        ahead.go_on()
+        prefetch.start_next()
         tally.began(step.packed)
         yield Write(step.packed.data)
         tally.add(step.packed)
-        step = yield ahead.ready()
+        step = yield prefetch.pending()
     yield Write(TRAILER)
     yield End()
     return step
 
 
 def _inserted(
-    step: LoadStep, ahead: "Ahead[LoadStep]", tally: Tally
+    step: LoadStep, prefetch: "Prefetch[LoadStep]", tally: Tally
 ) -> Generator[Request, Any, LoadStep]:
     job = step.job
     statement = job.statement()
     while step.packed is not None and step.job is job:
-        ahead.go_on()
+        prefetch.start_next()
         error = yield Insert(statement, step.packed)
         if error is not None:
             yield from _named(job, statement, step.packed, error)
         tally.add(step.packed)
-        step = yield ahead.ready()
+        step = yield prefetch.pending()
     return step
 
 
-# Halves the block until the row is found that the server refuses.
+# Halves the block until it finds the row that the server refuses.
 def _named(
     job: Job, statement: sql.Composed, packed: Packed, error: errors.Error
 ) -> Generator[Request, Any, None]:
     block, low, high = packed.block, 0, len(packed.block)
     nothing = job.packer.pack(block.part(0, 0))
     if (yield Insert(statement, nothing)) is not None:
-        raise error  # about the table, and not about a row
+        raise error  # about the table, because even no rows are refused
     while high - low > 1:
         middle = (low + high) // 2
         part = job.packer.pack(block.part(low, middle))
-        found = yield Insert(statement, part)
-        if found is None:
+        refusal = yield Insert(statement, part)
+        if refusal is None:
             low = middle
         else:
-            high, error = middle, found
-    raise refuse(job.wanted.origin, block, {low: explained(error)}) from error
+            high, error = middle, refusal
+    raise refuse(job.destination.origin, block, {low: explained(error)}) from error

@@ -7,7 +7,7 @@ from mrl_pg.errors import InvalidFile, MrlError
 
 
 @contextmanager
-def sound(name: str, what: str) -> Iterator[None]:
+def as_invalid_file(name: str, what: str) -> Iterator[None]:
     """Turns whatever a library raises on a broken file into InvalidFile.
 
     Parsers of foreign bytes raise almost anything, from OverflowError to RuntimeError;
@@ -25,4 +25,4 @@ def sound(name: str, what: str) -> Iterator[None]:
         said = " ".join(str(error).split()) or type(error).__name__
         # no library shall advise to run what a file says
         why = "it is damaged" if "pickle" in said else said
-        raise InvalidFile(f"{name} is not a sound {what} file: {why[:300]}") from error
+        raise InvalidFile(f"{name} is not a valid {what} file: {why[:300]}") from error

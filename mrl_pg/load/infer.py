@@ -1,4 +1,4 @@
-"""Types of a table that does not exist yet, from the first block of a file."""
+"""Column types of a new table, inferred from the first block of a file."""
 
 import re
 from datetime import date, datetime, time, timedelta
@@ -15,7 +15,7 @@ from mrl_pg.load.pack import Column
 from mrl_pg.load.values import FIXED, INTEGERS, days, listed
 from mrl_pg.load.varying import READ_AS_ARRAY, READ_BY_SERVER, VARYING
 
-# 007 is a code and not the number 7
+# no leading zeros, because 007 is a code and not the number 7
 INTEGER = re.compile(r"[+-]?(0|[1-9][0-9]*)")
 NUMBER = re.compile(
     r"[+-]?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?"
@@ -23,7 +23,7 @@ NUMBER = re.compile(
     re.IGNORECASE,
 )
 DOUBLE_DIGITS = 17
-"""Digits that a double keeps; numbers with more become numeric."""
+"""Digits that a double stores exactly; numbers with more digits become numeric."""
 
 BY_DTYPE = {"b": "bool", "i": "int8", "f": "float8", "U": "text", "S": "text"}
 BY_CLASS: tuple[tuple[type, str], ...] = (
@@ -45,7 +45,7 @@ BY_CLASS: tuple[tuple[type, str], ...] = (
     (timedelta, "interval"),
     (UUID, "uuid"),
 )
-"""First match wins: a bool is an int, and a datetime a date."""
+"""PostgreSQL types by Python class. The first match wins: a bool is an int, too."""
 
 WIDER = (
     ({"int8", "float8"}, "float8"),
@@ -54,20 +54,20 @@ WIDER = (
     ({"int8", "float8", "numeric"}, "numeric"),
     ({"date", "timestamp"}, "timestamp"),
 )
-"""What values of several types have in common, without a loss."""
+"""Sets of types that occur in one column, and the one type that holds all of them."""
 
 
 def column(name: str, block: Block) -> Column | None:
-    """The column with the type its values have; None when all are NULL.
+    """A column with the type of its values; None if all values are NULL.
 
-    Raises InvalidFile for values of no such type, or of several.
+    Raises InvalidFile if the values have no PostgreSQL type, or several types.
     """
     kind = block.types.get(name) or _kind(name, block)
     return None if kind is None else of_type(name, kind)
 
 
 def of_type(name: str, kind: str) -> Column:
-    """A column of a new table by the name of its type; `text[]` is an array."""
+    """A column of a new table, from the name of its type; `text[]` is an array."""
     if kind.endswith("[]"):
         return Column(name, READ_AS_ARRAY, cast=("pg_catalog", f"_{kind[:-2]}"))
     if kind in FIXED or kind in VARYING:
@@ -76,13 +76,13 @@ def of_type(name: str, kind: str) -> Column:
 
 
 def wider(column: Column, block: Block) -> Column | None:
-    """The column of numbers that a bigint of a new table has to become, if any."""
+    """The wider column that a bigint column must become to hold a block; else None."""
     if column.type != "int8" or column.name not in block.names:
         return None
     try:
         kind = _kind(column.name, block)
     except InvalidFile:
-        return None  # the rows at fault are named when they are packed
+        return None  # packing names the bad rows
     return of_type(column.name, kind) if kind in ("float8", "numeric") else None
 
 
@@ -102,9 +102,9 @@ def _kind(name: str, block: Block) -> str | None:
         if values.dtype.kind in BY_DTYPE:
             return BY_DTYPE[values.dtype.kind]
     raise InvalidFile(
-        f"column {name!r} is an array of {values.dtype} with {values.ndim} axes: "
-        "only one matrix of vectors and one-dimensional columns of booleans, numbers, "
-        "times or text can become a new table; leave it out with skip= (--skip)"
+        f"column {name!r} is an array of {values.dtype} with {values.ndim} axes: a "
+        "new table can have one matrix of vectors, and one-dimensional columns of "
+        "booleans, numbers, times or text; leave the column out with skip= (--skip)"
     )
 
 
@@ -139,8 +139,8 @@ def _is_int8(value: int) -> bool:
 def _of_objects(name: str, values: Any, *, lists: bool) -> str | None:
     some = [value for value in values if value is not None]
     classes = set(map(type, some))
-    times = {found for found in classes if issubclass(found, datetime)}
-    kinds = {_of_class(name, found) for found in classes - times}
+    times = {cls for cls in classes if issubclass(cls, datetime)}
+    kinds = {_of_class(name, cls) for cls in classes - times}
     if times:
         aware = {v.tzinfo is not None for v in some if isinstance(v, datetime)}
         kinds |= {"timestamptz" if zone else "timestamp" for zone in aware}
@@ -159,7 +159,7 @@ def _of_objects(name: str, values: Any, *, lists: bool) -> str | None:
     return kinds.pop() if kinds else None
 
 
-# Lists of one plain type are arrays; those from JSON stay what they were.
+# Lists of one plain type become arrays; all other lists stay JSON.
 def _of_lists(name: str, some: list[Any]) -> str:
     if any(np.ndim(row) == 0 for row in some if isinstance(row, np.ndarray)):
         return "jsonb"
@@ -170,12 +170,12 @@ def _of_lists(name: str, some: list[Any]) -> str:
     return "jsonb" if kind in (None, "jsonb") else f"{kind}[]"
 
 
-def _of_class(name: str, found: type[Any]) -> str:
+def _of_class(name: str, cls: type[Any]) -> str:
     for known, kind in BY_CLASS:
-        if issubclass(found, known):
+        if issubclass(cls, known):
             return kind
     raise InvalidFile(
-        f"column {name!r} holds values of type {found.__name__}, for which there is no "
+        f"column {name!r} holds values of type {cls.__name__}, for which there is no "
         "column type: convert them to numbers, text or JSON, or leave the column out "
         "with skip= (--skip)"
     )

@@ -1,4 +1,4 @@
-"""A load under way: the columns it writes, and how they grow with the file."""
+"""The statements of a load: the columns it writes, and how they grow with the file."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -10,27 +10,28 @@ from mrl_pg.errors import InvalidFile
 from mrl_pg.load import infer
 from mrl_pg.load.block import Block, refuse
 from mrl_pg.load.columns import (
-    Place,
+    ServerFacts,
     add_or_leave,
     definition,
     inferred_columns,
     known_column,
     zone_notes,
 )
-from mrl_pg.load.destination import Wanted
+from mrl_pg.load.destination import Destination
 from mrl_pg.load.pack import VECTOR_WIRE, Column, Packed, Packer, in_order
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """Statements that come first, then one COPY, or an INSERT for each block.
+    """Setup statements, then one COPY, or one INSERT per block.
 
-    `unset` are names in the file without a value so far: a new table gets such a
-    column when its first value comes. `skipped` are left to the server.
+    `unset` are names in the file that have no value so far. A new table gets such a
+    column when the first value comes. `skipped` are generated columns, which the
+    server computes.
     """
 
-    wanted: Wanted
-    place: Place
+    destination: Destination
+    facts: ServerFacts
     table: sql.Identifier
     columns: tuple[Column, ...]
     setup: tuple[sql.Composed, ...] = ()
@@ -40,31 +41,33 @@ class Job:
     packer: Packer = field(init=False)
 
     def __post_init__(self) -> None:
-        """Order the columns, and make the packer for them."""
+        """Put the columns in COPY order, and make their packer."""
         object.__setattr__(self, "columns", in_order(self.columns))
         packer = Packer(
-            self.wanted.origin,
+            self.destination.origin,
             self.columns,
-            self.wanted.column,
-            self.place.encoding,
+            self.destination.column,
+            self.facts.encoding,
             self._type_ids() if self.inserts else None,
-            self.place.created,
+            self.facts.created,
         )
         object.__setattr__(self, "packer", packer)
 
     @property
     def inserts(self) -> bool:
-        """Whether COPY cannot do it: row-level security, or types it needs text for."""
-        secured = any(row["row_security"] for row in self.place.rows)
+        """Whether COPY is impossible: row-level security, or types sent as text."""
+        secured = any(row["row_security"] for row in self.facts.rows)
         return secured or any(column.read_by_server for column in self.columns)
 
     @property
     def dims(self) -> int:
         """Length of the vectors."""
-        return next(c.dims or 0 for c in self.columns if c.name == self.wanted.column)
+        return next(
+            c.dims or 0 for c in self.columns if c.name == self.destination.column
+        )
 
     def statement(self) -> sql.Composed:
-        """The COPY, or the INSERT with a parameter for each column."""
+        """The COPY, or the INSERT with one parameter per column."""
         names = comma(sql.Identifier(column.name) for column in self.columns)
         if not self.inserts:
             return statement("copy_from", table=self.table, columns=names)
@@ -82,23 +85,24 @@ class Job:
         return statement("insert_rows", table=self.table, columns=names, values=values)
 
     def grown(self, block: Block) -> "Job":
-        """The job for this block and those after it: itself, mostly.
+        """The job for this block and later blocks: this job, unless columns change.
 
-        A column whose first value comes only now is added, one of whole numbers is
-        widened if the table is ours. Raises InvalidFile for names that the table lacks.
+        A column is added when its first value comes. In a new table, a bigint column
+        is widened if its numbers need it. Raises InvalidFile for a name that an
+        existing table does not have.
         """
         if block.bad:
             return self  # the packer names the rows
         names = self._new_names(block)
         return (
             self._widened(block, names)
-            if self.place.created
+            if self.facts.created
             else (self._extended(block, names))
         )
 
     def last(self) -> tuple[sql.Composed, ...]:
-        """Columns of a new table that never had a value: text."""
-        if not self.place.created:
+        """Statements that add the columns that never had a value, as text."""
+        if not self.facts.created:
             return ()
         return tuple(self._add(infer.of_type(name, "text")) for name in self.unset)
 
@@ -111,9 +115,9 @@ class Job:
         ]
 
     def _widened(self, block: Block, names: list[str]) -> "Job":
-        new = inferred_columns(self.wanted, block, names)
-        if self.wanted.key in names:
-            raise _late_key(self.wanted, block)
+        new = inferred_columns(self.destination, block, names)
+        if self.destination.key in names:
+            raise _late_key(self.destination, block)
         wide = {
             column.name: column
             for column in (infer.wider(column, block) for column in self.columns)
@@ -136,12 +140,12 @@ class Job:
         )
 
     def _extended(self, block: Block, names: list[str]) -> "Job":
-        known = self.place.columns
+        known = self.facts.columns
         for name in names:
             if name not in known:
                 why = f"column {name!r} is not in the table: {add_or_leave(name)}"
                 raise refuse(
-                    self.wanted.origin,
+                    self.destination.origin,
                     block,
                     {i: why for i, v in enumerate(block[name]) if v is not None},
                 )
@@ -149,21 +153,23 @@ class Job:
         old = {c.name: c for c in self.columns}
         for name in (*names, *zoned):
             if name in block.names:
-                old[name] = known_column(self.wanted, block, self.place, known[name])
+                old[name] = known_column(
+                    self.destination, block, self.facts, known[name]
+                )
         columns = in_order(
             tuple(c for c in old.values() if not known[c.name]["generated"])
         )
         if columns == self.columns:
             return self
-        notes = zone_notes(columns, self.place)
+        notes = zone_notes(columns, self.facts)
         return replace(self, columns=columns, setup=(), notes=(*self.notes, *notes))
 
     def _add(self, column: Column) -> sql.Composed:
-        self.wanted.check_name("column", column.name)
+        self.destination.check_name("column", column.name)
         return statement(
             "add_column",
             table=self.table,
-            column=definition(column, self.place.extension["extension_schema"]),
+            column=definition(column, self.facts.extension["extension_schema"]),
         )
 
     def _widen(self, column: Column) -> sql.Composed:
@@ -178,12 +184,12 @@ class Job:
 
     def _named(self, carrier: str) -> sql.Identifier:
         vectors = carrier in VECTOR_WIRE
-        schema = self.place.extension["extension_schema"] if vectors else "pg_catalog"
+        schema = self.facts.extension["extension_schema"] if vectors else "pg_catalog"
         return sql.Identifier(schema, carrier)
 
     def _type_ids(self) -> dict[str, int]:
         return {
-            carrier: self.place.vector_ids[carrier]
+            carrier: self.facts.vector_ids[carrier]
             if carrier in VECTOR_WIRE
             else postgres.types[carrier].oid
             for carrier in {column.carrier for column in self.columns}
@@ -192,14 +198,14 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class LoadStep:
-    """A packed block, and the job it belongs to; no block is left at the end."""
+    """A packed block and its job; `packed` is None after the last block."""
 
     job: Job
     packed: Packed | None
 
 
 def steps(job: Job, blocks: Iterator[Block]) -> Iterator[LoadStep]:
-    """Blocks packed in order, each with the job that fits it; in the end, none."""
+    """The blocks, packed in order, each with its job; the last step has no block."""
     for block in blocks:
         if len(block):
             job = job.grown(block)
@@ -207,10 +213,10 @@ def steps(job: Job, blocks: Iterator[Block]) -> Iterator[LoadStep]:
     yield LoadStep(job, None)
 
 
-def _late_key(wanted: Wanted, block: Block) -> InvalidFile:
-    values = block[wanted.key]
+def _late_key(destination: Destination, block: Block) -> InvalidFile:
+    values = block[destination.key]
     place = next(i for i, value in enumerate(values) if value is not None)
     return InvalidFile(
-        f"{wanted.origin}: the key {wanted.key!r} first appears in row "
-        f"{block.number(place)}: give it to every row, or name another with key="
+        f"{destination.origin}: the key {destination.key!r} first appears in row "
+        f"{block.number(place)}: give each row a key, or name another column with key="
     )

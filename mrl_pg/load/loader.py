@@ -1,4 +1,4 @@
-"""Loads vectors into a table, sync and async: the only I/O of a load."""
+"""Loads vectors into a table, sync and async; all I/O of a load is here."""
 
 import asyncio
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -18,7 +18,7 @@ from mrl_pg.exchange import AsyncConn, Conn, cursors
 from mrl_pg.exchange.progress import OnProgress
 from mrl_pg.load.block import Block, Values, split
 from mrl_pg.load.choice import Choice, VectorBytes
-from mrl_pg.load.destination import Storage, VectorKind, Wanted
+from mrl_pg.load.destination import Destination, Storage, VectorKind
 from mrl_pg.load.exchange import (
     ABOUT_ROWS,
     Array,
@@ -58,22 +58,25 @@ def load(
     block_rows: int | None = None,
     progress: OnProgress | None = None,
 ) -> LoadReport:
-    """Rows of a NumPy, JSON, CSV, Parquet or Arrow file in a table.
+    """Load the rows of a NumPy, JSON, CSV, Parquet or Arrow file into a table.
 
-    A table that does not exist is made, with types from the first block and `key`
-    as its primary key: the file's column of that name, or one the server counts up.
-    One that exists is appended to; then `key`, `kind` and `storage` say nothing.
-    `column` is where the file has the vectors: a column or matrix, a path into JSON
-    such as `data.0.embedding`, or a pattern such as `dim_*`; `into` what the table
-    calls them. `columns` and `skip` are patterns that choose among the others.
-    Everything happens in one transaction (a savepoint in yours), so after an error
-    the database is as it was. Raises InvalidFile naming the rows it cannot load.
+    If the table does not exist, it is created, with types from the first block. Its
+    primary key is `key`: the file's column of that name, or an identity column that
+    the server fills. If the table exists, the rows are appended, `key` and `kind` have
+    no effect, and `storage` is refused.
+
+    `column` says where the file has the vectors: a column or matrix, a path into JSON
+    such as `data.0.embedding`, or a pattern such as `dim_*`. `into` is the table's name
+    for that column. `columns` and `skip` are patterns that choose among the other
+    columns. Everything happens in one transaction (a savepoint in yours), so that the
+    database is unchanged after an error. Raises InvalidFile naming the rows it cannot
+    load.
     """
     choice = Choice(column, key, into, columns, skip, vector_bytes)
     text = TextForm(delimiter, header, encoding)
-    wanted = _wanted(path, table, schema, choice, kind, storage)
+    destination = _destination(path, table, schema, choice, kind, storage)
     blocks = read(path, choice, text, block_rows=block_rows)
-    return _run(conn, wanted, blocks, progress)
+    return _run(conn, destination, blocks, progress)
 
 
 async def load_async(
@@ -96,24 +99,26 @@ async def load_async(
     block_rows: int | None = None,
     progress: OnProgress | None = None,
 ) -> LoadReport:
-    """The same on an asynchronous connection; files are read in a thread."""
+    """Like `load`, on an asynchronous connection; a thread reads the file."""
     choice = Choice(column, key, into, columns, skip, vector_bytes)
     text = TextForm(delimiter, header, encoding)
-    wanted = _wanted(path, table, schema, choice, kind, storage)
+    destination = _destination(path, table, schema, choice, kind, storage)
     blocks = read(path, choice, text, block_rows=block_rows)
-    return await _run_async(conn, wanted, blocks, progress)
+    return await _run_async(conn, destination, blocks, progress)
 
 
-def _wanted(
+def _destination(
     path: "str | PathLike[str]",
     table: str,
     schema: str | None,
     choice: Choice,
     kind: VectorKind,
     storage: Storage | None,
-) -> Wanted:
+) -> Destination:
     name = Path(path).name if isinstance(path, (str, PathLike)) else "the file"
-    return Wanted(name, table, schema, choice.vectors, choice.key_name, kind, storage)
+    return Destination(
+        name, table, schema, choice.vectors, choice.key_name, kind, storage
+    )
 
 
 def load_blocks(
@@ -130,14 +135,17 @@ def load_blocks(
     block_rows: int | None = None,
     progress: OnProgress | None = None,
 ) -> LoadReport:
-    """Blocks, or a matrix of vectors with `columns` beside it, in a table.
+    """Load blocks, or a matrix of vectors with other `columns`, into a table.
 
-    `columns` and `block_rows` go with a matrix only; else as `load`.
+    `columns` and `block_rows` are for a matrix only. The other arguments are those of
+    `load`.
 
         load_blocks(conn, vectors, "docs", columns={"title": titles})
     """
-    wanted = Wanted("the input", table, schema, column, key, kind, storage)
-    return _run(conn, wanted, _blocks(blocks, column, columns, block_rows), progress)
+    destination = Destination("the input", table, schema, column, key, kind, storage)
+    return _run(
+        conn, destination, _blocks(blocks, column, columns, block_rows), progress
+    )
 
 
 async def load_blocks_async(
@@ -154,10 +162,10 @@ async def load_blocks_async(
     block_rows: int | None = None,
     progress: OnProgress | None = None,
 ) -> LoadReport:
-    """The same on an asynchronous connection."""
-    wanted = Wanted("the input", table, schema, column, key, kind, storage)
+    """Like `load_blocks`, on an asynchronous connection."""
+    destination = Destination("the input", table, schema, column, key, kind, storage)
     made = _blocks(blocks, column, columns, block_rows)
-    return await _run_async(conn, wanted, made, progress)
+    return await _run_async(conn, destination, made, progress)
 
 
 def _blocks(
@@ -168,13 +176,13 @@ def _blocks(
 ) -> Iterator[Block]:
     if columns is not None and not isinstance(columns, Mapping):
         raise InvalidSetting(
-            f"columns={shown(columns)} is no mapping: give values by column name"
+            f"columns={shown(columns)} is not a mapping: give values by column name"
         )
     if isinstance(blocks, np.ndarray):
         return split(blocks, column, columns or {}, block_rows)
     if columns:
         raise InvalidFile(
-            "columns= goes with a matrix of vectors; blocks bring their own columns"
+            "columns= is for a matrix of vectors: put the columns into the blocks"
         )
     try:
         return iter(blocks)
@@ -185,29 +193,34 @@ def _blocks(
 
 
 def _session(conn: Conn | AsyncConn) -> Session:
-    """What a load has to know of a connection."""
+    """What a load needs to know about a connection."""
     zone = conn.info.parameter_status("TimeZone")
     return Session(cursors.encoding(conn), zone or "set")
 
 
-def _first(wanted: Wanted, first: Block | None) -> Block:
+def _first(destination: Destination, first: Block | None) -> Block:
     if first is not None and not isinstance(first, Block):
         raise InvalidFile(
             f"blocks of type {type(first).__name__}: give a matrix, or Block objects"
         )
     if first is None or not len(first):
-        raise InvalidFile(f"{wanted.origin} holds no rows: there is nothing to load")
+        raise InvalidFile(
+            f"{destination.origin} holds no rows: there is nothing to load"
+        )
     return first
 
 
 def _run(
-    conn: Conn, wanted: Wanted, blocks: Iterator[Block], progress: OnProgress | None
+    conn: Conn,
+    destination: Destination,
+    blocks: Iterator[Block],
+    progress: OnProgress | None,
 ) -> LoadReport:
-    first = _first(wanted, next(blocks, None))
-    tally = Tally(wanted, progress)
+    first = _first(destination, next(blocks, None))
+    tally = Tally(destination, progress)
     flow = exchange(tally, first, blocks, _session(conn))
     with (
-        refusals(wanted.origin, tally.number),
+        refusals(destination.origin, tally.number),
         conn.transaction(),
         cursors.dicts(conn) as cursor,
         ExitStack() as copying,
@@ -247,14 +260,14 @@ def _run(
 
 async def _run_async(
     conn: AsyncConn,
-    wanted: Wanted,
+    destination: Destination,
     blocks: Iterator[Block],
     progress: OnProgress | None,
 ) -> LoadReport:
-    first = _first(wanted, await asyncio.to_thread(next, blocks, None))
-    tally = Tally(wanted, progress)
+    first = _first(destination, await asyncio.to_thread(next, blocks, None))
+    tally = Tally(destination, progress)
     flow = exchange(tally, first, blocks, _session(conn))
-    with refusals(wanted.origin, tally.number), closing(flow):
+    with refusals(destination.origin, tally.number), closing(flow):
         async with (
             conn.transaction(),
             cursors.dicts_async(conn) as cursor,

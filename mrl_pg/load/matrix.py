@@ -1,4 +1,4 @@
-"""Vectors of a block as one checked float32 matrix; what cannot be is a bad row."""
+"""The vectors of a block as one checked float32 matrix, and its bad rows."""
 
 import re
 from collections import Counter
@@ -12,15 +12,17 @@ from numpy.typing import NDArray
 from mrl_pg.load.block import Values, shown
 
 HALF_LIMIT = 65520.0
-"""The least value that rounds to infinity in half precision."""
+"""The smallest value that half precision rounds to infinity."""
 
 NUMBERS = (int, float)
 BRACKETS = ("[]", "{}", "()")
 BASE64 = re.compile(r"[A-Za-z0-9+/_-]{8,}={0,2}")
-ONE_A_ROW = "; a row is one object (pandas: to_json(orient='records', lines=True))"
+OBJECT_PER_ROW = (
+    "; write one object per row (pandas: to_json(orient='records', lines=True))"
+)
 RAW_BYTES = (
-    "say what they are with vector_bytes= (--vector-bytes float32, which is NumPy's "
-    "tobytes() on most machines)"
+    "name their number type with vector_bytes= (--vector-bytes float32 for "
+    "tobytes() of a float32 array of NumPy)"
 )
 
 
@@ -33,14 +35,14 @@ class Cells:
 
 
 def length(values: Values) -> int | None:
-    """Length of the vectors: the commonest in the block; None when all are NULL."""
+    """The most common length of the vectors in a block; None if all are NULL."""
     if isinstance(values, np.ndarray) and values.ndim == 2:
         return int(values.shape[1])
     sizes = Counter(size for size in map(_size, values) if size is not None)
     return sizes.most_common(1)[0][0] if sizes else None
 
 
-# Only counts: a row that is no vector at all is named when it is packed.
+# Only counts numbers. Packing names the rows that are not vectors.
 def _size(value: Any) -> int | None:
     if isinstance(value, str):
         return value.count(",") + 1 if "," in value else len(value.split())
@@ -54,10 +56,11 @@ def _size(value: Any) -> int | None:
 
 
 def matrix(values: Values, dims: int, half: bool, bad: dict[int, str]) -> Cells:
-    """Shape (rows, dims), every value finite in the type it is to be stored in.
+    """A matrix of shape (rows, dims) whose values are finite in the column's type.
 
-    Adds to `bad`, by place, the rows that are not: wrong length, not numbers, NaN,
-    infinity, beyond the type. Their values in the result mean nothing.
+    `half` means type halfvec. Adds bad rows to `bad`, by place: rows with the wrong
+    length, or with values that are not numbers, are NaN or infinite, or are too large
+    for the type. The values of bad rows in the result have no meaning.
     """
     if (
         isinstance(values, np.ndarray)
@@ -86,7 +89,7 @@ def _from_rows(values: Values, dims: int, bad: dict[int, str]) -> Cells:
                 null[i] = True
                 continue
             try:
-                row = one_row(value)
+                row = to_vector(value)
             except ValueError as error:
                 bad.setdefault(i, str(error))
                 continue
@@ -97,10 +100,10 @@ def _from_rows(values: Values, dims: int, bad: dict[int, str]) -> Cells:
     return Cells(out, null if null.any() else None)
 
 
-def one_row(value: Any) -> NDArray[np.float64]:
+def to_vector(value: Any) -> NDArray[np.float64]:
     """One vector from a list, an array, a pgvector object or text like `[1,2,3]`.
 
-    Raises ValueError with the reason when it is none.
+    Raises ValueError with the reason if the value is not a vector.
     """
     if isinstance(value, str):
         return _from_text(value)
@@ -115,25 +118,27 @@ def one_row(value: Any) -> NDArray[np.float64]:
     if not isinstance(value, (list, tuple)):
         raise ValueError(
             f"{shown(value)} is not a vector: expected a list of numbers"
-            + (ONE_A_ROW if isinstance(value, dict) else "")
+            + (OBJECT_PER_ROW if isinstance(value, dict) else "")
         )
     return _from_list(value)
 
 
 def _from_list(value: Sequence[Any]) -> NDArray[np.float64]:
-    # a bool is an int to NumPy, and a string of digits a number: look first
+    # check types first, because NumPy would accept a bool and a string of digits
     if not set(map(type, value)) <= set(NUMBERS):
         for place, item in enumerate(value):
             number = isinstance(item, (*NUMBERS, np.number))
             if not number or isinstance(item, bool):
                 raise ValueError(
                     f"{shown(item)} at position {place} is not a number"
-                    + (ONE_A_ROW if isinstance(item, list) else "")
+                    + (OBJECT_PER_ROW if isinstance(item, list) else "")
                 )
     try:
         return np.array(value, dtype=np.float64)
     except OverflowError:
-        raise ValueError("a whole number in it is beyond single precision") from None
+        raise ValueError(
+            "a whole number in the vector is beyond single precision"
+        ) from None
 
 
 def _from_text(text: str) -> NDArray[np.float64]:
@@ -141,7 +146,7 @@ def _from_text(text: str) -> NDArray[np.float64]:
     if inner[:1] + inner[-1:] not in BRACKETS or "_" in inner:
         raise ValueError(_no_vector(text))
     inside = inner[1:-1].strip()
-    # NumPy prints blanks between the numbers
+    # NumPy prints spaces between the numbers
     parts = inside.split(",") if "," in inside else inside.split()
     try:
         return np.array([float(part) for part in parts], dtype=np.float64)
@@ -152,9 +157,7 @@ def _from_text(text: str) -> NDArray[np.float64]:
 def _no_vector(text: str) -> str:
     said = f"{shown(text)} is not a vector like [1,2,3]"
     if "..." in text:
-        return (
-            f"{said}: NumPy left numbers out when it was printed; save a list instead"
-        )
+        return f"{said}: NumPy left numbers out when it printed the array; save a list"
     if BASE64.fullmatch(text.strip()):
         return f"{said}; is it base64? {RAW_BYTES}"
     return said
@@ -169,14 +172,14 @@ def _check_range(
     floats: NDArray[np.float32], values: Values, half: bool, bad: dict[int, str]
 ) -> None:
     limit = HALF_LIMIT if half else np.inf
-    # NaN comes through min and max, and is not within any limits
+    # min and max return NaN if a value is NaN, and NaN is within no limits
     if floats.size == 0 or (-limit < floats.min() and floats.max() < limit):
         return
     fine = np.abs(floats) < limit
     for i in np.flatnonzero(~fine.all(axis=1)):
         place = int(np.flatnonzero(~fine[i])[0])
         if int(i) not in bad:
-            given = float(one_row(values[int(i)])[place])
+            given = float(to_vector(values[int(i)])[place])
             bad[int(i)] = _beyond(given, place, half)
 
 

@@ -1,4 +1,4 @@
-"""Blocks of `.npy` files, memory-mapped, and of `.npz` archives, streamed."""
+"""Blocks of memory-mapped `.npy` files and of streamed `.npz` archives."""
 
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -14,17 +14,17 @@ from numpy.typing import NDArray
 from mrl_pg.errors import InvalidFile
 from mrl_pg.load.block import Block, rows_of, split
 from mrl_pg.load.choice import Choice
-from mrl_pg.load.file_errors import sound
+from mrl_pg.load.file_errors import as_invalid_file
 from mrl_pg.load.text_files import TextForm
 
 MAGIC = b"\x93NUMPY"
 PLAIN = "biufUSMm"
-"""Kinds of types that become columns; `O`, Python objects, is never unpickled."""
+"""NumPy type kinds that become columns. `O` (Python objects) is never unpickled."""
 
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """What the header of an array says."""
+    """Shape and type of an array, from its header."""
 
     shape: tuple[int, ...]
     fortran: bool
@@ -32,28 +32,28 @@ class Head:
 
     @property
     def size(self) -> int:
-        """Bytes of the values."""
+        """Bytes of all values."""
         return prod(self.shape) * self.dtype.itemsize
 
     def __str__(self) -> str:
-        """As errors show it."""
+        """Text for an error."""
         return f"an array of shape {self.shape} and type {self.dtype}"
 
 
 def npy_blocks(
     path: Path, choice: Choice, text: TextForm, block_rows: int | None
 ) -> Iterator[Block]:
-    """Slices of a matrix of any float type; only what is being sent is read.
+    """Blocks of a matrix of any float type; only the block in use is read.
 
-    An array of records gives a column for each field.
+    An array of records gives one column per field.
     """
     array = mapped(path)
     if array.dtype.names is None:
         if array.ndim != 2 or array.dtype.kind != "f":
             raise InvalidFile(
                 f"{path.name} holds {Head(array.shape, False, array.dtype)}: vectors "
-                "are a matrix of floats, one row each; save array.reshape(rows, "
-                "-1).astype('float32') of it, if these are vectors"
+                "are a matrix of floats, one vector per row; if these are vectors, "
+                "save array.reshape(rows, -1).astype('float32')"
             )
         yield from split(array, choice.column, {}, block_rows)
         return
@@ -63,7 +63,7 @@ def npy_blocks(
 
 
 def mapped(path: Path) -> NDArray[Any]:
-    """The array of a `.npy` file, whose header was checked, mapped into memory."""
+    """The array of a `.npy` file, mapped into memory after its header was checked."""
     with path.open("rb") as stream:
         head = _read_head(path.name, stream)
         left = path.stat().st_size - stream.tell()
@@ -73,20 +73,20 @@ def mapped(path: Path) -> NDArray[Any]:
         raise InvalidFile(f"{path.name} holds no rows, or no numbers: it is {head}")
     if left < head.size:
         raise InvalidFile(
-            f"{path.name} is not a sound .npy file: {head.size} bytes by its header, "
-            f"but {left} follow: the file was cut short"
+            f"{path.name} is not a valid .npy file: its header says {head.size} "
+            f"bytes, but {left} follow: the file was cut short"
         )
-    # a plain array over the same memory: slices of a memmap are slower
-    with sound(path.name, ".npy"):
+    # a plain array over the same memory, because slices of a memmap are slower
+    with as_invalid_file(path.name, ".npy"):
         return np.asarray(npy.open_memmap(path, mode="r"))
 
 
 def npz_blocks(
     path: Path, choice: Choice, text: TextForm, block_rows: int | None
 ) -> Iterator[Block]:
-    """A float matrix of the archive, and its vectors of equal length as columns.
+    """Blocks of the archive's float matrix; one-dimensional arrays become columns.
 
-    Other matrices and single values are left out, and named in the block's notes.
+    Other matrices and single values are left out; the block's notes name them.
     """
     with zipfile.ZipFile(path) as archive:
         heads = {
@@ -97,7 +97,7 @@ def npz_blocks(
         name = _matrix_name(path, heads, choice)
         head = heads.pop(name)
         others, notes = _others(path, archive, heads, choice, head.shape[0])
-        if head.fortran:  # rows are not contiguous: nothing to stream
+        if head.fortran:  # cannot be streamed, because rows are not contiguous
             whole = _whole(archive, name)
             for block in split(whole, choice.column, others, block_rows):
                 yield Block(
@@ -145,20 +145,20 @@ def _others(
             raise InvalidFile(_objects(f"{path.name}: array {name!r}", name))
         if head.dtype.kind not in PLAIN:
             raise InvalidFile(
-                f"{path.name}: array {name!r} is of {head.dtype}: only booleans, "
-                "numbers, times and text are columns; save it as one of these, or "
+                f"{path.name}: array {name!r} is of {head.dtype}: a column "
+                "holds booleans, numbers, times or text; convert the array, or "
                 f"leave it out with skip= (--skip {name})"
             )
         if head.shape[0] != rows:
             raise InvalidFile(
                 f"{path.name}: array {name!r} has {head.shape[0]} values for {rows} "
-                f"vectors: all must be of one length; leave it out with skip= (--skip "
+                f"vectors: the numbers must be equal; leave it out with skip= (--skip "
                 f"{name})"
             )
         columns[name] = _whole(archive, name)
     if not left_out:
         return columns, ()
-    why = "single values and other matrices are no columns"
+    why = "single values and other matrices cannot be columns"
     return columns, (f"left out of {path.name}: {', '.join(left_out)} ({why})",)
 
 
@@ -173,10 +173,10 @@ def _matrix_name(path: Path, heads: Mapping[str, Head], choice: Choice) -> str:
     if len(found) != 1:
         others = (f"{name}: {head}" for name, head in heads.items())
         held = ", ".join(found or others) or "no array at all"
-        one = f" (--column {found[0]})" if found else ""
+        option = f" (--column {found[0]})" if found else ""
         raise InvalidFile(
-            f"{path.name} holds {len(found)} matrices of floats ({held}): there must "
-            f"be one, the vectors, or column={one} has to name it"
+            f"{path.name} holds {len(found)} matrices of floats ({held}): name the "
+            f"matrix of vectors with column={option}"
         )
     return found[0]
 
@@ -195,8 +195,8 @@ def _head(path: Path, archive: zipfile.ZipFile, name: str) -> Head:
         left = archive.getinfo(name).file_size - stream.tell()
     if left < head.size and not head.dtype.hasobject:
         raise InvalidFile(
-            f"{path.name}: array {name.removesuffix('.npy')!r} is not sound: "
-            f"{head.size} bytes by its header, but {left} follow: it was cut short"
+            f"{path.name}: array {name.removesuffix('.npy')!r} is not valid: "
+            f"its header says {head.size} bytes, but {left} follow: it was cut short"
         )
     return head
 
@@ -205,22 +205,22 @@ def _read_head(name: str, stream: IO[bytes]) -> Head:
     magic = stream.read(len(MAGIC) + 2)
     if not magic.startswith(MAGIC):
         raise InvalidFile(
-            f"{name} is not a NumPy array: it has no .npy header. Raw memory of "
-            "numpy.memmap? Then numpy.save what "
-            "numpy.memmap(path, 'float32', 'r', shape=(rows, dims)) gives"
+            f"{name} is not a NumPy array: it has no .npy header. If "
+            "numpy.memmap wrote it, save the array with numpy.save: "
+            "numpy.memmap(path, 'float32', 'r', shape=(rows, dims))"
         )
     try:
-        # version 3 differs from 2 only in names of fields
+        # version 3 differs from version 2 only in the encoding of field names
         reader = (
             npy.read_array_header_1_0 if magic[6] == 1 else npy.read_array_header_2_0
         )
         shape, fortran, dtype = reader(stream)
     except Exception as error:
         raise InvalidFile(
-            f"{name} is not sound: its .npy header is damaged; save the array again"
+            f"{name} is not valid: its .npy header is damaged; save the array again"
         ) from error
     if any(size < 0 for size in shape):
-        raise InvalidFile(f"{name} is not sound: a NumPy array of shape {shape}")
+        raise InvalidFile(f"{name} is not valid: a NumPy array of shape {shape}")
     return Head(shape, fortran, dtype)
 
 

@@ -1,4 +1,4 @@
-"""Iterates in a worker thread, one item ahead of who consumes it."""
+"""Makes items in a worker thread, one item ahead of the code that uses them."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -8,11 +8,12 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 
-class Ahead(Generic[T]):
-    """While one item is being sent, a thread makes the next; errors come in order.
+class Prefetch(Generic[T]):
+    """Items in order; a thread makes the next item while the caller sends this one.
 
-    Use as a context manager: leaving waits for the item in the making. NumPy and
-    the socket both let go of the interpreter, so the two really run together.
+    Use it as a context manager. Leaving the block waits for the item in the making.
+    An error of the iterator is raised in place of its item. NumPy and the socket both
+    release the interpreter lock, so that the two threads really run at the same time.
     """
 
     def __init__(self, items: Iterator[T]) -> None:
@@ -21,8 +22,8 @@ class Ahead(Generic[T]):
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="mrl-load")
         self._future = self._submit()
 
-    def __enter__(self) -> "Ahead[T]":
-        """Itself."""
+    def __enter__(self) -> "Prefetch[T]":
+        """Return this object."""
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -30,23 +31,23 @@ class Ahead(Generic[T]):
         self._pool.shutdown(wait=True, cancel_futures=True)
 
     def __iter__(self) -> Iterator[T]:
-        """Items in order."""
+        """The items, in order."""
         while (item := self._future.result()) is not None:
             self._future = self._submit()
             yield item
 
     async def __aiter__(self) -> AsyncIterator[T]:
-        """The same without blocking the event loop."""
+        """The items, in order, without blocking the event loop."""
         while (item := await asyncio.wrap_future(self._future)) is not None:
             self._future = self._submit()
             yield item
 
-    def ready(self) -> "Future[T | None]":
-        """The item in the making; None after the last one."""
+    def pending(self) -> "Future[T | None]":
+        """A future of the item in the making, or of None after the last item."""
         return self._future
 
-    def go_on(self) -> None:
-        """Start making the item after one that is done."""
+    def start_next(self) -> None:
+        """Start making the next item; call it when the pending item is done."""
         self._future = self._submit()
 
     def _submit(self) -> "Future[T | None]":

@@ -10,7 +10,7 @@ from mrl_pg.errors import InvalidFile
 from mrl_pg.load.arrow_files import arrow_blocks, parquet_blocks
 from mrl_pg.load.block import Block, checked_rows
 from mrl_pg.load.choice import Choice, chosen
-from mrl_pg.load.file_errors import sound
+from mrl_pg.load.file_errors import as_invalid_file
 from mrl_pg.load.numpy_files import npy_blocks, npz_blocks
 from mrl_pg.load.text_files import UNPACK, TextForm, csv_blocks, json_blocks
 
@@ -89,13 +89,13 @@ def read(
         )
     if packing and not form.packed:
         raise InvalidFile(f"{file.name}: unpack it first, with gunzip, bunzip2 or unxz")
-    return _sound(file, form, choice or Choice(), text or TextForm(), block_rows)
+    return _read(file, form, choice or Choice(), text or TextForm(), block_rows)
 
 
-def _sound(
+def _read(
     file: Path, form: Format, choice: Choice, text: TextForm, block_rows: int | None
 ) -> Iterator[Block]:
-    with sound(file.name, form.name):
+    with as_invalid_file(file.name, form.name):
         blocks = form.read(file, choice, text, block_rows)
         yield from chosen(choice, file.name, blocks)
 

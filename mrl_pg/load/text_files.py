@@ -99,7 +99,7 @@ def _opened(path: Path) -> Iterator[tuple[IO[bytes], Estimate]]:
                 yield plain, estimate
         except (*BROKEN, OSError) as error:
             raise InvalidFile(
-                f"{path.name} is not sound {packing[1:].replace('gz', 'gzip')}: {error}"
+                f"{path.name} is not valid {packing[1:].replace('gz', 'gzip')}: {error}"
             ) from error
 
 
@@ -184,7 +184,7 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) < len(pairs):
         names = [name for name, _ in pairs]
         twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"key {twice!r} is there twice in one JSON object")
+        raise ValueError(f"key {twice!r} occurs twice in one JSON object")
     return found
 
 

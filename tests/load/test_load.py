@@ -243,7 +243,7 @@ def test_parquet_without_pyarrow_names_the_extra(
     conn: Conn, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "d.parquet").write_bytes(b"PAR1")
-    with pytest.raises(InvalidFile, match="not a sound Parquet file"):
+    with pytest.raises(InvalidFile, match="not a valid Parquet file"):
         load(conn, tmp_path / "d.parquet", "docs")
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(InvalidFile, match=r"pip install 'mrl_pg\[parquet\]'"):
@@ -604,7 +604,10 @@ BAD_FILES: dict[str, tuple[Callable[[Path], object], str]] = {
     "1d.npy": (lambda p: np.save(p, MATRIX[0]), r"shape \(2,\)"),
     "int.npy": (lambda p: np.save(p, MATRIX.astype(int)), "matrix of floats"),
     "empty.npy": (lambda p: p.write_bytes(b""), "not a NumPy array"),
-    "cut.npy": (lambda p: p.write_bytes(CUT), "24 bytes by its header, but 21 follow"),
+    "cut.npy": (
+        lambda p: p.write_bytes(CUT),
+        "its header says 24 bytes, but 21 follow",
+    ),
     "objects.npy": (
         lambda p: np.save(p, np.array([[{}]]), allow_pickle=True),
         "Python objects, which are never unpickled",
@@ -615,10 +618,13 @@ BAD_FILES: dict[str, tuple[Callable[[Path], object], str]] = {
     "length.npz": (_npz(a=MATRIX, b=[1, 2]), "'b' has 2 values"),
     "object.npz": (_npz(a=MATRIX, b=np.array([{}, 1, 2])), "never unpickled"),
     "axes.npz": (_npz(a=MATRIX, b=np.ones((3, 2, 1)), c=MATRIX), "2 matrices"),
-    "not.npz": (lambda p: p.write_bytes(b"x"), "not a sound .npz file"),
+    "not.npz": (lambda p: p.write_bytes(b"x"), "not a valid .npz file"),
     "empty.jsonl": (lambda p: p.write_bytes(b"\n\n"), "holds no rows"),
     "none.jsonl": (lambda p: p.write_bytes(b'{"a": 1}'), "'embedding'.*there are: a"),
-    "nulls.jsonl": (lambda p: p.write_bytes(b'{"embedding": null}'), "no vector in"),
+    "nulls.jsonl": (
+        lambda p: p.write_bytes(b'{"embedding": null}'),
+        "has no vector in",
+    ),
     "zero.jsonl": (lambda p: p.write_bytes(b'{"embedding": []}'), "vectors of 0"),
     "mixed.jsonl": (
         lambda p: p.write_bytes(
@@ -626,12 +632,12 @@ BAD_FILES: dict[str, tuple[Callable[[Path], object], str]] = {
         ),
         "mixes int8, text",
     ),
-    "not.jsonl.gz": (lambda p: p.write_bytes(b"x"), "not sound gzip"),
+    "not.jsonl.gz": (lambda p: p.write_bytes(b"x"), "not valid gzip"),
     "cut.jsonl.gz": (
         lambda p: p.write_bytes(gzip.compress(GOOD.encode() * 99)[:-9]),
-        "not sound gzip",
+        "not valid gzip",
     ),
-    "twice.csv": (lambda p: p.write_bytes(b"a,a\n1,2\n"), "'a' is there twice"),
+    "twice.csv": (lambda p: p.write_bytes(b"a,a\n1,2\n"), "'a' occurs twice"),
     "header.csv": (lambda p: p.write_bytes(b"a,embedding\n"), "holds no rows"),
     "what.txt": (lambda p: p.write_bytes(b"x"), r"\.parquet"),
 }
@@ -707,9 +713,9 @@ def test_command_errors(database: str, conn: Conn, tmp_path: Path) -> None:
     [
         ({"title": 5}, "column 'title' is 5: give a value for each row"),
         ({"title": iter("abc")}, "column 'title' is .*: give a value for each row"),
-        ({5: ["a"] * 3}, "column 5: a column's name is text"),
-        (5, "columns=5 is no mapping"),
-        (["title"], "columns=.* is no mapping"),
+        ({5: ["a"] * 3}, "column name 5 is not text"),
+        (5, "columns=5 is not a mapping"),
+        (["title"], "columns=.* is not a mapping"),
     ],
 )
 def test_columns_that_are_none(conn: Conn, columns: Any, message: str) -> None:

@@ -138,7 +138,7 @@ def test_two_columns_of_one_name(conn: Conn, tmp_path: Path) -> None:
     same = saved(arrow.Table.from_arrays([arrow.array(VECTORS)] * 2, ["e", "e"]))
     twice = write(tmp_path / "twice.parquet", same)
     empty(conn)
-    assert "column 'e' is there twice" in refused(conn, twice, column="e")
+    assert "column 'e' occurs twice" in refused(conn, twice, column="e")
 
 
 def test_dimensions_of_their_own_columns(conn: Conn, tmp_path: Path) -> None:
@@ -174,7 +174,7 @@ def test_bytes_that_are_no_vectors(conn: Conn, tmp_path: Path) -> None:
     for value, why in [
         ("AAA", "row 1: Incorrect padding"),
         ("é", "row 1: string argument should contain only ASCII"),
-        ("AAAA", "row 1: 3 bytes are no whole number of float32"),
+        ("AAAA", "row 1: 3 bytes are not a whole number of float32 values"),
         ([1], "row 1: [1] is neither bytes nor base64 text"),
     ]:
         path = write(tmp_path / "d.jsonl", json_lines({"embedding": value}))

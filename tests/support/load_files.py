@@ -262,16 +262,19 @@ REFUSED: dict[str, tuple[str | bytes, str]] = {
     "d.jsonl.bz2": (b"BZhxxxxxxxx", "is not sound bz2"),
     "d.jsonl.xz": (b"xxxx", "is not sound xz"),
     # .npy
-    "raw.npy": (RAW[0] * 99, "it has no .npy header. Raw memory of numpy.memmap?"),
+    "raw.npy": (RAW[0] * 99, "it has no .npy header. If numpy.memmap wrote it"),
     "header.npy": (changed(array(MATRIX), (12, b"\xff" * 8)), "header is damaged"),
     "version.npy": (changed(array(MATRIX), (6, b"\x09")), "header is damaged"),
     "endless.npy": (b"\x93NUMPY\x02\0\xff\xff\xff\x7f{}", "header is damaged"),
     "nested.npy": (b"\x93NUMPY\x01\0\x10\0" + b"(" * 16, "header is damaged"),
     "magic.npy": (b"\x93NUMPY", "header is damaged"),
-    "huge.npy": (header((10**12, 1536)), "6144000000000000 bytes by its header, but 0"),
-    "beyond.npy": (header((2**62, 2**62)), "by its header, but 0 follow"),
+    "huge.npy": (
+        header((10**12, 1536)),
+        "its header says 6144000000000000 bytes, but 0",
+    ),
+    "beyond.npy": (header((2**62, 2**62)), "bytes, but 0 follow"),
     "negative.npy": (header((-1, 2), b"x" * 99), "a NumPy array of shape (-1, 2)"),
-    "cut.npy": (array(MATRIX)[:-1], "24 bytes by its header, but 23 follow"),
+    "cut.npy": (array(MATRIX)[:-1], "its header says 24 bytes, but 23 follow"),
     "objects.npy": (array(np.array([{}])), "never unpickled: save text as"),
     "complex.npy": (array(MATRIX.astype("c8")), "complex64: vectors are a matrix"),
     "deep.npy": (array(MATRIX[None]), "array.reshape(rows, -1)"),
@@ -294,7 +297,7 @@ REFUSED: dict[str, tuple[str | bytes, str]] = {
     "locked.npz": (locked(), "is encrypted"),
     "bomb.npz": (
         zipped(e=header((10**9, 2), b"\0" * 999)),
-        "8000000000 bytes by its header, but 999 follow",
+        "its header says 8000000000 bytes, but 999 follow",
     ),
     "text.npz": (zipped(a=b"hello"), "array 'a' is not a NumPy array"),
     # JSON
@@ -305,8 +308,8 @@ REFUSED: dict[str, tuple[str | bytes, str]] = {
     "none.json": ("[]", "holds no rows"),
     "response.json": (
         json.dumps({"data": ROWS}),
-        "'data' is a list of objects, and each is a row: write them one a line "
-        "(jq -c '.data[]')",
+        "'data' is a list of objects, and each object is a row: write each object on "
+        "its own line (jq -c '.data[]')",
     ),
     "columns.json": (
         json.dumps({"embedding": {"0": VECTORS[0]}}),
@@ -319,7 +322,7 @@ REFUSED: dict[str, tuple[str | bytes, str]] = {
         json_lines({**ROWS[0], "t": "\ud800"}),
         "row 1: character '\\ud800'",
     ),
-    "twice.jsonl": ('{"embedding": [1], "a": 1, "a": 2}', "key 'a' is there twice"),
+    "twice.jsonl": ('{"embedding": [1], "a": 1, "a": 2}', "key 'a' occurs twice"),
     "digits.jsonl": (f'{{"embedding": [1], "a": {"9" * 5000}}}', "4300 digits"),
     "deep.jsonl": (f'{{"embedding": [1], "a": {NESTED}}}', "nested too deep"),
     "latin.jsonl": (b'{"embedding": [1], "t": "\xe9"}', "(--encoding latin-1, utf-16"),
@@ -327,7 +330,7 @@ REFUSED: dict[str, tuple[str | bytes, str]] = {
     "path.jsonl": (BATCHES, "(--column 'response.body.data.0.embedding')"),
     "base64.jsonl": (
         json_lines({"embedding": BASE64[0]}),
-        "is it base64? say what they are with vector_bytes= (--vector-bytes float32",
+        "is it base64? name their number type with vector_bytes= (--vector-bytes float32",
     ),
     # CSV
     "semicolons.csv": ("id;embedding\n1;[1]\n", "(--delimiter ';')"),
@@ -342,7 +345,7 @@ REFUSED: dict[str, tuple[str | bytes, str]] = {
     # Parquet and Arrow
     "bytes.parquet": (
         saved(table(RAW)),
-        "row 0: a vector as 12 raw bytes: say what they are with vector_bytes= "
+        "row 0: a vector as 12 raw bytes: name their number type with vector_bytes= "
         "(--vector-bytes float32",
     ),
     "cut.parquet": (PARQUET[:-9], "is not a sound Parquet file"),

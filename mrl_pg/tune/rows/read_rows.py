@@ -13,7 +13,7 @@ from mrl_pg.catalog.facts import Facts
 from mrl_pg.exchange import Conn
 from mrl_pg.exchange.progress import OnProgress, Progress
 from mrl_pg.kinds import Stored
-from mrl_pg.load.prefetch import Ahead
+from mrl_pg.load.prefetch import Prefetch
 from mrl_pg.recall.judgement import Judgement
 from mrl_pg.recall.nested import Nested, nested
 from mrl_pg.recall.score import TOLERANCE
@@ -56,8 +56,8 @@ def read_rows(
     tenth: list[NDArray[np.float32]] = []
     every = max(FEWEST_TIMES, about // TENTH_ROWS)
 
-    def blocks(ahead: Ahead[Any]) -> Iterator[NDArray[np.float32]]:
-        for rows in ahead:
+    def blocks(prefetch: Prefetch[Any]) -> Iterator[NDArray[np.float32]]:
+        for rows in prefetch:
             if sum(map(len, kept)) < JUDGED_ROWS:
                 kept.append(rows.vectors[:JUDGED_ROWS])
             if sample.share < 1:
@@ -68,9 +68,13 @@ def read_rows(
 
     progress(Progress("reading rows", 0, about))
     stream = reader.blocks(conn)
-    with closing(stream), Ahead(watched.pass_on(stream)) as ahead:
+    with closing(stream), Prefetch(watched.pass_on(stream)) as prefetch:
         found = nested(
-            blocks(ahead), asked.vectors, forms=forms, k=goal.k, distance=goal.distance
+            blocks(prefetch),
+            asked.vectors,
+            forms=forms,
+            k=goal.k,
+            distance=goal.distance,
         )
     growth = _growth(tenth, found, asked, forms, goal)
     judged = np.concatenate(kept)
