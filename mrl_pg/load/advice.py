@@ -36,9 +36,9 @@ def where_vectors_are(block: Block) -> str:
                 f"{name!r} is a list of objects, and each object is a row: write each "
                 f"object on its own line (jq -c '.{name}[]')"
             )
-    found = list(_paths(block))[:3]
-    if found:
-        named = " or ".join(f"--column '{path}'" for path in found)
+    paths = list(_paths(block))[:3]
+    if paths:
+        named = " or ".join(f"--column '{path}'" for path in paths)
         return f"name it with column= ({named})"
     return "name it with column= (--column)"
 

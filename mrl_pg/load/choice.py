@@ -119,9 +119,9 @@ class Choice:
         return None
 
     def _match(self, name: str, patterns: Sequence[str]) -> bool:
-        found = [p for p in patterns if p == name or fnmatchcase(name, p)]
-        self.matched.update(found)
-        return bool(found)
+        matching = [p for p in patterns if p == name or fnmatchcase(name, p)]
+        self.matched.update(matching)
+        return bool(matching)
 
     @staticmethod
     def _add(out: dict[str, Values], name: str, values: Values) -> None:

@@ -1,4 +1,4 @@
-"""One way for every reader to say that a file is not what its name says."""
+"""The error that every reader raises for a damaged file."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,10 +8,10 @@ from mrl_pg.errors import InvalidFile, MrlError
 
 @contextmanager
 def as_invalid_file(name: str, what: str) -> Iterator[None]:
-    """Turns whatever a library raises on a broken file into InvalidFile.
+    """Turn any error of a library that reads a damaged file into InvalidFile.
 
-    Parsers of foreign bytes raise almost anything, from OverflowError to RuntimeError;
-    none of it is about the program that called them.
+    Every Exception is caught, because the libraries raise many types for damaged
+    bytes, from OverflowError to RuntimeError.
     """
     try:
         yield
@@ -23,6 +23,6 @@ def as_invalid_file(name: str, what: str) -> Iterator[None]:
         raise
     except Exception as error:
         said = " ".join(str(error).split()) or type(error).__name__
-        # no library shall advise to run what a file says
+        # hide the advice of NumPy to allow pickles, because they can run code
         why = "it is damaged" if "pickle" in said else said
         raise InvalidFile(f"{name} is not a valid {what} file: {why[:300]}") from error

@@ -163,9 +163,9 @@ def _no_vector(text: str) -> str:
     return said
 
 
-def wrong_length(found: int, dims: int) -> str:
+def wrong_length(length: int, dims: int) -> str:
     """Why a vector of another length is refused."""
-    return f"the vector has {found} numbers where {dims} are expected"
+    return f"the vector has {length} numbers where {dims} are expected"
 
 
 def _check_range(

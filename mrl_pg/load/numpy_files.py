@@ -163,22 +163,22 @@ def _others(
 
 
 def _matrix_name(path: Path, heads: Mapping[str, Head], choice: Choice) -> str:
-    found = [
+    matrices = [
         name
         for name, head in heads.items()
         if len(head.shape) == 2 and head.dtype.kind == "f"
     ]
-    if choice.column in found:
+    if choice.column in matrices:
         return choice.column
-    if len(found) != 1:
+    if len(matrices) != 1:
         others = (f"{name}: {head}" for name, head in heads.items())
-        held = ", ".join(found or others) or "no array at all"
-        option = f" (--column {found[0]})" if found else ""
+        held = ", ".join(matrices or others) or "no array at all"
+        option = f" (--column {matrices[0]})" if matrices else ""
         raise InvalidFile(
-            f"{path.name} holds {len(found)} matrices of floats ({held}): name the "
+            f"{path.name} holds {len(matrices)} matrices of floats ({held}): name the "
             f"matrix of vectors with column={option}"
         )
-    return found[0]
+    return matrices[0]
 
 
 def _objects(what: str, name: str = "") -> str:

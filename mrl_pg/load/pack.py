@@ -1,8 +1,8 @@
-"""A block as bytes of PostgreSQL's binary COPY, or as an array of each column.
+"""Packs a block as bytes of PostgreSQL's binary COPY, or as one array per column.
 
-For COPY, columns of fixed size come first in the column list: their fields, lengths
-included, are one NumPy record a row, big-endian. Text and JSON follow each record.
-For INSERT, a column is one binary array, which `unnest` takes apart again.
+For COPY, columns of fixed size come first in the column list. Their fields, lengths
+included, are one big-endian NumPy record per row. Text and JSON follow each record.
+For INSERT, each column is one binary array, which the statement unnests.
 """
 
 import struct
@@ -30,9 +30,9 @@ Buffer: TypeAlias = "bytes | memoryview"
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column to write: its name, type as pg_type names it, and a vector's length.
+    """A column to write: its name, its type as in pg_type, and the length of vectors.
 
-    `cast` is schema and name of the type that the server makes of the text it gets.
+    `cast` is the schema and name of the type that the server casts sent text to.
     """
 
     name: str
@@ -42,20 +42,20 @@ class Column:
 
     @property
     def read_by_server(self) -> bool:
-        """Whether values travel as text of their type, which COPY has no place for."""
+        """Whether values are sent as text that the server casts, which needs INSERT."""
         return self.type in (READ_BY_SERVER, READ_AS_ARRAY)
 
     @property
     def carrier(self) -> str:
-        """Name of the type in which the values travel."""
+        """Name of the type in which values are sent."""
         return "text" if self.read_by_server else self.type
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Packed:
-    """Bytes of one block, and what the report counts.
+    """The bytes of one block, and counts for the report.
 
-    `data` is a part of the stream for COPY; `arrays`, one a column, are for INSERT.
+    `data` is a part of the COPY stream. `arrays`, for INSERT, has one array per column.
     """
 
     block: Block
@@ -71,22 +71,22 @@ class Packed:
 
     @property
     def size(self) -> int:
-        """Bytes that go over the wire."""
+        """Bytes that are sent to the server."""
         return len(self.data) + sum(map(len, self.arrays))
 
 
 def in_order(columns: tuple[Column, ...]) -> tuple[Column, ...]:
-    """The COPY column list: fixed sizes first, otherwise as they were."""
+    """The columns in COPY order: columns of fixed size come first."""
     return tuple(sorted(columns, key=lambda column: column.type in VARYING))
 
 
 @dataclass(frozen=True, slots=True)
 class Packer:
-    """Packs blocks for one COPY or INSERT; `columns` as `in_order` left them.
+    """Packs blocks for one COPY or INSERT; `columns` are in the order of `in_order`.
 
-    `vectors` names the column that NULL vectors are counted of, `encoding` is the
-    Python codec of the connection. `type_ids`, by carrier, are given for INSERT alone.
-    `inferred` types are those of the first rows.
+    NULL vectors are counted in the column that `vectors` names. `encoding` is the
+    Python codec of the connection. `type_ids`, by carrier, are for INSERT only.
+    `inferred` says that the types were inferred from the first rows.
     """
 
     origin: str
@@ -126,30 +126,32 @@ class Packer:
 
     def _cells(self, column: Column, block: Block, bad: dict[int, str]) -> Cells:
         values = _values(block, column.name)
-        found: dict[int, str] = {}
+        reasons: dict[int, str] = {}
         if column.dims is not None:
             half = column.type == "halfvec"
-            cells = matrix(values, column.dims, half, found)
+            cells = matrix(values, column.dims, half, reasons)
         else:
-            cells = fixed(values, column.type, found)
-        self._name(column, found, bad)
+            cells = fixed(values, column.type, reasons)
+        self._add_bad(column, reasons, bad)
         return cells
 
     def _encoded(
         self, column: Column, block: Block, bad: dict[int, str]
     ) -> list[bytes | None]:
         values = _values(block, column.name)
-        found: dict[int, str] = {}
-        tail = encoded(values, column.type, block.form, self.encoding, found)
-        self._name(column, found, bad)
+        reasons: dict[int, str] = {}
+        tail = encoded(values, column.type, block.form, self.encoding, reasons)
+        self._add_bad(column, reasons, bad)
         return tail
 
-    def _name(self, column: Column, found: dict[int, str], bad: dict[int, str]) -> None:
+    def _add_bad(
+        self, column: Column, reasons: dict[int, str], bad: dict[int, str]
+    ) -> None:
         where = f" (column {column.name!r}"
         if self.inferred and column.type not in VARYING:
-            where += f", {column.type} by its first values: make the table first"
+            where += f", {column.type} by its first values: create the table first"
         where = "" if column.name == self.vectors else f"{where})"
-        for i, why in found.items():
+        for i, why in reasons.items():
             bad.setdefault(i, why + where)
 
 
@@ -179,7 +181,7 @@ def join(
     tails: list[list[bytes | None]],
     rows: int,
 ) -> Buffer:
-    """Records of the fixed columns, each followed by its texts."""
+    """One record of the fixed columns per row, each followed by the row's texts."""
     masks = [np.zeros(rows, np.bool_) if c.null is None else c.null for c in cells]
     fields = len(columns) + len(tails)
     if not any(c.null is not None for c in cells):
@@ -219,17 +221,17 @@ def fixed_array(column: Column, cell: Cells, type_id: int) -> Buffer:
 
 
 def varying_array(tail: list[bytes | None], type_id: int) -> Buffer:
-    """The same of a column whose values are bytes."""
+    """A column of varying size as a binary array, NULLs included."""
     head = _array_head(len(tail), None in tail, type_id)
     return head + b"".join(_with_lengths(tail))
 
 
-# One dimension, whether there are NULLs, the type, the length, the first index.
+# Number of dimensions, whether NULLs occur, type, length, first index.
 def _array_head(rows: int, nulls: bool, type_id: int) -> bytes:
     return struct.pack(">iiIii", 1, nulls, type_id, rows, 1)
 
 
-# A NULL has no bytes after its length, so rows with other NULLs have other records.
+# One record layout per set of NULL columns, because a NULL has no value bytes.
 def _by_pattern(
     columns: list[Column],
     cells: list[Cells],
@@ -253,7 +255,7 @@ def records(
     nulls: tuple[bool, ...],
     fields: int,
 ) -> NDArray[np.void]:
-    """The fixed fields of the rows at `places`, which are all NULL where `nulls` is."""
+    """The fixed fields of the rows at `places`; `nulls` says which columns are NULL."""
     layout = record_type(columns, nulls)
     count = len(cells[0].data[places])
     out = np.empty(count, dtype=layout)
@@ -276,7 +278,7 @@ def _fill(out: NDArray[np.void], i: int, column: Column, data: NDArray[Any]) -> 
 
 
 def record_type(columns: list[Column], nulls: tuple[bool, ...]) -> np.dtype[np.void]:
-    """Field count, then length and value of each column; a NULL has no value."""
+    """Layout of a record: field count, then length and value of each column."""
     parts: list[Any] = [("fields", ">i2")]
     for i, (column, null) in enumerate(zip(columns, nulls, strict=True)):
         parts += _field(column, i)[:1] if null else _field(column, i)

@@ -1,4 +1,4 @@
-"""A file as a stream of blocks, by its extension."""
+"""Reads a file as a stream of blocks; the extension says the format."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ Reader: TypeAlias = Callable[[Path, Choice, TextForm, int | None], Iterator[Bloc
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """What files of an extension are called, and how they are read."""
+    """Name of a file format, and its reader; `packed` says that files may be packed."""
 
     name: str
     read: Reader
@@ -38,7 +38,8 @@ FORMATS: dict[str, Format] = {
     ".arrow": Format("Arrow", arrow_blocks),
     ".feather": Format("Arrow", arrow_blocks),
 }
-"""By extension; `packed` formats may have one of `UNPACK` after it."""
+"""Formats by extension. After the extension of a `packed` format, one of `UNPACK` may
+follow."""
 
 PICKLE = "a pickle, which is never read: save vectors with numpy.save, or as Parquet"
 BEGINNINGS: tuple[tuple[bytes, tuple[str, ...], str], ...] = (
@@ -54,7 +55,8 @@ BEGINNINGS: tuple[tuple[bytes, tuple[str, ...], str], ...] = (
     (b"SQLite format 3", (), "a SQLite database: export the table as CSV"),
     *((b"\x80" + bytes([n]), (), PICKLE) for n in range(2, 6)),
 )
-"""First bytes, the extensions that have them, and what a file of another name is."""
+"""First bytes of a format, its extensions, and what to say about a file with another
+extension."""
 
 
 def read(
@@ -66,8 +68,8 @@ def read(
 ) -> Iterator[Block]:
     """Blocks of a file, in order, with the chosen columns.
 
-    Raises InvalidFile for a file that is missing, of another extension or broken,
-    now or while its blocks are taken.
+    Raises InvalidFile if the file is missing, damaged, or has an unknown extension: at
+    once, or when the damaged block is read.
     """
     try:
         file = Path(path)
@@ -84,8 +86,8 @@ def read(
             raise InvalidFile(f"{file.name} begins like {what}")
     if form is None:
         raise InvalidFile(
-            f"{file.name}: the extension says the format, one of {', '.join(FORMATS)}; "
-            f"those of text also with {', '.join(UNPACK)} behind it"
+            f"{file.name}: the extension must be one of {', '.join(FORMATS)}; "
+            f"JSON and CSV may also have {', '.join(UNPACK)} behind it"
         )
     if packing and not form.packed:
         raise InvalidFile(f"{file.name}: unpack it first, with gunzip, bunzip2 or unxz")

@@ -1,4 +1,4 @@
-"""What a load did, and the errors a server may answer it with."""
+"""The report of a load, and the errors with which a server refuses rows."""
 
 import re
 from collections.abc import Callable, Iterator
@@ -12,11 +12,11 @@ from mrl_pg.errors import InvalidFile, InvalidSetting
 
 @dataclass(frozen=True, slots=True)
 class LoadReport:
-    """Rows now in the table, in one sentence when printed.
+    """What was loaded; printed, it is one sentence and the notes.
 
-    `null_vectors` of the rows have no vector; `bytes` went over the wire; `skipped`
-    are generated columns of the table that the file has too, computed by the server;
-    `notes` say what was cut, left out, or understood in one of several ways.
+    `null_vectors` counts rows without a vector. `bytes` were sent to the server.
+    `skipped` are columns of the file that are generated columns of the table, so that
+    the server computes them. `notes` say what was cut, left out, or ambiguous.
     """
 
     table: str
@@ -34,7 +34,7 @@ class LoadReport:
         rate = self.rows / self.seconds if self.seconds else 0.0
         nulls = f", {self.null_vectors:,} without a vector" if self.null_vectors else ""
         skipped = (
-            f"; left to the server, being generated: {', '.join(self.skipped)}"
+            f"; left to the server, because generated: {', '.join(self.skipped)}"
             if self.skipped
             else ""
         )
@@ -51,18 +51,17 @@ COPY_LINE = re.compile(r"COPY .*, line ([0-9]+)(, column .*)?$")
 
 @contextmanager
 def refusals(origin: str, number: Callable[[int], int | None]) -> Iterator[None]:
-    """Turns what the server says against a row into InvalidFile.
+    """Turn a server error about a row into InvalidFile.
 
-    `number` gives the number that a row of the COPY has in its file. Other errors of
-    the driver pass through.
+    `number` gives the number in the file for a line of the COPY. Other errors of the
+    driver pass through.
     """
     try:
         yield
     except errors.UniqueViolation as error:
         raise InvalidFile(
             f"{origin}: the server refused {_row(error, number)}: {explained(error)}: "
-            "give each row a key of its own, one that is not in the table yet; nothing "
-            "was loaded"
+            "give each row its own key that is not in the table yet; nothing was loaded"
         ) from error
     except (
         errors.IntegrityError,
@@ -86,16 +85,16 @@ def refusals(origin: str, number: Callable[[int], int | None]) -> Iterator[None]
 
 
 def explained(error: errors.Error) -> str:
-    """What the server said, its detail included."""
+    """The server's message with its detail."""
     detail = (error.diag.message_detail or "").rstrip(".")
     return "; ".join(filter(None, (error.diag.message_primary or str(error), detail)))
 
 
-# Lines of the context are of what runs within the COPY, then of the COPY itself.
+# The context names code that runs within the COPY first, then the line of the COPY.
 def _row(error: errors.Error, number: Callable[[int], int | None]) -> str:
     for line in (error.diag.context or "").splitlines():
-        found = COPY_LINE.match(line)
-        row = number(int(found[1])) if found else None
-        if found and row is not None:
-            return f"row {row}{found[2] or ''}"
+        match = COPY_LINE.match(line)
+        row = number(int(match[1])) if match else None
+        if match and row is not None:
+            return f"row {row}{match[2] or ''}"
     return "a row"

@@ -1,4 +1,4 @@
-"""Blocks of files of JSON and of CSV, plain or packed."""
+"""Blocks of JSON and CSV files, packed or not."""
 
 import bz2
 import codecs
@@ -22,10 +22,10 @@ from mrl_pg.load.block import TEXT_ROWS, Block
 from mrl_pg.load.choice import Choice
 
 LONGEST_FIELD = 1 << 24
-"""Characters of a CSV field; the default of 131,072 is short of long vectors."""
+"""Most characters in a CSV field. Long vectors exceed Python's default of 131,072."""
 
 CHUNK = 1 << 20
-"""Characters of a JSON array that are read at a time."""
+"""About how many bytes of a JSON array are read at a time."""
 
 UNPACK: dict[str, Callable[[IO[bytes]], Any]] = {
     ".gz": lambda stored: gzip.GzipFile(fileobj=stored),
@@ -40,7 +40,7 @@ MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-"""Byte order marks: UTF-16 little-endian begins UTF-32's."""
+"""Byte order marks. UTF-32 comes first, because its mark begins with that of UTF-16."""
 
 UTF8 = ("utf-8", "utf-8-sig")
 
@@ -51,8 +51,8 @@ Estimate: TypeAlias = "Callable[[int], int | None]"
 class TextForm:
     """How a text file is written: field delimiter, header line, encoding.
 
-    Without a delimiter, tabs for `.tsv` and commas else; without an encoding, UTF-8
-    or what a byte order mark says.
+    The default delimiter is a tab for `.tsv`, else a comma. The default encoding is
+    that of the byte order mark, else UTF-8.
     """
 
     delimiter: str | None = None
@@ -60,7 +60,7 @@ class TextForm:
     encoding: str | None = None
 
     def __post_init__(self) -> None:
-        """Raise InvalidSetting for a delimiter or an encoding that is none."""
+        """Raise InvalidSetting for an impossible delimiter or an unknown encoding."""
         for what in ("delimiter", "encoding"):
             if getattr(self, what) is not None:
                 arguments.check_text(what, getattr(self, what))
@@ -76,14 +76,14 @@ class TextForm:
             codecs.lookup(self.encoding or "utf-8")
         except (LookupError, ValueError):
             raise InvalidSetting(
-                f"encoding={arguments.shown(self.encoding)} is not known: latin-1, "
-                "cp1252, utf-16 …"
+                f"encoding={arguments.shown(self.encoding)} is not known: name "
+                "one such as latin-1, cp1252 or utf-16"
             ) from None
 
 
 @contextmanager
 def _opened(path: Path) -> Iterator[tuple[IO[bytes], Estimate]]:
-    """The text's bytes, and how many rows there may be from the rows read so far."""
+    """The unpacked bytes, and a function that estimates all rows from the rows read."""
     size = max(1, path.stat().st_size)
     packing = path.suffix.lower()
     with path.open("rb") as stored:
@@ -112,16 +112,16 @@ def _encoding(stream: Any, text: TextForm) -> str:
 def json_blocks(
     path: Path, choice: Choice, text: TextForm, block_rows: int | None
 ) -> Iterator[Block]:
-    """One JSON object a line, or one array of objects; columns by key.
+    """Blocks of a file with one JSON object per line, or with one array of objects.
 
-    A missing key is NULL, as is null.
+    Each key is a column. A missing key is NULL, and so is null.
     """
     count, rows = block_rows or TEXT_ROWS, 0
     with _opened(path) as (stream, estimate):
         encoding = _encoding(stream, text)
         lines: Iterator[bytes] = iter(stream)
         if encoding not in UTF8:
-            # held until the end: it closes the stream when it goes
+            # keep `wrapped` until the end, because it closes the stream when deleted
             wrapped = TextIOWrapper(stream, encoding, newline="\n")
             lines = (line.encode() for line in wrapped)
         items, form = _items(path.name, lines)
@@ -145,7 +145,7 @@ def _items(name: str, lines: Iterator[bytes]) -> tuple[Iterator[Item], Any]:
     return iter(()), "jsonl"
 
 
-# A line that is a whole list of numbers is a row gone wrong, not the file's array.
+# Whether a line is a complete list of numbers: a bad row, not the start of an array.
 def _is_list(line: bytes) -> bool:
     return line.lstrip(b"[ \t")[:1] in b"-0123456789" and line.rstrip().endswith(b"]")
 
@@ -180,18 +180,18 @@ def _checked(value: Any) -> dict[str, Any]:
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
+    by_key = dict(pairs)
+    if len(by_key) < len(pairs):
         names = [name for name, _ in pairs]
         twice = next(name for name in names if names.count(name) > 1)
         raise ValueError(f"key {twice!r} occurs twice in one JSON object")
-    return found
+    return by_key
 
 
 DECODER = json.JSONDecoder(object_pairs_hook=_unique)
 
 
-# Objects of an array, or one after the other where `closed`, without its brackets.
+# Objects of an array whose bracket was read, or, if `closed`, objects in sequence.
 def _json_items(
     name: str, begin: bytes, lines: Iterator[bytes], *, closed: bool
 ) -> Iterator[Item]:
@@ -242,7 +242,7 @@ def _json_block(part: list[Item], form: Any, total: int | None) -> Block:
     numbers = [number for number, _ in part]
     names = tuple(dict.fromkeys(name for item in objects for name in item))
     columns = tuple([item.get(name) for item in objects] for name in names)
-    if not names:  # every line is bad or {}: the block still has to say so
+    if not names:  # every line is bad or {}, and a block needs a column
         names, columns = ("",), ([None] * len(objects),)
     return Block(names, columns, numbers[0], form, numbers, bad, total)
 
@@ -250,13 +250,13 @@ def _json_block(part: list[Item], form: Any, total: int | None) -> Block:
 def csv_blocks(
     path: Path, choice: Choice, text: TextForm, block_rows: int | None
 ) -> Iterator[Block]:
-    """Lines under a header; an empty field is NULL, a vector is `[1,2,3]`."""
+    """Blocks of a CSV file. An empty field is NULL; a vector is text like `[1,2,3]`."""
     csv.field_size_limit(max(csv.field_size_limit(), LONGEST_FIELD))
     count, rows = block_rows or TEXT_ROWS, 0
     delimiter = text.delimiter or ("\t" if ".tsv" in path.name.lower() else ",")
     with _opened(path) as (stream, estimate):
         encoding = _encoding(stream, text)
-        # broken bytes go through as surrogates, so that their row can be named
+        # bad bytes become surrogates, so that the error can name their row
         errors = "surrogateescape" if encoding in UTF8 else "strict"
         wrapped = TextIOWrapper(stream, encoding, errors, newline="")
         lines = csv.reader(wrapped, strict=True, delimiter=delimiter)
@@ -277,7 +277,7 @@ def csv_blocks(
             ) from error
 
 
-# a quoted field may hold line ends: a row is numbered by the line it starts on
+# Rows, numbered by their first line, because a quoted field may hold line ends.
 def _numbered(lines: Any) -> Iterator[tuple[int, list[str]]]:
     start = lines.line_num + 1
     for fields in lines:
@@ -296,7 +296,7 @@ def _csv_block(
             if other := other_delimiter(header):
                 bad[i] += f": {other}"
             fields[:] = [""] * len(header)
-    # pandas writes its row numbers under no name
+    # pandas writes its row numbers in a column without a name
     unnamed = int(len(header) > 1 and header[0] == "")
     columns = tuple(
         [fields[place] or None for _, fields in part]

@@ -23,19 +23,19 @@ TRUE = frozenset({"t", "true", "y", "yes", "on", "1"})
 FALSE = frozenset({"f", "false", "n", "no", "off", "0"})
 WHOLE = re.compile(r"\s*[+-]?[0-9]+\s*")
 EPOCH = datetime(2000, 1, 1, tzinfo=timezone.utc)
-"""Where PostgreSQL counts days and microseconds from."""
+"""The time from which PostgreSQL counts days and microseconds."""
 
 MISSING = ("NaTType", "NAType")
-"""How pandas calls NULL."""
+"""Names of the types of pandas that mean NULL."""
 
 MICROSECOND = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
 class Fixed:
-    """What travels for a type, and how a Python value becomes it.
+    """Wire format of a type, and the function that converts a Python value to it.
 
-    `convert` raises ValueError with the reason for a value that does not fit.
+    `convert` raises ValueError with the reason if a value does not fit.
     """
 
     wire: np.dtype[Any]
@@ -43,7 +43,7 @@ class Fixed:
 
 
 def fixed(values: Values, kind: str, bad: dict[int, str]) -> Cells:
-    """One value of type `kind` a row; adds to `bad` the rows that have none."""
+    """One value of type `kind` per row; adds rows that do not fit to `bad`."""
     if isinstance(values, np.ndarray) and values.ndim == 1:
         fast = _from_array(values, kind, bad)
         if fast is not None:
@@ -63,7 +63,7 @@ def fixed(values: Values, kind: str, bad: dict[int, str]) -> Cells:
 
 
 def listed(values: Values) -> list[Any]:
-    """Python's own values; times are exact to the microsecond, NaT is None."""
+    """The values as Python objects; times are cut to microseconds, NaT becomes None."""
     if not isinstance(values, np.ndarray):
         kinds = set(map(type, values))
         if any(map(_is_foreign, kinds)):
@@ -74,7 +74,7 @@ def listed(values: Values) -> list[Any]:
     if values.dtype.kind in "mM":
         unit = "D" if values.dtype.kind == "M" and days(values) else "us"
         whole = values.astype(f"{values.dtype.kind}8[{unit}]").tolist()
-        # what no calendar of Python holds is a number here, which it must not be
+        # NumPy gives a plain number if a time is outside of Python's calendar
         return [f"{v} {unit} since 1970" if type(v) is int else v for v in whole]
     plain: list[Any] = values.tolist()
     return plain
@@ -98,7 +98,7 @@ def days(values: NDArray[Any]) -> bool:
 
 
 def cut(values: Values) -> bool:
-    """Whether times of an array are finer than microseconds, which PostgreSQL keeps."""
+    """Whether an array has times finer than the microseconds that PostgreSQL stores."""
     if not isinstance(values, np.ndarray) or values.dtype.kind not in "Mm":
         return False
     coarse = values.astype(f"{values.dtype.kind}8[us]").astype(values.dtype)
@@ -106,18 +106,18 @@ def cut(values: Values) -> bool:
 
 
 def zones(values: Values) -> set[bool]:
-    """Of the times among some values: whether they have a time zone."""
+    """Whether times among the values have a zone: a set of True, False or both."""
     if isinstance(values, np.ndarray) and values.dtype != object:
         return {False} if values.dtype.kind == "M" else set()
-    found = (moment(value) for value in values if value is not None)
-    return {value.tzinfo is not None for value in found if value is not None}
+    times = (moment(value) for value in values if value is not None)
+    return {value.tzinfo is not None for value in times if value is not None}
 
 
 def moment(value: Any) -> datetime | None:
-    """A time as `datetime`, from a date or from text, too; None for anything else."""
+    """A `datetime` from a time, a date or text; None for any other value."""
     if isinstance(value, str):
         try:
-            # Python 3.10 does not know the Z
+            # Python 3.10 does not read Z
             return datetime.fromisoformat(re.sub("[zZ]$", "+00:00", value.strip()))
         except ValueError:
             return None
@@ -206,10 +206,10 @@ def _bool(value: Any) -> bool:
 
 
 def _date(value: Any) -> int:
-    found = moment(value)
-    if found is None or found.time() != time():
+    parsed = moment(value)
+    if parsed is None or parsed.time() != time():
         raise ValueError(f"{shown(value)} is not a date like 2024-12-31")
-    return found.toordinal() - EPOCH.toordinal()
+    return parsed.toordinal() - EPOCH.toordinal()
 
 
 def _time_of_day(value: Any) -> int:
@@ -224,28 +224,28 @@ def _time_of_day(value: Any) -> int:
     return (whole - EPOCH) // MICROSECOND
 
 
-# A zone is dropped by taking the time in UTC; the report says that it was.
+# Converts to UTC if the time has a zone. The report says so.
 def _timestamp(value: Any) -> int:
-    found = _known(value)
-    if found.tzinfo is None:
-        found = found.replace(tzinfo=timezone.utc)
-    return (found - EPOCH) // MICROSECOND
+    parsed = _parsed(value)
+    if parsed.tzinfo is None:
+        parsed = parsed.replace(tzinfo=timezone.utc)
+    return (parsed - EPOCH) // MICROSECOND
 
 
 def _timestamptz(value: Any) -> int:
-    found = _known(value)
-    if found.tzinfo is None:
+    parsed = _parsed(value)
+    if parsed.tzinfo is None:
         raise ValueError(
             f"{shown(str(value))} has no time zone: add an offset such as +00:00"
         )
-    return (found - EPOCH) // MICROSECOND
+    return (parsed - EPOCH) // MICROSECOND
 
 
-def _known(value: Any) -> datetime:
-    found = moment(value)
-    if found is None:
+def _parsed(value: Any) -> datetime:
+    parsed = moment(value)
+    if parsed is None:
         raise ValueError(f"{shown(value)} is not a time like 2024-12-31T23:59:59Z")
-    return found
+    return parsed
 
 
 def _uuid(value: Any) -> bytes:
@@ -256,9 +256,7 @@ def _uuid(value: Any) -> bytes:
             return UUID(bytes=value).bytes
         return UUID(value).bytes
     except (ValueError, AttributeError, TypeError):
-        raise ValueError(
-            f"{shown(value)} is not a uuid, nor the 16 bytes of one"
-        ) from None
+        raise ValueError(f"{shown(value)} is neither a uuid nor 16 bytes") from None
 
 
 FIXED: dict[str, Fixed] = {

@@ -1,5 +1,5 @@
-"""Values of varying size as bytes for the server: text, JSON, bytea, and text of any
-other type, which the server reads."""
+"""Values of varying size as bytes for the server: text, JSON and bytea. For all other
+types the server reads text."""
 
 import json
 import re
@@ -16,25 +16,25 @@ from mrl_pg.load.block import Form, Values, shown
 from mrl_pg.load.values import listed
 
 READ_BY_SERVER = "text of"
-"""Stands for every type that has no format of its own here: text goes to the server,
-which reads it as a literal of that type."""
+"""Stands for every type without a binary format here. The values are sent as text, and
+the server reads literals of the type."""
 
 READ_AS_ARRAY = "text of array"
-"""The same, where lists are arrays and not JSON."""
+"""Like READ_BY_SERVER, for array types: lists become array literals, not JSON."""
 
 JSONB_VERSION = b"\x01"
 NUL_ESCAPE = re.compile(r"(?<!\\)(\\\\)*\\u0000")
 PARSED: tuple[Form, ...] = ("jsonl", "json")
-"""Forms whose strings have been taken out of JSON already."""
+"""Forms whose strings are already decoded from JSON."""
 
 
 def encoded(
     values: Values, kind: str, form: Form, encoding: str, bad: dict[int, str]
 ) -> list[bytes | None]:
-    """Bytes of each row, None for NULL; adds to `bad` the rows that have none.
+    """Bytes of each row, None for NULL; adds rows that cannot be encoded to `bad`.
 
-    A string meant for json or jsonb is JSON text, except in files of JSON, where it
-    has been parsed already.
+    A string for json or jsonb must be JSON text. In files of JSON the string is the
+    value itself, because it is already parsed.
     """
     if kind in JSON and form in PARSED:
         kind = f"parsed {kind}"
@@ -43,7 +43,7 @@ def encoded(
     out: list[bytes | None] = []
     for i, value in enumerate(_exact(values)):
         try:
-            # one copy less for the common case
+            # no copy in the common case without a prefix
             made = None if value is None else convert(value)
             data = made.encode(encoding) if isinstance(made, str) else made
             out.append(prefix + data if prefix and data is not None else data)
@@ -56,7 +56,7 @@ def encoded(
     return out
 
 
-# 0.1 in single precision is 0.1 as text, and not 0.10000000149011612
+# Floats of single precision as text, because 0.1 must not become 0.10000000149011612.
 def _exact(values: Values) -> Any:
     short = isinstance(values, np.ndarray) and values.dtype.kind == "f"
     if short and values.dtype.itemsize < 8:  # type: ignore[union-attr]
@@ -65,7 +65,7 @@ def _exact(values: Values) -> Any:
 
 
 def plain_text(value: Any) -> str | None:
-    """A value as text, as PostgreSQL writes it; None for lists, objects and bytes."""
+    """Text of a value as PostgreSQL writes it; None for lists, objects and bytes."""
     if isinstance(value, str):
         return value
     if isinstance(value, bool):
@@ -94,7 +94,7 @@ def _text(value: Any) -> str:
 
 
 def _literal(value: Any) -> str:
-    # as extensions such as PostGIS take binary values
+    # hexadecimal, because extensions such as PostGIS read binary values so
     return value.hex() if isinstance(value, bytes) else _text(value)
 
 
@@ -104,7 +104,7 @@ def _array(value: Any) -> str:
             value = json.loads(value, parse_constant=_no_constant)
         except ValueError:
             raise ValueError(
-                f"{shown(value)} is no array like {{1,2}} or [1,2]"
+                f"{shown(value)} is not an array like {{1,2}} or [1,2]"
             ) from None
     if isinstance(value, np.ndarray):
         value = value.tolist()
@@ -145,7 +145,7 @@ def _json(value: Any) -> str:
         raise ValueError(f"{shown(value)} is not JSON: {error}") from None
 
 
-# Digits and bytes survive as text, as PostgreSQL's own to_jsonb writes bytes.
+# Exact numbers and bytes become text; bytes as PostgreSQL's to_jsonb writes them.
 def _inside_json(value: Any) -> Any:
     if isinstance(value, (np.ndarray, np.generic)):
         return value.tolist()
@@ -155,7 +155,7 @@ def _inside_json(value: Any) -> Any:
         return value.isoformat()
     text = plain_text(value)
     if text is None:
-        raise TypeError(f"there is no JSON for {type(value).__name__}")
+        raise TypeError(f"{type(value).__name__} cannot be JSON")
     return text
 
 
@@ -180,7 +180,7 @@ def _without_nul(convert: Callable[[Any], str]) -> Callable[[Any], str]:
 
 
 def _no_constant(name: str) -> Any:
-    raise ValueError(f"{name} is no JSON value")
+    raise ValueError(f"{name} is not a JSON value")
 
 
 def _unencodable(error: UnicodeEncodeError, encoding: str, form: Form) -> str:
@@ -204,5 +204,5 @@ VARYING: dict[str, Callable[[Any], str | bytes]] = {
     READ_BY_SERVER: _literal,
     READ_AS_ARRAY: _array,
 }
-"""Types of varying size by their names in pg_type, and how a Python value becomes one;
-ValueError says why not."""
+"""For each type of varying size, by its name in pg_type: the function that converts a
+Python value. It raises ValueError with the reason."""

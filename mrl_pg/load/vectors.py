@@ -1,4 +1,4 @@
-"""The vectors in a file, for commands that take queries: by the readers of loading."""
+"""The query vectors in a file, read by the readers of `load`."""
 
 import json
 import sys
@@ -26,11 +26,13 @@ LISTS = "a JSON list of numbers, or of such lists"
 def read_vectors(
     path: "str | PathLike[str]", column: str = "embedding", dims: int | None = None
 ) -> NDArray[np.float32]:
-    """Vectors of a file that `mrl-pg load` reads, a row each; NULLs are left out.
+    """The vectors of a file, one per row of a matrix; NULLs are left out.
 
-    An `.npy` with one axis is one vector. A JSON list of numbers is one, too, a list
-    of lists several; the path `-` is such a list on stdin. All have `dims` numbers,
-    or as many as most of the first. Raises InvalidFile naming the rows that do not.
+    The file may have any format that `mrl-pg load` reads. A `.npy` file with one axis
+    holds one vector. A JSON list of numbers is also one vector, and a list of lists is
+    several vectors; the path `-` reads such a list from stdin. Every vector must have
+    `dims` numbers, by default the most common length in the first block. Raises
+    InvalidFile naming the rows with another length.
     """
     file = Path(path)
     name = "stdin" if str(path) == STDIN else file.name
@@ -39,7 +41,7 @@ def read_vectors(
         bad = dict(block.bad)
         if column not in block.names and not bad:
             raise InvalidFile(
-                f"{name} has no column {column!r}, which queries are read from; there "
+                f"{name} has no column {column!r} for the query vectors; there "
                 f"are: {', '.join(block.names)}: {where_vectors_are(block)}"
             )
         values = block[column] if column in block.names else [None] * len(block)

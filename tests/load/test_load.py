@@ -401,7 +401,7 @@ def test_append_takes_types_from_the_table(conn: Conn, tmp_path: Path) -> None:
         writer.writerow([*empty, key.replace("0", "1"), "", "", ""])
     report = load(conn, tmp_path / "d.csv", "docs")
     assert report.skipped == ("prefix",)
-    assert "left to the server, being generated: prefix" in str(report)
+    assert "left to the server, because generated: prefix" in str(report)
     first, second = select(
         conn,
         f"{', '.join(EVERY_COLUMN)}, embedding::text, h::text, prefix::text, extra",

@@ -309,7 +309,7 @@ REFUSED: list[tuple[str, Any, str]] = [
     ("numeric(3,1)", 1000, "row 1: numeric field overflow"),
     ("numeric", "x", 'row 1: invalid input syntax for type numeric: "x"'),
     ("int[]", ["x"], 'row 1: invalid input syntax for type integer: "x"'),
-    ("text[]", "[x", "row 1: '[x' is no array like {1,2} or [1,2] (column 'x')"),
+    ("text[]", "[x", "row 1: '[x' is not an array like {1,2} or [1,2] (column 'x')"),
     ("inet", "x", 'row 1: invalid input syntax for type inet: "x"'),
     ("tsvector", "a:x", "row 1: syntax error in tsvector"),
     ("regclass", "none", 'row 1: relation "none" does not exist'),
@@ -321,10 +321,10 @@ REFUSED: list[tuple[str, Any, str]] = [
     ("timestamptz", "never", "row 1: 'never' is not a time like"),
     ("date", datetime(2024, 1, 1, 1), "is not a date like 2024-12-31"),
     ("bytea", "00ff", "row 1: '00ff' is neither bytes nor text like \\x00ff"),
-    ("uuid", b"123", "row 1: b'123' is not a uuid, nor the 16 bytes of one"),
+    ("uuid", b"123", "row 1: b'123' is neither a uuid nor 16 bytes"),
     ("bigint", 2**63, "the range of int8: a column of type numeric takes it"),
     ("text", b"\xff", "row 1: byte 0xff is not UTF-8 (column 'x')"),
-    ("jsonb", {"a": {1}}, "is not JSON: there is no JSON for set"),
+    ("jsonb", {"a": {1}}, "is not JSON: set cannot be JSON"),
     ("int check (x > 0)", 0, "the server refused row 1: new row for relation"),
 ]
 
@@ -437,7 +437,7 @@ def test_other_types_that_come_late_are_named(conn: Conn, tmp_path: Path) -> Non
     path = lines(tmp_path / "d.jsonl", rows)
     said = refused(conn, path, block_rows=1)
     assert "row 2: 'x' is not an integer" in said
-    assert "int8 by its first values: make the table first" in said
+    assert "int8 by its first values: create the table first" in said
     assert "mixes int8, text" in refused(conn, path)
 
 

@@ -248,8 +248,8 @@ NUL = "a\0b"
 
 REFUSED: dict[str, tuple[str | bytes, str]] = {
     # the file
-    "no_extension": (LINES, "the extension says the format, one of .npy, .npz, .jsonl"),
-    "d.txt": (LINES, "the extension says the format"),
+    "no_extension": (LINES, "the extension must be one of .npy, .npz, .jsonl"),
+    "d.txt": (LINES, "the extension must be one of"),
     "d.csv.gz.csv": (gzip.compress(CSV.encode()), "begins like gzip: unpack it"),
     "d.npy.gz": (gzip.compress(array(MATRIX)), "unpack it first"),
     "d.jsonl.zst": (b"\x28\xb5\x2f\xfd", "like Zstandard: unpack it with zstd -d"),
@@ -330,7 +330,7 @@ REFUSED: dict[str, tuple[str | bytes, str]] = {
     "path.jsonl": (BATCHES, "(--column 'response.body.data.0.embedding')"),
     "base64.jsonl": (
         json_lines({"embedding": BASE64[0]}),
-        "is it base64? name their number type with vector_bytes= (--vector-bytes float32",
+        "is it base64? name their number type with vector_bytes= (--vector-bytes",
     ),
     # CSV
     "semicolons.csv": ("id;embedding\n1;[1]\n", "(--delimiter ';')"),
@@ -341,7 +341,10 @@ REFUSED: dict[str, tuple[str | bytes, str]] = {
     "latin.csv": ('t,embedding\né,"[1]"\n'.encode("latin-1"), "(--encoding latin-1"),
     "short.csv": ('embedding\n"[1 ... 2]"\n', "NumPy left numbers out"),
     "bare.csv": ('embedding\n"1,2"\n', "is not a vector like [1,2,3]"),
-    "nothing.csv": ("id,embedding\n1,\n", "make the table first, with vector(n)"),
+    "nothing.csv": (
+        "id,embedding\n1,\n",
+        "create the table first, with a column of type vector(n)",
+    ),
     # Parquet and Arrow
     "bytes.parquet": (
         saved(table(RAW)),
