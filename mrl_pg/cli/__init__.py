@@ -1,4 +1,4 @@
-"""The command `mrl-pg`; needs the extra `mrl_pg[cli]`."""
+"""The command `mrl-pg`, which needs the extra `mrl_pg[cli]`."""
 
 import sys
 

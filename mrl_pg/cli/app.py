@@ -1,6 +1,6 @@
-"""The application behind `mrl-pg`: names the commands, turns errors into exit codes.
+"""The application behind `mrl-pg`: lists the commands and turns errors into exit codes.
 
-A command is a function in a file of its own here, named below by one line.
+Each command is a function in this folder, and one line below names its file.
 """
 
 import sys
@@ -15,7 +15,7 @@ from mrl_pg.errors.failures import failure_of
 
 
 class MrlPg(LazyGroup):
-    """The commands, each imported when it is run."""
+    """The commands; each is imported when it runs."""
 
     places: ClassVar = {
         "demo": "mrl_pg.cli.demo:demo",
@@ -40,15 +40,15 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     help="Matryoshka two-pass retrieval for PostgreSQL and pgvector.",
-    epilog="Exit codes: 0 done, 1 failed, 2 wrong input, 3 the table, 4 its short "
-    "index, 5 pgvector or mrl is missing, 6 no server, 7 recall below the floor, "
-    "8 timed out or cancelled, 9 the server is out of something, 10 try again, "
-    "11 not allowed, 130 interrupted.",
+    epilog="Exit codes: 0 done, 1 failed, 2 wrong input, 3 a problem with the table, "
+    "4 a problem with its short index, 5 pgvector or mrl is missing, 6 no server, "
+    "7 recall below the floor, 8 timed out or cancelled, 9 the server has too little "
+    "memory, disk or connections, 10 try again, 11 not allowed, 130 interrupted.",
 )
 
 
-def _show_version(wanted: bool) -> None:
-    if wanted:
+def _show_version(version_option: bool) -> None:
+    if version_option:
         from importlib.metadata import version
 
         typer.echo(f"mrl-pg {version('mrl_pg')}")
@@ -71,7 +71,7 @@ def _options(
 
 
 def run() -> int:
-    """Run the command in `sys.argv`; the exit code, or SystemExit with it."""
+    """Run the command in `sys.argv`; returns the exit code or raises SystemExit."""
     try:
         app(prog_name="mrl-pg")
     except MrlError as error:

@@ -1,4 +1,4 @@
-"""The progress bar of every command that keeps people waiting."""
+"""The progress bar of every command that may take long."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,11 +18,11 @@ from mrl_pg.exchange import progress as exchange
 from mrl_pg.exchange.progress import OnProgress
 
 Update: TypeAlias = Callable[..., Any]
-"""Moves the bar: `description`, `completed`, `total`, and fields of its columns."""
+"""Updates the bar's `description`, `completed`, `total`, and the fields of columns."""
 
 
 def shown_by(update: Update, title: str = "") -> OnProgress:
-    """Moves a bar by what a verb reports; `title` stands before the stage."""
+    """A progress function that updates a bar; `title` stands before the stage."""
 
     def show(progress: exchange.Progress) -> None:
         update(
@@ -36,10 +36,10 @@ def shown_by(update: Update, title: str = "") -> OnProgress:
 
 @contextmanager
 def bar(title: str, *columns: ProgressColumn, **fields: Any) -> Iterator[Update]:
-    """A bar on stderr that goes when the block ends; a pipe or a file gets none.
+    """A bar on stderr that disappears after the block; a pipe or a file gets no bar.
 
-    `columns` stand after the bar itself, by default percentage and time; `fields`
-    are their first values. Words are shown as they are, never as markup.
+    `columns` stand after the bar, by default percentage and time. `fields` are their
+    first values. Text is shown unchanged, never read as markup.
     """
     console = Console(stderr=True)
     with Progress(

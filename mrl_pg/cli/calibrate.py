@@ -1,4 +1,4 @@
-"""`mrl-pg calibrate`: measures searches, so that a recall can be asked for."""
+"""`mrl-pg calibrate`: measures searches, so that a search can promise a recall."""
 
 import json
 from dataclasses import asdict
@@ -30,7 +30,7 @@ from mrl_pg.exchange.progress import Progress
 TARGETS = (0.9, 0.95, 0.99, 0.999)
 
 NOTHING_MEASURED = 3
-"""Exit code where no row has a vector and passes the filter: the table's."""
+"""Exit code if no row has a vector and passes the filter: that of table problems."""
 
 
 def calibrate(
@@ -42,14 +42,14 @@ def calibrate(
     k: Annotated[
         list[int] | None,
         typer.Option(
-            "--k", "-k", help="Rows to answer; may be given again.  \\[default: 10]"
+            "--k", "-k", help="Rows in an answer; may be repeated.  \\[default: 10]"
         ),
     ] = None,
     sample: Annotated[
         int | None,
         typer.Option(
-            help="Random rows to ask with, each without itself; at most so many of "
-            "--real-queries."
+            help="Number of queries: random rows, each left out of its own answer, or "
+            "real queries with --real-queries."
             "  \\[default: 500; for k 1 2,000]"
         ),
     ] = None,
@@ -63,20 +63,21 @@ def calibrate(
     pg: Pg = PG_DEFAULT,
     as_json: Json = False,
 ) -> None:
-    """Measure what searches of your rows find and cost, for `search --recall 0.99`.
+    """Measure recall and time of searches of your rows, for `search --recall 0.99`.
 
-    Keeps the searches that no other beats in mrl.calibrations, for SQL and Python
-    too. The whole table is read once for every few hundred queries, and each is
-    searched by the index some thirty times. Only the owner of the table may.
+    Stores the best searches in mrl.calibrations, for SQL and Python too: no other
+    search has both more recall and less time. Reads the whole table once for every
+    few hundred queries, and searches the index about thirty times for each query.
+    Only the owner of the table may calibrate it.
 
-    Rows of the table are often easier to find than what people ask: where you have
-    real queries, measure with those.
+    Rows of the table are often easier to find than real queries. If you have real
+    queries, measure with them.
 
     Example: mrl-pg calibrate docs embedding --dims 256 --k 10 --k 100
     """
     index = describe(table, column, dims, kind, distance, short=short, name=name)
-    asked = read_queries(queries, column, real_queries)
-    found = []
+    vectors = read_queries(queries, column, real_queries)
+    calibrations = []
     with connection(dsn, directory, pg) as conn:
         for count in k or [10]:
             with bar(f"k {count}: exact answers") as update:
@@ -90,35 +91,35 @@ def calibrate(
                         total=progress.total,
                     )
 
-                found.append(
+                calibrations.append(
                     index.calibrate(
                         conn,
                         k=count,
                         sample=sample,
-                        queries=asked,
+                        queries=vectors,
                         real_queries=real_queries,
                         filter=filter,
                         progress=report,
                     )
                 )
     if as_json:
-        typer.echo(json.dumps([as_dict(one) for one in found], indent=2))
+        typer.echo(json.dumps([as_dict(item) for item in calibrations], indent=2))
     else:
-        for calibration in found:
+        for calibration in calibrations:
             if calibration.points:
                 Console().print(front(calibration))
             typer.echo("\n".join([f"{calibration}", *promises(calibration)]))
-    if not any(calibration.points for calibration in found):
+    if not any(calibration.points for calibration in calibrations):
         raise typer.Exit(NOTHING_MEASURED)
-    if asked is None and not real_queries:
+    if vectors is None and not real_queries:
         say(
-            "measured with rows of the table as queries; real ones may find less: "
-            "bring them with --queries, or --real-queries"
+            "measured with rows of the table as queries; real queries may find less: "
+            "measure with --queries or --real-queries"
         )
 
 
 def front(calibration: Calibration) -> Grid:
-    """The searches that no other beats, cheapest first."""
+    """A table of the best searches, cheapest first."""
     grid = Grid(title=f"k = {calibration.k}", title_justify="left")
     for head in ("candidates", "ef_search", "recall", "above", "median ms", "p95 ms"):
         grid.add_column(head, justify="right", no_wrap=True)
@@ -135,25 +136,25 @@ def front(calibration: Calibration) -> Grid:
 
 
 def promises(calibration: Calibration) -> list[str]:
-    """What a search with each usual recall would take, a line each."""
+    """What a search with each usual recall costs, one line per recall."""
     lines = []
     most = max((point.recall for point in calibration.points), default=0)
     for target in TARGETS if calibration.points else ():
         point = calibration.cheapest(target)
-        took = "not reached by any search measured"
+        cost = "no measured search reaches it"
         if most >= target:
-            took = f"not sure on {calibration.queries} queries: ask more"
+            cost = f"{calibration.queries} queries are too few to be sure: measure more"
         if point is not None:
-            took = (
+            cost = (
                 f"{point.candidates} candidates, ef_search {point.ef_search}, "
                 f"{point.median_ms:.2f} ms"
             )
-        lines.append(f"recall {target}: {took}")
+        lines.append(f"recall {target}: {cost}")
     return lines
 
 
 def as_dict(calibration: Calibration) -> dict[str, Any]:
-    """A calibration as JSON takes it."""
+    """A calibration as values for JSON."""
     targets = {str(target): calibration.cheapest(target) for target in TARGETS}
     return {
         "index": calibration.layout.name,

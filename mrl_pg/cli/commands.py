@@ -1,4 +1,4 @@
-"""Commands that are imported when they are run, and help without names of types."""
+"""Commands that are imported when they run, and help that shows no Python types."""
 
 from collections.abc import Iterator, Mapping
 from importlib import import_module
@@ -14,17 +14,17 @@ WORDS = {
     "<path>": "FILE",
     "<str>": "TEXT",
 }
-"""What help calls the value of an option, where typer names a type of Python."""
+"""What help shows for the value of an option, by the text that typer would show."""
 
 
 class _PlainHelp:
-    """Makes `--help` say NUMBER in place of `<int>`, and nothing of what is a flag."""
+    """Makes `--help` show NUMBER instead of `<int>`, and no value for a flag."""
 
     def get_params(self, ctx: Any) -> list[Any]:
-        """The parameters, called what a reader of `--help` should see."""
+        """The parameters, with the names that `--help` shows."""
         parameters: list[Any] = super().get_params(ctx)  # type: ignore[misc]
         for parameter in parameters:
-            # typer before 0.20 says INTEGER, and nothing of a flag
+            # typer before 0.20 shows INTEGER, and no value for a flag
             if not hasattr(parameter, "display_type"):
                 continue
             if parameter.param_type_name == "argument":
@@ -40,22 +40,24 @@ class Command(_PlainHelp, TyperCommand):
 
 
 class Group(_PlainHelp, TyperGroup):
-    """A command with commands of its own."""
+    """A command that has subcommands."""
 
 
 class LazyCommands(Mapping[str, Any]):
-    """Commands by name, each imported when it is looked up for the first time."""
+    """Commands by name; each is imported at its first look-up."""
 
     def __init__(self, places: Mapping[str, str], loaded: Mapping[str, Any]) -> None:
-        """Take `module:function`, or `module:app` of a group; and what is there."""
+        """Take the places, as in LazyGroup, and the commands already loaded."""
         self._places = places
         self._loaded = dict(loaded)
 
     def __getitem__(self, name: str) -> Any:
-        """The command; KeyError when there is none."""
+        """The command of that name; KeyError if there is none."""
         if name not in self._loaded:
             module, attribute = self._places[name].split(":")
-            self._loaded[name] = _made(name, getattr(import_module(module), attribute))
+            self._loaded[name] = _command(
+                name, getattr(import_module(module), attribute)
+            )
         return self._loaded[name]
 
     def __iter__(self) -> Iterator[str]:
@@ -63,18 +65,18 @@ class LazyCommands(Mapping[str, Any]):
         return iter({**self._places, **self._loaded})
 
     def __len__(self) -> int:
-        """How many there are."""
+        """Number of commands."""
         return len({**self._places, **self._loaded})
 
 
 class LazyGroup(Group):
-    """A group whose commands are imported one by one."""
+    """A group that imports a command only when it is needed."""
 
     places: ClassVar[Mapping[str, str]] = {}
-    """Name of each command, and where it is: `module:function`, `module:app`."""
+    """Place of each command by name: `module:function`, or `module:app` of a group."""
 
     def __init__(self, **options: Any) -> None:
-        """Take what any group takes."""
+        """Take the arguments of any group."""
         super().__init__(**options)
         commands: Any = LazyCommands(self.places, self.commands)
         self.commands = commands
@@ -84,16 +86,16 @@ class LazyGroup(Group):
         return list(self.commands)
 
 
-def _made(name: str, found: Any) -> Any:
-    """What typer runs: a group of an app, or a command of a function."""
-    if isinstance(found, typer.Typer):
-        group = typer.main.get_group(found)
+def _command(name: str, loaded: Any) -> Any:
+    """The object that typer runs: a group for an app, a command for a function."""
+    if isinstance(loaded, typer.Typer):
+        group = typer.main.get_group(loaded)
         group.name = name
         return group
-    alone = typer.Typer(add_completion=False)
-    alone.command(name, cls=Command)(found)
-    return typer.main.get_command(alone)
+    single = typer.Typer(add_completion=False)
+    single.command(name, cls=Command)(loaded)
+    return typer.main.get_command(single)
 
 
 def _nothing(ctx: Any) -> None:
-    """The type of an argument, which its help says."""
+    """No type for an argument, because its help says the type."""

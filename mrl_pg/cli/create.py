@@ -26,15 +26,15 @@ from mrl_pg.exchange.progress import OnProgress, Progress
 
 Workers = Annotated[
     int | None,
-    typer.Option(help="Parallel workers of the build.  \\[default: the server's]"),
+    typer.Option(help="Parallel workers for the build.  \\[default: the server's]"),
 ]
 Memory = Annotated[
     str | None,
     typer.Option(
         "--maintenance-work-mem",
         metavar="SIZE",
-        help="Memory of the build, such as 2GB: a graph that does not fit builds "
-        "several times slower.  \\[default: the server's]",
+        help="Memory for the build, such as 2GB. If the graph does not fit, the build "
+        "is several times slower.  \\[default: the server's]",
     ),
 ]
 
@@ -58,8 +58,9 @@ def create(
 ) -> None:
     """Add a short column to a table and build its index, in one transaction.
 
-    Adding the column rewrites the table under an ACCESS EXCLUSIVE lock: nobody
-    reads or writes it meanwhile. Safe to repeat; it does what is missing.
+    Adding the column rewrites the table under an ACCESS EXCLUSIVE lock, so that
+    nobody can read or write the table meanwhile. The command is safe to repeat,
+    because it does only what is missing.
 
     Example: mrl-pg create docs embedding --dims 256 --kind halfvec
     """
@@ -86,7 +87,7 @@ def drop(
     pg: Pg = PG_DEFAULT,
     as_json: Json = False,
 ) -> None:
-    """Drop a short column and its index: undo `create`. Full vectors stay.
+    """Drop a short column and its index, which `create` made. Full vectors stay.
 
     Example: mrl-pg drop docs embedding --dims 256 --kind halfvec
     """
@@ -97,7 +98,7 @@ def drop(
 
 @contextmanager
 def watched(title: str) -> Iterator[OnProgress]:
-    """A progress bar for a build, and what the build moves it with."""
+    """A progress bar for a build, as a function that the build calls."""
     with bar(f"{title}: adding the column") as update:
 
         def watch(progress: Progress) -> None:

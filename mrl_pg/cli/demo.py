@@ -26,14 +26,17 @@ from mrl_pg.recall.score import three_digits
 Queries = Annotated[
     list[str] | None,
     typer.Option(
-        "--query", "-q", metavar="TEXT", help="Describe a word; may be given again."
+        "--query", "-q", metavar="TEXT", help="Describe a word; may be repeated."
     ),
 ]
 Rows = Annotated[
     int | None,
-    typer.Option(help="Glosses to load, evenly spread.  \\[default: all 117,659]"),
+    typer.Option(
+        help="Glosses to load, evenly spread over the dictionary.  "
+        "\\[default: all 117,659]"
+    ),
 ]
-Compare = Annotated[bool, typer.Option(help="Measure single pass against two passes.")]
+Compare = Annotated[bool, typer.Option(help="Compare one pass with two passes.")]
 
 
 def demo(
@@ -45,12 +48,12 @@ def demo(
     pg: Pg = PG_DEFAULT,
     as_json: Json = False,
 ) -> None:
-    """Find words by what they mean: WordNet's glosses, searched in two passes.
+    """Find words by their meaning: search WordNet's glosses in two passes.
 
     Embeds the glosses with a small Matryoshka model that ships with mrl_pg, loads
-    them into the schema mrl_demo (made afresh each time), builds a short index,
-    answers, and then measures one pass against two on these rows. On a terminal it
-    goes on to a prompt.
+    them into the schema mrl_demo (replaced each time), builds a short index, answers
+    the queries, and compares one pass with two passes on these rows. On a terminal it
+    then asks you for more queries.
 
     Example: mrl-pg demo --query "fear of spiders" --no-compare
     """
@@ -93,7 +96,7 @@ HEADS = ("short pass alone", "two passes", "exact search")
 
 
 def all_answers(answers: Answers) -> Table:
-    """What three searches say to one text, nearest first."""
+    """The answers of three searches to one text, nearest first."""
     title = escape(f'"{answers.text}"')
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
     for head in HEADS:
@@ -123,7 +126,7 @@ def _worded(answer: FoundGloss | None) -> str:
 
 
 def contest_table(results: list[contests.ContestEntry], rows: int) -> Table:
-    """Cost and curve of every index of the contest."""
+    """Cost and recall of every index of the contest."""
     table = Table(
         title=f"{rows:,} rows, {contests.QUERIES} queries, k = {contests.K}; recall "
         "against exact search;\ntimes in ms. All built with m 16, ef_construction "
@@ -172,4 +175,4 @@ def _prompt(
                 continue
             console.print(all_answers(answer))
     except (EOFError, KeyboardInterrupt):
-        console.print()  # the shell's prompt begins on a line of its own
+        console.print()  # so that the shell's prompt starts on a new line

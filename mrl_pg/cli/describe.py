@@ -1,4 +1,4 @@
-"""Arguments that describe a short column and its index, for several commands."""
+"""Command-line arguments that describe a short column and its index."""
 
 import re
 from pathlib import Path
@@ -14,7 +14,7 @@ Table: TypeAlias = Annotated[
     str,
     typer.Argument(
         metavar="TABLE",
-        help="Table, or schema.table; quoted as in SQL when a name holds a dot.",
+        help="Table, or schema.table; quoted as in SQL if a name contains a dot.",
     ),
 ]
 Column: TypeAlias = Annotated[
@@ -24,13 +24,14 @@ Dims: TypeAlias = Annotated[
     int, typer.Option("--dims", "-d", help="Dimensions of the short vectors.")
 ]
 KindName: TypeAlias = Annotated[
-    str, typer.Option("--kind", help="How they are stored: vector, halfvec or bit.")
+    str,
+    typer.Option("--kind", help="Type of the short vectors: vector, halfvec or bit."),
 ]
 DistanceName: TypeAlias = Annotated[
-    str, typer.Option("--distance", help="Distance searched by: cosine, l2 or ip.")
+    str, typer.Option("--distance", help="Distance of the search: cosine, l2 or ip.")
 ]
 M: TypeAlias = Annotated[
-    int, typer.Option("--m", help="Links a node of the HNSW graph keeps.")
+    int, typer.Option("--m", help="Links per node of the HNSW graph.")
 ]
 EfConstruction: TypeAlias = Annotated[
     int,
@@ -53,8 +54,8 @@ Recall: TypeAlias = Annotated[
     float | None,
     typer.Option(
         "--recall",
-        help="Recall to be kept, such as 0.99: takes the cheapest search that "
-        "`mrl-pg calibrate` measured to keep it.",
+        help="Recall to promise, such as 0.99: runs the cheapest search that reached "
+        "it in `mrl-pg calibrate`.",
     ),
 ]
 QueryFile: TypeAlias = Annotated[
@@ -71,21 +72,21 @@ RealQueries: TypeAlias = Annotated[
     bool,
     typer.Option(
         "--real-queries",
-        help="Ask with real queries that were kept: see `mrl-pg queries`.",
+        help="Use the stored real queries: see `mrl-pg queries`.",
     ),
 ]
 
 
 def split_table(text: str) -> tuple[str, str]:
-    """Schema ('' when not named) and table of `docs`, `schema.docs` or `"a.b"."c"`.
+    """Schema ('' if absent) and table in `docs`, `schema.docs` or `"a.b"."c"`.
 
-    Capitals are kept, quoted or not. Raises InvalidSetting.
+    Capital letters stay, quoted or not. Raises InvalidSetting.
     """
     part = r'"((?:[^"]|"")+)"|([^".]+)'
     match = re.fullmatch(rf"(?:(?:{part})\.)?(?:{part})", text)
     if match is None:
         raise InvalidSetting(
-            f"{text!r} is not a table's name: write docs, schema.docs, or quote each "
+            f"{text!r} is not a table name: write docs, schema.docs, or quote each "
             'part as in SQL: \'"my.schema"."my table"\''
         )
     schema, table = (
@@ -112,7 +113,7 @@ def describe(
         bare,
         column,
         dims=dims,
-        # checked by the class, whose error names the choices
+        # the class checks both, and its error names the choices
         kind=cast(Kind, kind),
         distance=cast(Distance, distance),
         m=m,

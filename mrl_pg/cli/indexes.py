@@ -20,7 +20,7 @@ def indexes(
     pg: Pg = PG_DEFAULT,
     as_json: Json = False,
 ) -> None:
-    """List the short columns that mrl_pg made here: the view mrl.indexes.
+    """List the short columns of mrl_pg in this database: the view mrl.indexes.
 
     Example: mrl-pg indexes --json
     """

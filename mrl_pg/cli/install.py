@@ -18,8 +18,8 @@ def install(
 ) -> None:
     """Install or upgrade the mrl schema: functions, registry and the view mrl.indexes.
 
-    One transaction, safe to repeat. pgvector must be in the database already
-    (create extension vector). No table of yours is touched.
+    Runs in one transaction and is safe to repeat. pgvector must be in the database
+    already (create extension vector). None of your tables is changed.
 
     Example: mrl-pg install --dsn postgresql://localhost/docs
     """
@@ -35,7 +35,7 @@ def uninstall(
 ) -> None:
     """Remove the mrl schema; short columns and their indexes stay and keep working.
 
-    Refused, with nothing changed, while an object of yours uses a function of it.
+    Refused, with nothing changed, while one of your objects uses a function of mrl.
 
     Example: mrl-pg uninstall --dsn postgresql://localhost/docs
     """

@@ -19,18 +19,18 @@ from mrl_pg.exchange.progress import OnProgress, Progress
 from mrl_pg.load import load as load_file
 
 FILE = "What is in the file"
-"""Panel of `--help` for options about the file."""
+"""Panel of `--help` with the options about the file."""
 
 
 class Kind(str, Enum):
-    """Words of --type."""
+    """Values of --type."""
 
     vector = "vector"
     halfvec = "halfvec"
 
 
 class Bytes(str, Enum):
-    """Words of --vector-bytes."""
+    """Values of --vector-bytes."""
 
     float16 = "float16"
     float32 = "float32"
@@ -42,7 +42,7 @@ class Bytes(str, Enum):
 
 
 class StoragePlace(str, Enum):
-    """Words of --storage."""
+    """Values of --storage."""
 
     plain = "plain"
     external = "external"
@@ -55,14 +55,14 @@ def load(
         Path,
         typer.Argument(
             help="A .npy, .npz, .jsonl, .json, .csv, .tsv, .parquet or .arrow file; "
-            "JSON and CSV also with .gz, .bz2 or .xz behind the name."
+            "JSON and CSV files may also end in .gz, .bz2 or .xz."
         ),
     ],
     table: Annotated[
         str,
         typer.Option(
-            help="Table to make or append to: docs, schema.docs, or quoted as in SQL "
-            "when a name holds a dot. Capitals are kept.",
+            help="Table to create or append to: docs, schema.docs, or quoted as in SQL "
+            "if a name contains a dot. Capital letters stay.",
         ),
     ],
     column: Annotated[
@@ -70,8 +70,8 @@ def load(
         typer.Option(
             help="Where the file has the vectors: a column, a matrix of an .npz, a "
             "path into JSON (data.0.embedding), or a pattern of columns "
-            "with one number each ('dim_*'). The table's column has the same name, the "
-            "last one of a path, or embedding for a pattern.",
+            "with one number each ('dim_*'). The table's column gets this name, the "
+            "last name of the path, or embedding for a pattern.",
             rich_help_panel=FILE,
         ),
     ] = "embedding",
@@ -79,17 +79,19 @@ def load(
         str,
         typer.Option(
             help="Primary key of a new table: a column of the file or a path into its "
-            "JSON, else one that counts up."
+            "JSON. Without such a column, the server numbers the rows."
         ),
     ] = "id",
     into: Annotated[
         str | None,
-        typer.Option(help="The table's column of vectors, if it is called otherwise."),
+        typer.Option(
+            help="Name of the table's vector column, if it differs from --column."
+        ),
     ] = None,
     columns: Annotated[
         str,
         typer.Option(
-            help="Columns to load beside vectors and key, comma separated: names, "
+            help="Columns to load with vectors and key, comma separated: names, "
             "patterns ('meta_*') or paths into JSON.  \\[default: all]",
             rich_help_panel=FILE,
             show_default=False,
@@ -107,15 +109,15 @@ def load(
         Bytes | None,
         typer.Option(
             metavar="TYPE",
-            help="The vectors are raw bytes, or base64 text of them: float16, float32, "
-            "float64 or int8, little-endian; float32be and so on are big-endian.",
+            help="Number type of vectors that are raw bytes or base64 text: float16, "
+            "float32, float64 or int8 (little-endian), float32be … (big-endian).",
             rich_help_panel=FILE,
         ),
     ] = None,
     delimiter: Annotated[
         str | None,
         typer.Option(
-            help="Between the fields of a CSV file.  "
+            help="Character between the fields of a CSV file.  "
             "\\[default: a comma; a tab in .tsv]",
             rich_help_panel=FILE,
             show_default=False,
@@ -124,16 +126,16 @@ def load(
     header: Annotated[
         bool,
         typer.Option(
-            help="Whether the first line of a CSV file names the columns; else they "
-            "are c1, c2, …",
+            help="Whether the first line of a CSV file names the columns. If not, the "
+            "names are c1, c2, …",
             rich_help_panel=FILE,
         ),
     ] = True,
     encoding: Annotated[
         str | None,
         typer.Option(
-            help="Of a text file, such as latin-1.  \\[default: UTF-8, or what its "
-            "byte order mark says]",
+            help="Encoding of a text file, such as latin-1.  \\[default: that of the "
+            "byte order mark, else UTF-8]",
             rich_help_panel=FILE,
             show_default=False,
         ),
@@ -145,8 +147,8 @@ def load(
     storage: Annotated[
         StoragePlace | None,
         typer.Option(
-            help="Where a new table keeps the vectors; plain, in the row, makes the "
-            "second pass faster and takes up to 2023 numbers (halfvec 4046)."
+            help="Where a new table stores the vectors. plain stores them in the row, "
+            "which makes the second pass faster: at most 2023 numbers (halfvec 4046)."
         ),
     ] = None,
     dsn: Dsn = None,
@@ -154,10 +156,10 @@ def load(
     pg: Pg = PG_DEFAULT,
     as_json: Json = False,
 ) -> None:
-    """Load vectors and the columns beside them from a file into a table.
+    """Load vectors and other columns from a file into a table.
 
-    The table is made if it does not exist, with types from the file's first rows.
-    All rows are loaded or, after an error that names the bad ones, none.
+    If the table does not exist, it is created, with types from the file's first rows.
+    Either all rows are loaded, or none, and the error names the bad rows.
 
     Example: mrl-pg load articles.parquet --table docs --column embedding
 
@@ -165,7 +167,7 @@ def load(
     in the file          in a new table        loads into columns of type
     whole numbers        bigint, numeric       all numbers, text
     floats, decimals     double, numeric       all numbers, text
-    text                 text                  any that reads its text: enum, inet …
+    text                 text                  types read from text: enum, inet …
     times, dates         timestamp(tz), date   timestamp, timestamptz, date, text
     time of day          time                  time, text
     durations            interval              interval, text
@@ -173,7 +175,7 @@ def load(
     lists                arrays, JSON: jsonb   arrays, json, jsonb, text
     structs, objects     jsonb                 json, jsonb, text
 
-    docs/load.md has the whole table.
+    docs/load.md has the full table.
     """
     schema, name = split_table(table)
     with connection(dsn, directory, pg) as conn, watched(file) as progress:
@@ -199,13 +201,13 @@ def load(
 
 
 def split_names(text: str) -> list[str]:
-    """Names or patterns between commas."""
+    """The names or patterns between the commas of an option."""
     return [part.strip() for part in text.split(",") if part.strip()]
 
 
 @contextmanager
 def watched(file: Path) -> Iterator[OnProgress]:
-    """A progress bar with the rate of the file, and what the loader moves it with."""
+    """A progress bar with rows and MB per second, as a function that the load calls."""
     size = file.stat().st_size / 1e6 if file.is_file() else 0.0
     started = perf_counter()
     rate = TextColumn("{task.completed:,.0f} rows  {task.fields[rate]:.1f} MB/s")

@@ -1,4 +1,4 @@
-"""Options that several commands share, and the connection they lead to."""
+"""Options that several commands share, and the connection that they choose."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +11,7 @@ import typer
 from mrl_pg import connect, server, source
 
 SERVER = "Which server"
-"""Panel of `--help` that holds the options below."""
+"""Panel of `--help` with the options below."""
 
 Dsn: TypeAlias = Annotated[
     str | None,
@@ -30,7 +30,7 @@ Directory: TypeAlias = Annotated[
         "--directory",
         "-D",
         metavar="DIR",
-        help="Use the embedded server with its data in this folder. "
+        help="Use the embedded server whose data is in this folder. "
         "Default: .mrl_pg/pg18.",
         rich_help_panel=SERVER,
         show_default=False,
@@ -55,7 +55,7 @@ PG_DEFAULT = server.VERSIONS[0]
 
 
 def say(text: str) -> None:
-    """Print for people, on stderr: stdout carries only results."""
+    """Print a message for people on stderr, because stdout has only results."""
     typer.echo(text, err=True)
 
 
@@ -63,10 +63,10 @@ def say(text: str) -> None:
 def connection(
     dsn: str | None, directory: Path | None, pg: int, *, autocommit: bool = True
 ) -> Iterator[psycopg.Connection]:
-    """Open the server the options mean, and say on stderr which one that is.
+    """Connect to the server that the options choose, and print its origin on stderr.
 
-    An embedded server is started if need be and left running. A lock that was not to
-    be had in time names who holds it.
+    An embedded server is started if it is not running, and stays running. If a lock
+    times out, the processes that hold it are printed.
     """
     target = connect.resolve(dsn, directory=directory, version=pg)
     say(f"using {target.origin}")

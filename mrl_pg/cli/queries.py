@@ -1,4 +1,4 @@
-"""`mrl-pg queries`: has real queries kept, shows how many there are, forgets them."""
+"""`mrl-pg queries`: stores a share of the real queries, counts and deletes them."""
 
 import json
 from datetime import datetime
@@ -20,25 +20,25 @@ def queries(
     share: Annotated[
         float | None,
         typer.Option(
-            help="Keep this share of the queries, such as 0.01; 0 keeps no more."
+            help="Store this share of the queries, such as 0.01; 0 stores no more."
         ),
     ] = None,
     most: Annotated[
         int | None,
         typer.Option(
-            help="Keep this many at most, 1000 at first; a new one takes the place of "
-            "a random one."
+            help="Most queries to store. After that, a new query replaces a random "
+            "stored query.  \\[default: unchanged, 1000 at first]"
         ),
     ] = None,
     forget: Annotated[
-        bool, typer.Option("--forget", help="Delete those that were kept.")
+        bool, typer.Option("--forget", help="Delete the stored queries.")
     ] = False,
     before: Annotated[
         datetime | None,
         typer.Option(
             metavar="DAY",
             formats=["%Y-%m-%d"],
-            help="With --forget: those kept before this day (UTC), no others.",
+            help="With --forget: delete only queries stored before this day (UTC).",
         ),
     ] = None,
     dsn: Dsn = None,
@@ -46,26 +46,26 @@ def queries(
     pg: Pg = PG_DEFAULT,
     as_json: Json = False,
 ) -> None:
-    """Keep a share of the real queries, to calibrate on what is asked; off at first.
+    """Store a share of the real queries, for calibrations with them; off by default.
 
-    Applications offer theirs by `index.keep_query(conn, query)`, or mrl.keep_query in
-    SQL, beside each search. With --real-queries, `calibrate`, `recall` and `tune` ask
-    with what was kept.
-    Without options shows what is in force. Only the owner of the table may.
+    Your application offers each query of a search with `index.keep_query(conn, query)`
+    in Python or mrl.keep_query in SQL. With --real-queries, `calibrate`, `recall` and
+    `tune` use the stored queries. Without options, this command shows the share and the
+    number of stored queries. Only the owner of the table may use it.
 
-    A query is kept as its vector, with the day. Embeddings can be turned back into
-    text: treat them like what your users typed.
+    A query is stored as its vector, with the day. Embeddings can be turned back into
+    text, so protect them like the text that your users typed.
 
     Example: mrl-pg queries docs embedding --share 0.01
     """
-    # of the whole column, whichever its short ones are
+    # the size does not matter, because queries belong to the full column
     index = describe(table, column, 1, "halfvec", "cosine")
     if most is not None and share is None:
-        raise InvalidSetting(f"--most {most} says how many: give --share, too")
+        raise InvalidSetting(f"--most {most} needs --share: give --share, too")
     if before is not None and not forget:
-        raise InvalidSetting("--before says which to delete: give --forget, too")
+        raise InvalidSetting("--before needs --forget: give --forget, too")
     with connection(dsn, directory, pg) as conn:
-        # says which of table and column is not there
+        # raises an error that says whether the table or the column is missing
         run(conn, read_facts(index))
         if share is not None:
             run(conn, real_queries.sample_queries(index, share=share, most=most))
@@ -73,5 +73,5 @@ def queries(
             day = None if before is None else before.date()
             deleted = run(conn, real_queries.forget_queries(index, before=day))
             say(f"deleted {deleted} queries")
-        found = run(conn, real_queries.in_force(index))
-    typer.echo(json.dumps(found.as_dict(), indent=2) if as_json else f"{found}")
+        state = run(conn, real_queries.in_force(index))
+    typer.echo(json.dumps(state.as_dict(), indent=2) if as_json else f"{state}")

@@ -1,4 +1,4 @@
-"""`mrl-pg recall`: measures the recall of a search, for people and for an alarm."""
+"""`mrl-pg recall`: measures the recall of a search, for people and for alarms."""
 
 import json
 from typing import Annotated
@@ -30,7 +30,7 @@ from mrl_pg.cli.search import read_queries
 from mrl_pg.errors import InvalidSetting
 
 BELOW_FLOOR = 7
-"""Exit code for a recall below --floor."""
+"""Exit code if the recall is below --floor."""
 
 
 def recall(
@@ -39,35 +39,40 @@ def recall(
     dims: Dims,
     kind: KindName = "halfvec",
     distance: DistanceName = "cosine",
-    k: Annotated[int, typer.Option("--k", "-k", help="Rows to answer.")] = 10,
+    k: Annotated[int, typer.Option("--k", "-k", help="Rows in an answer.")] = 10,
     sample: Annotated[
         int,
         typer.Option(
-            help="Random rows to ask with, each without itself; at most so many of "
-            "--real-queries."
+            help="Number of queries: random rows, each left out of its own answer, or "
+            "real queries with --real-queries."
         ),
     ] = 50,
     queries: QueryFile = None,
     real_queries: RealQueries = False,
     candidates: Annotated[
         int | None,
-        typer.Option(help="Of the search.  \\[default: 160, or 8 k if more]"),
+        typer.Option(
+            help="Candidates of the search.  \\[default: 160, or 8 k if more]"
+        ),
     ] = None,
     ef_search: Annotated[
         int | None,
-        typer.Option(help="Of the search.  \\[default: candidates, at most 1000]"),
+        typer.Option(
+            help="ef_search of the search.  \\[default: candidates, at most 1000]"
+        ),
     ] = None,
-    wanted: Recall = None,
+    promised: Recall = None,
     filter: Filter = None,
     floor: Annotated[
         float | None,
-        typer.Option(help="Exit with 7 when the mean recall is below this."),
+        typer.Option(help="Exit with code 7 if the mean recall is below this value."),
     ] = None,
     keep: Annotated[
-        bool, typer.Option("--keep", help="Keep the figures for --history.")
+        bool, typer.Option("--keep", help="Store the figures for --history.")
     ] = False,
     history: Annotated[
-        bool, typer.Option("--history", help="Show what was kept; measure nothing.")
+        bool,
+        typer.Option("--history", help="Show the stored figures; measure nothing."),
     ] = False,
     short: Short = "",
     name: Name = "",
@@ -78,14 +83,14 @@ def recall(
 ) -> None:
     """Measure how many of the true nearest rows a search finds, and why not all.
 
-    Compares it with exact search, which reads the whole table twice for each query.
+    Compares the search with exact search, which reads the whole table twice per query.
 
     Example: mrl-pg recall docs embedding --dims 256 --recall 0.99 --floor 0.97
     """
     index = describe(table, column, dims, kind, distance, short=short, name=name)
     if floor is not None and not 0 <= floor <= 1:
         raise InvalidSetting(f"--floor {floor} is not a share from 0 to 1")
-    asked = read_queries(queries, column, real_queries)
+    vectors = read_queries(queries, column, real_queries)
     with connection(dsn, directory, pg) as conn:
         if history:
             _show(index.history(conn), as_json)
@@ -95,12 +100,12 @@ def recall(
                 conn,
                 k=k,
                 sample=sample,
-                queries=asked,
+                queries=vectors,
                 real_queries=real_queries,
                 candidates=candidates,
                 ef_search=ef_search,
                 filter=filter,
-                recall=wanted,
+                recall=promised,
                 keep=keep,
                 progress=lambda progress: update(
                     description=f"{index}: {progress.stage}",
@@ -120,20 +125,20 @@ def recall(
 
 
 def in_words(report: RecallReport) -> list[str]:
-    """A report for people: what was found, and what to do about each loss."""
+    """A report for people: the recall, each loss, and what to do about it."""
     if report.recall is None or report.low is None or report.high is None:
         return [f"{report}"]
     graph, shortlist = report.loss_graph or 0, report.loss_shortlist or 0
     prefix = report.loss_prefix or 0
     return [
-        f"{report.recall:.4f} of the true {report.k} nearest were found on the average "
-        f"of {report.queries} queries",
-        f"{report.low:.4f} to {report.high:.4f} is the 95 % interval; more --sample, "
-        "and it narrows",
-        f"{graph:.4f} the graph missed: raise --ef-search, or build with more m or "
-        "ef_construction",
+        f"{report.recall:.4f} of the true {report.k} nearest were found, on average "
+        f"over {report.queries} queries",
+        f"{report.low:.4f} to {report.high:.4f} is the 95 % interval; a larger "
+        "--sample narrows it",
+        f"{graph:.4f} were missed by the graph: raise --ef-search, or build with a "
+        "larger m or ef_construction",
         f"{shortlist:.4f} were not among {report.candidates} candidates: raise "
-        "--candidates, or take more dims",
+        "--candidates, or use more dims",
         f"{prefix:.4f} would be lost without the second pass, by short vectors alone",
     ]
 
@@ -143,7 +148,7 @@ def _show(reports: list[RecallReport], as_json: bool) -> None:
         typer.echo(json.dumps([report.as_dict() for report in reports], indent=2))
         return
     if not reports:
-        typer.echo("nothing was kept yet: mrl-pg recall … --keep")
+        typer.echo("no figures are stored yet: mrl-pg recall … --keep")
         return
     grid = Grid(box=box.SIMPLE_HEAD, pad_edge=False)
     for head in ("measured", "k", "candidates", "recall", "95 %", "queries"):

@@ -47,22 +47,23 @@ def search(
     query: Query,
     kind: KindName = "halfvec",
     distance: DistanceName = "cosine",
-    k: Annotated[int, typer.Option("--k", "-k", help="Rows to answer.")] = 10,
+    k: Annotated[int, typer.Option("--k", "-k", help="Rows in the answer.")] = 10,
     candidates: Annotated[
         int | None,
-        typer.Option(help="Rows re-ranked exactly.  \\[default: 160, or 8 k if more]"),
+        typer.Option(
+            help="Rows that the second pass compares.  \\[default: 160, or 8 k if more]"
+        ),
     ] = None,
     ef_search: Annotated[
         int | None,
         typer.Option(
-            help="Width of the search in the index.  \\[default: candidates, at most "
-            "1000]"
+            help="Width of the index search.  \\[default: candidates, at most 1000]"
         ),
     ] = None,
     max_scan_tuples: Annotated[
         int | None,
         typer.Option(
-            help="Rows that a filtered search visits at most.  "
+            help="Most rows that a filtered search visits.  "
             "\\[default: the server's, 20000]"
         ),
     ] = None,
@@ -81,7 +82,7 @@ def search(
     pg: Pg = PG_DEFAULT,
     as_json: Json = False,
 ) -> None:
-    """Find the k rows nearest to a vector in two passes, true distances first to last.
+    """Find the k rows nearest to a vector in two passes, in order of exact distance.
 
     Example: mrl-pg search docs embedding --dims 256 --query q.json --columns title
     """
@@ -108,35 +109,35 @@ def search(
         say(str(result.promise))
     if result.cut_short:
         say(
-            f"only {result.seen} of {result.candidates} candidates came, although the "
-            "table holds more: raise --max-scan-tuples, or search with --exact"
+            f"only {result.seen} of {result.candidates} candidates were found, but "
+            "the table has more: raise --max-scan-tuples, or search with --exact"
         )
 
 
 def read_query(path: Path, column: str) -> Any:
-    """The only vector in a file; InvalidFile when it holds none, or several."""
+    """The only vector in a file; InvalidFile if the file has none or several."""
     rows = read_vectors(path, column)
     if len(rows) != 1:
         raise InvalidFile(
-            f"{path} holds {len(rows)} vectors, and a search has one: give a .npy file "
-            "with one, or a JSON list of numbers"
+            f"{path} holds {len(rows)} vectors, and a search needs one: give a .npy "
+            "file with one vector, or a JSON list of numbers"
         )
     return rows[0]
 
 
 def read_queries(path: Path | None, column: str, real_queries: bool = False) -> Any:
-    """The vectors in a file, a row each; None without one."""
+    """The vectors in a file, one per row; None without a file."""
     if path is not None and real_queries:
         raise InvalidSetting(
-            "queries come from --queries or --real-queries: give one of them"
+            "queries come from --queries or from --real-queries: give one of the two"
         )
     return None if path is None else read_vectors(path, column)
 
 
 def as_table(result: SearchResult) -> Grid:
-    """A result for people: key, distance and asked columns of each hit."""
-    asked = result[0].columns if result else ()
-    grid = Grid("key", "distance", *(escape(column) for column in asked))
+    """A result for people: key, distance and shown columns of each row."""
+    shown = result[0].columns if result else ()
+    grid = Grid("key", "distance", *(escape(column) for column in shown))
     for hit in result:
         values = (escape(str(value)) for value in hit.columns.values())
         grid.add_row(escape(str(hit.key)), f"{hit.distance:.4f}", *values)
@@ -144,7 +145,7 @@ def as_table(result: SearchResult) -> Grid:
 
 
 def as_dict(result: SearchResult) -> dict[str, Any]:
-    """A result as JSON takes it."""
+    """A result as values for JSON."""
     return {
         "hits": [
             {"key": hit.key, "distance": hit.distance, "columns": dict(hit.columns)}

@@ -18,9 +18,9 @@ app = typer.Typer(
 
 @app.command(cls=Command)
 def start(directory: Directory = None, pg: Pg = PG_DEFAULT) -> None:
-    """Start the embedded server, making it first if need be, and print its URL.
+    """Start the embedded server, which is made at the first start, and print its URL.
 
-    It stays running until `mrl-pg server stop`. Starting it twice does no harm.
+    The server runs until `mrl-pg server stop`. Starting it twice does no harm.
 
     Example: mrl-pg server start --directory /data/vectors
     """
@@ -33,7 +33,7 @@ def start(directory: Directory = None, pg: Pg = PG_DEFAULT) -> None:
 def stop(directory: Directory = None, pg: Pg = PG_DEFAULT) -> None:
     """Stop the embedded server; its data stays.
 
-    Open connections are cut. Stopping it twice does no harm.
+    Open connections are closed. Stopping the server twice does no harm.
 
     Example: mrl-pg server stop
     """
@@ -48,29 +48,29 @@ def stop(directory: Directory = None, pg: Pg = PG_DEFAULT) -> None:
 def status(
     directory: Directory = None, pg: Pg = PG_DEFAULT, as_json: Json = False
 ) -> None:
-    """Say whether the embedded server runs, and where; exit code 6 if it does not.
+    """Show whether the embedded server runs, and where; exit code 6 if it does not run.
 
     Example: mrl-pg server status --json
     """
     folder = server.data_directory(directory, pg)
-    found = server.status(directory, pg)
+    running = server.status(directory, pg)
     if as_json:
         facts = {
-            "running": found is not None,
+            "running": running is not None,
             "directory": str(folder),
-            "version": found and found.version,
-            "pid": found and found.pid,
-            "url": found and found.url(),
-            "log": found and str(found.log),
+            "version": running and running.version,
+            "pid": running and running.pid,
+            "url": running and running.url(),
+            "log": running and str(running.log),
         }
         typer.echo(json.dumps(facts, indent=2))
-    elif found is None:
+    elif running is None:
         typer.echo(f"no server runs in {folder}")
     else:
-        typer.echo(f"PostgreSQL {found.version} runs in {folder} (pid {found.pid})")
-        typer.echo(f"url {found.url()}")
-        typer.echo(f"log {found.log}")
-    if found is None:
+        typer.echo(f"PostgreSQL {running.version} runs in {folder} (pid {running.pid})")
+        typer.echo(f"url {running.url()}")
+        typer.echo(f"log {running.log}")
+    if running is None:
         raise typer.Exit(ServerError.exit_code)
 
 

@@ -1,4 +1,4 @@
-"""`mrl-pg tune`: the best size, kind and settings for the rows of a table."""
+"""`mrl-pg tune`: finds the best size, kind and settings for the rows of a table."""
 
 import json
 from pathlib import Path
@@ -24,13 +24,16 @@ from mrl_pg.tune import tune as choose
 QUERIES = "Queries"
 WORK = "How much work"
 
-K = Annotated[int, typer.Option("--k", "-k", help="Rows a search answers.")]
+K = Annotated[int, typer.Option("--k", "-k", help="Rows in an answer.")]
 Target = Annotated[
-    float, typer.Option("--recall", help="Share of the true k that answers must hold.")
+    float,
+    typer.Option(
+        "--recall", help="Share of the true k nearest rows that answers must contain."
+    ),
 ]
 Model = Annotated[
     str | None,
-    typer.Option(help="Embedding model, whose trained sizes are tried."),
+    typer.Option(help="Embedding model: its trained sizes are tried."),
 ]
 Sizes = Annotated[
     str,
@@ -44,20 +47,20 @@ Plan = Annotated[
     bool,
     typer.Option(
         "--plan",
-        help="Only read and predict: build nothing. Needs no more than select.",
+        help="Only read and predict: build nothing. Needs only the right to select.",
         rich_help_panel=WORK,
     ),
 ]
 Tries = Annotated[
     int,
-    typer.Option(help="Indexes to build and measure, at most.", rich_help_panel=WORK),
+    typer.Option(help="Most indexes to build and measure.", rich_help_panel=WORK),
 ]
 Rival = Annotated[
     bool | None,
     typer.Option(
         "--rival/--no-rival",
-        help="Measure one pass over full vectors, too, whose index builds longest. "
-        "Default: if it would fit the server's memory.",
+        help="Also measure one pass over full vectors; its index builds longest. "
+        "Default: only if the index fits in the server's memory.",
         rich_help_panel=WORK,
         show_default=False,
     ),
@@ -66,8 +69,9 @@ Store = Annotated[
     bool | None,
     typer.Option(
         "--storage/--no-storage",
-        help="Where full vectors are in TOAST and fit the row, time the best settings "
-        "both ways, on a second copy. Default: if it takes 2 GB at most.",
+        help="If full vectors are in TOAST and would fit in the row, time the best "
+        "settings both ways, on a second copy. Default: only if the copy takes at "
+        "most 2 GB.",
         rich_help_panel=WORK,
         show_default=False,
     ),
@@ -75,24 +79,27 @@ Store = Annotated[
 SampleRows = Annotated[
     int,
     typer.Option(
-        help="Rows read at most; of a larger table each with the same chance.",
+        help="Most rows to read; from a larger table, a random sample.",
         rich_help_panel=WORK,
     ),
 ]
 Seed = Annotated[
-    int, typer.Option(help="Which rows and queries chance picks.", rich_help_panel=WORK)
+    int,
+    typer.Option(
+        help="Seed for the random choice of rows and queries.", rich_help_panel=WORK
+    ),
 ]
 Count = Annotated[
     int,
-    typer.Option("--sample", help="Queries, at most.", rich_help_panel=QUERIES),
+    typer.Option("--sample", help="Most queries to use.", rich_help_panel=QUERIES),
 ]
 QueriesFile = Annotated[
     Path | None,
     typer.Option(
         "--queries",
         metavar="FILE",
-        help="Query vectors of a .npy, .jsonl, .csv or .parquet file, as `load` reads "
-        "it; under COLUMN where the file has names.",
+        help="File of query vectors: .npy, .jsonl, .csv, .parquet or another file that "
+        "`load` reads; from its column COLUMN, if the file has column names.",
         rich_help_panel=QUERIES,
     ),
 ]
@@ -100,8 +107,8 @@ QueriesSql = Annotated[
     str | None,
     typer.Option(
         metavar="SELECT",
-        help='Query vectors that a statement selects: "select embedding from asked". '
-        "Best are real ones; without any, rows held out are the queries.",
+        help='Statement that selects query vectors: "select embedding from asked". '
+        "Real queries are best. By default, the queries are rows that are held out.",
         rich_help_panel=QUERIES,
     ),
 ]
@@ -109,7 +116,7 @@ RealQueries = Annotated[
     bool,
     typer.Option(
         "--real-queries",
-        help="Real queries that were kept: see `mrl-pg queries`.",
+        help="Use the stored real queries: see `mrl-pg queries`.",
         rich_help_panel=QUERIES,
     ),
 ]
@@ -120,7 +127,8 @@ Page = Annotated[
     typer.Option(
         "--report",
         metavar="FILE",
-        help="Write a page with curves, tables and examples, such as report.html.",
+        help="Write a page with curves, tables and examples to FILE, such as "
+        "report.html.",
         rich_help_panel=SHOW,
     ),
 ]
@@ -129,8 +137,7 @@ Show = Annotated[
     typer.Option(
         metavar="COLUMN[,COLUMN]",
         help="Columns that examples in --report and --json show, each cut to 80 "
-        "characters. Default: rows by their primary key and nothing else of them, "
-        "as reports are passed on.",
+        "characters. Default: only the primary key, because reports are passed on.",
         rich_help_panel=SHOW,
         show_default=False,
     ),
@@ -175,16 +182,16 @@ def tune(
     pg: Pg = PG_DEFAULT,
     as_json: Json = False,
 ) -> None:
-    """Find the size, kind and settings of a short index that keep a recall.
+    """Find the size, kind and settings of a short index that reach a recall.
 
-    Reads the rows once, computes the exact answers of the queries, and works
-    out from the same pass what every size and kind would find. Then copies the
-    rows it read into a schema of its own, builds the few indexes that could
-    win, measures them, and recommends one, with the commands.
+    Reads the rows once, computes the exact answers of the queries, and predicts from
+    the same pass what every size and kind would find. Then copies the rows it read
+    into a temporary schema, builds the few indexes that could be best, measures them,
+    and recommends one, with the commands.
 
-    Your table is never written to, or locked against writes. Copy and indexes
-    live in one transaction that is rolled back: nothing is left behind, after
-    Ctrl-C neither. They take disk space for as long as it runs.
+    Your table is never changed, or locked against writes. The copy and the indexes
+    live in one transaction that is rolled back, so that nothing is left behind, even
+    after Ctrl-C. They need disk space while tune runs.
 
     Example: mrl-pg tune docs embedding --k 10 --recall 0.99
     """
@@ -202,7 +209,7 @@ def tune(
             schema=schema,
             model=model,
             sizes=numbers(sizes),
-            # checked by `choose`, whose error names the choices
+            # `choose` checks the kinds, and its error names the choices
             kinds=[cast(Kind, kind.strip()) for kind in kinds.split(",")],
             m=m,
             ef_construction=ef_construction,
@@ -227,7 +234,7 @@ def tune(
 
 
 def numbers(sizes: str) -> list[int] | None:
-    """The sizes that were named; None for the usual ones."""
+    """The sizes in the option; None for the default sizes."""
     try:
         return [int(part) for part in sizes.split(",")] if sizes else None
     except ValueError as error:

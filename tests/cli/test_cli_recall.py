@@ -54,7 +54,7 @@ def test_calibrate_shows_the_front_and_what_a_recall_takes(
 def test_calibrate_says_whose_queries_it_measured_with(
     describe: tuple[str, ...], queries: tuple[str, ...]
 ) -> None:
-    assert "real ones may find less" in mrl_pg("calibrate", *describe).stderr
+    assert "real queries may find less" in mrl_pg("calibrate", *describe).stderr
     assert "real ones" not in mrl_pg("calibrate", *describe, *queries).stderr
 
 
@@ -82,7 +82,9 @@ def test_calibrate_prints_json(
     # thirty queries that all find everything are not sure of that
     assert told["targets"]["0.999"] is None
     shown = mrl_pg("calibrate", *describe, *queries)
-    assert "recall 0.999: not sure on 30 queries: ask more" in shown.stdout
+    assert (
+        "recall 0.999: 30 queries are too few to be sure: measure more" in shown.stdout
+    )
 
 
 def test_search_says_what_its_recall_rests_on(
@@ -110,9 +112,9 @@ def test_recall_explains_and_rings_the_alarm(
     good = mrl_pg("recall", *describe, *queries, "--floor", "0.9")
     assert good.returncode == 0, good.stderr
     for words in (
-        "of the true 10 nearest were found on the average of 30 queries",
+        "of the true 10 nearest were found, on average over 30 queries",
         "is the 95 % interval",
-        "the graph missed",
+        "were missed by the graph",
         "were not among 160 candidates",
         "would be lost without the second pass",
     ):
@@ -146,7 +148,9 @@ def test_recall_of_what_a_calibration_promises(
 
 
 def test_history(describe: tuple[str, ...]) -> None:
-    assert "nothing was kept yet" in mrl_pg("recall", *describe, "--history").stdout
+    assert (
+        "no figures are stored yet" in mrl_pg("recall", *describe, "--history").stdout
+    )
     for where in ((), ("--filter", "title <> '[/b]'")):
         done = mrl_pg("recall", *describe, "--sample", "4", "--keep", *where)
         assert done.returncode == 0, done.stderr
