@@ -1,12 +1,12 @@
-"""The embedded PostgreSQL: makes, starts, finds and stops the one in pgserver's wheel.
+"""The embedded PostgreSQL of pgserver's wheel: makes, starts, finds and stops it.
 
-The data lives in one folder. Beside it lies a lock, `<folder>.lock`, so that any number
-of threads and processes may call `start` and `stop` on the same folder at once. On Unix
-the server listens on a socket only, in a folder that no other user can enter.
+The data is in one folder. The lock file `<folder>.lock` is beside it, so that many
+threads and processes may call `start` and `stop` on the same folder at once. On Unix
+the server listens only on a socket, in a folder that no other user can enter.
 
-A server that `start` started outlives the process, and Ctrl-C does not reach it.
-`mrl_pg.conf` inside the folder is written anew at each start; put your own settings
-below its include line in `postgresql.conf`.
+A server that `start` started runs on after the process ends, and ignores Ctrl-C.
+Each start overwrites `mrl_pg.conf` in the folder. Put your own settings below its
+include line in `postgresql.conf`.
 """
 
 from mrl_pg.server.folders import HOME, data_directory

@@ -27,12 +27,12 @@ def config_lines(settings: Mapping[str, str]) -> str:
 
 
 def configure(folder: Path, extra: str) -> None:
-    """Write the settings of this machine and, laid over them, some extra lines."""
+    """Write the settings for this machine, then extra lines that override them."""
     lines = config_lines({**settings_here(), **_network(folder)})
     config = folder / _CONFIG
     config.write_text(
-        f"# Written by mrl_pg at each start; put yours below the line that includes "
-        f"this file in postgresql.conf.\n{lines}{extra}",
+        f"# Written by mrl_pg at each start. Put your settings below the line that "
+        f"includes this file in postgresql.conf.\n{lines}{extra}",
         encoding="utf-8",
     )
     give(config)
@@ -46,7 +46,7 @@ def _network(folder: Path) -> dict[str, str]:
     if sys.platform == "win32":
         port = pgserver().find_suitable_port("127.0.0.1")
         return {"listen_addresses": "127.0.0.1", "port": str(port)}
-    # The port is only a part of the socket's name; PGPORT must not change it.
+    # The port is only a part of the socket's name, which PGPORT must not change.
     return {
         "listen_addresses": "",
         "port": "5432",

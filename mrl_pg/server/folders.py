@@ -1,4 +1,4 @@
-"""The data folder: its path, what it holds, how it is made, its log."""
+"""The data folder: its path, its version, initdb, and the end of its log."""
 
 import os
 import shutil
@@ -13,7 +13,7 @@ from mrl_pg.server.programs import VERSIONS
 from mrl_pg.server.users import give
 
 HOME = ".mrl_pg"
-"""Folder of the current directory that holds the default data folders."""
+"""Folder in the current directory with the default data folders."""
 
 LOG = "server.log"
 """Name of the server's log inside the data folder."""
@@ -22,7 +22,7 @@ LOG = "server.log"
 def data_directory(
     directory: str | os.PathLike[str] | None = None, version: int = VERSIONS[0]
 ) -> Path:
-    """Absolute path of the named folder, or of the default one of a version."""
+    """Absolute path of the given folder, or of the default folder of a version."""
     return Path(directory or Path(HOME, f"pg{version}")).expanduser().resolve()
 
 
@@ -34,7 +34,7 @@ def make_home(home: Path) -> None:
 
 
 def held_version(folder: Path) -> int | None:
-    """Major version of the data in a folder, None if it holds none."""
+    """Major version of the data in a folder; None if the folder has no data."""
     try:
         return int((folder / "PG_VERSION").read_text())
     except FileNotFoundError:
@@ -42,34 +42,35 @@ def held_version(folder: Path) -> int | None:
 
 
 def check_folder(folder: Path, version: int) -> None:
-    """Raise ServerError unless a folder holds this version, or nothing yet."""
-    held = held_version(folder)
-    if held is None and folder.exists() and any(folder.iterdir()):
+    """Raise ServerError unless a folder is empty or holds data of this version."""
+    version_there = held_version(folder)
+    if version_there is None and folder.exists() and any(folder.iterdir()):
         raise ServerError(
-            f"{folder} is neither empty nor a PostgreSQL data folder: name another"
+            f"{folder} is neither empty nor a PostgreSQL data folder: "
+            "name another folder"
         )
-    if held is not None and held != version:
+    if version_there is not None and version_there != version:
         raise ServerError(
-            f"{folder} holds PostgreSQL {held}, not {version}: "
-            f"ask for version {held} (--pg {held}) or name another folder"
+            f"{folder} holds PostgreSQL {version_there}, not {version}: use version "
+            f"{version_there} (--pg {version_there}) or name another folder"
         )
 
 
 def initialise(folder: Path, version: int, *, sync: bool) -> None:
-    """Run initdb beside the folder and move it in place, so that it is whole or not."""
-    beside = f"{folder.name}.new-"
-    for left in folder.parent.glob(f"{beside}*"):
-        shutil.rmtree(left, ignore_errors=True)
+    """Run initdb in another folder and rename that, so that data is never partial."""
+    prefix = f"{folder.name}.new-"
+    for leftover in folder.parent.glob(f"{prefix}*"):
+        shutil.rmtree(leftover, ignore_errors=True)
     with tempfile.TemporaryDirectory(
-        prefix=beside, dir=folder.parent, ignore_cleanup_errors=True
+        prefix=prefix, dir=folder.parent, ignore_cleanup_errors=True
     ) as name:
         fresh = Path(name)
         give(fresh)
-        # The same locale everywhere, whatever LANG says and the machine has.
+        # The same locale on every machine, independent of LANG.
         locale = ["--encoding=UTF8", "--locale=C"]
         if version >= 17:
             locale += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
-        # Nobody else can reach the socket; a TCP port needs a password.
+        # No password on the socket, because no other user can reach it.
         host = "trust" if sys.platform == "win32" else "scram-sha-256"
         code, output = run(
             fresh,
@@ -87,7 +88,7 @@ def initialise(folder: Path, version: int, *, sync: bool) -> None:
 
 
 def log_end(folder: Path, lines: int = 8) -> str:
-    """The last lines of the log, to be put after an error message; else nothing."""
+    """The last lines of the log, to append to an error message; '' without a log."""
     log = folder / LOG
     with suppress(OSError):
         text = log.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:]

@@ -1,4 +1,4 @@
-"""Starts, finds and stops the server of a data folder: what users call."""
+"""Starts, finds and stops the server of a data folder: the functions for users."""
 
 import os
 import time
@@ -32,7 +32,7 @@ from mrl_pg.server.programs import VERSIONS, bin_dir
 from mrl_pg.server.sockets import drop_socket_folder, socket_folder
 
 START_SECONDS = 300
-"""How long `start` waits; replaying the log after a crash may take minutes."""
+"""How long `start` waits. After a crash, PostgreSQL may replay its log for minutes."""
 
 
 @contextmanager
@@ -43,9 +43,10 @@ def embedded(
     keep: bool = False,
     settings: Mapping[str, str] | None = None,
 ) -> Iterator[EmbeddedServer]:
-    """A running server for a block; see `start` for the arguments.
+    """A running server for a `with` block; the arguments are those of `start`.
 
-    Stopped after the block, unless it ran already or `keep` is true.
+    The server is stopped after the block, unless it was already running or `keep` is
+    true.
     """
     server, started = _start(directory, version, settings, START_SECONDS)
     try:
@@ -62,12 +63,12 @@ def start(
     settings: Mapping[str, str] | None = None,
     timeout: int = START_SECONDS,
 ) -> EmbeddedServer:
-    """A running server, made and started if need be, and left running.
+    """A running server, made and started if necessary; it stays running.
 
-    The default folder is `.mrl_pg/pg18` of the current directory. `settings` are laid
-    over `settings_for` this machine until the next start; a server that runs already
-    does not take them. The database `postgres` has pgvector. Raises ServerError when
-    the folder holds another version, or with the end of the log when it did not start.
+    The default folder is `.mrl_pg/pg18` in the current directory. `settings` override
+    `settings_for` this machine until the next start. If the server already runs, they
+    have no effect. The database `postgres` has pgvector. Raises ServerError if the
+    folder holds another version, or with the end of the log if the start failed.
     """
     return _start(directory, version, settings, timeout)[0]
 
@@ -78,7 +79,7 @@ def stop(
     *,
     timeout: int = 120,
 ) -> bool:
-    """Stop the server and say whether it was running; open connections are cut."""
+    """Stop the server; returns whether it was running. Open connections are closed."""
     folder = data_directory(directory, version)
     if not folder.exists():
         return False
@@ -97,7 +98,7 @@ def stop(
 def status(
     directory: str | os.PathLike[str] | None = None, version: int = VERSIONS[0]
 ) -> EmbeddedServer | None:
-    """The server of a folder if it is ready for connections, else None."""
+    """The server of a folder if it accepts connections, else None."""
     folder = data_directory(directory, version)
     with explained(folder):
         return ready(folder) if folder.exists() else None
@@ -114,7 +115,7 @@ def url(
     if server is None:
         folder = data_directory(directory, version)
         raise ServerError(
-            f"no server runs in {folder}: start it with `mrl-pg server start` "
+            f"no server runs in {folder}: start a server with `mrl-pg server start` "
             "or mrl_pg.server.start()"
         )
     return server.url(database)
@@ -150,14 +151,14 @@ def _start(
 
 
 def _launch(folder: Path, version: int, timeout: int) -> None:
-    # Relative, since pg_ctl hands both names to a shell.
+    # Relative names, because pg_ctl passes both to a shell.
     arguments = ("-D", ".", "-l", LOG, "-w", "-t", str(timeout), "-s")
     until = time.monotonic() + min(timeout, 30)
     while True:
         code, output = run(folder, version, "pg_ctl", "start", *arguments)
         if code == 0:
             return
-        # After a crash, orphans of the old server may need a moment to leave.
+        # After a crash, processes of the old server may need a moment to end.
         held = "pre-existing shared memory block" in log_end(folder)
         if not held or time.monotonic() > until:
             break
@@ -165,7 +166,7 @@ def _launch(folder: Path, version: int, timeout: int) -> None:
     if running(folder) is not None:
         raise ServerError(
             f"PostgreSQL {version} in {folder} is not ready after {timeout} s; "
-            f"it goes on starting, so try again later{log_end(folder)}"
+            f"it is still starting, so try again later{log_end(folder)}"
         )
     drop_socket_folder(folder)
     raise ServerError(
@@ -176,9 +177,9 @@ def _launch(folder: Path, version: int, timeout: int) -> None:
 
 def _add_pgvector(server: EmbeddedServer) -> None:
     try:
-        # An empty hostaddr, or PGHOSTADDR would lead to another server.
+        # hostaddr is empty, because PGHOSTADDR could lead to another server.
         with psycopg.connect(server.url(), hostaddr="", autocommit=True) as conn:
-            # A read replica has what its primary has, and takes nothing else.
+            # A read replica copies its primary, and cannot create an extension.
             if conn.execute("select pg_is_in_recovery()").fetchone() != (True,):
                 conn.execute("create extension if not exists vector")
     except psycopg.OperationalError as error:

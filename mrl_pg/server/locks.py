@@ -1,4 +1,4 @@
-"""The lock beside a data folder, and what the system's errors there mean."""
+"""The lock of a data folder, and errors that explain a failed access to it."""
 
 import importlib
 import threading
@@ -14,12 +14,12 @@ _THREADS = threading.Lock()
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """One thread of one process at a time per folder."""
+    """Let only one thread of one process work on a folder at a time."""
     pgserver()
     with explained(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
         path = folder.with_name(f"{folder.name}.lock")
-        # The lock of the file is the process's, so threads need one of their own.
+        # Threads need their own lock, because a file lock belongs to the whole process.
         with _THREADS, importlib.import_module("fasteners").InterProcessLock(path):
             yield
 
@@ -32,7 +32,7 @@ def explained(folder: Path) -> Iterator[None]:
     except PermissionError as error:
         raise ServerError(
             f"{error}: {folder} must belong to you, and the folder above it must be "
-            "writable; name another with --directory"
+            "writable; name another folder with --directory"
         ) from error
     except OSError as error:
         raise ServerError(f"{folder} cannot hold a server: {error}") from error

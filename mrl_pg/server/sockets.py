@@ -11,8 +11,8 @@ from mrl_pg.server.users import give
 
 
 def socket_folder(folder: Path) -> Path:
-    """The data folder, or a short one where its path is too long for a socket."""
-    # 107 bytes on Linux, 103 on macOS; libpq takes a comma for a list of hosts.
+    """The data folder, or a folder with a shorter path if a socket needs it."""
+    # The limit is 107 bytes on Linux and 103 on macOS. libpq splits hosts at commas.
     fits = len(os.fsencode(folder / ".s.PGSQL.5432")) <= 103
     if fits and not set(str(folder)) & set(',"'):
         return folder
@@ -20,10 +20,10 @@ def socket_folder(folder: Path) -> Path:
     with suppress(FileExistsError):
         short.mkdir(mode=0o700)
         give(short, like=folder)
-    # Anybody can make folders in a temporary directory; trust only our own.
-    found = short.lstat()
-    if found.st_uid != folder.stat().st_uid or found.st_mode & 0o170077 != 0o040000:
-        raise ServerError(f"{short}, where the socket belongs, is somebody else's")
+    # Check the owner, because any user can make folders in a temporary directory.
+    entry = short.lstat()
+    if entry.st_uid != folder.stat().st_uid or entry.st_mode & 0o170077 != 0o040000:
+        raise ServerError(f"{short}, the folder for the socket, is somebody else's")
     return short
 
 

@@ -1,4 +1,4 @@
-"""Settings that follow the machine: memory, cores, the limits of a container."""
+"""Server settings for the memory and cores of the machine or its container."""
 
 import importlib
 import os
@@ -11,30 +11,31 @@ from pathlib import Path
 def settings_for(
     memory: int, cores: int, *, shared_memory_files: int | None = None
 ) -> dict[str, str]:
-    """Settings for a machine that PostgreSQL may take for itself.
+    """Settings for a machine that PostgreSQL may use alone.
 
-    `memory` in bytes; `shared_memory_files` is the size of /dev/shm where there is one.
+    `memory` is in bytes. `shared_memory_files` is the size of /dev/shm in bytes, if
+    there is one.
     """
     megabytes = memory >> 20
     maintenance = min(max(megabytes // 8, 64), 8192)
     chosen = {
-        # The manual's advice; the rest is left to the file cache, which the planner
-        # is told of.
+        # A quarter, as the manual advises. The file cache uses the rest, and the
+        # planner knows that from effective_cache_size.
         "shared_buffers": f"{max(megabytes // 4, 32)}MB",
         "effective_cache_size": f"{max(megabytes * 3 // 4, 64)}MB",
-        # An HNSW build is several times slower once its graph outgrows this.
+        # An HNSW build is several times slower if its graph does not fit.
         "maintenance_work_mem": f"{maintenance}MB",
-        # Follows the line above unless set, three workers at a time.
+        # Its default is the line above, for each of three workers at a time.
         "autovacuum_work_mem": f"{max(maintenance // 8, 32)}MB",
-        # Loading and index builds would otherwise checkpoint every gigabyte.
+        # With the default, loads and index builds checkpoint every gigabyte.
         "max_wal_size": "4GB",
-        # The process that asks takes part, so one worker fewer than cores.
+        # One worker fewer than cores, because the main process works too.
         "max_parallel_maintenance_workers": str(max(cores - 1, 0)),
         "max_parallel_workers": str(cores),
         "max_worker_processes": str(cores + 8),
-        # A search takes a few milliseconds; compiling it would take longer.
+        # Compiling a search would take longer than the search.
         "jit": "off",
-        # Data on a solid state disk, as nearly everywhere today.
+        # For a solid state disk.
         "random_page_cost": "1.1",
     }
     if shared_memory_files is not None and shared_memory_files >> 20 < maintenance * 2:
@@ -72,7 +73,7 @@ def _cgroup_limit(
             else:
                 continue
             here = top / path.lstrip("/")
-            # A container may see the path of its host, which is missing inside.
+            # A container may see a path of its host that does not exist inside.
             for folder in (here, *here.parents):
                 with suppress(OSError, ValueError):  # ValueError: "max"
                     limits.append(int((folder / name).read_text()))

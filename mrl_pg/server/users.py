@@ -1,6 +1,6 @@
-"""The user that the server runs as where we are root, and what that user may enter.
+"""The user of the server if this process runs as root, and that user's access.
 
-PostgreSQL refuses to run as root. For anybody else all of this does nothing.
+PostgreSQL refuses to run as root. For other users these functions do nothing.
 """
 
 from __future__ import annotations
@@ -20,27 +20,27 @@ if TYPE_CHECKING:
     import pwd
 
 MAKING_SECONDS = 5.0
-"""How long another process may take to make the server's user."""
+"""How long to wait for another process that creates the server's user."""
 
 
 def owner_of(folder: Path) -> tuple[int, int] | None:
-    """User and group to run as in a data folder, or None to stay who we are."""
+    """User and group for programs in a data folder; None for those of this process."""
     if sys.platform == "win32" or os.geteuid() != 0:
         return None
     holder = folder.stat()
     if holder.st_uid != 0:
         return holder.st_uid, holder.st_gid
-    found = account()
-    if found is None:
+    server_user = account()
+    if server_user is None:
         raise ServerError(
             "PostgreSQL does not run as root: add a system user `pgserver`, "
             "or run this as another user"
         )
-    return found.pw_uid, found.pw_gid
+    return server_user.pw_uid, server_user.pw_gid
 
 
 def account() -> pwd.struct_passwd | None:
-    """The server's user, made if need be; None where that cannot be done."""
+    """The server's user, created if necessary; None if that is impossible."""
     import pwd
 
     until = time.monotonic() + MAKING_SECONDS
@@ -50,27 +50,24 @@ def account() -> pwd.struct_passwd | None:
         try:
             pgserver().ensure_user_exists("pgserver")
         except FileNotFoundError:
-            # there is no useradd here
+            # the system has no useradd
             return None
         except subprocess.CalledProcessError:
-            # another process may be making the user just now
+            # another process may be creating the user now
             if time.monotonic() > until:
                 return None
             time.sleep(0.1)
 
 
 def give(path: Path, *, like: Path | None = None) -> None:
-    """Hand a file or folder to the user the server runs as."""
+    """Make the server's user the owner of a file or folder."""
     owner = owner_of(like or (path if path.is_dir() else path.parent))
     if owner and sys.platform != "win32":
         os.chown(path, *owner)
 
 
 def let_in(path: Path) -> None:
-    """Let the server's user pass through the folders above.
-
-    They become enterable by everybody, not readable.
-    """
+    """Let every user enter the folders above a path, but not list them."""
     for parent in path.parents:
         mode = parent.stat().st_mode
         if not mode & 0o001:
@@ -78,7 +75,7 @@ def let_in(path: Path) -> None:
 
 
 def let_read(binary: Path) -> None:
-    """Open PostgreSQL's own files where pip ran under a strict umask."""
+    """Make PostgreSQL's programs readable for all, if pip installed them privately."""
     if binary.stat().st_mode & 0o005 != 0o005:
         package = binary.parents[2]
         libraries = package.with_name(f"{package.name}.libs")
