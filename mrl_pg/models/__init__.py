@@ -1,6 +1,6 @@
-"""Known embedding models: full, trained and advertised sizes, and where that is said.
+"""Known embedding models: full, trained and advertised sizes, with their sources.
 
-What is published is a start, not a promise: `mrl_pg.recall.trained` measures.
+Published sizes are a start, not a promise. `mrl_pg.recall.trained` measures them.
 """
 
 from mrl_pg.models.known import MODELS, find

@@ -1,11 +1,11 @@
-"""What is published about models that are served, their weights kept."""
+"""Published facts about hosted models, whose weights are not public."""
 
 from mrl_pg.models.model import Model, Source
 
 _OPENAI = "https://platform.openai.com/docs/guides/embeddings"
 _OPENAI_NEWS = "https://openai.com/index/new-embedding-models-and-api-updates/"
 _OPENAI_SHORT = Source(
-    "trained so that numbers can be removed from the end; at which sizes is not said",
+    "trained so that numbers can be removed from the end; no sizes are named",
     _OPENAI,
 )
 _OPENAI_UNIT = Source("embeddings have length 1", _OPENAI)
@@ -55,7 +55,7 @@ def _voyage(name: str) -> Model:
 def _cohere_v3(name: str, full: int) -> Model:
     page = "https://docs.cohere.com/docs/cohere-embed"
     sources = (Source(f"{full} dimensions", page), _COHERE_V3)
-    # Bedrock leaves the minor version out
+    # Bedrock omits the minor version
     aliases = (name.removesuffix(".0"),)
     return Model(name, "Cohere", full, (), (), None, False, sources, aliases=aliases)
 
@@ -240,6 +240,6 @@ HOSTED: tuple[Model, ...] = (
             ),
         ),
         aliases=("titan-embed-text-v2:0", "titan-text-embeddings-v2"),
-        note="that a shorter output is the prefix of a longer one is not said",
+        note="the page does not say that a shorter output is a prefix of a longer one",
     ),
 )

@@ -1,4 +1,4 @@
-"""The known models, and how to find one by whatever its name is spelled like."""
+"""The known models, and the look-up of a model by any spelling of its name."""
 
 import re
 
@@ -13,10 +13,10 @@ MODELS: tuple[Model, ...] = HOSTED + OPEN_WEIGHTS
 def find(name: str) -> Model | None:
     """The model of that name, or None.
 
-    Letter case, punctuation and what stands before a slash, a colon or a dot
-    (`openai/`, `amazon.`, `models/`) make no difference; nor does a tag such as
-    `:latest` behind it. Names are not guessed: an unknown version is an unknown model.
-    Raises InvalidSetting for what is no text.
+    Ignores letter case, punctuation, a prefix that ends in a slash, a colon or a dot
+    (`openai/`, `amazon.`, `models/`), and a tag such as `:latest` at the end. Names are
+    not guessed, so that an unknown version is an unknown model. Raises InvalidSetting
+    if the name is not text.
     """
     arguments.check_text("name", name)
     spellings = _spellings(name)
@@ -28,15 +28,15 @@ def find(name: str) -> Model | None:
 
 
 def _spellings(name: str) -> set[str]:
-    """What the name may be, without prefixes and a tag; letters and digits only."""
+    """Possible names without prefix and tag, as letters and digits only."""
     last = name.strip().rsplit("/", 1)[-1]
-    found = {last, *last.split(":", 1)}
-    for spelling in tuple(found):
+    spellings = {last, *last.split(":", 1)}
+    for spelling in tuple(spellings):
         vendor, dot, rest = spelling.partition(".")
-        # amazon.titan, cohere.embed: a vendor has no digits, a version has
+        # the part before the dot is a vendor (amazon.titan) only if it has no digits
         if dot and vendor.isalpha():
-            found.add(rest)
-    return {_bare(spelling) for spelling in found} - {""}
+            spellings.add(rest)
+    return {_bare(spelling) for spelling in spellings} - {""}
 
 
 def _bare(name: str) -> str:

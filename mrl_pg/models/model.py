@@ -1,11 +1,11 @@
-"""What is published about one embedding model, with where it was read."""
+"""The published facts about one embedding model, with their sources."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One published figure: what a page says, in our words, and its address."""
+    """One published fact: what a page says, in our words, and its address."""
 
     says: str
     url: str
@@ -13,14 +13,15 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """An embedding model as its maker describes it; None where nothing was found.
+    """An embedding model as its maker describes it; None means that nothing was found.
 
-    `full`: length of its longest output. `trained`: sizes below `full` that its
+    `full`: dimensions of the longest output. `trained`: sizes below `full` that the
     training loss included; empty if the loss was on full vectors only. `advertised`:
-    sizes below `full` that the maker offers by name, and `shortest`, if any size down
-    to that one is offered. `unit`: whether output is of length 1 by itself, at full
-    size. `prefix`: whether the leading dimensions are an embedding by design; False
-    for a model trained on full vectors alone, whose prefix is like any other subset.
+    sizes below `full` that the maker lists. `shortest`: the smallest size, if the maker
+    offers every size down to it. `unit`: whether full vectors have length 1 without
+    further work. `prefix`: whether the leading dimensions are an embedding by design;
+    False for a model trained on full vectors only, because its prefix is like any other
+    subset.
     """
 
     name: str

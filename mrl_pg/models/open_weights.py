@@ -1,4 +1,4 @@
-"""What is published about models whose weights are."""
+"""Published facts about models whose weights are public."""
 
 from mrl_pg.models.model import Model, Source
 
@@ -31,7 +31,7 @@ def _card(
     aliases: tuple[str, ...] = (),
     note: str = "",
 ) -> Model:
-    """A model whose own card says what sizes it has."""
+    """A model whose card lists its sizes."""
     sources = (Source(says, f"{_HUB}{name}"), *more)
     return Model(
         name,
@@ -49,7 +49,7 @@ def _card(
 
 
 _NO_MATRYOSHKA = Source(
-    "asked in 2025 whether the family will support Matryoshka; still open",
+    "a question of 2025 whether the family will support Matryoshka; still open",
     "https://github.com/FlagOpen/FlagEmbedding/issues/1474",
 )
 _BEFORE = Source(
@@ -69,7 +69,7 @@ _NOMIC = Source(
     "https://www.nomic.ai/blog/posts/nomic-embed-matryoshka",
 )
 _STATIC = Source("how it was trained", f"{_HUB}blog/static-embeddings")
-_STELLA = "each size has a linear layer of its own: a shorter output is no prefix"
+_STELLA = "each size has its own linear layer, so a shorter output is not a prefix"
 
 
 def _stella(name: str) -> Model:

@@ -1,4 +1,4 @@
-"""Which short sizes are worth trying: the trained ones, or a ladder."""
+"""The short sizes that are worth trying: trained, advertised, or a standard list."""
 
 from mrl_pg import arguments
 from mrl_pg.arguments import shown
@@ -9,12 +9,12 @@ LADDER = (8, 16, 32, 64, 128, 256, 384, 512, 768, 1024, 1536, 2048, 3072, 4096, 
 
 
 def ladder(model: Model | int, *, full: int | None = None) -> tuple[int, ...]:
-    """Short sizes to try, ascending, each below the full one.
+    """Short sizes to try, ascending, each below the full size.
 
-    Sizes the model was trained at, else those its maker advertises, if its prefixes are
-    embeddings by design; else, and for a bare full size, all of LADDER from the
-    shortest that is advertised. `full`: what your vectors have, if that is less than
-    the model's most.
+    If the model's prefixes are embeddings by design: its trained sizes, else its
+    advertised sizes, else the sizes of LADDER from the shortest that the maker offers.
+    For other models, and for a number, all of LADDER. `full` is the length of your
+    vectors, if it is less than the model's longest.
     """
     most = model.full if isinstance(model, Model) else arguments.whole("model", model)
     full = most if full is None else arguments.whole("full", full)
