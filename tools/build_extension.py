@@ -3,8 +3,9 @@
     python tools/build_extension.py dist/extension
     cp dist/extension/* "$(pg_config --sharedir)/extension/"
 
-The script holds the same files as sql/install.sql, in the same order; only what refuses
-to install beside an extension is left out, and the registry is marked for pg_dump.
+The script has the files of sql/install.sql, in the same order, with two differences. It
+omits the file that refuses to install beside an extension. It marks the registry for
+pg_dump.
 """
 
 import sys
@@ -28,7 +29,7 @@ GUARD = r"""\echo Use "create extension mrl_pg" to load this file. \quit
 
 
 def main() -> None:
-    """Write both files into the folder that is named."""
+    """Write both files into the folder that the command line names."""
     folder = Path(sys.argv[1])
     folder.mkdir(parents=True, exist_ok=True)
     for path in write(folder):
@@ -36,7 +37,7 @@ def main() -> None:
 
 
 def write(folder: Path) -> list[Path]:
-    """Control file and script in `folder`, which must exist."""
+    """Write control file and script into an existing folder; returns both paths."""
     names = [
         name
         for name in source.manifest("install.sql")

@@ -1,4 +1,4 @@
-"""Write the demo's corpus: every WordNet gloss with its words, compressed.
+"""Writes the demo's corpus: every WordNet gloss with its words, compressed.
 
     python tools/demo_corpus.py
 
@@ -17,11 +17,11 @@ WORDNET = Path("/usr/share/wordnet")
 DATA = Path(__file__).resolve().parent.parent / "mrl_pg" / "demo" / "data"
 
 FILES = (("noun", "n"), ("verb", "v"), ("adj", "a"), ("adv", "r"))
-"""Name endings of WordNet's data files and the letters of their parts of speech."""
+"""Name endings of WordNet's data files, and the letters of their parts of speech."""
 
 WORD_SEPARATOR = "|"
 LICENSE_LINES = 29
-"""Each data file opens with the licence, a numbered line at a time."""
+"""Number of licence lines at the start of each data file. Each line has a number."""
 
 MARKER = re.compile(r"\((?:a|p|ip)\)$")
 EXAMPLE = re.compile(r'[;:,]?\s*"([^"]+)"')
@@ -29,7 +29,7 @@ EXAMPLE = re.compile(r'[;:,]?\s*"([^"]+)"')
 
 @dataclass(frozen=True, slots=True)
 class Synset:
-    """One meaning: its words, what it means, and what it points to.
+    """One meaning: its words, its definition, and the meanings that it points to.
 
     `id` is WordNet's offset behind a digit for the part of speech (1 noun, 2 verb,
     3 adjective, 4 adverb), as in WordNet's Prolog files. `pointers` holds pairs of
@@ -45,7 +45,7 @@ class Synset:
 
 
 def synset_id(pos: str, offset: str) -> int:
-    """One number for a part of speech and an offset; unique over all files."""
+    """A number for a part of speech and an offset; it is unique over all files."""
     digit = "nvar".index("a" if pos == "s" else pos) + 1
     return digit * 100_000_000 + int(offset)
 
@@ -65,7 +65,7 @@ def parse(line: str, pos: str) -> Synset:
 
 
 def split_gloss(text: str) -> tuple[str, tuple[str, ...]]:
-    """The definition, and the quoted sentences behind it."""
+    """The definition, and the quoted sentences after it."""
     parts = re.split(r'[;:]\s*(?=")', text, maxsplit=1)
     examples = EXAMPLE.findall(parts[1]) if len(parts) > 1 else []
     return parts[0].strip().rstrip(";"), tuple(examples)
@@ -81,14 +81,14 @@ def synsets(wordnet: Path = WORDNET) -> Iterator[Synset]:
 
 
 def license_text(wordnet: Path = WORDNET) -> str:
-    """The licence that opens every data file, without its line numbers."""
+    """The licence at the start of every data file, without its line numbers."""
     text = (wordnet / "data.noun").read_text(encoding="utf-8")
     lines = text.splitlines()[:LICENSE_LINES]
     return "\n".join(re.sub(r"^\s*\d+ ?", "", line).rstrip() for line in lines) + "\n"
 
 
 def main() -> None:
-    """Write both files and say how large they are."""
+    """Write both files and print their size."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--wordnet", type=Path, default=WORDNET)
     parser.add_argument("--out", type=Path, default=DATA, help="folder to write to")

@@ -2,8 +2,8 @@
 
     python tools/freeze.py 0.2.0        # on the day 0.2.0 is released
 
-From then on a test holds every file that this release names, and the release itself, to
-its hash; what is to change becomes a new file, NAME.N.sql, and a new release.
+From then on, a test compares the release, and every file that it names, with the
+hashes. To change a function, add a new file, NAME.N.sql, and a new release.
 """
 
 import hashlib
@@ -15,7 +15,7 @@ FROZEN = "frozen.txt"
 
 
 def main() -> None:
-    """Add the files of one release to those already frozen."""
+    """Add the files of one release to the frozen files."""
     version = sys.argv[1]
     names = dict(line.split()[::-1] for line in source.read(FROZEN).splitlines())
     for release in (f"releases/{version}.sql", f"releases/{version}.down.sql"):

@@ -1,15 +1,16 @@
-"""Train the demo's static Matryoshka model on WordNet and write its weights.
+"""Trains the demo's static Matryoshka model on WordNet and writes its weights.
 
     pip install -e . torch==2.13.0 sentence-transformers
     python tools/train_demo_model.py
 
-A `StaticEmbedding` (one vector a word, a text is their mean) under `MatryoshkaLoss`
-over `MultipleNegativesRankingLoss`. Everything is seeded and counted in steps, so the
-same versions on the same machine give the same weights. 5,000 synsets are held out
-whole, with every pair that touches them, and 4,000 of them measure what ships.
+The model is a `StaticEmbedding`: one vector per word, and a text is the mean of its
+words. The loss is `MatryoshkaLoss` over `MultipleNegativesRankingLoss`. Every random
+choice has a seed, and the number of steps is fixed, so that the same versions on the
+same machine give the same weights. 5,000 synsets are held out, with every pair that
+contains one of them. 4,000 of these synsets measure the model that ships.
 """
 
-# torch and its friends are not among the development dependencies
+# torch and the libraries around it are not development dependencies
 # mypy: disable-error-code="import-not-found"
 
 import argparse
@@ -36,22 +37,23 @@ from mrl_pg.demo.model import StaticModel, stem, token_ids, words
 
 HELD_OUT = 5_000
 MEASURED = 4_000
-"""Held-out synsets that are measured; some have no pair with a known word."""
+"""Held-out synsets that are measured: fewer, because some synsets have no pair with a
+known word."""
 
 LEVELS = 24
-"""Largest quantised weight: int8 would hold 127 for a file a third larger, but 24
-moves hit@10 by at most .003 either way."""
+"""Largest quantised weight. int8 could store 127, but the file would be a third
+larger. 24 changes hit@10 by at most .003 in either direction."""
 
 COMMON = 20
-"""An inflected word seen in fewer synsets shares the vector of its known stem."""
+"""An inflected word that occurs in fewer texts shares the vector of its known stem."""
 
 DROPPED = 0.4
-"""Share of the words that a query of several words loses, anew in every step: people
-type fewer words than a gloss has."""
+"""Share of its words that a query of several words loses, chosen again in every step,
+because people type fewer words than a gloss has."""
 
 NEAR = ("@", "@i", "&", "\\", "+")
-"""Relations whose two glosses should be close: more general, similar, pertaining to
-and derived from."""
+"""Relations between synsets whose glosses should be close: more general, similar,
+pertaining to, and derived from."""
 
 Pair = tuple[str, str]
 
@@ -66,7 +68,7 @@ class Texts:
     def batch(
         self, rows: NDArray[np.int64], dropped: float, rng: np.random.Generator
     ) -> dict[str, torch.Tensor]:
-        """What `StaticEmbedding` takes; texts of 4 words and more lose some."""
+        """Input for `StaticEmbedding`; texts of 4 or more words lose some words."""
         counts = self.starts[rows + 1] - self.starts[rows]
         offsets = np.cumsum(counts) - counts
         places = np.arange(counts.sum()) + np.repeat(
@@ -84,7 +86,7 @@ class Texts:
 
 
 def own_pairs(synset: Synset, by_id: Mapping[int, Synset]) -> Iterator[Pair]:
-    """Pairs that end in a gloss: of each word, example and more special gloss."""
+    """Pairs with the gloss: each word, each example and each more special gloss."""
     for text in synset.words + synset.examples:
         yield text, synset.gloss
     for symbol, other in synset.pointers:
@@ -98,7 +100,7 @@ def held_pairs(
     known: Mapping[str, int],
     rng: np.random.Generator,
 ) -> list[Pair]:
-    """One pair a synset, drawn from those with a known word on either side."""
+    """One random pair per synset, among the pairs with a known word on both sides."""
     drawn: list[Pair] = []
     for synset in held:
         choices = [
@@ -120,7 +122,7 @@ def train_pairs(
     for synset in all_synsets:
         if synset.id in held or synset.gloss in glosses:
             continue
-        # with DROPPED: which words of a gloss matter
+        # with DROPPED, this pair teaches which words of a gloss matter
         pairs[synset.gloss, synset.gloss] = None
         for text in synset.words + synset.examples:
             pairs[text, synset.gloss] = None
@@ -137,7 +139,7 @@ def train_pairs(
 def build_vocabulary(pairs: Sequence[Pair], size: int) -> dict[str, int]:
     """The most frequent words of the training texts, without rare inflections.
 
-    Beyond `size` comes the most frequent word of each gloss that would have none.
+    After `size` words, adds the most frequent word of each gloss without a known word.
     """
     texts = dict.fromkeys(text for pair in pairs for text in pair)
     seen = Counter(word for text in texts for word in dict.fromkeys(words(text)))
@@ -156,18 +158,21 @@ def build_vocabulary(pairs: Sequence[Pair], size: int) -> dict[str, int]:
 def tokenise(
     pairs: Sequence[Pair], known: Mapping[str, int]
 ) -> tuple[Texts, NDArray[np.int64]]:
-    """The distinct texts, and the pairs as rows of them; pairs without words go."""
+    """The distinct texts, and the pairs as row numbers of them.
+
+    Pairs with a text without known words are left out.
+    """
     rows: dict[str, int] = {}
     ids: list[list[int]] = []
     for text in dict.fromkeys(text for pair in pairs for text in pair):
-        found = token_ids(text, known)
-        if found:
+        tokens = token_ids(text, known)
+        if tokens:
             rows[text] = len(ids)
-            ids.append(found)
-    starts = np.cumsum([0] + [len(found) for found in ids])
-    flat = np.array([i for found in ids for i in found], dtype=np.int64)
-    kept = [(rows[a], rows[b]) for a, b in pairs if a in rows and b in rows]
-    return Texts(flat, starts), np.array(kept, dtype=np.int64)
+            ids.append(tokens)
+    starts = np.cumsum([0] + [len(tokens) for tokens in ids])
+    flat = np.array([i for tokens in ids for i in tokens], dtype=np.int64)
+    row_pairs = [(rows[a], rows[b]) for a, b in pairs if a in rows and b in rows]
+    return Texts(flat, starts), np.array(row_pairs, dtype=np.int64)
 
 
 def train(
@@ -176,7 +181,7 @@ def train(
     """Trained vectors of shape (size, dims)."""
     rng = np.random.default_rng(args.seed)
     start = rng.normal(0, args.init, (size, max(args.nested))).astype(np.float32)
-    # the vocabulary's own tokenizer runs above; the class wants one all the same
+    # StaticEmbedding requires a tokenizer, although `tokenise` has already run
     unused = Tokenizer(models.WordLevel({"x": 0}, unk_token="x"))
     layer = StaticEmbedding(unused, embedding_weights=start)
     model = SentenceTransformer(modules=[layer], device="cpu")
@@ -195,7 +200,7 @@ def train(
             group["lr"] = rate
         query = texts.batch(batch[:, 0], DROPPED, rng)
         answer = texts.batch(batch[:, 1], 0.0, rng)
-        # the loss ranks the second side only, so the sides take turns
+        # swap the sides every other step, because the loss ranks the second side only
         sides = [query, answer] if step % 2 else [answer, query]
         value = loss(sides, None)
         optimizer.zero_grad()
@@ -212,7 +217,7 @@ def train(
 
 
 def hits(model: StaticModel, pairs: Sequence[Pair], size: int) -> float:
-    """Share of pairs with fewer than 10 other answers nearer to the query."""
+    """Share of pairs whose answer is among the 10 nearest answers of the query."""
     query = model.embed([pair[0] for pair in pairs])[:, :size]
     answer = model.embed([pair[1] for pair in pairs])[:, :size]
     query /= np.linalg.norm(query, axis=1, keepdims=True) + 1e-9
@@ -229,7 +234,7 @@ def save(
     nested: Sequence[int],
     held: Sequence[Pair],
 ) -> None:
-    """Quantise, measure what was quantised, and write both to one file."""
+    """Quantise the weights, measure them, and write both to one file."""
     scale = (np.abs(weights).max(axis=1, keepdims=True) / LEVELS).astype(np.float16)
     whole = np.round(weights / np.maximum(scale.astype(np.float32), 1e-7))
     packed = np.clip(whole, -127, 127).astype(np.int8)
@@ -255,7 +260,7 @@ def save(
 
 
 def arguments() -> argparse.Namespace:
-    """The command line."""
+    """The arguments of the command line."""
     parser = argparse.ArgumentParser(
         description=(__doc__ or "").splitlines()[0],
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
@@ -276,14 +281,14 @@ def arguments() -> argparse.Namespace:
 
 
 def main() -> None:
-    """Split, train, measure, write."""
+    """Split the synsets, train, measure and write the model."""
     args = arguments()
     torch.set_num_threads(args.threads)
     torch.manual_seed(args.seed)
     everything = list(synsets(args.wordnet))
     by_id = {synset.id: synset for synset in everything}
     rng = np.random.default_rng(args.seed)
-    # a gloss such as "tench" says nothing of its word, and must get its vector
+    # hold out only long glosses, because a gloss such as "tench" must be trained
     long = [synset for synset in everything if len(words(synset.gloss)) > 2]
     held = [long[row] for row in rng.choice(len(long), HELD_OUT, replace=False)]
     pairs = train_pairs(everything, {synset.id for synset in held}, by_id)
