@@ -256,7 +256,7 @@ def _uuid(value: Any) -> bytes:
             return UUID(bytes=value).bytes
         return UUID(value).bytes
     except (ValueError, AttributeError, TypeError):
-        raise ValueError(f"{shown(value)} is neither a uuid nor 16 bytes") from None
+        raise ValueError(f"{shown(value)} is not a uuid or 16 bytes") from None
 
 
 FIXED: dict[str, Fixed] = {

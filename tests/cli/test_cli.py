@@ -52,7 +52,9 @@ def test_a_file_that_holds_no_query(
 
 def test_queries_beyond_a_float(tmp_path: Path) -> None:
     (tmp_path / "big.json").write_text(f"[[{10**400}, 1]]")
-    with pytest.raises(InvalidFile, match="row 1: a whole number in it is beyond"):
+    with pytest.raises(
+        InvalidFile, match="row 1: a whole number in the vector is beyond"
+    ):
         read_queries(tmp_path / "big.json", "embedding")
 
 

@@ -440,7 +440,7 @@ def test_append_refuses_what_does_not_fit(
 
 def test_duplicate_keys_in_the_file(conn: Conn, vectors: NDArray[np.float32]) -> None:
     keys = ["a"] * ROWS
-    with pytest.raises(InvalidFile, match=r"Key \(id\)=\(a\) .*a key of its own"):
+    with pytest.raises(InvalidFile, match=r"Key \(id\)=\(a\) .*its own key"):
         load_blocks(conn, vectors, "docs", columns={"id": keys})
     assert tables(conn) == []
 
@@ -666,7 +666,7 @@ def test_settings_are_checked_first(conn: Conn, vectors: NDArray[np.float32]) ->
 
 
 def test_columns_of_other_lengths(conn: Conn, vectors: NDArray[np.float32]) -> None:
-    with pytest.raises(InvalidFile, match="'t' has 2 values and 'embedding' 25"):
+    with pytest.raises(InvalidFile, match="'t' has 2 values, but 'embedding' has 25"):
         load_blocks(conn, vectors, "docs", columns={"t": ["a", "b"]})
 
 

@@ -132,7 +132,7 @@ def test_a_pattern_of_no_column_is_named(
 
 def test_two_columns_of_one_name(conn: Conn, tmp_path: Path) -> None:
     path = write(tmp_path / "d.jsonl", json_lines({"a": {"e": [1]}, "e": 1}))
-    assert "name the vectors' with into=" in refused(conn, path, column="a.e")
+    assert "name the vectors' column with into=" in refused(conn, path, column="a.e")
     load(conn, path, "docs", column="a.e", into="v")
     assert set(types(conn)) == {"id", "e", "v"}
     same = saved(arrow.Table.from_arrays([arrow.array(VECTORS)] * 2, ["e", "e"]))

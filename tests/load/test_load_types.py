@@ -321,7 +321,7 @@ REFUSED: list[tuple[str, Any, str]] = [
     ("timestamptz", "never", "row 1: 'never' is not a time like"),
     ("date", datetime(2024, 1, 1, 1), "is not a date like 2024-12-31"),
     ("bytea", "00ff", "row 1: '00ff' is neither bytes nor text like \\x00ff"),
-    ("uuid", b"123", "row 1: b'123' is neither a uuid nor 16 bytes"),
+    ("uuid", b"123", "row 1: b'123' is not a uuid or 16 bytes"),
     ("bigint", 2**63, "the range of int8: a column of type numeric takes it"),
     ("text", b"\xff", "row 1: byte 0xff is not UTF-8 (column 'x')"),
     ("jsonb", {"a": {1}}, "is not JSON: set cannot be JSON"),

@@ -56,7 +56,7 @@ WRONG: dict[str, tuple[str | bytes, str]] = {
     "deep.json": (REFUSED["deep.jsonl"][0], "deep.json"),
     "other.jsonl": (
         '{"q": [1, 2, 3]}',
-        "no column 'embedding', which",
+        "no column 'embedding' for the query vectors",
     ),
     "scalar.npy": (array(np.float64(1)), "an array of shape ()"),
     "deep.npy": (array(MATRIX[None]), "vectors are a matrix of floats"),

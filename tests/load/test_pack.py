@@ -168,7 +168,7 @@ def test_the_server_reads_what_was_packed(
         ("time", "24:01", "is not a time of day"),
         ("timestamp", 7, "is not a time like"),
         ("bytea", "00ff", "is neither bytes nor text like"),
-        ("uuid", b"123", "neither a uuid nor 16 bytes"),
+        ("uuid", b"123", "is not a uuid or 16 bytes"),
         ("text", "a\0b", "holds a NUL character"),
         ("text", "\ud800", "cannot be sent in the encoding"),
         ("jsonb", "{", "is not JSON"),

@@ -259,8 +259,8 @@ REFUSED: dict[str, tuple[str | bytes, str]] = {
     "d.pkl": (b"\x80\x04x", "like a pickle, which is never read: save vectors with"),
     "pickle.npy": (b"\x80\x05x", "like a pickle, which is never read"),
     "d.h5": (b"\x89HDF\r\n", "like HDF5: save the vectors with numpy.save"),
-    "d.jsonl.bz2": (b"BZhxxxxxxxx", "is not sound bz2"),
-    "d.jsonl.xz": (b"xxxx", "is not sound xz"),
+    "d.jsonl.bz2": (b"BZhxxxxxxxx", "is not valid bz2"),
+    "d.jsonl.xz": (b"xxxx", "is not valid xz"),
     # .npy
     "raw.npy": (RAW[0] * 99, "it has no .npy header. If numpy.memmap wrote it"),
     "header.npy": (changed(array(MATRIX), (12, b"\xff" * 8)), "header is damaged"),
@@ -292,7 +292,7 @@ REFUSED: dict[str, tuple[str | bytes, str]] = {
     "complex.npz": (archive(a=MATRIX, c=np.array([1j, 2])), "(--skip c)"),
     "struct.npz": (archive(a=MATRIX, s=STRUCT), "(--skip s)"),
     "length.npz": (archive(a=MATRIX, n=np.arange(3)), "3 values for 2 vectors"),
-    "cut.npz": (NPZ[:-40], "is not a sound .npz file: File is not a zip file"),
+    "cut.npz": (NPZ[:-40], "is not a valid .npz file: File is not a zip file"),
     "damaged.npz": (changed(NPZ, (180, b"\xff" * 9)), "Bad CRC-32"),
     "locked.npz": (locked(), "is encrypted"),
     "bomb.npz": (
@@ -351,29 +351,29 @@ REFUSED: dict[str, tuple[str | bytes, str]] = {
         "row 0: a vector as 12 raw bytes: name their number type with vector_bytes= "
         "(--vector-bytes float32",
     ),
-    "cut.parquet": (PARQUET[:-9], "is not a sound Parquet file"),
-    "damaged.parquet": (changed(PARQUET, (30, b"\xff" * 40)), "not a sound Parquet"),
+    "cut.parquet": (PARQUET[:-9], "is not a valid Parquet file"),
+    "damaged.parquet": (changed(PARQUET, (30, b"\xff" * 40)), "not a valid Parquet"),
     "none.parquet": (saved(table(VECTORS).slice(0, 0)), "holds no rows"),
     "no_columns.parquet": (saved(arrow.table({})), "holds no rows"),
     "far.parquet": (
         saved(table(VECTORS, t=arrow.array([1, 2**62], arrow.timestamp("us")))),
-        "row 1: column 't': no ",
+        "row 1: column 't': Python cannot read this ",
     ),
     "not_text.parquet": (
         saved(table(VECTORS, t=arrow.array([b"a", b"\xff"]).view(arrow.string()))),
-        "row 1: column 't': no ",
+        "row 1: column 't': Python cannot read this ",
     ),
     "nan.parquet": (
         saved(table(VECTORS, m=[{"a": float("nan")}, None])),
         "row 0: {'a': nan} is not JSON",
     ),
     "scalar.parquet": (saved(table([1.0, 2.0])), "row 0: 1.0 is not a vector"),
-    "damaged.arrow": (b"hello", "is not a sound Arrow file"),
+    "damaged.arrow": (b"hello", "is not a valid Arrow file"),
     # pyarrow ended the process: "Slice offset greater than array length"
     "offsets.arrow": (
         streamed(table(VECTORS)).replace(
             b"\0\0\0\0\3\0\0\0\6\0\0\0", b"\0\0\0\0\0\0\0\x65\6\0\0\0"
         ),
-        "is not a sound Arrow file",
+        "is not a valid Arrow file",
     ),
 }
