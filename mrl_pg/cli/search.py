@@ -129,7 +129,7 @@ def read_queries(path: Path | None, column: str, real_queries: bool = False) -> 
     """The vectors in a file, one per row; None without a file."""
     if path is not None and real_queries:
         raise InvalidSetting(
-            "queries come from --queries or from --real-queries: give one of the two"
+            "queries come from --queries or --real-queries: give one of the two"
         )
     return None if path is None else read_vectors(path, column)
 
