@@ -189,7 +189,7 @@ def tune(
     into a temporary schema, builds the few indexes that could be best, measures them,
     and recommends one, with the commands.
 
-    Your table is never changed, or locked against writes. The copy and the indexes
+    Your table is never written to, or locked against writes. The copy and the indexes
     live in one transaction that is rolled back, so that nothing is left behind, even
     after Ctrl-C. They need disk space while tune runs.
 
