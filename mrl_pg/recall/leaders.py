@@ -13,8 +13,8 @@ WHOLE = 8
 all of it out is quicker as long as many of its rows are leaders."""
 
 CROWD = 4
-"""Times `most` nearest rows held until they are sorted out: what is kept with each
-costs more than that."""
+"""Prune once 4 × `most` rows are buffered, because the extra scores per row are
+expensive to keep."""
 
 LEAST = float(np.finfo(np.float32).min)
 """Less than any score, but not the one of a row without a direction."""

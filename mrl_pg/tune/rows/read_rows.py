@@ -129,6 +129,6 @@ def _signs(rows: NDArray[np.float32]) -> tuple[int, int]:
 
 
 def _judged(rows: NDArray[np.float32], goal: Goal) -> Judgement | None:
-    """Whether prefixes are fit; None of too few rows to progress."""
+    """Whether prefixes are fit; None if there are too few rows to tell."""
     rows = rows[rows.any(axis=1)][:JUDGED_ROWS]
     return judge(rows, k=10) if len(rows) >= 100 and rows.shape[1] >= 16 else None
