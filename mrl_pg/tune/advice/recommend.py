@@ -104,7 +104,7 @@ def recommend(
         ef = min(round(ef * more / candidates), MAX_EF_SEARCH)
         reason.append(
             f"on the sample {candidates} candidates do; {more} allow for all rows (how "
-            "needs grow with rows is predicted: calibrate the index when it is built)"
+            "needs grow with rows is predicted: calibrate the index once built)"
         )
         candidates = more
     # what was tried may know its build time better than it was guessed
