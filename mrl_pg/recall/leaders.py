@@ -13,7 +13,7 @@ WHOLE = 8
 all of it out is quicker as long as many of its rows are leaders."""
 
 CROWD = 4
-"""Prune once 4 × `most` rows are buffered, because the extra scores per row are
+"""Prune once 4 times `most` rows are buffered, because the extra scores per row are
 expensive to keep."""
 
 LEAST = float(np.finfo(np.float32).min)
