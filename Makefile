@@ -15,7 +15,7 @@ demo: .venv/demo  ## search a dictionary by meaning, on an embedded PostgreSQL
 SERVERS := $(if $(DSN),--dsn '$(DSN)') $(if $(PG_BIN),--pg-bin '$(PG_BIN)')
 # One more than there are cores, because a test waits while its server works. In the
 # files' own order: by number of tests, files of few long ones would come last.
-COUNT := $(shell $(PYTHON) -c 'import os; print(min(4, os.cpu_count() + 1))')
+COUNT = $(shell $(PYTHON) -c 'import os; print(min(4, os.cpu_count() + 1))')
 WORKERS := -n $(COUNT) --dist loadfile --no-loadscope-reorder
 
 test: .venv/installed  ## all tests, on PostgreSQL 18 and 16, a few files at a time
