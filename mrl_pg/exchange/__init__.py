@@ -7,7 +7,7 @@ connection; `mrl_pg.sqlalchemy.driver` does on one of SQLAlchemy's.
 """
 
 from mrl_pg.exchange.connections import AnyConn, AsyncConn, Conn
-from mrl_pg.exchange.drivers import run, run_async
+from mrl_pg.exchange.drivers import carry_out, run, run_async
 from mrl_pg.exchange.requests import (
     BeginTransaction,
     EndTransaction,
@@ -36,6 +36,7 @@ __all__ = [
     "Row",
     "Script",
     "Send",
+    "carry_out",
     "run",
     "run_async",
     "transaction",

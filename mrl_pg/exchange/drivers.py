@@ -1,5 +1,6 @@
 """Carries out verbs on psycopg's connections, synchronous and asynchronous."""
 
+from collections.abc import Callable
 from contextlib import (
     AbstractAsyncContextManager,
     AbstractContextManager,
@@ -14,11 +15,11 @@ from psycopg import AsyncConnection, Connection, Pipeline
 from mrl_pg.exchange import cursors
 from mrl_pg.exchange.requests import (
     BeginTransaction,
-    EndTransaction,
     Exchange,
     Find,
     FindMany,
     FoundRows,
+    Request,
     Row,
     Send,
 )
@@ -27,33 +28,43 @@ from mrl_pg.exchange.vectors import QueryVector, QueryVectorDumper
 T = TypeVar("T")
 
 
+def carry_out(verb: Exchange[T], answer: Callable[[Request], Any]) -> T:
+    """Result of a verb whose requests a function answers; raises what the verb raises.
+
+    What the function raises is thrown into the verb.
+    """
+    try:
+        request = next(verb)
+        while True:
+            try:
+                answered = answer(request)
+            except BaseException as error:
+                request = verb.throw(error)
+            else:
+                request = verb.send(answered)
+    except StopIteration as done:
+        result: T = done.value
+        return result
+
+
 def run(conn: Connection[Any], verb: Exchange[T]) -> T:
     """Result of a verb that a connection carries out; raises what the verb raises."""
     cursors.check(conn, waits=False)
     opened: list[AbstractContextManager[Any]] = []
-    try:
-        request = next(verb)
-        while True:
-            answer: Any = None
-            try:
-                if isinstance(request, Find):
-                    answer = _find(conn, request)
-                elif isinstance(request, Send):
-                    answer = _send(conn, request)
-                elif isinstance(request, FindMany):
-                    answer = _find_many(conn, request)
-                elif isinstance(request, BeginTransaction):
-                    opened.append(conn.transaction())
-                    opened[-1].__enter__()
-                else:
-                    opened.pop().__exit__(*_raised(request))
-            except BaseException as error:
-                request = verb.throw(error)
-            else:
-                request = verb.send(answer)
-    except StopIteration as done:
-        result: T = done.value
-        return result
+
+    def answer(request: Request) -> Any:
+        if isinstance(request, Find):
+            return _find(conn, request)
+        if isinstance(request, Send):
+            return _send(conn, request)
+        if isinstance(request, FindMany):
+            return _find_many(conn, request)
+        if isinstance(request, BeginTransaction):
+            opened.append(conn.transaction())
+            return opened[-1].__enter__()
+        return opened.pop().__exit__(*request.raised)
+
+    return carry_out(verb, answer)
 
 
 async def run_async(conn: AsyncConnection[Any], verb: Exchange[T]) -> T:
@@ -75,7 +86,7 @@ async def run_async(conn: AsyncConnection[Any], verb: Exchange[T]) -> T:
                     opened.append(conn.transaction())
                     await opened[-1].__aenter__()
                 else:
-                    await opened.pop().__aexit__(*_raised(request))
+                    await opened.pop().__aexit__(*request.raised)
             except BaseException as error:
                 request = verb.throw(error)
             else:
@@ -83,11 +94,6 @@ async def run_async(conn: AsyncConnection[Any], verb: Exchange[T]) -> T:
     except StopIteration as done:
         result: T = done.value
         return result
-
-
-def _raised(end: EndTransaction) -> tuple[Any, ...]:
-    error = end.error
-    return (type(error), error, error.__traceback__) if error else (None, None, None)
 
 
 def _send(conn: Connection[Any], request: Send) -> list[Row]:

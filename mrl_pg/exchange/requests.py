@@ -68,6 +68,14 @@ class EndTransaction:
 
     error: BaseException | None = None
 
+    @property
+    def raised(self) -> tuple[Any, Any, Any]:
+        """The error as `__exit__` takes it."""
+        error = self.error
+        if error is None:
+            return None, None, None
+        return type(error), error, error.__traceback__
+
 
 @dataclass(frozen=True, slots=True)
 class FoundRows:

@@ -16,9 +16,11 @@ from mrl_pg.exchange import (
     BeginTransaction,
     EndTransaction,
     Exchange,
+    Request,
     Row,
     Script,
     Send,
+    carry_out,
 )
 
 T = TypeVar("T")
@@ -30,30 +32,18 @@ def run(connection: Any, verb: Exchange[T]) -> T:
     Errors of the server are SQLAlchemy's: `server_message` reads them.
     """
     opened: list[AbstractContextManager[Any]] = []
-    try:
-        request = next(verb)
-        while True:
-            answer: Any = None
-            try:
-                if isinstance(request, BeginTransaction):
-                    opened.append(_savepoint(connection))
-                    opened[-1].__enter__()
-                elif isinstance(request, EndTransaction):
-                    raised = request.error
-                    kind = None if raised is None else type(raised)
-                    opened.pop().__exit__(kind, raised, None)
-                elif isinstance(request, Send):
-                    answer = _rows(connection, request)
-                else:
-                    name = type(request).__name__
-                    raise TypeError(f"{name} needs a connection of psycopg")
-            except BaseException as error:
-                request = verb.throw(error)
-            else:
-                request = verb.send(answer)
-    except StopIteration as done:
-        result: T = done.value
-        return result
+
+    def answer(request: Request) -> Any:
+        if isinstance(request, BeginTransaction):
+            opened.append(_savepoint(connection))
+            return opened[-1].__enter__()
+        if isinstance(request, EndTransaction):
+            return opened.pop().__exit__(*request.raised)
+        if isinstance(request, Send):
+            return _rows(connection, request)
+        raise TypeError(f"{type(request).__name__} needs a connection of psycopg")
+
+    return carry_out(verb, answer)
 
 
 def send(connection: Any, statement: str) -> Any:
