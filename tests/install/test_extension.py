@@ -212,7 +212,7 @@ def test_other_ways_refuse_to_install_beside_it(
         done = psql(url, pg_version, SQL / "install.sql")
         assert done.returncode != 0
         assert "mrl_pg is installed as an extension in this database" in done.stderr
-        assert "HINT: alter extension mrl_pg update;" in done.stderr
+        assert "HINT:  alter extension mrl_pg update;" in done.stderr
         with pytest.raises(NotInstalled, match="alter extension mrl_pg update"):
             install(conn)
         done = psql(url, pg_version, SQL / "uninstall.sql")
