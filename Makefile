@@ -11,14 +11,15 @@ demo: .venv/demo  ## search a dictionary by meaning, on an embedded PostgreSQL
 
 # make test DSN=postgresql://postgres@localhost/  on a server of your own
 # make test PG_BIN=/usr/lib/postgresql/15/bin  on servers started with your own programs
-# make test SELECT='-m every_version'  only some of the tests
+# make test SELECT='tests/build -m "not every_version"'  only some of the tests
+# make test SELECT=--every-version  on PostgreSQL 16, too, where the server matters
 SERVERS := $(if $(DSN),--dsn='$(DSN)') $(if $(PG_BIN),--pg-bin='$(PG_BIN)')
 # One more than there are cores, because a test waits while its server works. In the
 # files' own order: by number of tests, files of few long ones would come last.
 COUNT = $(shell $(PYTHON) -c 'import os; print(min(4, os.cpu_count() + 1))')
 WORKERS := -n $(COUNT) --dist loadfile --no-loadscope-reorder
 
-test: .venv/installed  ## all tests, on PostgreSQL 18 and 16, a few files at a time
+test: .venv/installed  ## all tests, a few files at a time
 	$(BIN)/pytest $(if $(DSN),-n 0,$(WORKERS)) $(SERVERS) $(SELECT)
 
 check: .venv/installed  ## lint, format and types, as CI runs them

@@ -48,7 +48,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """A test of a database runs on the newest server, or on each."""
+    """A test of a database runs on the first server, or on each."""
     if "pg_version" not in metafunc.fixturenames:
         return
     versions = metafunc.config.stash[VERSIONS]

@@ -1,9 +1,10 @@
 """On which versions of PostgreSQL a test runs, and where these come from.
 
 Every test runs on the newest version. Tests in the folders of EVERY_VERSION, and tests
-with the mark `every_version`, run on older ones, too: what they test depends on the
-server, because it is SQL, plans, catalogs, rights, or programs of PostgreSQL. The other
-tests are of Python, which sends the same statements whatever the server is.
+with the mark `every_version`, run on older ones, too, if these are asked for: what they
+test depends on the server, because it is SQL, plans, catalogs, rights, or programs of
+PostgreSQL. The other tests are of Python, which sends the same statements whatever the
+server is.
 """
 
 import subprocess
@@ -25,7 +26,7 @@ one_version = pytest.mark.one_version
 
 
 def add_options(parser: pytest.Parser) -> None:
-    """The options `--dsn` and `--pg-bin` of pytest."""
+    """The options of pytest that say where tests run."""
     group = parser.getgroup("PostgreSQL")
     group.addoption(
         "--dsn",
@@ -38,6 +39,12 @@ def add_options(parser: pytest.Parser) -> None:
         help="folder of PostgreSQL's programs, as /usr/lib/postgresql/15/bin, to start"
         " servers with, instead of the embedded ones; pgvector must be installed there",
     )
+    group.addoption(
+        "--every-version",
+        action="store_true",
+        help="run tests that depend on the server on every embedded version; without"
+        " it, all tests run on the newest alone",
+    )
 
 
 def choose(config: pytest.Config) -> tuple[int, ...]:
@@ -49,7 +56,9 @@ def choose(config: pytest.Config) -> tuple[int, ...]:
         programs.VERSIONS = (found, *VERSIONS)  # type: ignore[assignment]
         programs.pgserver().POSTGRES_VERSIONS[found] = folder.resolve()
     if dsn is None:
-        return VERSIONS if found is None else (found,)
+        if found is not None:
+            return (found,)
+        return VERSIONS if config.getoption("every_version") else VERSIONS[:1]
     if (getattr(config.option, "numprocesses", None) or 0) > 1:
         raise pytest.UsageError("--dsn: tests share its roles, so run them with -n 0")
     version = check_server(dsn)
