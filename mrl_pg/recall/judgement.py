@@ -54,7 +54,7 @@ class Judgement:
         return "\n".join([self.reason, *(f"  {size}" for size in self.sizes)])
 
     def as_dict(self) -> dict[str, Any]:
-        """All of it in what JSON knows."""
+        """All fields as types that JSON has."""
         plain = asdict(self)
         plain["judged"] = list(self.judged)
         plain["sizes"] = [asdict(size) for size in self.sizes]

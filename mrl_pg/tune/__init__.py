@@ -1,4 +1,4 @@
-"""Chooses size, kind and settings of a short index for the rows of a table."""
+"""Chooses the size, kind and settings of a short index for the rows of a table."""
 
 from mrl_pg.tune.advice.recommend import Recommendation
 from mrl_pg.tune.option import Goal, Option

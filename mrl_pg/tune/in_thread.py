@@ -1,4 +1,4 @@
-"""The async version of work that would keep an event loop waiting."""
+"""Makes the async version of a function that would block an event loop."""
 
 import asyncio
 import inspect
@@ -22,8 +22,9 @@ def in_thread(
 ) -> Callable[[Callable[[], None]], AsyncVersion[P, R]]:
     """Make an async version of `work` that runs it in a thread, on a second connection.
 
-    Decorates a function that brings no more than the version's name and docstring; the
-    parameters are those of `work`, for type checkers and `help` alike.
+    It decorates a function that has only a name and a docstring. The async version
+    takes these two from that function, and its parameters from `work`, so that type
+    checkers and `help` show them.
     """
 
     def made(named: Callable[[], None]) -> AsyncVersion[P, R]:
@@ -49,7 +50,7 @@ def in_thread(
         first, *rest = sign.parameters.values()
         parameters = [first.replace(annotation=AsyncConn), *rest]
         vars(async_version)["__signature__"] = sign.replace(parameters=parameters)
-        # by name, too, which a ParamSpec cannot say
+        # a ParamSpec cannot say that parameters may also be passed by name
         return cast("AsyncVersion[P, R]", async_version)
 
     return made

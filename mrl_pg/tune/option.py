@@ -1,4 +1,4 @@
-"""What is asked for, and one size and kind as predicted: plain values."""
+"""The goal of a choice, and the prediction for one size and kind, as plain values."""
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
@@ -13,14 +13,14 @@ from mrl_pg.recall.score import Recall
 from mrl_pg.tune.predict.growth import GROWTH
 
 PREFIX_SHARE = 0.5
-"""Share of the allowed loss that the prefix may have; HNSW has the rest."""
+"""Share of the allowed loss that the prefix may cause. HNSW may cause the rest."""
 
 
 @dataclass(frozen=True, slots=True)
 class Goal:
-    """What is asked for: recall at k of a table's column by a distance.
+    """The recall at k that searches of a column must reach, by a distance.
 
-    `ef_construction` and `m` are the graph's, of every index that is tried.
+    Every index that is tried has the graph parameters `m` and `ef_construction`.
     """
 
     k: int = 10
@@ -30,18 +30,18 @@ class Goal:
     ef_construction: int = 64
 
     def __post_init__(self) -> None:
-        """Raise InvalidSetting for what no search can be asked for."""
+        """Raise InvalidSetting for a goal that no search can reach."""
         k = arguments.whole("k", self.k)
         if not 1 <= k <= MOST_CANDIDATES // 2:
             raise InvalidSetting(
-                f"k={shown(self.k)} is outside 1 to {MOST_CANDIDATES // 2}: a "
-                f"first pass hands over {MOST_CANDIDATES} candidates at most"
+                f"k={shown(self.k)} is outside 1 to {MOST_CANDIDATES // 2}, "
+                f"because a first pass returns at most {MOST_CANDIDATES} candidates"
             )
         recall = arguments.number("recall", self.recall)
         if not 0 < recall < 1:
             raise InvalidSetting(
-                f"recall={shown(self.recall)} is not between 0 and 1: ask for "
-                "some share such as 0.99; all of them only an exact search finds"
+                f"recall={shown(self.recall)} is not between 0 and 1. Pass "
+                "a share such as 0.99. Only an exact search surely finds all rows"
             )
         arguments.check_choice("distance", self.distance, OPERATORS)
         object.__setattr__(self, "k", k)
@@ -49,20 +49,21 @@ class Goal:
 
     @property
     def prefix_recall(self) -> float:
-        """What the prefix itself has to reach, so that HNSW may miss some, too."""
+        """The recall that the prefix must reach, so that HNSW may miss rows, too."""
         return 1 - PREFIX_SHARE * (1 - self.recall)
 
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """One size and kind, as predicted.
+    """The prediction for one size and kind.
 
-    `ceiling` is the recall if MOST_CANDIDATES were ranked again. `candidates` of the
-    prefix's exact order reach the target with room for what HNSW misses; None: more
-    than MOST_CANDIDATES. `sure`: the lower end of the interval reaches the target
-    there. Bytes are of the whole table; seconds and ms are guesses, the seconds scaled
-    by the builds that `build_scaled_by` names, if any. `growth` is that of needed
-    candidates with rows, see `growth.grown`.
+    `ceiling` is the recall if MOST_CANDIDATES rows go to the second pass. `candidates`
+    is the number of first rows in the prefix's exact order that reach the target, with
+    room for rows that HNSW misses. It is None if more than MOST_CANDIDATES are needed.
+    `sure` says whether the lower end of the interval reaches the target with that many.
+    Bytes are predicted for the whole table. Seconds and milliseconds are rough guesses.
+    If `build_scaled_by` names indexes, their measured build times scale the seconds.
+    `growth` says how the needed candidates grow with the rows, see `growth.grown`.
     """
 
     dims: int
@@ -84,20 +85,20 @@ class Option:
 
     @property
     def stored(self) -> Stored:
-        """How the first pass compares: by the values of the prefix, or by its signs."""
+        """Whether the first pass compares the values of the prefix, or its signs."""
         return KINDS[self.kind].stored
 
     def as_dict(self) -> dict[str, Any]:
-        """All of it in what JSON knows."""
+        """All fields as types that JSON has, and the name."""
         plain = asdict(self)
         plain["build_scaled_by"] = list(self.build_scaled_by)
         return {"name": self.name, **plain}
 
 
 def smallest_alike(options: Iterable[Option]) -> list[Option]:
-    """Options, less those that another one of the same size stores in fewer bits.
+    """The options without `vector` where `halfvec` of the same size is among them.
 
-    Their first passes find the same: halves rank as whole values do.
+    Both find the same rows in a first pass, but `halfvec` takes fewer bytes.
     """
     known = list(options)
     fewest: dict[tuple[Stored, int], int] = {}

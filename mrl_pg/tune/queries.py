@@ -1,4 +1,4 @@
-"""The queries of a choice: vectors, a file, a select, real ones, rows held out."""
+"""Query vectors to measure with, from the caller, a file, a select or the table."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -27,15 +27,19 @@ from mrl_pg.tune.rows.table import TableFacts, full_type
 from mrl_pg.vectors import VectorLike, as_vector
 
 MOST_REAL_QUERIES = 10_000
-"""What `mrl.sample_queries` keeps at most."""
+"""The most queries that `mrl.sample_queries` keeps."""
 
 SPARE = 2
-"""Rows read for each that is held out, so that chance never brings too few."""
+"""Rows to read for each held-out row, so that a random sample is hardly too small."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Queries:
-    """Query vectors, where they came from, and the rows they are, if they are rows."""
+    """Query vectors and where they came from.
+
+    `zeros` vectors were left out because they have no direction. `held` are the
+    held-out rows, if the queries are rows of the table.
+    """
 
     vectors: NDArray[np.float32]
     origin: str
@@ -46,7 +50,7 @@ class Queries:
 def choose_queries(
     conn: Conn, facts: Facts, table: TableFacts, request: TuneRequest
 ) -> Queries:
-    """The queries that a request names, or rows held out when it names none."""
+    """The queries that a request names, or held-out rows when it names none."""
     column, count, seed = request.layout.column, request.sample, request.seed
     if request.queries is not None:
         return from_vectors(request.queries, facts.full_dims)
@@ -64,7 +68,7 @@ def choose_queries(
 def held_out(
     conn: Conn, facts: Facts, column: str, *, rows: int, count: int, seed: int
 ) -> Queries:
-    """Rows drawn at random, at most a tenth; they are then no rows themselves."""
+    """Rows drawn at random, at most a tenth. Searches then leave these rows out."""
     count = min(count, rows // 10)
     sample = Sample.of(rows, SPARE * count, seed + 1)
     blocks = list(Reader(facts, column, sample).blocks(conn))
@@ -84,10 +88,10 @@ def held_out(
 
 
 def from_vectors(queries: Sequence[VectorLike], dims: int) -> Queries:
-    """The vectors that were given, in full size; InvalidVector for what is none."""
+    """The vectors that were given, in full size; raises InvalidVector if one is not."""
     given = arguments.listed(queries)
     if not given:
-        raise InvalidVector("queries is empty: give one vector or more")
+        raise InvalidVector("queries is empty. Pass one vector or more")
     vectors = np.stack([as_vector(query, dims=dims, cosine=False) for query in given])
     some = vectors.any(axis=1)
     zeros = int((~some).sum())
@@ -97,7 +101,7 @@ def from_vectors(queries: Sequence[VectorLike], dims: int) -> Queries:
 def from_file(
     path: "str | PathLike[str]", column: str, dims: int, *, count: int, seed: int
 ) -> Queries:
-    """Vectors of a file that `mrl-pg load` reads, at most `count`, drawn at random."""
+    """At most `count` vectors, drawn at random from a file that `mrl-pg load` reads."""
     vectors = read_vectors(path, column, dims)
     some = vectors[vectors.any(axis=1)]
     chosen = np.random.default_rng(seed).permutation(len(some))[:count]
@@ -136,7 +140,7 @@ def _selected(
 def from_real_queries(
     conn: Conn, facts: Facts, column: str, *, count: int, seed: int
 ) -> Queries:
-    """Of the queries that `keep_query` kept at most `count`, drawn at random."""
+    """At most `count` queries, drawn at random from those that `keep_query` kept."""
     table = sql.Identifier(facts.schema, facts.table)
     statement = slots.statement(
         "kept_queries",
@@ -144,17 +148,17 @@ def from_real_queries(
         column=sql.Literal(column),
     )
     try:
-        kept = _selected(
+        real = _selected(
             conn, facts, statement.as_string(), MOST_REAL_QUERIES, "real queries"
         )
     except errors.NoDataFound as error:
         raise InvalidSetting(f"{server_message(error)}") from error
     except MISSING as error:
         raise NotInstalled(measuring.NOT_INSTALLED) from error
-    # the same ones for the same seed: they come in an order of chance
-    order = sorted(range(len(kept.vectors)), key=lambda i: kept.vectors[i].tobytes())
+    # the server sends queries in no order, so sort them: a seed then draws the same
+    order = sorted(range(len(real.vectors)), key=lambda i: real.vectors[i].tobytes())
     chosen = np.random.default_rng(seed).permutation(order)[:count]
-    return replace(kept, vectors=kept.vectors[chosen])
+    return replace(real, vectors=real.vectors[chosen])
 
 
 @contextmanager
@@ -162,17 +166,18 @@ def _explained() -> Iterator[None]:
     try:
         yield
     except (errors.ProgrammingError, errors.DataException) as error:
-        said = str(error).splitlines()[0]
+        message = str(error).splitlines()[0]
         raise InvalidSetting(
-            f"the statement for queries cannot run: {said}. Select one column of "
-            "vectors as long as the full ones: select embedding from asked limit 500"
+            f"the statement for queries cannot run: {message}. Select one column of "
+            "vectors that have the dimensions of the full vectors, such as: "
+            "select embedding from asked limit 500"
         ) from error
 
 
 def _usable(vectors: NDArray[np.float32], origin: str, **more: Any) -> Queries:
     if not len(vectors):
         raise InvalidVector(
-            f"{origin}: no query is left once NULLs and vectors of zeros are; give "
-            "some with a direction"
+            f"{origin}: no query is left without NULLs and vectors of zeros. Pass "
+            "vectors that are not all zeros"
         )
     return Queries(vectors, origin, **more)

@@ -1,4 +1,4 @@
-"""What a choice rests on and comes to, as one value: for people, JSON and reports."""
+"""The result of `tune` as one value, for people, JSON and reports."""
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
@@ -21,13 +21,15 @@ from mrl_pg.tune.trial.storage import Storage
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """What was read of the table: rows, of which some zeros, and the queries.
+    """What was read from the table, and the queries.
 
-    `share` of the table's rows, 1 for all; `seed` says which. `zero_rows` have no
-    direction and are in no cosine index; `zero_queries` were left out. `themselves`:
-    queries with a row at distance 0, which flatters any search if they are rows.
-    `growth`: how needs grow with rows, where a sample was large enough to tell.
-    `sign_rows` rows have `sign_codes` different signs, all dimensions taken.
+    `share` is the share of the table's rows that were read, 1 if all were; `seed` says
+    which. `zero_rows` have no direction, so no cosine index has them. `zero_queries`
+    were left out. `themselves` counts queries with a row at distance 0: if they are
+    rows of the table, they find themselves and recall looks too good. `growth` says how
+    the needed candidates grow with the rows, if the sample was large enough to measure
+    that. `sign_rows` different rows have `sign_codes` different combinations of signs,
+    over all dimensions.
     """
 
     rows: int
@@ -45,17 +47,17 @@ class Read:
 
     @property
     def signs_tell(self) -> bool:
-        """Whether signs tell rows apart, so that kind `bit` can be of use."""
+        """Whether enough rows differ in their signs for kind `bit` to be of use."""
         return 2 * self.sign_codes >= self.sign_rows
 
 
 @dataclass(frozen=True, slots=True)
 class Tuning:
-    """The answer of `tune`; `str()` of it is what the command line prints.
+    """The result of `tune`; `str(tuning)` is what the command line prints.
 
-    `curves` come from one pass over the rows; `options` are predicted from them;
-    `built` and `points` are empty unless some were tried, on a copy of the rows read.
-    `examples` are a few queries, drawn at random, with what each size answers.
+    `curves` come from one pass over the rows, and `options` are predicted from them.
+    `built` and `points` are empty unless indexes were tried, on a copy of the rows
+    read. `examples` are a few queries, drawn at random, with the answer of each size.
     """
 
     table: TableFacts
@@ -73,18 +75,18 @@ class Tuning:
 
     @property
     def front(self) -> tuple[Point, ...]:
-        """Settings that no other one beats in both recall and time, fastest first."""
+        """Settings that no other beats in both recall and time, fastest first."""
         return front(self.points)
 
     @property
     def build_times(self) -> str:
-        """Where predicted build times come from: `a guess`, or what they scale."""
+        """Where predicted build times come from: a guess, or measured builds."""
         known = {name for option in self.options for name in option.build_scaled_by}
         names = " and ".join(sorted(known))
-        return f"scaled by what was built, {names}" if known else "a guess"
+        return f"scaled by the builds of {names}" if known else "a rough guess"
 
     def as_dict(self) -> dict[str, Any]:
-        """All of it in what JSON knows; a curve is its recall at some candidates."""
+        """The whole result as types that JSON has; see `curve_as_dict` for curves."""
         return {
             "table": asdict(self.table),
             "column": self.column,
@@ -102,7 +104,7 @@ class Tuning:
         }
 
     def __str__(self) -> str:
-        """Everything in plain words, the recommendation last."""
+        """The whole result as text, with the recommendation last."""
         return "\n".join(self._lines())
 
     def _lines(self) -> Iterator[str]:
@@ -124,7 +126,7 @@ class Tuning:
             f"({read.origin}), k = {goal.k}, {goal.distance}, recall {goal.recall:g}"
         )
         if read.zero_rows:
-            yield f"{read.zero_rows:,} rows of zeros: in no cosine index, not answered"
+            yield f"{read.zero_rows:,} rows of zeros: no cosine index has or finds them"
         if read.zero_queries:
             yield f"{read.zero_queries:,} queries of zeros were left out"
         if read.themselves > read.queries // 10:
@@ -137,8 +139,8 @@ class Tuning:
         if not read.signs_tell:
             yield (
                 f"signs are of no use here: {read.sign_rows:,} different rows have "
-                f"{read.sign_codes:,} different signs, as image features and unsigned "
-                "integers do, so no size of kind bit can tell them apart"
+                f"{read.sign_codes:,} different signs, so no size of kind bit can tell "
+                "them apart. Image features and unsigned integers are often like that"
             )
 
     def _predicted(self) -> Iterator[str]:
@@ -162,18 +164,18 @@ class Tuning:
             )
 
     def _shown(self) -> list[Option]:
-        """All but whole values of sizes that halves are shown of: alike but larger."""
+        """The options without `vector` where `halfvec` of the same size is shown."""
         return smallest_alike(self.options)
 
     def _measured(self) -> Iterator[str]:
-        yield f"Built on a copy of the {self.read.rows:,} rows, which is gone again:"
+        yield f"Built on a copy of the {self.read.rows:,} rows, which no longer exists:"
         for built in self.built:
             yield f"  {built.name}: {built.seconds:.1f} s, {built.bytes / 1e6:,.1f} MB"
-        yield "Settings that no other one beats in both recall and time:"
+        yield "Settings that no other setting beats in both recall and time:"
         for point in self.front:
             yield f"  {point}"
         for pair in self.storage.pairs if self.storage else ():
-            yield "Once more, queries in turn, full vectors in TOAST, then in the row:"
+            yield "Measured again, with full vectors in TOAST, then in the row:"
             yield f"  {pair.toast}"
             yield f"  {pair.plain}"
 
@@ -197,7 +199,7 @@ class Tuning:
 
 
 def curve_as_dict(curve: Curve, goal: Goal) -> dict[str, Any]:
-    """A curve as JSON takes it: recall, with its interval, at steps of candidates."""
+    """A curve as types that JSON has: recall, with its interval, at each of STEPS."""
     steps = [count for count in STEPS if count >= goal.k]
     candidates, sure = needed(curve, goal)
     return {

@@ -1,4 +1,4 @@
-"""What `tune` is asked for, as one value, and what is refused."""
+"""The arguments of `tune` as one value that checks them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,9 +19,10 @@ from mrl_pg.vectors import VectorLike
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TuneRequest:
-    """The arguments of `tune`, checked; `tune` explains each.
+    """The checked arguments of `tune`; the docstring of `tune` explains each.
 
-    Raises InvalidSetting for what cannot be asked, before anything is read.
+    Raises InvalidSetting for an argument of the wrong type or value, before anything
+    is read.
     """
 
     goal: Goal
@@ -77,73 +78,72 @@ class TuneRequest:
         given = [source is not None for source in sources]
         if sum([*given, self.real_queries]) > 1:
             raise InvalidSetting(
-                "queries are vectors, or come from a file, from a statement, or are "
-                "the real ones that were kept: give one of them"
+                "pass only one of queries, queries_file, queries_sql and real_queries"
             )
 
     def forms(self, full: int) -> list[tuple[Stored, int]]:
-        """What is predicted for vectors of `full` dimensions."""
+        """The ways to store, and the sizes, to predict for vectors of size `full`."""
         sizes = self.sizes
         published = _published(self.model, sizes)
         if published is not None:
-            # of a column that holds prefixes already, none may be shorter
+            # a column that holds prefixes already may be shorter than every size
             sizes = [size for size in published if size < full] or [full]
         return forms_of(sizes, full)
 
 
 def silent(_progress: Progress) -> None:
-    """Report progress to nobody."""
+    """Ignore progress."""
 
 
 def _kinds(kinds: Sequence[Kind]) -> tuple[Kind, ...]:
-    """The kinds, each once there; raises InvalidSetting."""
+    """The kinds in the order of KINDS, without repeats; raises InvalidSetting."""
     chosen = arguments.names("kinds", kinds)
     if not chosen or any(kind not in KINDS for kind in chosen):
-        raise InvalidSetting(f"kinds={list(chosen)}: choose from {', '.join(KINDS)}")
+        raise InvalidSetting(f"kinds={list(chosen)}. Choose from {', '.join(KINDS)}")
     return tuple(kind for kind in KINDS if kind in chosen)
 
 
 def _sizes(sizes: Sequence[int]) -> tuple[int, ...]:
     try:
-        asked = tuple(sizes)
+        listed = tuple(sizes)
     except Exception as error:
         raise InvalidSetting(
-            f"sizes={arguments.shown(sizes)} is no list: pass a list of whole numbers"
+            f"sizes={arguments.shown(sizes)} is not a list. Pass whole numbers"
         ) from error
-    return tuple(arguments.whole("sizes", size) for size in asked)
+    return tuple(arguments.whole("sizes", size) for size in listed)
 
 
 def _published(
     model: str | None, sizes: Sequence[int] | None
 ) -> tuple[int, ...] | None:
-    """The sizes of a model; None when none is named."""
+    """The published sizes of a model; None if no model is named."""
     if model is None:
         return None
     arguments.check_text("model", model)
     if sizes is not None:
-        raise InvalidSetting("sizes and a model both name sizes: give one of them")
+        raise InvalidSetting("sizes and model both give sizes. Pass only one of them")
     known = find(model)
     if known is None:
         raise InvalidSetting(
-            f"model {model!r} is none that mrl_pg.models knows: name it as its maker "
-            "does, or give sizes"
+            f"mrl_pg.models does not know model {model!r}. Write the name as its maker "
+            "does, or pass sizes"
         )
     return ladder(known)
 
 
 def forms_of(sizes: Sequence[int] | None, full: int) -> list[tuple[Stored, int]]:
-    """What is predicted: prefixes, and their signs; of the whole vector its signs."""
-    asked = ladder(full) if sizes is None else tuple(sizes)
-    if not asked or min(asked) < 1 or max(asked) > full:
+    """What to predict: prefixes by values and by signs, the whole vector by signs."""
+    chosen = ladder(full) if sizes is None else tuple(sizes)
+    if not chosen or min(chosen) < 1 or max(chosen) > full:
         raise InvalidSetting(
-            f"sizes={arguments.shown(list(asked))}: give some from 1 to {full}"
+            f"sizes={arguments.shown(list(chosen))}. Pass sizes from 1 to {full}"
         )
-    # by itself: a few dimensions find nothing, fewer bits even less, and of more than
-    # half of them the index is hardly smaller
+    # without sizes: a few dimensions find nothing, a few bits even less, and an index
+    # over more than half of the dimensions is hardly smaller
     least = {"floats": full // 24, "bits": full // 8} if sizes is None else {}
     most = full // 2 if sizes is None else full - 1
-    floats = [size for size in asked if most >= size >= least.get("floats", 0)]
-    bits = [size for size in asked if size >= max(FEWEST_BITS, least.get("bits", 0))]
+    floats = [size for size in chosen if most >= size >= least.get("floats", 0)]
+    bits = [size for size in chosen if size >= max(FEWEST_BITS, least.get("bits", 0))]
     return [
         *(("floats", size) for size in floats),
         *(("bits", size) for size in {*bits, full}),

@@ -1,4 +1,4 @@
-"""`tune`: reads, predicts, tries what could win, recommends; changes nothing."""
+"""`tune`: reads, predicts, tries what could win and recommends. Changes nothing."""
 
 from collections.abc import Sequence
 from os import PathLike
@@ -56,24 +56,26 @@ def tune(
     show: Sequence[str] = (),
     progress: OnProgress | None = None,
 ) -> Tuning:
-    """The best size, kind and settings for the rows of a table, with what they rest on.
+    """The best size, kind and settings for the rows of a table, and the figures.
 
-    Reads at most about `sample_rows` rows once and works out the recall of every kind
-    and size (`sizes`, or those of `model`, or `models.ladder`). Unless `plan`, builds
-    the `tries` that could win on a copy of those rows, and beside them one pass over
-    full vectors (`rival`; default: if its index fits `effective_cache_size`). Where
-    they are in TOAST and fit the row, the best settings are timed both ways, on a
-    second copy (`storage`; default: if it takes 2 GB at most). All in one transaction
-    that is rolled back: the table is not written to, nothing stays.
+    Reads about `sample_rows` rows at most, once, and computes the recall of every kind
+    and size (`sizes`, or the sizes of `model`, or `models.ladder`). Unless `plan` is
+    true, it copies these rows and builds the `tries` indexes that could win on the
+    copy. With `rival` it also builds an index over full vectors (default: if that index
+    fits `effective_cache_size`). With `storage` it times the best settings on a second
+    copy that keeps full vectors in the row, if they are in TOAST and fit the row
+    (default: if the second copy takes 2 GB at most). All of this happens in one
+    transaction that is rolled back, so nothing is written to the table.
 
-    The queries are vectors (`queries`), or at most `sample` of a file that
-    `mrl_pg.load` reads, the first `sample` that `queries_sql` selects, or with
-    `real_queries` those that `MatryoshkaIndex.keep_query` kept. Without any of these,
-    `sample` rows are held out. Examples name rows by primary key; `show` adds columns
-    to that. `progress` is called with a `Progress` as the work goes on.
+    The queries are the vectors `queries`, or at most `sample` vectors of a file that
+    `mrl_pg.load` reads (`queries_file`), or the first `sample` vectors that
+    `queries_sql` selects, or, with `real_queries`, at most `sample` of the queries that
+    `MatryoshkaIndex.keep_query` kept. Otherwise `sample` rows are held out as queries.
+    Examples name rows by primary key; `show` adds columns. `progress` is called with a
+    `Progress` while the work goes on.
 
-    Raises InvalidSetting and InvalidVector for what cannot be asked, InvalidFile, and
-    what `known_facts` raises. The connection must be in no transaction.
+    Raises InvalidSetting, InvalidVector or InvalidFile for wrong arguments, and what
+    `known_facts` raises. The connection must not be in a transaction.
     """
     request = TuneRequest(
         goal=Goal(k, recall, distance, m, ef_construction),
@@ -109,7 +111,7 @@ def tune(
 
 
 def _tune(conn: Conn, request: TuneRequest) -> Tuning:
-    """The five steps, in one transaction: places are those of the rows it reads."""
+    """The five steps, in one transaction, so that rows keep their places meanwhile."""
     goal, column = request.goal, request.layout.column
     facts, known = tables.read(conn, request.layout)
     shown = columns_to_show(facts, request.show)
@@ -118,8 +120,10 @@ def _tune(conn: Conn, request: TuneRequest) -> Tuning:
     forms = request.forms(facts.full_dims)
     queries = choose_queries(conn, facts, known, request)
     drawn = Sample.of(known.rows, request.sample_rows, request.seed)
-    watched = ExampleQueries(queries, forms, goal.k, goal.distance, request.seed)
-    found, judgement, read = read_rows(
+    example_queries = ExampleQueries(
+        queries, forms, goal.k, goal.distance, request.seed
+    )
+    truth, judgement, read = read_rows(
         conn,
         facts,
         known,
@@ -128,11 +132,11 @@ def _tune(conn: Conn, request: TuneRequest) -> Tuning:
         drawn,
         queries,
         forms,
-        watched,
+        example_queries,
         request.progress,
     )
     predicted = options(
-        found.curves,
+        truth.curves,
         known,
         goal,
         kinds=request.kinds,
@@ -142,9 +146,9 @@ def _tune(conn: Conn, request: TuneRequest) -> Tuning:
     trials = Trials()
     if not request.plan:
         picked = could_win(predicted, request.tries)
-        trials = _try(conn, facts, known, request, drawn, queries, found, picked)
+        trials = _try(conn, facts, known, request, drawn, queries, truth, picked)
         seconds = {index.name: index.seconds for index in trials.built}
-        predicted = scaled(predicted, seconds, found.rows, goal)
+        predicted = scaled(predicted, seconds, truth.rows, goal)
     advice = recommend(
         request.layout,
         known,
@@ -163,12 +167,12 @@ def _tune(conn: Conn, request: TuneRequest) -> Tuning:
         goal,
         read,
         judgement,
-        tuple(found.curves),
+        tuple(truth.curves),
         predicted,
         trials.built,
         trials.points,
         advice,
-        examples(conn, facts, shown, watched, sizes_shown),
+        examples(conn, facts, shown, example_queries, sizes_shown),
         trials.storage,
     )
 
@@ -180,7 +184,7 @@ def _try(
     request: TuneRequest,
     drawn: Sample,
     queries: Queries,
-    found: Nested,
+    truth: Nested,
     picked: Sequence[Option],
 ) -> Trials:
     """Build the picked options on a copy of the rows, and measure them."""
@@ -192,7 +196,7 @@ def _try(
             request.layout.column,
             drawn,
             queries,
-            found,
+            truth,
             picked,
             rival,
             request.storage,
@@ -202,9 +206,9 @@ def _try(
 
 @in_thread(tune)
 def tune_async() -> None:
-    """The same beside an event loop: in a thread, on a second connection like `conn`.
+    """Run `tune` in a thread, on a second connection with the parameters of `conn`.
 
-    Most of it is arithmetic, which would keep the loop waiting. The second connection
-    is a new session: give `schema` if this one has a search path of its own. `progress`
-    is called from the thread.
+    Most of the work is arithmetic, which would block the event loop. The second
+    connection is a new session, so pass `schema` if `conn` has its own search path.
+    `progress` is called from the thread.
     """

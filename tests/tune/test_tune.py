@@ -372,8 +372,8 @@ def test_a_transaction_of_the_caller_is_not_touched(docs: Conn) -> None:
         ({"sample": 0}, InvalidSetting, "sample=0"),
         ({"sample_rows": 0}, InvalidSetting, "sample_rows=0"),
         ({"queries_file": "none.npy"}, InvalidFile, "none.npy"),
-        ({"queries_file": "a.npy", "queries_sql": "b"}, InvalidSetting, "one of them"),
-        ({"queries_sql": "b", "real_queries": True}, InvalidSetting, "one of them"),
+        ({"queries_file": "a.npy", "queries_sql": "b"}, InvalidSetting, "only one of"),
+        ({"queries_sql": "b", "real_queries": True}, InvalidSetting, "only one of"),
         ({"m": 1}, InvalidSetting, "m=1"),
     ],
 )

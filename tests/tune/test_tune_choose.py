@@ -324,11 +324,11 @@ def test_a_second_copy_is_made_where_it_fits() -> None:
     assert contenders([weak], goal, TABLE) == []
     assert refusal(TABLE, [sure], 100_000, goal, None) == ""
     assert "no setting" in refusal(TABLE, [], 100_000, goal, None)
-    assert "asked" in refusal(TABLE, [sure], 100_000, goal, False)
-    assert "2.2 GB more" in refusal(TABLE, [sure], 250_000, goal, None)
+    assert "--no-storage" in refusal(TABLE, [sure], 100_000, goal, False)
+    assert "2.2 GB, more" in refusal(TABLE, [sure], 250_000, goal, None)
     assert refusal(TABLE, [sure], 250_000, goal, True) == ""
     long = replace(TABLE, full_dims=2000)
-    assert "stay in TOAST" in refusal(long, [sure], 1000, goal, True)
+    assert "not fit a page" in refusal(long, [sure], 1000, goal, True)
     # vectors in the row that a short column would push out are a question, too
     short = replace(TABLE, full_dims=256, row_width=1400)
     assert not concerns(short, [option("bit", 256, 2, 100)])

@@ -1,1 +1,1 @@
-"""The recommendation: one setting, why, and the commands that make it."""
+"""The recommendation: a setting, the reasons, and the commands that make the index."""

@@ -1,4 +1,4 @@
-"""The commands that make an index and search it, by every interface."""
+"""The commands of each interface that make an index and search it."""
 
 import keyword
 import shlex
@@ -14,12 +14,12 @@ from mrl_pg.index import MatryoshkaIndex
 from mrl_pg.tune.rows.table import TableFacts
 
 TAKEN = {"metadata", "registry"}
-"""What a declarative base of SQLAlchemy has under these names, a model may not hide."""
+"""Names that SQLAlchemy's declarative base uses, so that a model may not use them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Commands:
-    """What to run, by each interface; `shell` is the command line."""
+    """The commands of each interface; `shell` is for the command line."""
 
     shell: str
     sql: str
@@ -30,7 +30,7 @@ class Commands:
 def commands(
     index: MatryoshkaIndex, table: TableFacts, k: int, candidates: int, ef_search: int
 ) -> Commands:
-    """The same index and search by each interface."""
+    """The commands for one index and search, in each interface."""
     graph = {"m": (index.m, 16), "ef_construction": (index.ef_construction, 64)}
     other = {key: value for key, (value, usual) in graph.items() if value != usual}
     named = dict[str, Any](kind=index.kind)
@@ -77,7 +77,7 @@ def _in_shell(
     for command in (["create", *what, *graph], ["search", *what, *how]):
         verb, *options = command
         if any(name.startswith("-") for name in where):
-            # names that look like options are none
+            # behind `--`, names that begin with a hyphen are not read as options
             words = [verb, *options, "--", *where]
         else:
             words = [verb, *where, *options]
@@ -86,7 +86,7 @@ def _in_shell(
 
 
 def _as_argument(name: str) -> str:
-    """A part of a table's name as `mrl-pg` reads it: quoted where it must be."""
+    """A part of a table's name as `mrl-pg` reads it, in quotes if necessary."""
     if not set('."') & set(name):
         return name
     doubled = name.replace('"', '""')
@@ -94,11 +94,11 @@ def _as_argument(name: str) -> str:
 
 
 def _attribute(column: str) -> tuple[str, str]:
-    """What a model may call a column, and its own name if it is another one."""
-    # as Python reads a name: ligatures and the like are taken apart
+    """A model's attribute for a column, and the column's name if that is different."""
+    # Python reads names in this form, which takes ligatures apart
     name = unicodedata.normalize("NFKC", column)
     name = "".join(c if f"a{c}".isidentifier() else "_" for c in name)
-    # two underscores mean something to Python, before and behind
+    # Python changes a name that begins with two underscores, inside a class
     name = name.lstrip("_") if name.startswith("__") else name
     if not name.isidentifier():
         name = f"column_{name}".rstrip("_")
@@ -122,7 +122,7 @@ def _in_sql(
     text = slots.statement(
         "recommended",
         table=sql.Literal(table.name),
-        # quoted by the server already
+        # the server has quoted this name already
         name=sql.SQL(table.name),
         column=sql.Literal(index.column),
         dims=sql.Literal(index.dims),

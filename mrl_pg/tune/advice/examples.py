@@ -1,4 +1,4 @@
-"""A few queries with what each size answers, rows by key and columns to show."""
+"""Example queries with the answers of each size; rows have key and shown columns."""
 
 import unicodedata
 from collections.abc import Iterable, Sequence
@@ -20,35 +20,36 @@ from mrl_pg.tune.rows.example_queries import ExampleQueries, RankedRow, Where
 from mrl_pg.tune.rows.stream import tid
 
 SIZES = 4
-"""Sizes and kinds that an example shows, at most."""
+"""The most sizes and kinds that an example shows."""
 
 LISTED = 10
-"""Rows of an answer that an example names, at most."""
+"""The most rows of an answer that an example names."""
 
 CUT = 80
-"""Characters of a value that are shown."""
+"""The most characters of a value that an example shows."""
 
 EXACT = "exact"
 
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A row as a report shows it: columns and their values as text, cut; None: NULL."""
+    """A row as a report shows it: columns and values as cut text; None is NULL."""
 
     key: tuple[tuple[str, str | None], ...]
     more: tuple[tuple[str, str | None], ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
-        """All of it in what JSON knows."""
+        """All fields as types that JSON has."""
         return {"key": dict(self.key), "shown": dict(self.more)}
 
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """A row of an answer, or one that is missing there.
+    """A row that an answer has or lacks.
 
-    `true`: it is one of the k nearest by full vectors, ties included. `place`, from 1:
-    where the size's own order has it; None: after MOST_CANDIDATES, or an exact answer.
+    `true` says whether it is one of the k nearest rows by full vectors, ties included.
+    `place` is its place in the size's own order, from 1. It is None after
+    MOST_CANDIDATES and in the exact answer.
     """
 
     row: Shown
@@ -57,17 +58,18 @@ class Listed:
     place: int | None
 
     def as_dict(self) -> dict[str, Any]:
-        """All of it in what JSON knows."""
-        said = {"distance": self.distance, "true": self.true, "place": self.place}
-        return {**self.row.as_dict(), **said}
+        """All fields as types that JSON has."""
+        ranking = {"distance": self.distance, "true": self.true, "place": self.place}
+        return {**self.row.as_dict(), **ranking}
 
 
 @dataclass(frozen=True, slots=True)
 class ExampleAnswer:
-    """What one size answers when its first `candidates` are ranked by full vectors.
+    """The answer of one size when its first `candidates` are ranked by full vectors.
 
-    `found` of the true k are in it, `alone` are among the first k of its own order.
-    The exact answer has no candidates. `rows` and `missing` name LISTED at most.
+    `found` of the true k rows are in the answer. `alone` of them are among the first k
+    rows in the size's own order. The exact answer has no candidates. `rows` and
+    `missing` name at most LISTED rows each.
     """
 
     name: str
@@ -78,7 +80,7 @@ class ExampleAnswer:
     missing: tuple[Listed, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
-        """All of it in what JSON knows."""
+        """All fields as types that JSON has."""
         return {
             "name": self.name,
             "candidates": self.candidates,
@@ -91,10 +93,11 @@ class ExampleAnswer:
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One query: which of those asked it is, from 1, its row if it is one, answers.
+    """One query and its answers.
 
-    The first answer is the exact one. No index was searched: rows are ordered by
-    exact distances, so HNSW may find less.
+    `number` is its place among the queries, from 1. `row` is its row if the query is a
+    held-out row. The first answer is the exact answer. No index was searched, so HNSW
+    may find fewer rows than these answers.
     """
 
     number: int
@@ -102,7 +105,7 @@ class Example:
     answers: tuple[ExampleAnswer, ...]
 
     def as_dict(self) -> dict[str, Any]:
-        """All of it in what JSON knows."""
+        """All fields as types that JSON has."""
         return {
             "number": self.number,
             "row": self.row and self.row.as_dict(),
@@ -111,24 +114,25 @@ class Example:
 
 
 def columns_to_show(facts: Facts, show: Sequence[str]) -> tuple[str, ...]:
-    """Columns beside the primary key; raises ColumnNotFound for one that is none."""
-    asked = (show,) if isinstance(show, str) else tuple(show)
-    for column in asked:
+    """The columns of `show` that are not in the key; raises ColumnNotFound."""
+    wanted = (show,) if isinstance(show, str) else tuple(show)
+    for column in wanted:
         if column not in facts.columns:
             raise ColumnNotFound(
                 f"column {f'{facts.schema}.{facts.table}.{column}'!r}, which examples "
                 f"are to show, does not exist; there are: {', '.join(facts.columns)}"
             )
-    return tuple(c for c in dict.fromkeys(asked) if c not in facts.keys)
+    return tuple(c for c in dict.fromkeys(wanted) if c not in facts.keys)
 
 
 def to_show(
     options: Sequence[Option], advice: Recommendation, built: Iterable[str]
 ) -> list[tuple[Option, int]]:
-    """Sizes worth showing, each with its candidates; the recommended one is among them.
+    """At most SIZES sizes and kinds to show, each with its candidates.
 
-    Then come those that were built, those that could win, others that are able, and
-    those that are not, with as many candidates as there can be.
+    The recommended size comes first, then sizes that were built, that could win, that
+    reach the recall, and last sizes that do not, with MOST_CANDIDATES. The result is in
+    the order of `options`.
     """
     distinct = smallest_alike(options)
     able = [option for option in distinct if option.candidates is not None]
@@ -136,9 +140,9 @@ def to_show(
     named = {option.name: option for option in options}
     first = [named[name] for name in (advice.name, *built) if name in named]
     ranked = dict.fromkeys([*first, *could_win(distinct, SIZES), *able, *nearly])
-    kept = list(ranked)[:SIZES]
+    chosen = list(ranked)[:SIZES]
     return [
-        (option, _candidates(option, advice)) for option in options if option in kept
+        (option, _candidates(option, advice)) for option in options if option in chosen
     ]
 
 
@@ -152,20 +156,21 @@ def examples(
     conn: Conn,
     facts: Facts,
     show: Sequence[str],
-    watched: ExampleQueries,
+    queries: ExampleQueries,
     sizes: Sequence[tuple[Option, int]],
 ) -> tuple[Example, ...]:
-    """What the watched queries are answered; reads the rows that are named.
+    """The example queries with their answers; reads the rows that they name.
 
-    In the transaction that read them, or places may have come to hold other rows.
+    Call it in the transaction that read the rows, because other rows may have their
+    places later.
     """
     ranked = [
-        [(EXACT, None, watched.exact(i))]
+        [(EXACT, None, queries.exact(i))]
         + [
-            (option.name, candidates, watched.ranked(i, _form(option), candidates))
+            (option.name, candidates, queries.ranked(i, _form(option), candidates))
             for option, candidates in sizes
         ]
-        for i in range(len(watched.numbers))
+        for i in range(len(queries.numbers))
     ]
     hits = [
         hit
@@ -173,7 +178,7 @@ def examples(
         for *_, answer in answers
         for hit in (*answer.rows[:LISTED], *answer.missing[:LISTED])
     ]
-    rows = read(conn, facts, show, [*(hit.where for hit in hits), *watched.held])
+    rows = read(conn, facts, show, [*(hit.where for hit in hits), *queries.held])
 
     def listed(some: Sequence[RankedRow]) -> tuple[Listed, ...]:
         return tuple(
@@ -184,7 +189,7 @@ def examples(
     return tuple(
         Example(
             number + 1,
-            rows[watched.held[i]] if watched.held else None,
+            rows[queries.held[i]] if queries.held else None,
             tuple(
                 ExampleAnswer(
                     name,
@@ -197,7 +202,7 @@ def examples(
                 for name, candidates, answer in ranked[i]
             ),
         )
-        for i, number in enumerate(watched.numbers)
+        for i, number in enumerate(queries.numbers)
     )
 
 
@@ -208,24 +213,24 @@ def _form(option: Option) -> tuple[Stored, int]:
 def read(
     conn: Conn, facts: Facts, show: Sequence[str], wanted: Sequence[Where]
 ) -> dict[Where, Shown]:
-    """Key and shown columns of some rows, by where they are."""
+    """The key and the shown columns of some rows, by table and place."""
     columns = [*facts.keys, *show]
     query = rows_statement(facts, columns, wanted)
-    found = {}
+    known = {}
     with cursors.tuples(conn) as cursor:
         for table, place, *values in cursor.execute(query):
             named = list(zip(columns, map(tidy, values), strict=True))
             count = len(facts.keys)
-            found[table, place] = Shown(tuple(named[:count]), tuple(named[count:]))
-    # a policy that answers otherwise the second time hides rows
+            known[table, place] = Shown(tuple(named[:count]), tuple(named[count:]))
+    # a row-level security policy may hide a row that it showed before
     unseen = Shown(tuple((column, None) for column in facts.keys))
-    return {where: found.get((where[0], tid(where[1])), unseen) for where in wanted}
+    return {where: known.get((where[0], tid(where[1])), unseen) for where in wanted}
 
 
 def rows_statement(
     facts: Facts, columns: Sequence[str], wanted: Sequence[Where]
 ) -> sql.Composed:
-    """Reads columns of rows by their places, without a scan."""
+    """The statement that reads columns of rows by their places, without a scan."""
     return slots.statement(
         "shown_rows",
         columns=slots.comma(
@@ -241,7 +246,7 @@ def rows_statement(
 
 
 def tidy(value: str | None) -> str | None:
-    """On one line, without control characters, cut."""
+    """The value on one line, without control characters, cut to CUT characters."""
     if value is None:
         return None
     plain = "".join(" " if unicodedata.category(c) == "Cc" else c for c in value)

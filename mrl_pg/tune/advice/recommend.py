@@ -1,4 +1,4 @@
-"""The recommendation: one setting, why, and the commands for every interface."""
+"""The recommendation: a setting, the reasons, and the commands of each interface."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -21,15 +21,15 @@ from mrl_pg.tune.trial.point import Point
 from mrl_pg.tune.trial.storage import WIDEST, Storage, concerns, row_bytes
 
 QUICK_EXACT_MS = 20.0
-"""An exact search that takes no longer makes any index a matter of taste."""
+"""An exact search that takes no longer than this is fast enough without an index."""
 
 
 @dataclass(frozen=True, slots=True)
 class Recommendation:
-    """One index and how to search it; all None when nothing can be recommended.
+    """An index and how to search it; the fields are None if there is none.
 
-    `measured` says whether it was tried on these rows, or is predicted. `reasons`
-    are plain sentences; `against` are those that speak against a short index.
+    `measured` says whether the index was tried on these rows, or is only predicted.
+    `reasons` are plain sentences. `against` are the reasons against a short index.
     """
 
     name: str | None
@@ -48,7 +48,7 @@ class Recommendation:
         return self.name is not None and not self.against
 
     def as_dict(self) -> dict[str, Any]:
-        """All of it in what JSON knows."""
+        """All fields as types that JSON has."""
         plain = asdict(self)
         plain["reasons"], plain["against"] = list(self.reasons), list(self.against)
         return {"worth_it": self.worth_it, **plain}
@@ -64,7 +64,7 @@ def recommend(
     points: Sequence[Point],
     storage: Storage | None = None,
 ) -> Recommendation:
-    """The best of what was measured, or of the prediction when nothing was."""
+    """The best measured setting, or the best predicted setting if none was measured."""
     against = list(_against(table, goal, share, judgement, options, points))
     short = [point for point in points if point.option is not None]
     if short:
@@ -72,8 +72,8 @@ def recommend(
         if point is None:
             best = max(short, key=lambda p: p.recall.mean)
             against.append(
-                f"no setting that was tried reaches recall {goal.recall:g}; the best "
-                f"is {best}: try a larger --m and --ef-construction, which make a "
+                f"no setting that was tried reaches recall {goal.recall:g}. The best "
+                f"is {best}. Try a larger --m and --ef-construction, which make a "
                 "better graph"
             )
             return _nothing(against)
@@ -81,8 +81,8 @@ def recommend(
         reason = [str(point)]
         if not sure:
             reason.append(
-                f"the mean reaches {goal.recall:g}, the lower end of the interval does "
-                "not: give more queries to be sure"
+                f"the mean reaches {goal.recall:g}, but the lower end of the interval "
+                "does not. Use more queries to be sure"
             )
         candidates, ef = point.candidates, point.ef_search
     else:
@@ -103,19 +103,19 @@ def recommend(
         more = min(grown(candidates, goal.k, share, chosen.growth), MAX_EF_SEARCH)
         ef = min(round(ef * more / candidates), MAX_EF_SEARCH)
         reason.append(
-            f"on the sample {candidates} candidates do; {more} allow for all rows (how "
-            "needs grow with rows is predicted: calibrate the index once built)"
+            f"on the sample {candidates} candidates are enough. For all rows we "
+            f"predict {more}. Calibrate the index after you build it"
         )
         candidates = more
-    # what was tried may know its build time better than it was guessed
-    told = next((one for one in options if one.name == chosen.name), chosen)
-    reason.extend(_costs(table, goal, told))
+    # after trials, the option in `options` has a build time scaled by real builds
+    scaled = next((option for option in options if option.name == chosen.name), chosen)
+    reason.extend(_costs(table, goal, scaled))
     if storage is not None:
         reason.extend(storage.said())
     elif concerns(table, [chosen]) and row_bytes(table, chosen) <= WIDEST:
         reason.append(
-            "full vectors in the row, not in TOAST, may be faster: without --plan, "
-            "trials measure it"
+            "searches may be faster with full vectors in the row instead of TOAST. "
+            "Run tune without --plan to measure this"
         )
     index = MatryoshkaIndex(
         layout.table,
@@ -146,23 +146,23 @@ def _nothing(against: list[str]) -> Recommendation:
 
 def _costs(table: TableFacts, goal: Goal, option: Option) -> list[str]:
     full = index_bytes("halfvec", table.full_dims, table.rows, goal.m)
-    said = [
+    sentences = [
         f"the index will take about {_mb(option.index_bytes)}, "
-        f"{full / option.index_bytes:.1f} times less than one over full vectors as "
-        f"halves; the column {_mb(option.column_bytes)} in the table"
+        f"{full / option.index_bytes:.1f} times less than an index over full vectors "
+        f"as halfvec. The column will add {_mb(option.column_bytes)} to the table"
     ]
     if option.build_scaled_by:
-        said.append(
-            f"to build it will take about {option.build_seconds:,.0f} s, judging by "
-            f"{' and '.join(option.build_scaled_by)} here"
+        sentences.append(
+            f"the build will take about {option.build_seconds:,.0f} s, judging by the "
+            f"builds of {' and '.join(option.build_scaled_by)} in this run"
         )
     if option.index_bytes > table.build_bytes:
-        said.append(
-            f"build it with maintenance_work_mem above {_mb(option.index_bytes)} (now "
-            f"{_mb(table.build_bytes)}): a graph that does not fit builds several "
-            "times slower"
+        sentences.append(
+            f"set maintenance_work_mem above {_mb(option.index_bytes)} for the build "
+            f"(now {_mb(table.build_bytes)}), because a graph that does not fit takes "
+            "several times longer to build"
         )
-    return said
+    return sentences
 
 
 def _against(
@@ -173,34 +173,34 @@ def _against(
     options: Sequence[Option],
     points: Sequence[Point],
 ) -> list[str]:
-    said = []
+    sentences = []
     if judgement is not None and judgement.verdict == "not fit":
-        said.append(
-            f"these rows are {judgement.reason}; signs of all dimensions (bit) may do, "
-            "prefixes lose more than they need"
+        sentences.append(
+            f"these rows are {judgement.reason}. Signs of all dimensions (bit) may "
+            "work, but prefixes lose more rows than necessary"
         )
     if options and all(option.candidates is None for option in options):
-        said.append(
-            f"no prefix reaches recall {goal.recall:g} within 1000 candidates: index "
-            "the full vectors (halfvec up to 4000 dimensions), or ask for less"
+        sentences.append(
+            f"no prefix reaches recall {goal.recall:g} within 1000 candidates. Index "
+            "the full vectors (halfvec up to 4000 dimensions), or lower the recall"
         )
     exact = next((p for p in points if p.ef_search is None), None)
-    # of a sample it says nothing about the table, which has more rows to read
+    # on a sample, this time says nothing about the whole table, which has more rows
     if exact is not None and share >= 1 and exact.median_ms <= QUICK_EXACT_MS:
-        said.append(
-            f"an exact search takes {exact.median_ms:.1f} ms: no index is needed as "
-            "long as the table does not grow"
+        sentences.append(
+            f"an exact search takes {exact.median_ms:.1f} ms, so you need no index "
+            "unless the table grows"
         )
     rival, _ = cheapest(
         [p for p in points if p.candidates is None and p.ef_search], goal
     )
     best, _ = cheapest([p for p in points if p.option is not None], goal)
     if rival and best and rival.median_ms * ABOUT_EQUAL <= best.median_ms:
-        said.append(
-            "one pass over full vectors is faster while its index fits in memory: "
-            f"{rival}"
+        sentences.append(
+            "one pass over full vectors is faster while its index fits in memory "
+            f"({rival})"
         )
-    return said
+    return sentences
 
 
 def _mb(size: int) -> str:

@@ -1,1 +1,1 @@
-"""Predictions for the whole table: candidates, sizes, times; nothing is built."""
+"""Predictions for the whole table: candidates, sizes and times. Builds nothing."""

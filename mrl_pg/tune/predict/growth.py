@@ -9,31 +9,32 @@ from mrl_pg.kinds import Stored
 from mrl_pg.recall.curve import Curve
 
 GROWTH = 0.15
-"""The exponent of `grown` where nothing was measured: sentences of arXiv abstracts."""
+"""The default exponent of `grown`, measured on sentences of arXiv abstracts."""
 
 LEVELS = (0.9, 0.95, 0.975, 0.99)
-"""Recalls whose needed candidates are compared."""
+"""The recalls at which `measured` compares the needed candidates."""
 
 TENTH_ROWS = 10_000
-"""Rows of a sample, at most, that are looked at once more by themselves: 61 MB of 1536
-dimensions."""
+"""About the most rows in the part of a sample that `measured` compares with the whole
+sample: 61 MB for 1536 dimensions."""
 
 FEWEST_ROWS = 1000
-"""Fewer say little about many more."""
+"""The fewest rows in that part, because fewer rows predict little."""
 
 FEWEST_TIMES = 4
-"""Times as many rows as that part has, at least."""
+"""The sample has at least this many times the rows of that part."""
 
 FEWEST_NEEDS = 3
-"""Pairs of needs that an exponent is worked out from, at least."""
+"""The fewest pairs of needed candidates that give an exponent."""
 
 Growth = Mapping[Stored, float]
 
 
 def grown(candidates: int, k: int, share: float, growth: float = GROWTH) -> int:
-    """Candidates for the whole table when a sample of it needed so many.
+    """The candidates that the whole table needs if a sample of it needs `candidates`.
 
-    By (candidates / k) ** growth for each tenfold of rows: benchmarks/tune_rows.py.
+    Each tenfold of rows multiplies them by (candidates / k) ** growth. `share` is the
+    sample's share of the rows. See benchmarks/tune_rows.py.
     """
     more: float = (candidates / k) ** (-growth * math.log10(share))
     return math.ceil(candidates * more)
@@ -44,11 +45,12 @@ def measured(
 ) -> dict[Stored, float]:
     """The exponents of `grown`, for floats and for bits, between two samples.
 
-    `fewer` are the curves of a part of the rows, `tenfolds` the logarithm of how many
-    times as many `curves` have. One exponent fits all sizes and LEVELS, as one need
-    alone rests on a few neighbours. From 0 to 1; none where too few needs are known.
+    `fewer` are the curves of a part of the rows, and `curves` those of all rows.
+    `tenfolds` is the base-10 logarithm of the ratio of all rows to the part. Fits one
+    exponent (0 to 1) across all sizes and LEVELS, because each value alone is noisy.
+    Leaves out floats or bits with fewer than FEWEST_NEEDS data points.
     """
-    found: dict[Stored, float] = {}
+    exponents: dict[Stored, float] = {}
     for stored in ("floats", "bits"):
         spread, more = [], []
         for small, large in zip(fewer, curves, strict=True):
@@ -60,5 +62,5 @@ def measured(
                     more.append(math.log(after / before))
         if len(spread) >= FEWEST_NEEDS:
             fitted = float(np.dot(spread, more) / np.dot(spread, spread))
-            found[stored] = min(max(fitted, 0.0), 1.0)
-    return found
+            exponents[stored] = min(max(fitted, 0.0), 1.0)
+    return exponents

@@ -1,8 +1,8 @@
-"""How large an HNSW index and a short column will be, from the layout of pages.
+"""Predicts the size of an HNSW index and of a short column from the layout of pages.
 
-Of pgvector 0.8 (`src/hnsw.h`, `src/hnswbuild.c`): each element takes two tuples, one
-with the vector and one with the links, on one page where both fit. A graph that does
-not fit `maintenance_work_mem` is laid out the same, but for its last pages.
+The layout is that of pgvector 0.8 (`src/hnsw.h`, `src/hnswbuild.c`). Each element takes
+two tuples, for the vector and for the links, on one page if both fit. A graph that does
+not fit `maintenance_work_mem` has the same layout, except for its last pages.
 """
 
 import math
@@ -18,34 +18,34 @@ INDEX_SPECIAL = 8
 LINE_POINTER = 4
 ROW_HEADER = 24
 ELEMENT_HEADER = 72
-"""Type, level, flags, ten heap pointers, the place of the links."""
+"""Bytes of type, level, flags, ten heap pointers, and the pointer to the links."""
 
 LINK = 6
 SIMULATED = 20_000
-"""Elements that are laid out; the pages of the others are in proportion."""
+"""Elements to lay out on pages. More elements take pages in proportion."""
 
 TOAST_CHUNK = 1996
 TOAST_ROW = 40
-"""Header, line pointer, key and length of a chunk in a TOAST table."""
+"""Bytes of header, line pointer, key and length of a chunk in a TOAST table."""
 
 
 def value_bytes(kind: Kind, dims: int) -> int:
-    """Bytes of one value, its length included."""
+    """Bytes of one value, including its length field."""
     return 8 + -(-dims * KINDS[kind].bits // 8)
 
 
 def index_bytes(kind: Kind, dims: int, rows: int, m: int = 16) -> int:
-    """Bytes of an HNSW index over `rows` values that all differ.
+    """Bytes of an HNSW index over `rows` different values.
 
-    Equal values share an element, ten at most, so an index of short bits over rows
-    that are alike is smaller.
+    Up to ten equal values share an element, so an index of few bits is smaller if many
+    rows have the same bits.
     """
     return PAGE + math.ceil(rows * _pages(kind, dims, m)) * PAGE
 
 
 @lru_cache(maxsize=256)
 def _pages(kind: Kind, dims: int, m: int) -> float:
-    """Pages an element, by laying some out as pgvector does."""
+    """Pages per element, found by laying out some elements as pgvector does."""
     usable = PAGE - PAGE_HEADER - INDEX_SPECIAL
     element = _aligned(ELEMENT_HEADER + value_bytes(kind, dims)) + LINE_POINTER
     draws = 1 - np.random.default_rng(0).random(SIMULATED)
@@ -64,10 +64,10 @@ def _pages(kind: Kind, dims: int, m: int) -> float:
 
 
 def column_bytes(kind: Kind, dims: int, rows: int, row_width: int) -> int:
-    """Bytes that a short column adds to a table whose rows are `row_width` wide.
+    """Bytes that a short column adds to a table whose rows are `row_width` bytes wide.
 
-    `row_width` counts what is in the row itself: 18 bytes of a value in TOAST. The
-    short value is in the row, too, unless that is then larger than a page.
+    In `row_width`, a value in TOAST counts 18 bytes. The short value is in the row,
+    unless the row would then be larger than a page.
     """
     size = value_bytes(kind, dims)
     if row_width + size + ROW_HEADER + LINE_POINTER > PAGE - PAGE_HEADER:
@@ -79,7 +79,7 @@ def column_bytes(kind: Kind, dims: int, rows: int, row_width: int) -> int:
 
 
 def rows_a_page(width: int) -> int:
-    """Rows of a width, header not counted, on one page of a table."""
+    """The number of rows on one page of a table; `width` excludes the row header."""
     row = _aligned(ROW_HEADER + width) + LINE_POINTER
     return max(1, (PAGE - PAGE_HEADER) // row)
 

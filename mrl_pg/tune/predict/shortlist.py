@@ -1,4 +1,4 @@
-"""Which size and kind could win, from curves and facts alone: nothing is built."""
+"""Picks the sizes and kinds that could win, from curves and facts. Builds nothing."""
 
 import math
 from collections.abc import Sequence
@@ -13,13 +13,13 @@ from mrl_pg.tune.rows.table import TableFacts
 
 EVERY_KIND: tuple[Kind, ...] = tuple(KINDS)
 STEPS = (10, 20, 40, 80, 160, 320, 640, MOST_CANDIDATES)
-"""Numbers of candidates that a curve is shown at."""
+"""Numbers of candidates at which JSON shows a curve."""
 
 FEWEST_BITS = 64
-"""Fewer sign bits are alike in too many rows for a graph to tell them apart."""
+"""The fewest sign bits, because with fewer bits too many rows have the same bits."""
 
 SLOWER = (1.1, 1.3, 1.6, 2.0)
-"""How much slower than the fastest a smaller index may be to be tried, step by step."""
+"""How many times slower than the fastest a smaller index may be, step by step."""
 
 
 def options(
@@ -33,14 +33,14 @@ def options(
 ) -> tuple[Option, ...]:
     """Every size and kind that an index can have, in the order of `curves`.
 
-    `share` of the table's rows made the curves; candidates are for all of them, by
-    `growth` where it was measured.
+    The curves come from the share `share` of the table's rows. The candidates are for
+    all rows, predicted by `growth` if it was measured.
     """
-    found = []
+    predicted = []
     for curve in curves:
         for kind in kinds:
             bits = KINDS[kind].stored == "bits"
-            # the whole vector is no prefix; its signs are a short form of it
+            # the values of the whole vector are no short form, but its signs are
             short = (
                 curve.dims >= min(FEWEST_BITS, table.full_dims)
                 if bits
@@ -49,8 +49,8 @@ def options(
             if KINDS[kind].stored == curve.stored and short:
                 if curve.dims <= KINDS[kind].most_dims:
                     more = (growth or {}).get(curve.stored, GROWTH)
-                    found.append(_option(curve, kind, table, goal, share, more))
-    return tuple(found)
+                    predicted.append(_option(curve, kind, table, goal, share, more))
+    return tuple(predicted)
 
 
 def _option(
@@ -80,10 +80,10 @@ def _option(
 
 
 def needed(curve: Curve, goal: Goal) -> tuple[int | None, bool]:
-    """Candidates for a goal, and whether the interval's lower end reaches it there.
+    """Candidates for a goal, and whether the interval's lower end reaches the target.
 
-    The mean has to reach `goal.prefix_recall`; where more candidates bring the lower
-    end up to the target, they are taken, at most twice as many.
+    The mean must reach `goal.prefix_recall`. If up to twice as many candidates bring
+    the lower end of the interval up to the target, the result is the fewest that do.
     """
     fewest = curve.candidates_for(goal.prefix_recall)
     if fewest is None:
@@ -101,20 +101,21 @@ def needed(curve: Curve, goal: Goal) -> tuple[int | None, bool]:
     return low, True
 
 
-def could_win(found: Sequence[Option], most: int) -> tuple[Option, ...]:
-    """At most so many options worth building, by prediction.
+def could_win(predicted: Sequence[Option], most: int) -> tuple[Option, ...]:
+    """At most `most` options that are worth building, by prediction.
 
-    Of each kind the smallest index among those about as fast as its fastest one; then
-    the fastest of all, then smaller ones that are slower, as predicted times are
-    guesses. `vector` counts only where halves of the same size were not looked at: they
-    find the same.
+    First, among the options by values and among those by signs, the smallest index that
+    is about as fast as the fastest. Then the fastest option of all, then smaller and
+    slower options, because predicted times are rough guesses. `vector` counts only if
+    `halfvec` of the same size is not an option, because both find the same rows.
     """
-    able = [option for option in found if option.search_ms is not None]
+    able = [option for option in predicted if option.search_ms is not None]
     able = smallest_alike(able)
     kinds: dict[Stored, list[Option]] = {}
     for option in able:
         kinds.setdefault(option.stored, []).append(option)
-    # where the guess at the walk is too long, a shorter list looks hardly faster
+    # a guess that is too long for the graph hides how much faster fewer candidates are,
+    # so try the fastest option, too
     first = sorted(able, key=_ms)[:1]
     picked: list[Option] = []
     for slower in SLOWER:

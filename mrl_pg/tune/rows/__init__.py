@@ -1,1 +1,1 @@
-"""One pass over the rows: reading them, exact answers, what each size finds."""
+"""The one pass over the rows: exact answers, and the rows that each size finds."""

@@ -1,4 +1,4 @@
-"""A few queries watched on the pass over the rows: which rows each size puts first."""
+"""Follows a few queries through the pass over the rows, and ranks rows by each size."""
 
 from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass
@@ -16,15 +16,18 @@ from mrl_pg.tune.rows.stream import TableRows
 from mrl_pg.vectors import normalise
 
 WATCHED = 3
-"""Queries that become examples: enough to look at, too few to judge by."""
+"""How many queries become examples. So few show answers, but do not measure recall."""
 
 AT_ONCE = 1024
-"""Rows looked at at once, so that they stay in the cache."""
+"""Rows to score at a time, so that they stay in the processor's cache."""
 
 PLACE = np.dtype(
     [("score", "f4"), ("near", "f4"), ("table", "u4"), ("place", "u8")],
 )
-"""A row: its score in one form, its nearness by full vectors, where it is."""
+"""A row: its score in one form, its nearness by full vectors, its table and place.
+
+A form is a way to store and a size. Greater nearness means a smaller distance.
+"""
 
 ONES = np.array([number.bit_count() for number in range(256)], dtype=np.uint8)
 Where: TypeAlias = tuple[int, int]
@@ -33,8 +36,12 @@ Where: TypeAlias = tuple[int, int]
 
 @dataclass(frozen=True, slots=True)
 class RankedRow:
-    """A row that is answered, or is not: its distance by full vectors, whether it is
-    one of the true k, its place from 1 in a form's own order (None: far down)."""
+    """A row that an answer has or lacks.
+
+    `distance` is by full vectors. `true` says whether the row is one of the true k.
+    `place` is its place in a form's own order, from 1; None means after the best
+    MOST_CANDIDATES rows, or no form.
+    """
 
     where: Where
     distance: float
@@ -44,8 +51,11 @@ class RankedRow:
 
 @dataclass(frozen=True, slots=True)
 class Ranked:
-    """An answer, nearest first, how many of it are true, how many of the form's own
-    first k `alone`, and true rows that are missing."""
+    """The answer to a query: `rows`, nearest first.
+
+    `found` of these rows are true. `alone` of the first k rows in the form's own order
+    are true. `missing` are the true rows that the answer lacks.
+    """
 
     found: int
     alone: int
@@ -54,34 +64,34 @@ class Ranked:
 
 
 class ExampleQueries:
-    """The best rows of a few queries, drawn at random, in every form and by full ones.
+    """The best rows of a few random queries, in every form and by full vectors.
 
-    Beside 500 queries these are some 6 % of the work, in the thread that reads, and
-    20 kB a query and form.
+    With 500 queries, this takes about 6 % of the work, in the thread that reads, and
+    20 kB of memory per query and form.
     """
 
     def __init__(
         self,
-        asked: Queries,
+        queries: Queries,
         forms: Sequence[tuple[Stored, int]],
         k: int,
         distance: Distance,
         seed: int,
     ) -> None:
-        """Draw the queries; no row was seen yet."""
+        """Draw the queries; they have no rows yet."""
         self.k, self.distance = k, distance
-        self.total = len(asked.vectors)
+        self.total = len(queries.vectors)
         few = min(WATCHED, self.total)
         drawn = np.random.default_rng(seed + 2).choice(self.total, few, replace=False)
         self.numbers: list[int] = np.sort(drawn).tolist()
-        given = asked.vectors[self.numbers]
+        given = queries.vectors[self.numbers]
         unit = normalise(given) if distance == "cosine" else given
         self.queries: Floats = np.asarray(unit, dtype=np.float32)
         self.held: list[Where] = []
-        if asked.held is not None:
-            # those of zeros are held out, but are no queries
-            some = np.flatnonzero(asked.held.vectors.any(axis=1))
-            rows = asked.held.take(some[self.numbers])
+        if queries.held is not None:
+            # held-out rows of zeros are not queries
+            some = np.flatnonzero(queries.held.vectors.any(axis=1))
+            rows = queries.held.take(some[self.numbers])
             self.held = list(
                 zip(rows.tables.tolist(), rows.places.tolist(), strict=True)
             )
@@ -94,7 +104,7 @@ class ExampleQueries:
         self._true = [_Best(k) for _ in range(few)]
 
     def pass_on(self, blocks: Iterable[TableRows]) -> Generator[TableRows, None, None]:
-        """The blocks as they come, each looked at."""
+        """The same blocks; the rows of each are scored before it is passed on."""
         for rows in blocks:
             for start in range(0, len(rows), AT_ONCE):
                 cut = slice(start, start + AT_ONCE)
@@ -109,7 +119,7 @@ class ExampleQueries:
         return Ranked(len(best), len(best), self._hits(i, best, {}), [])
 
     def ranked(self, i: int, form: tuple[Stored, int], candidates: int) -> "Ranked":
-        """What the first `candidates` by one form answer, ranked by full vectors."""
+        """The answer of one form when its first `candidates` go to the second pass."""
         order = self._best[self.forms.index(form)][i].ordered()
         handed = order[:candidates]
         answer = handed[np.argsort(-handed["near"], kind="stable")[: self.k]]
@@ -118,13 +128,13 @@ class ExampleQueries:
         missed = [
             place.get(where, candidates + 1) > candidates for where in _where(truth)
         ]
-        found = int(self._are_true(i, answer).sum())
+        true_rows = int(self._are_true(i, answer).sum())
         return Ranked(
-            found,
+            true_rows,
             int(self._are_true(i, order[: self.k]).sum()),
             self._hits(i, answer, place),
-            # where rows tie at the edge, another one may stand for a missing one
-            self._hits(i, truth[missed], place)[: len(truth) - found],
+            # if rows tie with the last true row, another row may replace a missing row
+            self._hits(i, truth[missed], place)[: len(truth) - true_rows],
         )
 
     def _are_true(self, i: int, rows: NDArray[np.void]) -> NDArray[np.bool_]:
@@ -145,7 +155,7 @@ class ExampleQueries:
         ]
 
     def _far(self, i: int, near: Floats) -> NDArray[np.float64]:
-        """pgvector's distances of some nearnesses."""
+        """The distances of pgvector that belong to some nearnesses."""
         wide = near.astype(np.float64)
         if self.distance == "l2":
             square = np.sum(np.square(self.queries[i], dtype=np.float64))
@@ -159,7 +169,7 @@ class ExampleQueries:
         scores: list[Floats] = []
         start = 0
         for end, norms in zip(self.ends, lengths(vectors, self.ends), strict=True):
-            # rows first: with so few queries the quicker way round
+            # rows times queries, because this order is faster with so few queries
             product += (vectors[:, start:end] @ self.queries[:, start:end].T).T
             scores.append(cosine(product, norms))
             start = end
@@ -177,17 +187,17 @@ class ExampleQueries:
             scores.append(alike)
             start = end
         if self.distance == "cosine" and not norms.all():
-            # no distance to them, so no second pass answers them
+            # rows of zeros have no cosine distance, so no answer has them
             for form in scores:
                 form[:, norms == 0] = -np.inf
         for i, nearness in enumerate(near):
             self._true[i].add(nearness, nearness, rows)
-            for form, kept in zip(scores, self._best, strict=True):
-                kept[i].add(form[i], nearness, rows)
+            for form, best in zip(scores, self._best, strict=True):
+                best[i].add(form[i], nearness, rows)
 
 
 class _Best:
-    """The `most` rows that score best: they gather, and are sorted out when many."""
+    """The `most` rows that score best. New rows wait until more than `most` wait."""
 
     def __init__(self, most: int) -> None:
         self.most = most
@@ -200,18 +210,18 @@ class _Best:
         which = np.flatnonzero(scores > self.floor)
         if not len(which):
             return
-        found = np.empty(len(which), dtype=PLACE)
-        found["score"], found["near"] = scores[which], near[which]
-        found["table"], found["place"] = rows.tables[which], rows.places[which]
-        self.more.append(found)
-        self.waiting += len(found)
+        fresh = np.empty(len(which), dtype=PLACE)
+        fresh["score"], fresh["near"] = scores[which], near[which]
+        fresh["table"], fresh["place"] = rows.tables[which], rows.places[which]
+        self.more.append(fresh)
+        self.waiting += len(fresh)
         if self.waiting > self.most:
             self._sort_out()
 
     def ordered(self) -> NDArray[np.void]:
         self._sort_out()
         rows = self.rows
-        # of equals the one that stands first in the table
+        # rows with equal scores keep the order of the table
         return rows[np.lexsort((rows["place"], rows["table"], -rows["score"]))]
 
     def _sort_out(self) -> None:
@@ -225,7 +235,7 @@ class _Best:
 
 
 def _packed(vectors: Floats) -> NDArray[np.uint64]:
-    """Signs as whole numbers of 64: 1 where pgvector's binary_quantize has a one."""
+    """Signs in 64-bit numbers: bit 1 where pgvector's binary_quantize has bit 1."""
     bits = np.packbits(vectors > 0, axis=1)
     if rest := -bits.shape[1] % 8:
         bits = np.pad(bits, ((0, 0), (0, rest)))
@@ -233,7 +243,7 @@ def _packed(vectors: Floats) -> NDArray[np.uint64]:
 
 
 def _ones(bits: NDArray[np.uint64]) -> NDArray[np.uint8]:
-    """How many bits are set in each number, or byte; NumPy counts them since 2.0."""
+    """The count of set bits per number with NumPy 2.0 or later, else per byte."""
     count = getattr(np, "bitwise_count", None)
     counted: NDArray[np.uint8] = count(bits) if count else ONES[bits.view(np.uint8)]
     return counted

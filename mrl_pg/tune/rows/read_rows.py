@@ -1,4 +1,4 @@
-"""The one pass over the rows, and what it says of them."""
+"""Makes the one pass over the rows, and collects what it shows."""
 
 import math
 import time
@@ -33,7 +33,7 @@ from mrl_pg.tune.rows.stream import Reader, Sample
 from mrl_pg.tune.rows.table import TableFacts
 
 JUDGED_ROWS = 5_000
-"""Rows kept to be judged for truncation: 31 MB of 1536 dimensions."""
+"""Rows to judge for truncation: 31 MB for 1536 dimensions."""
 
 
 def read_rows(
@@ -43,92 +43,92 @@ def read_rows(
     column: str,
     goal: Goal,
     sample: Sample,
-    asked: Queries,
+    queries: Queries,
     forms: Sequence[tuple[Stored, int]],
-    watched: ExampleQueries,
+    example_queries: ExampleQueries,
     progress: OnProgress,
 ) -> tuple[Nested, Judgement | None, Read]:
-    """The one pass over the rows."""
+    """Read the rows once: curves and exact answers, the judgement, and the counts."""
     start = time.perf_counter()
-    reader = Reader(facts, column, sample, asked.held)
+    reader = Reader(facts, column, sample, queries.held)
     about = round(table.rows * sample.share)
-    kept: list[NDArray[np.float32]] = []
+    first_rows: list[NDArray[np.float32]] = []
     tenth: list[NDArray[np.float32]] = []
     every = max(FEWEST_TIMES, about // TENTH_ROWS)
 
     def blocks(prefetch: Prefetch[Any]) -> Iterator[NDArray[np.float32]]:
         for rows in prefetch:
-            if sum(map(len, kept)) < JUDGED_ROWS:
-                kept.append(rows.vectors[:JUDGED_ROWS])
+            if sum(map(len, first_rows)) < JUDGED_ROWS:
+                first_rows.append(rows.vectors[:JUDGED_ROWS])
             if sample.share < 1:
-                # a view would keep the whole block
+                # a copy, because a view would keep the whole block in memory
                 tenth.append(rows.vectors[::every].copy())
             yield rows.vectors
             progress(Progress("reading rows", min(reader.read, about), about))
 
     progress(Progress("reading rows", 0, about))
     stream = reader.blocks(conn)
-    with closing(stream), Prefetch(watched.pass_on(stream)) as prefetch:
-        found = nested(
+    with closing(stream), Prefetch(example_queries.pass_on(stream)) as prefetch:
+        truth = nested(
             blocks(prefetch),
-            asked.vectors,
+            queries.vectors,
             forms=forms,
             k=goal.k,
             distance=goal.distance,
         )
-    growth = _growth(tenth, found, asked, forms, goal)
-    judged = np.concatenate(kept)
+    growth = _growth(tenth, truth, queries, forms, goal)
+    judged = np.concatenate(first_rows)
     sign_rows, sign_codes = _signs(judged)
     read = Read(
-        rows=found.rows,
+        rows=truth.rows,
         share=sample.share,
         seed=sample.seed,
-        zero_rows=found.zeros if goal.distance == "cosine" else 0,
-        queries=len(asked.vectors),
-        origin=asked.origin,
-        zero_queries=asked.zeros,
-        themselves=_themselves(found, asked, goal),
+        zero_rows=truth.zeros if goal.distance == "cosine" else 0,
+        queries=len(queries.vectors),
+        origin=queries.origin,
+        zero_queries=queries.zeros,
+        themselves=_themselves(truth, queries, goal),
         seconds=time.perf_counter() - start,
         growth=growth,
         sign_rows=sign_rows,
         sign_codes=sign_codes,
     )
     progress(Progress("judging whether prefixes are fit"))
-    return found, _judged(judged, goal), read
+    return truth, _judged(judged, goal), read
 
 
 def _growth(
     tenth: Sequence[NDArray[np.float32]],
-    found: Nested,
-    asked: Queries,
+    truth: Nested,
+    queries: Queries,
     forms: Sequence[tuple[Stored, int]],
     goal: Goal,
 ) -> Growth:
-    """How needs grew from a part of the sample to all of it; empty of none."""
+    """How needs grew from a part of the sample to all of it; empty if unknown."""
     rows = sum(map(len, tenth))
     if rows < max(FEWEST_ROWS, 2 * goal.k):
         return {}
     fewer = nested(
-        tenth, asked.vectors, forms=forms, k=goal.k, distance=goal.distance
+        tenth, queries.vectors, forms=forms, k=goal.k, distance=goal.distance
     ).curves
-    return measured(fewer, found.curves, math.log10(found.rows / rows), goal.k)
+    return measured(fewer, truth.curves, math.log10(truth.rows / rows), goal.k)
 
 
-def _themselves(found: Nested, asked: Queries, goal: Goal) -> int:
+def _themselves(truth: Nested, queries: Queries, goal: Goal) -> int:
     if goal.distance == "ip":
         return 0
     near = TOLERANCE if goal.distance == "cosine" else TOLERANCE**0.5
-    return int((found.best <= near).sum())
+    return int((truth.best <= near).sum())
 
 
 def _signs(rows: NDArray[np.float32]) -> tuple[int, int]:
-    """How many different rows there are, and how many different signs they have."""
+    """The number of different rows, and of different combinations of signs."""
     codes = np.packbits(rows > 0, axis=1)
     different = [len({row.tobytes() for row in each}) for each in (rows, codes)]
     return different[0], different[1]
 
 
 def _judged(rows: NDArray[np.float32], goal: Goal) -> Judgement | None:
-    """Whether prefixes are fit; None if there are too few rows to tell."""
+    """Whether prefixes are fit; None if there are too few rows or dimensions."""
     rows = rows[rows.any(axis=1)][:JUDGED_ROWS]
     return judge(rows, k=10) if len(rows) >= 100 and rows.shape[1] >= 16 else None

@@ -1,4 +1,4 @@
-"""Rows of any table from the server, in blocks, by binary COPY: never all at once."""
+"""Rows of any table, read from the server in blocks by binary COPY."""
 
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
@@ -16,18 +16,18 @@ from mrl_pg.load.pack import HEADER, TRAILER, VECTOR_WIRE
 from mrl_pg.recall.leaders import BLOCK
 
 BLOCK_BYTES = 32 << 20
-"""What is read of a table before it is looked at, at most; two blocks are in memory."""
+"""The most bytes of a table in a block; two blocks are in memory at a time."""
 
 Advance: TypeAlias = Callable[[int, int], Any]
-"""Called with the rows read, and about how many there are to read."""
+"""Called with the number of rows read so far, and about how many to read in all."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """Which rows of a table are read: all, or each with the same chance.
+    """Which rows of a table to read: all, or each row with the same chance.
 
-    `share` from 0 to 1; `seed` says which, the same ones as long as the table does
-    not change.
+    `share` is that chance, from 0 to 1. The same `seed` draws the same rows while the
+    table does not change.
     """
 
     share: float
@@ -35,11 +35,11 @@ class Sample:
 
     @classmethod
     def of(cls, rows: int, most: int, seed: int) -> "Sample":
-        """About `most` of so many rows, all when there are not more."""
+        """A sample of about `most` of `rows` rows, or of all if there are not more."""
         return cls(1.0 if rows <= most else most / rows, seed)
 
     def clause(self) -> sql.Composable:
-        """`tablesample …`, or nothing."""
+        """The `tablesample` clause, or nothing for all rows."""
         if self.share >= 1:
             return sql.SQL("")
         clause = "tablesample pg_catalog.bernoulli ({}) repeatable ({})"
@@ -50,22 +50,22 @@ class Sample:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TableRows:
-    """Some rows: their vectors, and the table (a partition) and place of each."""
+    """The vectors of some rows, and the table (a partition) and place of each row."""
 
     vectors: NDArray[np.float32]
     tables: NDArray[np.uint32]
     places: NDArray[np.uint64]
 
     def __len__(self) -> int:
-        """How many."""
+        """The number of rows."""
         return len(self.places)
 
     def take(self, which: NDArray[Any]) -> "TableRows":
-        """Those at some positions, or where a mask is true."""
+        """The rows at some positions, or where a mask is true."""
         return TableRows(self.vectors[which], self.tables[which], self.places[which])
 
     def tids(self) -> list[str]:
-        """Places as PostgreSQL writes a `ctid`."""
+        """The places as PostgreSQL writes a `ctid`."""
         return [tid(place) for place in self.places.tolist()]
 
 
@@ -76,10 +76,10 @@ def tid(place: int) -> str:
 
 @dataclass(slots=True)
 class Reader:
-    """Reads a sample of a table; `left_out` rows are read past.
+    """Reads a sample of a table, without the rows `left_out`.
 
-    A stream of blocks for one look at each: `read` counts what passed. Memory is two
-    blocks of 32 MB and their floats, whatever the table.
+    `read` counts the rows that were passed on. Memory is two blocks of 32 MB and their
+    floats, whatever the size of the table.
     """
 
     facts: Facts
@@ -108,7 +108,7 @@ class Reader:
             yield rows
 
     def record_type(self) -> np.dtype[np.void]:
-        """One row as COPY sends it: place and vector, each with its length."""
+        """A row as COPY sends it: table, place and vector, each with its length."""
         wire = VECTOR_WIRE[self.facts.full_type]
         return np.dtype(
             [
@@ -135,7 +135,7 @@ class Reader:
 
 
 def vector_fields(wire: str, dims: int) -> list[Any]:
-    """A vector of a record as COPY sends it."""
+    """The fields of a vector as COPY sends it."""
     return [
         ("length", ">i4"),
         ("dims", ">i2"),
@@ -147,9 +147,9 @@ def vector_fields(wire: str, dims: int) -> list[Any]:
 def copied(
     conn: Conn, statement: sql.Composed, layout: np.dtype[np.void]
 ) -> Generator[NDArray[np.void], None, None]:
-    """Rows of `copy … to stdout (format binary)`, all of one size, in blocks."""
+    """Rows of `copy … to stdout (format binary)`, in blocks. All rows have one size."""
     size = layout.itemsize
-    # the pass takes BLOCK rows at a time: what is left over of them costs as much
+    # whole multiples of BLOCK rows, because a smaller last part costs as much as BLOCK
     rows = max(1, BLOCK_BYTES // size)
     step = (rows - rows % BLOCK if rows > BLOCK else rows) * size
     with (
@@ -177,7 +177,7 @@ def copied(
 def _records(data: bytes, layout: np.dtype[np.void]) -> NDArray[np.void]:
     if len(data) % layout.itemsize:
         raise InvalidSetting(
-            f"the server sent rows that are not of {layout.itemsize} bytes each: a "
-            "vector of the column has another length than it declares"
+            f"the server sent rows that do not have {layout.itemsize} bytes each, so a "
+            "vector of the column has another length than the column declares"
         )
     return np.frombuffer(data, dtype=layout)

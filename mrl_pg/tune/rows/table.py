@@ -1,4 +1,4 @@
-"""What choosing asks of a table: rows, bytes, storage, and the server's memory."""
+"""Facts of a table for tuning: rows, bytes, storage, and the server's memory."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -19,12 +19,13 @@ STORAGES = {"p": "plain", "e": "external", "m": "main", "x": "extended"}
 
 @dataclass(frozen=True, slots=True)
 class TableFacts:
-    """A table as choosing sees it; sizes in bytes.
+    """The facts of a table that tuning needs; sizes in bytes.
 
-    `name` is as SQL writes it, with its schema. `rows`: the server's estimate,
-    or a count if it has none. `row_width`: mean bytes of a row in the heap, 18 of a
-    value that is in TOAST. `cache_bytes` and `build_bytes` are `effective_cache_size`
-    and `maintenance_work_mem`; `server` and `pgvector` are versions.
+    `name` is the name in SQL, with its schema. `rows` is the server's estimate, or a
+    count if it has none. `row_width` is the mean width of a row in the heap, where a
+    value in TOAST counts 18 bytes. `cache_bytes` and `build_bytes` are
+    `effective_cache_size` and `maintenance_work_mem`. `server` and `pgvector` are
+    versions.
     """
 
     name: str
@@ -50,56 +51,56 @@ class TableFacts:
 
     @property
     def in_toast(self) -> bool:
-        """Whether full vectors are kept outside the row, where reading costs more."""
+        """Whether most full vectors are outside the row, where reading costs more."""
         held = self.rows * self.full_bytes
-        # the width is of the last analyze, the bytes of now
+        # the width is from the last analyze, but the bytes are current: check both
         return self.row_width < self.full_bytes and self.toast_bytes > held / 2
 
 
 def read(conn: Conn, layout: IndexLayout) -> tuple[Facts, TableFacts]:
-    """Facts of the layout's table, for searching and for choosing.
+    """The facts of the layout's table, for searching and for tuning.
 
-    Raises what `known_facts` raises, and InvalidSetting for a table so small that
-    nothing is to be chosen.
+    Raises what `known_facts` raises, and InvalidSetting for a table of fewer than
+    FEWEST_ROWS rows.
     """
     forget_facts(conn, layout)
     facts = run(conn, known_facts(conn, layout))
     query = source.statement("tune_table").encode()
     names = {"table_id": facts.table_id, "column": layout.column}
     with cursors.dicts(conn) as cursor:
-        found: dict[str, Any] = cursor.execute(query, names).fetchone() or {}
-    rows = found["estimated_rows"] or 0
-    if not found["analysed"] or rows < FEWEST_ROWS:
+        row: dict[str, Any] = cursor.execute(query, names).fetchone() or {}
+    rows = row["estimated_rows"] or 0
+    if not row["analysed"] or rows < FEWEST_ROWS:
         count = slots.statement("count_rows", table=slots.table_of(facts))
         rows = int(cursors.tuples(conn).execute(count).fetchall()[0][0])
     if rows < FEWEST_ROWS:
         raise InvalidSetting(
-            f"{facts.schema}.{facts.table} has {rows} rows: below {FEWEST_ROWS} an "
-            "exact search needs no index, and there is nothing to choose"
+            f"{facts.schema}.{facts.table} has {rows} rows. A table of fewer than "
+            f"{FEWEST_ROWS} rows needs no index, because an exact search is fast"
         )
-    heap = found["heap_bytes"] or 0
+    heap = row["heap_bytes"] or 0
     table = TableFacts(
-        name=found["name"],
+        name=row["name"],
         full_type=facts.full_type,
         full_dims=facts.full_dims,
         rows=rows,
         heap_bytes=heap,
-        toast_bytes=found["toast_bytes"] or 0,
-        row_width=found["row_width"] or min(heap // rows, 8000),
-        storage=STORAGES[found["storage"]],
-        cache_bytes=found["cache_bytes"],
-        build_bytes=found["build_bytes"],
-        may_create=found["may_create"],
-        server=found["server"],
-        pgvector=found["pgvector"],
-        read_at=found["read_at"],
-        partitioned=found["partitioned"],
+        toast_bytes=row["toast_bytes"] or 0,
+        row_width=row["row_width"] or min(heap // rows, 8000),
+        storage=STORAGES[row["storage"]],
+        cache_bytes=row["cache_bytes"],
+        build_bytes=row["build_bytes"],
+        may_create=row["may_create"],
+        server=row["server"],
+        pgvector=row["pgvector"],
+        read_at=row["read_at"],
+        partitioned=row["partitioned"],
     )
     return facts, table
 
 
 def full_type(facts: Facts) -> sql.Composed:
-    """The full column's type: `"public"."vector"(1536)`."""
+    """The type of the full column, such as `"public"."vector"(1536)`."""
     return sql.SQL("{}({})").format(
         sql.Identifier(facts.extension_schema, facts.full_type),
         sql.Literal(facts.full_dims),

@@ -1,1 +1,1 @@
-"""Trials on a copy of the rows: what could win is built and measured."""
+"""Trials: builds and measures the options that could win, on a copy of the rows."""

@@ -1,4 +1,4 @@
-"""The best of what was measured: the front, and the cheapest for a goal."""
+"""The best measured settings: the front, and the cheapest setting for a goal."""
 
 from collections.abc import Sequence
 
@@ -6,11 +6,11 @@ from mrl_pg.tune.option import Goal
 from mrl_pg.tune.trial.point import Point
 
 ABOUT_EQUAL = 1.1
-"""Times within a tenth are one: then the smaller index is the better one."""
+"""Times within this factor count as equal, so that the smaller index wins."""
 
 
 def front(points: Sequence[Point]) -> tuple[Point, ...]:
-    """Settings that no other one beats both in recall and in time, fastest first."""
+    """Settings that no other beats in both recall and time, fastest first."""
     best: list[Point] = []
     for point in sorted(points, key=lambda p: (p.median_ms, -p.recall.mean)):
         if not best or point.recall.mean > best[-1].recall.mean:
@@ -21,8 +21,8 @@ def front(points: Sequence[Point]) -> tuple[Point, ...]:
 def cheapest(points: Sequence[Point], goal: Goal) -> tuple[Point | None, bool]:
     """The fastest setting for a goal, and whether its interval's low end reaches it.
 
-    One that surely reaches it comes before one that does on average; of those about
-    as fast, the one with the smaller index.
+    A setting whose low end reaches the goal comes before a setting whose mean does.
+    Among settings that are about as fast, the setting with the smallest index wins.
     """
     for sure in (True, False):
         able = [

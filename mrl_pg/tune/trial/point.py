@@ -1,4 +1,4 @@
-"""One setting of one index, measured: its recall and its time."""
+"""The measured recall and time of one setting of an index."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -10,16 +10,16 @@ from mrl_pg.recall.score import Recall, summarise
 from mrl_pg.tune.option import Option
 
 FEWEST_FOR_P95 = 20
-"""Of fewer times the 95th percentile is no more than the slowest."""
+"""With fewer times, the 95th percentile would be nearly the slowest time."""
 
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One setting of one index, measured: recall and milliseconds a search.
+    """The measured recall and milliseconds per search of one setting of an index.
 
-    `candidates` is None for one pass over full vectors, `option` for an exact search
-    too, whose `ef_search` is None as well. `p95_ms` is None when fewer than
-    FEWEST_FOR_P95 queries were timed.
+    `candidates` and `option` are None for one pass over full vectors. For an exact
+    search, `ef_search` is None as well. `p95_ms` is None if fewer than FEWEST_FOR_P95
+    queries were timed.
     """
 
     name: str
@@ -48,7 +48,7 @@ class Point:
         return f"{', '.join(parts)}: recall {self.recall}, {times}"
 
     def as_dict(self) -> dict[str, Any]:
-        """All of it in what JSON knows; of the option its name."""
+        """All fields as types that JSON has, without the option."""
         return {
             "name": self.name,
             "candidates": self.candidates,
@@ -69,7 +69,7 @@ def point(
     times: Sequence[float],
     k: int,
 ) -> Point:
-    """A setting by the recall and the milliseconds of each query."""
+    """The point of a setting, from the recall and the milliseconds of each query."""
     enough = len(times) >= FEWEST_FOR_P95
     return Point(
         name,

@@ -1,4 +1,4 @@
-"""Runs every setting of every index that was built: its recall and its time."""
+"""Measures recall and time of every setting of every index that was built."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from mrl_pg.build import settings
+from mrl_pg.build.settings import SET
 from mrl_pg.exchange import cursors
 from mrl_pg.recall.nested import Nested
 from mrl_pg.recall.score import recall_at_k
@@ -24,24 +24,24 @@ Vector: TypeAlias = "NDArray[np.float32]"
 EXACT = 20
 EXACT_SECONDS = 5.0
 FEWEST_EXACT = 5
-"""An exact search reads every row: so many queries are timed, fewer when they take so
-long, but not fewer than the last."""
+"""An exact search reads every row, so at most EXACT queries are timed. After
+EXACT_SECONDS it stops, but not before FEWEST_EXACT queries."""
 
 SINGLE_EF = (40, 80, 160, 320, 640)
-"""ef_search of one pass over full vectors."""
+"""Values of ef_search to try for one pass over full vectors."""
 
 WARM = 50
-"""Queries that each setting answers before any counts: they plan it, fill caches."""
+"""Queries that each setting answers before timing, to plan it and to fill caches."""
 
 ENOUGH = 0.25
-"""Share of the allowed loss that is left when doing more is a waste."""
+"""A setting that loses at most this share of the allowed loss needs no more effort."""
 
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """A search to measure: `ready` is called before, untimed; then `search`, timed.
+    """A search to measure. `ready` is called before each search and is not timed.
 
-    `far` gives the true distances of what the search answered.
+    `search` is timed. `far` gives the true distances of the rows that it returned.
     """
 
     point: tuple[str, int | None, int | None, Option | None]
@@ -51,7 +51,7 @@ class Setting:
 
 
 def of_option(scratch: Scratch, option: Option, most: int) -> list[Setting]:
-    """Candidates by ef_search of one short index; `most` rows are there."""
+    """The settings of a short index to try, on a table of `most` rows."""
     k = scratch.goal.k
     predicted = option.candidates or MAX_EF_SEARCH
     counts = {max(k, round(predicted * part)) for part in (0.5, 1, 2)}
@@ -63,7 +63,7 @@ def of_option(scratch: Scratch, option: Option, most: int) -> list[Setting]:
 
 
 def two_passes(scratch: Scratch, option: Option, count: int, ef: int) -> Setting:
-    """One setting of a short index."""
+    """The setting of a short index with `count` candidates and ef_search `ef`."""
     index, k = scratch.index(option), scratch.goal.k
 
     def search(query: Vector) -> Any:
@@ -73,7 +73,7 @@ def two_passes(scratch: Scratch, option: Option, count: int, ef: int) -> Setting
         (option.name, count, ef, option),
         lambda: None,
         search,
-        lambda query, found: [hit.distance for hit in found],
+        lambda query, hits: [hit.distance for hit in hits],
     )
 
 
@@ -83,16 +83,16 @@ def of_rival(scratch: Scratch, rival: SinglePass) -> list[Setting]:
     search = rival.searcher(conn, k)
     bare = scratch.bare()
 
-    def far(query: Vector, found: Any) -> list[float]:
-        # by halves they are not quite the true ones
-        keys = {"keys": [row[0] for row in found]}
+    def far(query: Vector, answer: Any) -> list[float]:
+        # distances of halfvec are not exactly the true distances
+        keys = {"keys": [row[0] for row in answer]}
         filter = "id operator(pg_catalog.=) any(%(keys)s)"
         exact = bare.search(conn, query, k=k, filter=filter, params=keys, exact=True)
         return [hit.distance for hit in exact]
 
     def ready(ef: int) -> Callable[[], Any]:
         names = {"name": "hnsw.ef_search", "value": str(ef)}
-        return lambda: cursors.tuples(conn).execute(settings.SET, names)
+        return lambda: cursors.tuples(conn).execute(SET, names)
 
     return [
         Setting((rival_name(scratch.table), None, ef, None), ready(ef), search, far)
@@ -102,7 +102,7 @@ def of_rival(scratch: Scratch, rival: SinglePass) -> list[Setting]:
 
 
 def exact(scratch: Scratch, queries: Queries, truth: Nested) -> Point:
-    """An exact search of the copy, timed on a few queries."""
+    """The point of an exact search of the copy, timed with a few queries."""
     bare, k = scratch.bare(), scratch.goal.k
     times: list[float] = []
     recalls: list[float] = []
@@ -110,91 +110,92 @@ def exact(scratch: Scratch, queries: Queries, truth: Nested) -> Point:
         if len(times) >= FEWEST_EXACT and sum(times) > 1000 * EXACT_SECONDS:
             break
         start = time.perf_counter()
-        found = bare.search(scratch.conn, query, k=k, exact=True)
+        hits = bare.search(scratch.conn, query, k=k, exact=True)
         times.append(1000 * (time.perf_counter() - start))
-        far = [hit.distance for hit in found]
+        far = [hit.distance for hit in hits]
         recalls.append(_recall(far, limit, k))
     return point("exact search", None, None, None, recalls=recalls, times=times, k=k)
 
 
 def measure(
-    asked: Sequence[Setting],
+    settings: Sequence[Setting],
     queries: Queries,
     truth: Nested,
     goal: Goal,
     advance: Callable[[int, int], Any],
 ) -> list[Point]:
-    """Every setting worth it on every query.
+    """The points of the settings that are worth measuring, with every query.
 
-    First each answers WARM queries; what they show to be a waste is left out.
-    `advance` is told how many queries of how many are answered.
+    First each setting answers WARM queries, which show the settings to leave out.
+    `advance` is called with the number of queries done, and of all queries.
     """
-    kept = _worth(asked, queries, truth, goal)
-    return [one for one, _ in timed(kept, queries, truth, goal, advance)]
+    useful = _worth(settings, queries, truth, goal)
+    return [measured for measured, _ in timed(useful, queries, truth, goal, advance)]
 
 
 def timed(
-    asked: Sequence[Setting],
+    settings: Sequence[Setting],
     queries: Queries,
     truth: Nested,
     goal: Goal,
     advance: Callable[[int, int], Any],
 ) -> list[tuple[Point, list[float]]]:
-    """Every setting on every query, in an order that turns with each query.
+    """The point and the times of every setting, with every query.
 
-    So that a machine that slows down slows them all. With each its times.
+    The first setting changes from query to query, so that a machine that slows down
+    slows all settings alike.
     """
     total = len(queries.vectors)
-    recalls: list[list[float]] = [[] for _ in asked]
-    times: list[list[float]] = [[] for _ in asked]
+    recalls: list[list[float]] = [[] for _ in settings]
+    times: list[list[float]] = [[] for _ in settings]
     for i, query in enumerate(queries.vectors):
-        for turn in range(len(asked)):
-            which = (i + turn) % len(asked)
-            setting = asked[which]
+        for turn in range(len(settings)):
+            which = (i + turn) % len(settings)
+            setting = settings[which]
             setting.ready()
             start = time.perf_counter()
-            found = setting.search(query)
+            answer = setting.search(query)
             times[which].append(1000 * (time.perf_counter() - start))
-            far = setting.far(query, found)
+            far = setting.far(query, answer)
             recalls[which].append(_recall(far, truth.limits[i], goal.k))
         advance(i + 1, total)
     return [
         (point(*setting.point, recalls=recall, times=took, k=goal.k), took)
-        for setting, recall, took in zip(asked, recalls, times, strict=True)
+        for setting, recall, took in zip(settings, recalls, times, strict=True)
     ]
 
 
-def warm(asked: Sequence[Setting], queries: Queries) -> None:
-    """Let settings answer some queries before any counts."""
-    for setting in asked:
+def warm(settings: Sequence[Setting], queries: Queries) -> None:
+    """Let settings answer WARM queries before they are timed."""
+    for setting in settings:
         setting.ready()
         for query in queries.vectors[:WARM]:
             setting.search(query)
 
 
 def _worth(
-    asked: Sequence[Setting], queries: Queries, truth: Nested, goal: Goal
+    settings: Sequence[Setting], queries: Queries, truth: Nested, goal: Goal
 ) -> list[Setting]:
-    """All but those that only do more than one that already finds nearly all."""
+    """The settings, without those that do more work than a setting that suffices."""
     enough = 1 - ENOUGH * (1 - goal.recall)
-    kept: list[Setting] = []
+    useful: list[Setting] = []
     known: list[tuple[str, int, int]] = []
-    for setting in asked:
+    for setting in settings:
         name, candidates, ef, _ = setting.point
         wide = candidates or 0, ef or 0
         if any(n == name and c <= wide[0] and e <= wide[1] for n, c, e in known):
             continue
         setting.ready()
-        found = [
+        recalls = [
             _recall(setting.far(query, setting.search(query)), limit, goal.k)
             for query, limit in zip(queries.vectors[:WARM], truth.limits, strict=False)
         ]
-        if float(np.mean(found)) >= enough:
+        if float(np.mean(recalls)) >= enough:
             known.append((name, *wide))
-        kept.append(setting)
-    return kept
+        useful.append(setting)
+    return useful
 
 
 def _recall(far: Sequence[float], limit: float, k: int) -> float:
-    # the limit has the tolerance in it
+    # the limit includes the tolerance already
     return recall_at_k(far, np.full(k, limit), 0)

@@ -1,7 +1,7 @@
-"""A copy of the sampled rows with indexes to try, in a transaction that is undone.
+"""A copy of the sampled rows with indexes to try, in a transaction that is rolled back.
 
-The schema, the copy and its indexes are never committed: whatever ends the session,
-Ctrl-C or a crash included, nobody else ever sees them and nothing is left behind.
+The schema, the copy and its indexes are never committed. So nobody else sees them, and
+nothing is left behind, however the session ends, even by Ctrl-C or a crash.
 """
 
 import os
@@ -28,7 +28,7 @@ from mrl_pg.tune.trial.single_pass import SinglePass, single_pass
 TABLE, IN_ROW, COLUMN = "rows", "rows_in_row", "embedding"
 
 SETTINGS = {
-    # the copy may be small; the table it stands for is not
+    # build in parallel even if the copy is small, because the table is not
     "min_parallel_table_scan_size": "0",
     "enable_seqscan": "off",
 }
@@ -36,14 +36,14 @@ SETTINGS = {
 
 @contextmanager
 def snapshot(conn: Conn) -> Iterator[None]:
-    """A transaction that sees the table as it is now and leaves nothing behind.
+    """A transaction that sees the table as it is now, and is rolled back at the end.
 
-    Raises InvalidSetting when the connection is in a transaction already.
+    Raises InvalidSetting if the connection is in a transaction already.
     """
     if conn.info.transaction_status != pq.TransactionStatus.IDLE:
         raise InvalidSetting(
-            "the connection is in a transaction: tuning needs one of its own, which "
-            "it rolls back; commit or roll back yours first"
+            "the connection is in a transaction. Commit it or roll it back first, "
+            "because tune needs a transaction of its own, which it rolls back"
         )
     before = conn.isolation_level
     conn.isolation_level = IsolationLevel.REPEATABLE_READ
@@ -57,7 +57,7 @@ def snapshot(conn: Conn) -> Iterator[None]:
 
 @dataclass(frozen=True, slots=True)
 class TrialIndex:
-    """An index that was tried: how long it took and how large it is, on the copy."""
+    """An index that was tried on the copy: its build time in seconds and its bytes."""
 
     name: str
     seconds: float
@@ -66,7 +66,7 @@ class TrialIndex:
 
 @dataclass(frozen=True, slots=True)
 class Scratch:
-    """The copy, inside `snapshot`; `schema` is a name that nothing else has."""
+    """The copy, inside `snapshot`; nothing else has the name `schema`."""
 
     conn: Conn
     facts: Facts
@@ -77,7 +77,7 @@ class Scratch:
     name: str = TABLE
 
     def index(self, option: Option) -> MatryoshkaIndex:
-        """The short index of an option, on the copy."""
+        """The short index of an option on the copy."""
         return MatryoshkaIndex(
             self.name,
             COLUMN,
@@ -92,7 +92,7 @@ class Scratch:
     def copy(
         self, column: str, sample: Sample, queries: Queries, short: Sequence[Option]
     ) -> int:
-        """Copy the sampled rows, with short columns for options; how many they are."""
+        """Copy the sampled rows, with short columns for options; returns a count."""
         copied = self._make(short)
         held = queries.held
         oids = [] if held is None else held.tables.tolist()
@@ -114,7 +114,7 @@ class Scratch:
         return done.rowcount
 
     def in_row(self, short: Sequence[Option]) -> "Scratch":
-        """Another copy of the copy, full vectors in the row."""
+        """Make a second copy of the copy, with full vectors in the row."""
         other = replace(self, storage="plain", name=IN_ROW)
         copied = other._make(short)
         origin = sql.Identifier(self.schema, self.name)
@@ -126,7 +126,7 @@ class Scratch:
         return other
 
     def toast_bytes(self) -> int:
-        """Bytes that the copy keeps outside its rows."""
+        """Bytes that the copy has in TOAST."""
         query = source.statement("toast_bytes").encode()
         names = {"schema": self.schema, "table": self.name}
         return int(cursors.tuples(self.conn).execute(query, names).fetchall()[0][0])
@@ -152,7 +152,7 @@ class Scratch:
             yield definitions.add_short_column(self.index(option), copied, extension)
 
     def build(self, option: Option) -> TrialIndex:
-        """Build the index of an option."""
+        """Build the short index of an option."""
         index = self.index(option)
         extension = slots.home(self.facts.extension_schema)
         table = sql.Identifier(self.schema, self.name)
@@ -164,12 +164,12 @@ class Scratch:
         return TrialIndex(option.name, seconds, self._bytes(index.name))
 
     def build_rival(self, rival: SinglePass) -> TrialIndex:
-        """Build the index of one pass over full vectors."""
+        """Build the index over full vectors."""
         seconds = rival.create(self.conn)
         return TrialIndex(rival_name(self.table), seconds, self._bytes(rival.name))
 
     def bare(self) -> MatryoshkaIndex:
-        """The copy with no short index, for exact searches and the rival."""
+        """A layout on the copy that is not built, for exact searches and the rival."""
         return MatryoshkaIndex(
             self.name,
             COLUMN,
@@ -181,7 +181,7 @@ class Scratch:
         )
 
     def rival(self) -> SinglePass:
-        """One pass over full vectors on the copy, as halves."""
+        """One pass over full vectors on the copy, as `halfvec`."""
         return single_pass(self.conn, self.bare(), "halfvec")
 
     def _bytes(self, name: str) -> int:
@@ -191,7 +191,7 @@ class Scratch:
 
 
 def rival_name(table: TableFacts) -> str:
-    """What one pass over full vectors is called."""
+    """The name of one pass over full vectors in tables and plots."""
     return f"halfvec({table.full_dims}) alone"
 
 
@@ -199,7 +199,7 @@ def rival_name(table: TableFacts) -> str:
 def scratch(
     conn: Conn, facts: Facts, table: TableFacts, goal: Goal
 ) -> Iterator[Scratch]:
-    """A place to try indexes in, for one block inside `snapshot`."""
+    """A schema to try indexes in, for a block inside `snapshot`."""
     schema = f"mrl_tune_{conn.info.backend_pid}_{os.urandom(4).hex()}"
     with settings.local_block(conn, SETTINGS):
         cursors.tuples(conn).execute(
@@ -209,10 +209,10 @@ def scratch(
 
 
 def check_may_create(table: TableFacts) -> None:
-    """Raise InvalidSetting where no schema can be created."""
+    """Raise InvalidSetting if the session cannot create a schema."""
     if not table.may_create:
         raise InvalidSetting(
-            "this role may not create a schema in this database, or the session is "
-            "read-only; trying indexes takes one (it is rolled back): choose by "
-            "prediction with --plan, plan=True in Python"
+            "tune tries indexes in a new schema, which it rolls back. But this role "
+            "may not create a schema in this database, or the session is read-only. "
+            "To choose by prediction alone, pass --plan (plan=True in Python)"
         )

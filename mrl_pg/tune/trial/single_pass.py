@@ -1,4 +1,4 @@
-"""The rival: one HNSW pass over full vectors, as `vector` or cast to `halfvec`."""
+"""The rival of a short index: one HNSW pass over full vectors or their `halfvec`."""
 
 import time
 from dataclasses import dataclass, replace
@@ -21,9 +21,9 @@ from mrl_pg.vectors import wire
 
 @dataclass(frozen=True, slots=True)
 class SinglePass:
-    """An HNSW index over a layout's full column; for comparison, not for use.
+    """An HNSW index over a layout's full column, only for comparison.
 
-    It has the layout's distance, m and ef_construction.
+    It has the distance, m and ef_construction of the layout.
     """
 
     layout: IndexLayout
@@ -32,14 +32,14 @@ class SinglePass:
 
     @property
     def name(self) -> str:
-        """Name of the index."""
+        """The name of the index."""
         return fit(f"{self.layout.table}_{self.layout.column}", f"_{self.kind}_single")
 
     def create(self, conn: Conn) -> float:
-        """Build the index, over the column or over its cast; seconds it took.
+        """Build the index over the column or its cast; returns the seconds it took.
 
-        The build is as parallel as the server allows, also when most of the
-        table is in TOAST, which the server does not count when it plans one.
+        The build is as parallel as the server allows. By itself, the server would not
+        count TOAST when it plans how many workers a build gets.
         """
         statement = slots.statement(
             "single_pass_index",
@@ -70,8 +70,8 @@ class SinglePass:
         )
 
     def searcher(self, conn: Conn, k: int) -> "SingleSearch":
-        """A prepared search for k rows; `hnsw.ef_search` is the session's own."""
-        # in a statement with a placeholder, percent signs of names are doubled
+        """A prepared search for k rows, with the session's `hnsw.ef_search`."""
+        # a percent sign in a name is doubled, because the statement has a placeholder
         home = self.facts.extension_schema.replace("%", "%%")
         facts = replace(self.facts, extension_schema=home)
         wanted = replace(facts, full_type=self.kind)
@@ -96,14 +96,14 @@ class SinglePass:
 
 @dataclass(frozen=True, slots=True)
 class SingleSearch:
-    """A search that is ready to run again and again."""
+    """A prepared search that can run many times."""
 
     cursor: Cursor[tuple[Any, ...]]
     statement: bytes
     kind: str
 
     def __call__(self, query: NDArray[np.float32]) -> list[tuple[Any, ...]]:
-        """Rows of key and distance, nearest first."""
+        """The key and distance of each row, nearest first."""
         data = {"query": QueryVector(wire(query, self.kind), self.kind)}
         return self.cursor.execute(self.statement, data, prepare=True).fetchall()
 
@@ -111,5 +111,5 @@ class SingleSearch:
 def single_pass(
     conn: Conn, layout: IndexLayout, kind: Literal["vector", "halfvec"]
 ) -> SinglePass:
-    """The rival of a layout, on the same table and graph parameters."""
+    """The rival of a layout, on the same table with the same graph parameters."""
     return SinglePass(layout, kind, run(conn, known_facts(conn, layout)))

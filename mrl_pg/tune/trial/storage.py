@@ -1,4 +1,4 @@
-"""Full vectors in TOAST or in the row: what was measured, and what a change costs."""
+"""Compares full vectors in TOAST and in the row: measured times, and the costs."""
 
 import math
 from collections.abc import Sequence
@@ -24,25 +24,25 @@ from mrl_pg.tune.trial.front import ABOUT_EQUAL, cheapest
 from mrl_pg.tune.trial.point import Point
 
 MOST_BYTES = 2_000_000_000
-"""Disk space that a second copy of the rows takes unasked."""
+"""The most bytes of disk space for a second copy if the caller does not ask for it."""
 
 WIDEST = 8000
-"""Bytes of a row that fits a page, with room for rows wider than most."""
+"""The widest mean row that fits a page, with room for wider rows."""
 
 TOAST_ABOVE = 2032
-"""Bytes of a row from which the server moves its longest values out (PostgreSQL's
-TOAST_TUPLE_THRESHOLD, header included)."""
+"""The server moves the longest values of a row with more bytes to TOAST (PostgreSQL's
+TOAST_TUPLE_THRESHOLD, including the header)."""
 
 POINTER = 18
-"""Bytes that a value in TOAST leaves in the row."""
+"""Bytes in the row of a pointer to a value in TOAST."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """One setting with full vectors in TOAST and in the row, queries timed in turn.
+    """A setting with full vectors in TOAST and in the row.
 
-    `ratio`: the median over the queries of time in the row to time in TOAST, with its
-    95 % interval from `low` to `high`.
+    `ratio` is the median over the queries of the time with vectors in the row, divided
+    by the time with vectors in TOAST. Its 95 % interval is from `low` to `high`.
     """
 
     toast: Point
@@ -53,11 +53,11 @@ class Pair:
 
     @property
     def faster(self) -> bool:
-        """Whether the row is surely faster, and by more than what is about equal."""
+        """Whether the row is surely faster, and by at least the factor ABOUT_EQUAL."""
         return self.high < 1 and self.ratio * ABOUT_EQUAL <= 1
 
     def as_dict(self) -> dict[str, Any]:
-        """All of it in what JSON knows."""
+        """All fields as types that JSON has."""
         plain = asdict(self)
         return {**plain, "toast": self.toast.as_dict(), "plain": self.plain.as_dict()}
 
@@ -65,7 +65,7 @@ class Pair:
 def pair(
     toast: Point, plain: Point, in_toast: Sequence[float], in_row: Sequence[float]
 ) -> Pair:
-    """Two points by the times of the same queries; the interval is by rank."""
+    """The pair of two points, from the times of the same queries in both copies."""
     ratios = np.sort(np.divide(in_row, in_toast))
     reach = Z95 * math.sqrt(len(ratios)) / 2
     low = max(0, math.floor(len(ratios) / 2 - reach))
@@ -76,12 +76,12 @@ def pair(
 
 @dataclass(frozen=True, slots=True)
 class Storage:
-    """What it is worth to keep full vectors in the row; of a table that has them in
-    TOAST, or would once it has a short column.
+    """How much faster searches are with full vectors in the row instead of TOAST.
 
-    Without `pairs`, `skipped` says why nothing was measured. `table_bytes` is the
-    table with its TOAST now, `plain_bytes` what is predicted for the row; `command`
-    makes the change.
+    For a table that has full vectors in TOAST, or will have with a short column.
+    Without `pairs`, `skipped` says why nothing was measured. `table_bytes` are the
+    bytes of the table and its TOAST now. `plain_bytes` are predicted for the table with
+    full vectors in the row. `command` makes the change.
     """
 
     pairs: tuple[Pair, ...]
@@ -91,42 +91,46 @@ class Storage:
     command: str
 
     def as_dict(self) -> dict[str, Any]:
-        """All of it in what JSON knows."""
-        return {**asdict(self), "pairs": [one.as_dict() for one in self.pairs]}
+        """All fields as types that JSON has."""
+        return {**asdict(self), "pairs": [pair.as_dict() for pair in self.pairs]}
 
     def said(self) -> list[str]:
-        """What to know of it, in plain sentences."""
+        """The result in plain sentences."""
         if not self.pairs:
-            return [f"full vectors in the row were not measured: {self.skipped}"]
+            return [
+                f"searches with full vectors in the row were not timed, because "
+                f"{self.skipped}"
+            ]
         first, *others = self.pairs
         share = (
             f"{three_digits(first.ratio)} of the time ({three_digits(first.low)} to "
             f"{three_digits(first.high)})"
         )
-        told = (
-            f"with full vectors in the row, not in TOAST, a search took {share}: "
-            f"{first.plain.median_ms:.2f} ms, not {first.toast.median_ms:.2f}, on two "
-            "copies of the rows read, queries in turn"
+        result = (
+            f"with full vectors in the row instead of TOAST, a search took {share}: "
+            f"{first.plain.median_ms:.2f} ms instead of "
+            f"{first.toast.median_ms:.2f} ms, on two copies of the rows read"
         )
         if not first.faster:
-            return [f"{told}; not surely a tenth faster: leave them where they are"]
-        said = [
-            told,
-            f"for that, before the index is built: {self.command}; it waits for a lock "
-            "that shuts all out, keeps it for a moment and moves nothing; building the "
-            "index then rewrites the table as it does anyway (later only vacuum full "
-            f"does, under that lock). Table and TOAST take {_mb(self.table_bytes)} "
-            f"now, about {_mb(self.plain_bytes)} then, which any scan of the table "
-            "reads",
+            return [f"{result}. This is not surely a tenth faster, so change nothing"]
+        sentences = [
+            result,
+            "to keep full vectors in the row, run this before you build the index: "
+            f"{self.command}; this waits for an access exclusive lock, holds it for a "
+            "moment and moves no rows. The build then rewrites the table, as it "
+            "always does. After the build, only vacuum full moves the vectors, under "
+            f"the same lock. The table and its TOAST take {_mb(self.table_bytes)} now. "
+            f"The table will take about {_mb(self.plain_bytes)}, and every scan of the "
+            "table reads all of that",
         ]
-        for one in others:
-            if one.plain.median_ms < first.plain.median_ms:
-                said.append(f"in the row this one was faster still: {one.plain}")
-        return said
+        for pair in others:
+            if pair.plain.median_ms < first.plain.median_ms:
+                sentences.append(f"another setting was even faster: {pair.plain}")
+        return sentences
 
 
 def concerns(table: TableFacts, options: Sequence[Option]) -> bool:
-    """Whether full vectors are in TOAST, or will be beside one of the short columns."""
+    """Whether full vectors are in TOAST, or will be after one short column is added."""
     if table.in_toast or table.storage == "plain":
         return table.in_toast
     widest = max((value_bytes(o.kind, o.dims) for o in options), default=0)
@@ -134,13 +138,13 @@ def concerns(table: TableFacts, options: Sequence[Option]) -> bool:
 
 
 def unmeasured(table: TableFacts, column: str, skipped: str) -> Storage:
-    """The costs alone, and why nothing was measured."""
+    """The storage without measured pairs, and the reason."""
     whole = _row_width(table)
     plain = math.ceil(table.rows / rows_a_page(min(whole, WIDEST))) * PAGE
     name = "keep_in_rows" if table.partitioned else "keep_in_row"
     command = slots.statement(
         name,
-        # quoted by the server already
+        # the server has quoted this name already
         table=sql.SQL(table.name),
         column=sql.Identifier(column),
     )
@@ -159,12 +163,12 @@ def _row_width(table: TableFacts) -> int:
 
 
 def row_bytes(table: TableFacts, option: Option) -> int:
-    """Bytes of a mean row with full vector and short one."""
+    """Bytes of a mean row with its full vector and a short vector."""
     return ROW_HEADER + _row_width(table) + value_bytes(option.kind, option.dims)
 
 
 def contenders(points: Sequence[Point], goal: Goal, table: TableFacts) -> list[Point]:
-    """The best setting, and the one that may be better in the row: two at most."""
+    """The best setting, and a setting that may be better with vectors in the row."""
     short = [point for point in points if point.option is not None]
     best, sure = cheapest(short, goal)
     if best is None:
@@ -184,34 +188,34 @@ def refusal(
     goal: Goal,
     wanted: bool | None,
 ) -> str:
-    """Why a second copy of so many rows is not made; empty when it is."""
+    """The reason not to make a second copy of `rows` rows, or an empty text."""
     if wanted is False:
-        return "it was not asked for"
+        return "--no-storage (storage=False in Python) turns this off"
     if not tried:
         return "no setting reaches the recall"
     width = max(row_bytes(table, point.option) for point in tried if point.option)
     if width > WIDEST:
         return (
-            f"a row would take {width:,} bytes, and a page has room for {PAGE:,}; they "
-            "stay in TOAST"
+            f"a row would take {width:,} bytes, which may not fit a page of {PAGE:,} "
+            "bytes"
         )
     size = copy_bytes(table, tried, rows, goal)
     if wanted is None and size > MOST_BYTES:
         return (
-            f"a second copy of the rows would take {size / 1e9:.1f} GB more, above "
-            f"{MOST_BYTES / 1e9:.0f} GB: --storage measures it all the "
-            "same (storage=True in Python), --sample-rows takes fewer rows"
+            f"a second copy of the rows would take {size / 1e9:.1f} GB, more than "
+            f"{MOST_BYTES / 1e9:.0f} GB. To time them all the same, pass --storage "
+            "(storage=True in Python), or read fewer rows with --sample-rows"
         )
     return ""
 
 
 def copy_bytes(table: TableFacts, tried: Sequence[Point], rows: int, goal: Goal) -> int:
-    """Disk space of a second copy, full vectors in the row, and of its indexes."""
+    """Bytes on disk of a second copy with full vectors in the row, and its indexes."""
     options = {point.option.name: point.option for point in tried if point.option}
-    short = sum(value_bytes(one.kind, one.dims) for one in options.values())
+    short = sum(value_bytes(o.kind, o.dims) for o in options.values())
     heap = math.ceil(rows / rows_a_page(8 + table.full_bytes + short)) * PAGE
     return heap + sum(
-        index_bytes(one.kind, one.dims, rows, goal.m) for one in options.values()
+        index_bytes(o.kind, o.dims, rows, goal.m) for o in options.values()
     )
 
 

@@ -1,4 +1,4 @@
-"""Builds what could win on a copy of the rows, and measures every setting."""
+"""Builds the picked options on a copy of the rows, and measures every setting."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -21,7 +21,7 @@ from mrl_pg.tune.trial.storage import Storage
 
 @dataclass(frozen=True, slots=True)
 class Trials:
-    """What was built and measured; `storage` is None where it is no question."""
+    """What was built and measured; `storage` is None if full vectors are in the row."""
 
     built: tuple[TrialIndex, ...] = ()
     points: tuple[Point, ...] = ()
@@ -32,36 +32,36 @@ def try_options(
     place: Scratch,
     column: str,
     sample: Sample,
-    asked: Queries,
-    found: Nested,
+    queries: Queries,
+    truth: Nested,
     picked: Sequence[Option],
     rival: bool,
     storage: bool | None,
     progress: OnProgress,
 ) -> Trials:
-    """Build options on the copy and measure every setting, the best in the row, too."""
+    """Build options on a copy and measure their settings, the best in the row, too."""
     out = storages.concerns(place.table, picked)
-    # beside the short columns of all options the server might move vectors out that it
-    # keeps in the row beside one
+    # with the short columns of all options, the server might move full vectors to TOAST
+    # that it would keep in the row with a single short column
     place = place if out else replace(place, storage="plain")
-    progress(Progress(f"copying {found.rows:,} rows"))
-    place.copy(column, sample, asked, picked)
+    progress(Progress(f"copying {truth.rows:,} rows"))
+    place.copy(column, sample, queries, picked)
     built: list[TrialIndex] = []
     settings: list[trial.Setting] = []
     for option in picked:
         progress(Progress(f"building {option.name}"))
         built.append(place.build(option))
-        settings += trial.of_option(place, option, found.rows)
+        settings += trial.of_option(place, option, truth.rows)
     if rival and place.facts.full_dims <= KINDS["halfvec"].most_dims:
         progress(Progress(f"building {rival_name(place.table)}"))
         single = place.rival()
         built.append(place.build_rival(single))
         settings += trial.of_rival(place, single)
-    watch = _watch(progress, "measuring")
-    points = trial.measure(settings, asked, found, place.goal, watch)
-    points.append(trial.exact(place, asked, found))
+    advance = _advance(progress, "measuring")
+    points = trial.measure(settings, queries, truth, place.goal, advance)
+    points.append(trial.exact(place, queries, truth))
     both = (
-        _both(place, column, asked, found, points, storage, progress) if out else None
+        _both(place, column, queries, truth, points, storage, progress) if out else None
     )
     return Trials(tuple(built), tuple(points), both)
 
@@ -69,25 +69,25 @@ def try_options(
 def _both(
     place: Scratch,
     column: str,
-    asked: Queries,
-    found: Nested,
+    queries: Queries,
+    truth: Nested,
     points: Sequence[Point],
     wanted: bool | None,
     progress: OnProgress,
 ) -> Storage:
-    """The best settings once more, with full vectors in TOAST and in the row."""
+    """Time the best settings again, with full vectors in TOAST and in the row."""
     tried = storages.contenders(points, place.goal, place.table)
-    why = storages.refusal(place.table, tried, found.rows, place.goal, wanted)
+    why = storages.refusal(place.table, tried, truth.rows, place.goal, wanted)
     if not why and not place.toast_bytes():
-        why = "without the table's other columns the copy has them in the row anyway"
+        why = "without the table's other columns, the copy has them in the row"
     costs = storages.unmeasured(place.table, column, why)
     if why:
         return costs
     options = {point.option.name: point.option for point in tried if point.option}
-    progress(Progress(f"copying {found.rows:,} rows, full vectors in the row"))
+    progress(Progress(f"copying {truth.rows:,} rows with full vectors in the row"))
     other = place.in_row(list(options.values()))
     for option in options.values():
-        progress(Progress(f"building {option.name} beside them"))
+        progress(Progress(f"building {option.name} on the second copy"))
         other.build(option)
     settings = [
         trial.two_passes(where, point.option, point.candidates, point.ef_search)
@@ -95,9 +95,9 @@ def _both(
         if point.option and point.candidates and point.ef_search
         for where in (place, other)
     ]
-    trial.warm(settings, asked)
-    watch = _watch(progress, "measuring both ways")
-    times = trial.timed(settings, asked, found, place.goal, watch)
+    trial.warm(settings, queries)
+    advance = _advance(progress, "measuring both copies")
+    times = trial.timed(settings, queries, truth, place.goal, advance)
     pairs = [
         storages.pair(toast, plain, in_toast, in_row)
         for (toast, in_toast), (plain, in_row) in zip(
@@ -107,11 +107,11 @@ def _both(
     return replace(costs, pairs=tuple(pairs))
 
 
-def _watch(progress: OnProgress, text: str) -> Callable[[int, int], Any]:
+def _advance(progress: OnProgress, text: str) -> Callable[[int, int], Any]:
     return lambda done, total: progress(Progress(text, done, total))
 
 
 def rival_fits(table: TableFacts, goal: Goal) -> bool:
-    """Whether an index over full vectors, as halves, stays in the server's memory."""
+    """Whether an index over full vectors as `halfvec` fits the server's memory."""
     size = index_bytes("halfvec", table.full_dims, table.rows, goal.m)
     return size <= table.cache_bytes
