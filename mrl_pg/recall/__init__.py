@@ -1,1 +1,1 @@
-"""Recall: the exact truth, how much of it an answer holds, and how sure that is."""
+"""Recall: the true nearest rows, the share that an answer holds, and an interval."""

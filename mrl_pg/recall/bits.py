@@ -1,4 +1,4 @@
-"""Signs of vectors as numbers, so that a matrix product compares them."""
+"""Signs of vectors as numbers, so that a matrix product can compare them."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -6,21 +6,21 @@ from numpy.typing import NDArray
 from mrl_pg.recall.prefixes import Floats
 
 FITS = 2**11
-"""Two whole numbers below this, and a sign each, fit into the digits of a float32."""
+"""Two whole numbers below this, each with a sign, fit into the digits of a float32."""
 
 
 def signs(vectors: Floats) -> Floats:
-    """1 where pgvector's binary_quantize has a one, else 0."""
+    """1 where pgvector's binary_quantize has bit 1, else 0."""
     return (vectors > 0).view(np.int8).astype(np.float32)
 
 
 def paired(queries: Floats) -> NDArray[np.floating]:
-    """Signs of the queries, two in a row, for products with the `signs` of rows.
+    """Signs of two queries in each row, for products with the `signs` of rows.
 
-    The product of one query's signs, 1 and -1, with those of a row is a constant less
-    their Hamming distance. It is a small whole number, so there is room for a second
-    query's as the fraction behind it, and one matrix product serves both, exactly.
-    `apart` gives each its own.
+    The product of a query's signs (1 and -1) with the `signs` of a row (1 and 0) is a
+    constant minus their Hamming distance. This is a small whole number, so the product
+    of a second query fits into the fraction behind it. One matrix product then serves
+    both queries, exactly. `apart` separates the two products.
     """
     ones = signs(queries)
     count = ones.sum(axis=1)
@@ -34,9 +34,10 @@ def paired(queries: Floats) -> NDArray[np.floating]:
 
 
 def apart(pairs: NDArray[np.floating], out: Floats) -> None:
-    """Scores of each query out of products of pairs; greater is nearer.
+    """Write the scores of each query, from products of pairs; greater is nearer.
 
-    Those of a query in the second half stay fractions: within a query order is all.
+    Scores of queries in the second half stay fractions, because only the order of the
+    scores of a query matters.
     """
     half, rest = len(pairs), len(out) - len(pairs)
     np.rint(pairs, out=out[:half], casting="same_kind")

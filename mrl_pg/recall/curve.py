@@ -1,4 +1,4 @@
-"""How near the top of a prefix's order the true neighbours are."""
+"""The places of the true neighbours in the order of a prefix."""
 
 from dataclasses import dataclass
 
@@ -9,16 +9,17 @@ from mrl_pg.kinds import Stored
 from mrl_pg.recall.score import Recall, summarise
 
 MOST_CANDIDATES = 1000
-"""Candidates that curves reach to: a scan that stops hands over no more."""
+"""The most candidates of a curve, because a scan without iteration returns no more."""
 
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """How near the top of a prefix's exact order the true neighbours are.
+    """The places of the true neighbours in the exact order of a prefix.
 
-    `places`, shape (queries, k): positions, 0 the nearest by short vectors, in
-    ascending order, of the k rows that are nearest by full ones; MOST_CANDIDATES
-    for those further down. So it is the ceiling of any first pass over that prefix.
+    `places`, of shape (queries, k), are the positions of the k rows that are nearest by
+    full vectors, in ascending order. Position 0 is the nearest row by short vectors.
+    Rows further down have MOST_CANDIDATES. So the curve is the best recall that a first
+    pass over this prefix can have.
     """
 
     dims: int
@@ -26,13 +27,16 @@ class Curve:
     places: NDArray[np.int32]
 
     def recall(self, candidates: int) -> Recall:
-        """Recall, with its interval, when so many candidates are ranked again."""
+        """Recall, with its interval, if this many candidates go to the second pass."""
         k = self.places.shape[1]
-        found = (self.places < candidates).sum(axis=1) / k
-        return summarise(found.tolist(), k)
+        shares = (self.places < candidates).sum(axis=1) / k
+        return summarise(shares.tolist(), k)
 
     def candidates_for(self, recall: float) -> int | None:
-        """Fewest candidates whose mean recall is at least `recall`; None: too many."""
+        """The fewest candidates with a mean recall of at least `recall`, at least k.
+
+        None if MOST_CANDIDATES are not enough.
+        """
         flat = np.sort(self.places, axis=None)
         needed = int(np.ceil(recall * flat.size - 1e-9))
         last = int(flat[needed - 1]) if needed else 0

@@ -1,4 +1,4 @@
-"""What was told of rows: fit for truncation or not, with the figures that say so."""
+"""The judgement whether rows are fit for truncation, with its figures."""
 
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, TypeAlias
@@ -10,9 +10,10 @@ Verdict: TypeAlias = Literal["fit", "not fit", "unclear"]
 
 @dataclass(frozen=True, slots=True)
 class PrefixRecall:
-    """Share of the true top k found among as many by `dims` dimensions, cosine.
+    """Shares of the true top k that the first k by `dims` dimensions hold, by cosine.
 
-    `difference` is leading minus random, query by query, with its 95 % interval.
+    `difference` is the share by leading dimensions minus the share by random
+    dimensions, averaged over the queries. Its 95 % interval is from `low` to `high`.
     """
 
     dims: int
@@ -31,10 +32,11 @@ class PrefixRecall:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """Whether rows are fit for truncation, with the figures that say so.
+    """Whether rows are fit for truncation, with the figures of the judgement.
 
-    `difference`, with its 95 % interval: how much more leading dimensions find than
-    random ones, averaged over `judged`, the sizes from full / 32 to full / 2.
+    `difference` says how much more leading dimensions find than random dimensions,
+    averaged over the sizes `judged`, from full / 32 to full / 2. Its 95 % interval is
+    from `low` to `high`.
     """
 
     verdict: Verdict
@@ -50,7 +52,7 @@ class Judgement:
     sizes: tuple[PrefixRecall, ...]
 
     def __str__(self) -> str:
-        """The verdict and why, in one sentence; then a line a size."""
+        """The verdict and the reason in a sentence; then a line for each size."""
         return "\n".join([self.reason, *(f"  {size}" for size in self.sizes)])
 
     def as_dict(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What prefixes of each size can find, from one pass over the rows, in NumPy."""
+"""The recall that prefixes of each size can reach, from one pass over the rows."""
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
@@ -20,11 +20,11 @@ from mrl_pg.vectors import normalise
 
 @dataclass(frozen=True, slots=True)
 class Nested:
-    """What one pass over the rows found.
+    """The result of one pass over the rows.
 
-    `limits`, shape (queries,): pgvector's distance within which a row is one of the
-    true k, ties included; `best`: that of the nearest row. `rows` were seen, `zeros`
-    of them without a direction.
+    `limits`, of shape (queries,), are pgvector's distances up to which a row is one of
+    the true k, ties included. `best` are the distances of the nearest rows. `rows` were
+    read, and `zeros` of them have no direction.
     """
 
     curves: list[Curve]
@@ -42,20 +42,21 @@ def nested(
     k: int,
     distance: Distance = "cosine",
 ) -> Nested:
-    """A curve for each way to store and size, from rows that pass once.
+    """A curve for each way to store and size, from rows that are read once.
 
-    `blocks`: rows (n, d), in any number of arrays; `queries` (q, d), none of them a
-    row, or it is its own answer. Prefixes are compared by cosine, as short vectors
-    are unit length; the truth is by `distance` on full vectors.
+    `blocks` are the rows (n, d), in any number of arrays. `queries` (q, d) must not be
+    rows, because a row finds itself. Prefixes are compared by cosine, because short
+    vectors have length 1. The true neighbours are by `distance` on full vectors.
 
-    Work: a matrix product of (q, d) with (d, n), because each size adds to the product
-    of the one before; half as much for bits, two queries at a time. Memory: some 16 kB
-    a query and curve, and two blocks of BLOCK rows; not the rows.
+    The work is one matrix product of (q, d) with (d, n), because each size adds to the
+    product of the size before. Bits take half as much, because a product serves two
+    queries. Memory is about 16 kB per query and curve, and two blocks of BLOCK rows,
+    but not all rows.
 
-    Curves come with floats first, then by size. Raises InvalidSetting for sizes that
-    are none of a prefix, or too few rows.
+    Curves of floats come first, then curves of bits, each by size. Raises
+    InvalidSetting for a size that no prefix can have, or for too few rows.
     """
-    # under cosine a query's length says nothing, and would scale the scores
+    # the length of a query does not change cosine, but would scale the scores
     floats = normalise(queries) if distance == "cosine" else queries
     wanted: NDArray[np.float32] = np.asarray(floats, dtype=np.float32)
     sizes = Sizes.of(forms, wanted.shape[1])
@@ -66,10 +67,10 @@ def nested(
 
 @contextmanager
 def one_thread() -> Iterator[bool]:
-    """A block in which a matrix product takes one thread, so that ours can run beside.
+    """A block in which a matrix product uses one thread, so that parts can share cores.
 
-    False where threadpoolctl is not installed, which alone can say so to BLAS:
-    then products have the cores, and what is between them has one.
+    Yields False if BLAS cannot be limited, because threadpoolctl is not installed. Then
+    a product uses all cores, and the work between products uses one.
     """
     try:
         from threadpoolctl import threadpool_limits
@@ -88,14 +89,14 @@ def _passed(
     sizes: Sizes,
     cores: int,
 ) -> Nested:
-    """The pass, the queries shared out over some threads."""
+    """Make the pass; each of `cores` threads handles a part of the queries."""
     parts = [Part(share, k, distance, sizes) for share in np.array_split(wanted, cores)]
     seen = zeros = 0
     with ThreadPoolExecutor(cores) as pool:
         busy: Iterable[None] = ()
         for rows in _cut(blocks):
-            # read and prepared while the parts look at the block before; NumPy lets
-            # go of the interpreter, so all really run together
+            # prepare this block while the parts score the block before; NumPy releases
+            # the interpreter lock, so the threads run at the same time
             block = ScoredBlock.of(rows, sizes)
             list(busy)
             busy = pool.map(Part.add, parts, repeat(block))
@@ -103,11 +104,11 @@ def _passed(
             zeros += int((block.norms[-1] == 0).sum())
         list(busy)
         if seen <= k:
-            raise InvalidSetting(f"{seen} rows are too few for k={k}: sample more")
-        found = list(pool.map(Part.places, parts))
+            raise InvalidSetting(f"{seen} rows are too few for k={k}. Sample more rows")
+        places = list(pool.map(Part.places, parts))
     return Nested(
         [
-            Curve(size, way, np.concatenate([part[i] for part in found]))
+            Curve(size, way, np.concatenate([part[i] for part in places]))
             for i, (way, size) in enumerate(sizes.forms)
         ],
         np.concatenate([part.distance_of(part.edge()) for part in parts]),

@@ -1,4 +1,4 @@
-"""Some of the queries on their way through the rows: one thread's work."""
+"""The pass of some of the queries over the rows, which is the work of one thread."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,14 +15,15 @@ from mrl_pg.recall.prefixes import Floats, Products, cosine, lengths
 from mrl_pg.recall.score import TOLERANCE
 
 TIES = 32
-"""Rows beyond the k nearest that may be as near as the last of them."""
+"""Rows to keep after the k nearest, because they may tie with the last of these."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """What to look at: floats first, ascending, as products add up from size to size.
+    """The forms to score: sizes of floats, then sizes of bits, each ascending.
 
-    `ends` are the floats' sizes and the full one.
+    They ascend because the product of a size adds to the product of the size before.
+    `ends` are the sizes of floats and the full size.
     """
 
     forms: tuple[tuple[Stored, int], ...]
@@ -32,10 +33,10 @@ class Sizes:
 
     @classmethod
     def of(cls, forms: Sequence[tuple[Stored, int]], full: int) -> "Sizes":
-        """Raises InvalidSetting for sizes that are none of a prefix."""
+        """The sizes of `forms`; raises InvalidSetting unless all are 1 to `full`."""
         sizes = [size for _, size in forms]
         if not sizes or min(sizes) < 1 or max(sizes) > full:
-            raise InvalidSetting(f"sizes={sizes}: give some from 1 to {full}")
+            raise InvalidSetting(f"sizes={sizes}. Pass sizes from 1 to {full}")
         floats = tuple(sorted({size for way, size in forms if way == "floats"}))
         bits = tuple(sorted({size for way, size in forms if way == "bits"}))
         both = (*(("floats", s) for s in floats), *(("bits", s) for s in bits))
@@ -44,7 +45,7 @@ class Sizes:
 
 @dataclass(frozen=True, slots=True)
 class ScoredBlock:
-    """Rows, the length of each prefix, and their signs: 1 where pgvector has a one."""
+    """Rows, the length of each prefix, and the `signs` of the rows."""
 
     rows: Floats
     norms: list[Floats]
@@ -52,19 +53,19 @@ class ScoredBlock:
 
     @classmethod
     def of(cls, rows: Floats, sizes: Sizes) -> "ScoredBlock":
-        """What all parts need of a block of rows."""
+        """The block with the values that all parts need."""
         norms = list(lengths(rows, sizes.ends))
         longest = sizes.bits[-1] if sizes.bits else 0
         return cls(rows, norms, signs(rows[:, :longest]) if longest else None)
 
 
 class Part:
-    """The leaders of some queries in every form, and their nearest by full vectors."""
+    """The leaders of some queries in every form, and the nearest by full vectors."""
 
     def __init__(
         self, queries: Floats, k: int, distance: Distance, sizes: Sizes
     ) -> None:
-        """Nothing seen yet."""
+        """Make room; no row was scored yet."""
         self.queries, self.k, self.distance, self.sizes = queries, k, distance, sizes
         self.by_floats = Products(queries, sizes.ends, BLOCK)
         pairs = paired(queries[:, : max(sizes.bits, default=0)])
@@ -76,7 +77,7 @@ class Part:
         self.truth = Nearest(len(queries), k + TIES, len(sizes.forms))
 
     def add(self, block: ScoredBlock) -> None:
-        """Look at a block; each score is dealt with while it is in the cache."""
+        """Score a block; each array of scores is used while it is in the cache."""
         *by_floats, by_bits = self.scores[:, :, : len(block.rows)]
         count = len(self.sizes.floats)
         products = self.by_floats.of(block.rows)
@@ -99,7 +100,7 @@ class Part:
     def _near(
         self, product: Floats, by_floats: list[Floats], block: ScoredBlock
     ) -> Floats:
-        """Nearness by full vectors: greater is nearer."""
+        """Nearness by full vectors; greater is nearer."""
         if self.distance == "cosine":
             return by_floats[-1]
         if self.distance == "ip":
@@ -107,14 +108,14 @@ class Part:
         return 2 * product - np.square(block.norms[-1])
 
     def edge(self) -> Floats:
-        """The nearness from which a row counts as one of the k, ties included."""
+        """The least nearness of a row that counts as one of the k, ties included."""
         last = self.truth.best()[:, -self.k]
         slack = np.maximum(1, np.abs(last)) * TOLERANCE
         edge: Floats = last - slack.astype(np.float32)
         return edge
 
     def places(self) -> list[NDArray[np.int32]]:
-        """Positions of the true k nearest in every form, as `Curve` has them."""
+        """Positions of the true k nearest rows in every form, see `Curve`."""
         best = self.truth.best()
         true = best >= self.edge()[:, np.newaxis]
         others = self.truth.others[:, :, : self.truth.most]
@@ -124,7 +125,7 @@ class Part:
         ]
 
     def distance_of(self, near: Floats) -> NDArray[np.float64]:
-        """pgvector's distance of a nearness."""
+        """The distances of pgvector that belong to the nearnesses."""
         wide = near.astype(np.float64)
         if self.distance == "l2":
             squares = np.sum(np.square(self.queries, dtype=np.float64), axis=1)

@@ -1,4 +1,4 @@
-"""Products and lengths of vectors' first dimensions, of all sizes in one go."""
+"""Products and lengths of the first dimensions of vectors, for all sizes at once."""
 
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
@@ -13,19 +13,19 @@ Floats: TypeAlias = NDArray[np.float32]
 class Products:
     """Products of queries with blocks of rows, by the first dimensions of each size.
 
-    Each size adds to the product of the one before: together they cost one product.
+    Each size adds to the product of the size before, so all cost one full product.
     """
 
     def __init__(
         self, queries: NDArray[np.floating], ends: Sequence[int], most: int
     ) -> None:
-        """Sizes ascend in `ends`; blocks have at most `most` rows."""
+        """Make room for blocks of at most `most` rows; sizes in `ends` ascend."""
         self.queries, self.ends = queries, ends
-        # kept from block to block: fresh memory is slower than what is done in it
+        # used again for each block, because new memory takes longer to fill
         self.room = np.empty((2, len(queries), most), dtype=queries.dtype)
 
     def of(self, rows: Floats) -> Iterator[NDArray[np.floating]]:
-        """Products with a block, (q, n), size by size, in the same array each time."""
+        """Products with a block, (q, n), size by size, always in the same array."""
         product, more = self.room[:, :, : len(rows)]
         product[:] = 0
         for start, end in pairwise((0, *self.ends)):
@@ -35,7 +35,7 @@ class Products:
 
 
 def lengths(rows: Floats, ends: Sequence[int]) -> Iterator[Floats]:
-    """Lengths, (n,), of the first dimensions of each size; sizes ascend in `ends`."""
+    """Lengths, (n,), of the first dimensions of each size; sizes in `ends` ascend."""
     squares = np.zeros(len(rows), dtype=np.float32)
     for start, end in pairwise((0, *ends)):
         part = rows[:, start:end]
@@ -46,7 +46,7 @@ def lengths(rows: Floats, ends: Sequence[int]) -> Iterator[Floats]:
 def cosine(
     product: NDArray[np.floating], norms: Floats, out: Floats | None = None
 ) -> Floats:
-    """Greater is nearer; the query's own length changes no order. Zeros come last."""
+    """Cosine times the query's length, which changes no order; zeros are last."""
     with np.errstate(divide="ignore", invalid="ignore"):
         scores: Floats = np.multiply(product, np.reciprocal(norms), out=out)
     if not norms.all():

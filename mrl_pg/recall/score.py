@@ -1,4 +1,4 @@
-"""How much of the truth answers hold, with a confidence interval."""
+"""The share of the true nearest rows that answers hold, with an interval."""
 
 import math
 from collections.abc import Sequence
@@ -8,15 +8,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 TOLERANCE = 1e-5
-"""Distances closer than this are a tie: single-precision sums differ by less."""
+"""Distances that differ by less tie, because single-precision sums are inexact."""
 
 Z95 = 1.959964
-"""Standard normal quantile of a two-sided 95 % interval."""
+"""The standard normal quantile of a two-sided 95 % interval."""
 
 
 @dataclass(frozen=True, slots=True)
 class Recall:
-    """Mean recall over `queries`, with a 95 % interval from `low` to `high`."""
+    """Mean recall over `queries` queries, with a 95 % interval from `low` to `high`."""
 
     mean: float
     low: float
@@ -39,9 +39,9 @@ def recall_at_k(
 ) -> float:
     """Share of the true top k that the answers hold, for one query.
 
-    Judged by distance, so that a row as near as the k-th true one counts: rows
-    that tie are the same answer (as ann-benchmarks does). `found` are
-    exact distances of distinct rows, `truth` the k smallest ones, ascending.
+    A row counts if it is as near as the k-th true row, so it does not matter which of
+    the tied rows an answer holds (ann-benchmarks does the same). `found` are the exact
+    distances of different rows. `truth` are the k smallest distances, ascending.
     """
     k = len(truth)
     if k == 0:
@@ -51,10 +51,10 @@ def recall_at_k(
 
 
 def summarise(recalls: Sequence[float], k: int) -> Recall:
-    """Mean recall with Wilson's interval (Wilson 1927), fitted to clustered answers.
+    """Mean recall with Wilson's interval (Wilson 1927), adapted to groups of answers.
 
-    The k answers of one query fail together, so the sample is counted as
-    p (1 - p) / variance of the queries' means; at least one a query, at most k.
+    The k answers of a query often fail together, so the sample size per query is
+    p (1 - p) / variance of the queries' recalls, at least 1 and at most k.
     """
     n = len(recalls)
     p = float(np.mean(recalls))
@@ -64,6 +64,6 @@ def summarise(recalls: Sequence[float], k: int) -> Recall:
     z2 = Z95**2 / size
     centre = (p + z2 / 2) / (1 + z2)
     reach = Z95 * math.sqrt(p * (1 - p) / size + z2 / (4 * size)) / (1 + z2)
-    # rounding must not leave the mean outside
+    # rounding must not put the mean outside the interval
     low, high = min(p, centre - reach), max(p, centre + reach)
     return Recall(p, max(0.0, low), min(1.0, high), n)

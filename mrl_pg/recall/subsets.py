@@ -1,4 +1,4 @@
-"""How much of the truth subsets of the dimensions find, in NumPy."""
+"""Recall by subsets of the dimensions, in NumPy."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,7 @@ from mrl_pg.recall.prefixes import Products, cosine, lengths
 from mrl_pg.recall.score import TOLERANCE
 
 BLOCK = 4096
-"""Rows looked at at once."""
+"""Rows to score at a time."""
 
 
 def recalls(
@@ -20,18 +20,19 @@ def recalls(
     k: int,
     own: NDArray[np.int64],
 ) -> NDArray[np.float64]:
-    """Recall@k by cosine, (sizes, queries), of the first dimensions of an order.
+    """Recall@k by cosine, (sizes, queries), by the first dimensions of an order.
 
-    `rows` (n, d) against unit `queries` (q, d), truth by all d dimensions. `order`: a
-    permutation of range(d). `ends`: sizes below d, ascending. `own`, shape (q,): which
-    row each query is, so that it is not its own answer; -1 for none.
+    Compares `rows` (n, d) with `queries` (q, d) of length 1. The true rows are by all d
+    dimensions. `order` is a permutation of range(d). `ends` are sizes below d, in
+    ascending order. `own`, of shape (q,), says which row each query is, so that the
+    query does not find itself; -1 if it is not a row.
 
-    Work: one matrix product of (q, d) with (d, n), because each size adds to the one
-    before. Memory: BLOCK rows twice, and 16 kB a query and size.
+    The work is one matrix product of (q, d) with (d, n), because each size adds to the
+    size before. Memory is BLOCK rows twice, and 16 kB per query and size.
     """
     wanted = queries[:, order]
     products = Products(wanted, [*ends, len(order)], BLOCK)
-    # for each size, and full at the end: scores of the best k, and their true ones
+    # for each size, the full size last: scores of the best k, and their full scores
     shape = len(ends) + 1, len(wanted), k
     best = np.full(shape, -np.inf, dtype=np.float32)
     true = np.full(shape, -np.inf, dtype=np.float32)
@@ -50,8 +51,8 @@ def recalls(
             both = np.hstack([best[i], score])
             keep = np.argpartition(both, -k, axis=1)[:, -k:]
             best[i] = np.take_along_axis(both, keep, axis=1)
-            beside = np.hstack([true[i], scores[-1]])
-            true[i] = np.take_along_axis(beside, keep, axis=1)
+            full = np.hstack([true[i], scores[-1]])
+            true[i] = np.take_along_axis(full, keep, axis=1)
     edge = true[-1].min(axis=1, keepdims=True) - TOLERANCE
-    found: NDArray[np.float64] = (true[:-1] >= edge).mean(axis=2)
-    return found
+    shares: NDArray[np.float64] = (true[:-1] >= edge).mean(axis=2)
+    return shares

@@ -1,4 +1,4 @@
-"""The exact nearest rows, by blocked matrix products in NumPy."""
+"""The exact nearest rows, by matrix products over blocks in NumPy."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ BLOCK_ROWS = 16_384
 
 @dataclass(frozen=True, slots=True)
 class Truth:
-    """The k nearest rows of each query: `rows` and `distances`, shape (queries, k)."""
+    """The k nearest rows of each query; both arrays have the shape (queries, k)."""
 
     rows: NDArray[np.int64]
     distances: NDArray[np.float64]
@@ -25,10 +25,10 @@ def nearest(
     k: int,
     distance: Distance = "cosine",
 ) -> Truth:
-    """Exact top k of `rows` (n, d) for each of `queries` (q, d), nearest first.
+    """The exact top k of `rows` (n, d) for each of `queries` (q, d), nearest first.
 
-    Rows pass in blocks, so the memory is blocks of (q, 16384) floats. Distances
-    are pgvector's: 1 - cosine, Euclidean, negative inner product.
+    Rows are compared in blocks, so the memory is blocks of (q, 16384) floats. Distances
+    are those of pgvector: 1 - cosine, Euclidean, negative inner product.
     """
     count = len(queries)
     best = np.full((count, 0), np.inf, dtype=np.float32)
@@ -53,9 +53,9 @@ def nearest(
 def distances(
     rows: NDArray[np.float32], queries: NDArray[np.float32], distance: Distance
 ) -> NDArray[np.float32]:
-    """Distance of every query to every row, shape (queries, rows); zeros: infinity."""
+    """Distances, (queries, rows); infinity under cosine for vectors of zeros."""
     if distance == "l2":
-        # near rows are small differences of large sums: double precision
+        # double precision, because near rows are small differences of large sums
         wide, wanted = rows.astype(np.float64), queries.astype(np.float64)
         squares = np.sum(wide**2, axis=1) - 2 * (wanted @ wide.T)
         squares += np.sum(wanted**2, axis=1)[:, np.newaxis]
