@@ -101,11 +101,11 @@ _MODULES = {
     "normalise": "vectors",
     "truncate": "vectors",
 }
-"""Where the names that need NumPy are: without it, `mrl-pg indexes` starts sooner."""
+"""Modules of the names that are imported late, because importing NumPy takes time."""
 
 
 def __getattr__(name: str) -> object:
-    """Import a public name when it is first asked for."""
+    """Import a public name when it is first used."""
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     module = importlib.import_module(f"{__name__}.{_MODULES[name]}")
@@ -114,5 +114,5 @@ def __getattr__(name: str) -> object:
 
 
 def __dir__() -> list[str]:
-    """All public names, imported or not, beside what the module holds."""
+    """All public names, imported or not, and the module's other names."""
     return sorted({*globals(), *__all__})

@@ -19,7 +19,7 @@ def shown(value: object) -> str:
     try:
         text = repr(value)
     except Exception:
-        # an integer of thousands of digits, or a class of the caller
+        # repr can fail for a very long integer or for a class of the caller
         return f"(a value of type {type(value).__name__})"
     return text if len(text) <= MOST_SHOWN else text[: MOST_SHOWN - 1] + "…"
 
@@ -29,13 +29,13 @@ def whole(what: str, value: object) -> int:
     try:
         if isinstance(value, bool):
             raise TypeError
-        return operator.index(value)  # type: ignore[arg-type]  # that is the question
+        return operator.index(value)  # type: ignore[arg-type]  # may raise TypeError
     except Exception as error:
         raise InvalidSetting(f"{what}={shown(value)} is not a whole number") from error
 
 
 def check_whole(what: str, value: object, low: int, high: int, who: str) -> int:
-    """A whole number from `low` to `high`, the limits of `who`; or InvalidSetting."""
+    """A whole number from `low` to `high`, which `who` takes; raises InvalidSetting."""
     number = whole(what, value)
     if not low <= number <= high:
         raise InvalidSetting(
@@ -78,7 +78,7 @@ def check_callable(what: str, value: object) -> None:
 
 
 def check_text(what: str, value: object) -> None:
-    """Raise InvalidSetting unless the value is text that a server takes."""
+    """Raise InvalidSetting unless the value is text that PostgreSQL can take."""
     if not isinstance(value, str):
         raise InvalidSetting(f"{what}={shown(value)} is not text")
     if reason := unfit(value):
@@ -88,7 +88,7 @@ def check_text(what: str, value: object) -> None:
 def check_path(what: str, value: object) -> None:
     """Raise InvalidSetting unless the value can be the path of a file."""
     try:
-        path = os.fspath(value)  # type: ignore[call-overload]  # that is the question
+        path = os.fspath(value)  # type: ignore[call-overload]  # may raise TypeError
         if "\0" in path or not path:
             raise ValueError("it is empty or holds the character NUL")
         os.stat(path)
@@ -97,14 +97,14 @@ def check_path(what: str, value: object) -> None:
         return
     except Exception as error:
         raise InvalidSetting(
-            f"{what}={shown(value)} is no path of a file: {error}"
+            f"{what}={shown(value)} is not the path of a file: {error}"
         ) from error
 
 
 def unfit(text: str) -> str | None:
-    """Why no server takes this text; None if servers take it."""
+    """Why PostgreSQL cannot take this text; None if it can."""
     if "\0" in text:
-        return "holds the character NUL, which PostgreSQL's text cannot: leave it out"
+        return "holds the character NUL, which PostgreSQL's text cannot: remove it"
     try:
         text.encode()
     except UnicodeEncodeError as error:
@@ -119,17 +119,17 @@ def names(what: str, value: Iterable[str]) -> tuple[str, ...]:
             f"{what}={shown(value)} is one string: pass a list of names"
         )
     try:
-        found = tuple(value)
+        given = tuple(value)
     except Exception as error:
         raise InvalidSetting(
             f"{what}={shown(value)} is no list: pass a list of names, or leave it out"
         ) from error
-    for name in found:
+    for name in given:
         if not isinstance(name, str):
             raise InvalidSetting(f"{what} has {shown(name)}, which is not a name")
         if reason := unfit(name):
             raise InvalidSetting(f"{what} has {shown(name)}, which {reason}")
-    return found
+    return given
 
 
 def listed(queries: Iterable[T]) -> list[T]:

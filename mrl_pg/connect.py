@@ -1,9 +1,9 @@
 """The server that a command connects to: named by you, by the environment, or embedded.
 
-The first of these counts: `dsn`; `directory` (the embedded server there); DATABASE_URL;
-the PG* variables; the embedded server in `.mrl_pg/pg18`. An embedded server is started
-if it does not run. It keeps running, so that the next command is quick, until
-`mrl-pg server stop`.
+The first of these that is given names the server: `dsn`; `directory` (the embedded
+server there); DATABASE_URL; the PG* variables. If none is given, it is the embedded
+server in `.mrl_pg/pg18`. An embedded server is started if it does not run. It keeps
+running until `mrl-pg server stop`, so that the next command is quick.
 """
 
 import os
@@ -46,9 +46,9 @@ def choose(
     directory: str | os.PathLike[str] | None = None,
     version: int = server.VERSIONS[0],
 ) -> Target | Embedded:
-    """The server that `resolve` would choose; starts nothing.
+    """The server that `resolve` would choose, without starting it.
 
-    Raises InvalidSetting for a string that is no connection string, and for `dsn`
+    Raises InvalidSetting for a text that is not a connection string, and for `dsn`
     and `directory` together.
     """
     if dsn is not None and directory is not None:
@@ -82,7 +82,7 @@ def resolve(
     choice = choose(dsn, os.environ, directory=directory, version=version)
     if isinstance(choice, Target):
         return choice
-    # Without a directory, the server makes the default one with a .gitignore in it.
+    # Without a directory, the server makes the default directory with a .gitignore.
     running = server.start(directory and choice.directory, choice.version)
     conninfo = running.url()
     if os.environ.get("PGHOSTADDR"):  # libpq would connect to this address
@@ -96,10 +96,12 @@ def _named(text: str, giver: str) -> Target:
     try:
         parts = conninfo_to_dict(conninfo)
         # An unescaped @ or / in the password moves the rest into other parts.
-        spilt = any("@" in str(parts.get(n, "")) for n in ("host", "port", "dbname"))
+        malformed = any(
+            "@" in str(parts.get(n, "")) for n in ("host", "port", "dbname")
+        )
     except psycopg.ProgrammingError:
-        spilt = True
-    if spilt:
+        malformed = True
+    if malformed:
         # No cause and no value, because a message of libpq may quote the password.
         raise InvalidSetting(
             f"{giver} is not a PostgreSQL connection string: write "

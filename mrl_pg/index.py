@@ -1,4 +1,4 @@
-"""MatryoshkaIndex: the layout of a short column, and all that can be done with it."""
+"""MatryoshkaIndex: the layout of a short column, and a method for each task."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -19,7 +19,7 @@ from mrl_pg.search.result import SearchResult
 from mrl_pg.vectors import VectorLike, VectorsLike
 
 if TYPE_CHECKING:
-    # typing's own from Python 3.11 on
+    # in `typing` itself from Python 3.11 on
     from typing_extensions import Unpack
 
 
@@ -31,12 +31,12 @@ class MatryoshkaIndex(IndexLayout):
     >>> index.short, index.name
     ('embedding_256_halfvec', 'docs_embedding_256_halfvec_cosine_hnsw')
 
-    A value: it holds no connection and may be made once, at import. Every method
-    takes the connection; those that end in `_async` take an asynchronous one.
+    It holds no connection, so you can create it once, at import. Every method takes
+    the connection. Methods that end in `_async` take an asynchronous connection.
 
-    For a table that does not fit, every method raises TableNotFound, ColumnNotFound,
-    NotAVectorColumn, NoPrimaryKey, or InvalidSetting for dims above the full size;
-    without pgvector 0.8 or later, PgvectorMissing or PgvectorTooOld.
+    If the table does not fit, every method raises TableNotFound, ColumnNotFound,
+    NotAVectorColumn, NoPrimaryKey, or InvalidSetting for dims above the full size.
+    Without pgvector 0.8 or later it raises PgvectorMissing or PgvectorTooOld.
     """
 
     def create(
@@ -50,13 +50,13 @@ class MatryoshkaIndex(IndexLayout):
         """Add the short column and build its index, in one transaction.
 
         Takes an ACCESS EXCLUSIVE lock until the transaction ends, because adding a
-        stored generated column rewrites the table: not for a table in use. Does
-        what is missing, so it may be repeated. `workers` and
-        `maintenance_work_mem` ("2GB") hold for this build only; `progress` is
-        called from a second connection's thread.
+        stored generated column rewrites the table. Do not use it on a table in use.
+        Creates only what is missing, so you can repeat it. `workers` and
+        `maintenance_work_mem` ("2GB") apply to this build only. `progress` is called
+        from another thread, which has a connection of its own.
 
-        Raises IndexMismatch when a column or an index of these names is another
-        one, and NotInstalled without the `mrl` schema.
+        Raises IndexMismatch if a column or an index with one of these names has
+        another definition, and NotInstalled without the `mrl` schema.
         """
         return run(
             conn,
@@ -111,18 +111,18 @@ class MatryoshkaIndex(IndexLayout):
     ) -> Calibration:
         """Measure what searches find and cost on your rows, for `search(recall=0.99)`.
 
-        Compares exact answers of `queries`, or of `sample` random rows (each without
-        itself; 500, or 2,000 for k = 1), with those of ever wider searches, and keeps
-        the front of recall against time in the database for all interfaces. It takes
-        the place of an older calibration for the same k and `filter`.
-        `real_queries=True` asks with at most `sample` of those that `keep_query` kept.
-        A search with a `filter` takes what was measured with the same, or with others
-        about as selective. Time: every row is read once for every few hundred queries,
-        and the index is searched some thirty times for each. `progress` is called
-        meanwhile.
+        Compares exact answers with those of wider and wider searches. The queries are
+        `queries`, at most `sample` of the queries that `keep_query` stored
+        (`real_queries=True`), or `sample` random rows (500, or 2,000 for k = 1), whose
+        answers leave out the row itself. The fastest searches for each recall are
+        stored in the database for all interfaces, and replace an older calibration for
+        the same k and `filter`. A search with a `filter` uses a calibration with the
+        same filter, or with filters that let through a similar share of rows. Every row
+        is read once for every few hundred queries, and the index is searched about
+        thirty times for each query. `progress` is called during the work.
 
-        Only the table's owner may. Raises InvalidSetting, InvalidVector, InvalidFilter,
-        IndexNotFound and NotInstalled.
+        Only the table's owner may calibrate. Raises InvalidSetting, InvalidVector,
+        InvalidFilter, IndexNotFound and NotInstalled.
         """
         return run(
             conn,
@@ -180,11 +180,11 @@ class MatryoshkaIndex(IndexLayout):
     ) -> RecallReport:
         """Measure how many of the true nearest rows a search finds, and why not all.
 
-        The other options are those of `search`. Its answers are compared with exact
-        ones for `queries`, for at most `sample` of those that `keep_query` kept
-        (`real_queries=True`), or for `sample` random rows, each without itself. `keep`
-        writes the figures to `mrl.measurements`, for `history`, which only the table's
-        owner may. Time: each query reads every row twice.
+        The other options are those of `search`. Answers are compared with exact answers
+        for `queries`, for at most `sample` of the queries that `keep_query` stored
+        (`real_queries=True`), or for `sample` random rows, whose answers leave out the
+        row itself. `keep` writes the figures to `mrl.measurements`, for `history`; only
+        the table's owner may do that. Each query reads every row twice.
 
         Raises InvalidSetting, InvalidVector, InvalidFilter, IndexNotFound and
         NotInstalled.
@@ -230,7 +230,7 @@ class MatryoshkaIndex(IndexLayout):
         )
 
     def history(self, conn: Conn) -> list[RecallReport]:
-        """What `recall` measured and kept, oldest first; raises NotInstalled."""
+        """What `recall` measured and stored, oldest first; raises NotInstalled."""
         return run(conn, recall_report.history(conn, self))
 
     async def history_async(self, conn: AsyncConn) -> list[RecallReport]:
@@ -238,15 +238,15 @@ class MatryoshkaIndex(IndexLayout):
         return await run_async(conn, recall_report.history(conn, self))
 
     def keep_query(self, conn: Conn, query: VectorLike) -> bool:
-        """Keep a query now and then, for `calibrate(conn, real_queries=True)`.
+        """Store a random part of the queries, for `calibrate(conn, real_queries=True)`.
 
-        Call it beside each search, because a search writes nothing. It does nothing
-        until the table's owner turns it on (`mrl.sample_queries` in SQL,
-        `mrl-pg queries`); whether it is on is read once a minute. The server decides
-        at random. True when the query was kept. No query is kept in a read-only or
-        failed transaction, on a replica, or above the isolation level read committed.
+        Call it with each search, because a search writes nothing. It does nothing
+        until the table's owner turns sampling on (`mrl.sample_queries` in SQL,
+        `mrl-pg queries`); the switch is read once a minute. The server decides at
+        random. Returns True if the query was stored. No query is stored in a read-only
+        or failed transaction, on a replica, or above isolation level read committed.
 
-        Raises NotInstalled, and InvalidVector while it is on.
+        Raises NotInstalled, and InvalidVector while sampling is on.
         """
         return run(conn, real_queries.keep_query(conn, self, query))
 
@@ -262,22 +262,23 @@ class MatryoshkaIndex(IndexLayout):
         `query`: full size, as a list, an array of any float dtype, a Vector or a
         HalfVector. The options:
 
-        - `k` (10): most rows to answer.
-        - `candidates` (160, or 8 k when that is more): rows that pass from the short
-          index to the exact re-rank; above 1000 the scan iterates.
-        - `ef_search` (candidates, at most 1000): searches the graph more widely.
-        - `max_scan_tuples` (the session's, 20000, or twice the candidates): how far a
-          scan under a filter goes on.
-        - `recall`, such as 0.95: takes the cheapest search that `calibrate` measured to
-          keep it, unless candidates are named; the result's `promise` says what stands
-          behind it.
+        - `k` (10): the most rows to return.
+        - `candidates` (160, or 8 k if that is more): rows that the short index passes
+          on for exact ranking. Above 1000 the index scan is iterative.
+        - `ef_search` (candidates, at most 1000): a larger value searches more of the
+          graph.
+        - `max_scan_tuples` (the session's, 20000, or twice the candidates): how many
+          rows a scan with a filter may visit.
+        - `recall`, such as 0.95: uses the cheapest search that reached this recall in
+          `calibrate`, unless you give `candidates`. The result's `promise` says whether
+          the calibration supports it.
         - `filter`, with its values in `params`: a condition on the table's columns in
           SQL, for the first pass.
-        - `columns` (none): columns that come with each hit.
-        - `exact` (False): compares every row instead.
+        - `columns` (none): columns to return with each hit.
+        - `exact` (False): compares every row instead of using the index.
 
-        One statement; no setting outlives it. Rows without a distance (NULL, or
-        zero under cosine) are never answered; ties go by key.
+        No setting outlives the search. Rows without a distance (NULL, or zero under
+        cosine) are never returned. Rows at the same distance are ordered by key.
 
         Raises InvalidVector, InvalidSetting, InvalidFilter, ColumnNotFound,
         IndexNotFound, IndexMismatch, and NotInstalled with a recall.
@@ -293,7 +294,7 @@ class MatryoshkaIndex(IndexLayout):
     def search_many(
         self, conn: Conn, queries: VectorsLike, **options: "Unpack[SearchKeywords]"
     ) -> list[SearchResult]:
-        """Answers of `search`, with its options, for each query in one round trip."""
+        """The result of `search` for each query, with one round trip for all."""
         return run(conn, find_many(conn, self, queries, options_of(options)))
 
     async def search_many_async(

@@ -23,7 +23,7 @@ from mrl_pg.exchange.server_message import server_message
 VERSION = version("mrl_pg")
 
 NOT_IN_PREREQUISITE_STATE = "55000"
-"""SQLSTATE of what the scripts refuse."""
+"""SQLSTATE of the errors that the scripts themselves raise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +51,12 @@ class InstallReport:
 def install(conn: Conn) -> InstallReport:
     """Install or upgrade the `mrl` schema, in one transaction; safe to repeat.
 
-    Needs CREATE on the database. Raises PgvectorMissing or PgvectorTooOld, and
-    NotInstalled when the database holds a newer version than this package, or a
-    schema `mrl` with something in it that belongs to, or uses what belongs to, a role
-    that the installer cannot rely on. Rights that others hold on the schema and on what
-    is in it, but for those that mrl_pg grants to all, are taken away.
+    Needs the right CREATE on the database. Revokes the rights that other roles hold on
+    the schema and its objects, except those that mrl_pg grants to all roles.
+
+    Raises PgvectorMissing or PgvectorTooOld. Raises NotInstalled if the database holds
+    a newer version than this package, or if an object in the schema `mrl`, or an object
+    that it uses, belongs to a role that the installer cannot trust.
     """
     return run(conn, installing())
 
@@ -68,7 +69,7 @@ async def install_async(conn: AsyncConn) -> InstallReport:
 def uninstall(conn: Conn) -> InstallReport:
     """Remove the `mrl` schema, in one transaction; short columns and indexes stay.
 
-    PostgreSQL refuses, and nothing changes, while an object of yours uses it.
+    PostgreSQL refuses, and nothing changes, while one of your objects uses it.
     """
     return run(conn, uninstalling())
 
@@ -83,10 +84,10 @@ def installing() -> Exchange[InstallReport]:
     try:
         return (yield from transaction(_install()))
     except Exception as error:
-        said = server_message(error)
-        if said.sqlstate == NOT_IN_PREREQUISITE_STATE:
-            hint = f": {said.hint}" if said.hint else ""
-            raise NotInstalled(f"{said.message}{hint}") from error
+        reply = server_message(error)
+        if reply.sqlstate == NOT_IN_PREREQUISITE_STATE:
+            hint = f": {reply.hint}" if reply.hint else ""
+            raise NotInstalled(f"{reply.message}{hint}") from error
         raise
 
 
@@ -104,7 +105,7 @@ def read_version() -> Exchange[str | None]:
 
 
 def read_state() -> Exchange[Row]:
-    """Version of pgvector (None: it is not there), and whether `mrl` is installed."""
+    """Version of pgvector (None if it is missing), and whether `mrl` is installed."""
     (row,) = yield Send(_STATE)
     return cast("Row", row)
 

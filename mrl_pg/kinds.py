@@ -1,4 +1,4 @@
-"""Facts of each kind of short column, as the server has them in `mrl._kinds()`."""
+"""Facts of each kind of short column, the same as in `mrl._kinds()` on the server."""
 
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
@@ -7,10 +7,10 @@ Kind: TypeAlias = Literal["vector", "halfvec", "bit"]
 """How the short vector is stored: 4 bytes, 2 bytes or 1 bit a dimension."""
 
 Stored: TypeAlias = Literal["floats", "bits"]
-"""How a prefix is compared: by its values, whole or half, or by their signs.
+"""How a prefix is compared: by its values (single or half precision), or by signs.
 
-Rounding to halves moves a distance by some 0.0005 of itself, so `vector` and `halfvec`
-share a curve (benchmarks/tune.py measures how far apart they are).
+Rounding to half precision changes a distance by about 0.05 %, so `vector` and `halfvec`
+share a recall curve (benchmarks/tune.py measures the difference).
 """
 
 Distance: TypeAlias = Literal["cosine", "l2", "ip"]
@@ -28,7 +28,7 @@ class KindFacts:
     """The most dimensions that an HNSW index takes (pgvector's manual, "HNSW")."""
 
     bits: int
-    """The size of one dimension."""
+    """Bits that one dimension takes."""
 
     stored: Stored
     computed_as: Literal["prefix", "bits"]
@@ -38,14 +38,14 @@ class KindFacts:
     """The file under `sql/templates` that computes a short value."""
 
     function: str
-    """What stands in that expression and in no expression of another template."""
+    """The function that this template calls, and no other template does."""
 
     of_pgvector: bool
-    """The type is pgvector's own, not PostgreSQL's."""
+    """Whether the type is pgvector's; otherwise it is PostgreSQL's."""
 
     metric: str | None
     operator: str | None
-    """The metric of every index of this kind; None: that of the full vectors."""
+    """Metric and operator of all indexes of this kind; None for those of the full."""
 
 
 KINDS: dict[Kind, KindFacts] = {

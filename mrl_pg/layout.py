@@ -69,11 +69,11 @@ class IndexLayout:
         for field in ("short", "name"):
             check_name(field, getattr(self, field))
         for field in ("table", "column", "kind", "distance", "schema", "short", "name"):
-            # plain text also from NumPy, because revisions hold its repr
+            # make NumPy's strings plain, because revisions contain their repr
             object.__setattr__(self, field, str.__str__(getattr(self, field)))
         if self.short == self.column:
             raise InvalidSetting(
-                f"short={self.short!r} is the full column itself: name another"
+                f"short={self.short!r} is the full column itself: give another name"
             )
 
     @property
@@ -118,5 +118,5 @@ def check_name(what: str, name: str) -> None:
     if size > NAME_BYTES:
         raise InvalidSetting(
             f"{what}={shown(name)} is {size} bytes long: PostgreSQL cuts names "
-            f"at {NAME_BYTES} bytes and would mean another; give the name it stored"
+            f"at {NAME_BYTES} bytes; give the name that it stored"
         )

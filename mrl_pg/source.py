@@ -6,10 +6,10 @@ from functools import cache
 from importlib.resources import files
 
 STATEMENT_MARK = re.compile(r"^-- name: (\w+)\n((?:--.*\n)+)", re.MULTILINE)
-"""Before each statement of a file under `client/`: its name, then what it is."""
+"""The header of each statement under `client/`: its name, then a description."""
 
 TEMPLATE_MARK = "$template$"
-"""Around the text of a template, in the function that gives it to SQL."""
+"""Surrounds the text of a template in the function that returns it to SQL."""
 
 
 @cache
@@ -19,13 +19,13 @@ def read(name: str) -> str:
 
 
 def statement(name: str) -> str:
-    """A statement that Python sends, by the name that its file under `client/` says."""
+    """A statement that Python sends, by its name in a file under `client/`."""
     return client()[name]
 
 
 @cache
 def template(name: str) -> str:
-    """Text with slots of `templates/NAME.sql`, as `mrl._NAME()` gives it in SQL."""
+    """Text with slots of `templates/NAME.sql`, as `mrl._NAME()` returns it in SQL."""
     return read(f"templates/{name}.sql").split(TEMPLATE_MARK)[1].strip("\n")
 
 
@@ -33,7 +33,7 @@ def template(name: str) -> str:
 def manifest(name: str) -> tuple[str, ...]:
     r"""Files that a psql script such as `install.sql` runs by `\ir`, in order.
 
-    A file under `releases/` is a manifest itself; its names are relative to it.
+    A file under `releases/` is itself a manifest; its paths start from its folder.
     """
     named = [line.split()[1] for line in read(name).splitlines() if _includes(line)]
     inside = [
@@ -52,7 +52,7 @@ def releases() -> tuple[str, ...]:
     """Versions whose files are under `releases/`, oldest first."""
     named = [file.name for file in files("mrl_pg.sql").joinpath("releases").iterdir()]
     versions = {re.sub(r"(\.down)?\.sql$", "", name) for name in named}
-    return tuple(sorted(versions, key=lambda one: [int(n) for n in one.split(".")]))
+    return tuple(sorted(versions, key=lambda text: [int(n) for n in text.split(".")]))
 
 
 def _includes(line: str) -> bool:

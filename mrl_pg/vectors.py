@@ -23,7 +23,7 @@ VectorLike: TypeAlias = "Sequence[float] | NDArray[np.floating] | HasNumpy"
 """A list, an array of any float or integer dtype, a `Vector` or a `HalfVector`."""
 
 VectorsLike: TypeAlias = "Sequence[VectorLike] | NDArray[np.floating]"
-"""Several: a list of such vectors, or a matrix of shape (vectors, dims)."""
+"""Several vectors: a list, or a matrix of shape (vectors, dims)."""
 
 
 def as_vector(
@@ -49,7 +49,7 @@ def as_vector(
     with np.errstate(all="ignore"):
         vector = wide.astype(np.float32, copy=False)
         square = float(vector.dot(vector))
-    # this product shows that nearly every query is usual; others need a closer look
+    # in this range the vector is finite and not zero; others need a closer look
     return vector if 1e-3 < square < 1e20 else _unusual(vector, wide, cosine)
 
 
@@ -86,13 +86,13 @@ def _numbers(value: VectorLike, dims: int) -> NDArray[np.floating]:
         raw = np.asarray(value if to_numpy is None else to_numpy())
         if raw.dtype == np.float32:
             return raw
-        # NumPy would also make numbers of text, times and complex values
+        # NumPy would also turn text, times and complex values into numbers
         if raw.dtype.kind not in "fiubO":
             raise TypeError(f"{raw.dtype} is no type of numbers")
         if raw.dtype.kind == "O" and any(isinstance(v, (str, bytes)) for v in raw.flat):
             raise TypeError("text is no number")
         wide: NDArray[np.floating] = raw.astype(np.float64)
-    # an object of any class may raise anything when it is asked for its values
+    # a class of the caller may raise any error when NumPy reads its values
     except Exception as error:
         raise InvalidVector(
             f"a query of type {type(value).__name__} is not a vector: pass a list of "
@@ -109,14 +109,14 @@ def _array(vectors: object) -> NDArray[np.floating]:
             raise TypeError
     except Exception as error:
         raise InvalidVector(
-            f"{shown(vectors)} are no vectors: pass an array of numbers, of "
+            f"{shown(vectors)} are not vectors: pass an array of numbers, of "
             "shape (dims,) or (rows, dims)"
         ) from error
     return array
 
 
 def normalise(vectors: NDArray[np.floating]) -> NDArray[np.floating]:
-    """Vectors scaled to length 1, same shape (..., n) and float dtype; zeros stay.
+    """Vectors scaled to length 1, same shape (..., n) and float dtype; zero stays.
 
     The norm is computed in double precision, as in pgvector's `l2_normalize`. Raises
     InvalidVector unless the vectors are numbers.

@@ -21,7 +21,7 @@ from mrl_pg.sqlalchemy.declare import indexes_of
 from mrl_pg.sqlalchemy.reflect import Registered, registered
 
 VERSION_TABLE = "mrl_alembic_version"
-"""Where mrl_pg's own environment, `migrations/`, keeps its revision."""
+"""Where mrl_pg's own environment, `migrations/`, stores its revision."""
 
 OWN_SCHEMA = "mrl"
 
@@ -34,7 +34,7 @@ Place = tuple[str, str]
 def compare(
     context: AutogenContext, upgrade_ops: ops.UpgradeOps, schemas: Iterable[str | None]
 ) -> None:
-    """Add to a revision what models declare; take out what is mrl_pg's own affair."""
+    """Add to a revision what models declare; remove what only mrl_pg may change."""
     connection = context.connection
     if connection is None or connection.dialect.name != "postgresql":
         return
@@ -43,7 +43,7 @@ def compare(
     for found in registered(connection):
         known[found.index.schema, found.index.table].append(found)
         if found.visible and found.index.schema != default:
-            # as Alembic takes a table without a schema for it
+            # Alembic takes a table without a schema as one of the default schema
             known[default, found.index.table].append(found)
     tables = {
         (table.schema or default, table.name): table
@@ -61,9 +61,9 @@ def compare(
     after: list[MigrateOperation] = []
     for place, table in tables.items():
         changed = _changed_columns(upgrade_ops, default, place)
-        # a revision that makes the table is whole, or can be run again
-        beside = concurrently and place not in created
-        changes = changes_of(table, known[place], changed, beside)
+        # a revision that creates the table stays in one transaction
+        in_background = concurrently and place not in created
+        changes = changes_of(table, known[place], changed, in_background)
         before += [
             op
             for op in changes.before
@@ -95,8 +95,8 @@ def hide(
     tables: Mapping[Place, Any],
     known: Mapping[Place, Sequence[Registered]],
 ) -> None:
-    """Take out what Alembic would do to short columns, their indexes, and `mrl`."""
-    kept: list[MigrateOperation] = []
+    """Remove what Alembic would do to short columns, their indexes, and `mrl`."""
+    remaining: list[MigrateOperation] = []
     for op in upgrade_ops.ops:
         if isinstance(op, (ops.ModifyTableOps, ops.DropTableOp)) and (
             op.schema == OWN_SCHEMA or op.table_name == VERSION_TABLE
@@ -105,14 +105,14 @@ def hide(
         if isinstance(op, ops.ModifyTableOps):
             place = op.schema or default, op.table_name
             made = [found.index for found in known.get(place, ())]
-            # what broke off half-way is not registered yet
+            # an interrupted creation is not registered yet
             made += indexes_of(tables[place]) if place in tables else ()
             shorts, names = {i.short for i in made}, {i.name for i in made}
             op.ops[:] = [part for part in op.ops if not _is_of(part, shorts, names)]
             if op.is_empty():
                 continue
-        kept.append(op)
-    upgrade_ops.ops[:] = kept
+        remaining.append(op)
+    upgrade_ops.ops[:] = remaining
 
 
 def _is_of(op: MigrateOperation, shorts: set[str], names: set[str]) -> bool:
@@ -122,17 +122,17 @@ def _is_of(op: MigrateOperation, shorts: set[str], names: set[str]) -> bool:
 
 
 def _may_drop(context: AutogenContext, index: MatryoshkaIndex) -> bool:
-    """Whether env.py's filters let go of an index that no model declares.
+    """Whether env.py's filters include an index that no model declares.
 
-    They are asked as Alembic asks about an index of the database.
+    They are called as Alembic calls them for an index of the database.
     """
     schema = index.schema or None
     table = Table(index.table, MetaData(), Column(index.short), schema=schema)
-    there = Index(index.name, table.c[index.short])
+    existing = Index(index.name, table.c[index.short])
     parents: Any = {"schema_name": schema, "table_name": index.table}
     return context.run_name_filters(
         index.name, "index", parents
-    ) and context.run_object_filters(there, index.name, "index", True, None)
+    ) and context.run_object_filters(existing, index.name, "index", True, None)
 
 
 def _changed_columns(
@@ -151,7 +151,7 @@ def _changed_columns(
 
 
 def _forget_short_columns(op: ops.DropTableOp, known: Sequence[Registered]) -> None:
-    """The inverse makes the table; the inverse of our own drop makes short columns."""
+    """Remove short columns from the inverse, because our own drop restores them."""
     shorts = {found.index.short for found in known}
     if op._reverse is not None:
         op._reverse.columns = [
@@ -162,7 +162,7 @@ def _forget_short_columns(op: ops.DropTableOp, known: Sequence[Registered]) -> N
 
 
 def _installation(connection: Connection) -> list[MigrateOperation]:
-    """The database side, when it is missing; an upgrade is written by hand."""
+    """Installs the database side if it is missing; you write an upgrade by hand."""
     if installed_version(connection) is not None:
         return []
     return [InstallMrlOp(VERSION, vector=not has_pgvector(connection))]

@@ -68,7 +68,7 @@ def drop(operations: Operations, operation: DropMatryoshkaIndexOp) -> None:
     index = in_place(operations, operation.index)
     if operation.concurrently:
         with _autocommit(operations):
-            _drop_beside(operations, index)
+            _drop_concurrently(operations, index)
     elif is_known(operations, index):
         run_statement(operations, definitions.call("call_drop_index", index))
 
@@ -77,18 +77,18 @@ def resize(operations: Operations, operation: ResizeMatryoshkaIndexOp) -> None:
     """Replace one short column or index by another."""
     _check(operations)
     old, new = (in_place(operations, index) for index in (operation.old, operation.new))
-    keeps = _column(old) == _column(new)
+    same_column = _column(old) == _column(new)
     if operation.concurrently:
         with _autocommit(operations):
-            _replace_beside(operations, old, new, keeps)
-    elif keeps and old.name == new.name:
+            _replace_concurrently(operations, old, new, same_column)
+    elif same_column and old.name == new.name:
         _drop_index(operations, old)
         run_statement(operations, definitions.call("call_create_index", new))
     else:
         is_known(operations, old)
-        # a rewrite would build the old index anew, unless the short column is kept
+        # drop first, because the rewrite for a new column would rebuild the old index
         steps = [("call_drop_index", old), ("call_create_index", new)]
-        for step, index in reversed(steps) if keeps else steps:
+        for step, index in reversed(steps) if same_column else steps:
             run_statement(operations, definitions.call(step, index))
 
 
@@ -108,8 +108,8 @@ def _autocommit(operations: Operations) -> Iterator[None]:
             return
         if context._in_external_transaction:
             raise InvalidSetting(
-                "concurrently=True in a transaction that Alembic did not begin: hand "
-                "context.configure a connection outside any, as engine.connect() gives"
+                "concurrently=True in a transaction that Alembic did not begin: pass "
+                "context.configure a connection without one, from engine.connect()"
             )
     with context.autocommit_block():
         yield
@@ -118,7 +118,7 @@ def _autocommit(operations: Operations) -> Iterator[None]:
 def _build(
     operations: Operations, index: MatryoshkaIndex, *, has_column: bool = False
 ) -> None:
-    """Carry out what the database says; with --sql, print it for an unseen table."""
+    """Run the steps that the database lists; with --sql, print steps for any table."""
     if operations.get_context().as_sql:
         for statement in definitions.build_unseen(index, has_column=has_column):
             run_statement(operations, statement)
@@ -128,7 +128,7 @@ def _build(
         run_verbatim(operations, statement)
 
 
-def _drop_beside(operations: Operations, index: MatryoshkaIndex) -> None:
+def _drop_concurrently(operations: Operations, index: MatryoshkaIndex) -> None:
     is_known(operations, index)
     _drop_index(operations, index, concurrently=True)
     run_statement(operations, definitions.call("call_drop_index", index))
@@ -146,33 +146,39 @@ def _drop_index(
             (sql.Identifier(schema, name), concurrently and kind == "i")
             for schema, name, kind, _ in found.all()
         ]
-    for name, beside in names:
-        run_statement(operations, definitions.drop_index(name, concurrently=beside))
+    for name, in_background in names:
+        run_statement(
+            operations, definitions.drop_index(name, concurrently=in_background)
+        )
 
 
-def _replace_beside(
-    operations: Operations, old: MatryoshkaIndex, new: MatryoshkaIndex, keeps: bool
+def _replace_concurrently(
+    operations: Operations,
+    old: MatryoshkaIndex,
+    new: MatryoshkaIndex,
+    same_column: bool,
 ) -> None:
-    """Build the new index, then drop the old one; finishes what broke off earlier.
+    """Build the new index, then drop the old one; also completes an interrupted run.
 
     If both have the same name, the new index has another name until the old one is
-    gone. If the short column changes and keeps its name, the old one is dropped first.
+    gone. If the short column changes and keeps its name, the old column is dropped
+    first.
     """
-    if old.short == new.short and not keeps:
-        _drop_beside(operations, old)
+    if old.short == new.short and not same_column:
+        _drop_concurrently(operations, old)
         _build(operations, new)
     elif old.name != new.name:
-        _build(operations, new, has_column=keeps)
-        _drop_beside(operations, old)
+        _build(operations, new, has_column=same_column)
+        _drop_concurrently(operations, old)
     else:
-        beside = replace(new, name=fit(new.name, "_new"))
-        _build(operations, beside, has_column=keeps)
-        _drop_beside(operations, old)
+        temporary = replace(new, name=fit(new.name, "_new"))
+        _build(operations, temporary, has_column=same_column)
+        _drop_concurrently(operations, old)
         run_at_once(
             operations,
-            definitions.rename_index(_qualified(beside), new.name),
+            definitions.rename_index(_qualified(temporary), new.name),
             definitions.call("call_register", new),
-            definitions.call("call_unregister", beside),
+            definitions.call("call_unregister", temporary),
         )
 
 

@@ -1,4 +1,4 @@
-"""What a revision has to do for one table: what is declared against what is known."""
+"""What a revision has to do for one table: declared and existing indexes compared."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -30,10 +30,10 @@ def changes_of(
     changed: set[str],
     concurrently: bool = False,
 ) -> Changes:
-    """What to do for one table: declared on `table`, and `known` to the database.
+    """What to do for one table, by what `table` declares and what is `known`.
 
-    Short columns of `changed` full columns, which are dropped or get another type,
-    are dropped before that and made anew after it.
+    The full columns in `changed` are dropped or get another type. Their short columns
+    are dropped before that and created again after it.
     """
     schema = table.schema or ""
     wanted = [
@@ -56,7 +56,7 @@ def changes_of(
         if index.column in changed or not same[0].usable:
             after.append(CreateMatryoshkaIndexOp(index, concurrently))
         elif not same[0].up_to_date:
-            # builds nothing: the registry learns what the columns are called now
+            # builds nothing, but gives the registry the new names of the columns
             after.append(CreateMatryoshkaIndexOp(same[1], concurrently))
     names = {index.name for _, index in wanted}
     for _, index in wanted:
@@ -75,9 +75,9 @@ def _predecessor(
     there: Sequence[tuple[Registered, MatryoshkaIndex]],
     names: set[str],
 ) -> tuple[Registered, MatryoshkaIndex] | None:
-    """What a new declaration replaces: the same name, else the same column.
+    """The index that a new declaration replaces: of the same name, else same column.
 
-    Not what another of the declared `names` replaces.
+    Never an index that another of the declared `names` replaces.
     """
     of_column = [pair for pair in there if pair[1].column == index.column]
     same_name = [pair for pair in of_column if pair[1].name == index.name]

@@ -1,4 +1,4 @@
-"""`op.add_column` of a Column that declares a short one makes that as well."""
+"""Has `op.add_column` also create the short columns that its Column declares."""
 
 from alembic.operations import BatchOperations, Operations, ops, toimpl
 
@@ -8,7 +8,7 @@ from mrl_pg.sqlalchemy.declare import declarations
 
 
 class AddDeclaredColumnOp(ops.AddColumnOp):
-    """What `op.add_column` asks for: the column, and what is declared on it."""
+    """`op.add_column`: adds a column, and the short columns that it declares."""
 
 
 def add_column(operations: Operations, operation: AddDeclaredColumnOp) -> None:
@@ -17,9 +17,9 @@ def add_column(operations: Operations, operation: AddDeclaredColumnOp) -> None:
     declared = declarations(column)
     if declared and isinstance(operations, BatchOperations):
         raise InvalidSetting(
-            f"column {column.name!r} declares a short one, for which a batch is too "
-            "early: leave Matryoshka(…) out there, and call "
-            "op.create_matryoshka_index after it"
+            f"column {column.name!r} declares a short column, which a batch cannot "
+            "create yet: leave Matryoshka(…) out there, and call "
+            "op.create_matryoshka_index after the batch"
         )
     toimpl.add_column(operations, operation)
     for declaration in declared:

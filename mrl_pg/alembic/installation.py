@@ -28,7 +28,7 @@ class InstallMrlOp(MigrateOperation):
         """Install the `mrl` schema, unless it is there in this version or a newer one.
 
         `vector` creates the extension pgvector before it, if it is missing.
-        `existing_version`, which an upgrade starts from, is for the inverse.
+        `existing_version`, from which an upgrade starts, is for the inverse.
 
         Lock: none on any table of yours; ACCESS EXCLUSIVE on `mrl.registry` for a
         moment when an older version is upgraded. Nothing is rewritten.
@@ -36,7 +36,7 @@ class InstallMrlOp(MigrateOperation):
         operations.invoke(cls(version, vector, existing_version))
 
     def reverse(self) -> "UninstallMrlOp":
-        """Remove it, or go back to what was there; pgvector stays."""
+        """Remove the schema, or go back to `existing_version`; pgvector stays."""
         return UninstallMrlOp(self.version, self.vector, self.existing_version)
 
     def to_diff_tuple(self) -> tuple[Any, ...]:
@@ -63,8 +63,8 @@ class UninstallMrlOp(MigrateOperation):
     ) -> None:
         """Remove the `mrl` schema; short columns and their indexes stay and work.
 
-        With `existing_version` go back to that one instead, which keeps the registry.
-        `version` is what is removed; `vector` is for the inverse, pgvector stays.
+        With `existing_version`, go back to that version instead, which keeps the
+        registry. `version` is removed. `vector` is for the inverse; pgvector stays.
         PostgreSQL refuses while a function of yours uses the schema.
 
         Lock: ACCESS EXCLUSIVE on `mrl.registry`; none on any table of yours.

@@ -1,4 +1,4 @@
-"""Whether the registry knows an index: a revision can drop no other."""
+"""Whether the registry has an index, because a revision can drop no other index."""
 
 import logging
 
@@ -13,7 +13,7 @@ log = logging.getLogger(__name__)
 
 
 def is_known(operations: Operations, index: MatryoshkaIndex) -> bool:
-    """Whether the registry has an index, after it was registered again if need be.
+    """Whether the registry has an index; registers a lost index again if it is usable.
 
     The registry loses a usable index when the schema `mrl` is removed and installed
     again, or when the full column is renamed. If there is no such index, the log says
@@ -21,9 +21,9 @@ def is_known(operations: Operations, index: MatryoshkaIndex) -> bool:
     """
     if operations.get_context().as_sql:
         return True
-    there = registered(operations.get_bind(), index.table, index.schema or None)
+    existing = registered(operations.get_bind(), index.table, index.schema or None)
     known = {
-        (found.index.name, found.index.column) for found in there if found.up_to_date
+        (found.index.name, found.index.column) for found in existing if found.up_to_date
     }
     if (index.name, index.column) in known:
         return True
@@ -32,8 +32,8 @@ def is_known(operations: Operations, index: MatryoshkaIndex) -> bool:
         run_statement(operations, definitions.call("call_register", index))
         return True
     log.warning(
-        "%s: there is no usable index %s, so nothing is left to drop; were its short "
-        "column %s still there, op.create_matryoshka_index would take it up",
+        "%s: there is no usable index %s, so there is nothing to drop; if its short "
+        "column %s still exists, op.create_matryoshka_index uses it again",
         index,
         index.name,
         index.short,

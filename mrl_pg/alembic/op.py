@@ -1,6 +1,6 @@
-"""`alembic.op` with mrl_pg's operations in it, as a type checker knows them.
+"""`alembic.op` together with mrl_pg's operations, with types for a type checker.
 
-Alembic's own is a stub that lists Alembic's operations alone.
+Alembic's own stub lists only Alembic's operations.
 """
 
 from collections.abc import Callable
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 else:
 
     def __getattr__(name: str) -> Any:
-        """What Alembic has of that name, operations that others registered too."""
+        """Alembic's attribute of that name, also what others registered."""
         if name in NAMES and not is_registered():
             raise InvalidSetting(
                 f"Alembic does not know op.{name} yet: call mrl_pg.alembic.register() "

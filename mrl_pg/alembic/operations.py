@@ -1,4 +1,4 @@
-"""What a revision can ask of a short column, as values that know their inverse."""
+"""Operations of a revision on a short column, as values that know their inverse."""
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypedDict
@@ -9,15 +9,15 @@ from mrl_pg.index import MatryoshkaIndex
 from mrl_pg.kinds import Distance, Kind
 
 if TYPE_CHECKING:
-    # typing's own from Python 3.11 on
+    # in `typing` itself from Python 3.11 on
     from typing_extensions import Unpack
 
 EXISTING = "existing_"
-"""Begins the keywords of what a resize finds."""
+"""Prefix of the keywords that describe the index before a resize."""
 
 
 class Built(TypedDict, total=False):
-    """What an index may be besides its dims, as `MatryoshkaIndex` takes it."""
+    """Options of an index besides its dims, as `MatryoshkaIndex` takes them."""
 
     kind: Kind
     distance: Distance
@@ -28,7 +28,7 @@ class Built(TypedDict, total=False):
 
 
 class Resized(Built, total=False):
-    """The same of the one that is there as well."""
+    """The same, and the options of the existing index."""
 
     existing_kind: Kind
     existing_distance: Distance
@@ -60,11 +60,11 @@ class CreateMatryoshkaIndexOp(MigrateOperation):
         """Give a table a short column of `dims` dimensions and its HNSW index.
 
         Lock: ACCESS EXCLUSIVE on the table until the transaction ends, because
-        adding the stored column rewrites it. With `concurrently` the column takes
-        that lock for as long as the rewrite lasts, and the index is built without
-        keeping writes out, in an autocommit block: what the revision did before is
-        committed, so give it a revision of its own. Does what is missing, so a
-        revision that broke off can be run again.
+        adding the stored column rewrites it. With `concurrently`, the lock ends
+        with the rewrite, and the index build does not block writes. Both run in an
+        autocommit block, which commits what the revision did before, so write a
+        separate revision for it. Creates only what is missing, so you can run an
+        interrupted revision again.
         """
         index = MatryoshkaIndex(
             table_name, column_name, dims=dims, schema=schema or "", **built
@@ -72,7 +72,7 @@ class CreateMatryoshkaIndexOp(MigrateOperation):
         operations.invoke(cls(index, concurrently))
 
     def reverse(self) -> "DropMatryoshkaIndexOp":
-        """Drop what this creates."""
+        """Drop what this operation creates."""
         return DropMatryoshkaIndexOp(self.index, self.concurrently)
 
     def to_diff_tuple(self) -> tuple[Any, ...]:
@@ -102,9 +102,10 @@ class DropMatryoshkaIndexOp(MigrateOperation):
         """Drop a short column and its index; the column stays while others need it.
 
         Lock: ACCESS EXCLUSIVE on the table for a moment; nothing is rewritten. With
-        `concurrently` only the column takes it: the index goes before, waiting for the
-        searches that run and keeping nobody out, in an autocommit block. `m` and
-        `ef_construction` are for the inverse. What is gone already is no error.
+        `concurrently` only dropping the column takes the lock. The index is dropped
+        before that, in an autocommit block, which waits for running searches but blocks
+        nobody. `m` and `ef_construction` are for the inverse. It is no error if column
+        and index are gone already.
         """
         index = MatryoshkaIndex(
             table_name, column_name, dims=dims, schema=schema or "", **built
@@ -112,7 +113,7 @@ class DropMatryoshkaIndexOp(MigrateOperation):
         operations.invoke(cls(index, concurrently))
 
     def reverse(self) -> CreateMatryoshkaIndexOp:
-        """Create what this drops."""
+        """Create what this operation drops."""
         return CreateMatryoshkaIndexOp(self.index, self.concurrently)
 
     def to_diff_tuple(self) -> tuple[Any, ...]:
@@ -122,7 +123,7 @@ class DropMatryoshkaIndexOp(MigrateOperation):
 
 @dataclass(frozen=True)
 class ResizeMatryoshkaIndexOp(MigrateOperation):
-    """Put another short column or index in the place of one."""
+    """Replace a short column or its index."""
 
     old: MatryoshkaIndex
     new: MatryoshkaIndex
@@ -143,25 +144,25 @@ class ResizeMatryoshkaIndexOp(MigrateOperation):
     ) -> None:
         """Change dims, kind, distance, m or ef_construction; no row is embedded again.
 
-        Lock: ACCESS EXCLUSIVE on the table until the transaction ends; another short
-        column rewrites the table. With `concurrently` the new index is built beside
-        the old one, which answers until then, in an autocommit block; another short
-        column takes the lock for as long as its rewrite lasts. Does what is missing,
-        so a revision that broke off can be run again.
+        Lock: ACCESS EXCLUSIVE on the table until the transaction ends; a new short
+        column rewrites the table. With `concurrently` the new index is built in an
+        autocommit block, while searches still use the old index; a new short column
+        takes the lock until the table is rewritten. Does only what is missing, so you
+        can run an interrupted revision again.
         """
         new: dict[str, Any] = {"dims": dims}
         old: dict[str, Any] = {"dims": existing_dims}
         for field, value in built.items():
             is_old = field.startswith(EXISTING)
             (old if is_old else new)[field.removeprefix(EXISTING)] = value
-        there, wanted = (
+        existing, wanted = (
             MatryoshkaIndex(table_name, column_name, schema=schema or "", **given)
             for given in (old, new)
         )
-        operations.invoke(cls(there, wanted, concurrently))
+        operations.invoke(cls(existing, wanted, concurrently))
 
     def reverse(self) -> "ResizeMatryoshkaIndexOp":
-        """Put the old one back."""
+        """Bring the old short column and index back."""
         return ResizeMatryoshkaIndexOp(self.new, self.old, self.concurrently)
 
     def to_diff_tuple(self) -> tuple[Any, ...]:

@@ -23,7 +23,7 @@ _MARKED = re.compile(re.escape(_MARK).replace(r"\{\}", r"(\S+)"))
 
 
 class Operations(Protocol):
-    """What is used of `alembic.op` or of an `Operations` object."""
+    """Methods that we use of `alembic.op` or of an `Operations` object."""
 
     def get_context(self) -> MigrationContext:
         """The context of the running migration."""
@@ -56,21 +56,21 @@ def found_before(operations: Operations) -> str | None:
 
 
 def remember(operations: Operations, version: str | None) -> None:
-    """Write down the version that a revision finds, or that it finds none."""
-    there = _comment(operations)
-    if there is None:
+    """Store, in a comment, the version that a revision finds, or that it finds none."""
+    current = _comment(operations)
+    if current is None:
         return
-    # a comment of yours stays
-    own = _MARKED.sub("", there).strip()
+    # the user's own comment stays
+    own = _MARKED.sub("", current).strip()
     noted = _MARK.format(version) if version else ""
     wanted = "\n".join(text for text in (noted, own) if text)
-    if wanted != there:
+    if wanted != current:
         table = _version_table(operations, comment=wanted or None)
         operations.get_bind().execute(SetTableComment(table))
 
 
 def _comment(operations: Operations) -> str | None:
-    """The comment on the version table, "" without one; None: there is no table."""
+    """The comment on the version table: "" without a comment, None without a table."""
     if operations.get_context().as_sql:
         return None
     table = _version_table(operations)

@@ -9,7 +9,7 @@ from mrl_pg.index import MatryoshkaIndex
 
 
 def translated(bind: Connection, schema: str | None) -> str | None:
-    """What the connection's schema_translate_map makes of a schema."""
+    """The schema that the connection's schema_translate_map makes of a schema."""
     schemas = bind.get_execution_options().get("schema_translate_map") or {}
     translation: str | None = schemas.get(schema, schema)
     return translation

@@ -1,6 +1,6 @@
 """`register`: gives Alembic the operations, and has autogenerate compare declarations.
 
-Importing mrl_pg registers nothing: it is `env.py` that calls it, which Alembic runs
+Importing mrl_pg registers nothing. `env.py` calls `register`, and Alembic runs `env.py`
 before any revision.
 """
 
@@ -38,17 +38,17 @@ OPERATIONS: tuple[tuple[str, Any, Any, Any], ...] = (
     ("install_mrl", InstallMrlOp, carry_out.install, write.install),
     ("uninstall_mrl", UninstallMrlOp, carry_out.uninstall, write.uninstall),
 )
-"""Name, value, what carries it out and what writes it into a revision."""
+"""Name and class of each operation, and what runs it and writes it in a revision."""
 
 NAMES = frozenset(name for name, *_ in OPERATIONS)
-"""What `op` has more than Alembic gives it."""
+"""Names that `register` adds to `op`."""
 
 
 def register() -> None:
-    """Make Alembic know mrl_pg: one line of `env.py`, before the revisions run.
+    """Add mrl_pg to Alembic. Call it in `env.py`, before the revisions run.
 
-    `op` has `create_matryoshka_index` and the other operations from then on, its
-    `add_column` makes what `Matryoshka` declares, and `alembic revision
+    From then on, `op` has `create_matryoshka_index` and the other operations,
+    `op.add_column` creates what `Matryoshka` declares, and `alembic revision
     --autogenerate` and `alembic check` compare what models declare with what the
     database has. Calling it again changes nothing.
     """
@@ -73,6 +73,6 @@ def is_registered() -> bool:
 
 
 def _after_alembics_own() -> dict[str, Any]:
-    """Alembic 1.18 and later would mix the order of comparisons."""
+    """Options for Alembic 1.18 and later, which orders comparisons by priority."""
     priority = getattr(util, "DispatchPriority", None)
     return {} if priority is None else {"priority": priority.LAST}

@@ -15,11 +15,11 @@ log = logging.getLogger(__name__)
 
 
 def install_release(operations: Operations, version: str) -> None:
-    """Run every file of one release, unless the database holds it, or a newer one.
+    """Run every file of one release, unless the database has it or a newer release.
 
-    So a database that psql or `mrl_pg.install` brought further is left as it is: the
-    revision is noted, and that its downgrade is to leave it as well. The text goes to
-    the server, or with --sql to the output, byte for byte. Raises InvalidSetting for a
+    A database that psql or `mrl_pg.install` upgraded further stays as it is. A comment
+    remembers that, so that the downgrade leaves it, too. The text goes to the server,
+    or with --sql to the output, byte for byte. Raises InvalidSetting for a
     release that is not in this package.
     """
     check_release(version)
@@ -60,7 +60,7 @@ def run_manifest(operations: Operations, name: str) -> None:
 
 
 def run_statement(operations: Operations, statement: sql.Composed) -> Any:
-    """Run one statement that templates were rendered to; online, its result."""
+    """Run one rendered statement; its result, or None with --sql."""
     text = statement.as_string()
     if operations.get_context().as_sql:
         return run_verbatim(operations, text + ";")

@@ -1,4 +1,4 @@
-"""Writes the operations into a revision, with all that they depend on spelled out."""
+"""Writes the operations into a revision, with every option that they depend on."""
 
 from typing import Any
 
@@ -13,14 +13,14 @@ from mrl_pg.alembic.operations import (
 from mrl_pg.index import MatryoshkaIndex
 
 BUILT_WITH = ("dims", "kind", "distance", "m", "ef_construction")
-"""Always written: a default may change, a revision may not."""
+"""Options that are always written, because a default may change but a revision not."""
 
 
 def import_vector_types(context: AutogenContext) -> None:
     """Have a revision import pgvector's types when it names one.
 
-    Alembic writes them with their module and forgets the import; its imports are
-    gathered while it writes.
+    Alembic writes these types with their module, but does not import it. It collects
+    the imports while it writes.
     """
     others = context.opts.get("render_item")
 
@@ -34,18 +34,20 @@ def import_vector_types(context: AutogenContext) -> None:
 
 def create(context: AutogenContext, operation: CreateMatryoshkaIndexOp) -> str:
     """`op.create_matryoshka_index(…)`."""
-    return _one(context, "create_matryoshka_index", operation)
+    return _write_index(context, "create_matryoshka_index", operation)
 
 
 def drop(context: AutogenContext, operation: DropMatryoshkaIndexOp) -> str:
     """`op.drop_matryoshka_index(…)`."""
-    return _one(context, "drop_matryoshka_index", operation)
+    return _write_index(context, "drop_matryoshka_index", operation)
 
 
 def resize(context: AutogenContext, operation: ResizeMatryoshkaIndexOp) -> str:
     """`op.resize_matryoshka_index(…)`."""
     new, old = operation.new, operation.old
-    given = _given(new) | {f"existing_{k}": v for k, v in _given(old).items()}
+    given = _index_options(new) | {
+        f"existing_{k}": v for k, v in _index_options(old).items()
+    }
     return _call(
         context,
         "resize_matryoshka_index",
@@ -58,34 +60,40 @@ def resize(context: AutogenContext, operation: ResizeMatryoshkaIndexOp) -> str:
 
 def install(context: AutogenContext, operation: InstallMrlOp) -> str:
     """`op.install_mrl(…)`."""
-    return _call(context, "install_mrl", operation.version, **_beside(operation))
+    return _call(
+        context, "install_mrl", operation.version, **_installation_options(operation)
+    )
 
 
 def uninstall(context: AutogenContext, operation: UninstallMrlOp) -> str:
     """`op.uninstall_mrl(…)`."""
-    return _call(context, "uninstall_mrl", operation.version, **_beside(operation))
+    return _call(
+        context, "uninstall_mrl", operation.version, **_installation_options(operation)
+    )
 
 
-def _beside(operation: InstallMrlOp | UninstallMrlOp) -> dict[str, Any]:
-    """What an installation has besides its version, where it is not the default."""
+def _installation_options(operation: InstallMrlOp | UninstallMrlOp) -> dict[str, Any]:
+    """Options of an installation besides its version, if they are not the default."""
     given: dict[str, Any] = {"vector": True} if operation.vector else {}
     if operation.existing_version is not None:
         given["existing_version"] = operation.existing_version
     return given
 
 
-def _one(
+def _write_index(
     context: AutogenContext,
     name: str,
     operation: CreateMatryoshkaIndexOp | DropMatryoshkaIndexOp,
 ) -> str:
     index = operation.index
     where = _where(index, operation.concurrently)
-    return _call(context, name, index.table, index.column, **_given(index), **where)
+    return _call(
+        context, name, index.table, index.column, **_index_options(index), **where
+    )
 
 
-def _given(index: MatryoshkaIndex) -> dict[str, Any]:
-    """What the index is, its names only where they are not the derived ones."""
+def _index_options(index: MatryoshkaIndex) -> dict[str, Any]:
+    """Options of the index; its names only if they are not the derived names."""
     built = {field: getattr(index, field) for field in BUILT_WITH}
     derived = MatryoshkaIndex(index.table, index.column, **built)
     if index.short != derived.short:

@@ -1,1 +1,1 @@
-"""What the server says about a table: values, reading them, what is refused."""
+"""Facts about a table: their values, how they are read, and what is refused."""

@@ -1,4 +1,4 @@
-"""What a table must be for a search or a build: facts as values, and the checks."""
+"""Facts about a table, and checks that a search or a build can use it."""
 
 import re
 from collections.abc import Mapping
@@ -22,10 +22,10 @@ from mrl_pg.kinds import KINDS
 from mrl_pg.layout import IndexLayout
 
 OLDEST_PGVECTOR = (0, 8)
-"""First with iterative scans."""
+"""The first version with iterative scans."""
 
 SOUND_PGVECTOR = (0, 8, 4)
-"""First without the overflow in parallel builds and the corruption under vacuum."""
+"""The first without overflow in parallel builds and corruption under vacuum."""
 
 TABLES = {"r": "table", "p": "partitioned table"}
 NOT_TABLES = {"v": "view", "m": "materialized view", "f": "foreign table"}
@@ -35,9 +35,9 @@ NOT_TABLES = {"v": "view", "m": "materialized view", "f": "foreign table"}
 class Facts:
     """One table as the catalog describes it, and where pgvector lives.
 
-    `stamp` changes with what a search relies on: the table, its row-level security for
-    the role of the moment, the full column `full_number`, the expression `short_value`
-    of the short one, the primary key `key_id` and the index.
+    `stamp` changes with everything that a search relies on: the table, its row-level
+    security for the current role, the full column `full_number`, the expression
+    `short_value` of the short column, the primary key `key_id` and the index.
     """
 
     extension_schema: str
@@ -84,12 +84,12 @@ def decide(
     _check_full_column(layout, where, table)
     if not table["keys"]:
         raise NoPrimaryKey(
-            f"table {where!r} has no primary key, which answers are named by: "
+            f"table {where!r} has no primary key, which identifies answers: "
             "add one, for example alter table … add column id bigint "
             "generated always as identity primary key"
         )
-    found = {**extension, **table, "index_options": table["index_options"] or []}
-    known = {field.name: found[field.name] for field in fields(Facts)}
+    row = {**extension, **table, "index_options": table["index_options"] or []}
+    known = {field.name: row[field.name] for field in fields(Facts)}
     return Facts(**{name: _constant(value) for name, value in known.items()})
 
 
@@ -143,16 +143,16 @@ def check_pgvector(version: str | None) -> None:
 
 
 def check_short(layout: IndexLayout, facts: Facts) -> None:
-    """Raise IndexMismatch when the short column is there but is another one."""
+    """Raise IndexMismatch if the short column exists with another definition."""
     if facts.short_type is None:
         return
     column = f"{facts.schema}.{facts.table}.{layout.short}"
-    found = f"{facts.short_type}({facts.short_dims})"
+    actual = f"{facts.short_type}({facts.short_dims})"
     wanted = f"{layout.kind}({layout.dims})"
-    if found != wanted:
+    if actual != wanted:
         raise IndexMismatch(
-            f"column {column!r} is {found}, not {wanted}: "
-            "drop it, or name another with short="
+            f"column {column!r} is {actual}, not {wanted}: "
+            "drop it, or give another name with short="
         )
     if not facts.short_ours:
         before, after = mismatch(layout, column)
@@ -161,18 +161,18 @@ def check_short(layout: IndexLayout, facts: Facts) -> None:
 
 
 def function_of(layout: IndexLayout) -> str:
-    """What stands in the expression of a short column, and in no other that we know."""
+    """The call of a function that the expression of a short column contains."""
     return f"{KINDS[layout.kind].function}("
 
 
 def mismatch(layout: IndexLayout, column: str) -> tuple[str, str]:
-    """What is said of a short column that is another, around its expression."""
+    """The message about a short column of another definition, around its expression."""
     before = f"column {column!r} is not the renormalised prefix of {layout.column!r} "
     return f"{before}(it is ", "): name another with short="
 
 
 def check_index(layout: IndexLayout, facts: Facts) -> None:
-    """Raise IndexMismatch when the index is there but is another one."""
+    """Raise IndexMismatch if the index exists with another definition."""
     if facts.index_definition is None:
         return
     options = set(facts.index_options)
@@ -181,7 +181,7 @@ def check_index(layout: IndexLayout, facts: Facts) -> None:
         raise IndexMismatch(
             f"index {layout.name!r} exists and is another one: "
             f"{facts.index_definition}; wanted {layout.operator_class} with "
-            f"{', '.join(sorted(wanted))}: drop it, or name another with name="
+            f"{', '.join(sorted(wanted))}: drop it, or give another name with name="
         )
 
 

@@ -1,7 +1,7 @@
 """Reads what the server says about a table, its short column and its index.
 
-Facts are read once per connection and kept while it lives. Every search also answers
-the table's `stamp` as it is now. When the stamp is another one, or after any error,
+Facts are read once per connection and cached while the connection exists. Every search
+also returns the current `stamp` of the table. If the stamp differs, or after any error,
 `forget_facts` drops the facts, and they are read again.
 """
 
@@ -21,7 +21,7 @@ from mrl_pg.exchange import AnyConn, Exchange, Send
 from mrl_pg.layout import IndexLayout
 
 TABLES = 500
-"""Layouts whose facts are kept for a connection."""
+"""Most layouts whose facts are cached per connection."""
 
 MISSING = (errors.UndefinedFunction, errors.UndefinedTable, errors.InvalidSchemaName)
 
@@ -46,15 +46,15 @@ def read_facts(layout: IndexLayout) -> Exchange[Facts]:
 
 
 def forget_facts(conn: AnyConn, layout: IndexLayout) -> None:
-    """Have the layout's facts read again next time."""
+    """Drop the layout's facts, so that they are read again next time."""
     if (known := _known.get(conn)) is not None:
         known.drop(lambda key: key == layout)
 
 
 def not_installed(error: errors.Error) -> bool:
-    """Whether the server misses what the database side of mrl_pg brings."""
-    said = error.diag.message_primary or ""
-    return isinstance(error, MISSING) and bool(re.search(r'[ "]mrl[."]', said))
+    """Whether an error says that the database side of mrl_pg is missing."""
+    message = error.diag.message_primary or ""
+    return isinstance(error, MISSING) and bool(re.search(r'[ "]mrl[."]', message))
 
 
 def _first(rows: list[Mapping[str, Any]]) -> Mapping[str, Any] | None:

@@ -1,4 +1,4 @@
-"""A dict that holds the values used last, so that what is remembered stays bounded."""
+"""A dict that holds only the values used last, so that it stays small."""
 
 from collections import OrderedDict
 from collections.abc import Callable
@@ -10,19 +10,19 @@ Value = TypeVar("Value")
 
 
 class Recent(Generic[Key, Value]):
-    """At most `most` values by key; one more takes the place of the least used."""
+    """At most `most` values by key; a new value replaces the one used longest ago."""
 
     __slots__ = ("_lock", "_most", "_values")
 
     def __init__(self, most: int) -> None:
-        """Hold nothing yet."""
+        """Start empty."""
         self._most = most
         self._values: OrderedDict[Key, Value] = OrderedDict()
         # a connection may be used by several threads
         self._lock = Lock()
 
     def get(self, key: Key) -> Value | None:
-        """The value, which is thereby the last used; None when there is none."""
+        """The value, now the last used; None if there is none."""
         with self._lock:
             value = self._values.get(key)
             if value is not None:
@@ -30,7 +30,7 @@ class Recent(Generic[Key, Value]):
             return value
 
     def put(self, key: Key, value: Value) -> Value:
-        """Remember a value; the same is returned."""
+        """Store a value and return it."""
         with self._lock:
             self._values[key] = value
             self._values.move_to_end(key)
@@ -38,12 +38,12 @@ class Recent(Generic[Key, Value]):
                 self._values.popitem(last=False)
         return value
 
-    def drop(self, of: Callable[[Key], bool]) -> None:
-        """Forget the values of some keys."""
+    def drop(self, matches: Callable[[Key], bool]) -> None:
+        """Drop the values whose keys match."""
         with self._lock:
-            for key in [key for key in self._values if of(key)]:
+            for key in [key for key in self._values if matches(key)]:
                 del self._values[key]
 
     def __len__(self) -> int:
-        """Values that are remembered."""
+        """Number of values."""
         return len(self._values)

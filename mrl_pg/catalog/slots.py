@@ -1,4 +1,4 @@
-"""Templates with their slots filled, and what goes into the slots of most."""
+"""Templates with their slots filled, and the SQL that fills common slots."""
 
 from collections.abc import Iterable
 from functools import cache
@@ -13,25 +13,25 @@ from mrl_pg.layout import IndexLayout
 
 
 def template(name: str, /, **slots: sql.Composable) -> sql.Composed:
-    """`sql/templates/NAME.sql` with each `{slot}` replaced by what is passed for it."""
+    """`sql/templates/NAME.sql` with each `{slot}` replaced by its argument."""
     return _filled(name, source.template(name), slots)
 
 
 def statement(name: str, /, **slots: sql.Composable) -> sql.Composed:
-    """The same of a statement under `sql/client`, by its name."""
+    """The same for a statement under `sql/client`, by its name."""
     return _filled(name, source.statement(name), slots)
 
 
 @cache
 def named(text: str) -> frozenset[str]:
-    """Slots of a text."""
+    """Names of the slots in a text."""
     return frozenset(slot for _, slot, *_ in Formatter().parse(text) if slot)
 
 
 def _filled(name: str, text: str, slots: dict[str, sql.Composable]) -> sql.Composed:
     if slots.keys() != (known := named(text)):
         raise ValueError(
-            f"{name} has the slots {sorted(known)}, and was given {sorted(slots)}"
+            f"{name} has the slots {sorted(known)}, but was given {sorted(slots)}"
         )
     return sql.SQL(text).format(**slots)
 
@@ -47,7 +47,7 @@ def name(*parts: str) -> sql.Identifier:
 
 
 def home(schema: str) -> sql.Composable:
-    """What stands before pgvector's names: its schema; "" leaves it to the path."""
+    """pgvector's schema and a dot; nothing for "", so that the path decides."""
     return sql.SQL("{}.").format(sql.Identifier(schema)) if schema else sql.SQL("")
 
 
@@ -68,7 +68,7 @@ def query(facts: Facts, placeholder: sql.Composable) -> sql.Composed:
 def short_value(
     layout: IndexLayout, extension: sql.Composable, full: sql.Composable
 ) -> sql.Composed:
-    """The short value of a full vector: the one place that says how it is computed."""
+    """The short value of a full vector. Only this function says how to compute it."""
     slots: dict[str, sql.Composable] = {
         "extension": extension,
         "full": full,
@@ -86,9 +86,9 @@ def is_short_column(
     full: sql.Composable,
     dims: sql.Composable,
 ) -> sql.Composed:
-    """A condition: whether a column is ours, by the expression that generates it.
+    """A condition that a column is ours, by the expression that generates it.
 
-    `mrl._is_short_column` says the same inside the database.
+    `mrl._is_short_column` is the same condition inside the database.
     """
     return statement(
         "is_short_column",
@@ -109,9 +109,9 @@ def short_type(layout: IndexLayout, extension: sql.Composable) -> sql.Composed:
 
 
 def array(values: Iterable[object]) -> sql.Literal:
-    """Numbers, or places of rows, as a constant that its statement casts.
+    """Numbers, or addresses of rows, as a constant that its statement casts.
 
-    Of a list psycopg would write the type as well, without its schema.
+    For a list, psycopg would also write the type, without its schema.
     """
     return sql.Literal("{" + ",".join(f'"{value}"' for value in values) + "}")
 

@@ -5,7 +5,7 @@ MrlError
 │   ├── InvalidVector         wrong length, NaN, infinity, zero under cosine
 │   ├── InvalidSetting        k, candidates, dims, kind, distance, names …
 │   ├── InvalidFilter         a `filter` that the server cannot run
-│   ├── InvalidStatement      a Select that no search can be made of
+│   ├── InvalidStatement      a Select that cannot become a search
 │   └── InvalidFile           a file that `load` cannot read; names the rows
 ├── TableError                the table is not what a search needs
 │   ├── TableNotFound
@@ -48,7 +48,7 @@ class InvalidFilter(InputError):
 
 
 class InvalidStatement(InputError):
-    """No search can be made of a SQLAlchemy Select; the message says what to write."""
+    """A SQLAlchemy Select cannot become a search; the message says what to write."""
 
 
 class InvalidFile(InputError):
@@ -56,7 +56,7 @@ class InvalidFile(InputError):
 
 
 class TableError(MrlError):
-    """A table is not what mrl_pg can work on."""
+    """mrl_pg cannot work on this table."""
 
     exit_code = 3
 
@@ -74,7 +74,7 @@ class NotAVectorColumn(TableError):
 
 
 class NoPrimaryKey(TableError):
-    """The table has no primary key, which names the answers of a search."""
+    """The table has no primary key, which identifies the answers of a search."""
 
 
 class ShortIndexError(MrlError):
@@ -122,8 +122,8 @@ class PgvectorWarning(UserWarning):
 
 
 class NotUnitLengthWarning(UserWarning):
-    """Under `l2` or `ip` rows do not have length 1, so prefixes rank them worse."""
+    """Rows under `l2` or `ip` do not have length 1, so prefixes rank them worse."""
 
 
 class SameShortValuesWarning(UserWarning):
-    """Different rows have the same short value, so no first pass tells them apart."""
+    """Different rows have the same short value: the first pass cannot rank them."""

@@ -1,8 +1,8 @@
 """Kinds of server failures by SQLSTATE, each with an exit code and the next step.
 
-psycopg raises OperationalError both for a server that cannot be reached and for a
-server that gave up a statement. The shell needs to tell them apart. Python code gets
-the driver's own errors.
+psycopg raises OperationalError both when it cannot reach the server and when the server
+ends a statement. Scripts of the shell need to tell these apart. Python code gets the
+driver's own errors.
 """
 
 import re
@@ -37,27 +37,29 @@ FAILURES = {
     "08006": Failure(
         "the server went away",
         UNREACHABLE,
-        "its log says why; what was not committed did not happen",
+        "the server's log says why; changes that were not committed are lost",
     ),
     "57P": Failure(
         "the server went away",
         UNREACHABLE,
         "it was stopped or restarted, or an administrator ended this connection; "
-        "what was not committed did not happen: run the command again",
+        "changes that were not committed are lost: run the command again",
     ),
     "57P03": Failure(
         "the server does not take connections now",
         UNREACHABLE,
-        "it starts, stops or recovers: try again in a moment",
+        "it is starting, stopping or recovering: try again in a moment",
     ),
     "57P05": Failure(
         "the connection was idle for too long",
         CANCELLED,
         f"raise idle_session_timeout: {_lasting('idle_session_timeout', '0')}",
     ),
-    "3D000": Failure("no such database", INPUT, "name another in --dsn, or create it"),
+    "3D000": Failure(
+        "no such database", INPUT, "name another database in --dsn, or create this one"
+    ),
     "28": Failure(
-        "the server does not let you in",
+        "the server refused the login",
         FORBIDDEN,
         "check user and password (--dsn, PGUSER, PGPASSWORD, ~/.pgpass) and the "
         "server's pg_hba.conf",
@@ -86,67 +88,69 @@ FAILURES = {
         CANCELLED,
         f"raise transaction_timeout: {_lasting('transaction_timeout', '0')}",
     ),
-    # out of something
+    # a resource is used up
     "53": Failure(
-        "the server is out of resources", RESOURCES, "its log says which: give it more"
+        "the server is out of resources",
+        RESOURCES,
+        "its log says which resource; free some of it, or raise its limit",
     ),
     "53100": Failure(
         "the server's disk is full",
         RESOURCES,
-        "make room where it keeps its data and its temporary files. An index build "
-        "needs room for the whole index beside the old one",
+        "make room on the disks that hold its data and its temporary files. An index "
+        "build needs room for the whole new index while the old index is still there",
     ),
     "shm": Failure(
         "the server's shared memory (/dev/shm) is full",
         RESOURCES,
-        "a parallel build keeps maintenance_work_mem there: use fewer workers "
+        "a parallel build puts maintenance_work_mem there: use fewer workers "
         "(`mrl-pg create --workers 0`, max_parallel_maintenance_workers), less memory "
-        "(--maintenance-work-mem), or give the container more "
+        "(--maintenance-work-mem), or give the container more shared memory "
         "(docker run --shm-size=1g)",
     ),
     "53200": Failure(
         "the server is out of memory",
         RESOURCES,
-        "use less for the build (`mrl-pg create --maintenance-work-mem`), "
+        "use less memory for the build (`mrl-pg create --maintenance-work-mem`), "
         "fewer workers (--workers, max_parallel_maintenance_workers), or give the "
-        "server more",
+        "server more memory",
     ),
     "53300": Failure(
         "the server has no connection left",
         RESOURCES,
-        "close some, put a pooler in front of it, or raise max_connections or the "
+        "close some connections, use a pooler, or raise max_connections or the "
         "role's connection limit",
     ),
     "53400": Failure(
         "a limit of the server's configuration is reached",
         RESOURCES,
-        "raise it, such as temp_file_limit",
+        "raise the limit that the message names, such as temp_file_limit",
     ),
     # the same command may succeed in a moment
     "40": Failure(
-        "the server gave way to another transaction",
+        "the server undid this transaction because of another transaction",
         AGAIN,
         "nothing was changed: run the command again",
     ),
     "40P01": Failure(
         "the server ended a deadlock with another transaction",
         AGAIN,
-        "nothing was changed: run the command again, when the other is done",
+        "nothing was changed: run the command again when the other transaction ends",
     ),
     # not allowed
     "42501": Failure(
         "not allowed",
         FORBIDDEN,
-        "connect as the owner of the table or as a role that was granted it",
+        "connect as the owner of the table or as a role that was granted this right",
     ),
     "25006": Failure(
         "the transaction is read-only",
         FORBIDDEN,
-        "a standby takes no changes: connect to the primary. Otherwise: "
+        "a standby accepts no changes: connect to the primary. Otherwise: "
         f"{_lasting('default_transaction_read_only', 'off')}",
     ),
 }
-"""By SQLSTATE, or by its first three or two characters."""
+"""By SQLSTATE, or by its first three or two characters; `shm` is a name of our own."""
 
 _REFUSALS = {
     "53300": "too many connections|too many clients|connection slots",
@@ -173,6 +177,6 @@ def _state_of(error: psycopg.Error) -> str:
     """The SQLSTATE of an error without one, which is a failed or lost connection."""
     if not isinstance(error, psycopg.OperationalError):
         return ""
-    said = str(error)
-    states = [state for state, words in _REFUSALS.items() if re.search(words, said)]
+    message = str(error)
+    states = [state for state, words in _REFUSALS.items() if re.search(words, message)]
     return states[0] if states else "08006"

@@ -11,7 +11,7 @@ PACKAGE = str(Path(__file__).parents[1]) + os.sep
 def warn(message: str, category: type[Warning]) -> None:
     """Issue a warning for the first line outside mrl_pg that led here.
 
-    Generators lie between a verb and its caller, so no fixed number of frames will do.
+    Generators lie between a verb and its caller, so the number of frames varies.
     """
     warnings.warn(message, category, stacklevel=_levels())
 

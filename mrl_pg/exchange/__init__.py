@@ -1,9 +1,9 @@
-"""What is sent to a server and what comes back, apart from who sends it.
+"""Requests to a server and its answers, whichever driver sends them.
 
 A verb is a generator: it decides, yields a request, and is handed the answer. What the
 server or the driver raises is thrown into it at that place, so `with` and `try` work
 as they do around a call. `run` and `run_async` carry a verb out on a psycopg
-connection; `mrl_pg.sqlalchemy.driver` does on one of SQLAlchemy's.
+connection; `mrl_pg.sqlalchemy.driver` does so on a connection of SQLAlchemy.
 """
 
 from mrl_pg.exchange.connections import AnyConn, AsyncConn, Conn

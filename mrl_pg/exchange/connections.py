@@ -8,4 +8,4 @@ Conn: TypeAlias = Connection[Any]
 AsyncConn: TypeAlias = AsyncConnection[Any]
 
 AnyConn: TypeAlias = Conn | AsyncConn
-"""What a verb may look at: as the key of a cache, for its encoding or its status."""
+"""The connection of a verb, which uses it as a cache key and reads its status."""

@@ -1,7 +1,7 @@
-"""Cursors of our own, which nothing that the caller registered reaches.
+"""Cursors of our own, which ignore the adapters that the caller registered.
 
-What they read comes as Python's own types: text as `str` from a database in SQL_ASCII,
-too, where psycopg answers bytes. They prepare nothing, so no reset loses it.
+They return Python's own types: text as `str` even from a database in SQL_ASCII, where
+psycopg returns bytes. They prepare no statements, so a reset cannot lose any.
 """
 
 from collections.abc import AsyncIterator, Iterator
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from typing_extensions import Self
 
 TEXTS = ("text", "name", "varchar", "bpchar", '"char"', 0)
-"""Types that are read as text; 0 stands for all that have no loader."""
+"""Types that are read as text; 0 stands for all types without a loader."""
 
 
 class TextLoader(Loader):
@@ -58,18 +58,18 @@ class TextLoader(Loader):
         self.encoding = encoding(self.connection) if self.connection else "utf-8"
 
     def load(self, data: Buffer) -> str:
-        """The text; bytes that are none are shown as `\\xe4`."""
+        """The text; bytes that cannot be decoded become `\\xe4`."""
         return bytes(data).decode(self.encoding, "backslashreplace")
 
 
 class BinaryTextLoader(TextLoader):
-    """The same in binary."""
+    """The same for results in binary."""
 
     format = pq.Format.BINARY
 
 
 class OwnCursor(Cursor[Row]):
-    """A cursor that reads and writes as psycopg does by itself."""
+    """A cursor with psycopg's own adapters."""
 
     def __init__(
         self, connection: Connection[Any], *, row_factory: RowFactory[Row]
@@ -81,7 +81,7 @@ class OwnCursor(Cursor[Row]):
 
     @property
     def adapters(self) -> AdaptersMap:
-        """What this cursor alone goes by."""
+        """Adapters of this cursor alone."""
         return self._own
 
     def execute(
@@ -124,7 +124,7 @@ class OwnAsyncCursor(AsyncCursor[Row]):
 
     @property
     def adapters(self) -> AdaptersMap:
-        """What this cursor alone goes by."""
+        """Adapters of this cursor alone."""
         return self._own
 
     async def execute(
@@ -175,7 +175,7 @@ def tuples_async(conn: AsyncConnection[Any]) -> OwnAsyncCursor[TupleRow]:
 
 
 def searching(conn: Connection[Any]) -> Cursor[TupleRow]:
-    """The caller's own cursor, which can send query vectors besides.
+    """A cursor with the caller's adapters, which can also send query vectors.
 
     The adapters of the caller's connection stay as they are.
     """
@@ -192,7 +192,7 @@ def searching_async(conn: AsyncConnection[Any]) -> AsyncCursor[TupleRow]:
 
 
 def check(conn: object, *, waits: bool) -> None:
-    """Raise InvalidSetting for what is no connection, or one of the other kind."""
+    """Raise InvalidSetting unless it is a psycopg connection of the right kind."""
     if isinstance(conn, AsyncConnection if waits else Connection):
         return
     if isinstance(conn, (Connection, AsyncConnection)):
@@ -202,12 +202,12 @@ def check(conn: object, *, waits: bool) -> None:
         reason = f"is a psycopg.{type(conn).__name__}: call {other}"
     else:
         wanted = "AsyncConnection" if waits else "Connection"
-        reason = f"is no connection: pass a psycopg.{wanted}"
+        reason = f"is not a connection: pass a psycopg.{wanted}"
     raise InvalidSetting(f"conn={shown(conn)} {reason}")
 
 
 def encoding(conn: "BaseConnection[Any]") -> str:
-    """What text is sent in; UTF-8 where the server takes bytes as they are."""
+    """The encoding of text to send; UTF-8 if the server takes bytes as they are."""
     name = conn.info.encoding
     return "utf-8" if name == "ascii" else name
 
@@ -216,7 +216,7 @@ def as_bytes(conn: "BaseConnection[Any]", statement: Query) -> bytes:
     """A statement as the connection sends it; raises InvalidSetting."""
     if isinstance(statement, bytes):
         return statement
-    # not by the connection itself, which in SQL_ASCII takes no other character
+    # without the connection, because in SQL_ASCII psycopg writes only ASCII
     text = statement.as_string() if isinstance(statement, sql.Composable) else statement
     with writable(conn):
         return str(text).encode(encoding(conn))
@@ -224,7 +224,7 @@ def as_bytes(conn: "BaseConnection[Any]", statement: Query) -> bytes:
 
 @contextmanager
 def writable(conn: "BaseConnection[Any]") -> Iterator[None]:
-    """Say what to do about text that the connection's encoding cannot hold."""
+    """Raise InvalidSetting for text that the connection's encoding cannot hold."""
     try:
         yield
     except UnicodeEncodeError as error:

@@ -115,7 +115,7 @@ async def _send_async(conn: AsyncConnection[Any], request: Send) -> list[Row]:
 
 
 def _answered(conn: Connection[Any]) -> AbstractContextManager[Any]:
-    """At its end the answer is there, in a pipeline of the caller's, too."""
+    """Waits for the answer when it ends, also in a pipeline of the caller."""
     return conn.pipeline() if conn.pgconn.pipeline_status else nullcontext()
 
 
@@ -136,7 +136,7 @@ async def _find_async(conn: AsyncConnection[Any], request: Find) -> FoundRows:
 
 
 def _find_many(conn: Connection[Any], request: FindMany) -> list[FoundRows]:
-    """`executemany` prepares its statement, so it is not for plans of their own."""
+    """Uses `executemany` only to prepare the statement, because it always prepares."""
     statement, batch = request.statement, request.batch
     with ExitStack() as stack:
         if request.prepare:

@@ -1,4 +1,4 @@
-"""How far long work is, in the same words for every verb that takes a while."""
+"""The progress of long work, in the same form for every verb."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ class Progress:
     """How far one stage of the work is: `done` of `total`.
 
     Each stage counts what it works on, such as queries, rows or blocks of a table.
-    `total` is None while nobody knows it. `rows` are the rows that an index build has
+    `total` is None while it is unknown. `rows` are the rows that an index build has
     entered into the index so far; 0 in every other stage.
     """
 
@@ -21,4 +21,4 @@ class Progress:
 
 
 OnProgress: TypeAlias = Callable[[Progress], object]
-"""What is called with each `Progress`; its answer is ignored."""
+"""A function that is called with each `Progress`; its result is ignored."""

@@ -17,9 +17,9 @@ Values: TypeAlias = "Mapping[str, Any] | Sequence[Any] | None"
 
 @dataclass(frozen=True, slots=True)
 class Send:
-    """One statement of ours; answered by its rows, a `list[Row]`.
+    """One statement of ours; its answer is a `list[Row]`.
 
-    Nothing that the caller registered on the connection reaches it, and it is not
+    It ignores the adapters that the caller registered on the connection, and it is not
     prepared. `binary` asks for results in binary, which keeps floats exact.
     """
 
@@ -32,13 +32,13 @@ class Send:
 class Script(Send):
     """Several statements in one text, without parameters; all of them or none.
 
-    PostgreSQL runs such a text in one transaction, outside any other as well.
+    PostgreSQL runs such a text in one transaction, even if none was begun.
     """
 
 
 @dataclass(frozen=True, slots=True)
 class Find:
-    """A search; answered by `FoundRows`, which are loaded as the caller has it."""
+    """A search; its answer is `FoundRows`, read by the caller's own loaders."""
 
     statement: bytes
     params: "Mapping[str, Any] | Sequence[Any]"
@@ -47,7 +47,7 @@ class Find:
 
 @dataclass(frozen=True, slots=True)
 class FindMany:
-    """One search for each of several parameters; answered by a `list[FoundRows]`.
+    """One search for each of many parameters; its answer is `list[FoundRows]`.
 
     All are sent in one round trip.
     """
@@ -59,12 +59,12 @@ class FindMany:
 
 @dataclass(frozen=True, slots=True)
 class BeginTransaction:
-    """Opens a transaction, or a savepoint within one; `transaction` pairs it."""
+    """Opens a transaction, or a savepoint within one; `transaction` sends it."""
 
 
 @dataclass(frozen=True, slots=True)
 class EndTransaction:
-    """Commits what the last `BeginTransaction` opened, or rolls back after an error."""
+    """Commits what the last `BeginTransaction` opened; after an error rolls it back."""
 
     error: BaseException | None = None
 
@@ -97,7 +97,7 @@ def transaction(body: Exchange[T]) -> Exchange[T]:
     try:
         result = yield from body
     except GeneratorExit:
-        # nobody is there to be asked for more
+        # the caller closed the verb, so no request can be sent
         raise
     except BaseException as error:
         yield EndTransaction(error)

@@ -18,18 +18,18 @@ class ServerMessage:
 
 
 def server_message(error: BaseException) -> ServerMessage:
-    """What the server said; of an error that is not the server's, its text alone.
+    """What the server said; for any other error, only its text.
 
-    Reads errors of psycopg, those of SQLAlchemy around psycopg's or asyncpg's, and so
-    knows none of their classes.
+    Reads errors of psycopg, and errors of SQLAlchemy around those of psycopg or
+    asyncpg. It looks at attributes only, so that it does not import these libraries.
     """
-    # SQLAlchemy keeps the driver's error there
+    # the driver's error inside SQLAlchemy's
     raised: Any = getattr(error, "orig", None) or error
     sqlstate = getattr(raised, "sqlstate", None) or ""
     if hasattr(raised, "diag"):
-        said, hint = raised.diag.message_primary, raised.diag.message_hint
+        text, hint = raised.diag.message_primary, raised.diag.message_hint
     else:
-        # SQLAlchemy puts an error of its own before asyncpg's
-        said = getattr(raised.__cause__, "message", None)
+        # SQLAlchemy raises an error of its own from asyncpg's error
+        text = getattr(raised.__cause__, "message", None)
         hint = getattr(raised.__cause__, "hint", None)
-    return ServerMessage(sqlstate, said or str(raised), hint or "")
+    return ServerMessage(sqlstate, text or str(raised), hint or "")

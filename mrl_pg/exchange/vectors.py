@@ -15,9 +15,9 @@ class QueryVector:
 
 
 class QueryVectorDumper(Dumper):
-    """Sends a query in binary with no type: the statement's own cast names it.
+    """Sends a query in binary without a type, because the statement casts it.
 
-    So it works on a connection that never registered pgvector's types, and
+    Therefore it works on a connection that never registered pgvector's types, and
     leaves the caller's adapters alone.
     """
 

@@ -1,1 +1,1 @@
-"""One search: what is asked, how hard it looks, its statement, its answers."""
+"""One search: its options, its effort, its statement and its answers."""

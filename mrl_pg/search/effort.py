@@ -8,32 +8,36 @@ from mrl_pg.search.options import MAX_EF_SEARCH, MAX_ROWS, SearchOptions
 from mrl_pg.search.promise import Promise
 
 TUPLES_IN_WORK_MEM = 4000
-"""Rows an iterative scan may visit for each `work_mem` of 4 MB: measured 23,000 at 64
-dimensions of `bit`; a fifth of that leaves room for links and filters."""
+"""Rows that an iterative scan may visit for each 4 MB of `work_mem`. We measured 23,000
+rows at 64 dimensions of `bit`; a fifth of that leaves room for links and filters."""
 
 MAX_SCAN_MEMORY = 64
-"""Most `work_mem` a scan takes by itself: 256 MB at the default of 4 MB."""
+"""The most times `work_mem` that we allow a scan: 256 MB at the default of 4 MB."""
 
 MOST_PROMISED = 4000
+"""The most candidates that a calibration measures."""
+
 SAFEST = 64
-"""Candidates that a calibration measures at most, and for each of k without one."""
+"""The most candidates for each of the k answers, if there is no calibration."""
 
 SAFE_CANDIDATES = 160
-"""Candidates without a calibration: .957 to .980 recall at k = 10 on 100,000 sentences
-of 1536 dimensions, 256 halves to 1536 bits (benchmarks/passes.py)."""
+"""Candidates without a calibration. On 100,000 sentences of 1536 dimensions, recall at
+k = 10 was .957 (256 dimensions of halfvec) to .980 (1536 of bit). See
+benchmarks/passes.py."""
 
 Scan: TypeAlias = Literal["single", "iterative", "exact"]
-"""Index scan that stops at ef_search, one that goes on until it has enough, or none."""
+"""An index scan that stops at ef_search, one that goes on to enough rows, or none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """How many rows each pass hands on, and how widely the index is searched.
+    """How many rows each pass returns, and how widely the index is searched.
 
     `candidates` and `ef_search` are None for an exact search. `least_scan_tuples`
     and `scan_memory` only raise the session's own `hnsw.max_scan_tuples` and
-    `hnsw.scan_mem_multiplier`; `max_scan_tuples` replaces the former. With a `recall`
-    the statement reads the calibration itself, and `candidates` is the most it may say.
+    `hnsw.scan_mem_multiplier`; `max_scan_tuples` replaces the first of these. With a
+    `recall` the statement reads the calibration itself, and `candidates` is the most
+    that it may use.
     """
 
     k: int
@@ -47,17 +51,17 @@ class Effort:
 
 
 def default_candidates(k: int) -> int:
-    """Candidates when nobody says: 160, or 8 k when that is more."""
+    """Candidates if the caller gives none: 160, or 8 k if that is more."""
     return min(max(SAFE_CANDIDATES, 8 * k), MAX_ROWS)
 
 
 def decide_effort(
     options: SearchOptions, *, goes_on: bool, promise: Promise | None = None
 ) -> Effort:
-    """Candidates and settings, as the options or else the promise have them.
+    """Candidates and settings, from the promise if there is one, else from the options.
 
-    `goes_on`: the scan goes on past ef_search when that brings too few rows. Raises
-    InvalidSetting.
+    An `ef_search` of the options replaces the promise's. `goes_on`: the scan continues
+    past ef_search if that brings too few rows. Raises InvalidSetting.
     """
     candidates, ef_search = options.candidates, options.ef_search
     if promise is not None:
@@ -107,7 +111,7 @@ def _check_breadth(k: int, candidates: int, ef_search: int) -> None:
     if ef_search < min(candidates, MAX_EF_SEARCH):
         raise InvalidSetting(
             f"ef_search={ef_search} is below candidates={candidates}: the index "
-            "would hand over fewer in silence; raise ef_search or leave it out"
+            "would return fewer rows without an error; raise ef_search or leave it out"
         )
 
 

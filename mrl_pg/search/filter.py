@@ -1,4 +1,4 @@
-"""A `filter` of the caller: its text, and what to say when the server refuses it."""
+"""A `filter` of the caller: its text, and the error if the server refuses it."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
@@ -18,14 +18,14 @@ from mrl_pg.errors import InvalidFilter, InvalidSetting
 from mrl_pg.exchange import AnyConn, cursors
 
 Filter: TypeAlias = "str | sql.Composable | None"
-"""A condition on the table's columns, its values in `params`."""
+"""A condition on the table's columns; its values are in `params`."""
 
 Params: TypeAlias = "Mapping[str, Any] | Sequence[Any] | None"
 """Values of a `filter`: a mapping for `%(name)s`, a sequence for `%s`."""
 
 
 def check_filter(filter: Filter, params: Params) -> None:
-    """Raise InvalidFilter or InvalidSetting for what is no condition, or no values."""
+    """Raise InvalidFilter for a bad condition, or InvalidSetting for bad values."""
     _check_text(filter)
     _check_params(filter, params)
     if isinstance(params, Mapping):
@@ -33,7 +33,7 @@ def check_filter(filter: Filter, params: Params) -> None:
         if reserved:
             raise InvalidSetting(
                 f"params has {reserved[0]!r}: names that begin with mrl_ belong to "
-                "the search itself; rename it"
+                "the search itself; rename the parameter"
             )
 
 
@@ -43,9 +43,9 @@ def written_out(
     params: Params,
     facts: Facts,
 ) -> str | None:
-    """The condition with its values in it, for what knows no placeholders.
+    """The condition with its values in it, for SQL without placeholders.
 
-    Raises InvalidFilter when placeholders and values do not fit.
+    Raises InvalidFilter if placeholders and values do not fit.
     """
     if filter is None:
         return None
@@ -56,12 +56,12 @@ def written_out(
         mogrify = ClientCursor(conn).mogrify
     try:
         query = text.encode(cursors.encoding(conn))
-        # with no values, too: a doubled percent sign is one
+        # needed without values, too, because it turns %% into %
         return mogrify(query, {} if params is None else params)
     except UnicodeDecodeError as error:
         # in SQL_ASCII psycopg reads its own text as ASCII
         return error.object.decode("utf-8", "backslashreplace")
-    # whatever an object makes of the question how it is written
+    # a class of the caller may raise any error while its value is written
     except Exception as error:
         raise refusal(text, facts, error) from error
 
@@ -74,7 +74,7 @@ def in_text(conn: AnyConn, filter: "str | sql.Composable") -> str:
         try:
             text = filter.as_string(conn)
         except UnicodeEncodeError:
-            # as it does in SQL_ASCII, which takes any text
+            # psycopg fails in SQL_ASCII, although the server takes any text
             text = filter.as_string()
     except Exception as error:
         raise InvalidFilter(
@@ -85,7 +85,7 @@ def in_text(conn: AnyConn, filter: "str | sql.Composable") -> str:
 
 
 def refusal(filter: str, facts: Facts, error: Exception) -> InvalidFilter:
-    """The same error, in words of the caller's condition."""
+    """An InvalidFilter that quotes the condition and the reason."""
     reason = (str(error) or type(error).__name__).splitlines()[0]
     return InvalidFilter(
         f"filter={filter!r} cannot run: {reason}. Write a condition on columns "
@@ -95,7 +95,7 @@ def refusal(filter: str, facts: Facts, error: Exception) -> InvalidFilter:
 
 
 def about_filter(error: errors.Error) -> bool:
-    """Whether it says that SQL does not parse, or fit its tables or its values."""
+    """Whether SQL does not parse, or does not fit its tables or its values."""
     if isinstance(error, errors.InsufficientPrivilege):
         return False
     refused = (errors.ProgrammingError, errors.DataError)
@@ -108,7 +108,7 @@ def _check_text(filter: Filter) -> None:
         return
     if not isinstance(filter, str):
         raise InvalidFilter(
-            f"filter={shown(filter)} is no condition: write it in SQL, as text or "
+            f"filter={shown(filter)} is not a condition: write it in SQL, as text or "
             "composed by psycopg.sql"
         )
     if reason := arguments.unfit(filter):
@@ -121,7 +121,7 @@ def _check_params(filter: Filter, params: Params) -> None:
     texts = (str, bytes, bytearray, memoryview)
     if not isinstance(params, (Mapping, Sequence)) or isinstance(params, texts):
         raise InvalidSetting(
-            f"params={shown(params)} are no values: pass a mapping for %(name)s "
+            f"params={shown(params)} are not values: pass a mapping for %(name)s "
             "or a list for %s"
         )
     if filter is None and len(params):

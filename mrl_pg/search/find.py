@@ -23,13 +23,13 @@ from mrl_pg.vectors import VectorLike, VectorsLike
 T = TypeVar("T")
 
 LeftOver: TypeAlias = dict[int, bool]
-"""Whether the table holds more, by the number of candidates seen."""
+"""Whether the table holds more rows, by the number of candidates seen."""
 
 
 def find(
     conn: AnyConn, layout: IndexLayout, query: VectorLike, options: SearchOptions
 ) -> Exchange[SearchResult]:
-    """Answers of one search; InvalidFilter when its `filter` does not parse."""
+    """Answers of one search; raises InvalidFilter if its `filter` does not parse."""
 
     def once(plan: SearchPlan, last: bool) -> Exchange[SearchResult]:
         with explained(conn, plan, last=last):
@@ -64,7 +64,7 @@ def find_many(
 def fresh_plan(
     conn: AnyConn, layout: IndexLayout, query: VectorLike, options: SearchOptions
 ) -> Exchange[SearchPlan]:
-    """The plan of a search, by what the server says now: nothing will check it."""
+    """The plan of a search from facts read now, because nothing checks them later."""
     forget_facts(conn, layout)
     return (yield from prepare(conn, layout, query, options))
 
@@ -72,7 +72,7 @@ def fresh_plan(
 def prepare(
     conn: AnyConn, layout: IndexLayout, query: VectorLike, options: SearchOptions
 ) -> Exchange[SearchPlan]:
-    """The plan of a search; before anything is refused, the facts are read again."""
+    """The plan of a search; raises errors only after reading the facts again."""
     if isinstance(options.filter, sql.Composable):
         options = replace(options, filter=in_text(conn, options.filter))
     facts = yield from known_facts(conn, layout)
@@ -112,7 +112,7 @@ def _twice(
     options: SearchOptions,
     once: Callable[[SearchPlan, bool], Exchange[T]],
 ) -> Exchange[T]:
-    """Carry a plan out; when it was stale, once more with facts as they are now."""
+    """Carry out a plan; if its facts were stale, once more with fresh facts."""
     plan = yield from prepare(conn, layout, query, options)
     try:
         return (yield from once(plan, False))
@@ -125,9 +125,9 @@ def _twice(
 def _complete(
     plan: SearchPlan, answer: FoundRows, left_over: LeftOver
 ) -> Exchange[SearchResult]:
-    """The result; when too few came, say whether there are more, or scan on for them.
+    """The result. If too few rows came, look for more, and scan further if there are.
 
-    `left_over` remembers the answer for a batch, whose queries share one filter.
+    `left_over` remembers whether there are more, because a batch shares one filter.
     """
     shape = plan.shape
     found = read_found(shape, answer)

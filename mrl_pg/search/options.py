@@ -1,4 +1,4 @@
-"""What a caller asks of a search: one value, its keywords, and what is refused."""
+"""The options of a search: as keywords, as one checked value, and the checks."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,14 +11,14 @@ from mrl_pg.search.filter import Filter, Params, check_filter
 from mrl_pg.search.promise import check_recall
 
 MAX_ROWS = 1_000_000_000
-"""Most rows a search may be asked for; PostgreSQL's integers end at twice that."""
+"""The most rows that a search may return; PostgreSQL's integers end at twice that."""
 
 MAX_EF_SEARCH = 1000
 """pgvector's upper limit of `hnsw.ef_search`."""
 
 
 class EffortKeywords(TypedDict, total=False):
-    """How many rows are wanted, and how hard to search for them."""
+    """How many rows to return, and how hard to search for them."""
 
     k: int
     candidates: int | None
@@ -28,7 +28,7 @@ class EffortKeywords(TypedDict, total=False):
 
 
 class FilteredKeywords(EffortKeywords, total=False):
-    """The same, and among which rows."""
+    """The same, and a filter."""
 
     filter: Filter
     params: Params
@@ -43,7 +43,7 @@ class SearchKeywords(FilteredKeywords, total=False):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchOptions:
-    """What a search is asked for, checked; its fields are those of SearchKeywords."""
+    """The options of a search, checked; the fields are those of SearchKeywords."""
 
     k: int = 10
     candidates: int | None = None
@@ -56,7 +56,7 @@ class SearchOptions:
     exact: bool = False
 
     def __post_init__(self) -> None:
-        """Raise InvalidSetting or InvalidFilter for what no search can be asked for."""
+        """Raise InvalidSetting or InvalidFilter for options that no search takes."""
         taken = {
             "k": check_count("k", self.k),
             "columns": arguments.names("columns", self.columns),
@@ -79,21 +79,23 @@ class SearchOptions:
     def wants_promise(self) -> bool:
         """Whether the recall decides the effort.
 
-        Candidates that are named win, and an exact search needs no recall.
+        Candidates that the caller gives win, and an exact search needs no recall.
         """
         return self.recall is not None and self.candidates is None and not self.exact
 
 
 def options_of(keywords: EffortKeywords, known: type = SearchKeywords) -> SearchOptions:
-    """The keywords of a method as one value; TypeError for one that is not `known`."""
+    """The keywords of a method as one value; TypeError for an unknown one."""
     names = known.__annotations__
     for name in keywords.keys() - names.keys():
-        raise TypeError(f"{name!r} is no option here: there are {', '.join(names)}")
+        raise TypeError(
+            f"{name!r} is not an option here: the options are {', '.join(names)}"
+        )
     return SearchOptions(**cast("dict[str, Any]", keywords))
 
 
 def check_count(what: str, value: int, most: int = MAX_ROWS) -> int:
-    """A whole number from 1 to the most there can be; raises InvalidSetting."""
+    """A whole number from 1 to `most`; raises InvalidSetting."""
     number = arguments.whole(what, value)
     if number < 1:
         raise InvalidSetting(
@@ -101,6 +103,6 @@ def check_count(what: str, value: int, most: int = MAX_ROWS) -> int:
         )
     if number > most:
         raise InvalidSetting(
-            f"{what}={shown(value)} is above {most}, the most there can be"
+            f"{what}={shown(value)} is above {most}, the largest value"
         )
     return number

@@ -18,7 +18,7 @@ from mrl_pg.search.shape import Shape
 from mrl_pg.vectors import VectorLike, as_text, as_vector, wire
 
 MOST_LOSSES = 3
-"""Prepared statements that a connection loses, before it prepares no more of them."""
+"""After so many lost prepared statements, a connection prepares no more searches."""
 
 SearchParams: TypeAlias = "Mapping[str, Any] | Sequence[Any]"
 """Parameters of a whole statement, the query included."""
@@ -28,13 +28,13 @@ SearchParams: TypeAlias = "Mapping[str, Any] | Sequence[Any]"
 class SearchPlan:
     """One search, ready to send; `statement` and `params` also run by hand.
 
-    `statement` takes psycopg placeholders. Unless it is to be `prepared`, run it with
-    `prepare=False`: under a filter or row-level security, a plan made for other values
-    may walk an index that brings too few rows for these.
+    `statement` takes psycopg placeholders. Unless `prepared` is true, run it with
+    `prepare=False`, because under a filter or row-level security a plan made for other
+    values may use an index that brings too few rows for these.
 
-    `more_statement` tells whether rows were left over; it is sent only when fewer came
-    than were asked. `bound` are the parameters as `search` sends them, in binary.
-    `promise` is there when a recall was asked for.
+    `more_statement` tells whether the table holds more rows. It is sent only if fewer
+    rows came than were wanted. `bound` are the parameters as `search` sends them, in
+    binary. `promise` is None unless a recall was requested.
     """
 
     shape: Shape
@@ -76,7 +76,7 @@ class SearchPlan:
         """Parameters of `more_statement` after `seen` candidates."""
         if isinstance(self.bound, Mapping):
             return {**self.bound, "mrl_seen": seen}
-        # after a look at the index it counts twice, each time under the condition
+        # once for the index, then twice to count rows, each time after the filter's
         return [seen, *2 * [*self.bound[1:], seen]]
 
 
@@ -98,7 +98,7 @@ def make_plan(
     if not options.exact:
         check_ready(layout, facts)
     _check_columns(facts, options.columns)
-    # dead rows can starve a single scan too: `search` then scans on by itself
+    # dead rows can leave a single scan short too; `search` then scans further itself
     goes_on = options.filter is not None or facts.row_security
     shape = Shape(
         layout=layout,

@@ -1,4 +1,4 @@
-"""What stands behind a recall that was asked for."""
+"""Whether a calibration supports the recall that a search asks for."""
 
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
@@ -10,8 +10,8 @@ from mrl_pg.errors import InvalidSetting
 Standing: TypeAlias = Literal["kept", "unreached", "stale", "uncalibrated"]
 """Whether a calibration keeps a recall, falls short, is out of date, or is missing.
 
-Out of date: the table has a fifth more or fewer rows than when it was measured, as
-PostgreSQL's statistics have it, or its index was built anew with another m or
+It is out of date if the table has a fifth more or fewer rows than when it was measured,
+by PostgreSQL's statistics, or if its index was rebuilt with another m or
 ef_construction.
 """
 
@@ -20,8 +20,8 @@ ef_construction.
 class Promise:
     """The search that was chosen for a recall, and what was measured of it.
 
-    `measured` mean recall and `low`, its one-sided lower bound of 95 %, are None when
-    no calibration was there to choose by; the candidates are safe ones then.
+    `measured` is the mean recall and `low` its one-sided lower bound of 95 %. Both are
+    None without a calibration to choose by; `candidates` is then a safe number.
     """
 
     recall: float
@@ -59,14 +59,14 @@ class Promise:
 
 
 def check_recall(recall: float, what: str = "recall") -> float:
-    """The recall; raises InvalidSetting unless it is a share above 0, at most 1."""
+    """The recall; raises InvalidSetting unless it is above 0 and at most 1."""
     try:
         share = arguments.number(what, recall)
     except InvalidSetting:
         share = 0.0
     if not 0 < share <= 1:
         raise InvalidSetting(
-            f"{what}={shown(recall)} is not a share above 0, at most 1: for "
-            f"example {what}=0.99"
+            f"{what}={shown(recall)} is not a share above 0 and at most 1: "
+            f"give, for example, {what}=0.99"
         )
     return share

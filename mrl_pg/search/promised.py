@@ -20,13 +20,13 @@ from mrl_pg.search.options import SearchOptions
 from mrl_pg.search.promise import Promise
 
 SECONDS = 60.0
-"""How long a promise is believed before it is read again."""
+"""How long a promise is cached before it is read again."""
 
 PROMISES = 500
-"""Most promises kept per connection. Every distinct filter value is a separate one."""
+"""Most cached promises per connection. Every distinct filter value is a new entry."""
 
 LONGEST = 4000
-"""Most characters of a filter whose promise is kept, as lists of keys fill memory."""
+"""Promises of longer filters are not cached, because long lists would fill memory."""
 
 
 class _Key(NamedTuple):
@@ -66,11 +66,11 @@ def read_promise(
     key = _Key(layout, options.k, options.recall or 0, filter)
     promises = _known.setdefault(conn, Recent(PROMISES))
     known = promises.get(key)
-    # a promise goes when the facts that it was read with are forgotten
+    # a promise is valid only with the facts that it was read with
     if known and known.facts is facts and time.monotonic() <= known.until:
         return known.promise
     promise = yield from _read(conn, facts, key)
-    # what a policy lets through may be another role's by the next search
+    # under row-level security the next search may run as another role
     if not facts.row_security and len(filter or "") <= LONGEST:
         promises.put(key, _Known(promise, facts, time.monotonic() + SECONDS))
     return promise
@@ -98,11 +98,11 @@ def _read(conn: AnyConn, facts: Facts, key: _Key) -> Exchange[Promise]:
 
 @contextmanager
 def _explained(conn: AnyConn, facts: Facts, key: _Key) -> Iterator[None]:
-    """Say in the caller's words what the server refuses."""
+    """Turn an error of the server into NotInstalled or InvalidFilter, if it is such."""
     try:
         yield
     except errors.Error as error:
-        # perhaps because the table is another one by now
+        # the table may have changed since the facts were read
         forget_facts(conn, key.layout)
         if not_installed(error):
             raise NotInstalled(
@@ -110,7 +110,7 @@ def _explained(conn: AnyConn, facts: Facts, key: _Key) -> Iterator[None]:
                 "database: run mrl_pg.install(conn), `mrl-pg install` or psql -f "
                 "sql/install.sql"
             ) from error
-        # the planner is asked how many rows the filter lets through
+        # the planner estimates the filter, so the error may be about the filter
         if key.filter is None or not about_filter(error):
             raise
         raise refusal(key.filter, facts, error) from error

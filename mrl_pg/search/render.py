@@ -23,18 +23,18 @@ from mrl_pg.search.effort import Effort
 from mrl_pg.search.shape import Shape
 
 LONGEST = 4000
-"""Characters of a filter whose statement is kept: lists of keys would fill memory."""
+"""Statements of longer filters are not cached, because long lists would fill memory."""
 
 _OF_QUERY = sql.SQL("(select {} from mrl_query)")
 
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What each interface writes in its own way in a statement of a search, as SQL.
+    """SQL that each interface writes in its own way in the statement of a search.
 
-    `columns` of the table are called `names` in the answer, whose first ones are the
-    key, `keys`; `extra` is a further column of the answer, with a comma before it.
-    `promise`, with an effort for a recall, reads the calibration.
+    `columns` of the table are called `names` in the answer; the first of these are the
+    key, `keys`. `extra` is one more column of the answer, with a comma before it.
+    `promise` reads the calibration if the effort has a recall.
     """
 
     table: sql.Composable
@@ -51,7 +51,7 @@ class Parts:
 
 
 def search(layout: IndexLayout, effort: Effort, parts: Parts) -> sql.Composed:
-    """The statement of a search: its two passes, or the exact one."""
+    """The statement of a search: its two passes, or the exact pass."""
     scanned: dict[str, sql.Composable] = {
         "table": parts.table,
         "extension": parts.extension,
@@ -93,7 +93,7 @@ def search(layout: IndexLayout, effort: Effort, parts: Parts) -> sql.Composed:
 
 
 def search_statements(shape: Shape) -> tuple[bytes, bytes]:
-    """The search and its `more_rows`, as bytes; the same object for equal shapes."""
+    """The search and its `more_rows`, as bytes, cached by shape."""
     if len(shape.filter or "") > LONGEST:
         return _statements.__wrapped__(shape)
     return _statements(shape)
@@ -103,7 +103,7 @@ def search_statements(shape: Shape) -> tuple[bytes, bytes]:
 def _statements(shape: Shape) -> tuple[bytes, bytes]:
     """The search and its `more_rows`.
 
-    An exact search knows all rows: its second statement only asks for the stamp.
+    An exact search reads all rows, so its second statement only reads the stamp.
     """
     layout = shape.layout
     schema = shape.facts.extension_schema.replace("%", "%%")
@@ -151,7 +151,7 @@ def _gate(effort: Effort) -> sql.Composed:
     scan = "relaxed_order" if effort.scan == "iterative" else "off"
     ef_search: sql.Composable = sql.Literal(str(effort.ef_search))
     if effort.recall is not None:
-        # what the statement itself read of a calibration
+        # the value that the statement itself read from the calibration
         ef_search = sql.SQL("mrl_before.mrl_ef_search::pg_catalog.text")
     return template(
         "gate",
@@ -164,11 +164,11 @@ def _gate(effort: Effort) -> sql.Composed:
 
 
 def _table(layout: IndexLayout, facts: Facts) -> sql.Identifier:
-    """The table; without a schema of the caller's, whatever the path finds today.
+    """The table; if the caller gave no schema, the one that the search path finds.
 
-    Facts outlive a change of the search path: the statement says which table it
-    read, and `search` reads the facts again when that is another one. Only a name
-    that the statement itself uses is bound to its schema.
+    Facts outlive a change of the search path. The statement returns which table it
+    read, and `search` reads the facts again if that is another table. Names that begin
+    with mrl_ always have a schema, because the statement itself uses such names.
     """
     by_path = not layout.schema and not facts.table.startswith("mrl_")
     return name(facts.table) if by_path else name(facts.schema, facts.table)
@@ -200,10 +200,10 @@ def _encoded(statement: sql.Composed, shape: Shape) -> bytes:
 
 
 def _mark(facts: Facts, shape: Shape) -> bytes:
-    """A mark of what a statement was made for.
+    """A comment that identifies the facts that a statement was made for.
 
-    A server refuses a prepared statement whose columns have changed type, or that it
-    has lost; with a new mark the text is new, and so is its preparation.
+    A server refuses a prepared statement if its columns changed type, or if the server
+    lost it. A new comment makes a new text, which psycopg prepares again.
     """
     made_for = repr((facts, shape.losses)).encode()
     return b"\n/* facts %08x */" % zlib.crc32(made_for)

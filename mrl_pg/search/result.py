@@ -1,4 +1,4 @@
-"""What a search answers, and how it is read from the rows of the statement."""
+"""The result of a search, and how it is read from the rows of the statement."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,14 +14,14 @@ from mrl_pg.search.stale import check_stamp
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """One answer: its key (a tuple when composite), true distance and asked columns."""
+    """One answer: key (a tuple if composite), true distance and requested columns."""
 
     key: Any
     distance: float
     columns: Mapping[str, Any]
 
     def __getitem__(self, column: str) -> Any:
-        """Value of an asked column."""
+        """Value of a requested column."""
         return self.columns[column]
 
 
@@ -29,11 +29,11 @@ class Hit:
 class SearchResult(Sequence[Hit]):
     """Hits, nearest first, and what the search did to find them.
 
-    `candidates` asked of the first pass and `seen` from it, under `ef_search`;
-    all None for an exact search. `cut_short` says that too few came although the
-    table holds more: fewer than asked, or under a filter fewer than k. Then raise
-    `max_scan_tuples` (and `work_mem`, above some 250,000), or search with
-    `exact=True`. `promise` says what stands behind a recall that was asked for.
+    `candidates` were wanted from the first pass and `seen` came, with `ef_search`; all
+    three are None for an exact search. `cut_short` is true if too few came although the
+    table holds more: fewer than `candidates`, or with a filter fewer than k. Then raise
+    `max_scan_tuples` (above about 250,000 raise `work_mem`, too), or search with
+    `exact=True`. `promise` says whether the calibration supports a requested recall.
     """
 
     hits: tuple[Hit, ...]
@@ -55,11 +55,11 @@ class SearchResult(Sequence[Hit]):
     @overload
     def __getitem__(self, place: slice) -> tuple[Hit, ...]: ...
     def __getitem__(self, place: int | slice) -> Hit | tuple[Hit, ...]:
-        """Hit or hits by place, 0 the nearest."""
+        """Hit or hits by place; 0 is the nearest."""
         return self.hits[place]
 
     def __len__(self) -> int:
-        """Hits answered, at most k."""
+        """Number of hits, at most k."""
         return len(self.hits)
 
     def __iter__(self) -> Iterator[Hit]:
@@ -71,17 +71,17 @@ class SearchResult(Sequence[Hit]):
 class Found:
     """The answer to a search's statement.
 
-    `seen` candidates came from the first pass: none without hits, None if exact.
+    `seen` candidates came from the first pass: 0 without hits, None if exact.
     """
 
     hits: tuple[Hit, ...]
     seen: int | None
 
     def is_short(self, shape: Shape) -> bool:
-        """Whether so few came that it must be asked whether there are more.
+        """Whether so few came that the search must check if the table holds more.
 
-        Under a filter that is only when k was not reached: counting what a filter
-        lets through may cost more than the search.
+        With a filter, only if fewer than k came, because counting the rows that a
+        filter lets through may cost more than the search.
         """
         effort = shape.effort
         if effort.candidates is None or self.seen is None:
@@ -90,7 +90,7 @@ class Found:
         return self.seen < (effort.k if filtered else effort.candidates)
 
     def result(self, plan: SearchPlan, *, cut_short: bool) -> SearchResult:
-        """The same for the caller."""
+        """The result for the caller."""
         effort = plan.shape.effort
         return SearchResult(
             hits=self.hits,
@@ -105,7 +105,7 @@ class Found:
 
 
 def read_found(shape: Shape, answer: FoundRows) -> Found:
-    """Keys and columns as the caller loads them, what is ours as numbers.
+    """Hits whose keys and columns are read by the caller's loaders.
 
     Raises Stale.
     """
@@ -135,7 +135,7 @@ def read_more(shape: Shape, answer: FoundRows) -> bool:
 
 
 def read_stamp(shape: Shape, answer: FoundRows) -> None:
-    """Raise Stale unless the only row, the stamp, is that of the facts."""
+    """Raise Stale unless the stamp, the only row, equals that of the facts."""
     (own,) = _own_columns(answer, "stamp")
     check_stamp(shape, int(own["stamp"]))
 
@@ -143,7 +143,7 @@ def read_stamp(shape: Shape, answer: FoundRows) -> None:
 def _own_columns(answer: FoundRows, *names: str) -> list[dict[str, Any]]:
     """The last columns of each row by name, as the server wrote them.
 
-    The caller may have registered loaders of his own for such types.
+    They are raw, because the caller may have registered loaders for their types.
     """
     result = answer.result
     if result is None:

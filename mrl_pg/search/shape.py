@@ -1,4 +1,4 @@
-"""The shape of a search: all of it but the query and the values of its filter."""
+"""The shape of a search: all of it except the query and the filter's values."""
 
 from dataclasses import dataclass
 
@@ -9,12 +9,13 @@ from mrl_pg.search.effort import Effort
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """What decides the text of a statement; equal shapes share one.
+    """All that decides the text of a statement; equal shapes share a statement.
 
     `named` says how the values of `filter` are written: `%(name)s` or `%s`.
-    `encoding` is what text is sent in, as Python calls it. `losses` counts how often
-    the server did not know a statement that had been prepared on the connection, or
-    knew another one of its name: after each the text, and so the name, is another one.
+    `encoding` is the encoding of the text that is sent, by Python's name. `losses`
+    counts how often the server had lost a statement that was prepared on the
+    connection, or had another statement of that name. Each loss changes the text, and
+    so the name.
     """
 
     layout: IndexLayout

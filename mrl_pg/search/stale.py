@@ -1,4 +1,4 @@
-"""Tells an error that a second try may mend from those that the caller must see."""
+"""Tells errors that a second try may fix from errors that the caller must see."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,24 +24,24 @@ MOVED = (
     errors.UndefinedTable,
     errors.DataException,
 )
-"""What a server says when a table has changed under a statement."""
+"""Errors of the server that a changed table may cause."""
 
 LOST = (
     errors.DuplicatePreparedStatement,
     errors.FeatureNotSupported,
     errors.InvalidSqlStatementName,
 )
-"""What a server says of a prepared statement that it lost or cannot run.
+"""Errors of the server for a prepared statement that it lost or cannot run.
 
 After a `discard all` that psycopg did not see, or through a pooler, the server may also
-know another statement of that name.
+have another statement of that name.
 """
 
 _losses: WeakKeyDictionary[AnyConn, int] = WeakKeyDictionary()
 
 
 class Stale(Exception):
-    """The table is not what its facts say; after reading them again a search may do."""
+    """The table differs from its facts; read them again, and the search may work."""
 
 
 def losses(conn: AnyConn) -> int:
@@ -50,7 +50,7 @@ def losses(conn: AnyConn) -> int:
 
 
 def check_stamp(shape: Shape, stamp: int) -> None:
-    """Raise Stale when the table is not, or no longer, what the facts say."""
+    """Raise Stale if the table is not, or no longer, as the facts say."""
     if stamp != shape.facts.stamp:
         raise Stale
 
@@ -59,8 +59,8 @@ def check_stamp(shape: Shape, stamp: int) -> None:
 def explained(conn: AnyConn, plan: SearchPlan, *, last: bool) -> Iterator[None]:
     """Drop the cached facts after an error; raise filter errors as InvalidFilter.
 
-    Raises Stale for an error that another try may mend: not inside a transaction,
-    which the error has ended, and not after the `last` try.
+    Raises Stale for an error that another try may fix, but not inside a transaction,
+    because the error has ended it, and not after the `last` try.
     """
     shape = plan.shape
     try:
@@ -86,6 +86,6 @@ def explained(conn: AnyConn, plan: SearchPlan, *, last: bool) -> Iterator[None]:
     except MrlError:
         raise
     except Exception:
-        # raises InvalidFilter when it is a value that cannot be written
+        # raises InvalidFilter if a value of the filter cannot be written as SQL
         written_out(conn, shape.filter, plan.values, shape.facts)
         raise

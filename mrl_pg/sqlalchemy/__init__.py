@@ -1,7 +1,7 @@
 """The interface for SQLAlchemy: declare a short column, search with a Select.
 
-Importing it changes nothing in SQLAlchemy; `register(engine, Base.metadata)` listens on
-what is yours.
+Importing it changes nothing in SQLAlchemy; `register(engine, Base.metadata)` listens to
+your engine and your metadata.
 """
 
 from mrl_pg.sqlalchemy.create import install

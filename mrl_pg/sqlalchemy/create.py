@@ -16,8 +16,8 @@ def install(connection: Connection) -> InstallReport:
     """Install or upgrade the `mrl` schema in the connection's transaction.
 
     This is `mrl_pg.install` for a `Connection`; with an `AsyncConnection`, write
-    `await connection.run_sync(install)`. All or nothing under AUTOCOMMIT, too. Raises
-    what `mrl_pg.install` raises.
+    `await connection.run_sync(install)`. It installs all or nothing, even under
+    AUTOCOMMIT. Raises what `mrl_pg.install` raises.
     """
     if not isinstance(connection, Connection):
         raise InvalidSetting(
@@ -29,17 +29,17 @@ def install(connection: Connection) -> InstallReport:
 
 
 def installed_version(connection: Connection) -> str | None:
-    """Version of the database side; None when there is none."""
+    """Version of the database side; None if it is not installed."""
     return run(connection, read_version())
 
 
 def has_pgvector(connection: Connection) -> bool:
-    """Whether the extension is in this database."""
+    """Whether the extension pgvector is in this database."""
     return run(connection, read_state())["pgvector_version"] is not None
 
 
 def check_installed(connection: Any) -> None:
-    """Raise NotInstalled unless the database side is there, to create indexes."""
+    """Raise NotInstalled unless the database side, which creates indexes, is there."""
     if isinstance(connection, Connection) and installed_version(connection) is None:
         raise NotInstalled(
             "mrl_pg is not installed in this database: op.install_mrl() in a revision, "
@@ -54,5 +54,5 @@ def create(connection: Any, index: IndexLayout) -> None:
 
 
 def numbers(version: str) -> tuple[int, ...]:
-    """`0.2.1` as (0, 2, 1), to be compared."""
+    """`0.2.1` as (0, 2, 1), so that versions can be compared."""
     return tuple(int(part) for part in re.findall(r"\d+", version)[:3])

@@ -1,4 +1,4 @@
-"""`Matryoshka`: says on a vector column that it has a short one, and what it is."""
+"""`Matryoshka`: declares the short column of a vector column."""
 
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
@@ -27,7 +27,7 @@ _PLACES = count()
 
 @dataclass(frozen=True, slots=True)
 class Declaration:
-    """What `Matryoshka` was given; `short` and `name` empty when it was not."""
+    """The arguments of `Matryoshka`; `short` and `name` are empty if not given."""
 
     dims: int
     kind: Kind
@@ -38,18 +38,18 @@ class Declaration:
     name: str
 
     def on(self, table: str, column: str, schema: str = "") -> MatryoshkaIndex:
-        """The index that it means on a table."""
+        """The index that it declares on a table."""
         return _index(self, table, column, schema)
 
     def clashes(self, other: "Declaration") -> bool:
-        """Whether another index on the same column would have the same name."""
+        """Whether another declaration on the column would use the same index name."""
         same = self.on("table", "column").name == other.on("table", "column").name
         return same and self != other
 
     def allows(self, found: IndexLayout) -> bool:
-        """Whether an index in the database is the one declared.
+        """Whether an index in the database matches the declaration.
 
-        Its name may be another one than ours when none was declared.
+        If the declaration has no name, the index may have any name.
         """
         wanted = self.on(found.table, found.column, found.schema)
         return all(
@@ -58,7 +58,7 @@ class Declaration:
         ) and self.name in ("", found.name)
 
 
-# each search asks for one of few
+# cached, because every search needs one of a few indexes
 @lru_cache(maxsize=1024)
 def _index(
     declared: Declaration, table: str, column: str, schema: str
@@ -75,21 +75,21 @@ class Matryoshka(SchemaItem):
         Column("embedding", VECTOR(1536), Matryoshka(256, kind="bit"))
 
     `kind`: vector, halfvec or bit; `distance`: cosine, l2 or ip; `m` and
-    `ef_construction` as pgvector has them; `short` and `name` when the derived
-    names of the column and of the index will not do. Several on one column are
-    several sizes; a search takes the first.
+    `ef_construction`: options of pgvector's index; `short` and `name`: names of the
+    short column and of the index, instead of the derived names. A column may have
+    several declarations, for several sizes; a search uses the first.
 
-    The short column is no attribute of the model and no column of the Table: the
-    server computes it. `alembic revision --autogenerate` and
-    `MetaData.create_all` make it.
+    The short column is not an attribute of the model and not a column of the Table,
+    because the server computes it. `alembic revision --autogenerate` and
+    `MetaData.create_all` create it.
 
-    Raises InvalidSetting at once for what PostgreSQL or pgvector would refuse.
+    Raises InvalidSetting at once for values that PostgreSQL or pgvector would refuse.
     """
 
     __visit_name__ = "matryoshka"
     made_by_alembic: ClassVar[bool] = False
-    """Whether `op.add_column` makes what it declares: `mrl_pg.alembic.register()`."""
-    # columns hold it as they hold a check, whose copies and merges ask for this
+    """Whether `op.add_column` creates the short column; `register` sets it."""
+    # SQLAlchemy reads this when it copies or merges a column, as for a constraint
     _type_bound = False
 
     def __init__(
@@ -104,7 +104,7 @@ class Matryoshka(SchemaItem):
         name: str = "",
     ) -> None:
         """Check what can be checked without the table."""
-        # derives names and checks the rest, whatever the table will be called
+        # checks the arguments, with any names for the table and the column
         checked = MatryoshkaIndex(
             "table",
             "column",
@@ -133,7 +133,7 @@ class Matryoshka(SchemaItem):
         return f"Matryoshka({own.dims}, kind={own.kind!r}, distance={own.distance!r})"
 
     def _set_parent(self, parent: Any, **kw: Any) -> None:
-        """Have the column hold it; SQLAlchemy's hook."""
+        """SQLAlchemy's hook: add the declaration to its column."""
         if not isinstance(parent, Column):
             raise ArgumentError(
                 f"{self!r} belongs to a column, not to {parent!r}: "
@@ -142,21 +142,21 @@ class Matryoshka(SchemaItem):
         for other in declarations(parent):
             if self.declaration.clashes(other):
                 raise InvalidSetting(
-                    f"{self!r} would make a second index of one name: give one of them "
-                    "a name= of its own"
+                    f"{self!r} would make a second index of the same name: give one "
+                    "of them another name="
                 )
         held: Any = parent.constraints
         held.add(self)
         event.listen(parent, "after_parent_attach", _attached)
 
     def _copy(self, **kw: Any) -> "Matryoshka":
-        """Itself, for it knows no column; to a mixin's models, to other metadata."""
+        """Itself, because it knows no column; for a mixin or for other metadata."""
         return self
 
 
 @compiles(Matryoshka)
 def _nothing(element: Matryoshka, compiler: Any, **kw: Any) -> str:
-    """What it adds to the column in CREATE TABLE."""
+    """Nothing, because CREATE TABLE does not contain the short column."""
     statement = type(getattr(compiler, "statement", None))
     if statement.__module__.startswith("alembic.") and not element.made_by_alembic:
         raise InvalidSetting(
@@ -167,10 +167,10 @@ def _nothing(element: Matryoshka, compiler: Any, **kw: Any) -> str:
 
 
 def declarations(column: Any) -> tuple[Declaration, ...]:
-    """What was declared on a column, in order, or what reflection found."""
+    """The declarations on a column, in order, or those that reflection found."""
     held = [item for item in column.constraints if isinstance(item, Matryoshka)]
     held.sort(key=attrgetter("_place"))
-    # a dict, because a column and its Annotated type may say the same
+    # a dict, because a column and its Annotated type may declare the same
     declared = dict.fromkeys(item.declaration for item in held)
     return tuple(declared) or column.info.get(INFO, ())
 
@@ -198,7 +198,7 @@ def check(column: Any, dims: int) -> None:
         )
     if not column.table.primary_key.columns:
         raise NoPrimaryKey(
-            f"table {column.table} has no primary key, which answers are named by: "
+            f"table {column.table} has no primary key, which identifies answers: "
             "add one"
         )
 
@@ -225,7 +225,7 @@ def full_type(column: Any) -> tuple[str, int]:
 
 
 def listen_to(table: Table) -> None:
-    """Have `CREATE TABLE` of a table make the short columns that it declares."""
+    """Have `CREATE TABLE` also create the short columns that a table declares."""
     event.listen(table, "before_create", _before_create)
     event.listen(table, "after_create", _after_create)
 
@@ -236,7 +236,7 @@ def _attached(column: Any, table: Table) -> None:
 
 
 def listen_to_every_table() -> None:
-    """Have tables do so that lost their own listeners, as those read from a pickle."""
+    """Do so for all tables, because a table from a pickle has lost its listeners."""
     event.listen(Table, "before_create", _before_create_unheard)
     event.listen(Table, "after_create", _after_create_unheard)
 
@@ -252,7 +252,7 @@ def _after_create_unheard(table: Any, connection: Any, **kw: Any) -> None:
 
 
 def _before_create(table: Any, connection: Any, **kw: Any) -> None:
-    # Alembic's offline mode has no connection but itself
+    # in Alembic's offline mode there is no connection, only the runner
     to = connection or kw["_ddl_runner"]
     if to.dialect.name != "postgresql" or not indexes_of(table):
         return
@@ -266,7 +266,7 @@ def _after_create(table: Any, connection: Any, **kw: Any) -> None:
     to = connection or kw["_ddl_runner"]
     if to.dialect.name != "postgresql":
         return
-    # the translated one, where the connection translates schemas
+    # the translated schema, if the connection translates schemas
     schema = connection.schema_for_object(table) if connection else table.schema
     for index in indexes_of(table):
         create.create(to, replace(index, schema=schema or ""))

@@ -1,8 +1,8 @@
 """Carries out verbs on a SQLAlchemy connection, and sends it SQL as it is.
 
-`run` takes a `Connection`; with an `AsyncConnection` it is called by `run_sync`. It
-takes a mock connection, as `create_mock_engine` makes, and Alembic's offline mode, too:
-these are handed the statements as text and answer no rows.
+`run` takes a `Connection`; with an `AsyncConnection`, call it by `run_sync`. It also
+takes a mock connection of `create_mock_engine`, and Alembic's offline mode. These get
+the statements as text and return no rows.
 """
 
 from contextlib import AbstractContextManager, nullcontext
@@ -29,7 +29,7 @@ T = TypeVar("T")
 def run(connection: Any, verb: Exchange[T]) -> T:
     """Result of a verb that the connection carries out; raises what the verb raises.
 
-    Errors of the server are SQLAlchemy's: `server_message` reads them.
+    Errors of the server are SQLAlchemy's errors, which `server_message` reads.
     """
     opened: list[AbstractContextManager[Any]] = []
 
@@ -58,9 +58,9 @@ def send(connection: Any, statement: str) -> Any:
 
 
 def send_script(connection: Any, script: str) -> None:
-    """Run several statements that are sent as one, which is one transaction.
+    """Run several statements that are sent as one text, which is one transaction.
 
-    asyncpg can only prepare, and PostgreSQL prepares no more than one.
+    asyncpg prepares all that it sends, and PostgreSQL prepares one statement at a time.
     """
     if isinstance(connection, Connection) and connection.dialect.driver == "asyncpg":
         script = slots.statement("at_once", script=sql.Literal(script)).as_string()
@@ -69,7 +69,7 @@ def send_script(connection: Any, script: str) -> None:
 
 def _rows(connection: Any, request: Send) -> list[Row]:
     if request.params is not None:
-        # each driver writes parameters in a way of its own
+        # each driver writes parameters in its own way
         raise TypeError("a statement for SQLAlchemy has its values written into it")
     statement = request.statement
     if isinstance(statement, sql.Composable):
@@ -86,7 +86,7 @@ def _rows(connection: Any, request: Send) -> list[Row]:
 
 
 def _savepoint(connection: Any) -> AbstractContextManager[Any]:
-    """None where there is no transaction: a script is one transaction by itself."""
+    """A savepoint; none outside a transaction, because a script is one by itself."""
     if not isinstance(connection, Connection) or _autocommits(connection):
         return nullcontext()
     return connection.begin_nested()
@@ -95,6 +95,6 @@ def _savepoint(connection: Any) -> AbstractContextManager[Any]:
 def _autocommits(connection: Connection) -> bool:
     """Whether the driver begins no transactions, as under isolation_level AUTOCOMMIT.
 
-    A Connection only knows of the level that was asked of itself, not of its engine.
+    A Connection only knows the level that was set on itself, not on its engine.
     """
     return bool(getattr(connection.connection.dbapi_connection, "autocommit", False))

@@ -8,13 +8,13 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.selectable import TableClause
 
 MOST_KEYS = 32
-"""Columns that a primary key has at most (PostgreSQL's INDEX_MAX_KEYS)."""
+"""The most columns of a primary key (PostgreSQL's INDEX_MAX_KEYS)."""
 
 
 class Hits(TableClause):
-    """A table's name, which is no table that a caller could have forgotten to join.
+    """A table for which SQLAlchemy never warns that it is not joined.
 
-    `where(false())` takes the join away, and SQLAlchemy would warn of that.
+    `where(false())` removes the join, and SQLAlchemy would warn of that.
     """
 
     inherit_cache = True

@@ -1,7 +1,7 @@
-"""`register`: has SQLAlchemy tell mrl_pg of connections, errors and reflected tables.
+"""`register`: listens to SQLAlchemy's connections, errors and reflected tables.
 
-Importing mrl_pg registers nothing. What needs no listener works without: to declare, to
-create tables and to search, with the query sent as text.
+Importing mrl_pg registers nothing. You can declare, create tables and search without
+listeners; the query is then sent as text.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 
 def register(*targets: "Engine | AsyncEngine | MetaData") -> None:
-    """Listen on engines and metadata of yours; on all there are when none is named.
+    """Listen to your engines and metadata, or to all if you name none.
 
         register(engine, Base.metadata)
 
     On an engine: psycopg sends queries in binary, and a search raises IndexMismatch
-    where it would raise the driver's error. On a MetaData: `Table(…, autoload_with=…)`
+    instead of the driver's error. On a MetaData: `Table(…, autoload_with=…)`
     and `reflect` find declarations again. Call it before the engine connects; calling
     it again changes nothing.
 

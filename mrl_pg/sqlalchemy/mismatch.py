@@ -1,4 +1,4 @@
-"""Says IndexMismatch where a statement found that a short column is another one."""
+"""Raises IndexMismatch if a statement finds another short column than declared."""
 
 import re
 from typing import Any
@@ -17,10 +17,9 @@ def listen(engine: Engine | type[Engine]) -> None:
 
 
 def _handle_error(context: Any) -> IndexMismatch | None:
-    """The error that the statement's own words stand for; any other stays as it is.
+    """IndexMismatch for a message that the statement made; other errors stay.
 
-    Without a function of ours in the database, PostgreSQL raises them by a cast that
-    fails.
+    The statement uses no function of ours. It raises its message by a cast that fails.
     """
     said = _SAID.search(str(context.original_exception))
     return IndexMismatch(said[1]) if said else None

@@ -1,4 +1,4 @@
-"""The two passes as an element of a statement: compiles to the template of `sql/`."""
+"""The two passes as an element of a statement, compiled from templates of `sql/`."""
 
 from functools import partial
 from typing import Any
@@ -24,9 +24,9 @@ from mrl_pg.sqlalchemy.within import refuse_surroundings
 class Passes(ClauseElement):
     """The statement of a search over one table, as `render.search` puts it together.
 
-    `condition` filters the first pass by the table's own columns; `members`, a
-    condition that the key is in a subquery, does it when a filter needs more, and
-    those of `later` when criteria come to it. `column` says whose they would be.
+    `condition` filters the first pass by the table's own columns. If a filter needs
+    more, `members` filters instead, a condition that the key is in a subquery. `later`
+    makes such members if criteria are added after the search. `column` is the full one.
     """
 
     __visit_name__ = "mrl_passes"
@@ -62,7 +62,7 @@ class Passes(ClauseElement):
         self.effort = effort
 
     def hits(self) -> CTE:
-        """`mrl_hits`, to stand in the WITH of the statement that reads it."""
+        """`mrl_hits`, for the WITH of the statement that reads it."""
         count = range(1, self.key_count + 1)
         keys: list[ColumnClause[Any]] = [column(f"key_{place}") for place in count]
         rows = [
@@ -71,7 +71,7 @@ class Passes(ClauseElement):
             column("seen", BigInteger()),
             column("standing", Text()),
         ]
-        # TextualSelect wants a text; all it does is compile it
+        # TextualSelect is typed for a text, but it only compiles it
         select = TextualSelect(self, rows, positional=True)  # type: ignore[arg-type]
         return select.cte(HITS.name, nesting=True)
 
@@ -85,15 +85,15 @@ class Passes(ClauseElement):
 def _compile(element: Passes, compiler: Any, **kw: Any) -> str:
     if compiler.dialect.name not in ("postgresql", "default"):
         raise CompileError(
-            f"a search is for PostgreSQL, not for {compiler.dialect.name}"
+            f"a search runs on PostgreSQL, not on {compiler.dialect.name}"
         )
     condition, by_members = _condition(element, compiler)
     refuse_surroundings(compiler, condition if by_members else None)
-    # it would report tables of the inner statement as unjoined ones of the outer
+    # it would report tables of the inner statement as not joined in the outer
     kw.pop("from_linter", None)
     own = element.table
-    # what SQLAlchemy keeps of a SELECT while it compiles it: subqueries of the
-    # filter correlate to the table that the first pass reads
+    # SQLAlchemy has such an entry for each SELECT that it compiles; so subqueries of
+    # the filter correlate to the table that the first pass reads
     compiler.stack.append(
         {"correlate_froms": {own}, "asfrom_froms": {own}, "selectable": element}
     )
@@ -126,7 +126,7 @@ def _compile(element: Passes, compiler: Any, **kw: Any) -> str:
 def _where(
     element: Passes, compiler: Any, query: sql.Composable, where: str | None
 ) -> sql.Composable:
-    """The filter, a check of the short column, and what decides how it is planned."""
+    """The filter, a check of the short column, and a condition for the plan."""
     filter = slots.condition(where)
     if element.effort.scan == "exact":
         return filter
@@ -141,7 +141,7 @@ def _where(
 
 
 def _literal(compiler: Any, value: str) -> sql.SQL:
-    """A text as a literal; a percent sign is doubled where the driver wants it."""
+    """A text as a literal; a percent sign is doubled if the driver needs it."""
     return sql.SQL(compiler.render_literal_value(value, String()))
 
 
@@ -151,13 +151,13 @@ def _table_name(element: Passes, compiler: Any) -> sql.Composable:
     base = own.element if isinstance(own, Alias) else own
     named = compiler.preparer.format_table(base)
     if "__[SCHEMA_" in named:
-        # SQLAlchemy writes the schema later, quoted as a name: no literal could hold it
+        # SQLAlchemy writes the schema later, as a quoted name, unfit for a literal
         return slots.statement("translated_table", table=sql.SQL(named))
     return sql.Literal(named)
 
 
 def _promise(element: Passes, compiler: Any, filtered: bool) -> sql.Composable:
-    """What reads the calibration, in a search for a recall."""
+    """SQL that reads the calibration, in a search for a recall."""
     if element.effort.recall is None:
         return sql.SQL("")
     table = _table_name(element, compiler)
@@ -167,9 +167,9 @@ def _promise(element: Passes, compiler: Any, filtered: bool) -> sql.Composable:
 
 
 def _condition(element: Passes, compiler: Any) -> tuple[Any, bool]:
-    """The filter, and whether by members: `with_loader_criteria` may call for those.
+    """The filter, and whether by members, as `with_loader_criteria` may need.
 
-    An event may have brought its criteria after the search was put together.
+    An event may have added such criteria after the search was made.
     """
     if element.members is not None:
         return element.members, True

@@ -18,11 +18,11 @@ from mrl_pg.sqlalchemy.driver import send
 
 @dataclass(frozen=True, slots=True)
 class Registered:
-    """A short column that the database knows of; `usable` when its index is built.
+    """A short column that the registry lists; `usable` if its index is built.
 
-    `schema` is that of the table as the server says it, never empty; `visible` when
-    the search path leads to the table without it. Columns are called as they are now;
-    `up_to_date` unless mrl_pg knows them by names that they had before.
+    The schema of `index` is the server's and never empty. `visible` if the search path
+    finds the table without it. Columns have their present names; `up_to_date` unless
+    the registry still has older names.
     """
 
     index: MatryoshkaIndex
@@ -47,7 +47,7 @@ def _read(
     if table is not None:
         parts = [schema, table] if schema else [table]
         name = sql.Literal(sql.Identifier(*parts).as_string())
-    # drivers write parameters in their own ways
+    # each driver writes parameters in its own way
     rows = send(connection, slots.statement("registered", table=name).as_string())
     return [
         Registered(
@@ -84,7 +84,7 @@ def _reflect(inspector: Any, table: Table, column_info: Any) -> None:
     if INFO in column_info.get("info", {}):
         return
     with _connected(inspector.bind) as connection:
-        # a role that may not know can reflect its tables all the same
+        # a role that may not read the registry can still reflect its tables
         if not send(connection, _READABLE).scalar_one():
             return
         found = _read(connection, table.name, table.schema)

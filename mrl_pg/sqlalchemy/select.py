@@ -1,4 +1,4 @@
-"""`search`: makes a two-pass search of a Select that the caller has."""
+"""`search`: turns the caller's Select into a two-pass search."""
 
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -18,23 +18,23 @@ from mrl_pg.sqlalchemy.vector import QueryType
 from mrl_pg.vectors import VectorLike
 
 if TYPE_CHECKING:
-    # typing's own from Python 3.11 on
+    # in `typing` itself from Python 3.11 on
     from typing_extensions import Unpack
 
 Statement = TypeVar("Statement", bound=GenerativeSelect)
 
 distance: ColumnElement[float] = HITS.c.distance
-"""The true distance of a row to the query, to be selected beside it."""
+"""The true distance of a row to the query, to select with the row."""
 
 seen: ColumnElement[int] = HITS.c.seen
-"""Candidates that the first pass handed over; below `candidates` when it ran dry."""
+"""Candidates of the first pass; below `candidates` if it found no more rows."""
 
 standing: ColumnElement[str | None] = HITS.c.standing
-"""What stands behind a `recall`: kept, unreached, stale or uncalibrated; else NULL."""
+"""The standing of a `recall`: kept, unreached, stale or uncalibrated; else NULL."""
 
 
 class SelectKeywords(EffortKeywords, total=False):
-    """What a Select can be searched with; it filters and names columns itself."""
+    """Options for a search by a Select, which itself filters and names columns."""
 
     exact: bool
 
@@ -51,19 +51,21 @@ def search(
 
         search(select(Doc, distance).where(Doc.lang == "en"), Doc.embedding, query)
 
-    What the Select filters and joins decides which rows are found: it goes into the
-    first pass. What is added to the result, `search(…).join(…).where(…)`, sees the
-    k answers only; so do `limit` and `offset` there. Rows come nearest first, ties
-    by key. A join to many repeats a row of the table, which counts once for k.
-    Aggregates, as `select(func.count())`, are of the k rows.
+    Filters and joins of the Select go into the first pass, so they decide which rows
+    are found. Joins and conditions that you add to the result,
+    `search(…).join(…).where(…)`, see the k answers only; so do `limit` and `offset`
+    there. Rows come nearest first; rows at the same distance are ordered by key. A
+    join to many repeats a row of the table, which counts once for k. Aggregates, such
+    as `select(func.count())`, are of the k rows.
 
     `query`: full size, as a list, an array, a Vector or a HalfVector, or a
-    `bindparam` to give it later. `index`: another one than the first declared on
-    the column. `recall` takes the cheapest search that `mrl.calibrate` measured to keep
-    it, as the statement finds it when it runs; select `standing` to know what stands
-    behind it. The other options are as in `MatryoshkaIndex.search`. The scan goes on
-    past `ef_search` when too few rows came, because a single statement cannot ask
-    again; select `seen` beside `distance` to know how many candidates there were.
+    `bindparam` to give it later. `index`: an index to use instead of the first that is
+    declared on the column. `recall` uses the cheapest search that reached this recall
+    in `mrl.calibrate`. The statement reads the calibration when it runs; select
+    `standing` to see whether it supports the recall. The other options are as in
+    `MatryoshkaIndex.search`. The scan continues past `ef_search` if too few rows came,
+    because a single statement cannot search again; select `seen` with `distance` to
+    see how many candidates there were.
 
     Raises InvalidStatement for a Select that groups, limits, orders or is distinct,
     InvalidVector, InvalidSetting, IndexNotFound, NotAVectorColumn, NoPrimaryKey.
@@ -73,28 +75,28 @@ def search(
     table = full.table
     base = next(iter(full.base_columns))
     layout = _layout(base, index)
-    asked = options_of(options, SelectKeywords)
-    if asked.wants_promise:
-        effort = promised_effort(asked)
+    checked = options_of(options, SelectKeywords)
+    if checked.wants_promise:
+        effort = promised_effort(checked)
     else:
-        effort = decide_effort(asked, goes_on=True)
+        effort = decide_effort(checked, goes_on=True)
     bound = _bound(query, QueryType(*full_type(base), layout.distance == "cosine"))
     passes = Passes(full, *filters(statement, column, table), bound, layout, effort)
     keys = list(table.primary_key)
-    found = [_same(key, HITS.c[f"key_{n}"]) for n, key in enumerate(keys, 1)]
+    same_keys = [_same(key, HITS.c[f"key_{n}"]) for n, key in enumerate(keys, 1)]
     select: Any = statement
     searched = select.add_cte(passes.hits(), nest_here=True)
     searched._where_criteria = apart(select._where_criteria)
-    searched = searched.where(*found)
+    searched = searched.where(*same_keys)
     if not aggregates(statement):
         searched = searched.order_by(distance, *keys)
-    # in a filter of the same table it is still a search of its own
+    # in a filter of the same table, the search is still independent
     whole: Statement = searched.correlate_except(table, HITS)
     return whole
 
 
 def _same(key: Any, found: Any) -> Any:
-    """That two keys are one, by PostgreSQL's own operator where it has one for sure."""
+    """A condition that two keys are equal, by PostgreSQL's own operator if possible."""
     kind = key.type.impl if isinstance(key.type, TypeDecorator) else key.type
     if type(kind).__module__.startswith("sqlalchemy."):
         return key.bool_op("operator(pg_catalog.=)")(found)
@@ -108,8 +110,8 @@ def _layout(column: Any, index: MatryoshkaIndex | None) -> MatryoshkaIndex:
         if not declarations(column):
             raise IndexNotFound(
                 f"{column} declares no short column: write Matryoshka(256) beside its "
-                "type, or pass index=; of a table that was reflected, call "
-                "mrl_pg.sqlalchemy.register(metadata) before it is"
+                "type, or pass index=; for a reflected table, call "
+                "mrl_pg.sqlalchemy.register(metadata) before you reflect it"
             )
         index = declarations(column)[0].on(table.name, column.name, table.schema or "")
     elif not isinstance(index, MatryoshkaIndex):
@@ -118,7 +120,9 @@ def _layout(column: Any, index: MatryoshkaIndex | None) -> MatryoshkaIndex:
             "indexes_of(model) gives them"
         )
     elif (index.table, index.column) != (table.name, column.name):
-        raise InvalidSetting(f"index={index} is not of {column}: pass one of its own")
+        raise InvalidSetting(
+            f"index={index} is not on {column}: pass an index of that column"
+        )
     check(column, index.dims)
     return index
 
@@ -126,7 +130,7 @@ def _layout(column: Any, index: MatryoshkaIndex | None) -> MatryoshkaIndex:
 def _bound(
     query: VectorLike | BindParameter[Any], kind: QueryType
 ) -> BindParameter[Any]:
-    """The query as a parameter of the statement; InvalidVector at once."""
+    """The query as a parameter of the statement; raises InvalidVector at once."""
     if not isinstance(query, BindParameter):
         kind.bound(query)
         return bindparam("mrl_query", query, type_=kind, unique=True)

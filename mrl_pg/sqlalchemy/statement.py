@@ -1,7 +1,7 @@
-"""Reads a Select: what it filters, joins and refuses to be.
+"""Reads a Select: its filters, its joins, and why it cannot become a search.
 
-Most names of SQLAlchemy's that begin with an underscore are known here, the rest in
-`declare` and `passes`; tests run all on the oldest and the newest release.
+Most names of SQLAlchemy that begin with an underscore are used here. Tests run all such
+uses on the oldest and the newest release.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -31,7 +31,7 @@ INSTEAD = {
     "_distinct": "a row of the table counts once for k by itself; for distinct "
     "answers, select(…).distinct() from search(…).subquery()",
 }
-"""What a Select may not do before it is searched with, and what to do instead."""
+"""Parts that a Select may not have before `search`, and what to write instead."""
 
 
 AGGREGATES = frozenset(
@@ -44,11 +44,11 @@ AGGREGATES = frozenset(
         "string_agg sum var_pop var_samp variance xmlagg"
     ).split()
 )
-"""PostgreSQL's own, and SQLAlchemy's name for one of them; pgvector has avg and sum."""
+"""PostgreSQL's aggregates, and SQLAlchemy's name for one; pgvector has avg and sum."""
 
 
 def refuse(statement: Any, column: Any) -> None:
-    """Raise InvalidStatement for what no search can be made of."""
+    """Raise InvalidStatement for a statement that cannot become a search."""
     if not isinstance(statement, Select):
         raise InvalidStatement(
             f"a {type(statement).__name__} cannot be searched with: pass a Select, "
@@ -81,9 +81,9 @@ def refuse(statement: Any, column: Any) -> None:
 
 
 def aggregates(statement: Any) -> bool:
-    """Whether the Select makes one row of its answers, which then have no order.
+    """Whether the Select makes one row of its answers, which then needs no order.
 
-    Raises InvalidStatement when it selects something else beside, as to group by.
+    Raises InvalidStatement if it also selects columns, for example to group by.
     """
     parts = [(part, _aggregated(part)) for part in statement._raw_columns]
     if not any(aggregated for _, aggregated in parts):
@@ -98,10 +98,10 @@ def aggregates(statement: Any) -> bool:
 
 
 def apart(criteria: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Conditions to which others can be added, whatever a text among them holds.
+    """Conditions to which others can be added, in parentheses if one is a text.
 
-    SQLAlchemy sets no parentheses around a text: after `a or b` an `and` would belong
-    to `b` alone.
+    SQLAlchemy puts no parentheses around a text, so after `a or b` an `and` would
+    belong to `b` alone.
     """
     if any(map(_is_text, _conditions(criteria))):
         return (Grouping(and_(*criteria)),)
@@ -110,7 +110,7 @@ def apart(criteria: tuple[Any, ...]) -> tuple[Any, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Later:
-    """Of a mapped Select what makes members of it, should it come to that."""
+    """Parts of a mapped Select, to make its `members` later if they are needed."""
 
     statement: Any
     column: Any
@@ -118,19 +118,19 @@ class Later:
 
 
 def filters(statement: Any, column: Any, table: Any) -> tuple[Any, Any, Later | None]:
-    """What the first pass filters by: a condition on the table alone, or members.
+    """The filter of the first pass: a condition on the table alone, or members.
 
-    Members, that the key is among those of the whole Select, can say it of any Select.
-    Criteria that an event brings may call for them later.
+    Members, a condition that the key is among the keys of the whole Select, work for
+    any Select. Criteria that an event adds may need members later.
     """
     own = _without_hits(_conditions(statement._where_criteria))
-    # other tables' columns may wait for a join that comes after the search, unless
-    # the table is joined to them
-    beside = any(table in froms([right]) for right, *_ in statement._setup_joins)
+    # columns of other tables may belong to a join that is added after the search,
+    # unless the table is joined to them
+    is_joined = any(table in froms([right]) for right, *_ in statement._setup_joins)
     selected = [
         part
         for part in _without_hits(statement._raw_columns)
-        if beside or table in _sources(part)
+        if is_joined or table in _sources(part)
     ]
     later = Later(statement, column, selected)
     # options that add criteria count, those that load attributes do not
@@ -149,8 +149,8 @@ def filters(statement: Any, column: Any, table: Any) -> tuple[Any, Any, Later | 
 def members(
     later: Later, table: Any, own: Sequence[Any], criteria: Sequence[Any] = ()
 ) -> Any:
-    """That the key is among those of a Select with its `own` conditions."""
-    # what it selects from counts, not what it selects
+    """A condition that the key is among those of a Select with its `own` conditions."""
+    # keep the tables that it selects from, not the columns that it selects
     rest: Any = later.statement.with_only_columns(*later.selected).with_only_columns(
         *_keys(later.column, table), maintain_column_froms=True
     )
@@ -180,9 +180,9 @@ def _aggregated(part: Any) -> bool:
 
 
 def _keys(column: Any, table: Any) -> list[Any]:
-    """The primary key, as attributes of the entity that the column is one of.
+    """The primary key, as attributes of the entity that the column belongs to.
 
-    So SQLAlchemy adds to a subquery of them what it adds to the entity's own rows.
+    So SQLAlchemy adds the entity's criteria to a subquery that selects them.
     """
     entity = getattr(column, "parent", None)
     if entity is None:
@@ -195,14 +195,14 @@ def _keys(column: Any, table: Any) -> list[Any]:
 
 
 def _is_simple(statement: Any, table: Any, own: list[Any], selected: list[Any]) -> bool:
-    """Whether the Select reads the table alone, all of it but for its conditions."""
+    """Whether the Select reads only the table, and all its rows but for conditions."""
     read = froms([*own, *statement._from_obj]).union(*map(_sources, selected))
     whole = not statement._setup_joins and not any(map(_is_subclass, selected))
     return whole and read == {table}
 
 
 def _reads(statement: Any, table: Any, parts: list[Any]) -> bool:
-    """Whether the table is in the FROM of the Select; also when nothing else is."""
+    """Whether the table is in the FROM of the Select, or the FROM is empty."""
     if table in froms([*parts, *statement._from_obj]):
         return True
     # a last resort: SQLAlchemy compiles the statement for it
@@ -211,7 +211,7 @@ def _reads(statement: Any, table: Any, parts: list[Any]) -> bool:
 
 
 def _is_subclass(column: Any) -> bool:
-    """Whether an entity is a part of its table, told by a discriminator."""
+    """Whether an entity is only a part of its table, chosen by a discriminator."""
     entity = column._annotations.get("parententity")
     mapper = getattr(entity, "mapper", None)
     return mapper is not None and mapper._single_table_criterion is not None
@@ -228,7 +228,7 @@ def _sources(column: Any) -> set[Any]:
 
 
 def _conditions(parts: Iterable[Any]) -> Iterator[Any]:
-    """Each condition by itself: of `and_` only those on the answers are left out."""
+    """Each condition by itself, because some parts of an `and_` are left out."""
     for part in parts:
         if isinstance(part, BooleanClauseList) and part.operator is and_operator:
             yield from _conditions(part.clauses)

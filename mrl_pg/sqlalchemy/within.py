@@ -1,4 +1,4 @@
-"""Where a search may not stand, and beside what: told when a statement is compiled."""
+"""Checks, when a statement is compiled, that a search may stand at its place."""
 
 from typing import Any
 
@@ -10,13 +10,13 @@ from mrl_pg.errors import InvalidStatement
 from mrl_pg.sqlalchemy.hits import HITS, froms
 
 NAMES = (HITS.name, "mrl_query", "mrl_before")
-"""What a search calls parts of its own, which would be read in a table's place."""
+"""Names of a search's own parts, which would be read instead of such a table."""
 
 
 def refuse_surroundings(compiler: Any, members: Any) -> None:
     """Raise InvalidStatement for a place that no search can be compiled in.
 
-    `members` is the subquery that its first pass filters by, if it does.
+    `members` is the subquery that its first pass filters by, or None.
     """
     around = [
         entry
@@ -30,7 +30,7 @@ def refuse_surroundings(compiler: Any, members: Any) -> None:
 
 
 def _refuse_union(around: Any) -> None:
-    """SQLAlchemy writes the WITH of all its parts before the first."""
+    """Refuse two searches in a union, because SQLAlchemy writes one WITH for it."""
     union = around[-2]["selectable"] if len(around) > 1 else None
     if isinstance(union, CompoundSelect) and sum(map(is_search, union.selects)) > 1:
         raise InvalidStatement(
@@ -40,7 +40,7 @@ def _refuse_union(around: Any) -> None:
 
 
 def is_search(statement: Any) -> bool:
-    """Whether a Select, in parentheses or not, is what `search` made."""
+    """Whether `search` made a Select, which may be in parentheses."""
     select = getattr(statement, "element", statement)
     return any(cte.name == HITS.name for cte in select._independent_ctes)
 
@@ -57,7 +57,7 @@ def _refuse_names(statement: Any) -> None:
 
 
 def _refuse_correlation(entry: Any, members: Any) -> None:
-    """A filter by a row of an enclosing statement."""
+    """Refuse a filter that uses a row of an enclosing statement."""
     outside = entry["correlate_froms"] - entry["asfrom_froms"]
     own = next(part for part in iterate(members) if isinstance(part, Select))
     if outside and outside.intersection(froms(own.get_final_froms())):

@@ -307,10 +307,10 @@ WORDS: tuple[tuple[dict[str, Any], str], ...] = (
     ({"columns": [3]}, "columns has 3, which is not a name"),
     ({"exact": "no"}, "exact='no' is neither True nor False"),
     ({"recall": math.nan}, "recall=nan is not a share above 0, at most 1"),
-    ({"filter": 3}, "filter=3 is no condition: write it in SQL"),
+    ({"filter": 3}, "filter=3 is not a condition: write it in SQL"),
     ({"filter": "n > 3\0"}, "holds the character NUL"),
     ({"filter": "n > 3\ud800"}, "is not valid text"),
-    ({"filter": "n = %s", "params": "5"}, "params='5' are no values: pass a mapping"),
+    ({"filter": "n = %s", "params": "5"}, "params='5' are not values: pass a mapping"),
     ({"filter": "n = %s", "params": ["\0"]}, "filter='n = %s' cannot run: "),
     ({"filter": "n = %s", "params": [Refusing()]}, "filter='n = %s' cannot run: "),
 )

@@ -45,10 +45,12 @@ def test_help_explains_every_option_and_its_default() -> None:
 def test_a_keyword_that_is_none_is_refused() -> None:
     # as any call does, before anything is sent
     wrong: Any = {"limit": 3}
-    with pytest.raises(TypeError, match="'limit' is no option here: there are k, cand"):
+    with pytest.raises(
+        TypeError, match="'limit' is not an option here: the options are k"
+    ):
         INDEX.search(None, [1.0], **wrong)  # type: ignore[arg-type]
     exact: Any = {"exact": True}
-    with pytest.raises(TypeError, match="'exact' is no option here"):
+    with pytest.raises(TypeError, match="'exact' is not an option here"):
         INDEX.recall(None, **exact)  # type: ignore[arg-type]
 
 

@@ -209,7 +209,9 @@ def test_only_a_column_takes_it() -> None:
 def test_two_indexes_of_one_name_are_refused() -> None:
     with pytest.raises(InvalidSetting) as caught:
         Column("embedding", VECTOR(8), Matryoshka(4), Matryoshka(4, m=8))
-    message = "would make a second index of one name: give one of them a name="
+    message = (
+        "would make a second index of the same name: give one of them another name="
+    )
     assert message in str(caught.value)
     Column("embedding", VECTOR(8), Matryoshka(4), Matryoshka(4, m=8, name="better"))
 
