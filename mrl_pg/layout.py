@@ -118,5 +118,5 @@ def check_name(what: str, name: str) -> None:
     if size > NAME_BYTES:
         raise InvalidSetting(
             f"{what}={shown(name)} is {size} bytes long: PostgreSQL cuts names "
-            f"at {NAME_BYTES} bytes; give the name that it stored"
+            f"at {NAME_BYTES} bytes; give the name it stored"
         )

@@ -1,9 +1,9 @@
-"""Databases for tests: a server of each version, one fresh database a test."""
+"""Databases for tests: a server of each version, and a fresh database for each test."""
 
 import os
 
-# Set before NumPy is imported. With a process a core, threads of NumPy's own wait for
-# one another at full speed: tests of recall took 30 s of CPU instead of 10.
+# Set before NumPy is imported. If each core runs a process of tests, NumPy's threads
+# wait for one another in busy loops. Tests of recall took 30 s of CPU instead of 10 s.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from collections.abc import Callable, Iterator
@@ -30,7 +30,7 @@ LONG = {
     "test_docs_alembic",
     "test_report",
 }
-"""Files that a worker must not begin when the others are nearly done."""
+"""Files that take long, so they start first."""
 
 # ------------------------------------------------------------------ which versions
 
@@ -42,13 +42,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[VERSIONS] = choose(config)
     if config.getoption("dsn") or config.getoption("pg_bin"):
-        # said by each install and create on a pgvector with known faults
+        # every install and create raises it on a pgvector with known faults
         ignored = "ignore::mrl_pg.errors.PgvectorWarning"
         config.addinivalue_line("filterwarnings", ignored)
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """A test of a database runs on the first server, or on each."""
+    """Run a test of a database on the first server, or on every server."""
     if "pg_version" not in metafunc.fixturenames:
         return
     versions = metafunc.config.stash[VERSIONS]
@@ -61,7 +61,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """So that `-m every_version` finds all that the rule says, and long files start."""
+    """Mark tests for `-m every_version`, and start the long files first."""
     items.sort(key=lambda item: item.path.stem not in LONG)
     for item in items:
         if "pg_version" in getattr(item, "fixturenames", ()) and on_every_version(item):
@@ -69,7 +69,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def on_every_version(item: pytest.Item) -> bool:
-    """Whether a test runs on older servers, too; `support.versions` says why."""
+    """Whether a test also runs on older servers; `support.versions` explains when."""
     if item.get_closest_marker("one_version"):
         return False
     here = Path(__file__).parent in item.path.parents
@@ -89,7 +89,7 @@ def pg_version(request: pytest.FixtureRequest) -> int:
 
 @pytest.fixture(scope="session", autouse=True)
 def clean_environment() -> Iterator[None]:
-    """Nothing the developer has set decides which server a test talks to."""
+    """Remove variables of the developer that would choose the server of a test."""
     with pytest.MonkeyPatch.context() as patch:
         for name in list(os.environ):
             if name.startswith("PG") or name in ("DATABASE_URL", "XDG_RUNTIME_DIR"):
@@ -101,10 +101,10 @@ def clean_environment() -> Iterator[None]:
 def prepared(
     clean_environment: None, pytestconfig: pytest.Config
 ) -> Iterator[Callable[[int], Server]]:
-    """The server of a version, started when first asked for; removed in the end.
+    """The server of a version, started when first needed, and removed at the end.
 
-    Not by `pg_server` itself, which pytest takes down at each change of version: that
-    is twice a file.
+    `pg_server` does not start it, because pytest ends that fixture at each change of
+    version, which is twice in a file.
     """
     dsn: str | None = pytestconfig.getoption("dsn")
     with ExitStack() as stack:
@@ -117,7 +117,7 @@ def prepare(stack: ExitStack, dsn: str | None, version: int) -> Server:
         admin = stack.enter_context(connect(dsn))
         made = Server(url_of(dsn), version, admin)
     else:
-        # Not pytest's own folder: it takes the way in from the server's user again.
+        # Not pytest's own folder, because pytest closes it to the server's user again.
         folder = stack.enter_context(temporary_folder()) / f"pg{version}"
         running = stack.enter_context(
             server.embedded(folder, version, settings=SETTINGS)
@@ -143,7 +143,7 @@ def pg_server(pg_version: int, prepared: Callable[[int], Server]) -> Server:
 
 @pytest.fixture(scope="session")
 def embedded_server(pg_server: Server) -> EmbeddedServer:
-    """The same, for tests that look into its folder or at its settings."""
+    """The same server, for tests that read its folder or its settings."""
     if pg_server.embedded is None:
         pytest.skip("this is about a server that the tests start, not about --dsn")
     return pg_server.embedded

@@ -306,7 +306,7 @@ WORDS: tuple[tuple[dict[str, Any], str], ...] = (
     ({"columns": None}, "columns=None is no list: pass a list of names"),
     ({"columns": [3]}, "columns has 3, which is not a name"),
     ({"exact": "no"}, "exact='no' is neither True nor False"),
-    ({"recall": math.nan}, "recall=nan is not a share above 0, at most 1"),
+    ({"recall": math.nan}, "recall=nan is not a share above 0 and at most 1"),
     ({"filter": 3}, "filter=3 is not a condition: write it in SQL"),
     ({"filter": "n > 3\0"}, "holds the character NUL"),
     ({"filter": "n > 3\ud800"}, "is not valid text"),

@@ -1,4 +1,4 @@
-"""Which module may know which, what importing costs, and how async versions look."""
+"""Which module may import which, what importing costs, and how async versions look."""
 
 import ast
 import importlib
@@ -40,14 +40,14 @@ LAYERS: tuple[set[str], ...] = (
     {"tune"},
     {PUBLIC},
     {"demo", "report"},
-    # Alembic stands on SQLAlchemy here, too; no other interface knows another
+    # mrl_pg.alembic may import mrl_pg.sqlalchemy; no other interface imports another
     {"cli", "sqlalchemy"},
     {"alembic"},
     {"__main__"},
 )
-"""Lowest first: a module or a package imports lower ones and itself, no other."""
+"""Lowest first. A module or package imports only itself and lower modules."""
 
-# typing_extensions for type checkers alone
+# typing_extensions only for type checkers
 EVERYWHERE = {"numpy", "psycopg", "typing_extensions"}
 ONLY_IN = {
     "alembic": {"alembic"},
@@ -62,9 +62,9 @@ ONLY_IN = {
     "typer": {"cli"},
 }
 PURE = {"errors", "kinds", "layout", "models", "source", "vectors"}
-"""Modules and rooms that no driver is needed for."""
+"""Modules and packages that need no driver."""
 READS_ERRORS = PACKAGE / "errors" / "failures.py"
-"""Alone in its room, it needs the driver: it reads what psycopg raises."""
+"""The only file of its package that needs the driver, because it reads its errors."""
 
 
 def part_of(path: Path) -> str:
@@ -118,7 +118,7 @@ GROUND_FLOOR = set(
     "__init__ __main__ arguments errors layout kinds vectors source exchange index "
     "install connect".split()
 )
-"""Modules that stand in no room; `errors` and `exchange` became rooms of their own."""
+"""Modules directly under mrl_pg, outside any package."""
 
 
 def test_nothing_else_stands_on_the_ground_floor() -> None:
@@ -208,18 +208,18 @@ def test_every_public_name_is_documented(module: ModuleType, name: str) -> None:
 
 
 SENDS = {PACKAGE / "exchange" / "drivers.py", PACKAGE / "exchange" / "cursors.py"}
-"""Where async functions do the sending, so that no verb has to."""
+"""Files whose async functions send requests, so that no verb sends anything."""
 
 WRITTEN_TWICE = {
     "load/prefetch.py": {"__aiter__"},
     "load/loader.py": {"load_async", "load_blocks_async", "_run_async"},
     "tune/in_thread.py": {"async_version"},
 }
-"""COPY, and what runs in a thread: async functions that have a flow of their own."""
+"""Async functions with a flow of their own: COPY, and work in a thread."""
 
 
 def test_a_verb_is_written_once() -> None:
-    """An async function is one statement: it has a verb carried out, and no flow."""
+    """An async function is one statement, which carries out a verb."""
     found: dict[str, set[str]] = {}
     for path in set(MODULES) - SENDS:
         for node in ast.walk(ast.parse(path.read_text())):
@@ -240,7 +240,7 @@ def modules() -> Iterator[ModuleType]:
     """Every module of the package, imported."""
     yield mrl_pg
     for found in pkgutil.walk_packages(mrl_pg.__path__, "mrl_pg."):
-        # folders of data, and a module that runs the command line
+        # skip folders of data, and the module that runs the command line
         if found.name.split(".")[1] not in ("sql", "migrations", "__main__"):
             yield importlib.import_module(found.name)
 
@@ -261,7 +261,7 @@ def line(function: Callable[..., Any]) -> int:
 
 
 def pairs() -> Iterator[tuple[str, Callable[..., Any], Callable[..., Any], bool]]:
-    """Name, both functions, and whether nothing stands between them."""
+    """Name, both functions, and whether the async one follows directly."""
     for module in modules():
         owners: list[Any] = [module]
         owners += [v for v in vars(module).values() if inspect.isclass(v)]
@@ -283,7 +283,7 @@ PAIRS = list(pairs())
 
 
 def alike(annotation: Any) -> str:
-    """An annotation without what tells the two versions apart."""
+    """An annotation without the words that differ between the two versions."""
     text = annotation if isinstance(annotation, str) else repr(annotation)
     return re.sub(r"Async|_async", "", text)
 

@@ -1,4 +1,4 @@
-"""Files of sql/: their headers, who names them, and no SQL text anywhere else."""
+"""Files of sql/: their headers, their callers, and no SQL text anywhere else."""
 
 import ast
 import pkgutil
@@ -31,16 +31,16 @@ WIDTH = 100
 
 STATEMENT = re.compile(
     r"^\s*(select|insert|update|delete|create|alter|drop"
-    # people's help texts begin with a capital, statements shout or whisper
+    # statements are all in capitals or all in lower case, unlike sentences of help
     r"|SELECT|INSERT|UPDATE|DELETE|CREATE|ALTER|DROP)\s+\w+"
 )
 SHORT_ONES = {"create extension if not exists vector", "select pg_is_in_recovery()"}
-"""Of mrl_pg.server: it has no database side to read a file for."""
+"""Statements of mrl_pg.server, which reads no files of sql/."""
 
 
 @dataclass(frozen=True)
 class Piece:
-    """What is called by one name: a whole file, or a part of a file by topic."""
+    """A whole file, or a named part of a file that collects parts by topic."""
 
     path: Path
     name: str
@@ -62,11 +62,11 @@ PARTS = {
     ),
     "client": re.compile(r"^-- name: (\w+)\n(?:--.*\n)+", re.MULTILINE),
 }
-"""Headers of the parts of a file by topic, and their names."""
+"""How the header of a part begins, with the name of the part."""
 
 
 def pieces(path: Path) -> Iterator[Piece]:
-    """Parts of a file that have a header each."""
+    """Parts of a file, each with a header."""
     text = path.read_text()
     if path.parent.name not in PARTS:
         lines = text.splitlines()
@@ -83,7 +83,7 @@ PIECES = [piece for path in FILES for piece in pieces(path)]
 
 
 def body(path: Path) -> str:
-    """Text of a caller; who calls that one, in its header, says nothing."""
+    """Text of a caller, without the line of its header that names its own callers."""
     if path.suffix != ".sql":
         return path.read_text()
     return "\n".join(piece.body for piece in PIECES if piece.path == path)
@@ -118,7 +118,7 @@ def callers(caller: str) -> list[Path]:
 
 
 def texts(caller: str, piece: Piece) -> list[str]:
-    """Where a name in the header of a piece must use it."""
+    """Texts of a caller that the header names, one of which must use the piece."""
     if caller.startswith("mrl."):
         others = [other for other in PIECES if other != piece]
         return [other.body for other in others if makes(other.body, caller)]
@@ -127,7 +127,7 @@ def texts(caller: str, piece: Piece) -> list[str]:
 
 
 def mentions(text: str, piece: Piece) -> bool:
-    """Whether a text names a piece, what it makes, or a manifest that lists it."""
+    """Whether a text names a piece, what it creates, or a manifest that lists it."""
     if used(piece).search(text):
         return True
     named = [
@@ -139,14 +139,14 @@ def mentions(text: str, piece: Piece) -> bool:
 
 
 def used(piece: Piece) -> re.Pattern[str]:
-    """What a text holds that uses a piece."""
-    # of NAME.2.sql, what NAME.sql makes, too
+    """A pattern that finds a use of a piece in a text."""
+    # NAME.2.sql also makes what NAME.sql makes
     stem = re.escape(piece.name.split(".")[0])
     folder = piece.path.parent.name
     if folder == "releases":
         return re.compile(rf"\b{re.escape(piece.path.name)}\b")
     if folder == "templates":
-        # by Python, and by SQL as a function
+        # Python names a template in quotes; SQL calls it as a function
         return re.compile(rf'"{stem}"|(?<!function )mrl\._{stem}\(\)')
     if folder == "client":
         return re.compile(rf'"{stem}"')
@@ -157,7 +157,7 @@ def used(piece: Piece) -> re.Pattern[str]:
 
 
 def runs(manifest: Path, path: Path) -> bool:
-    """Whether psql comes to a file, or to a manifest, by running a manifest."""
+    """Whether psql runs a file, or a manifest, when it runs a manifest."""
     line = rf"^\\ir .*\b{re.escape(of(path))}$"
     named = re.search(line, manifest.read_text(), re.MULTILINE)
     return manifest == path or bool(named) or of(path) in source.manifest(of(manifest))
@@ -230,7 +230,7 @@ def test_a_file_says_what_it_is_and_who_calls_it(piece: Piece) -> None:
     ids=str,
 )
 def test_every_part_is_used(piece: Piece) -> None:
-    """By SQL, or by Python, which names what it sends in quotes."""
+    """SQL uses it, or Python, which names the statements that it sends in quotes."""
     by_sql = piece.path.parent.name != "client" and any(
         used(piece).search(other.body) for other in PIECES if other != piece
     )
@@ -241,7 +241,7 @@ def test_every_part_is_used(piece: Piece) -> None:
 @pytest.mark.parametrize("path", FILES, ids=of)
 def test_internal_names_are_real(path: Path) -> None:
     for name in set(re.findall(r"\bmrl\._\w+", path.read_text())):
-        # that of an identity column is its table's; and what is made for each column
+        # the sequence of an identity column belongs to its table
         table = re.sub("_(entry|room)_seq$", "", name)
         made = any(makes(piece.body, table) for piece in PIECES)
         assert made or name == "mrl._queries_", name
@@ -270,7 +270,7 @@ def test_a_file_is_tidy(path: Path) -> None:
 @pytest.mark.parametrize("path", PYTHON, ids=lambda p: str(p.relative_to(ROOT)))
 def test_python_holds_no_sql(path: Path) -> None:
     tree = ast.parse(path.read_text())
-    # a docstring, or a text that stands by itself below a constant
+    # a docstring, or a text below a constant
     prose = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
     texts = [
         node.value
@@ -285,7 +285,7 @@ def test_python_holds_no_sql(path: Path) -> None:
 
 @pytest.mark.parametrize("path", FILES, ids=of)
 def test_every_loop_has_a_bound(path: Path) -> None:
-    """A `while` over a caller's name once never ended: loops go over what is there."""
+    """A `while` over a caller's name once never ended, so loops must have a bound."""
     text = body(path)
     bounded = re.findall(r"^\s*(?:for|foreach) (?!update|each row)", text, re.MULTILINE)
     assert len(bounded) == text.count("end loop")

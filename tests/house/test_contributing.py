@@ -1,4 +1,4 @@
-"""The worked example of CONTRIBUTING.md is true: its command finds what it names."""
+"""The worked example of CONTRIBUTING.md: its command finds the files that it names."""
 
 import re
 import subprocess

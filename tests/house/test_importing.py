@@ -1,4 +1,4 @@
-"""Importing mrl_pg changes nothing in other packages; `register` does, where told."""
+"""Importing mrl_pg changes nothing in other packages; only `register` does."""
 
 import subprocess
 import sys
@@ -123,9 +123,10 @@ def test_a_table_makes_what_it_declares_without() -> None:
 
 
 def makers(table: Table) -> int:
-    """Listeners of this table's own that make short columns once it is created.
+    """The table's own listeners that make short columns after it is created.
 
-    Another test of this process may have registered for every table.
+    They are counted by table, because another test of this
+    process may have registered for every table.
     """
     return [*table.dispatch.after_create].count(declare._after_create)
 

@@ -1,4 +1,4 @@
-"""The kinds of short columns are one table in Python and one in SQL, and they agree."""
+"""The kinds of short columns are a table in Python and a table in SQL, which agree."""
 
 import re
 from dataclasses import asdict
@@ -28,12 +28,12 @@ DECIDES = {
         r"|case .*kind.* when '(bit|halfvec|vector)'"
     ),
 }
-"""What tells kinds apart by their names."""
+"""Code that tells kinds apart by their names."""
 
 OTHERS = {
-    # there `kind` is the type of a query in binary
+    # here `kind` is the type of a query in binary
     "mrl_pg/vectors.py",
-    # a table that is there before the functions are
+    # a table that is created before the functions
     "sql/tables/registry.sql",
 }
 

@@ -1,4 +1,4 @@
-"""The wheel: everything is in it, and it works away from the source tree."""
+"""The wheel holds every file, and it works away from the source tree."""
 
 import os
 import shutil
@@ -31,7 +31,7 @@ print(mrl_pg.source.read("install.sql"), end="")
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A wheel built from a copy of the tree, so that nothing is left in yours."""
+    """A wheel built from a copy of the tree, so that your tree stays clean."""
     tree = tmp_path_factory.mktemp("tree")
     ignore = shutil.ignore_patterns("__pycache__")
     for name in SOURCES:
@@ -74,7 +74,7 @@ def test_the_wheel_holds_every_file(wheel: Path) -> None:
         for name in names
         if name not in wanted and not name.startswith(f"{about}/")
     }
-    # what packages need to be packages; no tests, no caches, no sources twice
+    # the files that make packages; no tests, no caches, no source twice
     assert others <= {"mrl_pg/sql/__init__.py"}
 
 

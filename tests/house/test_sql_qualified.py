@@ -1,4 +1,4 @@
-"""No statement of mrl_pg looks a name up where others may put what they like."""
+"""No statement of mrl_pg looks up a name where others may create objects."""
 
 import re
 from collections.abc import Iterator
@@ -60,7 +60,7 @@ SLOTS = {
     "settings": "array['a']",
     "settings_again": "array['a']",
 }
-"""What slots hold, where a mere name would not parse: nothing that is looked up."""
+"""Texts for slots where a plain name would not parse; none is looked up."""
 
 OWN = {
     ("create_table", "columns"): "id pg_catalog.int4",
@@ -71,7 +71,7 @@ OWN = {
     ("sample", "sample"): "10",
     ("recommended", "name"): "public.docs",
 }
-"""The same, of one file."""
+"""The same, for slots of one file."""
 
 EMPTY = {"checks", "extra", "promise", "concurrently", "options"}
 PARTS = {
@@ -90,7 +90,7 @@ PARTS = {
     "promise": "select 1 as one{}",
     "identity_column": "create table public.docs ({})",
 }
-"""Texts that are no statement by themselves, in one that they may stand in."""
+"""Statements around texts that are no statements by themselves."""
 
 
 def filled(text: str, name: str = "") -> str:
@@ -107,7 +107,7 @@ def filled(text: str, name: str = "") -> str:
 
 
 def texts(path: Path) -> Iterator[tuple[str, bool]]:
-    """What of a file reaches the server, and whether under the installing path."""
+    """Texts of a file that reach the server, and whether under the installing path."""
     file, kind = path.relative_to(SQL).as_posix(), path.parent.name
     text = source.read(file)
     if kind == "client":
@@ -115,7 +115,7 @@ def texts(path: Path) -> Iterator[tuple[str, bool]]:
             frame = PARTS.get(name, "{}")
             yield frame.replace("{}", filled(statement, name)), False
         return
-    # what psql alone reads
+    # without lines that only psql reads
     yield re.sub(r"^\\.*$", "", text, flags=re.MULTILINE), kind in INSTALLED
     if kind == "templates":
         frame = PARTS.get(path.stem, "{}")

@@ -101,7 +101,7 @@ def test_what_is_named_wins(docs: Docs) -> None:
 @pytest.mark.parametrize("recall", [0, -1, 1.5, float("nan"), "0.9", True])
 def test_what_is_no_recall_is_refused(docs: Docs, recall: Any) -> None:
     for options in ({}, {"candidates": 50}, {"exact": True}):
-        with pytest.raises(InvalidSetting, match="not a share above 0, at most 1"):
+        with pytest.raises(InvalidSetting, match="not a share above 0 and at most 1"):
             docs.index.search(docs.conn, docs.vectors[0], recall=recall, **options)
 
 

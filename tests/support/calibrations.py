@@ -1,4 +1,4 @@
-"""What tests of calibrations share: as the server measures, as computed, made up."""
+"""Calibrations for tests: measured by the server, computed here, or made up."""
 
 import math
 from collections.abc import Sequence
@@ -33,7 +33,7 @@ class Promised(NamedTuple):
 def calibrate(
     conn: Conn, table: str = "docs", column: str = "embedding", **options: Any
 ) -> list[Any]:
-    """Rows that mrl.calibrate answers, as it kept them."""
+    """Rows that mrl.calibrate stored."""
     call = sql.SQL("select * from mrl.calibrate({}, {}{})").format(
         sql.Literal(table), sql.Literal(column), named(options)
     )
@@ -50,7 +50,7 @@ def promised(
     filter: str | None = None,
     name: str = NAME,
 ) -> Promised:
-    """What a search with a recall is told to do."""
+    """The row of mrl._promised for a search with a recall."""
     call = "select * from mrl._promised('docs'::regclass, %s, %s, %s, %s, %s, %s)"
     values = [name, k, recall, filtered, share, filter]
     (row,) = conn.execute(call, values).fetchall()
@@ -70,7 +70,7 @@ def put(
     ef_search: int | None = None,
     name: str = NAME,
 ) -> None:
-    """A calibration made up, of the index as it is."""
+    """Store a made-up calibration of the index in its present state."""
     conn.execute(
         "insert into mrl._calibrations (entry, index_name, k, filter, candidates,"
         " ef_search, share, recall, low, median_ms, p95_ms, queries, rows, m,"
@@ -87,7 +87,7 @@ def put(
 
 
 def lower_bound(recalls: Sequence[float], k: int) -> float:
-    """Wilson's one-sided lower bound, for answers of a query that fail together."""
+    """Wilson's one-sided lower bound, if the answers of a query fail together."""
     n, p = len(recalls), float(np.mean(recalls))
     spread = float(np.var(recalls, ddof=1))
     size = n * p * (1 - p) / spread if spread > 0 else n

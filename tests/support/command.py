@@ -1,4 +1,4 @@
-"""Commands in a fork of this process, which spares the start of an interpreter.
+"""Commands in a fork of this process, which saves the start of an interpreter.
 
 Tests of the server, the demo's prompt, the wheel, the docs and the examples start the
 real commands.
@@ -20,7 +20,7 @@ from subprocess import CompletedProcess
 from alembic.config import main
 
 with warnings.catch_warnings():
-    # an old typer beside a new click
+    # from an old typer with a new click
     warnings.simplefilter("ignore", DeprecationWarning)
     from mrl_pg.cli.app import MrlPg, run
 
@@ -29,14 +29,14 @@ for place in MrlPg.places.values():
     importlib.import_module(place.split(":")[0])
 
 with suppress(ImportError):
-    # a new typer imports it, and pydantic, when a command runs: once, not in each fork
+    # a new typer imports it, and pydantic, when a command runs; import it only once
     importlib.import_module("typer._adapters")
 
 TESTS = str(Path(__file__).parents[1])
 
 
 def mrl_pg(*arguments: object, text: str | None = None) -> CompletedProcess[str]:
-    """What `mrl-pg` does with arguments and a text on stdin, as a user sees it."""
+    """The result of `mrl-pg` with arguments and a text on stdin, as a user sees it."""
     return forked(["mrl-pg", *map(str, arguments)], run, text=text)
 
 
@@ -45,13 +45,13 @@ def alembic(
     *commands: Sequence[str],
     environment: Mapping[str, str] | None = None,
 ) -> CompletedProcess[str]:
-    """What `alembic …` does in a folder; several commands one after the other."""
+    """The result of `alembic …` in a folder; several commands run one after another."""
 
     def each() -> None:
         os.chdir(folder)
         sys.path.insert(0, str(folder))
         os.environ.update(environment or {})
-        # an application's `models`, not the ones here
+        # so that an application imports its own `models`
         for name, module in list(sys.modules.items()):
             if str(getattr(module, "__file__", "")).startswith(TESTS):
                 del sys.modules[name]
@@ -64,7 +64,7 @@ def alembic(
 def forked(
     command: list[str], work: Callable[[], object], *, text: str | None = None
 ) -> CompletedProcess[str]:
-    """Do some work in a process with streams of its own; what it said and its code."""
+    """Do some work in a process with streams of its own; its output and exit code."""
     with (
         tempfile.TemporaryFile() as given,
         tempfile.TemporaryFile() as out,
@@ -73,11 +73,11 @@ def forked(
         given.write((text or "").encode())
         given.seek(0)
         with warnings.catch_warnings():
-            # Python 3.12: other threads, as pytest-xdist has, are not in the child
+            # Python 3.12 warns that other threads, such as pytest-xdist's, are lost
             warnings.simplefilter("ignore", DeprecationWarning)
             child = os.fork()
         if child == 0:
-            # what the tests hold is theirs: no connection of theirs is closed here
+            # objects of the tests stay, so that no connection of theirs is closed here
             gc.freeze()
             for number, file in enumerate((given, out, err)):
                 os.dup2(file.fileno(), number)
@@ -90,7 +90,7 @@ def forked(
 
 
 def _leave(command: list[str], work: Callable[[], object]) -> None:
-    """Do the work on the streams 0, 1 and 2, and end this process with its code."""
+    """Do the work on streams 0, 1 and 2, and end this process with its exit code."""
     code: object = 1
     try:
         _forget_logging()
@@ -110,7 +110,7 @@ def _leave(command: list[str], work: Callable[[], object]) -> None:
 
 
 def _forget_logging() -> None:
-    """Log as a program does that has set up nothing: pytest has, and Alembic may."""
+    """Reset logging, which pytest has set up and Alembic may set up."""
     loggers = logging.root.manager.loggerDict.values()
     known = [logger for logger in loggers if isinstance(logger, logging.Logger)]
     for logger in (logging.root, *known):

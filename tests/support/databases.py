@@ -24,16 +24,16 @@ SETTINGS = {
     "synchronous_commit": "off",
     "wal_level": "minimal",
     "max_wal_senders": "0",
-    # Small enough for several sessions side by side.
+    # Small enough for several sessions at the same time.
     "shared_buffers": "256MB",
     "maintenance_work_mem": "256MB",
     "effective_cache_size": "1GB",
     "max_connections": "50",
-    # Plans must not change halfway because autovacuum came along.
+    # Autovacuum could change plans in the middle of a test.
     "autovacuum": "off",
-    # Plans must use the index under PostgreSQL's own default costs, too.
+    # Plans must use the index also under PostgreSQL's own default costs.
     "random_page_cost": "4",
-    # Each `drop database` makes one.
+    # Each `drop database` makes a checkpoint.
     "log_checkpoints": "off",
 }
 """Settings of every server that tests start."""
@@ -83,7 +83,7 @@ class Server:
             yield url
 
     def drop_templates(self) -> None:
-        """Drop what `copy_of` built, on a server that goes on running."""
+        """Drop the databases that `copy_of` built, on a server that keeps running."""
         for template in self.templates:
             self._drop(template)
 
@@ -93,7 +93,7 @@ class Server:
         names = map(sql.Identifier, (name, template))
         self.admin.execute(create.format(*names))
         if self.embedded is None:
-            # what a server that tests start has in its configuration
+            # a server that tests start has these in its configuration
             for setting in ("random_page_cost", "effective_cache_size"):
                 alter = sql.SQL("alter database {} set {} = {}").format(
                     sql.Identifier(name), sql.SQL(setting), SETTINGS[setting]
@@ -120,7 +120,7 @@ def url_of(dsn: str) -> str:
 
 
 def address(conn: Conn) -> str:
-    """Connection string that the psql of any version understands, unlike `info.dsn`."""
+    """Connection string that psql of any version understands, unlike `info.dsn`."""
     info = conn.info
     return make_conninfo(
         host=info.host, port=info.port, user=info.user, dbname=info.dbname
@@ -131,7 +131,7 @@ def role(conn: Conn, url: str, name: str) -> str:
     """Make an ordinary role, allowed to log in; its connection string."""
     exists = conn.execute("select from pg_roles where rolname = %s", [name]).fetchone()
     if exists is None:
-        # on a server that asks for one: the superuser's
+        # the superuser's, if the server needs a password
         password = conninfo_to_dict(url).get("password")
         conn.execute(
             sql.SQL("create role {} login password {}").format(

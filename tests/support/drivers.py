@@ -31,7 +31,7 @@ def open_engine(conninfo: str, driver: str, **options: Any) -> Any:
 
 
 def run(conninfo: str, driver: str, work: Callable[[Connection], Any]) -> Any:
-    """What some work on one connection of a driver returns."""
+    """The result of some work on one connection of a driver."""
     engine = open_engine(conninfo, driver)
 
     async def run_async() -> Any:

@@ -47,7 +47,7 @@ def _memory() -> Path | None:
 
 
 def make_folder(path: Path) -> Path:
-    """An empty folder that belongs to the user the servers run as."""
+    """An empty folder that belongs to the user that runs the servers."""
     path.mkdir(mode=0o700)
     give(path)
     return path
@@ -55,7 +55,7 @@ def make_folder(path: Path) -> Path:
 
 @cache
 def _pipe() -> int:
-    """The writing end of a pipe to the watchdog, which is started."""
+    """Start the watchdog; returns the writing end of its pipe."""
     reading, writing = os.pipe()
     process = subprocess.Popen(
         [sys.executable, "-I", "-S", watchdog.__file__],

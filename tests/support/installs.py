@@ -1,4 +1,4 @@
-"""The ways to install mrl_pg, and the catalog that they leave, to be compared."""
+"""The ways to install mrl_pg, and the resulting catalog, for comparison."""
 
 import subprocess
 from pathlib import Path
@@ -17,7 +17,7 @@ Catalog = dict[str, list[str]]
 
 
 def rights(acl: str, kind: str, owner: str) -> str:
-    """Rights in an order of their own, the default ones spelled out."""
+    """Rights in a fixed order, with the default rights written out."""
     held = f"coalesce({acl}, acldefault('{kind}', {owner}))"
     return f"array(select unnest({held})::text order by 1)"
 
@@ -28,7 +28,7 @@ CATALOG = {
     f"{rights('proacl', 'f', 'proowner')}, "
     "proowner::regrole::text, obj_description(oid, 'pg_proc') "
     "from pg_proc where pronamespace = 'mrl'::regnamespace",
-    # by place, which a column dropped before it does not change
+    # in the order of columns; dropped columns do not change that
     "columns": "select attrelid::regclass::text, "
     "rank() over (partition by attrelid order by attnum), attname::text, "
     "format_type(atttypid, atttypmod), attnotnull, attacl::text, "
@@ -54,9 +54,9 @@ CATALOG = {
 
 
 def catalog(url: str) -> Catalog:
-    """All that is in the schema mrl of a database, as text."""
+    """All objects in the schema mrl of a database, as text."""
     with psycopg.connect(url, autocommit=True) as conn:
-        # names are written as they are, whatever else is called so
+        # so that names always have their schema
         conn.execute("set search_path = pg_catalog")
         return {
             what: sorted(repr(row) for row in conn.execute(query.encode()).fetchall())
@@ -65,7 +65,7 @@ def catalog(url: str) -> Catalog:
 
 
 def psql(url: str, version: int, script: Path) -> subprocess.CompletedProcess[str]:
-    """Run a script with psql; its errors are the caller's to look at."""
+    """Run a script with psql; the caller checks its errors."""
     program = server.bin_dir(version) / "psql"
     return subprocess.run(
         [program, "-X", "-v", "ON_ERROR_STOP=1", "-d", url, "-f", script],
@@ -82,7 +82,7 @@ def alembic(url: str, folder: Path, *command: str) -> subprocess.CompletedProces
 
 
 def by_psql(url: str, version: int, folder: Path) -> None:
-    """Install with psql, and see that it says so and nothing else."""
+    """Install with psql, and check that it prints only that."""
     done = psql(url, version, SQL / "install.sql")
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""

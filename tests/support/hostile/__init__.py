@@ -1,4 +1,4 @@
-"""Inputs that nobody should send, drawn by seed, and what became of each.
+"""Inputs that nobody should send, drawn by seed, and the outcome of each.
 
-`tests/test_fuzz.py` runs some hundreds, `benchmarks/fuzz.py` as many as are asked for.
+`tests/test_fuzz.py` runs some hundreds, `benchmarks/fuzz.py` as many as you ask for.
 """

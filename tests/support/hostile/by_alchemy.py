@@ -1,4 +1,4 @@
-"""Inputs for SQLAlchemy: a Select made a search, by three drivers."""
+"""Inputs for SQLAlchemy: a search made from a Select, by three drivers."""
 
 import asyncio
 import re
@@ -155,7 +155,7 @@ def always(_: Row, __: int) -> bool:
 
 
 def draw(draw: Draw, world: str) -> Input:
-    """A search of one Select by one driver; now and then something else."""
+    """A search of one Select by one driver; sometimes something else."""
     table = draw.table(WORLDS[world])
     layout = draw.layout(table)
     declared = {
@@ -189,7 +189,7 @@ def draw(draw: Draw, world: str) -> Input:
     line = f"search({statement}, {target}{options})"
     reflected = draw.chance(0.04)
     passes = None
-    # SQLAlchemy writes a text as it is: what is no condition changes the statement
+    # SQLAlchemy writes a text as it is, so a text that is no condition changes the rest
     if not condition and re.search(r"--|/\*|\).*\(", where.removeprefix("text(")):
         usual = False
     if not where or condition:
@@ -246,7 +246,7 @@ def _arguments(draw: Draw) -> dict[str, Argument]:
 
 
 def model(table: Table, declared: Any) -> SaTable:
-    """The table as a model would say it."""
+    """The table as a model would declare it."""
     full: Any = {"vector": VECTOR, "halfvec": HALFVEC}[table.full_type](table.dims)
     if table.name == "numbers":
         full = ARRAY(Float)
@@ -343,7 +343,7 @@ def _first_two(line: str) -> str:
 
 
 def _names() -> dict[str, Any]:
-    """What the expressions of this interface are evaluated with."""
+    """Names for evaluating the expressions of this interface."""
     return {
         **NAMES,
         "Column": Column,
@@ -421,12 +421,12 @@ def _answer(
     chosen: State,
     rows: list[Any],
 ) -> Answer:
-    """What may be checked of the rows."""
+    """The answer that the rows are checked as."""
     keys = len(table.keys)
     k = int(given.get("k", 10))
     candidates = given.get("candidates")
     if not isinstance(candidates, int):
-        # exact search looks at neither
+        # exact search uses neither
         candidates = max(160, 8 * k)
     query = given["query"]
     if hasattr(query, "effective_value"):
@@ -434,7 +434,7 @@ def _answer(
     hits = [(row[0] if keys == 1 else tuple(row[:keys]), row[keys]) for row in rows]
     bounded = "max_scan_tuples" in given or "max_scan_tuples" in chosen.before
     exact = bool(given.get("exact"))
-    # who bounds the scan looks at `seen`
+    # a caller who limits the scan checks `seen`
     flagged = bounded and (not rows or (rows[0][-1] or 0) < candidates)
     expected = Expected(
         table,

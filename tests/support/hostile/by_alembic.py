@@ -87,7 +87,7 @@ def _act(
         return Answer()
     if how == "offline":
         printed = _offline(operation, arguments)
-        # as psql sends it: what it was made of must not get out of its quotes
+        # as psql sends it; no value may break out of its quotes
         with session(place.url, replace(chosen, autocommit=True)) as opened:
             result = opened.conn.pgconn.exec_(printed.encode())
             state = result.error_field(67)  # its SQLSTATE
@@ -126,7 +126,7 @@ class _Caught(Exception):
 
 
 def _rendered(operation: str, arguments: Mapping[str, Any]) -> None:
-    """Write it as Python code and run that: the same operation comes out."""
+    """Write the operation as Python and run that; it must make the same operation."""
     caught: list[Any] = []
 
     class Catching:

@@ -1,4 +1,4 @@
-"""Inputs for `load`: files of every format, whole, damaged and strange, and arrays."""
+"""Inputs for `load`: arrays, and files of every format: whole, damaged and strange."""
 
 import asyncio
 import gzip
@@ -226,7 +226,7 @@ def _listed(given: Mapping[str, str]) -> str:
 
 
 def _content(draw: Draw, suffix: str) -> tuple[Callable[[], bytes], str]:
-    """What makes the bytes of a file, and what it is in words."""
+    """A function that makes the bytes of a file, and a description of it."""
     seed = draw.random.randrange(10**6)
     strange = {
         draw.random.randrange(ROWS): (
@@ -248,11 +248,11 @@ def _content(draw: Draw, suffix: str) -> tuple[Callable[[], bytes], str]:
 
 
 def damaged(whole: bytes, lots: Draw) -> bytes:
-    """The bytes, some of them changed, gone, or there twice."""
+    """The bytes, with some of them changed, removed or repeated."""
     changed = bytearray(whole)
     for _ in range(lots.one((1, 1, 2, 5, 20))):
         place = lots.random.randrange(max(1, len(changed)))
-        # most of a format is in its first bytes
+        # most of a file's structure is in its first bytes
         place = (
             place if lots.chance(0.5) else lots.random.randrange(min(200, place + 1))
         )
@@ -334,7 +334,7 @@ def _parquet(strange: Strange, _: Draw) -> bytes:
         try:
             pa.array([row[name] for row in rows])
         except (pa.ArrowException, OverflowError, UnicodeEncodeError):
-            # no column of it: as text
+            # it cannot be a column, so write it as text
             for row in rows:
                 row[name] = ascii(row[name])
     buffer = io.BytesIO()
@@ -399,7 +399,7 @@ def _act_array(
 
 
 def _count(conn: Any, arguments: Mapping[str, Any]) -> int | None:
-    """Rows of the table, where it has one of the usual names and can be read now."""
+    """Rows of the table, if it has one of the usual names and can be read now."""
     from psycopg import pq
 
     table = arguments["table"]

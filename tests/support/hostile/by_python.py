@@ -41,7 +41,7 @@ BETWEEN = {
     "set search_path = pg_catalog": 3,
     "set hnsw.ef_search = 999": 4,
 }
-"""What else the connection does between a first call and the last."""
+"""Statements that the connection runs between the first call and the last."""
 
 
 def draw(draw: Draw, world: str) -> Input:
@@ -63,7 +63,7 @@ def draw(draw: Draw, world: str) -> Input:
     chosen = state(draw, secured=table.secured)
     again = chosen.block != "pipeline" and draw.chance(0.25)
     between = ""
-    # a reset takes the caller's role as well
+    # a reset also removes the caller's role
     if again and chosen.autocommit and not chosen.block and not chosen.reader:
         between = draw.weighted(BETWEEN)
     is_async = draw.chance(0.35)
@@ -119,7 +119,7 @@ def _arguments(draw: Draw, table: Table, method: str) -> Mapping[str, Argument]:
         return draw.one(FORMS).format(draw.numbers())
 
     k = Argument(draw.count, values.NUMBERS, 0.7)
-    # the same for each row: covers every table but one
+    # the same number for each table; covers all tables but one
     candidates = Argument(
         lambda: draw.count((400, 400, 401, 999, 1000, 1500, 10)), values.NUMBERS, 0.6
     )
@@ -189,7 +189,7 @@ def _act(
 ) -> Answer:
     def arguments() -> dict[str, Any]:
         with warnings.catch_warnings():
-            # the expressions' own
+            # warnings of the expressions themselves
             warnings.simplefilter("ignore")
             return {name: value(text) for name, text in given.items()}
 
@@ -248,7 +248,7 @@ def _answer(
     opened: Session,
     result: Any,
 ) -> Answer:
-    """What may be checked of a result."""
+    """The answer that a result is checked as."""
     str(result)
     if method not in ("search", "search_many") or table.bad:
         return Answer(flagged=opened.flagged)
@@ -265,7 +265,7 @@ def _answer(
             None if found.scan == "exact" else found.candidates,
             passes,
         )
-        # keys come as the connection loads them
+        # the connection's loaders decide the type of keys
         hits = [(in_text(hit.key), hit.distance) for hit in found]
         whole.more.append(Answer(hits, expected, found.cut_short))
     whole.flagged = any(each.flagged for each in whole.more)
@@ -282,7 +282,7 @@ def in_text(key: Any) -> Any:
 def passing(
     table: Table, condition: Filter | None, given: Mapping[str, str], chosen: State
 ) -> Callable[[Row], bool] | None:
-    """Which rows a call may answer; None when nobody here knows."""
+    """A test for rows that a call may answer; None if the filter is unknown."""
     mine = [visible(table, chosen)]
     if "filter" in given:
         usual = condition is not None and given["params"] == (
@@ -295,7 +295,7 @@ def passing(
 
 
 def visible(table: Table, chosen: State) -> Callable[[Row], bool]:
-    """Which rows the connection's role may see."""
+    """A test for rows that the connection's role may see."""
     if table.secured and chosen.reader:
         return lambda row: row.tenant == 1
     return lambda _: True

@@ -35,14 +35,14 @@ TRACEBACK = "Traceback (most recent call last)"
 
 
 class ByCommand(MrlError):
-    """The command refused, in words and with an exit code of its own."""
+    """The command refused the input with a message and an exit code of its own."""
 
 
 class Broke(Exception):
-    """The command did not say in words what went wrong."""
+    """The command failed without a message that says what went wrong."""
 
 
-# what a shell can hand over: no NUL
+# a shell cannot pass NUL
 WORDS = sorted(
     {
         text

@@ -49,7 +49,7 @@ SEARCHES = (
 )
 READING = (*SEARCHES[:4], "create_index_sql", "kept_queries", "truncate", "index_bytes")
 
-# what SQL can say: neither NUL nor half a character
+# SQL can hold neither NUL nor half a character
 WORDS = [
     literal(text)
     for text in [value(text) for text in TEXTS if text[0] in "'\""]
@@ -325,7 +325,7 @@ def draw(draw: Draw, world: str) -> Input:
                 given["args"] = draw.one(ARGS)
     chosen = state(draw, secured=table.secured)
     if "datestyle" in chosen.before:
-        # psycopg cannot read it, and nothing else is here to
+        # psycopg cannot read it
         chosen = replace(chosen, before="")
     text = _text(function, table, given)
     known = condition is None or (
@@ -352,7 +352,7 @@ def draw(draw: Draw, world: str) -> Input:
         world,
         f"{text}\n[{chosen}]",
         act,
-        # what PostgreSQL calls syntax errors
+        # PostgreSQL calls these syntax errors
         filtered=loose or "'a.b.c.d'" in text or "null::record" in text,
         changes=function not in READING,
         in_steps=function == "create_search_function",
@@ -386,7 +386,7 @@ def _arguments(
     kind = Argument(lambda: literal(layout.kind), WORDS)
     distance = Argument(lambda: literal(layout.distance), WORDS)
     index = Argument(lambda: literal(layout.name), WORDS)
-    # dims and kind together: one alone may mean two
+    # dims and kind together, because either alone may mean two indexes
     which = {"index_name": index}
     k = Argument(draw.count, NUMBERS, 0.7)
     effort = {
@@ -555,7 +555,7 @@ def run(opened: Session, text: str) -> list[tuple[Any, ...]]:
 
     with Cursor(opened.conn, row_factory=tuple_row) as cursor:
         cursor.execute(text.encode())
-        # in pipeline mode nobody knows yet whether rows come
+        # in pipeline mode it is not known yet whether rows come
         returning = cursor.description or opened.state.block == "pipeline"
         return cursor.fetchall() if returning and text.startswith(READS) else []
 
@@ -566,7 +566,7 @@ QUERY = "'[0.5,-1,2,0.25,1,-0.5,0.125,1]'"
 def _prepared(
     opened: Session, text: Any, given: Mapping[str, str], condition: Filter | None
 ) -> list[tuple[Any, ...]]:
-    """Rows of a text of search_sql, prepared and run by seven."""
+    """Rows of a text of search_sql, prepared and run seven times."""
     if isinstance(text, bytes):
         text = text.decode()
     run(opened, f"prepare hostile as {text}")
@@ -584,7 +584,7 @@ def _prepared(
 def _called(
     opened: Session, signature: Any, condition: Filter | None
 ) -> list[tuple[Any, ...]]:
-    """Rows of a function that was made."""
+    """Rows of a function that create_search_function made."""
     if isinstance(signature, bytes):
         signature = signature.decode()
     values = [literal(arg) for arg in (condition.args if condition else None) or ()]
@@ -601,9 +601,9 @@ def _answer(
     passes: Callable[[Row], bool] | None,
     found: Sequence[tuple[Any, ...]],
 ) -> Answer:
-    """What may be checked of the rows of a search."""
+    """The answer that rows of a search are checked as."""
     silent = function in ("search_sql", "create_search_function")
-    # nobody tells how many that statement leaves out: whoever bounds it knows
+    # that statement does not report missing rows; a caller who limits it expects them
     bounded = "max_scan_tuples" in given or "max_scan_tuples" in opened.state.before
     flagged = opened.flagged or (function == "search_sql" and bounded)
     plain = Answer(flagged=flagged)
@@ -617,7 +617,7 @@ def _answer(
         return plain
     k = _number(given.get("k", "10"))
     if k is None or _number(given.get("candidates", "1")) is None:
-        # what else means a number to the server
+        # another text that the server reads as a number
         return plain
     candidates = _candidates(given, k)
     keys = len(table.keys)
@@ -651,7 +651,7 @@ def _answer(
 def _usual(
     function: str, table: Table, layout: MatryoshkaIndex, given: Mapping[str, str]
 ) -> bool:
-    """Whether the search is of the table and by the distance that were drawn."""
+    """Whether the search is on the drawn table and by the drawn distance."""
     of_type = f"null::{table.quoted()}"
     placed = {
         "of_type": f"null::{table.key_type}" if function == "search_keys" else of_type,
@@ -684,7 +684,7 @@ def _key(values: Sequence[Any]) -> Any:
 
 
 def from_json(table: Table, key: Any) -> Any:
-    """A key of search_keys as the other interfaces give it."""
+    """A key of search_keys, in the form of the other interfaces."""
     if isinstance(key, dict):
         return tuple(key[name] for name in table.keys)
     return tuple(key) if isinstance(key, list) else key
@@ -698,7 +698,7 @@ def _vector(text: str) -> Any:
 
 
 def _several(text: str) -> list[str] | None:
-    """Queries of an array literal that was drawn as usual."""
+    """Queries of an array literal, if it was drawn as a usual value."""
     if text in QUERIES:
         return None
     inner = text.removesuffix("::vector[]").strip("'{}")

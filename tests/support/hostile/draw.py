@@ -1,4 +1,4 @@
-"""Draws inputs: the same seed and number draw the same one, whatever ran before."""
+"""Draws inputs. The same seed and number always draw the same input."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,19 +20,19 @@ Usual = Callable[[], str]
 
 @dataclass(frozen=True, slots=True)
 class Argument:
-    """An argument of a call: how to draw it, and what nobody should pass for it."""
+    """An argument of a call: how to draw it, and values that nobody should pass."""
 
     usual: Usual
     hostile: Sequence[str]
     share: float = 1.0
-    """How often it is given at all."""
+    """How often it is given, as a share of the calls."""
 
 
 class Draw:
-    """One input's lots."""
+    """The random choices of one input."""
 
     def __init__(self, seed: int, number: int) -> None:
-        """Lots for input `number` of a seed."""
+        """Start the choices for input `number` of a seed."""
         self.random = Random(f"{seed} {number}")
 
     def one(self, of: Sequence[T]) -> T:
@@ -83,7 +83,7 @@ class Draw:
         return str(self.one(usual))
 
     def filter(self, table: Table) -> Filter:
-        """A condition that can be checked here, or anything."""
+        """A condition whose rows are known here, or any text."""
         if self.chance(0.45):
             return self.one(USUAL)(table, self.one(range(-1, 11)))
         if self.chance(0.2):
@@ -107,5 +107,5 @@ def always(_: Row) -> bool:
 
 
 def literal(value: object) -> str:
-    """A value as SQL has it."""
+    """A value as a literal of SQL."""
     return sql.Literal(value).as_string()

@@ -1,4 +1,4 @@
-"""Conditions: those whose rows are known here, and those that nobody should send."""
+"""Conditions whose rows are known here, and conditions that nobody should send."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,8 +13,8 @@ from support.hostile.values import INJECTIONS, TEXTS, WRITE
 class Filter:
     """A condition as Python takes it (an expression, and its `params`) and as SQL does.
 
-    `args` are the values of SQL's. `passes` says which rows it is true for; None when
-    nobody here knows.
+    `args` are the values for SQL. `passes` tells for which rows the condition is true;
+    None if that is unknown.
     """
 
     python: str

@@ -1,4 +1,4 @@
-"""Databases that inputs run in: copies of each world, made anew once they changed."""
+"""Databases that inputs run in: copies of each world, replaced when they change."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -46,7 +46,7 @@ Url: TypeAlias = Callable[[str], str]
 
 @dataclass(slots=True)
 class Place:
-    """A copy of a world, its observer, and what it held when it was made."""
+    """A copy of a world, a connection that observes it, and its first contents."""
 
     world: World
     name: str
@@ -55,7 +55,7 @@ class Place:
     pristine: Fingerprint = frozenset()
 
     def fingerprint(self) -> Fingerprint:
-        """What is in the database."""
+        """The contents of the database."""
         found = self.observer.execute(FINGERPRINT.encode()).fetchall()
         if self.world.installed and ("schema", "mrl", "") in found:
             found += self.observer.execute(OURS.encode()).fetchall()
@@ -69,12 +69,12 @@ class Place:
         return frozenset(found + self.observer.execute(counts).fetchall())
 
     def changes(self) -> list[tuple[Any, ...]]:
-        """What came, and what went."""
+        """Objects and rows that were added or removed."""
         now = self.fingerprint()
         return sorted(now ^ self.pristine, key=str)
 
     def injected(self) -> bool:
-        """Whether the marker was written."""
+        """Whether an injected statement wrote the marker."""
         found = self.observer.execute(f"select from {MARKER} limit 1".encode())
         return bool(found.fetchall())
 
@@ -83,7 +83,7 @@ class Ground:
     """The server's databases for inputs."""
 
     def __init__(self, url: Url, admin: Conn) -> None:
-        """Nothing is made before it is asked for; `admin` is a superuser's."""
+        """Databases are made when needed; `admin` is a superuser's connection."""
         self.url, self.admin = url, admin
         self.places: dict[str, Place] = {}
         self.templates: set[str] = set()
@@ -96,7 +96,7 @@ class Ground:
         return self.places[world]
 
     def forget(self, world: str) -> None:
-        """Drop the copy: the next input gets a fresh one."""
+        """Drop the copy, so that the next input gets a fresh copy."""
         if place := self.places.pop(world, None):
             place.observer.close()
             drop = sql.SQL("drop database {} with (force)")

@@ -1,4 +1,4 @@
-"""What an input is: a text for people, and how to run it."""
+"""An input: a text for people, and a function that runs it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,9 +11,8 @@ from support.hostile.judge import Answer
 class Input:
     """A call of one interface in one world.
 
-    `filtered`: the caller wrote SQL of his own, so that it may not parse. `changes`:
-    when it is answered the database may be another one; `in_steps`: when a later step
-    of it fails, too.
+    `filtered`: the caller wrote SQL, which may not parse. `changes`: a successful call
+    may change the database. `in_steps`: also a call whose later step fails may.
     """
 
     interface: str

@@ -1,4 +1,4 @@
-"""What became of an input: one of a few outcomes, some of which never may be."""
+"""The outcome of an input, one of a few; some outcomes are faults."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -22,19 +22,19 @@ FAULTS = (
 )
 
 TOLERANCE = 2e-5
-"""pgvector sums in single precision; relative to the largest number met."""
+"""Relative to the largest number, because pgvector sums in single precision."""
 
 
 class Hang(BaseException):
-    """The watchdog's: no `except Exception` keeps it."""
+    """Raised by the watchdog; no `except Exception` catches it."""
 
 
 class Unsent(Exception):
-    """The caller's own expressions failed: nothing reached us."""
+    """The caller's own expressions failed, so nothing reached mrl_pg."""
 
 
 class Wrong(Exception):
-    """An answer is not what exact search gives."""
+    """An answer differs from exact search."""
 
 
 class Leaked(Exception):
@@ -43,10 +43,10 @@ class Leaked(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """What a search may answer. `candidates` None: all rows are compared.
+    """Answers that a search may give. If `candidates` is None, all rows are compared.
 
-    `passes` None: nobody knows which rows the filter lets through. `flagged` says
-    that the interface tells when too few came.
+    If `passes` is None, it is unknown which rows the filter lets through. `flagged`:
+    the interface said that too few rows came.
     """
 
     table: Table
@@ -60,7 +60,7 @@ class Expected:
 
 @dataclass(slots=True)
 class Answer:
-    """What a call gave: hits of each query (distances None where none are told)."""
+    """The answer of a call: hits of each query (distance None if it gives none)."""
 
     hits: Sequence[tuple[Any, float | None]] | None = None
     expected: Expected | None = None
@@ -69,7 +69,7 @@ class Answer:
 
 
 def outcome_of(error: BaseException, *, filtered: bool) -> str:
-    """What an error counts as; `filtered` when the caller wrote SQL of his own."""
+    """The outcome that an error counts as; `filtered`: the caller wrote SQL."""
     if isinstance(error, Hang):
         return "hang"
     if isinstance(error, Wrong):
@@ -84,10 +84,10 @@ def outcome_of(error: BaseException, *, filtered: bool) -> str:
         return _of_server(error, filtered)
     inner = getattr(error, "orig", None)
     if isinstance(inner, BaseException) and inner is not error:
-        # SQLAlchemy wraps what its driver and our types raise
+        # SQLAlchemy wraps errors of its driver and of our types
         return outcome_of(inner, filtered=filtered)
     if isinstance(error, SQLAlchemyError) and filtered:
-        # of a Select that SQLAlchemy itself cannot compile
+        # SQLAlchemy itself cannot compile the Select
         return "caller's error"
     state = getattr(error, "sqlstate", None)
     if isinstance(state, str):  # asyncpg's
@@ -99,11 +99,11 @@ def _of_server(error: psycopg.Error, filtered: bool) -> str:
     if error.sqlstate is not None:
         return _of_state(error.sqlstate, filtered)
     if isinstance(error, (psycopg.NotSupportedError, errors.PipelineAborted)):
-        # of a connection in pipeline mode
+        # from a connection in pipeline mode
         return "caller's error"
     if isinstance(error, psycopg.OperationalError):
         return "caller's error" if "closed" in str(error) else "connection lost"
-    # psycopg's own: a value that it cannot send
+    # psycopg's own error, for a value that it cannot send
     return "caller's error" if filtered else "raw Python error"
 
 
@@ -115,13 +115,13 @@ def _of_state(state: str, filtered: bool) -> str:
     if state.startswith("XX"):
         return "internal error"
     if state == errors.SyntaxError.sqlstate and not filtered:
-        # ours, or something got into it
+        # our own statement is wrong, or a value broke out of its quotes
         return "internal error"
     return "PostgreSQL's error"
 
 
 def check(answer: Answer) -> None:
-    """Raise Wrong unless the rows are what exact search gives, or it was said."""
+    """Raise Wrong unless rows equal exact search, or the call said they may not."""
     for each in (answer, *answer.more):
         if each.hits is not None and each.expected is not None:
             _check(each.hits, each.expected, answer.flagged or each.flagged)
@@ -170,7 +170,7 @@ def _check_all(
     flagged: bool,
     near: float,
 ) -> None:
-    """The k nearest came, or it was said that they did not."""
+    """Raise Wrong unless the k nearest came, or the call said that they did not."""
     wanted = min(expected.k, len(allowed))
     if flagged:
         return
@@ -188,7 +188,7 @@ def _row(expected: Expected, key: Any) -> Row:
 
 
 def _query(expected: Expected) -> NDArray[np.float64] | None:
-    """The query as the server sees it; None for what nobody here can compare."""
+    """The query as the server sees it; None if it cannot be compared here."""
     raw: Any = expected.query
     if type(raw).__name__ in ("Vector", "HalfVector"):
         raw = raw.to_numpy()
@@ -201,7 +201,7 @@ def _query(expected: Expected) -> NDArray[np.float64] | None:
         stored = vector.astype(single).astype(np.float64)
     if stored.shape != (expected.table.dims,) or not np.isfinite(stored).all():
         return None
-    # before it is a half: what is too small for one is searched for by its direction
+    # before rounding to half precision, because small values are scaled up
     largest, smallest = np.abs(vector).max(), np.abs(vector[vector != 0]).min(initial=1)
     extreme = largest > 1e6 or smallest < 1e-4
     return None if extreme else stored

@@ -17,7 +17,7 @@ from support.hostile.judge import FAULTS, GOOD, Hang, check, outcome_of
 from support.hostile.tables import WORLDS
 
 SECONDS = 15
-"""Of one input, by the clock; the server's own limit is lower."""
+"""Limit of one input, by the clock; the server's own limit is lower."""
 
 INTERFACES: Mapping[str, tuple[float, Callable[[Draw, str], Input]]] = {
     "Python": (40, by_python.draw),
@@ -39,7 +39,7 @@ USUAL_WORLDS = {
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What became of an input."""
+    """The outcome of an input."""
 
     number: int
     input: Input
@@ -48,11 +48,11 @@ class Result:
 
     @property
     def fault(self) -> bool:
-        """Whether it never may be."""
+        """Whether the outcome is a fault."""
         return self.outcome in FAULTS
 
     def __str__(self) -> str:
-        """The input and what became of it, for people."""
+        """The input and its outcome, for people."""
         return (
             f"input {self.number} ({self.input.interface}, world {self.input.world}): "
             f"{self.outcome}\n{self.input.text}\n{self.detail}"
@@ -67,7 +67,7 @@ class Tally:
     faults: list[Result] = field(default_factory=list)
 
     def add(self, result: Result) -> None:
-        """Count one."""
+        """Count one result."""
         counter = self.counts.setdefault(result.input.interface, Counter())
         counter[result.outcome] += 1
         if result.fault:
@@ -91,7 +91,7 @@ class Tally:
 
 
 def drawn(seed: int, number: int, only: str | None = None) -> Input:
-    """Input `number` of a seed; `only` of one interface."""
+    """Input `number` of a seed; with `only`, an input of that interface."""
     draw = Draw(seed, number)
     shares = {name: share for name, (share, _) in INTERFACES.items()}
     interface = draw.weighted(shares)
@@ -108,7 +108,7 @@ def run(
 
 
 def run_one(ground: Ground, number: int, given: Input) -> Result:
-    """Run one input in a database that is as it was made."""
+    """Run one input in a database without changes."""
     place = ground.place(given.world)
     outcome, detail = "answered", ""
     with warnings.catch_warnings(record=True) as told:
@@ -138,7 +138,7 @@ def run_one(ground: Ground, number: int, given: Input) -> Result:
 def _afterwards(
     ground: Ground, given: Input, outcome: str, detail: str
 ) -> tuple[str, str]:
-    """Look at the database; a changed one is made anew for the next input."""
+    """Check the database; if it changed, the next input gets a fresh copy."""
     place = ground.place(given.world)
     changes = place.changes()
     injected = place.injected()
@@ -154,7 +154,7 @@ def _afterwards(
 
 
 def said(error: BaseException, *, whole: bool) -> str:
-    """What an error says; of a fault where it came from, too."""
+    """The text of an error; for a fault also where it was raised."""
     try:
         text = f"{type(error).__name__}: {error}"
     except Exception as worse:
@@ -168,7 +168,7 @@ def said(error: BaseException, *, whole: bool) -> str:
 
 @contextmanager
 def watchdog() -> Iterator[None]:
-    """Raise Hang in what runs inside when it takes too long."""
+    """Raise Hang in the block if it takes too long."""
 
     def bark(_: int, frame: FrameType | None) -> None:
         raise Hang(f"more than {SECONDS} s")

@@ -1,4 +1,4 @@
-"""Connections in the states that callers bring, and what a call left on them."""
+"""Connections in states that callers may have, and checks of what a call leaves."""
 
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
@@ -19,7 +19,7 @@ AnyConn: TypeAlias = "psycopg.Connection[Any] | psycopg.AsyncConnection[Any]"
 STATEMENT_SECONDS = 10
 MOST_PREPARED = 100
 
-# a transaction's own, or what the server reports about itself
+# settings that a transaction has, or that report the server's state
 FREE = (
     *("transaction_read_only", "transaction_isolation", "transaction_deferrable"),
     *("in_hot_standby", "max_stack_depth", "server_encoding", "session_authorization"),
@@ -61,7 +61,7 @@ STATES = {
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """What a connection is like when the call comes."""
+    """The state of a connection before the call."""
 
     before: str = ""
     forced: bool = False
@@ -72,7 +72,7 @@ class State:
     threshold: int | None = 5
 
     def __str__(self) -> str:
-        """For people, nothing where all is as usual."""
+        """The state for people; empty if all is as usual."""
         parts = [
             self.before,
             "enable_seqscan = off" * self.forced,
@@ -111,7 +111,7 @@ def state(draw: Draw, *, secured: bool = False) -> State:
 
 
 def known(world: str, given: State) -> State:
-    """The state as SQLAlchemy can work with: it reads no bytes for text."""
+    """The state without parts that SQLAlchemy cannot handle, such as bytes for text."""
     before = "" if "SQL_ASCII" in given.before else given.before
     if world == "ascii":
         before = "set client_encoding = 'UTF8'"
@@ -120,7 +120,7 @@ def known(world: str, given: State) -> State:
 
 @dataclass(slots=True)
 class Session:
-    """An open connection, what it was like, and what the server said meanwhile."""
+    """An open connection, its earlier state, and the messages of the server."""
 
     conn: Any
     state: State
@@ -135,7 +135,7 @@ class Session:
         return any("cut short" in text for text in self.said)
 
     def ready(self) -> None:
-        """Note what it is like now: from here on nothing may change."""
+        """Note the present state. From here on nothing may change."""
         pgconn = self.conn.pgconn
         if self.state.block in ("transaction", "read only", "failed"):
             only = b" read only" if self.state.block == "read only" else b""
@@ -150,11 +150,11 @@ class Session:
         self.status = pq.TransactionStatus(pgconn.transaction_status)
 
     def ready_again(self) -> None:
-        """The caller has changed the settings himself."""
+        """Note the state again, because the caller changed the settings."""
         self.before = settings(self.conn.pgconn)
 
     def check(self, failed: bool) -> None:
-        """Raise Leaked for what the call left behind."""
+        """Raise Leaked if the call left something behind."""
         if self.conn.closed:
             return
         pgconn = self.conn.pgconn
@@ -188,7 +188,7 @@ class Session:
         changed = [
             f"{name} {self.before.get(name)} → {value}"
             for name, value in now.items()
-            # those of a library that was loaded meanwhile begin as the server has them
+            # settings of a library loaded meanwhile start with the server's values
             if self.before.get(name, value) != value
         ]
         if changed:
@@ -196,7 +196,7 @@ class Session:
 
 
 def rows(pgconn: Any, query: bytes) -> list[tuple[str, ...]]:
-    """Rows of a query that no adapter of the caller's gets to see."""
+    """Rows of a query, read without the caller's adapters."""
     found = _send(pgconn, query)
     return [
         tuple(
@@ -208,7 +208,7 @@ def rows(pgconn: Any, query: bytes) -> list[tuple[str, ...]]:
 
 
 def settings(pgconn: Any) -> dict[str, str]:
-    """All settings as they are."""
+    """All settings and their present values."""
     return {
         name: value for name, value, _ in rows(pgconn, SETTINGS) if name not in FREE
     }
@@ -222,7 +222,7 @@ def _send(pgconn: Any, query: bytes) -> Any:
 
 
 def script(state: State, path: str | None = None) -> list[bytes]:
-    """What is sent to a new connection to bring it into its state."""
+    """Statements that bring a new connection into its state."""
     texts = [f"set statement_timeout = '{STATEMENT_SECONDS}s'"]
     if path is not None:
         texts.append(f'set search_path = public, "{path}"')
@@ -238,7 +238,7 @@ def script(state: State, path: str | None = None) -> list[bytes]:
 
 
 def options(state: State) -> dict[str, Any]:
-    """Of `connect`."""
+    """Options for `connect`."""
     given: dict[str, Any] = {"prepare_threshold": state.threshold}
     if state.rows == "dict_row":
         given["row_factory"] = dict_row
@@ -258,13 +258,13 @@ class BytesText(Loader):
     """Loads text as bytes, as SQL_ASCII does."""
 
     def load(self, data: Any) -> Any:
-        """As it came."""
+        """The bytes without any change."""
         return bytes(data)
 
 
 @contextmanager
 def session(url: str, state: State, path: str | None = None) -> Iterator[Session]:
-    """A connection in a state; raises Leaked for what is left on it."""
+    """A connection in a state; raises Leaked if the call leaves something on it."""
     conn = psycopg.connect(url, autocommit=True, **options(state))
     adapt(conn, state, path)
     conn.autocommit = state.autocommit

@@ -1,4 +1,4 @@
-"""Tables of every sort that a fuzzer searches, and the exact answers of each."""
+"""Tables of all kinds that the fuzzer searches, and the exact answers of each."""
 
 import warnings
 from collections.abc import Callable, Sequence
@@ -25,7 +25,7 @@ TENANT = "app.tenant"
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A row; `n`, `tenant` and `title` are what filters ask for."""
+    """A row; filters read `n`, `tenant` and `title`."""
 
     key: Any
     n: int
@@ -38,9 +38,8 @@ class Row:
 class Table:
     """A table, its rows and the short columns that it has.
 
-    `names` are the columns that the words id, n, tenant, title and embedding stand
-    for; `keys` the primary key's. `bad` says that it has no index and why it never
-    will.
+    `names` maps the words id, n, tenant, title and embedding to columns. `keys` are the
+    columns of the primary key. `bad` says why the table cannot have an index.
     """
 
     name: str
@@ -61,7 +60,7 @@ class Table:
         return sql.Identifier(self.schema, self.name).as_string()
 
     def stored(self) -> tuple[list[Row], NDArray[np.float64]]:
-        """Rows that have a vector, and the vectors as the server holds them."""
+        """Rows that have a vector, and the vectors as the server stores them."""
         rows = [row for row in self.rows if row.vector is not None]
         kept = np.array([row.vector for row in rows]).reshape(-1, self.dims)
         single = np.float16 if self.full_type == "halfvec" else np.float32
@@ -73,7 +72,7 @@ class Table:
         distance: Distance,
         passes: Callable[[Row], bool] = lambda _: True,
     ) -> list[tuple[Any, float]]:
-        """Keys and distances of all rows with one, nearest first, ties by key."""
+        """Keys and distances of all rows with a vector: nearest first, ties by key."""
         rows, vectors = self.stored()
         far = distances(vectors.astype(np.float32), query, distance)
         found = [
@@ -85,7 +84,7 @@ class Table:
 
 
 def vectors(count: int, seed: int = 1, dims: int = DIMS) -> NDArray[np.float64]:
-    """Vectors of many lengths, none of them special."""
+    """Vectors of many lengths, without special values."""
     random = np.random.default_rng(seed)
     return random.standard_normal((count, dims)) * np.arange(1, dims + 1) ** -0.5
 
@@ -129,7 +128,7 @@ ODD = ('Sch "ema" %s', """My "docs" 5%% :a {b} $1""", "it's :an %s {e}\\", 'n "%
 
 
 def tables() -> dict[str, Table]:
-    """All that a database of the fuzzer holds, by a word for each."""
+    """All tables of a database of the fuzzer, by a short name."""
     usual = vectors(80)
     ties = np.repeat(vectors(4, seed=3), 25, axis=0)
     special = vectors(60, seed=4)
@@ -208,7 +207,7 @@ def tables() -> dict[str, Table]:
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """A database for inputs: where it is, its tables, and what may be there.
+    """A database for inputs: its name, its tables, and what is installed.
 
     `extension` is pgvector's schema; `installed` whether the schema `mrl` is.
     """
@@ -221,7 +220,7 @@ class World:
 
 
 def some() -> dict[str, Table]:
-    """A few of the tables, and those that cannot be searched."""
+    """A few of the tables, and the tables that cannot be searched."""
     words = ("docs", "nulls", "odd", "pairs")
     return {word: t for word, t in tables().items() if t.bad or word in words}
 
@@ -239,7 +238,7 @@ WORLDS = {
 
 
 def build(conn: Conn, world: World) -> None:
-    """Make everything that a world holds, in its empty database."""
+    """Create all objects of a world in its empty database."""
     conn.execute(f"create table {MARKER} (said text)".encode())
     conn.execute(f"grant insert on {MARKER} to public".encode())
     if world.extension is None:
@@ -300,7 +299,7 @@ def _make(conn: Conn, table: Table) -> None:
             )
     _fill(conn, table, name)
     if table.name == "family":
-        # half of the rows are a child's
+        # half of the rows are in a child table
         conn.execute("create table child (extra int) inherits (family)")
         conn.execute("insert into child select * from family where id > 40")
         conn.execute("delete from only family where id > 40")

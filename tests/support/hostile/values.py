@@ -1,4 +1,4 @@
-"""Values nobody should pass, as Python expressions, and classes they are made of."""
+"""Values that nobody should pass, as Python expressions, and their classes."""
 
 import array
 import datetime
@@ -16,11 +16,11 @@ from psycopg import sql
 from support.hostile.tables import MARKER
 
 WRITE = f"insert into public.{MARKER} values ('in')"
-"""What an injected statement does."""
+"""The statement that inputs try to inject."""
 
 
 class Boom(Exception):
-    """Raised by objects of the caller: an error of their own."""
+    """An error that objects of the caller raise."""
 
 
 def boom(*_: Any) -> Any:
@@ -83,7 +83,7 @@ class OddNumpy:
 
 
 class Everything:
-    """Has whatever attribute it is asked for."""
+    """Has every attribute."""
 
     def __getattr__(self, name: str) -> Any:
         return boom
@@ -102,7 +102,7 @@ class OddArray(np.ndarray):
 
 
 def many(count: int) -> Iterator[float]:
-    """A generator, which knows no length."""
+    """A generator, which has no length."""
     return (0.5 for _ in range(count))
 
 
@@ -124,7 +124,7 @@ NAMES = {
     "nan": float("nan"),
     "inf": float("inf"),
 }
-"""What the expressions below are evaluated with."""
+"""Names for evaluating the expressions below."""
 
 NUMPY = [
     f"np.{name}(7)"
@@ -381,5 +381,5 @@ QUERIES = [
 
 
 def value(expression: str) -> Any:
-    """What an expression of the lists above, or one drawn for it, means."""
+    """The value of an expression of the lists above, or of a drawn expression."""
     return eval(expression, dict(NAMES))
