@@ -292,7 +292,7 @@ def test_other_databases_have_no_search() -> None:
     searched = search(select(Doc, distance, seen), Doc.embedding, QUERY)
     dialects: list[Any] = [sqlite.dialect(), mysql.dialect()]
     for dialect in dialects:
-        with pytest.raises(CompileError, match=rf"PostgreSQL, not for {dialect.name}"):
+        with pytest.raises(CompileError, match=rf"PostgreSQL, not on {dialect.name}"):
             searched.compile(dialect=dialect)
 
 
