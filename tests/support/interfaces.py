@@ -27,7 +27,7 @@ from support.hostile.tables import READER, TENANT, Row, Table
 from support.servers import wait
 
 CANDIDATES = 400
-"""More than any of the tables has rows."""
+"""More than the rows of any of the tables."""
 
 EDGE = 5
 """Rows with a smaller `n` pass the filter."""
@@ -35,7 +35,7 @@ EDGE = 5
 QUERY = [0.5, -1.0, 2.0, 0.25, 1.0, -0.5, 0.125, 1.0]
 TEXT = sql.Literal(str(QUERY)).as_string()
 
-# leave the planner no cheap way around the index
+# the planner has no cheap plan without the index
 FORCED = {f"enable_{way}": "off" for way in ("seqscan", "bitmapscan", "sort")}
 SCANS = """
 select coalesce(sum(pg_stat_get_{0}numscans(part.relid)), 0)::int
@@ -50,7 +50,7 @@ Hits: TypeAlias = "list[tuple[Any, float]]"
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """What is searched by which index, for how many rows, and through a filter."""
+    """A search: its table, its index, k, and its filter."""
 
     table: Table
     index: MatryoshkaIndex
@@ -64,7 +64,7 @@ class Case:
 
     @property
     def options(self) -> dict[str, Any]:
-        """Of a search in Python."""
+        """Options of the search in Python."""
         given: dict[str, Any] = {"k": self.k, "candidates": CANDIDATES}
         if self.filtered:
             doubled = self.n.replace("%", "%%")
@@ -72,7 +72,7 @@ class Case:
         return given
 
     def arguments(self, values: str | None) -> str:
-        """Of a search in SQL; `values` types or gives those of the filter."""
+        """Arguments of the search in SQL; `values` are the filter's, or their types."""
         name = sql.Literal(self.index.name).as_string()
         given = f"k => {self.k}, candidates => {CANDIDATES}, index_name => {name}"
         if not self.filtered:
@@ -95,18 +95,18 @@ class Case:
         return ", ".join([*(alias + name for name in names), far])
 
     def passes(self, row: Row) -> bool:
-        """Whether the filter, and the policy, let a row through."""
+        """Whether the filter and the policy let a row through."""
         mine = not self.table.secured or row.tenant == 1
         return mine and (not self.filtered or row.n < EDGE)
 
     @property
     def settings(self) -> dict[str, str]:
-        """No way around the index, and who asks."""
+        """Settings that force the index, and the role and tenant of the search."""
         asks = {TENANT: "1", "role": READER} if self.table.secured else {}
         return FORCED | asks
 
     def scans(self, *, reported: bool = False) -> str:
-        """A query for the scans of the index: this transaction's, or all reported."""
+        """A query that counts index scans: in this transaction, or all reported."""
         name = sql.Identifier(self.table.schema, self.index.name).as_string()
         quoted = name.replace("'", "''")
         return SCANS.format("" if reported else "xact_", quoted)
@@ -161,7 +161,7 @@ def open_library(server: Server) -> Iterator[Library]:
 
 
 def of(result: SearchResult) -> Hits:
-    """Hits of a result that nothing is missing in."""
+    """Hits of a result, which must not be cut short."""
     assert not result.cut_short
     return [(hit.key, hit.distance) for hit in result]
 
@@ -223,7 +223,7 @@ def by_mrl_search_keys(conn: Conn, case: Case) -> Hits:
 def by_search_sql(conn: Conn, case: Case) -> Hits:
     call = f"select mrl.search_sql({case.place}, {case.arguments(None)})"
     (made,) = conn.execute(call.encode()).fetchall()[0]
-    # as any client does: the server takes the types from the statement itself
+    # as any client does, because the statement itself gives the types
     conn.execute(f"prepare asked as {made}".encode())
     values = f"{EDGE}, {TEXT}" if case.filtered else TEXT
     try:
@@ -235,7 +235,7 @@ def by_search_sql(conn: Conn, case: Case) -> Hits:
 
 def by_made_function(conn: Conn, case: Case) -> Hits:
     with conn.transaction(force_rollback=True):
-        # of its maker, who may do so
+        # the role that makes the function must have the right
         role = conn.execute("select current_setting('role')").fetchall()[0][0]
         conn.execute("set local role none")
         types = "parameters => array['edge int']"
@@ -250,13 +250,13 @@ def by_made_function(conn: Conn, case: Case) -> Hits:
 
 
 def rows(conn: Conn, case: Case, text: str) -> Hits:
-    """Hits of a statement with a place for the arguments."""
+    """Hits of a statement with a slot for the arguments."""
     call = text.replace("{}", case.arguments(ARGS))
     return hits(case, conn.execute(call.encode()).fetchall())
 
 
 def hits(case: Case, found: list[Any]) -> Hits:
-    """Rows of key columns and distance."""
+    """Hits from rows of key columns and distance."""
     keys = len(case.table.keys)
     return [(row[0] if keys == 1 else tuple(row[:keys]), row[keys]) for row in found]
 
@@ -283,7 +283,7 @@ Counted: TypeAlias = "tuple[Hits, int]"
 
 
 def set_local(case: Case) -> str:
-    """A statement that makes the case's settings, until the transaction ends."""
+    """A statement that sets the case's settings until the transaction ends."""
     calls = (
         f"set_config({_literal(name)}, {_literal(value)}, true)"
         for name, value in case.settings.items()
@@ -292,7 +292,7 @@ def set_local(case: Case) -> str:
 
 
 def counted(ask: Callable[[Conn, Case], Hits]) -> Callable[[Library, Case], Counted]:
-    """By psycopg."""
+    """The search by psycopg, with its scans."""
 
     def run(library: Library, case: Case) -> Counted:
         conn = library.conn
@@ -307,7 +307,7 @@ def counted(ask: Callable[[Conn, Case], Hits]) -> Callable[[Library, Case], Coun
 
 
 def counted_async(ask: Callable[..., Any]) -> Callable[[Library, Case], Counted]:
-    """By psycopg's asynchronous connection."""
+    """The search by psycopg's asynchronous connection, with its scans."""
 
     async def work(conn: psycopg.AsyncConnection[Any], case: Case) -> Counted:
         async def scans() -> int:
@@ -328,10 +328,10 @@ def counted_async(ask: Callable[..., Any]) -> Callable[[Library, Case], Counted]
 
 
 def counted_select(connection: Connection, case: Case) -> Counted:
-    """By SQLAlchemy, whatever its driver."""
+    """The search by SQLAlchemy with any driver, with its scans."""
 
     def scans() -> int:
-        # nothing in it is a parameter's place
+        # percent signs in it are not parameters
         text = case.scans().replace("%", "%%") if pyformat else case.scans()
         count: int = connection.exec_driver_sql(text).scalar_one()
         return count
@@ -365,10 +365,10 @@ def select_asyncpg(library: Library, case: Case) -> Counted:
 
 
 def shell(library: Library, case: Case, folder: Path) -> Counted:
-    """By the command, whose server process reports its scans when it ends."""
+    """The search by the command; its server process reports scans when it ends."""
 
     def scans() -> int:
-        # of a snapshot of its own
+        # in a transaction of its own, for a fresh snapshot of the counters
         asked = case.scans(reported=True).encode()
         count: int = library.place.observer.execute(asked).fetchall()[0][0]
         return count
@@ -416,4 +416,4 @@ INTERFACES: Mapping[str, Callable[[Library, Case], Counted]] = {
     "SQLAlchemy, psycopg async": select_psycopg,
     "SQLAlchemy, asyncpg": select_asyncpg,
 }
-"""All that answer on a connection of ours; `shell` is the command."""
+"""All interfaces that use a connection of the library; `shell` is the command."""

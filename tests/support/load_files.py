@@ -1,4 +1,4 @@
-"""Files in the shapes that people have: what is loaded, what is refused."""
+"""Files in the formats that people have: some load, others are refused."""
 
 import base64
 import bz2
@@ -53,7 +53,7 @@ def saved(table: Any) -> bytes:
 
 
 def streamed(table: Any) -> bytes:
-    """The same as a stream of Arrow, as the library `datasets` caches it."""
+    """A table as a stream of Arrow, as the library `datasets` caches it."""
     sink = io.BytesIO()
     with ipc.new_stream(sink, table.schema) as writer:
         writer.write_table(table)
@@ -61,7 +61,7 @@ def streamed(table: Any) -> bytes:
 
 
 def filed(table: Any) -> bytes:
-    """The same as a file of Arrow."""
+    """A table as a file of Arrow."""
     sink = io.BytesIO()
     with ipc.new_file(sink, table.schema) as writer:
         writer.write_table(table)

@@ -1,4 +1,4 @@
-"""What the tests of loading share: a database for a module, and looks into a table."""
+"""Helpers for tests of loading: a database for a module, and reads of a table."""
 
 from pathlib import Path
 from typing import Any
@@ -31,12 +31,12 @@ def texts(conn: Conn, *columns: str) -> list[tuple[Any, ...]]:
 
 
 def empty(conn: Conn) -> None:
-    """Drop what an earlier test loaded."""
+    """Drop the tables that an earlier test loaded."""
     conn.execute("drop table if exists docs; drop type if exists mood; reset role")
 
 
 def refused(conn: Conn, path: Path, **options: Any) -> str:
-    """Why a file is refused; the table is as it was."""
+    """Why a file is refused; checks that the table did not change."""
     before = conn.execute("select to_regclass('docs')").fetchone()
     with pytest.raises(InvalidFile) as caught:
         load(conn, path, "docs", **options)

@@ -1,4 +1,4 @@
-"""Models that declare a short column, in each way SQLAlchemy has to write one."""
+"""Models that declare a short column, in each way that SQLAlchemy allows."""
 
 from dataclasses import dataclass, field
 from typing import Annotated, Any
@@ -23,7 +23,7 @@ class Base(DeclarativeBase):
 
 
 class Doc(Base):
-    """What most people write."""
+    """The model that most people write."""
 
     __tablename__ = "docs"
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -100,7 +100,7 @@ class Plain:
 
 
 class Thin(TypeDecorator[Any]):
-    """A type of the application's own, over pgvector's."""
+    """A type of the application, around pgvector's type."""
 
     impl = VECTOR
     cache_ok = True

@@ -1,4 +1,4 @@
-"""What a database with mrl_pg holds and answers, before and after it has moved."""
+"""The contents and answers of a database with mrl_pg, before and after a move."""
 
 from typing import Any, TypeAlias
 
@@ -13,12 +13,12 @@ from support.tables import append, make_table
 from support.vectors import matryoshka, nearest
 
 State: TypeAlias = dict[str, list[tuple[Any, ...]]]
-"""Rows by what was asked."""
+"""Rows by the name of the query."""
 
 VECTORS = matryoshka(300)
 QUERY = str(VECTORS[7].tolist())
 ALL = 300
-"""Candidates that make every answer exact: a graph built anew may differ."""
+"""Candidates that make every answer exact, because a rebuilt graph may differ."""
 
 
 TABLES = ("docs", '"my schema"."100% odd"')
@@ -71,7 +71,7 @@ def fill(conn: Conn) -> None:
 
 
 def measure(conn: Conn, table: str) -> None:
-    """What is known of a table's searches: a calibration, one of a filter, a recall."""
+    """Store a calibration, a calibration with a filter, and a recall of a table."""
     for rest in ("", ", filter => 'n < $1::int', args => array['50']"):
         call = f"select mrl.calibrate(%s, 'embedding', k => 3, sample => 4{rest})"
         conn.execute(call.encode(), [table])
@@ -83,7 +83,7 @@ def measure(conn: Conn, table: str) -> None:
 
 
 def create(conn: Conn, table: str) -> None:
-    """The short columns of one table."""
+    """Create the short columns of one table."""
     for layout in LAYOUTS:
         if layout[0] == table:
             conn.execute(
@@ -134,7 +134,7 @@ def held(conn: Conn) -> State:
 
 
 def answered(conn: Conn) -> State:
-    """What each way to search answers; fails when one does not use its index."""
+    """Answers of each way to search; fails if a search does not use its index."""
     force_index(conn)
     found: State = {}
     for table, dims, kind, distance in LAYOUTS:

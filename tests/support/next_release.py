@@ -1,6 +1,6 @@
-"""A release that is made up: the next one, in a copy of `sql/` and of the revisions.
+"""A made-up next release, in a copy of `sql/` and of the revisions.
 
-It brings what releases bring: a function with another body, another column of a table.
+It has changes that releases have: a function with another body, a new column.
 """
 
 import shutil
@@ -50,13 +50,13 @@ CACHED = (source.read, source.client, source.template, source.manifest)
 
 @dataclass(frozen=True, slots=True)
 class NextRelease:
-    """A folder with `sql/` and `migrations/` of a day on which NEXT is there."""
+    """A folder with `sql/` and `migrations/` as they are when NEXT is released."""
 
     folder: Path
 
     @property
     def sql(self) -> Path:
-        """Its copy of `sql/`, which this process reads in the place of the real one."""
+        """Its copy of `sql/`, which this process reads instead of the real folder."""
         return self.folder / "sql"
 
     def by_psql(self, url: str) -> None:
@@ -76,7 +76,7 @@ class NextRelease:
 
 @contextmanager
 def copied(folder: Path) -> Iterator[Path]:
-    """Copy `sql/` into a folder; until the end this process reads that copy."""
+    """Copy `sql/` into a folder; in the block, this process reads that copy."""
     copy = folder / "sql"
     shutil.copytree(SQL, copy)
     try:
@@ -90,13 +90,13 @@ def copied(folder: Path) -> Iterator[Path]:
 
 @contextmanager
 def next_release(folder: Path) -> Iterator[NextRelease]:
-    """Make it in a folder; until the end this process installs from there."""
+    """Make the release in a folder; in the block, this process installs from there."""
     with copied(folder) as sql, pytest.MonkeyPatch.context() as patch:
         shutil.copytree(ROOT / "migrations", folder / "migrations")
         (folder / "migrations" / "versions" / "mrl_next.py").write_text(REVISION)
         # the function of the same name hides the module
         patch.setattr(sys.modules["mrl_pg.install"], "VERSION", NEXT)
-        # on the day when VERSION was released, and then the work of the next
+        # freeze VERSION, and then write the next release
         freeze_release(folder, VERSION)
         write(sql)
         forget()
@@ -113,7 +113,7 @@ def freeze_release(folder: Path, version: str) -> None:
 
 
 def write(folder: Path) -> None:
-    """Put the files of NEXT beside those of VERSION, which stay as they are."""
+    """Add the files of NEXT; the files of VERSION stay as they are."""
     body = (folder / "functions" / "version.sql").read_text()
     assert f"'{VERSION}'" in body
     header = "-- Made up.\n-- mrl._registry\n-- Called by: people\n"
@@ -139,6 +139,6 @@ def write(folder: Path) -> None:
 
 
 def forget() -> None:
-    """Read `sql/` anew, wherever it is now."""
+    """Clear the caches, so that `sql/` is read again from its present place."""
     for cached in (*CACHED, source.releases):
         cached.cache_clear()

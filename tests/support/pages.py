@@ -20,7 +20,7 @@ class Block(NamedTuple):
 
 
 def blocks(page: Path) -> list[Block]:
-    """Fenced blocks of a page in order; output is with its block, not one itself."""
+    """Fenced blocks of a page in order; an output belongs to the block before it."""
     text = page.read_text(encoding="utf-8")
     result: list[Block] = []
     end = -1
@@ -38,7 +38,7 @@ def blocks(page: Path) -> list[Block]:
 def run_python(
     page: list[Block], scope: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> int:
-    """Run Python blocks in one scope; how many outputs were shown, and were right."""
+    """Run Python blocks in one scope; returns how many outputs were checked."""
     count = 0
     try:
         for block in page:
@@ -56,5 +56,5 @@ def run_python(
 
 
 def psycopg_url(url: str) -> str:
-    """The URL as SQLAlchemy wants it, which has another default driver."""
+    """The URL for SQLAlchemy, which has another default driver."""
     return url.replace("postgresql:", "postgresql+psycopg:", 1)

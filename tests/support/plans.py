@@ -1,4 +1,4 @@
-"""The server's plans of a search: read as a tree, and kept to the index."""
+"""The server's plans of a search, read as a tree; settings that force the index."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -43,7 +43,7 @@ def indexes(root: dict[str, Any]) -> list[str]:
 
 
 def force_index(conn: Conn) -> None:
-    """Leave the planner no cheap way around the index, for this session."""
+    """For this session, leave the planner no cheap plan without the index."""
     conn.execute("set enable_seqscan = off")
     conn.execute("set enable_bitmapscan = off")
     conn.execute("set enable_sort = off")

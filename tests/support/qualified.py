@@ -7,15 +7,15 @@ What it looks up by name (parse_expr.c, parse_oper.c and gram.y of PostgreSQL):
 - the operators inside `x in (…)`, `in (select …)`, `like`, `ilike`, `similar to`,
   `between`, `is distinct from`, `nullif`, `case x when`, `join … using` and
   `natural join`, which can't be qualified: `=`, `~~`, `>=` and so on;
-- what a constant that is cast to regclass, regproc and their kin names.
+- names in a constant that is cast to regclass, regproc and similar types.
 
 Never by name: grammar words (`int`, `double precision`, `current_user`, `coalesce`,
 `greatest`, `extract(… from …)`, `trim`, `at time zone`: gram.y writes pg_catalog into
-them), and what `order by`, `distinct`, `group by`, joins and indexes compare with: the
-default operator class of a type. Casts are found by their two types.
+them), and the operators of `order by`, `distinct`, `group by`, joins and indexes, which
+come from the default operator class of a type. Casts are found by their two types.
 
-A body with `set search_path = pg_catalog, pg_temp` keeps bare names: the path is its
-own, and functions and operators of pg_temp are never found by a bare name.
+A body with `set search_path = pg_catalog, pg_temp` may use bare names, because the path
+is its own, and functions and operators of pg_temp are never found by a bare name.
 """
 
 import re
@@ -43,7 +43,7 @@ BY_NAME = {
     A_Expr_Kind.AEXPR_BETWEEN_SYM: "between symmetric",
     A_Expr_Kind.AEXPR_NOT_BETWEEN_SYM: "not between symmetric",
 }
-"""Grammar whose operator can't be qualified."""
+"""Parts of the grammar whose operator can't be qualified."""
 
 NAMING = {
     *("regclass", "regproc", "regprocedure", "regoper", "regoperator", "regtype"),
@@ -52,7 +52,7 @@ NAMING = {
 """Types whose constants are names."""
 
 STATEMENT, EXPRESSION = 0, 2
-"""How PL/pgSQL has a text parsed; other numbers are assignments."""
+"""How PL/pgSQL parses a text; other numbers are assignments."""
 
 ASSIGNMENT = re.compile(r":?=")
 
@@ -68,7 +68,7 @@ class Names(Visitor):
     """Collects what a statement would look up on the search path."""
 
     def __init__(self, text: str, *, installed: bool) -> None:
-        """`installed`: it runs under the path of `schema.sql`, pgvector's schema."""
+        """`installed`: it runs under the path of `schema.sql`."""
         super().__init__()
         self.text = text
         self.installed = installed
@@ -146,7 +146,7 @@ class Names(Visitor):
             self._qualified(node.names, "type")
 
     def visit_DefElem(self, above: Any, node: Any) -> None:
-        # a word such as `cascaded`, which the grammar takes for a type
+        # a word such as `cascaded`, which the grammar reads as a type
         if isinstance(node.arg, ast.TypeName):
             self.signature.add(id(node.arg))
 
@@ -176,9 +176,9 @@ class Names(Visitor):
         self.found += plpgsql_names(self.text, text)
 
     def _signature(self, node: Any) -> None:
-        """Let a type be bare: it is found by its name alone, in pg_catalog first.
+        """Let a type be bare, because the path of `schema.sql` starts with pg_catalog.
 
-        The path of `schema.sql` sees to it. The same goes for the types of a result.
+        The same holds for the types of a result.
         """
         if self.installed and node is not None:
             self.signature.add(id(node))
@@ -191,7 +191,7 @@ class Names(Visitor):
 
 
 class Given(Visitor):
-    """Collects the names that a statement gives to queries of its own."""
+    """Collects the names that a statement gives to its own queries."""
 
     def of(self, statement: ast.RawStmt) -> set[str]:
         """All of one statement."""
@@ -215,7 +215,7 @@ def unqualified(text: str, *, installed: bool = False) -> list[str]:
 
 
 def fixed(options: dict[str, Any]) -> bool:
-    """Whether a function has the one search path that lets names be bare."""
+    """Whether a function has the search path FIXED, which allows bare names."""
     setting = options.get("set")
     if setting is None or setting.name != "search_path":
         return False
@@ -223,8 +223,8 @@ def fixed(options: dict[str, Any]) -> bool:
 
 
 def plpgsql_names(statement: str, body: str) -> Iterator[str]:
-    """What a body of PL/pgSQL would look up; the statement makes it, or is `do`."""
-    # pgvector's types are unknown to the parser, and here another is as good
+    """Names that a body of PL/pgSQL would look up; `statement` contains the body."""
+    # the parser does not know pgvector's types, so `text` stands for them
     known = SETOF.sub("setof pg_catalog.text", VECTOR.sub("text", statement))
     for part in expressions(parse_plpgsql(known)):
         yield from unqualified(part)

@@ -1,4 +1,4 @@
-"""Pages of results: read as HTML, and by Chromium."""
+"""Pages of results, read as HTML and shown by Chromium."""
 
 import os
 import re
@@ -16,7 +16,7 @@ VOID = {"meta", "br", "hr", "img", "link", "input", "wbr"}
 
 
 class Read(HTMLParser):
-    """Elements in order, and what is wrong with how they nest."""
+    """Elements in order, and errors in their nesting."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -48,7 +48,7 @@ class Read(HTMLParser):
 
 
 def sound(text: str) -> Read:
-    """The page, checked for what any page must be."""
+    """The page, after checks that every page must pass."""
     found = Read(text)
     assert found.wrong == []
     ids = Counter(a["id"] for _, a in found.elements if "id" in a)
@@ -95,24 +95,25 @@ console.log("looked");
 
 
 def looked_at(text: str, width: int) -> str:
-    """A page that shows another so wide, and how wide that becomes as its title.
+    """A page that shows another page at a width, and puts measurements in its title.
 
-    Then how many elements run over; tables may, in a frame of theirs, but examples.
-    A window of its own is never narrower than 500.
+    The title has the width, the width that the inner page needs, and how many elements
+    are too wide. Tables may be too wide in their own frame, but examples may not. The page is
+    in a frame, because a window is never narrower than 500 pixels.
     """
-    # the page's own rule lets no script run
+    # the page's own rule forbids scripts
     open_to = re.sub("<meta http-equiv[^>]*>", "", text).replace("</body>", LOOK)
     frame = f'style="width:{width}px;height:2000px;border:0"'
     return f'<!DOCTYPE html><iframe {frame} srcdoc="{escape(open_to)}"></iframe>'
 
 
 def browse(file: Path, *options: str) -> tuple[str, list[str]]:
-    """What Chromium prints of a file, and what the page's console says."""
+    """The output of Chromium for a file, and the messages of the page's console."""
     if CHROMIUM is None:
         assert "CI" not in os.environ, "CI has to have Chromium: .ci/browser"
         pytest.skip("no Chromium")
     command = [CHROMIUM, "--headless", "--disable-gpu", "--enable-logging=stderr"]
-    # root has no other way
+    # Chromium does not start as root otherwise
     command += ["--no-sandbox", f"--user-data-dir={file.parent / 'profile'}"]
     done = subprocess.run(
         [*command, "--hide-scrollbars", *options, file.as_uri()],

@@ -37,7 +37,7 @@ def sqlalchemy_url(url: str, driver: str = "psycopg") -> str:
 
 @contextmanager
 def engine(url: str) -> Iterator[Engine]:
-    """An engine that keeps no connection."""
+    """An engine that keeps no connection open."""
     made = engine_of(sqlalchemy_url(url), poolclass=NullPool)
     yield made
     made.dispose()
@@ -88,7 +88,7 @@ def registry(url: str) -> list[tuple[str, str, int, str, str, str, int, int, boo
 
 
 def execute(url: str, *statements: str) -> list[Any]:
-    """Run statements one by one, each by itself; rows of the last."""
+    """Run each statement in a transaction of its own; returns rows of the last."""
     rows: list[Any] = []
     with psycopg.connect(url, autocommit=True) as conn:
         for statement in statements:
@@ -119,7 +119,7 @@ def docs(
     full: Any = None,
     metadata: MetaData | None = None,
 ) -> MetaData:
-    """A table with a vector column and what is declared on it."""
+    """A table with a vector column and its declarations."""
     metadata = metadata if metadata is not None else MetaData()
     Table(
         name,
@@ -177,7 +177,7 @@ def _nothing(connection: Connection) -> None:
 
 @dataclass
 class Project:
-    """Alembic's commands in this process, on models that are values of a test."""
+    """Alembic's commands in this process, on models that a test makes."""
 
     folder: Path
     url: str
@@ -207,7 +207,7 @@ class Project:
             yield config
 
     def revise(self, metadata: MetaData | None = None) -> str:
-        """Have autogenerate write a revision for the models; its text."""
+        """Have autogenerate write a revision for the models; returns its text."""
         self.metadata = metadata if metadata is not None else self.metadata
         name = f"r{len(self.revisions) + 1}"
         with self._config() as config:
@@ -218,7 +218,7 @@ class Project:
         return text
 
     def write(self, upgrade: str, downgrade: str = "pass") -> str:
-        """Write a revision by hand; its name. Lines beyond the first are indented."""
+        """Write a revision by hand; returns its name. Indent lines after the first."""
         name = f"r{len(self.revisions) + 1}"
         down = self.revisions[-1] if self.revisions else None
         text = REVISION.format(
@@ -239,12 +239,12 @@ class Project:
             command.downgrade(config, to)
 
     def check(self) -> None:
-        """`alembic check`: raises when models and database differ."""
+        """`alembic check`: raises if models and database differ."""
         with self._config() as config:
             command.check(config)
 
     def text(self, revisions: str, *, down: bool = False) -> str:
-        """What `--sql` prints."""
+        """The output of `--sql`."""
         self.printed = io.StringIO()
         with self._config() as config:
             run = command.downgrade if down else command.upgrade
@@ -252,14 +252,14 @@ class Project:
         return self.printed.getvalue()
 
     def step(self, metadata: MetaData) -> str:
-        """Revise, upgrade, and see that nothing is left to do; the revision's text."""
+        """Revise, upgrade, and check that nothing is left to do; returns the text."""
         text = self.revise(metadata)
         self.upgrade()
         self.check()
         return text
 
     def there_and_back(self, metadata: MetaData) -> str:
-        """A step whose downgrade undoes it, and whose upgrade does it again."""
+        """A step, then its downgrade and its upgrade again; returns the text."""
         before = catalog(self.url)
         text = self.step(metadata)
         after = catalog(self.url)
@@ -283,9 +283,9 @@ def operations(text: str) -> list[str]:
 def operating(
     url: str, *, watch: Callable[[str], None] | None = None, begun: bool = False
 ) -> Iterator[Operations]:
-    """Operations in a migration's transaction; `watch` sees each statement first.
+    """Operations in a migration's transaction; `watch` gets each statement first.
 
-    `begun`: in one that the caller began.
+    `begun`: in a transaction that the caller began.
     """
     with engine(url) as made, made.connect() as connection:
         if watch is not None:

@@ -1,4 +1,4 @@
-"""A scratch application with Alembic, worked on by its command."""
+"""A scratch application with Alembic, used by the command `alembic`."""
 
 import io
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from support.scratch import sqlalchemy_url
 
 @dataclass(frozen=True)
 class App:
-    """An application as `alembic init` makes one, and the command."""
+    """An application that `alembic init` makes, and its command."""
 
     folder: Path
     url: str
@@ -66,13 +66,13 @@ class App:
         return alembic(self.folder, *(command.split() for command in commands))
 
     def alembic(self, *commands: str) -> str:
-        """Run `alembic …`, which must succeed; what it printed."""
+        """Run `alembic …`, which must succeed; returns its output."""
         done = self.run(*commands)
         assert done.returncode == 0, done.stderr + done.stdout
         return done.stdout
 
     def revise(self, *then: str) -> str:
-        """`alembic revision --autogenerate`, and more commands; what it wrote."""
+        """`alembic revision --autogenerate`, then other commands; returns the text."""
         versions = self.folder / "alembic" / "versions"
         before = set(versions.glob("*.py"))
         name = f"r{len(before) + 1}"

@@ -1,8 +1,8 @@
 """Shell scripts of pages, whose Python programs start in a fork of a warm process.
 
-That process has imported what mrl_pg stands on, and nothing of mrl_pg. So a program
-does all that it does when a user starts it, and only finds its libraries in memory.
-Lines that are more than a program and its arguments are run by the shell.
+That process has imported the libraries that mrl_pg needs, but nothing of mrl_pg. So a
+program does all that it does when a user starts it, but its libraries are in memory.
+The shell runs lines that are more than a program and its arguments.
 """
 
 import atexit
@@ -22,7 +22,7 @@ LIBRARIES = (
 )
 
 SEVERAL_LINES = r"^ *(cd|export|set|if|for|while|\.)\b|<<|'[^'\n]*\n[^']*'"
-"""What makes lines depend on one another, so that the shell runs them all."""
+"""Words that make lines depend on one another, so that the shell runs them all."""
 
 WARM_PROCESS = """
 import importlib, json, os, runpy, sys, traceback, warnings
@@ -74,7 +74,7 @@ for line in sys.stdin:
 def run_script(
     script: str, folder: Path | None, environment: Mapping[str, str]
 ) -> CompletedProcess[str]:
-    """What a script prints, line by line, until a line fails."""
+    """The output of a script, which is run line by line until a line fails."""
     lines = [script]
     if not re.search(SEVERAL_LINES, script, re.MULTILINE):
         lines = script.replace("\\\n", " ").splitlines()
@@ -100,7 +100,7 @@ def run_script(
 
 
 def program(line: str) -> list[str]:
-    """Words of a line that is one of our programs and its arguments; else none."""
+    """Words of a line that is one of our programs with arguments; else no words."""
     unquoted = re.sub(r"'[^']*'", "", line.split(" #")[0])
     if re.search(r"[][|&;<>$`*?(){}~!\n\\]", unquoted):
         return []

@@ -1,4 +1,4 @@
-"""A library in SQLAlchemy's models, its rows, and what a Select made of it did."""
+"""A library in SQLAlchemy's models, its rows, and checks of its searches."""
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -34,7 +34,7 @@ ROWS, DIMS = 3000, 64
 AUTHORS, TOPICS = 40, 12
 LANGUAGES = ("de", "en", "fr")
 SESSION = ["77", "strict_order", "12345", "1.5"]
-"""Settings of every session, unlike the defaults and what a search asks for."""
+"""Settings of every session, unlike the defaults and unlike those of a search."""
 
 
 class Base(DeclarativeBase):
@@ -62,7 +62,7 @@ class HasLanguage:
 
 
 class Doc(HasLanguage, Base):
-    """Row i is by author i % 40 + 1, in language i % 3, with i % 4 tags."""
+    """Row i has author i % 40 + 1, language i % 3 and i % 4 tags."""
 
     __tablename__ = "docs"
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -154,7 +154,7 @@ def library_fixture(rows: int = ROWS) -> Any:
 
 def fill(conn: Conn, vectors: Vectors) -> None:
     rows = range(1, len(vectors) + 1)
-    # An index of all rows takes a fraction of the time that they take one by one.
+    # Building an index over all rows is much faster than adding rows one by one.
     built = conn.execute(
         "select indexname, indexdef from pg_indexes where indexname = any (%s)",
         [[INDEX, SMALL]],
@@ -210,7 +210,7 @@ def open_engine(url: str, *, forced: bool = True, **options: Any) -> Engine:
 
 
 def prepare(engine: Engine, *, forced: bool = True) -> Engine:
-    """Give each new connection its settings, and no cheap way around the index."""
+    """Give each new connection its settings, and no cheap plan without the index."""
     register(engine)
 
     def connected(connection: Any, record: Any) -> None:
@@ -234,7 +234,7 @@ def prepare(engine: Engine, *, forced: bool = True) -> Engine:
 class Sent:
     """Statements that an engine sends, with their parameters.
 
-    `compiled` says of each search whether it was: CACHE_HIT when it was not.
+    `compiled` tells for each search if it was compiled; CACHE_HIT means it was not.
     """
 
     statements: list[tuple[str, Any]]
@@ -242,13 +242,13 @@ class Sent:
 
     @property
     def searches(self) -> list[tuple[str, Any]]:
-        """Those of them that search."""
+        """The statements that search."""
         return [sent for sent in self.statements if "mrl_hits" in sent[0]]
 
 
 @contextmanager
 def sending(engine: Engine | AsyncEngine) -> Iterator[Sent]:
-    """What an engine sends meanwhile."""
+    """The statements that an engine sends in the block."""
     sent = Sent([], [])
 
     def hear(
@@ -295,7 +295,7 @@ def ask(
     scans: Sequence[str] = (INDEX,),
     unique: bool = False,
 ) -> list[Any]:
-    """Rows of a search, after a look at its plan and at the settings it leaves.
+    """Rows of a search; checks its plan and the settings that it leaves.
 
     `scans` are the indexes of its first passes, under one-time filters.
     """
@@ -303,7 +303,7 @@ def ask(
     assert isinstance(engine, Engine)
     with sending(engine) as sent:
         result = session.execute(statement, values)
-        # as the ORM wants it where a collection is joined eagerly
+        # the ORM needs this if a collection is joined eagerly
         rows = [*(result.unique() if unique else result)]
     connection = session.connection()
     assert settings(connection) == SESSION
@@ -318,7 +318,7 @@ def ask(
 def exact(
     vectors: Vectors, query: Any, among: Collection[int] | None = None, k: int = 10
 ) -> list[int]:
-    """Keys of the k rows that are nearest by cosine, of those in `among`."""
+    """Keys of the k rows in `among` that are nearest by cosine."""
     far = distances(vectors, query, "cosine")
     order = (int(i) + 1 for i in np.argsort(far, kind="stable"))
     allowed = None if among is None else set(among)
@@ -326,5 +326,5 @@ def exact(
 
 
 def rows_where(condition: Callable[[int], bool]) -> list[int]:
-    """Keys of the rows that a condition on their number holds for."""
+    """Keys of the rows whose number meets a condition."""
     return [row for row in range(1, ROWS + 1) if condition(row)]

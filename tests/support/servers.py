@@ -1,4 +1,4 @@
-"""Servers beside the session's own, and PostgreSQL's programs that work on them."""
+"""Servers besides the session's own, and PostgreSQL's programs for them."""
 
 import re
 import shutil
@@ -46,7 +46,7 @@ def run_as_server(folder: Path, version: int, program: str, *arguments: str) -> 
 
 
 def wait(what: str, ready: Callable[[], bool], seconds: int = 60) -> None:
-    """Ask again and again until it is so; fail when it takes too long."""
+    """Wait until `ready` is true; fail if it takes too long."""
     until = time.monotonic() + seconds
     while not ready():
         assert time.monotonic() < until, f"waited {seconds} s for {what}"
@@ -57,7 +57,7 @@ def index_scans(conn: Conn, index: str, statement: str, *params: object) -> int:
     """Scans of an index that a statement starts, in a transaction of its own."""
 
     def counted() -> int:
-        # what this session has not reported yet: more than this transaction's
+        # scans that this session has not reported yet, also of earlier transactions
         asked = "select pg_stat_get_xact_numscans(%s::regclass)"
         scans: int = conn.execute(asked, [index]).fetchall()[0][0]
         return scans
@@ -72,7 +72,7 @@ def index_scans(conn: Conn, index: str, statement: str, *params: object) -> int:
 
 
 def pooler_version() -> tuple[int, ...] | None:
-    """Version of the PgBouncer on the machine, None where there is none."""
+    """Version of the PgBouncer on the machine; None if there is none."""
     if shutil.which(POOLER) is None:
         return None
     said = subprocess.run([POOLER, "--version"], capture_output=True, check=True)

@@ -1,4 +1,4 @@
-"""Calls of functions of mrl by name, and what they answer."""
+"""Calls of functions of mrl by name, and their answers."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -41,13 +41,13 @@ def named(options: dict[str, Any]) -> sql.Composed:
 
 
 def one(conn: Conn, query: str, *values: Any) -> Any:
-    """The one value of a statement's one row."""
+    """The only value in the only row of a statement."""
     ((value,),) = conn.execute(query.encode(), values or None).fetchall()
     return value
 
 
 def create(conn: Conn, table: str = "docs", dims: int = 32, **options: Any) -> str:
-    """An index by `mrl.create_index`; its name."""
+    """Create an index by `mrl.create_index`; returns its name."""
     call = sql.SQL("select mrl.create_index({}, 'embedding', {}{})").format(
         sql.Literal(table), sql.Literal(dims), named(options)
     )
@@ -58,7 +58,7 @@ def create(conn: Conn, table: str = "docs", dims: int = 32, **options: Any) -> s
 def stock(
     conn: Conn, vectors: Vectors, *, full_type: str = "vector", **options: Any
 ) -> str:
-    """A table `docs` with an index that the planner cannot get around; its name."""
+    """Make a table `docs` with an index that the planner must use; returns its name."""
     make_table(conn, vectors, full_type=full_type, analyze=False)
     name = create(conn, **options)
     conn.execute("analyze docs")
@@ -110,7 +110,7 @@ def assert_exact(
     *,
     tolerance: float = TOLERANCE,
 ) -> None:
-    """Keys are rows from 1; distances the true ones, nearest first, no key twice."""
+    """Keys are rows from 1; distances are true, nearest first, no key twice."""
     far = distances(vectors, query, distance)
     given = [distance for _, distance in hits]
     assert np.allclose(given, [far[key - 1] for key, _ in hits], atol=tolerance)
@@ -119,5 +119,5 @@ def assert_exact(
 
 
 def share(found: Sequence[Any], truth: Sequence[Any]) -> float:
-    """Share of the true keys among those found."""
+    """Share of the true keys that were found."""
     return len(set(found) & set(truth)) / len(truth)

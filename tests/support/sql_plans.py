@@ -1,4 +1,4 @@
-"""Proof of what a function of mrl runs: plans, and the server's own counters."""
+"""What a function of mrl runs, shown by plans and by the server's own counters."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -115,7 +115,7 @@ def run(
 
 @contextmanager
 def scanning(conn: Conn, *indexes: str) -> Iterator[None]:
-    """What runs inside scans these indexes, by the server's own counters."""
+    """Check by the server's own counters that the block scans these indexes."""
     before = _scans(conn, indexes)
     yield
     after = _scans(conn, indexes)

@@ -1,4 +1,4 @@
-"""What a function of mrl changes or says: settings, catalog, errors, notices."""
+"""What a function of mrl changes or reports: settings, catalog, errors, notices."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -39,14 +39,14 @@ def current(conn: Conn) -> list[str | None]:
 
 
 def change(conn: Conn, values: Sequence[str], *, local: bool = True) -> None:
-    """Settings of the session, or of the transaction."""
+    """Change settings of the session or of the transaction."""
     for name, value in zip(SETTINGS, values, strict=True):
         conn.execute("select set_config(%s, %s, %s)", [name, value, local])
 
 
 @contextmanager
 def refused(kind: type[errors.Error], message: str, hint: str = "") -> Iterator[None]:
-    """What runs inside is refused with this SQLSTATE, message and hint."""
+    """Check that the block is refused with this SQLSTATE, message and hint."""
     with pytest.raises(kind) as caught:
         yield
     diag = caught.value.diag
@@ -56,7 +56,7 @@ def refused(kind: type[errors.Error], message: str, hint: str = "") -> Iterator[
 
 @contextmanager
 def notices(conn: Conn) -> Iterator[list[str]]:
-    """Messages that the server sends meanwhile, with their severity."""
+    """Messages that the server sends in the block, with their severity."""
     told: list[str] = []
 
     def hear(diag: psycopg.errors.Diagnostic) -> None:

@@ -1,5 +1,5 @@
-"""What a role puts into the schema `public` to be run by others in the place of
-PostgreSQL's own: functions, operators and types of the same names."""
+"""Functions, operators and types with names of PostgreSQL's own, which a role puts into
+the schema `public` so that others run them."""
 
 from support.databases import Conn
 
@@ -131,11 +131,11 @@ return regexp_replace(
 """
 
 SHADOWS = ("pg_class", "pg_attribute", "pg_proc", "pg_namespace", "pg_extension")
-"""Catalogs that a session has tables of its own of, under the same names."""
+"""Catalogs for which a session has its own tables, under the same names."""
 
 
 def fill(conn: Conn) -> None:
-    """Have the stranger put all that into `public`, as a role that may create there."""
+    """Create these objects in `public`, as a role that may create objects there."""
     conn.execute(f"create role {STRANGER}".encode())
     conn.execute(f"grant create on schema public to {STRANGER}".encode())
     conn.execute(f"set role {STRANGER}".encode())
@@ -147,18 +147,18 @@ def fill(conn: Conn) -> None:
 
 
 def shadow(conn: Conn) -> None:
-    """Have the session look for everything among what the stranger made first."""
+    """Have the session look up every name among the stranger's objects first."""
     conn.execute("set search_path = pg_temp, public, pg_catalog")
     for name in SHADOWS:
         conn.execute(f"create temporary table {name} (oid int)".encode())
 
 
 def ran(conn: Conn) -> bool:
-    """Whether anything of the stranger's ever ran."""
+    """Whether any of the stranger's objects ever ran."""
     [(called,)] = conn.execute("select is_called from public.ran").fetchall()
     return bool(called)
 
 
 def forget(conn: Conn) -> None:
-    """As if nothing had run yet."""
+    """Reset the record, as if nothing had run yet."""
     conn.execute("select pg_catalog.setval('public.ran', 1, false)")

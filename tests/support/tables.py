@@ -36,7 +36,7 @@ def make_table(
 def append(
     conn: Conn, vectors: Vectors, name: sql.Composable, *, first: int = 1
 ) -> None:
-    """Rows for a table that `make_table` made or that has its columns."""
+    """Add rows to a table with the columns of `make_table`."""
     copy = sql.SQL("copy {} (id, n, title, embedding) from stdin").format(name)
     with conn.cursor() as cursor, cursor.copy(copy) as rows:
         for i, vector in enumerate(vectors, first):
@@ -45,7 +45,7 @@ def append(
 
 @dataclass(frozen=True, slots=True)
 class Docs:
-    """A table `docs` of synthetic vectors with an index of 32 halves."""
+    """A table `docs` of synthetic vectors, with an index of halfvec(32)."""
 
     url: str
     conn: Conn

@@ -1,4 +1,4 @@
-"""Vectors of tests, their exact distances, and the answers that are true."""
+"""Vectors for tests, their exact distances and their exact answers."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -15,11 +15,11 @@ DIMS = 64
 """Full size of the synthetic vectors."""
 
 TOLERANCE = 1e-5
-"""pgvector sums in single precision."""
+"""Difference that we allow, because pgvector sums in single precision."""
 
 
 def matryoshka(rows: int, *, dims: int = DIMS, seed: int = 1) -> Vectors:
-    """Unit vectors whose leading values say most, as those of a trained model do."""
+    """Unit vectors whose first values matter most, as in a Matryoshka model."""
     random = np.random.default_rng(seed)
     scale = np.arange(1, dims + 1) ** -0.5
     vectors = random.standard_normal((rows, dims)) * scale
@@ -53,7 +53,7 @@ def assert_true(
     *,
     tolerance: float = TOLERANCE,
 ) -> None:
-    """Distances are the true ones of each key, nearest first, no key twice."""
+    """Distances are true for each key, nearest first, no key twice."""
     far = distances(vectors, query, distance)
     given = [hit.distance for hit in found]
     assert np.allclose(given, [far[key - 1] for key in found.keys], atol=tolerance)
@@ -69,7 +69,7 @@ def nearest(
     *,
     start: int = 1,
 ) -> list[int]:
-    """Keys of the exact answer, nearest first; `start` is the first row's."""
+    """Keys of the exact answer, nearest first; `start` is the key of the first row."""
     far = distances(vectors, query, distance)
     return [int(i) + start for i in np.argsort(far, kind="stable")[:k]]
 

@@ -22,7 +22,7 @@ EVERY_VERSION = (
 )
 
 one_version = pytest.mark.one_version
-"""A mark for tests in these folders that an older server would only repeat."""
+"""A mark for tests in these folders that need no older server."""
 
 
 def add_options(parser: pytest.Parser) -> None:
@@ -91,7 +91,7 @@ def version_of(folder: Path) -> int:
 
 
 def check_server(dsn: str) -> int:
-    """Version of a server, which must have pgvector and let us do everything."""
+    """Version of a server, which must have pgvector and give us all rights."""
     try:
         with psycopg.connect(dsn, connect_timeout=10) as conn:
             ((version, superuser, pgvector),) = conn.execute(

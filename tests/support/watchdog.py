@@ -1,9 +1,9 @@
 """Removes the folders of a test run that was killed, and stops the servers in them.
 
-A program that `support.folders` starts, in a session of its own, so that what kills the
-tests does not reach it. Its standard input is a pipe from the test process, in which
-`+FOLDER` and `-FOLDER` say which folders are in use. The pipe ends when that process
-does, however it ended.
+`support.folders` starts this program in a session of its own, so that a signal that
+kills the tests does not reach it. Its standard input is a pipe from the test process,
+in which `+FOLDER` and `-FOLDER` say which folders are in use. The pipe ends when that
+process ends, for any reason.
 """
 
 import os
@@ -52,7 +52,7 @@ def stop(file: Path, how: signal.Signals) -> None:
         pid, *lines = file.read_text().splitlines()
         if is_server(int(pid)):
             os.kill(int(pid), how)
-        # a folder of its own for the socket of a server whose path is too long
+        # a server whose path is too long has a separate folder for its socket
         if len(lines) > 3 and lines[3] not in ("", str(file.parent)):
             shutil.rmtree(lines[3], ignore_errors=True)
 
@@ -65,7 +65,7 @@ def is_server(pid: int) -> bool:
     try:
         name = Path(f"/proc/{pid}/comm").read_text()
     except OSError:
-        return not Path("/proc/self").exists()  # macOS: believe the file
+        return not Path("/proc/self").exists()  # macOS: trust the file
     return name.startswith(("postgres", "pgbouncer"))
 
 
