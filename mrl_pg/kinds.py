@@ -45,7 +45,7 @@ class KindFacts:
 
     metric: str | None
     operator: str | None
-    """Metric and operator of all indexes of this kind; None for those of the full."""
+    """Metric and operator of indexes of this kind; None: those of the full column."""
 
 
 KINDS: dict[Kind, KindFacts] = {

@@ -25,7 +25,7 @@ class InstallMrlOp(MigrateOperation):
         vector: bool = False,
         existing_version: str | None = None,
     ) -> None:
-        """Install the `mrl` schema, unless it is there in this version or a newer one.
+        """Install the `mrl` schema, unless this version or a newer version is there.
 
         `vector` creates the extension pgvector before it, if it is missing.
         `existing_version`, from which an upgrade starts, is for the inverse.

@@ -17,7 +17,7 @@ BUILT_WITH = ("dims", "kind", "distance", "m", "ef_construction")
 
 
 def import_vector_types(context: AutogenContext) -> None:
-    """Have a revision import pgvector's types when it names one.
+    """Have a revision import pgvector's types if it names such a type.
 
     Alembic writes these types with their module, but does not import it. It collects
     the imports while it writes.

@@ -112,7 +112,7 @@ class NotInstalled(MrlError):
 
 
 class ServerError(MrlError):
-    """No server could be reached, or the embedded one did not start or stop."""
+    """No server could be reached, or the embedded server did not start or stop."""
 
     exit_code = 6
 

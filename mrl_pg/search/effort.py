@@ -26,7 +26,7 @@ k = 10 was .957 (256 dimensions of halfvec) to .980 (1536 of bit). See
 benchmarks/passes.py."""
 
 Scan: TypeAlias = Literal["single", "iterative", "exact"]
-"""An index scan that stops at ef_search, one that goes on to enough rows, or none."""
+"""An index scan that stops at ef_search, or that goes on to enough rows, or no scan."""
 
 
 @dataclass(frozen=True, slots=True)

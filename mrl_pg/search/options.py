@@ -85,7 +85,7 @@ class SearchOptions:
 
 
 def options_of(keywords: EffortKeywords, known: type = SearchKeywords) -> SearchOptions:
-    """The keywords of a method as one value; TypeError for an unknown one."""
+    """The keywords of a method as one value; TypeError for an unknown keyword."""
     names = known.__annotations__
     for name in keywords.keys() - names.keys():
         raise TypeError(

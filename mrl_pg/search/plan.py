@@ -1,4 +1,4 @@
-"""What one search will send: statement, parameters, effort; decided without I/O."""
+"""What one search sends: statement, parameters, effort; decided without I/O."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -67,7 +67,7 @@ class SearchPlan:
         return replace(self, prepared=False)
 
     def iterative(self) -> "SearchPlan":
-        """The same search with a scan that goes on past ef_search."""
+        """The same search with a scan that continues past ef_search."""
         effort = replace(self.shape.effort, scan="iterative")
         plan = _plan(replace(self.shape, effort=effort), self.bound)
         return replace(plan, prepared=self.prepared, promise=self.promise)

@@ -86,7 +86,7 @@ def _rows(connection: Any, request: Send) -> list[Row]:
 
 
 def _savepoint(connection: Any) -> AbstractContextManager[Any]:
-    """A savepoint; none outside a transaction, because a script is one by itself."""
+    """A savepoint; none without a transaction, because a script itself is one."""
     if not isinstance(connection, Connection) or _autocommits(connection):
         return nullcontext()
     return connection.begin_nested()

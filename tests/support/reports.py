@@ -98,8 +98,8 @@ def looked_at(text: str, width: int) -> str:
     """A page that shows another page at a width, and puts measurements in its title.
 
     The title has the width, the width that the inner page needs, and how many elements
-    are too wide. Tables may be too wide in their own frame, but examples may not. The page is
-    in a frame, because a window is never narrower than 500 pixels.
+    are too wide. Tables may be too wide in their own frame, but examples may not. The
+    page is in a frame, because a window is never narrower than 500 pixels.
     """
     # the page's own rule forbids scripts
     open_to = re.sub("<meta http-equiv[^>]*>", "", text).replace("</body>", LOOK)
