@@ -1,7 +1,7 @@
 """Alembic environment that installs the schema `mrl`, alone or beside your history.
 
 Alone: `alembic -c migrations/alembic.ini -x dsn=postgresql:///docs upgrade head`, or
-with DATABASE_URL in place of -x. It has a version table of its own,
+with DATABASE_URL in place of -x. The revisions have their own version table,
 `mrl_alembic_version`.
 """
 
@@ -17,7 +17,7 @@ from mrl_pg.alembic import VERSION_TABLE
 def url() -> str:
     """The first of `-x dsn=…`, `sqlalchemy.url` and DATABASE_URL, for psycopg.
 
-    Another driver in the URL is ignored, because psycopg is the one that is installed.
+    Another driver in the URL is replaced by psycopg, because psycopg is installed.
     """
     chosen = (
         context.get_x_argument(as_dictionary=True).get("dsn")

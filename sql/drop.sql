@@ -1,11 +1,11 @@
--- Drops mrl_pg's own objects; refuses while something of yours depends on one.
+-- Drops mrl_pg's own objects; refuses while any of your objects depends on them.
 -- Short columns and their indexes use pgvector alone, so they stay and keep working.
 -- Called by: uninstall.sql, mrl_pg.uninstall, migrations
 do $drop$
 declare
     made pg_catalog.record;
 begin
-    -- the rooms for queries that were kept, and their views
+    -- the tables that hold real queries, and their views
     for made in
         select class.relname, class.relkind
         from pg_catalog.pg_class as class
@@ -37,10 +37,10 @@ drop view if exists mrl.query_inbox;
 drop view if exists mrl.kept_queries;
 do $drop$
 declare
-    -- by name alone: without pgvector the functions over its types are gone already
+    -- by name alone, because after pgvector is dropped the functions over its types are gone
     functions pg_catalog.text;
 begin
-    -- in one statement: some are bound to others
+    -- in one statement, because some functions depend on others
     functions := (
         select pg_catalog.string_agg(proc.oid::pg_catalog.regprocedure::pg_catalog.text, ', ')
         from pg_catalog.pg_proc as proc

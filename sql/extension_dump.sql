@@ -1,5 +1,5 @@
--- Makes pg_dump write what mrl_pg knows, though the tables are the extension's.
--- Only in the script of the extension. Nothing of dropped tables; pg_dump allows no view here.
+-- Makes pg_dump write the rows of mrl_pg's tables, although the extension owns these tables.
+-- Only in the extension's script. Rows about dropped tables are left out.
 -- Called by: tools/build_extension.py
 select pg_catalog.pg_extension_config_dump('mrl._tables', $$
 where exists (

@@ -1,5 +1,5 @@
--- Lets every role use mrl_pg on its own tables, and nobody else do more than that.
--- No signature: what others were granted, by default privileges too, is taken away.
+-- Lets every role use mrl_pg on its own tables, and revokes every other right.
+-- No signature. It also revokes rights that default privileges granted.
 -- Called by: install.sql, mrl_pg.install, migrations
 do $grants$
 begin

@@ -1,5 +1,5 @@
--- Brings what is known of tables up to date, and the room for queries, where there is any.
--- No signature: it updates mrl._tables.
+-- Brings the rows about tables up to date, and the tables that hold real queries.
+-- No signature. It updates mrl._tables.
 -- Called by: install.sql, mrl_pg.install, migrations
 do $refresh$
 begin
@@ -17,7 +17,7 @@ begin
             or known.born operator(pg_catalog.<>) identity.born
             or known.named operator(pg_catalog.<>) identity.named
         )
-        -- one of them: a merged dump may have brought more
+        -- not where a merged dump brought several rows about one table
         and not exists (
             select
             from mrl._tables as other
@@ -36,10 +36,10 @@ begin
         where pg_catalog.to_regclass(pg_catalog.concat('mrl._queries_', sampling.room))
             is not null
     loop
-        -- its view may be a former version's
+        -- because an older version may have made the view
         perform mrl._make_room(room);
     end loop;
-    -- made where it is missing, and dropped where it is of no use
+    -- the trigger creates a table that is missing, and drops a table that nobody needs
     update mrl._query_sampling set share = share;
 end
 $refresh$;

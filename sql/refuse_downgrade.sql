@@ -1,19 +1,19 @@
--- Refuses to go on when the version that `schema.sql` found is newer than this one.
--- After functions/version.sql, the only file that holds the number.
+-- Raises if the version that `schema.sql` read in the database is newer than this version.
+-- Runs after functions/version.sql, the only file that holds the number.
 -- Called by: install.sql, mrl_pg.install, migrations
 do $check$
 declare
-    found pg_catalog.text := pg_catalog.current_setting('mrl.found_version');
-    -- of 1.2.3.dev4 the part 1.2.3
+    installed pg_catalog.text := pg_catalog.current_setting('mrl.found_version');
+    -- matches 1.2.3 in 1.2.3.dev4
     digits pg_catalog.text := '^[0-9]+(?:[.][0-9]+)*';
 begin
-    if pg_catalog.string_to_array(substring(found from digits), '.')::int[]
+    if pg_catalog.string_to_array(substring(installed from digits), '.')::int[]
         operator(pg_catalog.>)
         pg_catalog.string_to_array(substring(mrl.version() from digits), '.')::int[]
     then
         raise exception
             'the database holds mrl_pg %, newer than this package (%)',
-            found, mrl.version()
+            installed, mrl.version()
             using errcode = 'object_not_in_prerequisite_state',
                 hint = 'upgrade the package';
     end if;

@@ -1,4 +1,4 @@
--- Refuses to install beside an extension mrl_pg: `alter extension` upgrades that one.
+-- Raises if mrl_pg is installed as an extension, because `alter extension` upgrades extensions.
 -- The script of the extension itself does not run this file.
 -- Called by: install.sql, mrl_pg.install, migrations
 do $check$

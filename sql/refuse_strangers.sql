@@ -1,9 +1,9 @@
--- Refuses what depends on anything but itself, PostgreSQL and pgvector.
--- By PostgreSQL's own records, of all that is in the schema; raises with an owner's name.
+-- Raises if an object of the schema uses anything but the schema, PostgreSQL and pgvector.
+-- It reads PostgreSQL's records of dependencies. The error names the owner of the other object.
 -- Called by: install.sql, mrl_pg.install, migrations
 do $check$
 declare
-    -- what another role made would run with the rights of whoever runs it
+    -- because a function of another role runs with the rights of the role that calls it
     bound pg_catalog.record;
 begin
     with recursive ours (classid, objid) as (
@@ -33,7 +33,7 @@ begin
             ours.classid,
             ours.objid,
             needs.refclassid,
-            -- an array is what its elements are
+            -- an array type counts as the type of its elements
             coalesce(element.oid, needs.refobjid) as refobjid
         from ours
         join pg_catalog.pg_depend as needs
@@ -51,7 +51,7 @@ begin
             role.rolname,
             role.rolsuper or pg_catalog.pg_has_role(current_user, role.oid, 'usage')
             and not (
-                -- a superuser is a member of every role: that says nothing about trust
+                -- a superuser is a member of every role, so membership says nothing about trust
                 select me.rolsuper
                 from pg_catalog.pg_roles as me
                 where me.rolname operator(pg_catalog.=) current_user
@@ -70,7 +70,7 @@ begin
             and owner.objid operator(pg_catalog.=) needed.refobjid
             and owner.deptype operator(pg_catalog.=) 'o'
         join pg_catalog.pg_roles as role
-            -- of what the first superuser owns, PostgreSQL notes no owner
+            -- PostgreSQL records no owner for objects of the first superuser
             on role.oid operator(pg_catalog.=) coalesce(owner.refobjid, 10)
     )
     select
@@ -80,7 +80,7 @@ begin
     into bound
     from owned
     where not (
-            -- schema.sql has looked at whose it is
+            -- schema.sql has checked the owners of these
             owned.schema operator(pg_catalog.=) any ('{mrl,pg_catalog}')
             or owned.refclassid operator(pg_catalog.=) any (
                 array[
@@ -109,10 +109,11 @@ begin
     order by 1, 2
     limit 1;
     if bound is not null then
-        raise exception '% would use % of role %, which could be anything',
+        raise exception '% would use % of role %, which could do anything',
             bound.ours, bound.theirs, bound.rolname
             using errcode = 'object_not_in_prerequisite_state',
-                hint = 'drop one of them, if nothing of yours needs it, and install again';
+                hint = 'drop one of the two, if none of your objects needs the dropped one, and '
+                    'install again';
     end if;
 end
 $check$;

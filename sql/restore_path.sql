@@ -1,5 +1,5 @@
--- Gives the caller back the search path that `schema.sql` found.
--- For those who install inside a transaction of their own.
+-- Restores the search path that the caller had before `schema.sql`.
+-- It matters to callers that install inside their own transaction.
 -- Called by: install.sql, mrl_pg.install, migrations
 do $restore$
 begin

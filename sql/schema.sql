@@ -1,9 +1,9 @@
--- Checks pgvector and who owns what is there, makes the schema, finds the vector types.
--- The search path changes until `restore_path.sql`, the last of the manifest.
+-- Checks pgvector and the owners of existing objects, and creates the schema.
+-- The search path holds pgvector's schema until `restore_path.sql`, the manifest's last file.
 -- Called by: install.sql, mrl_pg.install, migrations
 do $check$
 declare
-    found pg_catalog.text := (
+    pgvector_version pg_catalog.text := (
         select extversion
         from pg_catalog.pg_extension
         where extname operator(pg_catalog.=) 'vector'
@@ -14,26 +14,26 @@ begin
     );
     perform pg_catalog.set_config('search_path', 'pg_catalog, pg_temp', true);
     perform pg_catalog.pg_advisory_xact_lock(pg_catalog.hashtext('mrl_pg install'));
-    if found is null then
+    if pgvector_version is null then
         raise exception 'pgvector is not installed in this database'
             using hint = 'create extension vector;';
-    elsif pg_catalog.string_to_array(substring(found from '^[0-9.]+'), '.')::int[]
+    elsif pg_catalog.string_to_array(substring(pgvector_version from '^[0-9.]+'), '.')::int[]
         operator(pg_catalog.<) '{0,8}'
     then
-        raise exception 'pgvector % is too old: mrl_pg needs 0.8.0 or later', found
+        raise exception 'pgvector % is too old: mrl_pg needs 0.8.0 or later', pgvector_version
             using hint = 'alter extension vector update;';
     end if;
 end
 $check$;
 
--- before the next check: nobody else can come between once the schema is ours
+-- before the next check, because nobody else can add objects once the schema is ours
 create schema if not exists mrl;
 
 do $check$
 declare
-    -- what another role made beforehand would run with the rights of the installer
+    -- an object that another role made would run with the rights of the installing role
     stranger pg_catalog.record;
-    found pg_catalog.text := '';
+    installed pg_catalog.text := '';
     home pg_catalog.text := (
         select space.nspname
         from pg_catalog.pg_extension as extension
@@ -47,7 +47,7 @@ begin
         role.rolname
     into stranger
     from (
-        -- the schema, all that is in it, and what is called by triggers on its tables
+        -- the schema, all objects in it, and the functions that triggers on its tables call
         select
             1 as place,
             'pg_catalog.pg_namespace'::pg_catalog.regclass as classid,
@@ -83,10 +83,10 @@ begin
         and owner.objid operator(pg_catalog.=) object.owned
         and owner.deptype operator(pg_catalog.=) 'o'
     join pg_catalog.pg_roles as role
-        -- of what the first superuser owns, PostgreSQL notes no owner
+        -- PostgreSQL records no owner for objects of the first superuser
         on role.oid operator(pg_catalog.=) coalesce(owner.refobjid, 10)
     where not pg_catalog.pg_has_role(current_user, role.oid, 'usage')
-        -- a superuser is a member of every role: that says nothing about trust
+        -- a superuser is a member of every role, so membership says nothing about trust
         or role.rolname operator(pg_catalog.<>) current_user
         and not role.rolsuper
         and (
@@ -98,19 +98,19 @@ begin
     limit 1;
     if stranger is not null then
         raise exception
-            '% belongs to role %: what it does could run with the rights of %',
+            '% belongs to role %, whose code could run with the rights of %',
             stranger.description, stranger.rolname, current_user
             using errcode = 'object_not_in_prerequisite_state',
                 hint = pg_catalog.format(
-                    'install as role %I, or look at what is there and then: %s',
+                    'install as role %I, or look at the objects in the schema and then run: %s',
                     stranger.rolname, 'drop schema mrl cascade;'
                 );
     end if;
 
     if pg_catalog.to_regprocedure('mrl.version()') is not null then
-        execute 'select mrl.version()' into found;
+        execute 'select mrl.version()' into installed;
     end if;
-    perform pg_catalog.set_config('mrl.found_version', coalesce(found, ''), true);
+    perform pg_catalog.set_config('mrl.found_version', coalesce(installed, ''), true);
     perform pg_catalog.set_config(
         'search_path', pg_catalog.format('%I, pg_temp', home), true
     );

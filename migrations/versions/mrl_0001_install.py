@@ -20,6 +20,6 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Remove what these files made, if this revision ran them."""
+    """Remove the objects that these files made, if this revision ran the files."""
     if installed_here(op, "0.2.0"):
         run_manifest(op, "releases/0.2.0.down.sql")

@@ -1,4 +1,4 @@
--- Everything that mrl_pg 0.2.0 installs, in order, over nothing or over itself.
+-- All files that install mrl_pg 0.2.0, in order, in a new database or over 0.2.0.
 -- Not released yet. A released file never changes: its next version is a new file, NAME.N.sql.
 -- Called by: install.sql, mrl_pg.install, mrl_0001_install.py
 \ir ../schema.sql

@@ -5,14 +5,14 @@ create table if not exists mrl._calibrations (
     entry int not null,
     index_name pg_catalog.name not null,
     k int not null check (k operator(pg_catalog.>) 0),
-    -- empty: every row; else a condition, with the values it was measured with
+    -- empty for every row, else a condition and the values it was measured with
     filter pg_catalog.text not null,
     candidates int not null check (candidates operator(pg_catalog.>=) k),
     ef_search int not null check (
         ef_search operator(pg_catalog.>=) 1
             and ef_search operator(pg_catalog.<=) 1000
     ),
-    -- of the table's rows, those that the filter lets through
+    -- the share of the table's rows that the filter selects
     share pg_catalog.float8 not null check (
         share operator(pg_catalog.>) 0
             and share operator(pg_catalog.<=) 1
@@ -31,4 +31,4 @@ create table if not exists mrl._calibrations (
 );
 
 comment on table mrl._calibrations is
-'Internal. Measured searches: read them through mrl.calibrations.';
+'Internal. Measured searches. Read them through mrl.calibrations.';

@@ -1,4 +1,4 @@
--- Recalls that were measured and stored, to watch how they change.
+-- Stored measurements of recall, which show how recall changes over time.
 -- mrl._measurements
 -- Called by: mrl.measurements, mrl._own_measurements
 create table if not exists mrl._measurements (
@@ -6,7 +6,7 @@ create table if not exists mrl._measurements (
     index_name pg_catalog.name not null,
     measured_at pg_catalog.timestamptz not null,
     k int not null,
-    -- empty: every row; else a condition, with the values it was measured with
+    -- empty for every row, else a condition and the values it was measured with
     filter pg_catalog.text not null,
     candidates int not null,
     ef_search int not null,
@@ -22,4 +22,4 @@ create table if not exists mrl._measurements (
 );
 
 comment on table mrl._measurements is
-'Internal. Recalls that were measured: read them through mrl.measurements.';
+'Internal. Stored measurements of recall. Read them through mrl.measurements.';

@@ -31,6 +31,7 @@ comment on table mrl._registry is
 'Internal. Short columns and indexes made by mrl_pg; read them through mrl.indexes.';
 
 comment on column mrl._registry.computed_as is
-'How short values are computed: as the renormalised prefix of full ones, or as its sign bits.';
+'How short values are computed: prefix (the renormalised prefix) or bits (the signs of the '
+'prefix).';
 comment on column mrl._registry.kept_as is
-'What keeps short values up to date: generated, as PostgreSQL computes the column.';
+'What keeps short values up to date: generated (PostgreSQL computes the column).';

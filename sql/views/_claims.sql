@@ -1,4 +1,4 @@
--- Gives the owner of a table the number that its rows in mrl_pg's tables have.
+-- Gives the owner of a table the number by which rows in mrl_pg's tables refer to it.
 -- mrl._claims
 -- Called by: mrl.register
 create or replace view mrl._claims as
@@ -8,8 +8,8 @@ select
     null::pg_catalog.name as asked_by
 where false;
 
--- a function that runs with its owner's rights cannot know who calls: this says so, and
--- nobody may say another
+-- the trigger's function runs with its owner's rights and cannot see the caller, so this
+-- default names the caller; nobody has the right to set another value
 alter view mrl._claims alter column asked_by set default current_user;
 
 create or replace trigger claim
@@ -17,4 +17,4 @@ instead of insert on mrl._claims
 for each row execute function mrl._claim();
 
 comment on view mrl._claims is
-'Internal. Answers the number that rows about a table of yours bear.';
+'Internal. Returns the number by which rows refer to a table of yours.';

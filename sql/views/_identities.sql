@@ -5,8 +5,8 @@ create or replace view mrl._identities as
 select
     class.oid as table_oid,
     class.relowner as owner,
-    -- the cluster, and the transaction that made the table: of what pg_attribute says
-    -- about its system columns no later statement changes anything
+    -- the cluster, and the transaction that made the table, because no later statement
+    -- changes the rows of pg_attribute about system columns
     pg_catalog.concat(
         (
             select system.system_identifier
@@ -24,9 +24,9 @@ select
 from pg_catalog.pg_class as class
 join pg_catalog.pg_attribute as attribute
     on attribute.attrelid operator(pg_catalog.=) class.oid
-    -- cmax, on which nobody grants anything
+    -- cmax, because nobody grants rights on this column
     and attribute.attnum operator(pg_catalog.=) -5
 where class.relkind operator(pg_catalog.=) any ('{r,p}'::pg_catalog."char"[]);
 
 comment on view mrl._identities is
-'Internal. What tells each table from any other.';
+'Internal. Values that identify each table.';

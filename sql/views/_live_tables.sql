@@ -9,21 +9,21 @@ select
 from mrl._tables as known
 join mrl._identities as identity
     on identity.table_oid operator(pg_catalog.=) known.table_id
--- a number that was written of a table is not one that a dump brought of a dropped one
+-- leaves out numbers of dropped tables that a dump brought and other tables have by now
 where
-    -- found by its name, when a dump was restored
+    -- a restored dump named the table, and the table has a new number
     known.table_id operator(pg_catalog.<>) known.table_oid
-    -- the very table
+    -- the table is the same
     or known.born operator(pg_catalog.=) identity.born
-    -- a row that is older than where it stands came with pg_upgrade, which keeps numbers
+    -- a row that is older than mrl._tables came with pg_upgrade, which keeps numbers
     or pg_catalog.age(known.xmin) operator(pg_catalog.>) (
         select pg_catalog.age(attribute.xmin)
         from pg_catalog.pg_attribute as attribute
         where attribute.attrelid operator(pg_catalog.=) known.tableoid
             and attribute.attnum operator(pg_catalog.=) -5
     )
-    -- restored, and by chance the number that it had
+    -- a restored dump named the table, and the table has its old number by chance
     or known.named operator(pg_catalog.=) identity.named;
 
 comment on view mrl._live_tables is
-'Internal. Tables that mrl_pg knows and that are still there, with their owners.';
+'Internal. Tables that mrl_pg knows and that still exist, with their owners.';

@@ -1,4 +1,4 @@
--- Calibrations of tables that the caller owns. Only through this view are they written.
+-- Calibrations of tables that the caller owns. They are written through this view only.
 -- mrl._own_calibrations
 -- Called by: mrl._keep_calibration
 create or replace view mrl._own_calibrations
@@ -26,7 +26,7 @@ where exists (
     select
     from mrl._live_tables as live
     where live.entry operator(pg_catalog.=) point.entry
-        -- who calls, in a function that runs with its owner's rights too
+        -- the calling role; within a security definer function, that function's owner
         and pg_catalog.pg_has_role(current_user, live.owner, 'usage')
 )
 with cascaded check option;

@@ -1,4 +1,4 @@
--- Registry rows of tables that the caller owns. Only through this view are they written.
+-- Registry rows of tables that the caller owns. They are written through this view only.
 -- mrl._own_registry
 -- Called by: mrl.register, mrl._keep_calibration
 create or replace view mrl._own_registry
@@ -20,7 +20,7 @@ where exists (
     select
     from mrl._live_tables as live
     where live.entry operator(pg_catalog.=) registry.entry
-        -- who calls, in a function that runs with its owner's rights too
+        -- the calling role; within a security definer function, that function's owner
         and pg_catalog.pg_has_role(current_user, live.owner, 'usage')
 )
 with cascaded check option;

@@ -1,4 +1,4 @@
--- What owners say about queries of their tables, where who calls writes of his own alone.
+-- Query sampling of tables that the caller owns. It is written through this view only.
 -- mrl._own_sampling
 -- Called by: mrl.sample_queries, mrl.forget_queries
 create or replace view mrl._own_sampling
@@ -15,7 +15,7 @@ where exists (
     select
     from mrl._live_tables as live
     where live.entry operator(pg_catalog.=) sampling.entry
-        -- who calls, in a function that runs with its owner's rights too
+        -- the calling role; within a security definer function, that function's owner
         and pg_catalog.pg_has_role(current_user, live.owner, 'usage')
 )
 with cascaded check option;

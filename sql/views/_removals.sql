@@ -1,4 +1,4 @@
--- Where the owner of a table has a row of the registry deleted, or calibrations of an index.
+-- Takes orders of a table's owner to delete a row of the registry, or calibrations of an index.
 -- mrl._removals
 -- Called by: mrl.unregister, mrl._keep_calibration
 create or replace view mrl._removals as
@@ -10,7 +10,7 @@ select
     null::pg_catalog.name as asked_by
 where false;
 
--- as in mrl._claims; no right to delete is given, for that would be one to lock as well
+-- as in mrl._claims; roles get no right to delete, because it is also a right to lock
 alter view mrl._removals alter column asked_by set default current_user;
 
 create or replace trigger remove
@@ -18,4 +18,4 @@ instead of insert on mrl._removals
 for each row execute function mrl._remove();
 
 comment on view mrl._removals is
-'Internal. Deletes what is known of an index of a table of yours.';
+'Internal. Deletes rows about an index of a table of yours.';

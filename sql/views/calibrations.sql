@@ -23,5 +23,6 @@ from mrl._calibrations as point
 join mrl._live_tables as live on live.entry operator(pg_catalog.=) point.entry;
 
 comment on view mrl.calibrations is
-'Measured searches: recall, its lower bound (one-sided, 95 %) and time, for each k, number '
-'of candidates and ef_search on the front. mrl.calibrate writes it, recall => 0.99 reads it.';
+'Measured searches: recall, its lower bound (one-sided, 95 %) and time for each k, number of '
+'candidates and ef_search, without searches that a faster search beats. mrl.calibrate writes '
+'these rows, and recall => 0.99 reads them.';

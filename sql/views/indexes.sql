@@ -1,4 +1,4 @@
--- The short columns of this database, for people to look at.
+-- The short columns of this database, for people to read.
 -- mrl.indexes
 -- Called by: people, mrl-pg indexes
 create or replace view mrl.indexes as
@@ -33,7 +33,7 @@ left join pg_catalog.pg_attribute as full_attribute
     and full_attribute.attname operator(pg_catalog.=) registry.full_column
     and not full_attribute.attisdropped
 left join lateral (
-    -- by table and name: an index of that name may be another table's
+    -- by table and name, because an index of that name may belong to another table
     select
         class.oid,
         class.reloptions,

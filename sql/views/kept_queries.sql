@@ -9,9 +9,9 @@ select
     kept.query
 from mrl._query_sampling as sampling
 join mrl._live_tables as live on live.entry operator(pg_catalog.=) sampling.entry
--- checks it again: the view of each column does
+-- the view of each column checks the owner again
 cross join lateral mrl._kept_in(sampling.room) as kept
 where pg_catalog.pg_has_role(current_user, live.owner, 'usage');
 
 comment on view mrl.kept_queries is
-'Queries that mrl.keep_query kept, of the tables that you own.';
+'Real queries that mrl.keep_query stored, of the tables that you own.';

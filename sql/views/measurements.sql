@@ -1,4 +1,4 @@
--- Recalls that were measured and stored, to watch how they change. Every role may read it.
+-- Stored measurements of recall, which show how recall changes. Every role may read them.
 -- mrl.measurements
 -- Called by: mrl.recall, mrl._keep_measurement, client/calibration.sql
 create or replace view mrl.measurements as
@@ -21,4 +21,4 @@ from mrl._measurements as measured
 join mrl._live_tables as live on live.entry operator(pg_catalog.=) measured.entry;
 
 comment on view mrl.measurements is
-'Recalls as mrl.recall(…, keep => true) measured them, with their 95 % interval and losses.';
+'Recalls that mrl.recall(…, keep => true) measured, with their 95 % interval and losses.';

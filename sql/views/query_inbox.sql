@@ -1,4 +1,4 @@
--- Where a role that may read a column leaves a query of it, and can do nothing else.
+-- Takes queries from roles that may read the searched column. It shows no rows.
 -- mrl.query_inbox
 -- Called by: mrl.keep_query
 create or replace view mrl.query_inbox as
@@ -9,8 +9,8 @@ select
     null::pg_catalog.name as asked_by
 where false;
 
--- a function that runs with its owner's rights cannot know who calls: this says so, and
--- nobody may say another
+-- the trigger's function runs with its owner's rights and cannot see the caller, so this
+-- default names the caller; nobody has the right to set another value
 alter view mrl.query_inbox alter column asked_by set default current_user;
 
 create or replace trigger take
@@ -18,4 +18,4 @@ instead of insert on mrl.query_inbox
 for each row execute function mrl._take_query();
 
 comment on view mrl.query_inbox is
-'Internal. Takes queries of the columns that you may read, and shows none.';
+'Internal. Takes queries of columns that you may read, and shows no rows.';

@@ -106,8 +106,8 @@ def test_a_superuser_does_not_adopt_what_a_stranger_made(
     bare.execute("reset role")
     before = rows(bare, OBJECTS), rows(bare, SUPERUSERS)
     said = interface(bare, pg_version, tmp_path)
-    assert "schema mrl belongs to role owner_stranger: what it does could run" in said
-    assert "install as role owner_stranger, or look at what is there" in said
+    assert "schema mrl belongs to role owner_stranger, whose code could run" in said
+    assert "install as role owner_stranger, or look at the objects in" in said
     assert (rows(bare, OBJECTS), rows(bare, SUPERUSERS)) == before
 
 

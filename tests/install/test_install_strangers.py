@@ -133,7 +133,7 @@ def test_what_is_bound_to_a_strangers_is_refused(strange: str, tmp_path: Path) -
         with pytest.raises(
             NotInstalled,
             match=r"mrl\._render\(text,jsonb\) would use function unnest\(text\[\]\) "
-            f"of role {STRANGER}, which could be anything: drop one of them",
+            f"of role {STRANGER}, which could do anything: drop one of the two",
         ):
             install(conn)
         assert not ran(conn)
