@@ -48,7 +48,7 @@ select mrl.create_index(
 )
 
 -- name: create_steps
--- What is still to be done for a short column and its index, one statement a row.
+-- The statements that are still needed for a short column and its index, one per row.
 -- Slots: table, column, short, index, dims, kind, distance, m, ef_construction, concurrent
 -- Called by: mrl_pg.build.create, mrl_pg.alembic.carry_out
 select todo.step, todo.statement

@@ -32,7 +32,7 @@ from mrl.calibrate(
 order by candidates, ef_search
 
 -- name: measure
--- Measures the recall of one short column's searches, and stores it if asked.
+-- Measures the recall of one short column's searches, and stores the result if keep is true.
 -- Slots: extension (pgvector's schema and a dot)
 -- Called by: mrl_pg.calibration.recall_report
 select *, pg_catalog.clock_timestamp() as measured_at
@@ -57,7 +57,7 @@ from mrl.recall(
 )
 
 -- name: measurements
--- Recalls of one short column that were measured and stored, oldest first.
+-- Stored measurements of recall of one short column, oldest first.
 -- Parameters: table_id, index_name
 -- Called by: mrl_pg.calibration.recall_report
 select

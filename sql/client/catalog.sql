@@ -1,4 +1,4 @@
--- What Python reads of tables, indexes and the server.
+-- What Python reads about tables, indexes and the server.
 
 -- name: pgvector
 -- pgvector and mrl_pg in this database: versions, and the schema of the vector types.
@@ -8,7 +8,7 @@ select
     extension.extversion as pgvector_version,
     space.nspname::pg_catalog.text as extension_schema,
     exists (
-        -- not by name alone: that asks for the right to use the schema
+        -- from pg_proc, because a lookup by name needs the right to use the schema
         select
         from pg_catalog.pg_proc as proc
         join pg_catalog.pg_namespace as home on home.oid operator(pg_catalog.=) proc.pronamespace
@@ -21,8 +21,8 @@ left join pg_catalog.pg_extension as extension on extension.extname operator(pg_
 left join pg_catalog.pg_namespace as space on space.oid operator(pg_catalog.=) extension.extnamespace
 
 -- name: is_short_column
--- Whether a column is generated as a short one, where mrl._is_short_column may be missing.
--- Slots: expression, function (the one that makes short values), full, dims
+-- Whether a column is generated as a short column, for databases without mrl._is_short_column.
+-- Slots: expression, function (makes short values), full, dims
 -- Called by: mrl_pg.catalog.slots
 pg_catalog.strpos({expression}, {function}) operator(pg_catalog.>) 0
 and pg_catalog.strpos(
@@ -157,7 +157,7 @@ where class.relname operator(pg_catalog.=) %(table)s
 -- Slots: table, full, value, key (an oid; number of a column; oids), index (a name, as text)
 -- Called by: mrl_pg.catalog.read, mrl_pg.search.render
 pg_catalog.hash_record_extended(
-    -- functions that read caches: some microseconds each, where a scan has to be planned
+    -- functions that read caches, because they take microseconds and a scan must be planned
     row(
         {table},
         (
@@ -189,7 +189,7 @@ pg_catalog.hash_record_extended(
 select ({stamp}) as stamp
 
 -- name: promised
--- The cheapest search that keeps a recall by measurement, else a safe one; and its standing.
+-- The cheapest search measured to reach a recall, else a safe search; and which of these it is.
 -- Parameters: table_id, index_name, k, recall, filter
 -- Called by: mrl_pg.search.promised
 select candidates, ef_search, standing, measured, low
@@ -235,12 +235,12 @@ select
     known.dims,
     known.kind,
     known.distance,
-    -- an index that was dropped by hand has none
+    -- pgvector's defaults, also for an index that was dropped by hand
     coalesce(known.m::int, 16) as m,
     coalesce(known.ef_construction::int, 64) as ef_construction,
     known.usable,
     pg_catalog.pg_table_is_visible(class.oid) as visible,
-    -- the registry keeps the names that there were
+    -- the registry holds the names of the time when the index was made
     coalesce(
         called.full_column operator(pg_catalog.=) known.full_column
         and called.short_column operator(pg_catalog.=) known.short_column,
@@ -250,7 +250,7 @@ from mrl.indexes as known
 join pg_catalog.pg_class as class on class.oid operator(pg_catalog.=) known.table_name
 join pg_catalog.pg_namespace as space on space.oid operator(pg_catalog.=) class.relnamespace
 left join lateral (
-    -- the column of the index, and the one that it is generated from
+    -- the column of the index, and the column from which it is generated
     select
         short_column.attname as short_column,
         full_column.attname as full_column
@@ -287,7 +287,7 @@ order by space.nspname, class.relname, known.created_at, known.index_name
 -- No parameters; always one row.
 -- Called by: mrl_pg.sqlalchemy.reflect
 select exists (
-    -- not by name: that is an error where there is none
+    -- not by name, because a name without a view is an error
     select
     from pg_catalog.pg_class as class
     join pg_catalog.pg_namespace as space on space.oid operator(pg_catalog.=) class.relnamespace
@@ -356,7 +356,7 @@ where space.nspname operator(pg_catalog.=) %(schema)s
 select
     activity.pid,
     activity.usename::pg_catalog.text as role,
-    -- what another role does is hidden from an ordinary one
+    -- PostgreSQL hides the state of other roles' sessions from ordinary roles
     coalesce(activity.state, 'in a transaction') as state,
     pg_catalog.date_trunc('second', activity.xact_start)::pg_catalog.text as since
 from pg_catalog.pg_stat_activity as activity
@@ -368,7 +368,7 @@ where activity.datname operator(pg_catalog.=) pg_catalog.current_database()
         where held.pid operator(pg_catalog.=) activity.pid
             and held.granted
             and held.database operator(pg_catalog.=) activity.datid
-            -- none of the catalog's own
+            -- not tables of the system catalog
             and held.relation operator(pg_catalog.>=) 16384::pg_catalog.oid
     )
 order by activity.xact_start

@@ -7,7 +7,7 @@
 create schema if not exists mrl_demo
 
 -- name: demo_drop
--- Removes what an earlier demo left: its table and, with it, all indexes.
+-- Drops the table of an earlier demo, with all its indexes.
 -- No parameters
 -- Called by: mrl_pg.demo.dictionary
 drop table if exists mrl_demo.glosses

@@ -1,8 +1,8 @@
--- Whether mrl_pg is there, and several statements at once.
+-- Whether mrl_pg is installed, and several statements at once.
 
 -- name: version
 -- The installed version. The function is read, not run, because another role may have made it.
--- No parameters; no row when there is none
+-- No parameters; no row if mrl_pg is not installed
 -- Called by: mrl_pg.install
 select substring(pg_catalog.pg_get_function_sqlbody(proc.oid) from '''(.+)''') as version
 from pg_catalog.pg_proc as proc
@@ -12,7 +12,7 @@ where space.nspname operator(pg_catalog.=) 'mrl'
     and proc.pronargs operator(pg_catalog.=) 0
 
 -- name: create_vector
--- Creates pgvector where it is missing; by default an administrator's right.
+-- Creates pgvector's extension if it is missing. By default only administrators may do this.
 -- No slots
 -- Called by: mrl_pg.build.definitions
 create extension if not exists vector

@@ -1,4 +1,4 @@
--- Other searches that two passes are compared with.
+-- Other searches, to compare the two-pass search with.
 
 -- name: short_pass
 -- The first pass alone: the k rows nearest by the short index, never re-ranked.
@@ -16,7 +16,7 @@ order by {short} operator({extension}{short_operator}) (
 limit {k}
 
 -- name: single_pass
--- One pass over full vectors by their own HNSW index, to compare with.
+-- One pass over full vectors by their own HNSW index, to compare the two-pass search with.
 -- Slots: key, value (the column or its cast), table, extension, operator, query, k
 -- Called by: mrl_pg.tune.trial.single_pass
 select
@@ -27,7 +27,7 @@ order by {value} operator({extension}{operator}) {query}
 limit {k}
 
 -- name: single_pass_index
--- An HNSW index over full vectors, to compare with; not part of an installation.
+-- An HNSW index over full vectors, for comparison; not part of an installation.
 -- Slots: index, table, value (the column or its cast), extension, operator_class, m, …
 -- Called by: mrl_pg.tune.trial.single_pass
 create index {index}

@@ -1,16 +1,16 @@
--- Parts of a search that Python alone puts into it.
+-- Parts of a search that only Python adds.
 
 -- name: check_short
--- A condition of a first pass that raises if its short column is not the prefix of the full one.
+-- A condition of a first pass that raises if its short column is not the full column's prefix.
 -- Slots: table, short, before, after (texts), ours; evaluated once
 -- Called by: mrl_pg.sqlalchemy.parts
 (
-    -- one scan, since it may have to be planned each time; an aggregate, so one row
+    -- one scan, because each search may have to plan it; an aggregate returns one row
     select
         case
             when {ours}
             then true
-            -- words of ours in an error, where no function of ours may be installed
+            -- a failing cast raises our message, because mrl_pg's functions may be missing
             else pg_catalog.concat(
                 {before},
                 coalesce(
@@ -33,20 +33,20 @@
 
 -- name: own_plan
 -- A condition of a first pass, so that a prepared statement is planned for its values each time.
--- Slots: query, decides (whether values decide the plan: known when it is planned)
+-- Slots: query, decides (whether values decide the plan; known at planning)
 -- Called by: mrl_pg.sqlalchemy.parts
 case
     when {query} is not null
     then true
-    -- A plan for the values at hand leaves this out. A plan for any values cannot, and the
-    -- planner takes it for too expensive to be kept. It reads nothing when it runs.
+    -- A plan for the given values leaves this branch out. A generic plan cannot, so the
+    -- planner finds it too expensive to cache. The branch reads nothing when it runs.
     else (
         select pg_catalog.count(*) operator(pg_catalog.>) 0
         from pg_catalog.generate_series(
             1::pg_catalog.int8,
             case
                 when {decides}
-                    -- a session that wants such plans gets them, without a JIT for the cost
+                    -- a session may force generic plans: a low cost then keeps JIT off
                     and pg_catalog.current_setting('plan_cache_mode')
                         operator(pg_catalog.<>) 'force_generic_plan'
                 then 1000000000000000::pg_catalog.int8
@@ -58,7 +58,7 @@ case
 end
 
 -- name: promise
--- Columns of mrl_before in a search for a recall: the search that keeps the recall.
+-- Columns of mrl_before in a search for a recall: candidates and ef_search that reach it.
 -- Slots: table, index, short, distance (literals), k, recall, filtered
 -- Called by: mrl_pg.sqlalchemy.parts
 ,
@@ -75,7 +75,7 @@ from mrl._promised(
 
 -- name: promised_pass
 -- A first pass with as many candidates as a calibration says.
--- Slots: passes (its own limit, a literal, is what keeps it on the index)
+-- Slots: passes (its own limit, a literal, makes the planner use the index)
 -- Called by: mrl_pg.search.render
 select *
 from (

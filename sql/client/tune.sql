@@ -1,4 +1,4 @@
--- What `mrl-pg tune` reads of a table, and the copies on which it tries indexes.
+-- What `mrl-pg tune` reads about a table, and the copies on which it tests indexes.
 
 -- name: tune_table
 -- The facts of a table and its server that `mrl-pg tune` needs, in one row.
@@ -35,7 +35,7 @@ select
     ) as name,
     pg_catalog.sum(heap.bytes)::bigint as heap_bytes,
     pg_catalog.sum(heap.toast_bytes)::bigint as toast_bytes,
-    -- as the planner does: the density then, over the pages now
+    -- as the planner estimates: rows per page at the last analyze, times pages now
     pg_catalog.sum(
         heap.reltuples operator(pg_catalog.*) case
             when heap.relpages operator(pg_catalog.>) 0
@@ -93,14 +93,14 @@ select
 from heap
 
 -- name: count_rows
--- How many rows a table has, where the server has never counted.
+-- How many rows a table has, if it was never analyzed.
 -- Slots: table
 -- Called by: mrl_pg.tune.rows.table
 select pg_catalog.count(*)
 from {table}
 
 -- name: toast_bytes
--- Bytes of a table's values that are kept outside its rows.
+-- Bytes of a table's values that are stored outside its rows.
 -- Parameters: schema, table
 -- Called by: mrl_pg.tune.trial.scratch
 select case
@@ -142,13 +142,13 @@ copy (
 with (format binary)
 
 -- name: kept_queries
--- The real queries of a column, one a row.
+-- The real queries of a column, one per row.
 -- Slots: table (its name, as a literal), column
 -- Called by: mrl_pg.tune.queries
 select pg_catalog.unnest(mrl.kept_queries({table}, {column}))
 
 -- name: shown_rows
--- Shortened columns of some rows as text. Rows are named by table and place.
+-- Shortened columns of some rows as text. Rows are named by table and ctid.
 -- Slots: columns (each cut), table, oids, tids
 -- Called by: mrl_pg.tune.advice.examples
 select
@@ -156,7 +156,7 @@ select
     shown.ctid::pg_catalog.text,
     {columns}
 from {table} as shown
--- the first finds them without a scan, the second tells partitions apart
+-- the first condition finds rows without a full scan, the second tells partitions apart
 where shown.ctid operator(pg_catalog.=) any({tids}::pg_catalog.tid[])
     and (shown.tableoid, shown.ctid) operator(pg_catalog.=) any (
         select wanted.oid, wanted.tid
@@ -167,13 +167,13 @@ where shown.ctid operator(pg_catalog.=) any({tids}::pg_catalog.tid[])
     )
 
 -- name: scratch_schema
--- A schema to try indexes in. It is gone after the transaction that creates it.
+-- A schema for test indexes. It does not outlive the transaction that creates it.
 -- Slots: schema
 -- Called by: mrl_pg.tune.trial.scratch
 create schema {schema}
 
 -- name: scratch_table
--- A table for a copy of sampled rows, to try indexes on.
+-- A table for a copy of sampled rows, on which indexes are tested.
 -- Slots: table, type (of the full column)
 -- Called by: mrl_pg.tune.trial.scratch
 create unlogged table {table} (
@@ -198,7 +198,7 @@ where sampled.{full} is not null
     )
 
 -- name: scratch_again
--- Copies the full vectors of a copy, in the order of their keys.
+-- Copies the full vectors of one copy into another, in the order of their keys.
 -- Slots: scratch, origin
 -- Called by: mrl_pg.tune.trial.scratch
 insert into {scratch} (embedding)
@@ -207,7 +207,7 @@ from {origin} as copied
 order by copied.id
 
 -- name: analyze_table
--- Statistics of a table, so that its plans are those of a table in use.
+-- Collects statistics of a table, so that its plans are like those of a table in use.
 -- Slots: table
 -- Called by: mrl_pg.tune.trial.scratch
 analyze {table}
@@ -219,13 +219,13 @@ analyze {table}
 alter table {table} alter column {column} set storage plain; alter table {table} set (toast_tuple_target = 8160)
 
 -- name: keep_in_rows
--- The same for a partitioned table, which has no storage settings that its partitions use.
+-- The same for a partitioned table, whose toast_tuple_target its partitions would not use.
 -- Slots: table, column
 -- Called by: mrl_pg.tune.trial.storage, which prints it
 alter table {table} alter column {column} set storage plain
 
 -- name: recommended
--- The SQL that a recommendation is printed with: build the index, search with it.
+-- The SQL that is printed with a recommendation: build the index, then search with it.
 -- Slots: table (text), name, column, dims, options, k, candidates, ef_search, index_name
 -- Called by: mrl_pg.tune.advice.commands
 select mrl.create_index({table}, {column}, dims => {dims}{options});

@@ -24,19 +24,19 @@ declare
     plan pg_catalog.record;
     effort pg_catalog.record;
     rows_there pg_catalog.record;
-    -- of each query: itself, where it is, how far the k-th nearest is, how many there are
+    -- for each query: vector, table, row, distance of the k-th nearest row, rows to find
     fulls queries%type;
     parts pg_catalog.oid[];
     spots pg_catalog.tid[];
     edges double precision[];
     totals int[];
     level int;
-    asked int;
-    -- a share above any that is asked for: a wider search has nothing left to show
+    query_count int;
+    -- above any recall that users ask for, so that no wider search has to be measured
     enough constant double precision := 0.9995;
-    -- queries that are timed: times are far steadier than recalls
+    -- the number of timed queries; fewer are enough, because times vary less than recalls
     timed constant int := 200;
-    found pg_catalog.jsonb[];
+    near_places pg_catalog.jsonb[];
     near bigint[];
     shortest double precision[];
     longest double precision[];
@@ -51,7 +51,7 @@ begin
         table_name, full_column, k, sample, filter, pg_catalog.cardinality(args), dims,
         kind, index_name, queries
     );
-    -- refuses a filter that brings statements of its own
+    -- raises if the filter contains further statements
     perform mrl._share(table_name, filter, args);
     execute plan.counting into rows_there
         using args[1], args[2], args[3], args[4], args[5], args[6], args[7], args[8],
@@ -62,7 +62,7 @@ begin
         plan.sampling, plan.near_edge, plan.edge, plan.edges, plan.batch, k,
         plan.near_settings, args, queries
     ) as truth;
-    asked := coalesce(pg_catalog.cardinality(totals), 0);
+    query_count := coalesce(pg_catalog.cardinality(totals), 0);
     for level in select * from mrl._levels(k) loop
         effort := mrl._effort(
             k operator(pg_catalog.+) plan.spare,
@@ -71,11 +71,11 @@ begin
             null,
             plan.limited
         );
-        found := '{}';
+        near_places := '{}';
         shortest := '{}';
         longest := '{}';
         before := mrl._enter(effort.settings);
-        for place in 1 .. asked loop
+        for place in 1 .. query_count loop
             start := pg_catalog.clock_timestamp();
             execute pg_catalog.replace(
                 plan.pass, '{candidates}', effort.candidates::pg_catalog.text
@@ -85,12 +85,12 @@ begin
                     args[15], args[16], fulls[place], parts[place], spots[place],
                     edges[place];
             took := mrl._ms_since(start);
-            found := pg_catalog.array_append(
-                found, pg_catalog.to_jsonb(coalesce(near, '{}'))
+            near_places := pg_catalog.array_append(
+                near_places, pg_catalog.to_jsonb(coalesce(near, '{}'))
             );
             continue when place operator(pg_catalog.>) timed;
             longest := pg_catalog.array_append(longest, took);
-            -- the same walk with the fewest ranked again, to know what ranking costs
+            -- the same scan with the fewest candidates re-ranked, to know the cost of re-ranking
             start := pg_catalog.clock_timestamp();
             execute pg_catalog.replace(
                 plan.pass, '{candidates}', (k operator(pg_catalog.+) plan.spare)::pg_catalog.text
@@ -103,10 +103,10 @@ begin
         end loop;
         replaced := mrl._enter(before);
         made := mrl._points(
-            k, level, least(level, 1000), found, totals, shortest, longest
+            k, level, least(level, 1000), near_places, totals, shortest, longest
         );
         points := points operator(pg_catalog.||) coalesce(made, '[]');
-        raise notice '% candidates measured on % queries', level, asked;
+        raise notice '% candidates measured on % queries', level, query_count;
         exit when not exists (
             select
             from pg_catalog.jsonb_array_elements(made) as point
@@ -126,19 +126,19 @@ begin
             ' ',
             filter,
             args::pg_catalog.text,
-            -- forced on the owner too: it lets through what a filter would
+            -- row-level security that is forced on the owner selects rows, as a filter does
             case when filter is null and plan.limited then 'row-level security' end
         ),
         points,
         case when rows_there.count operator(pg_catalog.>) 0
             then rows_there.passing::double precision operator(pg_catalog./) case
-                -- the others cannot be counted, but a search's share is of them all
+                -- hidden rows cannot be counted, but the share of a search is of all rows
                 when pg_catalog.row_security_active(table_name)
                 then greatest(mrl._rows(table_name), rows_there.count)
                 else rows_there.count
             end
         end,
-        asked,
+        query_count,
         rows_there.count
     );
 end
@@ -147,8 +147,8 @@ $body$;
 comment on function mrl.calibrate(
     regclass, name, int, int, text, text[], int, text, name, vector[]
 ) is
-'Measures, over a random sample of the table''s rows (each without itself) or the queries '
-'given, which recall each number of candidates brings and how long it takes, keeps the '
-'front in mrl.calibrations, where recall => 0.99 finds it, and answers it. With a filter: '
-'for searches with one. Without a sample: 500 queries, 2000 for k 1. Reads the whole table '
-'once for every few hundred of them.';
+'Measures recall and time of searches for each number of candidates, over the queries given '
+'or a random sample of the table''s rows (each query leaves out its own row). Stores the '
+'searches that no faster search beats in mrl.calibrations, where recall => 0.99 finds them, '
+'and returns them. With a filter, it measures searches with that filter. The default sample '
+'is 2000 / k queries, at least 500. Reads the whole table once for every few hundred queries.';

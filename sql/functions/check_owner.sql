@@ -1,4 +1,4 @@
--- Raises if the caller does not own a table. The views check it again when rows are written.
+-- Raises if the caller does not own a table. The views check the owner again on each write.
 -- mrl.check_owner(table_id regclass) -> void
 -- Called by: mrl.register, mrl.unregister, mrl.drop_index, mrl._plan_calibration, mrl.recall
 create or replace function mrl.check_owner(table_id regclass)
@@ -22,7 +22,7 @@ begin
         raise exception 'role % does not own table %', current_user, table_id
             using errcode = 'insufficient_privilege',
                 hint = format(
-                    'do this as role %s, or as a member of it',
+                    'do this as role %s, or as a member of that role',
                     quote_ident(pg_get_userbyid(table_owner))
                 );
     end if;
@@ -30,4 +30,4 @@ end
 $body$;
 
 comment on function mrl.check_owner(regclass) is
-'Raises insufficient_privilege unless who calls owns the table.';
+'Raises insufficient_privilege unless the caller owns the table.';

@@ -21,7 +21,7 @@ declare
     slots jsonb := mrl._table(table_name, full_column);
     step record;
     sample record;
-    -- seven of them would be enough to tell a hundred rows apart
+    -- seven signs are the fewest that can tell a hundred rows apart
     signs boolean := mrl._kind(kind, 'stored') = 'bits' and dims >= 7;
 begin
     -- a second build waits here, then finds nothing left to do
@@ -43,20 +43,21 @@ begin
     if distance <> 'cosine' and sample.off > 0 then
         raise warning '% of the first % vectors are not of length 1: under distance %',
             sample.off, sample.rows, distance
-            using detail = 'The short vectors are, so they rank these by direction only.',
+            using detail = 'Short vectors have length 1, so the first pass ranks rows by '
+                    'direction only.',
                 hint = 'distance => ''cosine'' may be what you want';
     end if;
-    -- ten: of fewer it says nothing
+    -- fewer than ten distinct vectors say nothing
     if sample.full_values >= 10 and 2 * sample.short_values < sample.full_values then
         raise warning 'the first % vectors have % short values of kind %(%): a first pass '
             'cannot tell their rows apart',
             sample.rows, sample.short_values, kind, dims
             using detail = case when signs
-                    then 'Bits keep signs. Here nearly all are the same, as in image '
+                    then 'Bits keep only signs. Nearly all signs are the same here, as in image '
                         'features and unsigned integers.'
-                    else 'Too few dimensions are left of them.'
+                    else 'The prefix has too few dimensions.'
                 end,
-                hint = case when signs then 'kind => ''halfvec''' else 'more dims' end;
+                hint = case when signs then 'use kind => ''halfvec''' else 'use more dims' end;
     end if;
     return coalesce(
         nullif(index_name, ''),
@@ -70,7 +71,7 @@ $body$;
 comment on function mrl.create_index(
     regclass, name, int, text, text, int, int, name, name
 ) is
-'Gives a table a short column of dims leading dimensions and its HNSW index, and answers '
-'the index''s name. kind: vector, halfvec or bit; distance: cosine, l2 or ip. Rewrites the '
-'table under an ACCESS EXCLUSIVE lock until the transaction ends; mrl.create_index_sql is '
-'for tables in use. Does only what is missing.';
+'Adds a short column of the first dims dimensions and its HNSW index to a table, and returns '
+'the name of the index. kind: vector, halfvec or bit; distance: cosine, l2 or ip. Rewrites '
+'the table under an ACCESS EXCLUSIVE lock until the transaction ends; use '
+'mrl.create_index_sql for tables in use. Does only the steps that are missing.';

@@ -31,7 +31,7 @@ $body$;
 comment on function mrl.create_index_sql(
     regclass, name, int, text, text, int, int, name, name, boolean
 ) is
-'Statements that give a table a short column and its HNSW index, and register them: run '
-'each by itself, as \gexec does, for "create index concurrently" cannot run in a function. '
-'Only what is missing; so it finishes what broke off. The first rewrites the table under '
-'an ACCESS EXCLUSIVE lock.';
+'Statements that add a short column and its HNSW index to a table, and register them. Run '
+'each statement by itself, as \gexec does, because "create index concurrently" cannot run in '
+'a function. Only missing steps are returned, so run them again after an interruption. The '
+'statement that adds the column rewrites the table under an ACCESS EXCLUSIVE lock.';

@@ -8,7 +8,7 @@ create or replace function mrl.create_search_function(
     k int default 10,
     candidates int default null,
     filter text default null,
-    -- of the filter's $1, $2 …: array['tenant bigint', 'since timestamptz']
+    -- names and types of the filter's $1, $2 …: array['tenant bigint', 'since timestamptz']
     parameters text[] default '{}',
     dims int default null,
     kind text default null,
@@ -27,7 +27,7 @@ declare
     chosen record;
     effort record;
     settings_again text;
-    -- as it is now: the function looks again at each call
+    -- as of now, because the made function checks row-level security again at each call
     limited boolean := filter is not null
         or (select relrowsecurity from pg_class where oid = table_name);
     name text;
@@ -57,12 +57,12 @@ begin
     effort := mrl._effort(
         k, chosen.candidates, chosen.ef_search, max_scan_tuples, false
     );
-    -- by the settings of the session that calls, not of this one
+    -- computed at each call from the settings of the calling session
     settings_again := format(
         '(mrl._effort(%L, %L, %L, %L, true)).settings',
         k, effort.candidates, chosen.ef_search, max_scan_tuples
     );
-    -- kept for long, so a table without parts or children may come to have some
+    -- true, because the table may get partitions or children after the function is made
     slots := slots || mrl._places(true) || jsonb_build_object(
         'function', name,
         'parameters', list.list,
@@ -74,7 +74,7 @@ begin
         'extra', '',
         'least', effort.candidates - 1,
         'query', query,
-        -- a subquery: plans do not depend on it, so one is kept for all calls
+        -- a subquery, because plans do not depend on its value, so all calls share one plan
         'k', format('(select $%s)', cardinality(parameters) + 2),
         'candidates', effort.candidates,
         'seen', 'mrl_came',
@@ -135,7 +135,8 @@ begin
     );
     if position('$mrl_pg$' in slots::text) > 0 then
         raise exception 'the filter or a name holds $mrl_pg$, which ends the function'
-            using errcode = 'invalid_parameter_value', hint = 'write it without';
+            using errcode = 'invalid_parameter_value',
+                hint = 'write the filter or the name without $mrl_pg$';
     end if;
     slots := slots || jsonb_build_object('k', format('$%s', cardinality(parameters) + 2));
     execute mrl._render(mrl._search_function(), slots);
@@ -156,7 +157,8 @@ $body$;
 comment on function mrl.create_search_function(
     text, regclass, name, int, int, text, text[], int, text, name, int, int, float8
 ) is
-'Makes a function (query, k, and the filter''s parameters) that answers rows of one table, '
-'as PostgREST calls it by RPC; in the table''s schema unless named with one. Its statement '
-'is fixed and its plan kept. Callers choose values, never the filter. It names table and '
-'columns as they are now, and keeps the recall calibrated now: make it anew after a change.';
+'Makes a function (the filter''s parameters, query, k) that returns rows of one table and that '
+'PostgREST can call by RPC. It is made in the table''s schema unless function_name has a '
+'schema. Its statement is fixed, so callers choose values, never the filter. Its plan is '
+'cached, except with a filter or under row-level security. The names of table and columns and '
+'the calibration are those of now: after a change, drop the function and make it again.';

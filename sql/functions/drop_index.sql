@@ -38,7 +38,8 @@ begin
         raise exception 'column %.% has % short columns like that',
             table_name, quote_ident(full_column), known.matches
             using errcode = 'ambiguous_parameter',
-                hint = 'say which with dims, kind or index_name: select * from mrl.indexes';
+                hint = 'choose a short column with dims, kind or index_name: '
+                    'select * from mrl.indexes';
     end if;
     slots := slots || jsonb_build_object(
         'short', quote_ident(known.short_column),
@@ -50,7 +51,7 @@ begin
             'table', quote_literal(table_name),
             'short', quote_literal(known.short_column),
             'index', quote_literal(known.index_name),
-            -- of any full column: it may have another name by now
+            -- the prefix of any column, because the full column may have been renamed
             'ours', format(
                 'exists ('
                     'select from mrl._column(attribute.attrelid, attribute.attname) as made '
@@ -73,5 +74,5 @@ end
 $body$;
 
 comment on function mrl.drop_index(regclass, name, int, text, name) is
-'Undoes mrl.create_index: drops the index, the short column when no other index reads it, '
-'and the registry''s row; answers the index''s name. Full vectors stay as they are.';
+'Undoes mrl.create_index: drops the index and its row in the registry, and drops the short '
+'column if no other index uses it. Returns the name of the index. Full vectors do not change.';

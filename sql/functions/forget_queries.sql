@@ -1,4 +1,4 @@
--- Deletes real queries of a column: all of them, or those from before a day.
+-- Deletes real queries of a column: all queries, or the queries that were stored before a day.
 -- mrl.forget_queries('docs', 'embedding', before => current_date - 30) -> int
 -- Called by: people, client/calibration.sql
 create or replace function mrl.forget_queries(
@@ -34,7 +34,7 @@ begin
         using before;
         get diagnostics forgotten = row_count;
     end if;
-    -- has its table dropped, where there is no more use for it
+    -- makes the trigger drop the query table if sampling is off and no query is left
     update mrl._own_sampling as sampling
     set share = 0
     where sampling.entry = known.entry
@@ -45,5 +45,6 @@ end
 $body$;
 
 comment on function mrl.forget_queries(regclass, name, date) is
-'Deletes the queries that were kept of a column of a table you own, or those kept before a '
-'day, and answers how many. Sampling goes on: mrl.sample_queries(…, share => 0) ends it.';
+'Deletes the real queries of a column of a table you own, or the queries that were stored '
+'before a day, and returns how many. Sampling goes on. mrl.sample_queries(…, share => 0) '
+'ends sampling.';

@@ -16,4 +16,4 @@ return coalesce(
 );
 
 comment on function mrl.index_bytes(regclass) is
-'Size of an index in bytes, with all parts of a partitioned one.';
+'Size of an index in bytes, with all partitions of a partitioned index.';

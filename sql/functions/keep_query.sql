@@ -1,5 +1,5 @@
--- Stores a random share of the queries for later calibrations, if the table's owner turned it on.
--- mrl.keep_query('docs', 'embedding', query) -> boolean, whether it was kept
+-- Stores a random share of queries for later calibrations, if the table's owner allows that.
+-- mrl.keep_query('docs', 'embedding', query) -> boolean, whether the query was stored
 -- Called by: people, client/calibration.sql
 create or replace function mrl.keep_query(
     table_name regclass,
@@ -11,10 +11,10 @@ language plpgsql
 volatile
 parallel unsafe
 as $body$
--- names in full, for it is called beside each search: a search_path of its own costs
+-- qualified names, because this runs beside each search and setting a search_path takes time
 #variable_conflict use_variable
 begin
-    -- on a replica too
+    -- true on a replica, too
     if pg_catalog.current_setting('transaction_read_only')::pg_catalog.bool
         or not exists (
             select
@@ -26,7 +26,7 @@ begin
     then
         return false;
     end if;
-    -- mrl._take_query decides
+    -- mrl._take_query decides whether to store the query
     insert into mrl.query_inbox (table_id, full_column, query)
     values (table_name, full_column, query);
     return found;
@@ -34,7 +34,7 @@ end
 $body$;
 
 comment on function mrl.keep_query(regclass, name, vector) is
-'Keeps a query of a column that you may read, if its owner turned that on with '
-'mrl.sample_queries and the lot falls on it; a random older one goes. Does nothing in a '
-'read-only transaction, on a replica, and above read committed. Call it beside a search, '
-'which itself writes nothing.';
+'Stores a query of a column that you may read, if the table''s owner turned sampling on with '
+'mrl.sample_queries and the query is drawn at random. The query may replace a random older '
+'query. Does nothing in a read-only transaction, on a replica, or at an isolation level above '
+'read committed. Call it beside a search, because a search itself writes nothing.';

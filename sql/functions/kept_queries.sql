@@ -12,7 +12,7 @@ volatile
 set search_path = pg_catalog, pg_temp
 as $body$
 declare
-    -- others than these were kept before the column changed
+    -- queries of other dimensions were stored before the column changed
     full_dims int := (mrl._table(table_name, full_column) ->> 'full_dims')::int;
 begin
     perform mrl.check_owner(table_name);
@@ -30,10 +30,11 @@ begin
         limit sample
     );
     if cardinality(queries) = 0 then
-        raise exception 'no query of %.% was kept', table_name, quote_ident(full_column)
+        raise exception 'no query of %.% is stored', table_name, quote_ident(full_column)
             using errcode = 'no_data_found',
                 hint = format(
-                    'select mrl.sample_queries(%L, %L); then have searches call mrl.keep_query',
+                    'select mrl.sample_queries(%L, %L); then call mrl.keep_query beside each '
+                    'search',
                     table_name, full_column
                 );
     end if;
@@ -41,5 +42,5 @@ end
 $body$;
 
 comment on function mrl.kept_queries(regclass, name, int) is
-'The queries that were kept of a column of a table you own, or some of them at random: '
-'for the queries of mrl.calibrate and mrl.recall.';
+'The real queries of a column of a table you own, or a random sample of them. Pass them as '
+'queries to mrl.calibrate and mrl.recall.';

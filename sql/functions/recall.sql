@@ -1,4 +1,4 @@
--- The recall of searches on your own rows against exact search, and what loses the rest.
+-- The recall of searches on your own rows, compared with exact search, and the causes of losses.
 -- mrl.recall('docs', 'embedding', k => 10, sample => 50, …) -> one row
 -- Called by: people
 create or replace function mrl.recall(
@@ -32,14 +32,14 @@ as $body$
 #variable_conflict use_variable
 declare
     plan pg_catalog.record;
-    asked pg_catalog.record;
-    one pg_catalog.record;
+    query_row pg_catalog.record;
+    counts pg_catalog.record;
     before pg_catalog.text[];
     replaced pg_catalog.text[];
     recalls double precision[] := '{}';
     shortlists double precision[] := '{}';
     prefixes double precision[] := '{}';
-    told pg_catalog.timestamptz := pg_catalog.clock_timestamp();
+    last_notice pg_catalog.timestamptz := pg_catalog.clock_timestamp();
 begin
     if keep then
         perform mrl.check_owner(table_name);
@@ -50,33 +50,33 @@ begin
         pg_catalog.cardinality(args), dims, kind, index_name, ef_search,
         max_scan_tuples, queries
     );
-    -- refuses a filter that brings statements of its own
+    -- raises if the filter contains further statements
     perform mrl._share(table_name, filter, args);
-    for asked in execute plan.sampling
+    for query_row in execute plan.sampling
         using args[1], args[2], args[3], args[4], args[5], args[6], args[7], args[8],
             args[9], args[10], args[11], args[12], args[13], args[14], args[15],
             args[16], queries
     loop
         -- the settings hold for this statement alone
         before := mrl._enter(plan.settings);
-        execute plan.statement into one
+        execute plan.statement into counts
             using args[1], args[2], args[3], args[4], args[5], args[6], args[7], args[8],
                 args[9], args[10], args[11], args[12], args[13], args[14], args[15],
-                args[16], asked.mrl_full, asked.mrl_part, asked.mrl_place;
+                args[16], query_row.mrl_full, query_row.mrl_part, query_row.mrl_place;
         replaced := mrl._enter(before);
-        if one.k operator(pg_catalog.>) 0 then
+        if counts.k operator(pg_catalog.>) 0 then
             recalls := pg_catalog.array_append(
-                recalls, one.graph::double precision operator(pg_catalog./) one.k
+                recalls, counts.graph::double precision operator(pg_catalog./) counts.k
             );
             shortlists := pg_catalog.array_append(
-                shortlists, one.shortlist::double precision operator(pg_catalog./) one.k
+                shortlists, counts.shortlist::double precision operator(pg_catalog./) counts.k
             );
             prefixes := pg_catalog.array_append(
-                prefixes, one.prefix::double precision operator(pg_catalog./) one.k
+                prefixes, counts.prefix::double precision operator(pg_catalog./) counts.k
             );
         end if;
         if pg_catalog.clock_timestamp()
-            operator(pg_catalog.>) (told operator(pg_catalog.+) interval '10 s')
+            operator(pg_catalog.>) (last_notice operator(pg_catalog.+) interval '10 s')
         then
             -- mrl_pg.calibration.measuring reads the detail
             raise notice '% queries measured', pg_catalog.cardinality(recalls)
@@ -85,7 +85,7 @@ begin
                     pg_catalog.cardinality(recalls),
                     coalesce(pg_catalog.cardinality(queries), sample)
                 );
-            told := pg_catalog.clock_timestamp();
+            last_notice := pg_catalog.clock_timestamp();
         end if;
     end loop;
     measured := pg_catalog.cardinality(recalls);
@@ -94,7 +94,7 @@ begin
     from mrl._interval(recalls, k) as interval;
     loss_shortlist := mrl._loss(shortlists);
     loss_prefix := mrl._loss(prefixes);
-    -- a graph can hand over by luck what an exact shortlist would not: below 0 then
+    -- below 0 if the graph by luck finds rows that an exact shortlist leaves out
     loss_graph := mrl._loss(recalls) operator(pg_catalog.-) loss_shortlist;
     if keep and measured operator(pg_catalog.>) 0 then
         perform mrl._keep_measurement(
@@ -113,9 +113,9 @@ comment on function mrl.recall(
     regclass, name, int, int, int, text, text[], int, text, name, int, int,
     vector[], boolean
 ) is
-'Mean recall of a search against exact search, with a 95 % interval, over a random sample '
-'of the table''s rows (each without itself) or the queries given. 1 - recall is loss_graph '
-'(what HNSW missed: raise ef_search, or m when building) plus loss_shortlist (what more '
-'candidates would have brought). loss_prefix is what short vectors alone, never re-ranked, '
-'would lose. Reads the whole table twice for each query. keep writes it to '
-'mrl.measurements, which only the owner of the table may.';
+'Mean recall of a search compared with exact search, with a 95 % interval, over the queries '
+'given or a random sample of the table''s rows (each query leaves out its own row). '
+'1 - recall is loss_graph (rows that HNSW missed; raise ef_search, or m when building) plus '
+'loss_shortlist (rows that more candidates would have found). loss_prefix is the loss of '
+'short vectors alone, without re-ranking. Reads the whole table twice for each query. keep '
+'writes the result to mrl.measurements; only the owner of the table may do this.';

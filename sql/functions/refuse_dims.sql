@@ -16,4 +16,4 @@ end
 $body$;
 
 comment on function mrl.refuse_dims(int, int) is
-'Raises the error for a prefix that its vector does not have.';
+'Raises the error for a prefix length that its vector does not have.';

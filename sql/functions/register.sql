@@ -9,7 +9,7 @@ create or replace function mrl.register(
     dims int,
     kind text,
     distance text,
-    -- as kind says
+    -- NULL means the value that belongs to the kind
     computed_as text default null,
     kept_as text default 'generated'
 )
@@ -66,6 +66,6 @@ $body$;
 comment on function mrl.register(
     regclass, name, name, name, int, text, text, text, text
 ) is
-'Writes one short column of a table you own into mrl.registry, once its index is built: '
-'the last of the statements that mrl.create_index_sql returns. computed_as: prefix or '
+'Writes one short column of a table you own into mrl.registry, after its index is built. '
+'mrl.create_index_sql returns this call as its last statement. computed_as: prefix or '
 'bits; kept_as: generated.';

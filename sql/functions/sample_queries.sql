@@ -21,11 +21,11 @@ begin
     if share is null or not share between 0 and 1 then
         raise exception 'share % is not from 0 to 1', coalesce(share::text, 'NULL')
             using errcode = 'invalid_parameter_value',
-                hint = 'for example 0.01, one query in a hundred; 0 turns it off';
+                hint = 'for example 0.01, one query in a hundred; 0 turns sampling off';
     elsif not most between 1 and 10000 then
         raise exception 'most % is outside 1 to 10000', most
             using errcode = 'invalid_parameter_value',
-                hint = 'a calibration takes some 500';
+                hint = 'a calibration needs about 500 queries';
     end if;
     perform mrl._sweep();
     insert into mrl._claims (table_id)
@@ -34,7 +34,7 @@ begin
     insert into mrl._own_sampling (entry, full_column, share, most)
     values (claimed, sample_queries.full_column, 0, 1000)
     on conflict (entry, full_column) do nothing;
-    -- makes room for them, or drops it
+    -- makes the trigger create or drop the query table
     update mrl._own_sampling as known
     set share = sample_queries.share,
         most = coalesce(sample_queries.most, known.most)
@@ -46,6 +46,7 @@ end
 $body$;
 
 comment on function mrl.sample_queries(regclass, name, float8, int) is
-'Has mrl.keep_query keep a share of the queries of a column of a table you own, most of '
-'them at most; 0 keeps no more, and leaves what was kept: see mrl.forget_queries. Answers '
-'what is in force, and how many are kept. Embeddings can be turned back into text.';
+'Makes mrl.keep_query store a share of the queries of a column of a table you own, up to the '
+'number most. Share 0 stores no further queries and deletes none; mrl.forget_queries deletes '
+'them. Returns the settings in force, and how many queries are stored. Embeddings can be '
+'turned back into text.';

@@ -24,17 +24,17 @@ parallel unsafe
 as $body$
 -- no search_path of its own, so that names in the filter mean what they mean to the caller
 declare
-    asked pg_catalog.jsonb;
+    arguments pg_catalog.jsonb;
     plan pg_catalog.record;
     before pg_catalog.text[];
     ef_before pg_catalog.text;
     scan_before pg_catalog.text;
     done pg_catalog.text;
-    found pg_catalog.record;
+    answer pg_catalog.record;
     first_try int := 1;
     came bigint;
 begin
-    -- what is NULL was not said
+    -- NULL means the default
     exact := coalesce(exact, false);
     if filter is null and args is null and ef_search is null
         and max_scan_tuples is null and not exact and recall is null
@@ -44,7 +44,7 @@ begin
             index_name
         );
         if plan.statement is not null then
-            -- as mrl._enter would, without the call
+            -- the same as mrl._enter, without the time of a call
             ef_before := pg_catalog.current_setting('hnsw.ef_search');
             scan_before := pg_catalog.current_setting('hnsw.iterative_scan');
             done := pg_catalog.set_config('hnsw.ef_search', plan.ef_search, true);
@@ -56,18 +56,18 @@ begin
             if came operator(pg_catalog.>) 0 then
                 return;
             end if;
-            -- that was the first one
+            -- that was the first try
             first_try := 2;
         end if;
     end if;
-    asked := pg_catalog.jsonb_build_object(
+    arguments := pg_catalog.jsonb_build_object(
         'table_id', mrl._table_of(pg_catalog.pg_typeof(of_type)), 'full_column', full_column,
         'k', k, 'candidates', candidates, 'filter', filter, 'args', args, 'dims', dims,
         'kind', kind, 'index_name', index_name, 'ef_search', ef_search,
         'max_scan_tuples', max_scan_tuples, 'exact', exact, 'recall', recall
     );
     for attempt in first_try .. 2 loop
-        plan := mrl._begin('rows', array[query], asked, attempt operator(pg_catalog.=) 2);
+        plan := mrl._begin('rows', array[query], arguments, attempt operator(pg_catalog.=) 2);
         before := coalesce(before, plan.before);
         came := 0;
         if not plan.counted then
@@ -77,16 +77,16 @@ begin
                     args[15], args[16], query;
             get diagnostics came = row_count;
         else
-            for found in execute plan.statement
+            for answer in execute plan.statement
                 using args[1], args[2], args[3], args[4], args[5], args[6], args[7],
                     args[8], args[9], args[10], args[11], args[12], args[13], args[14],
                     args[15], args[16], query
             loop
-                return next found.hit;
-                came := found.seen;
+                return next answer.hit;
+                came := answer.seen;
             end loop;
         end if;
-        -- none: too few candidates, so once more with a scan that goes on for them
+        -- no row means too few candidates, so search again with an iterative scan
         exit when came operator(pg_catalog.>) 0 or not plan.guarded;
     end loop;
     perform mrl._finish(plan, before, args, came);
@@ -98,10 +98,10 @@ comment on function mrl.search(
     int, boolean, float8
 ) is
 'The k rows nearest to a query, as rows of the table whose type is passed as NULL, '
-'nearest first: candidates by a short index, order by full vectors. '
-'filter: a condition on its columns; its $1 to $16 are the args, which are text: '
+'nearest first. A short index finds candidates, and full vectors order them. '
+'filter: a condition on the table''s columns; its $1 to $16 are the args, which are text: '
 'tenant = $1::int. '
-'dims, kind or index_name: which short column, else the oldest. '
-'recall: the cheapest search that mrl.calibrate measured to keep it. '
-'Warns when fewer candidates came than asked (with a filter: fewer rows than k) though '
-'there are more.';
+'dims, kind or index_name: the short column to use; without them, the oldest. '
+'recall: use the cheapest search that reached this recall in mrl.calibrate. '
+'Warns if it finds fewer candidates than asked (with a filter: fewer rows than k) although '
+'the table holds more.';

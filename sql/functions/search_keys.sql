@@ -25,15 +25,15 @@ parallel unsafe
 as $body$
 -- no search_path of its own, so that names in the filter mean what they mean to the caller
 declare
-    asked pg_catalog.jsonb;
+    arguments pg_catalog.jsonb;
     plan pg_catalog.record;
     before pg_catalog.text[];
-    found pg_catalog.record;
+    answer pg_catalog.record;
     came bigint;
 begin
-    -- what is NULL was not said
+    -- NULL means the default
     exact := coalesce(exact, false);
-    asked := pg_catalog.jsonb_build_object(
+    arguments := pg_catalog.jsonb_build_object(
         'table_id', table_name::pg_catalog.oid, 'full_column', full_column,
         'key_type', pg_catalog.pg_typeof(of_type)::pg_catalog.oid,
         'k', k, 'candidates', candidates, 'filter', filter, 'args', args, 'dims', dims,
@@ -41,7 +41,7 @@ begin
         'max_scan_tuples', max_scan_tuples, 'exact', exact, 'recall', recall
     );
     for attempt in 1 .. 2 loop
-        plan := mrl._begin('keys', array[query], asked, attempt operator(pg_catalog.=) 2);
+        plan := mrl._begin('keys', array[query], arguments, attempt operator(pg_catalog.=) 2);
         before := coalesce(before, plan.before);
         came := 0;
         if not plan.counted then
@@ -51,18 +51,18 @@ begin
                     args[15], args[16], query;
             get diagnostics came = row_count;
         else
-            for found in execute plan.statement
+            for answer in execute plan.statement
                 using args[1], args[2], args[3], args[4], args[5], args[6], args[7],
                     args[8], args[9], args[10], args[11], args[12], args[13], args[14],
                     args[15], args[16], query
             loop
-                key := found.key;
-                distance := found.distance;
+                key := answer.key;
+                distance := answer.distance;
                 return next;
-                came := found.seen;
+                came := answer.seen;
             end loop;
         end if;
-        -- none: too few candidates, so once more with a scan that goes on for them
+        -- no row means too few candidates, so search again with an iterative scan
         exit when came operator(pg_catalog.>) 0 or not plan.guarded;
     end loop;
     perform mrl._finish(plan, before, args, came);
@@ -73,5 +73,6 @@ comment on function mrl.search_keys(
     anyelement, regclass, name, vector, int, int, text, text[], int, text,
     name, int, int, boolean, float8
 ) is
-'Keys and true distances of the k rows nearest to a query, nearest first; the key is of '
-'the type passed as NULL, jsonb for one of several columns. Otherwise like mrl.search.';
+'Keys and true distances of the k rows nearest to a query, nearest first. The key has the '
+'type that is passed as NULL; pass jsonb for a key of several columns. Otherwise like '
+'mrl.search.';

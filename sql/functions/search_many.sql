@@ -1,4 +1,4 @@
--- The k rows nearest to each of many queries, by one plan: number of the query, row, distance.
+-- The k rows nearest to each of many queries, with one plan: number of the query, row, distance.
 -- mrl.search_many(null::docs, 'embedding', queries, …) -> setof (query, hit, distance)
 -- Called by: people
 create or replace function mrl.search_many(
@@ -24,16 +24,16 @@ parallel unsafe
 as $body$
 -- no search_path of its own, so that names in the filter mean what they mean to the caller
 declare
-    asked pg_catalog.jsonb;
+    arguments pg_catalog.jsonb;
     plan pg_catalog.record;
     before pg_catalog.text[];
     -- numbers of the queries still to be answered
     numbers int[];
     answered int[];
-    found pg_catalog.record;
+    answer pg_catalog.record;
     came bigint;
 begin
-    -- what is NULL was not said
+    -- NULL means the default
     exact := coalesce(exact, false);
     if queries is null then
         raise exception 'queries is NULL'
@@ -41,7 +41,7 @@ begin
     elsif pg_catalog.cardinality(queries) operator(pg_catalog.=) 0 then
         return;
     end if;
-    asked := pg_catalog.jsonb_build_object(
+    arguments := pg_catalog.jsonb_build_object(
         'table_id', mrl._table_of(pg_catalog.pg_typeof(of_type)), 'full_column', full_column,
         'k', k, 'candidates', candidates, 'filter', filter, 'args', args, 'dims', dims,
         'kind', kind, 'index_name', index_name, 'ef_search', ef_search,
@@ -51,7 +51,7 @@ begin
     numbers := array(select pg_catalog.generate_series(1, pg_catalog.cardinality(queries)));
     for attempt in 1 .. 2 loop
         exit when pg_catalog.cardinality(numbers) operator(pg_catalog.=) 0;
-        plan := mrl._begin('batch', queries, asked, attempt operator(pg_catalog.=) 2);
+        plan := mrl._begin('batch', queries, arguments, attempt operator(pg_catalog.=) 2);
         before := coalesce(before, plan.before);
         came := 0;
         if not plan.counted then
@@ -67,22 +67,22 @@ begin
                 );
         else
             query := 0;
-            for found in execute plan.statement
+            for answer in execute plan.statement
                 using args[1], args[2], args[3], args[4], args[5], args[6], args[7],
                     args[8], args[9], args[10], args[11], args[12], args[13], args[14],
                     args[15], args[16], queries, numbers
             loop
-                if found.number operator(pg_catalog.<>) query then
-                    came := came operator(pg_catalog.+) least(found.seen, plan.wanted);
+                if answer.number operator(pg_catalog.<>) query then
+                    came := came operator(pg_catalog.+) least(answer.seen, plan.wanted);
                 end if;
-                query := found.number;
-                hit := found.hit;
-                distance := found.distance;
+                query := answer.number;
+                hit := answer.hit;
+                distance := answer.distance;
                 return next;
             end loop;
             exit;
         end if;
-        -- too few candidates came for some: these once more, with a scan that goes on
+        -- queries that found too few candidates are searched again, with an iterative scan
         execute pg_catalog.format(
             'select pg_catalog.array_agg(distinct number) from (%s) as answers',
             plan.statement
@@ -103,7 +103,7 @@ begin
             order by number
         );
     end loop;
-    -- fewer than wanted each, in the mean: had all come, none would be left over
+    -- the mean number per query, which is below plan.wanted if any query found fewer
     perform mrl._finish(
         plan,
         before,
@@ -117,5 +117,5 @@ comment on function mrl.search_many(
     anyelement, name, vector[], int, int, text, text[], int, text, name, int,
     int, boolean, float8
 ) is
-'The k rows nearest to each of many queries, planned once: number of the query (from 1), '
-'row, true distance; nearest first within each query. Otherwise like mrl.search.';
+'The k rows nearest to each of many queries, with one plan: number of the query (from 1), '
+'row and true distance, nearest first within each query. Otherwise like mrl.search.';

@@ -45,17 +45,17 @@ begin
         chosen.candidates,
         chosen.ef_search,
         max_scan_tuples,
-        -- nobody scans on for it when dead rows, or a policy to come, leave too few
+        -- no second try follows if dead rows or a later policy leave too few candidates
         true
     );
     settings := effort.settings;
-    -- kept for long, so a table without parts or children may come to have some
+    -- true, because the table may get partitions or children after the statement is printed
     slots := slots || mrl._places(true) || jsonb_build_object(
         'query', format('%s::%s', query, slots ->> 'type'),
         'filter', mrl._condition(filter),
         'key_names', slots ->> 'names',
         'extra', '',
-        -- the effort is decided, and printed
+        -- candidates and settings are printed as values
         'promise', '',
         'k', k,
         'candidates', effort.candidates,
@@ -70,8 +70,8 @@ begin
     slots := slots || jsonb_build_object('gate', mrl._render(mrl._gate(), slots));
     return format(e'-- %s: the query, a vector(%s)\n', query, slots ->> 'full_dims')
         || case when limited
-            then e'-- do not keep its plan: one made for other values may bring too few rows;\n'
-                '-- set plan_cache_mode = force_custom_plan, or do not prepare it\n'
+            then e'-- do not cache the plan: a plan for other values may find too few rows;\n'
+                '-- set plan_cache_mode = force_custom_plan, or do not prepare the statement\n'
             else ''
         end
         || mrl._render(
@@ -99,9 +99,9 @@ $body$;
 comment on function mrl.search_sql(
     regclass, name, int, int, text, int, text, name, int, int, name[], float8
 ) is
-'The two-pass search as one plain SELECT, to prepare and send from anywhere: the last '
-'parameter is the query, those before it are the filter''s. Answers columns (the primary '
-'key when none are named) and the true distance, and sets and restores its own settings. '
-'With a filter, or on a table under row-level security, do not keep it prepared: a plan that '
-'was made for other values may bring too few rows. '
-'recall: as calibrated on the day it is printed.';
+'The two-pass search as one plain SELECT, to prepare and send with any driver. The last '
+'parameter is the query; the parameters before it belong to the filter. Returns columns (by '
+'default the primary key) and the true distance. It changes settings and restores them. '
+'With a filter, or on a table under row-level security, do not keep it prepared, because a '
+'plan that was made for other values may find too few rows. '
+'recall: as calibrated on the day when the statement is printed.';

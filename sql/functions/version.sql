@@ -1,4 +1,4 @@
--- Version of the installed database side.
+-- Version of mrl_pg in this database.
 -- mrl.version() -> text
 -- Called by: mrl_pg.install, mrl_pg.sqlalchemy.create, refuse_downgrade.sql, people
 create or replace function mrl.version()

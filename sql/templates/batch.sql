@@ -1,4 +1,4 @@
--- Answers to many queries by one plan: number of the query, row, true distance.
+-- Answers to many queries with one plan: number of the query, row, true distance.
 -- Slots: queries and numbers (arrays), nearest, names, pass_names, table, same_row, extra
 -- Called by: mrl._compose
 create or replace function mrl._batch()
@@ -9,7 +9,7 @@ parallel safe
 return $template$
 select
     mrl_pass.mrl_number as number,
-    -- rows come last: a sort would carry them whole
+    -- rows are read last, because a sort would carry whole rows
     (
         select mrl_row.*::{table}
         from {table} as mrl_row

@@ -10,7 +10,7 @@ return $template$
     if not exists (
         select
         from mrl._facts({short}) as facts
-        -- as mrl._ordinary looks at them
+        -- the same checks as in mrl._ordinary
         where facts.present
             and facts.prefix
     ) then

@@ -1,4 +1,4 @@
--- Builds the HNSW index of the short column. Writes wait unless it is built concurrently.
+-- Builds the HNSW index of the short column. Writes wait unless the build is concurrent.
 -- Slots: concurrently, index, table, short, extension, operator_class, m, ef_construction
 -- Called by: mrl_pg.build.definitions, mrl._create_steps
 create or replace function mrl._create_index()

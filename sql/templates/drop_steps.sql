@@ -8,7 +8,7 @@ immutable
 parallel safe
 return $template$
 select
-    -- NULL: reports leave the step out
+    -- NULL if reports leave the step out
     planned.step,
     planned.statement
 from (
@@ -29,9 +29,9 @@ from (
     where attribute.attrelid operator(pg_catalog.=) {table}::pg_catalog.regclass
         and attribute.attname operator(pg_catalog.=) {short}
         and attribute.attnum operator(pg_catalog.>) 0
-        -- a column of yours that has come to bear its name holds your values
+        -- not a column of your own that has this name by now
         and {ours}
-        -- nor while another index has it as a key, in an expression or in a condition
+        -- not while another index uses the column as a key, in an expression or in a condition
         and not exists (
             select
             from pg_catalog.pg_index as other

@@ -8,7 +8,7 @@ immutable
 parallel safe
 return $template$
 select
-    -- rows that tie with the k-th are as good: sums in single precision differ by less
+    -- rows as far as the k-th are as good; errors of single precision are smaller than this
     pg_catalog.max(distance) operator(pg_catalog.+) 1e-5::pg_catalog.float8 as edge,
     pg_catalog.count(*) as k
 from (
@@ -17,7 +17,7 @@ from (
 {rows}
     ) as mrl_truth ({names}, distance)
     where {other}
-        -- of a zero vector, by cosine
+        -- the cosine distance of a zero vector
         and distance operator(pg_catalog.<>) 'NaN'::pg_catalog.float8
     order by distance
     limit {k}

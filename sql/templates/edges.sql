@@ -14,7 +14,7 @@ select
 from (
     select
         number,
-        -- rows that tie with the k-th are as good: sums in single precision differ by less
+        -- rows as far as the k-th are as good; errors of single precision are smaller than this
         pg_catalog.max(distance) operator(pg_catalog.+) 1e-5::pg_catalog.float8 as edge,
         pg_catalog.count(*)::int as k
     from (
@@ -28,7 +28,7 @@ from (
                 {extension}subvector({full}, 1, {full_dims})
             from {table}
             where {full} is not null{filter}
-            -- so that it is read out of TOAST once, not once a query
+            -- so that each vector is read from TOAST once, not once per query
             offset 0
         ) as mrl_row ({names}, mrl_full)
         cross join lateral (
@@ -41,10 +41,10 @@ from (
                 pg_catalog.unnest({parts_asked}),
                 pg_catalog.unnest({places_asked})
             ) with ordinality as asked (query, bound, part, place, number)
-            -- some k rows are as near as the bound: nothing beyond it is among the nearest
+            -- k rows are within the bound, so no row beyond the bound is among the nearest
             where (mrl_full operator({extension}{operator}) query) operator(pg_catalog.<=) bound
                 and {other_asked}
-            -- queries are gone through for each row: rows for each query would spill
+            -- a loop over queries for each row, because rows for each query would spill to disk
             offset 0
         ) as mrl_near
     ) as mrl_ranked

@@ -1,4 +1,4 @@
--- The exact search that everything is compared with: every row, full vectors, no index.
+-- The exact search, which recall is measured against: every row, full vectors, no index.
 -- Slots: query, table, columns, filter, k
 -- Called by: mrl_pg.search.render, mrl._compose, mrl._plan_recall
 create or replace function mrl._exact()
@@ -16,7 +16,7 @@ from (
         {full} operator({extension}{operator}) {query}
     from {table}
     where true{filter}
-    -- keeps an index on the full column out of it
+    -- keeps the planner from using an index on the full column
     offset 0
 ) as ranked ({names}, distance)
 where distance operator(pg_catalog.<>) 'NaN'::pg_catalog.float8

@@ -1,4 +1,4 @@
--- Queries that a caller brings.
+-- Queries that the caller passes.
 -- Slots: queries (an array)
 -- Called by: mrl._plan_recall, mrl._plan_calibration
 create or replace function mrl._given()

@@ -10,7 +10,7 @@ return $template$
 with mrl_truth ({names}, distance) as materialized (
 {exact}
 ),
--- the exact search by short vectors: no index is of this expression
+-- the exact search by short vectors, because no index holds this expression
 mrl_short ({names}, distance, mrl_rank) as materialized (
     select
         {names},
@@ -33,7 +33,7 @@ mrl_graph ({names}, distance) as materialized (
 {passes}
 ),
 mrl_edge as materialized (
-    -- rows that tie with the k-th are as good: sums in single precision differ by less
+    -- rows as far as the k-th are as good; errors of single precision are smaller than this
     select
         pg_catalog.max(distance) operator(pg_catalog.+) 1e-5::pg_catalog.float8 as distance,
         pg_catalog.count(*) as k

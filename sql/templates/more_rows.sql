@@ -8,22 +8,22 @@ immutable
 parallel safe
 return $template$
 select
-    -- a scan takes ef_search nodes at once, whatever may stop it later on: of an index that
-    -- holds no more it takes all that it can reach, and nothing below is run. Where rows of
-    -- the answer are missing, all must be reached for sure: up to 2 m + 1 nodes, each is
-    -- linked with each other
+    -- The first step of a scan reads up to ef_search nodes. If the index holds no more nodes,
+    -- that step reads every node that it can reach, and the conditions below are not run. If
+    -- rows of the answer are missing, every node must be reachable for sure: among up to
+    -- 2 m + 1 nodes, each node is linked with every other node.
     not exists (
         select
         from pg_catalog.pg_index as mrl_index
         join pg_catalog.pg_class as mrl_class
             on mrl_class.oid operator(pg_catalog.=) mrl_index.indrelid
         where mrl_index.indexrelid operator(pg_catalog.=) pg_catalog.to_regclass({index})
-            -- it does not tell of children
+            -- the index holds no rows of child tables
             and (
                 mrl_class.relkind operator(pg_catalog.=) 'p'
                 or not mrl_class.relhassubclass
             )
-            -- nor has it a part that may hold more
+            -- and no partition of the index may hold more nodes
             and not exists (
                 select
                 from (
@@ -51,8 +51,9 @@ select
                             16
                         ) as m
                 ) as mrl_size
-                -- pages but the first, less their heads, by the least that pgvector writes
-                -- for a node: 92 bytes, its value, and 12 m for its neighbours
+                -- the bytes of all pages but the first, without page headers, divided by the
+                -- smallest node that pgvector writes: 92 bytes, the value, and 12 m bytes for
+                -- neighbours
                 where (
                     pg_catalog.pg_relation_size(mrl_part.oid)
                         operator(pg_catalog./) mrl_size.page
@@ -75,7 +76,7 @@ select
                     end
             )
     )
-    -- counts first, without a look at a vector
+    -- counts rows first, which reads no vector
     and exists (
         select
         from {table}
@@ -87,7 +88,7 @@ select
         select
         from {table}
         where true{filter}
-            -- a vector that is not even comparable with itself is never answered
+            -- not vectors without a distance to themselves, because no search returns them
             and ({full} operator({extension}{operator}) {full})
                 operator(pg_catalog.<>) 'NaN'::pg_catalog.float8
         offset {seen}

@@ -1,4 +1,4 @@
--- Which candidates of a first pass are near enough, by their position.
+-- The positions of those candidates of a first pass that are near enough.
 -- Slots: passes, names, other (a row that is not the query itself), edge
 -- Called by: mrl._plan_calibration
 create or replace function mrl._near_places()

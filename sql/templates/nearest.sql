@@ -12,9 +12,9 @@ with mrl_candidates ({names}, distance) as materialized (
 )
 select {names}, distance{extra}
 from mrl_candidates
--- a zero vector has no cosine distance, a NULL none at all
+-- a zero vector has no cosine distance, and a NULL has no distance at all
 where distance operator(pg_catalog.<>) 'NaN'::pg_catalog.float8
-    -- too few, as after many deletes: `mrl.search` scans on instead
+    -- no row if there are too few, as after many deletes; `mrl.search` then scans further
     and exists (
         select
         from mrl_candidates

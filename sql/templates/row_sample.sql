@@ -1,5 +1,5 @@
--- What the first hundred full vectors say of a short column to come: lengths, and whether
--- its values differ where theirs do. Slots: table, full, extension, norm, short (a value)
+-- Facts about the first hundred full vectors, before a short column is made: how many do not have
+-- length 1, and the distinct values. Slots: table, full, extension, norm, short (a value)
 -- Called by: mrl_pg.build.row_sample, mrl.create_index
 create or replace function mrl._row_sample()
 returns text
@@ -9,7 +9,7 @@ parallel safe
 return $template$
 select
     pg_catalog.count(*) filter (
-        -- within 1 %
+        -- by more than 1 %
         where pg_catalog.abs(
             {extension}{norm}(sample."full") operator(pg_catalog.-) 1::pg_catalog.float8
         ) operator(pg_catalog.>) 0.01::pg_catalog.float8

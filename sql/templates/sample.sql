@@ -1,4 +1,4 @@
--- Random rows of a table as queries, with the place of each row.
+-- Random rows of a table as queries, with the table and the ctid of each row.
 -- Slots: full, extension, table, filter, sample
 -- Called by: mrl._plan_recall, mrl._plan_calibration
 create or replace function mrl._sample()
@@ -8,7 +8,7 @@ immutable
 parallel safe
 return $template$
 select
-    -- of one type, so that one session may ask tables of vectors and of halves
+    -- always type vector, so that one session may measure tables of vector and of halfvec
     {full}::{extension}vector as mrl_full,
     tableoid as mrl_part,
     ctid as mrl_place

@@ -13,7 +13,7 @@ language plpgsql
 volatile
 parallel unsafe
 as $mrl_pg$
--- made by mrl.create_search_function; names in the statements are columns first
+-- made by mrl.create_search_function; a name in a statement means a column before a variable
 #variable_conflict use_column
 declare
     mrl_before pg_catalog.text[];
@@ -49,12 +49,12 @@ begin
             return;
         end if;
     end if;
-    -- none: too few candidates, so once more with a scan that goes on for them
+    -- no row means too few candidates, so search again with an iterative scan
     mrl_replaced := mrl._enter({settings_again});
     mrl_before := coalesce(mrl_before, mrl_replaced);
     mrl_mode := pg_catalog.current_setting('plan_cache_mode');
     if mrl_limited then
-        -- for these values: a plan made for others might bring too few rows
+        -- plan for these values, because a plan for other values might find too few rows
         mrl_replaced[1] := pg_catalog.set_config('plan_cache_mode', 'force_custom_plan', true);
     end if;
     for mrl_found in

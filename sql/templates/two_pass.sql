@@ -17,7 +17,7 @@ mrl_before as materialized (
         pg_catalog.current_setting('hnsw.max_scan_tuples', true) as max_scan_tuples,
         pg_catalog.current_setting('hnsw.scan_mem_multiplier', true) as scan_memory{promise}
 ),
--- hands over keys and true distances, not full vectors: nothing large is copied
+-- passes on keys and true distances, not full vectors, so that nothing large is copied
 candidates ({names}, distance) as materialized (
 {passes}
 ),
@@ -30,7 +30,7 @@ after as materialized (
         pg_catalog.set_config('hnsw.scan_mem_multiplier', mrl_before.scan_memory, true)
     from mrl_before
     cross join (
-        -- rows without a distance are no candidates: nothing would tell they came
+        -- rows without a distance do not count, because they are never answers
         select pg_catalog.count(*) filter (
             where distance operator(pg_catalog.<>) 'NaN'::pg_catalog.float8
         ) as seen
@@ -41,9 +41,9 @@ select
     {names},
     distance{extra}
 from candidates
--- a one-time filter too: the settings are put back even when no candidate came
+-- also a one-time filter, so that settings are restored even if there is no candidate
 where (select seen from after) is not null
-    -- a zero vector has no cosine distance, a NULL none at all
+    -- a zero vector has no cosine distance, and a NULL has no distance at all
     and distance operator(pg_catalog.<>) 'NaN'::pg_catalog.float8
 order by distance, {key_names}
 limit {k}

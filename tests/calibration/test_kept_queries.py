@@ -84,10 +84,10 @@ def test_nothing_is_kept_until_it_is_asked_for(docs: Conn) -> None:
     assert not keep(docs, [1, 2, 3])
     assert not INDEX.keep_query(docs, QUERIES[0])
     assert one(docs, "select count(*) from mrl.query_sampling") == 0
-    with pytest.raises(errors.NoDataFound, match="no query of public"):
+    with pytest.raises(errors.NoDataFound, match="is stored"):
         kept_ones(docs)
     before = calibrate(docs, k=3, sample=20)
-    with pytest.raises(InvalidSetting, match=r"was kept; select mrl\.sample_queries"):
+    with pytest.raises(InvalidSetting, match=r"is stored; select mrl\.sample_queries"):
         INDEX.calibrate(docs, k=3, real_queries=True)
     # what was measured before is not lost over it
     assert one(docs, "select count(*) from mrl.calibrations") == len(before)
@@ -397,7 +397,7 @@ def test_keeping_copes_without_room(docs: Conn, database: str) -> None:
         1, 10, 0, None
     )
     assert forget(docs) == 0
-    with pytest.raises(errors.NoDataFound, match="no query of public"):
+    with pytest.raises(errors.NoDataFound, match="is stored"):
         kept_ones(docs)
     assert sample(docs) == (1, 10, 0)
     assert keep(docs, QUERIES[0])

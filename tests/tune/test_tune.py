@@ -280,7 +280,7 @@ def test_queries_of_a_statement_that_are_rows_are_noticed(docs: Conn) -> None:
 def test_queries_that_were_kept_are_asked(conn: Conn, vectors: Vectors) -> None:
     make_table(conn, vectors[:600])
     given = {"plan": True, "real_queries": True, **QUICK, "sample": 3}
-    with pytest.raises(InvalidSetting, match=r"was kept; select mrl\.sample_queries"):
+    with pytest.raises(InvalidSetting, match=r"is stored; select mrl\.sample_queries"):
         tune(conn, "docs", "embedding", **given)
     conn.execute("select mrl.sample_queries('docs', 'embedding', 1)")
     keep = "select mrl.keep_query('docs', 'embedding', %s)"
