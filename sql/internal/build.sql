@@ -1,4 +1,4 @@
--- The statements that build a short column and its index. Python, shell and Alembic carry them out.
+-- The statements that build a short column and its index. Python, SQL and Alembic run them.
 
 -- Which of a short column and its index exist; raises if another object has one of their names.
 -- Called by: mrl._create_steps
@@ -9,7 +9,7 @@ create or replace function mrl._index_state(
     index_name name,
     slots jsonb,
     out has_column boolean,
-    -- NULL: there is no index of that name
+    -- NULL if there is no index of that name
     out usable boolean
 )
 language plpgsql
@@ -17,12 +17,16 @@ stable
 set search_path = pg_catalog, pg_temp
 as $body$
 declare
-    there record;
+    existing record;
 begin
-    select * into there from mrl._column(table_id, short_column);
+    select * into existing from mrl._column(table_id, short_column);
     has_column := found;
     if has_column and not mrl._is_short_column(
-        there.expression, there.type, full_column, (slots ->> 'dims')::int, slots ->> 'kind'
+        existing.expression,
+        existing.type,
+        full_column,
+        (slots ->> 'dims')::int,
+        slots ->> 'kind'
     ) then
         raise exception 'column %.% is not the %(%) prefix of %',
             slots ->> 'table',
@@ -32,9 +36,11 @@ begin
             slots ->> 'full'
             using errcode = 'duplicate_column',
                 detail = format(
-                    'it is %s %s', there.type, coalesce(there.expression, 'not generated')
+                    'the column is %s %s',
+                    existing.type,
+                    coalesce(existing.expression, 'not generated')
                 ),
-                hint = 'drop it, or name another with short_column';
+                hint = 'drop the column, or choose another name with short_column';
     end if;
     select
         state.indisvalid and state.indisready as usable,
@@ -46,7 +52,7 @@ begin
             and class.reloptions @> array[
                 'm=' || (slots ->> 'm'), 'ef_construction=' || (slots ->> 'ef_construction')
             ] as same
-    into there
+    into existing
     from pg_class as class
     left join pg_index as state on state.indexrelid = class.oid
     left join pg_opclass as operator_class on operator_class.oid = state.indclass[0]
@@ -54,17 +60,17 @@ begin
         and class.relnamespace = (
             select home.relnamespace from pg_class as home where home.oid = _index_state.table_id
         );
-    if found and there.same is not true then
-        raise exception '% exists and is another one: %',
-            quote_ident(index_name), coalesce(there.definition, 'not an index')
+    if found and existing.same is not true then
+        raise exception '% exists and is something else: %',
+            quote_ident(index_name), coalesce(existing.definition, 'not an index')
             using errcode = 'duplicate_object',
-                hint = 'drop it, or name another with index_name';
+                hint = 'drop the existing object, or choose another name with index_name';
     end if;
-    usable := there.usable;
+    usable := existing.usable;
 end
 $body$;
 
--- The statements that are still needed for a short column and its index, one a row.
+-- The statements that are still needed for a short column and its index, one per row.
 -- Called by: mrl.create_index, mrl.create_index_sql, client/build.sql
 create or replace function mrl._create_steps(
     table_name regclass,
@@ -79,7 +85,7 @@ create or replace function mrl._create_steps(
     concurrent boolean
 )
 returns table (
-    -- as reports call it; NULL: they leave it out
+    -- the name of the step in reports; NULL if reports leave the step out
     step text,
     statement text
 )
@@ -93,7 +99,7 @@ declare
     partitioned boolean := (
         select class.relkind = 'p' from pg_class as class where class.oid = table_name
     );
-    found record;
+    existing record;
 begin
     perform mrl._check_layout(dims, kind, distance, m, ef_construction);
     names := mrl._names(slots ->> 'table_name', full_column, dims, kind, distance);
@@ -108,7 +114,7 @@ begin
         where state.indrelid = table_name
             and state.indisprimary
     ) then
-        raise exception 'table % has no primary key, which answers are named by',
+        raise exception 'table % has no primary key, by which answers name rows',
             slots ->> 'table'
             using errcode = 'undefined_object',
                 hint = format(
@@ -117,12 +123,13 @@ begin
                     slots ->> 'table'
                 );
     end if;
-    -- an empty name is none: mrl_pg.layout takes it so, too
+    -- an empty name means the default name, as in mrl_pg.layout
     short_column := coalesce(nullif(short_column, ''), names.short_column);
     index_name := coalesce(nullif(index_name, ''), names.index_name);
     if short_column = full_column then
         raise exception 'short_column % is the full column itself', quote_ident(short_column)
-            using errcode = 'invalid_parameter_value', hint = 'name another';
+            using errcode = 'invalid_parameter_value',
+                hint = 'choose another name with short_column';
     end if;
     slots := slots || jsonb_build_object(
         'dims', dims,
@@ -140,13 +147,13 @@ begin
         'value', mrl._short_of(slots ->> 'full', slots),
         'type', mrl._short_type(kind, dims, slots ->> 'extension')
     );
-    found := mrl._index_state(table_name, full_column, short_column, index_name, slots);
-    if not found.has_column then
+    existing := mrl._index_state(table_name, full_column, short_column, index_name, slots);
+    if not existing.has_column then
         step := 'added column ' || short_column;
         statement := mrl._render(mrl._add_short_column(), slots);
         return next;
     end if;
-    if found.usable is false then
+    if existing.usable is false then
         step := 'dropped the invalid index of that name';
         statement := mrl._render(
             mrl._drop_index(),
@@ -156,7 +163,7 @@ begin
         );
         return next;
     end if;
-    if found.usable is not true then
+    if existing.usable is not true then
         step := 'built index ' || index_name;
         statement := mrl._render(
             mrl._create_index(),

@@ -8,10 +8,10 @@ language sql
 immutable
 parallel safe
 begin atomic
-    -- by steps of the square root of 2; 1000 is where a scan that stops ends
+    -- steps of the square root of 2, and 1000, the most candidates of an ordinary scan
     select candidates::int
     from (
-        -- a cast may come before the condition does
+        -- a limit for the cast, which may run before the condition
         select least(
             pg_catalog.ceil(
                 k operator(pg_catalog.*) pg_catalog.power(
@@ -37,10 +37,10 @@ create or replace function mrl._points(
     k int,
     candidates int,
     ef_search int,
-    -- for each query: places of the near ones as a JSON array, how many there are to find,
+    -- for each query: positions of near candidates as a JSON array, and how many rows to find
     near jsonb[],
     totals int[],
-    -- and milliseconds when k and when all candidates were ranked again
+    -- for each timed query: milliseconds with k and with all candidates re-ranked
     shortest float8[],
     longest float8[]
 )
@@ -91,7 +91,7 @@ begin
                 'ef_search', _points.ef_search,
                 'recall', (mean.interval).mean,
                 'low', (mean.interval).low,
-                -- ranking again costs the same for each candidate
+                -- re-ranking takes the same time for each candidate
                 'median_ms', times.few[1] + part.of_all * (times.all_of_them[1] - times.few[1]),
                 'p95_ms', times.few[2] + part.of_all * (times.all_of_them[2] - times.few[2])
             )
@@ -132,21 +132,21 @@ create or replace function mrl._plan_calibration(
     queries vector[],
     out slots jsonb,
     out sampling text,
-    -- how far the k-th nearest is: by a first pass under its settings, exactly, and
-    -- exactly for many queries at once
+    -- statements for the distance of the k-th nearest row: by a first pass with its settings,
+    -- by exact search, and by exact search for many queries at once
     out near_edge text,
     out near_settings text[],
     out edge text,
     out edges text,
-    -- queries that are asked at once
+    -- the number of queries that are searched at once
     out batch int,
-    -- {candidates} is still to be filled in
+    -- the timed search, in which mrl.calibrate replaces {candidates}
     out pass text,
-    -- rows that a search hands over for each query and that do not count
+    -- candidates per query that do not count: 1 if a sampled row finds itself, else 0
     out spare int,
-    -- only some rows are let through
+    -- a filter or a policy lets only some rows through
     out limited boolean,
-    -- rows there are, and rows that the filter lets through
+    -- counts all rows, and the rows that the filter selects
     out counting text
 )
 language plpgsql
@@ -154,7 +154,7 @@ stable
 set search_path = pg_catalog, pg_temp
 as $body$
 declare
-    -- of queries that every row is compared with: they are gone through once a row
+    -- the most bytes of queries in a batch, because each row is compared with all of them
     batch_bytes constant int := 2000000;
     query text;
     passes text;
@@ -163,13 +163,13 @@ begin
     perform mrl.check_owner(table_name);
     perform mrl._check_writable();
     slots := mrl._found(table_name, full_column, dims, kind, index_name);
-    -- refuses a k that no search takes
+    -- raises if no search accepts this k
     effort := mrl._effort(k, null, null, null, false);
     if k > 100000000 then
         raise exception 'k % is above 100000000, the most that a calibration measures', k
             using errcode = 'invalid_parameter_value';
     end if;
-    -- answers count, not queries: one of each query takes more of them to be as sure
+    -- precision depends on the number of answers, so a small k needs more queries
     sample := coalesce(sample, greatest(500, 2000 / k));
     if sample < 1 then
         raise exception 'sample % is below 1', sample
@@ -178,7 +178,7 @@ begin
     perform mrl._check_filter(filter, arguments);
     perform mrl._check_queries(queries, slots);
     limited := filter is not null or row_security_active(table_name);
-    -- a sampled row is its own nearest: one more of each, and not itself
+    -- a sampled row is its own nearest row, so a search takes one more and leaves itself out
     spare := case when queries is null then 1 else 0 end;
     query := format('$17::%s', slots ->> 'type');
     slots := slots || jsonb_build_object(
@@ -246,7 +246,7 @@ create or replace function mrl._keep_calibration(
     points jsonb,
     share float8,
     queries int,
-    -- as counted, where the statistics know nothing yet
+    -- the counted rows, for a table without statistics
     rows bigint
 )
 returns setof mrl.calibrations
@@ -264,7 +264,7 @@ begin
     insert into mrl._claims (table_id)
     values (_keep_calibration.table_id)
     returning _claims.entry into claimed;
-    -- one after the other: two of the same would want the same rows
+    -- one calibration at a time, because two for one index would write the same rows
     perform
     from mrl._own_registry as registry
     where registry.entry = claimed
@@ -285,7 +285,7 @@ begin
             median_ms float8, p95_ms float8
         )
     ),
-    kept as (
+    stored as (
         insert into mrl._own_calibrations (
             entry, index_name, k, filter, candidates, ef_search, share,
             recall, low, median_ms, p95_ms, queries, rows, m, ef_construction
@@ -319,23 +319,23 @@ begin
     )
     select
         _keep_calibration.table_id,
-        kept.index_name,
-        kept.k,
-        kept.filter,
-        kept.candidates,
-        kept.ef_search,
-        kept.share,
-        kept.recall,
-        kept.low,
-        kept.median_ms,
-        kept.p95_ms,
-        kept.queries,
-        kept.rows,
-        kept.m,
-        kept.ef_construction,
-        kept.measured_at
-    from kept
-    order by kept.median_ms;
+        stored.index_name,
+        stored.k,
+        stored.filter,
+        stored.candidates,
+        stored.ef_search,
+        stored.share,
+        stored.recall,
+        stored.low,
+        stored.median_ms,
+        stored.p95_ms,
+        stored.queries,
+        stored.rows,
+        stored.m,
+        stored.ef_construction,
+        stored.measured_at
+    from stored
+    order by stored.median_ms;
 end
 $body$;
 
@@ -349,11 +349,11 @@ create or replace function mrl._truth(
     edges text,
     batch int,
     k int,
-    -- of a first pass that bounds how far the nearest are
+    -- settings of the first pass, whose distances are upper bounds
     settings text[],
     args text[],
     queries vector[],
-    -- of each query that has anything to find: itself, where it is, how far, how many
+    -- for each query with rows to find: vector, table, row, distance of the k-th row, rows to find
     out fulls vector[],
     out parts oid[],
     out spots tid[],
@@ -367,8 +367,8 @@ as $body$
 -- no search_path of its own, so that names in the filter mean what they mean to the caller
 #variable_conflict use_variable
 declare
-    asked pg_catalog.record;
-    one pg_catalog.record;
+    query_row pg_catalog.record;
+    result pg_catalog.record;
     before pg_catalog.text[];
     replaced pg_catalog.text[];
     bounds double precision[] := '{}';
@@ -377,54 +377,54 @@ declare
 begin
     distances := '{}';
     totals := '{}';
-    for asked in execute sampling
+    for query_row in execute sampling
         using args[1], args[2], args[3], args[4], args[5], args[6], args[7], args[8],
             args[9], args[10], args[11], args[12], args[13], args[14], args[15],
             args[16], queries
     loop
-        fulls := pg_catalog.array_append(fulls, asked.mrl_full);
-        parts := pg_catalog.array_append(parts, asked.mrl_part);
-        spots := pg_catalog.array_append(spots, asked.mrl_place);
+        fulls := pg_catalog.array_append(fulls, query_row.mrl_full);
+        parts := pg_catalog.array_append(parts, query_row.mrl_part);
+        spots := pg_catalog.array_append(spots, query_row.mrl_place);
     end loop;
     before := mrl._enter(settings);
     for place in 1 .. coalesce(pg_catalog.cardinality(fulls), 0) loop
-        execute near_edge into one
+        execute near_edge into result
             using args[1], args[2], args[3], args[4], args[5], args[6], args[7], args[8],
                 args[9], args[10], args[11], args[12], args[13], args[14], args[15],
                 args[16], fulls[place], parts[place], spots[place];
         bounds := pg_catalog.array_append(
-            bounds, case when one.k operator(pg_catalog.=) k then one.edge end
+            bounds, case when result.k operator(pg_catalog.=) k then result.edge end
         );
-        -- too few came to bound anything, as where a filter lets few through
+        -- no bound, because the first pass found too few rows, as with a selective filter
         if bounds[place] is null then
-            execute edge into one
+            execute edge into result
                 using args[1], args[2], args[3], args[4], args[5], args[6], args[7], args[8],
                     args[9], args[10], args[11], args[12], args[13], args[14], args[15],
                     args[16], fulls[place], parts[place], spots[place];
         end if;
-        distances := pg_catalog.array_append(distances, one.edge);
-        totals := pg_catalog.array_append(totals, one.k::int);
+        distances := pg_catalog.array_append(distances, result.edge);
+        totals := pg_catalog.array_append(totals, result.k::int);
     end loop;
     replaced := mrl._enter(before);
     for start in 1 .. coalesce(pg_catalog.cardinality(fulls), 0) by batch loop
         last := start operator(pg_catalog.+) batch operator(pg_catalog.-) 1;
-        execute edges into one
+        execute edges into result
             using args[1], args[2], args[3], args[4], args[5], args[6], args[7], args[8],
                 args[9], args[10], args[11], args[12], args[13], args[14], args[15],
                 args[16], fulls[start:last], parts[start:last], spots[start:last],
                 bounds[start:last];
-        for found in 1 .. coalesce(pg_catalog.cardinality(one.numbers), 0) loop
-            place := start operator(pg_catalog.+) one.numbers[found]::int
+        for item in 1 .. coalesce(pg_catalog.cardinality(result.numbers), 0) loop
+            place := start operator(pg_catalog.+) result.numbers[item]::int
                 operator(pg_catalog.-) 1;
-            distances[place] := one.edges[found];
-            totals[place] := one.totals[found];
+            distances[place] := result.edges[item];
+            totals[place] := result.totals[item];
         end loop;
         last := least(last, pg_catalog.cardinality(fulls));
         -- mrl_pg.calibration.measuring reads the detail
         raise notice 'exact answers of % queries', last
             using detail = pg_catalog.format('%s of %s', last, pg_catalog.cardinality(fulls));
     end loop;
-    -- some have nothing to be found: alone behind the filter, or all zeros
+    -- leaves out queries without rows to find: the filter selects only them, or they are zeros
     select
         pg_catalog.array_agg(one_full order by number),
         pg_catalog.array_agg(one_part order by number),

@@ -1,6 +1,6 @@
 -- The effort of a search: its candidates and settings are checked and put in force.
 
--- Loads pgvector's library, which defines the settings of a scan. The planner runs it once.
+-- Loads pgvector's library, which defines the settings of a scan. The planner runs this once.
 -- Called by: mrl._effort
 create or replace function mrl._load()
 returns boolean
@@ -25,9 +25,9 @@ create or replace function mrl._effort(
     inout candidates int,
     ef_search int,
     max_scan_tuples int,
-    -- scan on until enough rows came
+    -- whether the scan goes on until it has found enough rows
     iterative boolean,
-    -- as mrl._enter takes them
+    -- in the order of mrl._enter
     out settings text[]
 )
 language plpgsql
@@ -35,10 +35,10 @@ stable
 set search_path = pg_catalog, pg_temp
 as $body$
 declare
-    -- before a setting of it is read here or set by mrl._enter, in a fresh session
+    -- first, because in a new session pgvector's settings do not exist yet
     loaded boolean := mrl._load();
     wrong text;
-    asked int := candidates;
+    given_candidates int := candidates;
 begin
     candidates := coalesce(candidates, least(mrl._default_candidates(k), 1000000000));
     ef_search := coalesce(ef_search, least(candidates, 1000));
@@ -46,19 +46,20 @@ begin
         when k is null or k < 1
         then format('k %s is below 1: ask for at least one row', coalesce(k::text, 'NULL'))
         when k > 1000000000 then format('k %s is above 1000000000', k)
-        when candidates > 1000000000 then format('candidates %s is above 1000000000', asked)
+        when candidates > 1000000000
+        then format('candidates %s is above 1000000000', given_candidates)
         when candidates < k
         then format(
-            'candidates %s is below k %s: the second pass can answer only rows '
-            'that the first hands over; raise candidates',
+            'candidates %s is below k %s: the second pass can return only rows '
+            'that the first pass found; raise candidates',
             candidates, k
         )
         when ef_search not between 1 and 1000
         then format('ef_search %s is outside 1 to 1000', ef_search)
         when ef_search < least(candidates, 1000)
         then format(
-            'ef_search %s is below candidates %s: the index would hand over fewer in '
-            'silence; raise ef_search or leave it out',
+            'ef_search %s is below candidates %s: the index would return fewer candidates '
+            'without an error; raise ef_search or leave it out',
             ef_search, candidates
         )
         when max_scan_tuples < 1
@@ -80,7 +81,7 @@ begin
                     least(2 * candidates::bigint, 2147483647)
                 )
             )::text,
-            -- a work_mem of 4 MB holds some 4000 visited rows; at most 64 of them
+            -- work_mem of 4 MB holds about 4000 visited rows; at most 64 times work_mem
             greatest(
                 current_setting('hnsw.scan_mem_multiplier')::float8,
                 least(ceil(greatest(candidates, max_scan_tuples) / 4000.0), 64)
@@ -91,7 +92,7 @@ end
 $body$;
 
 -- Changes the settings of a scan, and returns the values that they had before.
--- Called by: mrl.search and its kin, mrl.recall, templates/search_function.sql
+-- Called by: mrl._begin, mrl._finish, mrl.recall, mrl.calibrate, templates/search_function.sql
 create or replace function mrl._enter(wanted text[])
 returns text[]
 language plpgsql
@@ -110,7 +111,7 @@ declare
     done pg_catalog.text;
 begin
     for place in 1 .. 4 loop
-        -- all four, though a scan that stops by itself wants two: a second try may want more
+        -- reads all four, although an ordinary scan sets two: a second try may set the others
         before[place] := pg_catalog.current_setting(names[place], true);
         if wanted[place] operator(pg_catalog.<>) before[place] then
             done := pg_catalog.set_config(names[place], wanted[place], true);

@@ -20,7 +20,7 @@ return coalesce(
 );
 
 -- Raises if a filter names an argument that was not given.
--- Called by: mrl._plan, mrl._share, mrl.create_search_function, and what plans a measurement
+-- Called by: mrl._plan, mrl._share, mrl.create_search_function, mrl._plan_recall
 create or replace function mrl._check_filter(filter text, arguments int)
 returns void
 language plpgsql
@@ -32,15 +32,15 @@ declare
     named int := mrl._parameters(filter);
 begin
     if arguments > 16 then
-        raise exception 'args has % values: there may be 16', arguments
+        raise exception 'args has % values, more than 16', arguments
             using errcode = 'invalid_parameter_value',
                 hint = 'pass several as one array: id = any ($1::bigint[])';
     elsif arguments > 0 and filter is null then
-        raise exception 'args was given without a filter, which would use it'
+        raise exception 'args was given without a filter'
             using errcode = 'invalid_parameter_value';
     end if;
     if named > coalesce(arguments, 0) then
-        raise exception 'the filter names $%, and % values are given',
+        raise exception 'the filter names $%, but % values are given',
             named, coalesce(arguments, 0)
             using errcode = 'invalid_parameter_value',
                 hint = 'filter => ''tenant = $1::int'', args => array[''7'']; for '
@@ -72,15 +72,15 @@ begin
     if all_rows operator(pg_catalog.>) 0
         and not pg_catalog.row_security_active(table_id)
     then
-        -- what the planner takes the table for: it may have grown since it was analysed
+        -- the planner's estimate, because the table may have grown since the last analyze
         for planned in execute pg_catalog.format(
             'explain (format json) select from %s', table_id::pg_catalog.regclass
         ) loop
             all_rows := planned."QUERY PLAN" operator(pg_catalog.#>>) '{0,Plan,Plan Rows}';
         end loop;
     end if;
-    -- a loop, though one row comes: unlike a plain execute it takes a single statement, and
-    -- refuses a filter that brings more
+    -- a loop, although one row comes: unlike a plain execute, a loop raises if the filter
+    -- contains further statements
     for planned in execute pg_catalog.format(
         'explain (format json) select from %s where true%s',
         table_id::pg_catalog.regclass, mrl._condition(filter)

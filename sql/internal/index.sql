@@ -13,7 +13,7 @@ return coalesce(
     pg_catalog.concat('.', type) operator(pg_catalog.~~) pg_catalog.format(
         '%%.%s(%s)', kind, dims
     )
-        -- named once: it takes the place of a call that writes the expression out
+        -- used once, because inlining replaces it by a call that prints the expression
         and expression operator(pg_catalog.~~) pg_catalog.format(
             '%%%s(%%(%s, 1, %s)%%',
             pg_catalog.replace(mrl._kind(kind, 'function'), '_', '\_'),
@@ -68,7 +68,7 @@ create or replace function mrl._facts(
     distance text
 )
 returns table (
-    -- with its schema: a regclass leaves out that of a temporary table
+    -- with its schema, because a regclass leaves out the schema of a temporary table
     table_name text,
     row_type oid,
     -- partitions or children
@@ -77,16 +77,16 @@ returns table (
     full_dims int,
     -- pgvector's schema, with a dot
     extension text,
-    -- any relation has the name of the index
+    -- whether any relation has the name of the index
     present boolean,
     index_id oid,
     -- with its schema, too
     index_text text,
-    -- NULL where the table has no index of that name
+    -- NULL if the table has no index of that name
     usable boolean,
-    -- of the short column, for the distance
+    -- whether the index is on the short column and for the distance
     fitting boolean,
-    -- the short column is the prefix of the full one
+    -- whether the short column is the prefix of the full column
     prefix boolean
 )
 language sql
@@ -94,8 +94,9 @@ stable
 parallel safe
 -- no row if the table has no such full column; mrl._table then raises the reason
 begin atomic
-    -- the planner puts this into the caller's statement, and leaves out what that does not
-    -- ask; functions that read caches of the server, where they do: a join costs more
+    -- The planner inlines this into the caller's statement, and leaves out columns that the
+    -- caller does not use. Functions that read the server's caches replace joins, because
+    -- joins take longer.
     select
         pg_catalog.format(
             '%s.%I', class.relnamespace::pg_catalog.regnamespace, class.relname
@@ -146,7 +147,7 @@ begin atomic
             substring(
                 pg_catalog.format_type(pg_catalog.pg_typeof(null::vector), null) from '^.*[.]'
             ),
-            -- where types need no schema
+            -- types without a schema are in pg_catalog
             'pg_catalog.'
         )
     ) as home (extension)
@@ -201,7 +202,7 @@ begin
     if facts.usable and facts.fitting and facts.prefix then
         return;
     end if;
-    -- raises what is wrong with the table and its full column
+    -- raises if something is wrong with the table or its full column
     slots := mrl._table(table_id, full_column);
     if facts.usable is not true then
         raise exception 'index % of % %',
@@ -211,11 +212,11 @@ begin
             using errcode = 'undefined_object',
                 hint = 'run what mrl.create_index_sql(…) returns, or mrl.create_index(…)';
     elsif not facts.fitting then
-        raise exception 'index % of % is not one of % for distance %',
+        raise exception 'index % of % is not an index of % for distance %',
             quote_ident(index_name), slots ->> 'table', quote_ident(short_column), distance
             using errcode = 'object_not_in_prerequisite_state',
-                detail = 'it is ' || pg_get_indexdef(facts.index_id),
-                hint = 'name the kind and distance that it was made with';
+                detail = 'the index is ' || pg_get_indexdef(facts.index_id),
+                hint = 'name the kind and distance that the index was made with';
     elsif not facts.prefix then
         raise exception 'column %.% is not the %(%) prefix of %',
             slots ->> 'table',
@@ -224,11 +225,11 @@ begin
             dims,
             quote_ident(full_column)
             using errcode = 'object_not_in_prerequisite_state',
-                detail = 'it is ' || coalesce(
+                detail = 'the column is ' || coalesce(
                     (select expression from mrl._column(table_id, short_column)),
                     'not generated'
                 ),
-                hint = 'was a column renamed? drop the index and create it again';
+                hint = 'if a column was renamed, drop the index and create a new index';
     end if;
 end
 $body$;
@@ -252,7 +253,7 @@ declare
     slots jsonb;
     present text;
 begin
-    -- one cheap look a search
+    -- one cheap statement per search
     select
         registry.*,
         facts.*,
@@ -272,7 +273,7 @@ begin
             and (_found.dims is null or registry.dims = _found.dims)
             and (_found.kind is null or registry.kind = _found.kind)
             and (_found.index_name is null or registry.index_name = _found.index_name)
-        -- the oldest: a size added later changes no search that names none
+        -- the oldest, so that a short column added later changes no search that names none
         order by registry.created_at, registry.index_name
         limit 1
     ) as registry
@@ -324,7 +325,7 @@ begin
             known.kind,
             known.distance
         );
-        -- mended between two looks
+        -- another session repaired the index between the two checks
         return mrl._found(table_id, full_column, dims, kind, index_name);
     end if;
     return mrl._places(known.parts) || jsonb_build_object(
@@ -358,7 +359,7 @@ stable
 parallel safe
 begin atomic
     select
-        -- pgvector's own when none was named
+        -- pgvector's defaults if the index names no value
         coalesce(
             pg_catalog.max(option.option_value) filter (
                 where option.option_name operator(pg_catalog.=) 'm'
@@ -397,7 +398,7 @@ begin atomic
                 and registry.distance operator(pg_catalog.=) _index_of.distance
                 and (
                     registry.short_column operator(pg_catalog.=) _index_of.short_column
-                    -- or that is what it is called by now
+                    -- or the short column of the index has this name by now
                     or exists (
                         select
                         from pg_catalog.pg_index as state

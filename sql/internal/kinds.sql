@@ -124,7 +124,7 @@ begin
         then format('distance %L is unknown: choose cosine, l2 or ip', distance)
         when dims is null or dims not between 1 and most
         then format(
-            'dims %s is outside 1 to %s, which an HNSW index takes of kind %s',
+            'dims %s is outside 1 to %s, the limits of an HNSW index of kind %s',
             coalesce(dims::text, 'NULL'), most, kind
         )
         when m is null or m not between 2 and 100
@@ -136,7 +136,7 @@ begin
         )
         when ef_construction < 2 * m
         then format(
-            'ef_construction %s is below twice m %s: raise it, or lower m',
+            'ef_construction %s is below twice m %s: raise ef_construction, or lower m',
             ef_construction, m
         )
     end;

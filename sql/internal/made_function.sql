@@ -53,12 +53,12 @@ begin
             raise exception 'parameter % is not a name and a type', quote_literal(parameter)
                 using errcode = 'invalid_parameter_value',
                     hint = 'parameters => array[''tenant bigint'']; '
-                        'a type outside pg_catalog with its schema';
+                        'write a type outside pg_catalog with its schema';
         end if;
         list := list || format('%I %s, ', parts[1], to_regtype(parts[2]));
         types := types || format('%s, ', to_regtype(parts[2]));
     end loop;
-    -- PostgreSQL sees no dependency in the body, but it does in a default
+    -- PostgreSQL records no dependency for the body, but records one for a default
     list := list || format('query %s, k pg_catalog.int4 default mrl._k(%s)', vector, k);
     types := types || format('%s, int4', vector);
 end
@@ -76,6 +76,7 @@ begin
     raise exception 'k % is outside 1 to %, the candidates of this function',
         coalesce(k::text, 'NULL'), candidates
         using errcode = 'invalid_parameter_value',
-            hint = 'make it again with more: mrl.create_search_function(…, candidates => …)';
+            hint = 'make the function again with more candidates: '
+                'mrl.create_search_function(…, candidates => …)';
 end
 $body$;

@@ -1,4 +1,4 @@
--- Plans a search from what was asked, and begins and finishes each try.
+-- Plans a search from its arguments, and begins and finishes each try.
 
 -- The plan of one search: its statement and its settings. It runs nothing.
 -- Called by: mrl._begin
@@ -6,22 +6,22 @@ create or replace function mrl._plan(
     -- rows, batch, or keys
     form text,
     queries vector[],
-    -- arguments of mrl.search and its kin by their names, the table and the type of the key
-    -- by number; and, of a search that is tried again or for a recall:
-    -- again: too few candidates came at first
-    -- share: of the table's rows that the filter lets through, as far as anybody knows
+    -- arguments of mrl.search, mrl.search_keys or mrl.search_many by name, with the OIDs of the
+    -- table and of the type of the key, and two more:
+    -- again: whether the first try found too few candidates
+    -- share: the estimated share of the table's rows that the filter selects, NULL if unknown
     asked jsonb,
     out statement text,
     out settings text[],
-    -- what the settings were before, for mrl._begin to say
+    -- the settings before the search, which mrl._begin fills in
     out before text[],
     out guarded boolean,
-    -- where fewer than wanted may come: asks whether there are more, after $18 came
+    -- if fewer than wanted may come: a statement, whether the table holds more than $18
     out left_over text,
-    -- candidates, or k where only some rows are let through, of which more cost more
+    -- candidates, or k with a filter or a policy, because each further row then takes longer
     out wanted bigint,
     out limited boolean,
-    -- the statement says, beside each row, how many candidates came
+    -- whether the statement returns the number of candidates beside each row
     out counted boolean
 )
 language plpgsql
@@ -73,7 +73,7 @@ begin
     );
     guarded := not (limited or given.again or given.exact);
     settings := case when not given.exact then effort.settings end;
-    -- under a filter few rows of the answer say as much
+    -- with a filter the number of rows in the answer is counted instead
     counted := given.again and not limited;
     wanted := case when limited then given.k else effort.candidates end;
     least := case when guarded then wanted - 1 else 0 end;
@@ -136,7 +136,7 @@ $body$;
 create or replace function mrl._begin(
     form text, queries vector[], asked jsonb, again boolean
 )
--- what mrl._plan decided
+-- the row that mrl._plan returned
 returns record
 language plpgsql
 volatile
@@ -147,7 +147,7 @@ declare
     plan pg_catalog.record;
     share double precision;
 begin
-    -- asked of the planner only where it decides
+    -- the planner is asked only if the share is used
     if asked operator(pg_catalog.->>) 'recall' is not null
         and asked operator(pg_catalog.->>) 'candidates' is null
         and not (asked operator(pg_catalog.->>) 'exact')::pg_catalog.bool
@@ -178,7 +178,7 @@ create or replace function mrl._finish(
     -- the settings before the first try
     before text[],
     args text[],
-    -- of each query, in the mean
+    -- the mean number of candidates or rows per query
     came bigint
 )
 returns void
@@ -195,7 +195,7 @@ begin
         execute plan.left_over into more
             using args[1], args[2], args[3], args[4], args[5], args[6], args[7], args[8],
                 args[9], args[10], args[11], args[12], args[13], args[14], args[15],
-                -- it asks nothing of the query
+                -- the statement does not use the query
                 args[16], null::pg_catalog.text, came;
         if more then
             perform mrl._warn_cut_short(came, plan.wanted, plan.limited);
@@ -207,7 +207,7 @@ $body$;
 -- Statement and ef_search of an ordinary search, by one query; NULL for every other search.
 -- Called by: mrl.search
 create or replace function mrl._ordinary(
-    -- of the table's rows
+    -- the row type of the table
     type regtype,
     full_column name,
     query vector,
@@ -226,7 +226,7 @@ as $body$
 declare
     chosen bigint := coalesce(candidates, mrl._default_candidates(k));
 begin
-    -- all in one statement: a search takes 3 ms, each further one here 1 % of it
+    -- one statement, because a search takes 3 ms and each further statement adds 1 %
     select
         mrl._statement(
             registry.kind,
@@ -249,7 +249,7 @@ begin
         chosen
     into statement, ef_search
     from (
-        -- the oldest, even if it cannot be used: mrl._plan says why
+        -- the oldest, even if it cannot be used, because mrl._plan raises the reason
         select *
         from mrl.registry as registry
         where registry.table_id = (select typrelid from pg_type where oid = _ordinary.type)
@@ -269,10 +269,10 @@ begin
         registry.kind,
         registry.distance
     ) as facts
-    -- what mrl._plan and those it calls look at one by one
+    -- checks that mrl._plan and its functions make one by one
     where facts.row_type = _ordinary.type::oid
-        -- another index of that name decides how fast an answer comes, not which: no more
-        -- of it here, and the planner leaves pg_index out
+        -- another index of that name changes how fast an answer comes, not the answer. So only
+        -- the name is checked, and the planner leaves pg_index out
         and facts.present
         and facts.prefix
         and not row_security_active(registry.table_id)
@@ -288,7 +288,7 @@ $body$;
 create or replace function mrl._warn_cut_short(
     came bigint,
     wanted bigint,
-    -- rows of the answer are wanted, else candidates
+    -- true if rows of the answer are counted, false if candidates are counted
     limited boolean
 )
 returns void

@@ -1,4 +1,4 @@
--- Searches for a recall: which calibration keeps it, and a warning if none does.
+-- Searches for a recall: which calibration reached it, and a warning if none did.
 
 -- Calibrations that apply to a search: of the same filter, or of filters about as selective.
 -- Called by: mrl._promised
@@ -8,9 +8,9 @@ create or replace function mrl._measured_for(
     k int,
     -- a filter or a policy lets only some rows through
     filtered boolean,
-    -- of the table's rows, as far as anybody knows
+    -- the estimated share of the table's rows that the filter selects, NULL if unknown
     share float8,
-    -- with its values, as mrl.calibrate writes it
+    -- the filter with its values, as mrl.calibrate stores it
     filter text
 )
 returns setof mrl.calibrations
@@ -25,7 +25,7 @@ begin atomic
                 operator(pg_catalog.=) _measured_for.table_id::pg_catalog.regclass
             and known.index_name operator(pg_catalog.=) _measured_for.index_name
             and known.k operator(pg_catalog.=) (
-                -- measured for more answers it holds for fewer
+                -- a recall that was measured for more answers also holds for fewer
                 select pg_catalog.min(other.k)
                 from mrl.calibrations as other
                 where other.table_id operator(pg_catalog.=) known.table_id
@@ -36,13 +36,13 @@ begin atomic
     ),
     around as (
         select
-            -- a planner's guess, so what is half or twice as selective is near enough
+            -- the planner estimates shares, so half or twice the share is close enough
             pg_catalog.max(known.share) filter (
                 where known.share operator(pg_catalog.<=) (
                     2 operator(pg_catalog.*) _measured_for.share
                 )
             ) as below,
-            -- every row is the least selective of filters
+            -- a calibration without a filter counts as the least selective filter
             pg_catalog.min(known.share) filter (
                 where known.share operator(pg_catalog.>=) (
                     _measured_for.share operator(pg_catalog./) 2
@@ -66,7 +66,7 @@ begin atomic
     end;
 end;
 
--- The cheapest search that keeps a recall by measurement, else a safe one; and its standing.
+-- The cheapest search measured to reach a recall, else a safe search; and which of these it is.
 -- Called by: mrl._for_recall, client/catalog.sql, client/search.sql
 create or replace function mrl._promised(
     table_id oid,
@@ -74,14 +74,14 @@ create or replace function mrl._promised(
     k int,
     recall float8,
     filtered boolean,
-    -- of the table's rows, and the filter with its values, where they are known
+    -- the share of the table's rows that the filter selects, and the filter with its values
     share float8 default null,
     filter text default null,
     out candidates int,
     out ef_search int,
     -- kept, unreached, stale or uncalibrated
     out standing text,
-    -- mean and lower bound as measured, of the search that was chosen
+    -- measured mean and lower bound of the search that was chosen
     out measured float8,
     out low float8
 )
@@ -91,7 +91,7 @@ set search_path = pg_catalog, pg_temp
 as $body$
 #variable_conflict use_column
 declare
-    -- a promise is to half a percent: a bound above it would take thousands of queries
+    -- the lower bound may miss the recall by this: a tighter bound takes thousands of queries
     slack constant float8 := 0.005;
     changed constant float8 := 0.2;
     built record;
@@ -113,12 +113,12 @@ begin
             _promised.k,
             filtered,
             _promised.share,
-            -- under a policy the same filter lets other rows through
+            -- not under a policy, because the filter may select other rows for another role
             case when _promised.filtered and not policed then _promised.filter end
         )
     ),
     best as (
-        -- for each filter the cheapest that keeps it, else the one that finds most
+        -- for each filter the cheapest search that reaches the recall, else the best recall
         select distinct on (known.filter)
             known.*,
             known.recall >= _promised.recall
@@ -132,7 +132,7 @@ begin
                 and known.low >= _promised.recall - slack
                 then known.median_ms
             end,
-            -- not the bound: of queries that all found everything it is a wide one
+            -- not the bound, which is far below the mean if every query found everything
             known.recall desc,
             known.median_ms
     )
@@ -155,7 +155,7 @@ begin
     having count(*) > 0;
     if standing is null or standing = 'stale' then
         standing := coalesce(standing, 'uncalibrated');
-        -- what sentences of 1536 dimensions took, with room: see docs/recall.md
+        -- more than embeddings of sentences with 1536 dimensions needed; see docs/recall.md
         candidates := least(
             mrl._default_candidates(_promised.k) * case
                 when _promised.recall <= 0.95 then 1
@@ -194,15 +194,16 @@ begin
         raise warning 'recall % is not sure: % was measured, on too few queries',
             recall, round(measured::numeric, 4)
             using hint = format(
-                'select mrl.calibrate(%L, %L, index_name => %L, k => %s, sample => …) with '
-                'more of them',
+                'select mrl.calibrate(%L, %L, index_name => %L, k => %s, sample => …) with a '
+                'larger sample',
                 slots ->> 'table', full_column, slots ->> 'index_name', k
             );
         return;
     elsif standing = 'unreached' then
         raise warning 'recall % is out of reach: the most that was measured is %',
             recall, round(measured::numeric, 4)
-            using hint = 'a larger size, another kind, m or ef_construction, or exact => true';
+            using hint = 'use more dims, another kind, a larger m or ef_construction, or '
+                'exact => true';
         return;
     end if;
     raise warning 'recall % is not kept by a measurement: % for k %',
@@ -213,8 +214,8 @@ begin
         end,
         k || case when filtered then ' with a filter' else '' end
         using hint = format(
-            'select mrl.calibrate(%L, %L, index_name => %L, k => %s%s); until then a safe '
-            'number of candidates is taken',
+            'select mrl.calibrate(%L, %L, index_name => %L, k => %s%s); until then the search '
+            'takes a safe number of candidates',
             slots ->> 'table',
             full_column,
             slots ->> 'index_name',
@@ -224,7 +225,7 @@ begin
 end
 $body$;
 
--- The arguments of the filter, out of what was asked.
+-- The arguments of the filter, from the arguments of a search.
 -- Called by: mrl._begin, mrl._for_recall
 create or replace function mrl._args(asked jsonb)
 returns text[]
@@ -236,10 +237,10 @@ return (
     from pg_catalog.jsonb_to_record(asked) as given (args pg_catalog.text[])
 );
 
--- Candidates and ef_search for a recall: as named, else as calibrated. Warns if none was measured.
+-- Candidates and ef_search for a recall: as given, else as calibrated, with a warning if needed.
 -- Called by: mrl._plan, mrl.search_sql, mrl.create_search_function
 create or replace function mrl._for_recall(
-    -- as mrl._plan takes it
+    -- the arguments of a search, as in mrl._plan
     asked jsonb,
     slots jsonb,
     -- a filter or a policy lets only some rows through
@@ -256,7 +257,7 @@ declare
 begin
     candidates := asked ->> 'candidates';
     ef_search := asked ->> 'ef_search';
-    -- candidates that are named win
+    -- candidates that the caller gives come before the recall
     if asked ->> 'recall' is null or candidates is not null then
         return;
     end if;
@@ -271,7 +272,7 @@ begin
     );
     candidates := promised.candidates;
     ef_search := coalesce(ef_search, promised.ef_search);
-    -- a second try has been warned
+    -- the first try has warned already
     if not coalesce((asked ->> 'again')::boolean, false) then
         perform mrl._warn_promise(
             promised.standing,

@@ -37,7 +37,8 @@ begin
         raise exception 'the query has % dimensions, %.% has %',
             mrl._dims(query), slots ->> 'table', slots ->> 'full', slots ->> 'full_dims'
             using errcode = 'data_exception',
-                hint = 'embed the query with the model that made the rows, uncut';
+                hint = 'embed the query with the model that made the rows, and do not shorten '
+                    'the vector';
     elsif slots ->> 'operator' = '<=>' and mrl._is_zero(query) then
         raise exception 'the query is all zeros, which has no cosine distance'
             using errcode = 'data_exception';

@@ -22,11 +22,11 @@ begin
     if to_regclass(own) is null and new.share > 0 then
         perform mrl._make_room(new.room);
     elsif to_regclass(own) is null then
-        -- without its vectors
+        -- in case the table exists without its column of vectors
         perform mrl._drop_room(new.room, false);
         return null;
     end if;
-    -- queries came to slots by chance: those that go are random ones
+    -- queries are in random slots, so random queries are deleted
     execute format('delete from %s where slot > $1', room) using new.most;
     if new.share > 0 then
         execute format(
@@ -59,7 +59,7 @@ declare
         where extension.extname = 'vector'
     );
 begin
-    -- "drop extension vector cascade" takes the vectors along
+    -- "drop extension vector cascade" drops the column of vectors
     if not exists (
         select
         from pg_attribute as attribute
@@ -70,22 +70,22 @@ begin
         if to_regclass(format('mrl.%I', made)) is not null then
             execute format('drop table mrl.%I cascade', made);
         end if;
-        -- not at installation, nor one for all: nobody but its owner may read it, so that
-        -- it keeps others from dumping the whole database
+        -- not at installation, and not one table for all columns: other roles may not read
+        -- this table, so they cannot dump the whole database while it exists
         execute format(
             'create table mrl.%I ('
                 'slot int primary key check (slot > 0),'
-                -- a day, not a moment: that would lead to a request, and so to a person
+                -- a day, because an exact time could lead to a request and to a person
                 ' kept_on date,'
                 ' query %I.vector)'
-            -- half of each page stays free, so that a new query takes the old one's place
+            -- half of each page stays free, so that the page can hold the new query of a slot
             ' with (fillfactor = 50)',
             made, home
         );
         execute format(
             'comment on table mrl.%I is %L',
             made,
-            'Queries that were kept, read through mrl.kept_queries: the vector and the day.'
+            'Real queries, each a vector and a day. Read them through mrl.kept_queries.'
         );
     end if;
     execute format(
@@ -95,14 +95,14 @@ begin
             ' join mrl._live_tables as live'
             ' on live.entry operator(pg_catalog.=) sampling.entry'
             ' where sampling.room operator(pg_catalog.=) %s'
-            -- who calls, in a function that runs with its owner's rights too
+            -- the calling role; within a security definer function, that function's owner
             ' and pg_catalog.pg_has_role(current_user, live.owner, %L))',
         own, made, room, 'usage'
     );
     execute format(
         'comment on view mrl.%I is %L',
         own,
-        'Internal. Queries that were kept of a column of a table that you own.'
+        'Internal. Real queries of a column of a table that you own.'
     );
     perform mrl._grant(array[format('mrl.%I', made), format('mrl.%I', own)]);
 end
@@ -112,7 +112,7 @@ $body$;
 -- Called by: mrl._keep_room, mrl._sweep
 create or replace function mrl._drop_room(
     room int,
-    -- only when none is kept; otherwise its table or its column is gone
+    -- true: drop only if no query is stored; false: the searched column is gone
     if_empty boolean
 )
 returns void
@@ -127,7 +127,7 @@ declare
     filled boolean := false;
 begin
     if to_regclass(format('mrl.%I', made)) is null
-        -- above it what others kept may be out of sight
+        -- above read committed, queries that others stored may be invisible
         or if_empty and current_setting('transaction_isolation') <> 'read committed'
     then
         return;
@@ -142,12 +142,12 @@ begin
         perform set_config('lock_timeout', '100ms', true);
         execute format('lock table mrl.%I in access exclusive mode', made);
         if if_empty then
-            -- a query that was under way a moment ago
+            -- again, because a query may have been stored before the lock
             execute format('select exists (select from mrl.%I where query is not null)', made)
             into filled;
         end if;
         if not filled then
-            -- nobody can keep it by building something on it
+            -- cascade, so that an object of another role cannot prevent the drop
             if to_regclass(format('mrl.%I', own)) is not null then
                 execute format('drop view mrl.%I cascade', own);
             end if;
@@ -155,7 +155,7 @@ begin
         end if;
         perform set_config('lock_timeout', waits, true);
     exception
-        -- a dump reads it, say: another call will drop it
+        -- the table is in use, for example by a dump, and a later call will drop it
         when lock_not_available
             or deadlock_detected
             or object_in_use
@@ -163,8 +163,8 @@ begin
         then
             if if_empty then
                 raise notice 'mrl.% is empty and stays for now: %', made, sqlerrm
-                    using hint = 'call mrl.forget_queries once more: while it is there, not '
-                        'every role can dump the whole database';
+                    using hint = 'call mrl.forget_queries again, because while this table '
+                        'exists, not every role can dump the whole database';
             end if;
     end;
 end
@@ -182,7 +182,7 @@ as $body$
 declare
     sampled record;
     room text;
-    -- not random(), which whoever calls may have seeded
+    -- not random(), because the caller may have set its seed
     lots double precision[] := array(
         select ('x' || translate(left(lot::text, 13), '-', ''))::bit(48)::bigint / 2.0 ^ 48
         from unnest(array[gen_random_uuid(), gen_random_uuid()]) as lot
@@ -213,9 +213,9 @@ begin
         raise exception 'role % may not read %.%',
             new.asked_by, new.table_id, quote_ident(new.full_column)
             using errcode = 'insufficient_privilege',
-                hint = 'only who can search a column may leave a query of it';
+                hint = 'only a role that may read a column can store a query of the column';
     end if;
-    -- always, not only when it is drawn: one in a hundred is hard to find
+    -- for each query, not only for stored queries, because rare errors are hard to find
     if new.query is null
         or mrl._dims(new.query) <> sampled.full_dims
         or mrl._is_zero(new.query)
@@ -223,14 +223,14 @@ begin
         perform mrl._refuse_query(new.query, mrl._full(new.table_id, new.full_column));
     end if;
     if lots[1] >= sampled.share
-        -- above it a slot that was just taken would be an error
+        -- above read committed, a slot that another session just filled would be an error
         or current_setting('transaction_isolation') <> 'read committed'
     then
         return null;
     end if;
     room := format('mrl.%I', '_queries_' || sampled.room);
-    -- a random slot needs no counter that all would wait for; one that somebody else
-    -- is about to fill is passed by
+    -- a random slot needs no counter, for which sessions would wait; a slot that another
+    -- session is filling is skipped
     begin
         execute format('lock table %s in row exclusive mode nowait', room);
         execute format(
@@ -239,13 +239,13 @@ begin
             room
         )
         using
-            -- not the transaction's, which may be an old one
+            -- not the start of the transaction, which may be long ago
             (clock_timestamp() at time zone 'UTC')::date,
             new.query,
             1 + floor(lots[2] * sampled.most)::int;
         get diagnostics taken = row_count;
     exception
-        -- turned off this moment, or restored without it
+        -- sampling is just being turned off, or a restore left the table out
         when lock_not_available or undefined_table then
             taken := 0;
     end;

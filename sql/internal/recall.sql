@@ -1,11 +1,11 @@
 -- Measures the recall of searches, and stores the results.
 
--- Mean recall with a 95 % interval: Wilson's (1927), fitted to answers that fail together.
+-- Mean recall with a 95 % interval (Wilson, 1927), wider if the answers of a query fail together.
 -- Called by: mrl.recall, mrl._points; mrl_pg.recall.score does so in Python
 create or replace function mrl._interval(
     recalls float8[],
     k int,
-    -- standard normal quantile: of a two-sided interval when none is given
+    -- quantile of the standard normal distribution; the default gives a two-sided interval
     z float8 default 1.959964,
     out mean float8,
     out low float8,
@@ -30,13 +30,13 @@ begin
     select avg(recall), coalesce(var_samp(recall), 0)
     into mean, spread
     from unnest(recalls) as recall;
-    -- the k answers of one query count for one at least, for k at most
+    -- the k answers of one query count as at least 1 and at most k independent answers
     size := case when spread > 0 then n * mean * (1 - mean) / spread else n end;
     size := least(greatest(size, n), n * k);
     share := z * z / size;
     centre := (mean + share / 2) / (1 + share);
     reach := z * sqrt(mean * (1 - mean) / size + share / (4 * size)) / (1 + share);
-    -- rounding must not leave the mean outside
+    -- rounding must not put the mean outside the interval
     low := greatest(0, least(mean, centre - reach));
     high := least(1, greatest(mean, centre + reach));
 end
@@ -107,7 +107,7 @@ declare
         max_scan_tuples,
         filter is not null or row_security_active(table_name)
     );
-    -- a sampled row is its own nearest: one more of each, and not itself
+    -- a sampled row is its own nearest row, so a search takes one more and leaves itself out
     spare int := case when queries is null then 1 else 0 end;
     query text := format('$17::%s', slots ->> 'type');
 begin

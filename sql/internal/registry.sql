@@ -1,4 +1,4 @@
--- Rows of the registry: owners of tables write and delete them through triggers.
+-- The triggers by which owners of tables write and delete rows about their tables.
 
 -- Finds or writes the row of mrl._tables for a table that the caller owns.
 -- Called by: mrl._claims
@@ -20,7 +20,7 @@ begin
         raise exception 'role % does not own table %', new.asked_by, new.table_id
             using errcode = 'insufficient_privilege';
     end if;
-    -- of a table that is gone, whose number this one has
+    -- deletes rows about a dropped table whose OID this table has
     delete from mrl._tables as gone
     where gone.entry in (
         select dead.entry
@@ -38,13 +38,13 @@ begin
     where not exists (
         select from mrl._live_tables as live where live.table_id = new.table_id
     )
-    -- another member of its owner came first
+    -- another session of the owner was first
     on conflict on constraint _tables_table_id_table_oid_born_key do nothing;
     select min(live.entry)
     into strict new.entry
     from mrl._live_tables as live
     where live.table_id = new.table_id;
-    -- restored, upgraded or renamed since
+    -- the table may have been restored, upgraded or renamed
     update mrl._tables as known
     set table_oid = identity.table_oid,
         born = identity.born,
@@ -52,7 +52,7 @@ begin
     where known.entry = new.entry
         and (known.table_oid, known.born, known.named)
             <> (identity.table_oid, identity.born, identity.named);
-    -- queries of a column that is gone
+    -- deletes the settings, and so the real queries, of dropped columns
     delete from mrl._query_sampling as gone
     where gone.entry = new.entry
         and not exists (
@@ -111,7 +111,7 @@ declare
     waits text := current_setting('lock_timeout');
     room int;
 begin
-    -- of tables that were swept when something read it
+    -- query tables that an earlier sweep could not drop, because another session read them
     for room in
         select substring(class.relname from 10)::int
         from pg_class as class
@@ -134,7 +134,7 @@ begin
             select from mrl._live_tables as live where live.entry = dead.entry
         )
     )
-        -- above it a row that somebody else just deleted would be an error
+        -- above read committed, a row that another session just deleted would be an error
         or current_setting('transaction_isolation') <> 'read committed'
     then
         return;
@@ -148,12 +148,12 @@ begin
             where not exists (
                 select from mrl._live_tables as live where live.entry = dead.entry
             )
-            -- what somebody else sweeps is none of ours
+            -- leaves out rows that another session is deleting
             for update skip locked
         );
         perform set_config('lock_timeout', waits, true);
     exception when lock_not_available or deadlock_detected then
-        -- another call will
+        -- a later call will delete the rows
         null;
     end;
 end

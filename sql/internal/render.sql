@@ -10,12 +10,12 @@ parallel safe
 set search_path = pg_catalog, pg_temp
 as $body$
 begin
-    raise exception 'a template has a slot %, which nothing was given for', slot;
+    raise exception 'no value was given for slot % of a template', slot;
 end
 $body$;
 
 -- A template with its slots filled. Braces inside a value are not read as slots.
--- Called by: mrl._pattern, mrl._compose, mrl._create_steps, and most that make statements
+-- Called by: mrl._pattern, mrl._compose, mrl._create_steps, and most that build statements
 create or replace function mrl._render(template text, slots jsonb)
 returns text
 language sql
@@ -23,7 +23,7 @@ immutable
 strict
 parallel safe
 return (
-    -- pieces in odd places are text, those in even places names of slots
+    -- pieces in odd places are text, pieces in even places are names of slots
     select pg_catalog.string_agg(
         case
             when place operator(pg_catalog.%) 2 operator(pg_catalog.=) 1 then piece
@@ -59,7 +59,7 @@ begin
             using errcode = 'invalid_parameter_value';
     end if;
     return (
-        -- a character has one byte at least
+        -- a character has at least one byte
         select left(stem, max(length)) || mark || suffix
         from generate_series(0, least(length(stem), room)) as length
         where octet_length(left(stem, length)) <= room
@@ -68,7 +68,7 @@ end
 $body$;
 
 -- A filter as a further condition, on its own lines, so that a comment in it ends there.
--- Called by: mrl._plan, mrl._share, mrl.search_sql, and most that make statements
+-- Called by: mrl._plan, mrl._share, mrl.search_sql, and most that build statements
 create or replace function mrl._condition(filter text)
 returns text
 language sql

@@ -3,7 +3,7 @@
 -- Grants every role the rights that it needs, and revokes all other rights.
 -- Called by: grants.sql, mrl._make_room
 create or replace function mrl._grant(
-    -- null: all of mrl_pg's
+    -- NULL means all objects of mrl_pg
     objects text[] default null
 )
 returns void
@@ -15,12 +15,12 @@ declare
     statement text;
     done boolean;
 begin
-    -- taking a right of a table away takes those of its columns along: so once more
+    -- to revoke a right on a table also revokes the right on its columns, so this repeats
     for round in 1 .. 3 loop
         done := true;
         for statement in
             with wanted (kind, object, privilege, part) as (
-                -- of every role; of anything else its owner alone has rights
+                -- rights of every role; all other rights belong to the owner alone
                 select 'schema', 'mrl', 'USAGE', null
                 union all
                 select 'routine', proc.oid::regprocedure::text, 'EXECUTE', null
@@ -49,8 +49,8 @@ begin
                         ('_live_tables', 'SELECT', null),
                         ('_query_sampling', 'SELECT', null),
                         ('_query_sampling_room_seq', 'SELECT', null),
-                        -- these let a role write about its own tables alone; by column, for
-                        -- a right to the whole of it is one to lock all that it reads
+                        -- these let a role write about its own tables alone; by column,
+                        -- because a right on the whole view includes locks on its tables
                         ('_own_registry', 'SELECT', null),
                         ('_own_registry', 'INSERT', '*'),
                         ('_own_registry', 'UPDATE', '*'),
@@ -67,11 +67,11 @@ begin
                         ('_own_sampling', 'INSERT', 'most'),
                         ('_own_sampling', 'UPDATE', 'share'),
                         ('_own_sampling', 'UPDATE', 'most'),
-                        -- and these read, of them alone, what was kept: one a column
+                        -- these show the real queries of a role's own tables, one per column
                         ('_own_queries_', 'SELECT', null),
                         ('_own_queries_', 'UPDATE', 'kept_on'),
                         ('_own_queries_', 'UPDATE', 'query'),
-                        -- letter boxes: who asks is put in by the server
+                        -- these only take rows; the server fills in the calling role
                         ('_claims', 'INSERT', 'table_id'),
                         ('_claims', 'SELECT', 'entry'),
                         ('_removals', 'INSERT', 'entry'),
@@ -164,7 +164,7 @@ begin
                         and wanted.part is not distinct from held.part
                         and held.role = 'public'
                 )
-            -- what is taken away goes first
+            -- revokes go first
             order by 1 desc
         loop
             execute statement;
@@ -173,14 +173,14 @@ begin
         exit when done;
     end loop;
     if not done then
-        raise exception 'rights on objects of mrl_pg come back: %', statement
+        raise exception 'rights on objects of mrl_pg come back after: %', statement
             using errcode = 'object_not_in_prerequisite_state',
                 hint = 'run that statement as the role that granted it, and install again';
     end if;
 end
 $body$;
 
--- Raises if the transaction is read-only, before a measurement takes long and can't be stored.
+-- Raises if the transaction is read-only, before a long measurement that can't be stored.
 -- Called by: mrl._plan_calibration, mrl.recall
 create or replace function mrl._check_writable()
 returns void
@@ -190,9 +190,9 @@ set search_path = pg_catalog, pg_temp
 as $body$
 begin
     if current_setting('transaction_read_only')::bool then
-        raise exception 'cannot keep what is measured in a read-only transaction'
+        raise exception 'cannot store measurements in a read-only transaction'
             using errcode = 'read_only_sql_transaction',
-                hint = 'measure on the primary; a replica reads what is kept there';
+                hint = 'measure on the primary; replicas then read the stored measurements';
     end if;
 end
 $body$;

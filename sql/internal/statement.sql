@@ -9,7 +9,7 @@ stable
 set search_path = pg_catalog, pg_temp
 as $body$
 declare
-    -- in a statement of its own the query is a row of mrl_query, else an expression
+    -- in a statement of search_sql the query is a row of mrl_query, else an expression
     frame text := case when wrapped then '(select %s from mrl_query)' else '%s' end;
 begin
     return mrl._render(
@@ -128,7 +128,7 @@ create or replace function mrl._compose(
     form text,
     slots jsonb,
     exact boolean,
-    -- a column more says how many candidates came
+    -- whether one more column returns the number of candidates
     counted boolean
 )
 returns text

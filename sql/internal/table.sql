@@ -1,13 +1,13 @@
 -- Facts of a table, its key and its full column; raises if they can't be used.
 
--- How passes identify a row: by its place, which is stable in one statement, not by its key.
+-- How passes identify a row: by its ctid, which is stable in one statement, not by its key.
 -- Called by: mrl._table, mrl.search_sql, mrl.create_search_function
 create or replace function mrl._places(parts boolean)
 returns jsonb
 language sql
 immutable
 parallel safe
--- a place is unique in one table only, so with partitions or children the table is named, too
+-- a ctid is unique in one table only, so with partitions or children the table is named, too
 return case when parts
     then '{
         "names": "mrl_part, mrl_place",
@@ -57,9 +57,9 @@ begin
     if cardinality(keys) = 0 then
         raise exception 'table % has no primary key', table_id::regclass
             using errcode = 'undefined_object',
-                hint = 'add one, or ask for whole rows with mrl.search';
+                hint = 'add a primary key, or get whole rows from mrl.search';
     elsif cardinality(keys) = 1 then
-        -- in full: it stands in a statement that runs under the caller's search path
+        -- with its schema, because the statement runs under the caller's search path
         return format(
             'mrl_row.%I::%s',
             keys[1],
@@ -70,10 +70,10 @@ begin
             )
         );
     elsif type <> 'jsonb'::regtype then
-        raise exception 'the key of table % is % columns long',
+        raise exception 'the key of table % has % columns',
             table_id::regclass, cardinality(keys)
             using errcode = 'datatype_mismatch',
-                hint = 'ask for it as JSON: mrl.search_keys(null::jsonb, …)';
+                hint = 'get the key as JSON: mrl.search_keys(null::jsonb, …)';
     end if;
     return format(
         'pg_catalog.jsonb_build_object(%s)',
@@ -91,7 +91,7 @@ stable
 set search_path = pg_catalog, pg_temp
 as $body$
 declare
-    found record;
+    facts record;
     present text;
 begin
     select
@@ -106,7 +106,7 @@ begin
         type.typname,
         format_type(attribute.atttypid, attribute.atttypmod) as declared,
         home.nspname as extension
-    into found
+    into facts
     from pg_class as class
     join pg_namespace as space on space.oid = class.relnamespace
     left join pg_attribute as attribute
@@ -120,54 +120,54 @@ begin
         and extension.extnamespace = type.typnamespace
     left join pg_namespace as home on home.oid = extension.extnamespace
     where class.oid = _table.table_id;
-    if found is null or found.oid is null then
-        raise exception 'there is no table of oid %', coalesce(table_id::text, 'NULL')
+    if facts is null or facts.oid is null then
+        raise exception 'there is no table with OID %', coalesce(table_id::text, 'NULL')
             using errcode = 'undefined_table',
                 hint = 'name the table, as in mrl.search(null::docs, …)';
-    elsif found.relkind not in ('r', 'p') then
-        raise exception '% is a %', found.name, case found.relkind
+    elsif facts.relkind not in ('r', 'p') then
+        raise exception '% is a %', facts.name, case facts.relkind
                 when 'v' then 'view'
                 when 'm' then 'materialized view'
                 when 'f' then 'foreign table'
                 when 'c' then 'composite type'
-                else format('relation of kind %s', found.relkind)
+                else format('relation of kind %s', facts.relkind)
             end
             using errcode = 'wrong_object_type',
                 hint = 'name the table that holds the vectors';
-    elsif found.attnum is null then
+    elsif facts.attnum is null then
         select string_agg(quote_ident(attribute.attname), ', ' order by attribute.attnum)
         into present
         from pg_attribute as attribute
         where attribute.attrelid = _table.table_id
             and attribute.attnum > 0
             and not attribute.attisdropped;
-        raise exception 'column %.% does not exist', found.name, quote_ident(full_column)
+        raise exception 'column %.% does not exist', facts.name, quote_ident(full_column)
             using errcode = 'undefined_column', hint = 'there are: ' || present;
-    elsif found.extension is null or found.typname not in ('vector', 'halfvec') then
+    elsif facts.extension is null or facts.typname not in ('vector', 'halfvec') then
         raise exception 'column %.% is of type %',
-            found.name, quote_ident(full_column), found.declared
+            facts.name, quote_ident(full_column), facts.declared
             using errcode = 'datatype_mismatch',
                 hint = 'the full column must be vector(n) or halfvec(n)';
-    elsif found.atttypmod < 1 then
+    elsif facts.atttypmod < 1 then
         raise exception 'column %.% declares no dimensions, so its rows may differ',
-            found.name, quote_ident(full_column)
+            facts.name, quote_ident(full_column)
             using errcode = 'datatype_mismatch',
                 hint = format(
                     'alter table %s alter column %I type %s(n)',
-                    found.name, full_column, found.declared
+                    facts.name, full_column, facts.declared
                 );
     end if;
     return jsonb_build_object(
-        'table_name', found.relname,
-        'schema_name', found.nspname,
-        'table', found.name,
+        'table_name', facts.relname,
+        'schema_name', facts.nspname,
+        'table', facts.name,
         'full', quote_ident(full_column),
-        'full_dims', found.atttypmod,
-        'type', format('%I.%I(%s)', found.extension, found.typname, found.atttypmod),
-        'norm', case found.typname when 'vector' then 'vector_norm' else 'l2_norm' end,
-        'extension', format('%I.', found.extension),
-        'parts', found.parts
-    ) || mrl._places(found.parts);
+        'full_dims', facts.atttypmod,
+        'type', format('%I.%I(%s)', facts.extension, facts.typname, facts.atttypmod),
+        'norm', case facts.typname when 'vector' then 'vector_norm' else 'l2_norm' end,
+        'extension', format('%I.', facts.extension),
+        'parts', facts.parts
+    ) || mrl._places(facts.parts);
 end
 $body$;
 
@@ -179,14 +179,14 @@ language plpgsql
 stable
 as $body$
 declare
-    -- not by the type's name, which may mean another table: pg_temp comes first for tables
+    -- not by the type's name, which may mean another table, because tables of pg_temp come first
     table_id pg_catalog.oid := (
         select kind.typrelid
         from pg_catalog.pg_type as kind
         where kind.oid operator(pg_catalog.=) type::pg_catalog.oid
     );
 begin
-    -- a row type knows its table; which kind of one it is, mrl._table looks at
+    -- a row type has a relation; mrl._table checks that the relation is a table
     if table_id operator(pg_catalog.=) 0::pg_catalog.oid then
         raise exception 'type % is not the row type of a table', type
             using errcode = 'datatype_mismatch',
@@ -219,17 +219,17 @@ declare
             and (_full.dims is null or registry.dims = _full.dims)
             and (_full.kind is null or registry.kind = _full.kind)
             and (_full.index_name is null or registry.index_name = _full.index_name)
-        -- as mrl._found chooses
+        -- the same choice as in mrl._found
         order by registry.created_at, registry.index_name
         limit 1
     );
 begin
     if distance is null and num_nonnulls(dims, kind, index_name) > 0 then
-        -- says that there is none
+        -- raises, because there is no such short column
         perform mrl._found(table_id, full_column, dims, kind, index_name);
     end if;
     return mrl._table(table_id, full_column) || jsonb_build_object(
-        -- of a table without a short column nobody has said another
+        -- cosine is the default for a table without a short column
         'operator', coalesce(mrl._operator(distance), '<=>')
     );
 end

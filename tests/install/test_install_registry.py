@@ -103,10 +103,10 @@ def test_who_connected_is_asked_where_no_role_is_set(two_owners: Conn) -> None:
     ("said", "values"),
     [
         ("index nowhere of a.docs does not exist", ("v_2_halfvec", "nowhere")),
-        ("index i of a.docs is not one of nowhere", ("nowhere", "i")),
-        ("index i of a.docs is not one of v for", ("v", "i")),
+        ("index i of a.docs is not an index of nowhere", ("nowhere", "i")),
+        ("index i of a.docs is not an index of v for", ("v", "i")),
         (
-            "index i of a.docs is not one of v_2_halfvec for distance l2",
+            "index i of a.docs is not an index of v_2_halfvec for distance l2",
             ("v_2_halfvec", "i", 2, "halfvec", "l2"),
         ),
         (

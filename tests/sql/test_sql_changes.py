@@ -81,7 +81,7 @@ REPLACED: dict[str, str] = {
 
 MADE = "select mrl.create_search_function('near', 'docs', 'embedding')"
 NO_PREFIX = f"column public.docs.{SHORT} is not the halfvec(32) prefix of embedding"
-OTHER_INDEX = f"{INDEX} of public.docs is not one of {SHORT} for distance cosine"
+OTHER_INDEX = f"{INDEX} of public.docs is not an index of {SHORT} for distance cosine"
 
 
 def assert_refused(conn: Conn, message: str) -> None:
@@ -157,7 +157,7 @@ def test_an_index_replaced_by_another_of_its_name(conn: Conn, definition: str) -
     for call in calls:
         with refused(
             errors.ObjectNotInPrerequisiteState,
-            f"index {name} of public.docs is not one of {SHORT} for distance cosine",
+            f"index {name} of public.docs is not an index of {SHORT} for distance cosine",
             "name the kind and distance",
         ):
             call(conn, [QUERY] if call is many else QUERY)

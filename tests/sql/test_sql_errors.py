@@ -121,7 +121,7 @@ def test_arguments(
             "'[1,2,3]'",
             errors.DataException,
             "the query has 3 dimensions, public.docs.embedding has 64",
-            "uncut",
+            "do not shorten",
         ),
         (f"'{ZERO}'", errors.DataException, "the query is all zeros, which has no", ""),
     ],

@@ -157,12 +157,12 @@ def test_the_hint_is_a_call_that_helps(bare: Conn) -> None:
     bare.add_notice_handler(lambda diag: hints.append(diag.message_hint or ""))
     ids(bare, QUERY, recall=0.5, k=7)
     call, _, rest = hints[0].partition(";")
-    assert rest.strip().startswith("until then a safe number of candidates is taken")
+    assert rest.strip().startswith("until then the search takes a safe number")
     bare.execute(call.encode())
     ids(bare, QUERY, recall=0.5, k=7)
     put(bare, 30, 0.98, 0.9, 1.0, k=20)
     ids(bare, QUERY, recall=0.97, k=20)
-    assert "sample => …) with more of them" in hints[-1]
+    assert "sample => …) with a larger sample" in hints[-1]
 
 
 def test_a_search_without_a_recall_looks_at_no_calibration(docs: Conn) -> None:
