@@ -96,7 +96,7 @@ select mrl.register(
 select mrl.unregister({table}::pg_catalog.regclass, {index})
 
 -- name: translated_table
--- Name of a table whose schema is put into the finished text, which is safe in a name alone.
+-- The name of a table whose schema SQLAlchemy fills in later, quoted as a name, not as a literal.
 -- Slots: table
 -- Called by: mrl_pg.sqlalchemy.passes
 pg_catalog.pg_typeof(null::{table})::pg_catalog.text

@@ -219,7 +219,7 @@ analyze {table}
 alter table {table} alter column {column} set storage plain; alter table {table} set (toast_tuple_target = 8160)
 
 -- name: keep_in_rows
--- The same for a partitioned table, whose toast_tuple_target its partitions would not use.
+-- The same for a partitioned table: its partitions would not use its toast_tuple_target.
 -- Slots: table, column
 -- Called by: mrl_pg.tune.trial.storage, which prints it
 alter table {table} alter column {column} set storage plain

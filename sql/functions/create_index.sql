@@ -45,7 +45,7 @@ begin
             sample.off, sample.rows, distance
             using detail = 'Short vectors have length 1, so the first pass ranks rows by '
                     'direction only.',
-                hint = 'distance => ''cosine'' may be what you want';
+                hint = 'use distance => ''cosine'', unless length matters in your data';
     end if;
     -- fewer than ten distinct vectors say nothing
     if sample.full_values >= 10 and 2 * sample.short_values < sample.full_values then

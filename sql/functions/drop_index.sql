@@ -1,4 +1,4 @@
--- Drops what mrl.create_index made: the index, and the short column if no other index needs it.
+-- Drops an index of mrl.create_index, and its short column if no other index needs the column.
 -- mrl.drop_index('docs', 'embedding', dims => 256, …) -> name of the index
 -- Called by: people
 create or replace function mrl.drop_index(

@@ -23,7 +23,7 @@ language plpgsql
 volatile
 parallel unsafe
 as $body$
--- no search_path of its own, so that names in the filter mean what they mean to the caller
+-- no search_path of its own, so that PostgreSQL looks up the filter's names as the caller does
 declare
     arguments pg_catalog.jsonb;
     plan pg_catalog.record;

@@ -1,6 +1,6 @@
 -- The statements that build a short column and its index. Python, SQL and Alembic run them.
 
--- Which of a short column and its index exist; raises if another object has one of their names.
+-- Whether a short column and its index exist; raises if another object has one of the names.
 -- Called by: mrl._create_steps
 create or replace function mrl._index_state(
     table_id oid,

@@ -31,7 +31,7 @@ begin atomic
     order by candidates;
 end;
 
--- Recall and time for each number of candidates up to that of one timed search.
+-- Recall and time for each number of candidates up to the number of a timed search.
 -- Called by: mrl.calibrate
 create or replace function mrl._points(
     k int,
@@ -364,7 +364,7 @@ language plpgsql
 volatile
 parallel unsafe
 as $body$
--- no search_path of its own, so that names in the filter mean what they mean to the caller
+-- no search_path of its own, so that PostgreSQL looks up the filter's names as the caller does
 #variable_conflict use_variable
 declare
     query_row pg_catalog.record;

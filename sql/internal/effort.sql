@@ -18,7 +18,7 @@ immutable
 parallel safe
 return greatest(160, 8 operator(pg_catalog.*) k::pg_catalog.int8);
 
--- Candidates of a search and the settings of its scan; raises if one of them is out of range.
+-- Candidates of a search and the settings of its scan; raises if a value is out of range.
 -- Called by: mrl._plan and all that plan without it; mrl_pg.search.effort does so in Python
 create or replace function mrl._effort(
     k int,

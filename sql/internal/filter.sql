@@ -34,7 +34,7 @@ begin
     if arguments > 16 then
         raise exception 'args has % values, more than 16', arguments
             using errcode = 'invalid_parameter_value',
-                hint = 'pass several as one array: id = any ($1::bigint[])';
+                hint = 'pass several values as one array: id = any ($1::bigint[])';
     elsif arguments > 0 and filter is null then
         raise exception 'args was given without a filter'
             using errcode = 'invalid_parameter_value';
@@ -57,7 +57,7 @@ language plpgsql
 volatile
 parallel unsafe
 as $body$
--- no search_path of its own, so that names in the filter mean what they mean to the caller
+-- no search_path of its own, so that PostgreSQL looks up the filter's names as the caller does
 #variable_conflict use_variable
 declare
     planned pg_catalog.record;

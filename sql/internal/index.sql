@@ -210,7 +210,7 @@ begin
             slots ->> 'table',
             case when facts.usable is null then 'does not exist' else 'is not valid' end
             using errcode = 'undefined_object',
-                hint = 'run what mrl.create_index_sql(…) returns, or mrl.create_index(…)';
+                hint = 'run the statements of mrl.create_index_sql(…), or mrl.create_index(…)';
     elsif not facts.fitting then
         raise exception 'index % of % is not an index of % for distance %',
             quote_ident(index_name), slots ->> 'table', quote_ident(short_column), distance

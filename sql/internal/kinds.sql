@@ -78,7 +78,7 @@ return pg_catalog.format(
     coalesce(mrl._kind(kind, 'metric'), distance)
 )::pg_catalog.name;
 
--- The operator of the first pass: that of the kind if it has its own, else that of the distance.
+-- The operator of the first pass: the operator of the kind if there is one, else of the distance.
 -- Called by: mrl._found, mrl._statement; mrl_pg.layout does so in Python
 create or replace function mrl._short_operator(kind text, operator text)
 returns text

@@ -142,7 +142,7 @@ language plpgsql
 volatile
 parallel unsafe
 as $body$
--- no search_path of its own, so that names in the filter mean what they mean to the caller
+-- no search_path of its own, so that PostgreSQL looks up the filter's names as the caller does
 declare
     plan pg_catalog.record;
     share double precision;
@@ -186,7 +186,7 @@ language plpgsql
 volatile
 parallel unsafe
 as $body$
--- no search_path of its own, so that names in the filter mean what they mean to the caller
+-- no search_path of its own, so that PostgreSQL looks up the filter's names as the caller does
 declare
     replaced pg_catalog.text[] := mrl._enter(before);
     more pg_catalog.bool;

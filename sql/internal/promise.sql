@@ -171,7 +171,7 @@ begin
 end
 $body$;
 
--- Warns that no measurement supports the recall that was asked for.
+-- Warns that no measurement supports the wanted recall.
 -- Called by: mrl._for_recall
 create or replace function mrl._warn_promise(
     standing text,

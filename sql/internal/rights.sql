@@ -1,4 +1,4 @@
--- Who may do what with each object of the schema.
+-- The rights of roles on each object of the schema.
 
 -- Grants every role the rights that it needs, and revokes all other rights.
 -- Called by: grants.sql, mrl._make_room
@@ -175,7 +175,7 @@ begin
     if not done then
         raise exception 'rights on objects of mrl_pg come back after: %', statement
             using errcode = 'object_not_in_prerequisite_state',
-                hint = 'run that statement as the role that granted it, and install again';
+                hint = 'run that statement as the role that granted the right, and install again';
     end if;
 end
 $body$;

@@ -32,7 +32,7 @@ def docs(pg_server: Server) -> Iterator[Conn]:
         ({"k": None}, INVALID, "k NULL is below 1"),
         ({"k": 100_000_001}, INVALID, "k 100000001 is above 100000000"),
         ({"sample": 0}, INVALID, "sample 0 is below 1"),
-        ({"filter": "n < $1"}, INVALID, "the filter names $1, and 0 values"),
+        ({"filter": "n < $1"}, INVALID, "the filter names $1, but 0 values"),
         ({"args": ["1"]}, INVALID, "args was given without a filter"),
         ({"dims": 16}, errors.UndefinedObject, "has no short column of 16 dims"),
         ({"queries": ["[1,2]"]}, errors.DataException, "the query has 2 dimensions"),

@@ -78,7 +78,7 @@ def test_a_made_function_with_a_filter(docs: Docs) -> None:
         with refused(kind, message):
             docs.conn.execute(f"select near(9, 'y', now(), {query})".encode())
     for k in ("0", "161", "null"):
-        with refused(errors.InvalidParameterValue, "is outside 1 to 160", "make it"):
+        with refused(errors.InvalidParameterValue, "is outside 1 to 160", "make the"):
             docs.conn.execute(
                 f"select near(9, 'y', now(), '{text(query_of(docs))}', {k})".encode()
             )

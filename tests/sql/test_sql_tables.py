@@ -189,7 +189,7 @@ def test_keys_of_several_columns_and_types(conn: Conn) -> None:
     assert [key for key, _ in answers] == [{"n": i % 100, "id": i} for i in found]
     assert ordered(planned(conn, "keys", [QUERY], key="jsonb")) == [name]
     with refused(
-        errors.DatatypeMismatch, "the key of table public.docs is 2 columns", "::jsonb"
+        errors.DatatypeMismatch, "the key of table public.docs has 2 columns", "::jsonb"
     ):
         keys(conn, QUERY)
     conn.execute("alter table docs drop constraint docs_pkey")
