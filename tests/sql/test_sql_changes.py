@@ -157,7 +157,7 @@ def test_an_index_replaced_by_another_of_its_name(conn: Conn, definition: str) -
     for call in calls:
         with refused(
             errors.ObjectNotInPrerequisiteState,
-            f"index {name} of public.docs is not an index of {SHORT} for distance cosine",
+            f"index {name} of public.docs is not an index of {SHORT} for distance",
             "name the kind and distance",
         ):
             call(conn, [QUERY] if call is many else QUERY)

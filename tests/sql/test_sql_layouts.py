@@ -29,7 +29,7 @@ LAYOUTS: list[tuple[str, dict[str, Any], type[errors.Error], str]] = [
     ("plain", {"m": 33}, Bad, "ef_construction 64 is below twice m 33"),
     ("plain", {"short_column": "embedding"}, Bad, "is the full column itself"),
     ("plain", {"short_column": "n"}, errors.DuplicateColumn, "n is not the halfvec(8)"),
-    ("plain", {"index_name": "plain_pkey"}, errors.DuplicateObject, "is something else"),
+    ("plain", {"index_name": "plain_pkey"}, errors.DuplicateObject, "is something"),
     ("plain", {"index_name": "seen"}, errors.DuplicateObject, "seen exists and is"),
     ("keyless", {}, errors.UndefinedObject, "table public.keyless has no primary key"),
     ("docs", {"dims": 32, "m": 8}, errors.DuplicateObject, "exists and is something"),
