@@ -1,4 +1,4 @@
-"""Runs searches over the same queries in turn: recall and time of each, one run."""
+"""Measures the recall and the time of several searches in one run."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -13,12 +13,12 @@ from mrl_pg.recall.score import Recall, recall_at_k, summarise
 from mrl_pg.recall.truth import Truth, distances
 
 Search: TypeAlias = Callable[[NDArray[np.float32]], Sequence[int]]
-"""A query in, row numbers (positions in `rows`) out, nearest first."""
+"""Takes a query and returns positions in `rows`, nearest first."""
 
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """One search over all queries: recall against the truth, milliseconds a query."""
+    """The recall of a search over all queries, and its milliseconds per query."""
 
     label: str
     recall: Recall
@@ -37,11 +37,12 @@ def measure(
     rounds: int = 1,
     advance: Callable[[], Any] = lambda: None,
 ) -> list[Measured]:
-    """Measure every search on every query, in an order that turns with each query.
+    """Measure every search with every query.
 
-    So that a machine that slows down slows them all. Each search first runs the
-    queries once untimed, which plans it, warms the caches and gives its recall.
-    `advance` is called after each query of each search, warm-up included.
+    The first search changes from query to query, so that a machine that slows down
+    slows all searches alike. Each search first runs all queries once untimed, to plan
+    the search, to warm the caches and to compute recall. `advance` is called after each
+    query of each search, also in the warm-up.
     """
     k = truth.rows.shape[1]
     recalls: dict[str, list[float]] = {label: [] for label in searches}

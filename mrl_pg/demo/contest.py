@@ -1,4 +1,4 @@
-"""One pass over full vectors against two passes, measured on the demo's own rows."""
+"""Measures one pass over full vectors and two passes on the rows of the demo."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -33,19 +33,19 @@ RIVALS: tuple[Literal["vector", "halfvec"], ...] = ("vector", "halfvec")
 
 @dataclass(frozen=True, slots=True)
 class ContestEntry:
-    """An index of the contest: what it is, what it costs, how it answers."""
+    """An index of the contest, with its costs and its measured settings."""
 
     name: str
     build_seconds: float
     index_bytes: int
     measured: tuple[tuple[int, Measured], ...]
-    """ef_search of one pass, or candidates of two; and what it measured."""
+    """Settings with results: ef_search for one pass, candidates for two passes."""
 
 
 def add_columns(conn: Conn) -> None:
-    """Add the short columns of all before any index is there.
+    """Add all short columns before any index is built.
 
-    Each one rewrites the table, and a rewrite builds the indexes it finds anew.
+    Each new column rewrites the table, and a rewrite builds existing indexes again.
     """
     for kind, dims in SHORT:
         short = index(kind, dims)
@@ -63,11 +63,11 @@ def contest(
     ready: BuildReport,
     progress: OnProgress,
 ) -> list[ContestEntry]:
-    """Build the other indexes, then run every setting of every one in turn.
+    """Build the other indexes, then measure every setting of every index in turn.
 
-    `ready` reports the index that is there already. Recall is against exact search
-    over the full vectors; queries are the words of `QUERIES` meanings, which are not
-    rows. Build times are of `create index` alone.
+    `ready` is the report of the index that exists already. Recall compares with an
+    exact search over full vectors. The queries are the words of `QUERIES` meanings,
+    which are not rows. Build times include only `create index`.
     """
     singles: dict[str, SinglePass] = {}
     shorts: dict[str, MatryoshkaIndex] = {}
@@ -103,7 +103,7 @@ def contest(
 def _single_searches(
     conn: Conn, singles: dict[str, SinglePass], sessions: ExitStack
 ) -> Iterator[tuple[str, Search]]:
-    """Each ef_search has a session of its own, so that setting it costs no time."""
+    """Searches with a session per ef_search, so that setting it takes no time."""
     conninfo = psycopg.conninfo.make_conninfo(
         conn.info.dsn, password=conn.info.password or None
     )
@@ -112,7 +112,7 @@ def _single_searches(
             psycopg.connect(
                 conninfo,
                 autocommit=True,
-                # on few rows the planner would rather read them all
+                # on a small table the planner would prefer to read all rows
                 options=f"-c hnsw.ef_search={ef} -c enable_seqscan=off",
             )
         )

@@ -1,4 +1,4 @@
-"""The demo's corpus: what every meaning in WordNet says, and the words for it."""
+"""The corpus of the demo: each meaning in WordNet, with its definition and words."""
 
 import lzma
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ EXAMPLES = (
     ("speak very quietly", "whisper"),
     ("extremely hungry", "famished"),
 )
-"""Queries and a word that the model finds for each among its first 10 glosses."""
+"""Queries, each with a word that the model finds among its first 10 glosses."""
 
 WORD_SEPARATOR = "|"
 
@@ -25,8 +25,9 @@ WORD_SEPARATOR = "|"
 class Gloss:
     """One meaning: a definition and the words that have it.
 
-    `id` is WordNet's offset behind a digit for the part of speech, which `pos` spells
-    out: 1 is `n` noun, 2 `v` verb, 3 `a` adjective, 4 `r` adverb.
+    `id` is a digit for the part of speech, followed by WordNet's offset. `pos` is the
+    letter of the part of speech: `n` noun (1), `v` verb (2), `a` adjective (3), `r`
+    adverb (4).
     """
 
     id: int
@@ -43,9 +44,9 @@ class Gloss:
 def glosses(limit: int | None = None) -> list[Gloss]:
     """All 117,659 glosses in WordNet's order, or `limit` of them.
 
-    The limited ones are the same every time: the meanings of the words in `EXAMPLES`
-    and, for the rest, rows in even steps through all parts of speech. A limit that
-    has no room for the examples and one row more raises `InvalidSetting`.
+    With a limit, the result is the same every time: the meanings of the words in
+    `EXAMPLES`, and other rows in even steps through all parts of speech. Raises
+    `InvalidSetting` for a limit without room for the examples and one more row.
     """
     rows = _read()
     if limit is None or limit >= len(rows):
@@ -55,8 +56,8 @@ def glosses(limit: int | None = None) -> list[Gloss]:
     spare = limit - len(needed)
     if spare < 1:
         raise InvalidSetting(
-            f"limit={limit}: the example queries look for {len(needed)} glosses; "
-            f"ask for {len(needed) + 1} or more"
+            f"limit={limit} is too small, because the example queries need "
+            f"{len(needed)} glosses. Pass {len(needed) + 1} or more"
         )
     ids = {row.id for row in needed}
     others = [row for row in rows if row.id not in ids]

@@ -1,4 +1,4 @@
-"""The reverse dictionary: WordNet's glosses in a table, searched by meaning."""
+"""The reverse dictionary of the demo, which finds WordNet's glosses by meaning."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -19,24 +19,24 @@ from mrl_pg.kinds import Kind
 from mrl_pg.load import load_blocks
 
 SCHEMA, TABLE = "mrl_demo", "glosses"
-"""Everything the demo makes is in this schema."""
+"""The schema of everything that the demo makes, and its table."""
 
 EMBED_ROWS = 4096
 
 EF_CONSTRUCTION = 32
-"""Half of pgvector's default, for every index alike: the demo is over sooner."""
+"""Half of pgvector's default, for every index, so that the demo takes less time."""
 
 
 @dataclass(frozen=True, slots=True)
 class Dictionary:
-    """The glosses and their vectors, row for row as they are in the table."""
+    """The glosses and their vectors, in the order of the table's rows."""
 
     model: StaticModel
     glosses: list[Gloss]
     vectors: NDArray[np.float32]
 
     def queries(self, count: int) -> NDArray[np.float32]:
-        """Vectors of `count` words or phrases, evenly spread: none is a row."""
+        """Vectors of up to `count` words or phrases, evenly spread and not rows."""
         step = max(1, len(self.glosses) // count)
         labels = [gloss.label for gloss in self.glosses[::step]]
         vectors = self.model.embed(labels)
@@ -45,7 +45,7 @@ class Dictionary:
 
 @dataclass(frozen=True, slots=True)
 class FoundGloss:
-    """One gloss that a search found, with its true cosine distance."""
+    """A gloss that a search found, with its true cosine distance."""
 
     words: str
     gloss: str
@@ -54,7 +54,7 @@ class FoundGloss:
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """What the short pass alone, two passes and exact search say to one text."""
+    """The answers to a text by the short pass alone, two passes and exact search."""
 
     text: str
     short_pass: list[FoundGloss]
@@ -63,7 +63,7 @@ class Answers:
 
 
 def index(kind: Kind = "halfvec", dims: int = 128) -> MatryoshkaIndex:
-    """A short column and index on the demo's table."""
+    """The layout of a short column and its index on the demo's table."""
     return MatryoshkaIndex(
         TABLE,
         "embedding",
@@ -75,7 +75,7 @@ def index(kind: Kind = "halfvec", dims: int = 128) -> MatryoshkaIndex:
 
 
 def read(limit: int | None, progress: OnProgress | None = None) -> Dictionary:
-    """Read and embed the glosses, at most `limit`."""
+    """Read and embed the glosses, at most `limit`; leaves out vectors of zeros."""
     model = StaticModel.load()
     rows = glosses(limit)
     vectors = np.empty((len(rows), model.dims), dtype=np.float32)
@@ -93,7 +93,7 @@ def fill(
     dictionary: Dictionary,
     progress: OnProgress | None = None,
 ) -> str:
-    """Make the table afresh, load it, install mrl_pg; returns what was loaded."""
+    """Drop and create the table, install mrl_pg and load the rows; returns a report."""
     with conn.transaction():
         conn.execute(source.statement("demo_schema").encode())
         conn.execute(source.statement("demo_drop").encode())
@@ -116,12 +116,12 @@ def fill(
 def ask(
     conn: Conn, model: StaticModel, index: MatryoshkaIndex, text: str, k: int = 5
 ) -> Answers:
-    """Answers to one text, three ways; InvalidVector if the model knows none of it."""
+    """Answers to a text in three ways; raises InvalidVector if no word is known."""
     query = model.embed([text])[0]
     if not query.any():
         raise InvalidVector(
-            f"the demo's model knows no word of {text!r}: it has the words of English "
-            "dictionary glosses; say it in other words"
+            f"the demo's model knows no word of {text!r}, because it has only words of "
+            "English dictionary glosses. Use other words"
         )
     columns = ("words", "gloss")
     short_keys = nearest_short(conn, index, query, k=k)

@@ -1,8 +1,9 @@
-"""The demo's embedding model: text to nested unit vectors, in NumPy alone.
+"""The embedding model of the demo, which turns text into vectors with NumPy alone.
 
-A vector is the mean of the text's word vectors, normalised. The words were trained
-with a Matryoshka loss, so the leading `nested` sizes are embeddings of their own
-once they are normalised again. `tools/train_demo_model.py` makes the weights.
+A vector is the mean of the vectors of the text's words, normalised. The word vectors
+were trained with a Matryoshka loss, so the leading dimensions of each size in `nested`
+are an embedding, too, after they are normalised. `tools/train_demo_model.py` makes the
+weights.
 """
 
 import io
@@ -33,15 +34,15 @@ SUFFIXES = (
     ("ness", ""),
     ("ment", ""),
 )
-"""What an unknown word may end in, and what stands there in its known form."""
+"""Endings of unknown words, each with the ending of the known form."""
 
 SHORTEST_STEM = 3
 CHUNK = 1024
-"""Texts embedded at a time: bounds the gathered rows to some tens of megabytes."""
+"""Texts to embed at a time, so that their rows take only some tens of megabytes."""
 
 
 def words(text: str) -> list[str]:
-    """Lower-case runs of letters and of digits, accents removed."""
+    """Runs of letters and runs of digits, in lower case and without accents."""
     if not text.isascii():
         text = unicodedata.normalize("NFKD", text)
         text = "".join(c for c in text if not unicodedata.combining(c))
@@ -49,7 +50,7 @@ def words(text: str) -> list[str]:
 
 
 def stem(word: str, known: Mapping[str, int]) -> str | None:
-    """The known word that `word` is a common English form of, if there is one."""
+    """A known word of which `word` is a common English form, if there is one."""
     for suffix, ending in SUFFIXES:
         if word.endswith(suffix):
             base = word.removesuffix(suffix)
@@ -64,7 +65,7 @@ def stem(word: str, known: Mapping[str, int]) -> str | None:
 
 
 def token_ids(text: str, known: Mapping[str, int]) -> list[int]:
-    """Rows of the words of `text`, in order; words without a row are left out."""
+    """The rows of the words of `text`, in order; leaves out words without a row."""
     ids = []
     for word in words(text):
         row = known.get(word)
@@ -79,12 +80,12 @@ def token_ids(text: str, known: Mapping[str, int]) -> list[int]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class StaticModel:
-    """Word vectors and the vocabulary that finds them.
+    """Word vectors, and the vocabulary that gives the row of each word.
 
-    `weights` is int8 of shape (words, dims); times `scale`, one a word, they are the
-    vectors that were trained. `quality` holds, for each nested size, the share of
-    4,000 held-out texts whose own gloss is among the 10 nearest of theirs, measured
-    with these very weights.
+    `weights` are int8 of shape (words, dims). Multiplied by `scale`, which has one
+    number per word, they are the trained vectors. `quality` holds, for each nested
+    size, the share of 4,000 held-out texts whose own gloss is among the 10 nearest
+    glosses, measured with these weights.
     """
 
     weights: NDArray[np.int8]
@@ -95,14 +96,14 @@ class StaticModel:
 
     @classmethod
     def load(cls) -> "StaticModel":
-        """The model that ships with the package; takes some tenths of a second."""
+        """Load the model of the package, which takes some tenths of a second."""
         return cls.from_bytes(
             files("mrl_pg.demo").joinpath("data/model.npz").read_bytes()
         )
 
     @classmethod
     def from_bytes(cls, data: bytes) -> "StaticModel":
-        """The model in the `.npz` file that `tools/train_demo_model.py` writes."""
+        """Load a model from the `.npz` data that `tools/train_demo_model.py` writes."""
         with np.load(io.BytesIO(data), allow_pickle=False) as parts:
             names = parts["vocabulary"].tobytes().decode("ascii").split("\n")
             nested = tuple(int(size) for size in parts["nested"])
@@ -117,14 +118,14 @@ class StaticModel:
 
     @property
     def dims(self) -> int:
-        """Length of the full vectors."""
+        """The number of dimensions of full vectors."""
         return int(self.weights.shape[1])
 
     def embed(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Vectors of shape (texts, dims), each of unit length.
 
-        A text without any known word, the empty one included, yields a row of zeros:
-        check `row.any()` before it is stored or searched for under cosine distance.
+        A text without any known word, such as an empty text, gives a row of zeros.
+        Check `row.any()` before you store the row or search for it by cosine distance.
         """
         out = np.zeros((len(texts), self.dims), dtype=np.float32)
         for start in range(0, len(texts), CHUNK):
@@ -134,19 +135,19 @@ class StaticModel:
             ]
             out[start : start + CHUNK] = self._sums(ids)
         norms = np.linalg.norm(out, axis=1, keepdims=True)
-        # the mean and the sum have the same direction, so the count never matters
+        # the sum has the direction of the mean, so no division by the count is needed
         np.divide(out, norms, out=out, where=norms > 0)
         return out
 
-    # Only rows that occur are turned into floats: a query must not cost a table.
+    # Turns only the rows that occur into floats, so that a query takes little time.
     def _sums(self, ids: Sequence[Sequence[int]]) -> NDArray[np.float32]:
         sums = np.zeros((len(ids), self.dims), dtype=np.float32)
         counts = np.array([len(row) for row in ids])
         flat = np.array([i for row in ids for i in row], dtype=np.intp)
         used, places = np.unique(flat, return_inverse=True)
         table = self.weights[used] * self.scale[used, None]
-        # longest first: the texts that have an n-th word are then one slice,
-        # which adds several times faster than np.add.reduceat along the rows
+        # longest first, so that the texts that have an n-th word are one slice; this
+        # adds several times faster than np.add.reduceat along the rows
         order = np.argsort(-counts, kind="stable")
         starts = (np.cumsum(counts) - counts)[order]
         for nth in range(counts.max()):

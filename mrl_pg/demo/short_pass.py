@@ -1,4 +1,4 @@
-"""The first pass alone, to see what the second one mends."""
+"""Runs the first pass alone, to show what the second pass corrects."""
 
 from dataclasses import replace
 from typing import Any
@@ -20,15 +20,15 @@ from mrl_pg.vectors import VectorLike
 def nearest_short(
     conn: Conn, layout: IndexLayout, query: VectorLike, *, k: int = 10
 ) -> list[Any]:
-    """Keys of the k rows nearest by short vectors, in that order.
+    """Keys of the k rows nearest by short vectors, nearest first.
 
-    The index is searched as widely as a search for k searches it, so that what is
-    missed is missed by short vectors, and goes on if fewer than k came. A
-    composite key is a tuple. Raises what a search raises.
+    It uses the ef_search of a default search for k rows, so that missed rows are due to
+    the short vectors. The scan goes on if it finds fewer than k rows. A composite key
+    is a tuple. Raises what a search raises.
     """
     facts = run(conn, known_facts(conn, layout))
     check_ready(layout, facts)
-    # in a statement with a placeholder, percent signs of names are doubled
+    # a percent sign in a name is doubled, because the statement has a placeholder
     facts = replace(facts, extension_schema=facts.extension_schema.replace("%", "%%"))
     extension = slots.home(facts.extension_schema)
     bound = as_query(layout, facts, query)

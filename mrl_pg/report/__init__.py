@@ -1,4 +1,4 @@
-"""One page, and plots, of what `tune` found; needs the extra `report`."""
+"""Writes the result of `tune` as a page and as plots; needs the extra `report`."""
 
 from mrl_pg.report.report import Report, ready, write, write_plots
 

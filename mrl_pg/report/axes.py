@@ -1,4 +1,4 @@
-"""A plot, and plain axes for it: labels with units, a faint grid, nothing else."""
+"""A plot and its plain axes, with labels, units and a faint grid."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -13,7 +13,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from mrl_pg.report.colours import LIGHT
 
 WIDTH, HEIGHT = 5.2, 3.5
-"""Inches: small, so that letters are readable on a phone and not huge beside text."""
+"""Inches. Small, so that letters are readable on a phone but not larger than text."""
 
 SIZE = 11
 RECALLS = (0.0, 0.2, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999, 1.0)
@@ -23,7 +23,7 @@ MARKERS = ("o", "s", "^", "D", "v", "P")
 
 @dataclass(frozen=True, slots=True)
 class Plot:
-    """A figure; `name` is its file's, `caption` says how to read it."""
+    """A figure; `name` is the name of its file, and `caption` says how to read it."""
 
     name: str
     title: str
@@ -51,7 +51,7 @@ def plain(x: str, y: str, height: float = HEIGHT) -> tuple[Figure, Axes]:
 
 
 def legend(figure: Figure, columns: int) -> None:
-    """What marks are, under the axes, where no line runs through it."""
+    """Add a legend under the axes, where no line crosses it."""
     figure.legend(
         loc="outside lower center",
         ncols=columns,
@@ -64,10 +64,10 @@ def legend(figure: Figure, columns: int) -> None:
 
 
 def target(axes: Axes, recall: float) -> None:
-    """A line at the recall that was asked for, named beside the axes."""
+    """Draw a line at the target recall, with a label beside the axes."""
     axes.axhline(recall, color=LIGHT["ink"], linewidth=1, linestyle=(0, (4, 3)))
     axes.annotate(
-        f"asked\n{share(recall)}",
+        f"target\n{share(recall)}",
         (1, recall),
         xycoords=("axes fraction", "data"),
         xytext=(4, 0),
@@ -79,12 +79,12 @@ def target(axes: Axes, recall: float) -> None:
 
 
 def share(recall: float) -> str:
-    """`.95`, `.999`, `1`: as few digits as it has."""
+    """A recall with as few digits as it has: `.95`, `.999`, `1`."""
     return f"{recall:g}".removeprefix("0") or "0"
 
 
 def sizes_across(axes: Axes, dims: Sequence[int]) -> None:
-    """The x axis of sizes, each octave as wide as the next."""
+    """Make the x axis logarithmic, with the sizes as ticks."""
     axes.set_xscale("log", base=2)
     low, high = math.log2(dims[0]), math.log2(dims[-1])
     room = 0.11 * (high - low)
@@ -96,7 +96,7 @@ def sizes_across(axes: Axes, dims: Sequence[int]) -> None:
 
 
 def logarithmic(axes: Axes, which: str, low: float, high: float) -> None:
-    """A logarithmic axis with ticks at 1, 2, 5, 10 …, as plain numbers."""
+    """Make an axis logarithmic, with ticks at 1, 2, 5, 10 …, as plain numbers."""
     (axes.set_xscale if which == "x" else axes.set_yscale)("log")
     (axes.set_xlim if which == "x" else axes.set_ylim)(low, high)
     tens = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
@@ -106,21 +106,22 @@ def logarithmic(axes: Axes, which: str, low: float, high: float) -> None:
 
 
 def share_up(axes: Axes, lowest: float) -> None:
-    """The y axis of recalls that reach far down, each tenth as high as the next."""
+    """Make the y axis linear, for recalls that go far down."""
     axes.set_ylim(max(0, lowest - 0.05), 1.04)
     _ticks(axes, "y", [tick / 10 for tick in range(11) if tick / 10 >= lowest], share)
 
 
-def recalls_up(axes: Axes, lowest: float, asked: float) -> None:
-    """The y axis of recalls near 1: what is missed counts by its logarithm.
+def recalls_up(axes: Axes, lowest: float, goal: float) -> None:
+    """Make the y axis for recalls near 1, by the logarithm of the share missed.
 
-    Recall 1 stands where a fifth of what may be missed does, or it would be nowhere.
+    A fifth of the allowed loss is added to the share missed, because otherwise recall 1
+    would have no place on the axis.
     """
-    nearest = (1 - asked) / 5
+    nearest = (1 - goal) / 5
 
     def up(recall: Any) -> Any:
         missed = 1 - np.asarray(recall, dtype=np.float64)
-        # the axis ends a little above 1, where a mark is whole
+        # the axis ends a little above 1, so that a mark at 1 is not cut
         return -np.log10(np.maximum(missed + nearest, nearest / 2))
 
     def back(height: Any) -> Any:

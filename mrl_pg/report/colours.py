@@ -1,8 +1,9 @@
-"""Colours by what they stand for, on white and on black.
+"""Colours by their meaning, for a light and for a dark page.
 
-Blue and orange come first, which every eye tells apart; marks differ in shape as well,
-bars have names, and steps go from light to dark. A page has a variable for each: a plot
-is drawn in the light ones, which are then replaced by the variables' names.
+Blue and orange come first, because colour-blind people can tell them apart. Marks
+differ in shape, too, bars have names, and steps go from light to dark. A page has a CSS
+variable for each colour. A plot is drawn in the colours of LIGHT, and `svg` replaces
+them by the names of the variables.
 """
 
 LIGHT = {
@@ -39,4 +40,4 @@ DARK = {
 }
 
 STEPS = tuple(LIGHT[f"step-{i}"] for i in (1, 2, 3, 4))
-"""From few to many: darker on white, lighter on black."""
+"""Colours from few candidates to many: darker on white, lighter on black."""

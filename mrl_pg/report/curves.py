@@ -1,4 +1,4 @@
-"""Plots of what prefixes can find: worked out before anything is built."""
+"""Plots of the recall that prefixes can reach, which is known before any build."""
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -15,32 +15,33 @@ STORED: tuple[tuple[Stored, str, str], ...] = (
     ("floats", "values", "vector and halfvec"),
     ("bits", "signs", "bit"),
 )
-BEYOND_TOLD = f"more than {MOST_CANDIDATES}, which no scan hands over."
-BEYOND = 1.35 * MOST_CANDIDATES
-"""Where a size stands that needs more candidates than there can be."""
+BEYOND = f"needs more than {MOST_CANDIDATES}, which no scan returns."
+BEYOND_HEIGHT = 1.35 * MOST_CANDIDATES
+"""The place on the y axis of a size that needs more than MOST_CANDIDATES."""
 
 
 def quality(tuning: Tuning) -> list[Plot]:
-    """Recall against dimensions, by values and by signs, on axes that compare."""
-    found = {stored: values.lines(tuning, stored) for stored, *_ in STORED}
-    every = [r for some in found.values() for line in some for r in line.recalls]
+    """Recall by dimensions, for values and for signs, on axes with the same range."""
+    by_stored = {stored: values.lines(tuning, stored) for stored, *_ in STORED}
+    every = [r for some in by_stored.values() for line in some for r in line.recalls]
     made = []
     for stored, name, kinds in STORED:
-        if found[stored][0].dims:
+        lines = by_stored[stored]
+        if lines[0].dims:
             figure, axes = draw.plain(
                 "dimensions", "recall of exact prefix search", 3.9
             )
-            _quality_lines(axes, found[stored])
+            _quality_lines(axes, lines)
             draw.target(axes, tuning.goal.recall)
-            draw.sizes_across(axes, found[stored][0].dims)
+            draw.sizes_across(axes, lines[0].dims)
             draw.share_up(axes, min([*every, tuning.goal.recall]))
             draw.legend(figure, 3)
-            made.append(_quality_plot(found[stored], name, kinds, figure))
+            made.append(_quality_plot(lines, name, kinds, figure))
     return made
 
 
-def _quality_lines(axes: Axes, found: list[values.Line]) -> None:
-    for i, line in enumerate(found):
+def _quality_lines(axes: Axes, lines: list[values.Line]) -> None:
+    for i, line in enumerate(lines):
         axes.plot(
             line.dims,
             line.recalls,
@@ -52,7 +53,7 @@ def _quality_lines(axes: Axes, found: list[values.Line]) -> None:
         )
     knees = [
         (line.dims[line.knee], line.recalls[line.knee])
-        for line in found
+        for line in lines
         if line.knee is not None
     ]
     if knees:
@@ -70,32 +71,32 @@ def _quality_lines(axes: Axes, found: list[values.Line]) -> None:
 
 
 def _quality_plot(
-    found: list[values.Line], name: str, kinds: str, figure: Figure
+    lines: list[values.Line], name: str, kinds: str, figure: Figure
 ) -> Plot:
-    said = []
-    for line in found:
+    texts = []
+    for line in lines:
         text = ", ".join(
             f"{size}: {values.recall(recall)}"
             for size, recall in zip(line.dims, line.recalls, strict=True)
         )
         bend = "no knee" if line.knee is None else f"knee at {line.dims[line.knee]}"
-        said.append(f"With {line.candidates} candidates {text}; {bend}.")
-    ring = " The ring marks the knee: after it, more dimensions bring less."
-    bends = any(line.knee is not None for line in found)
+        texts.append(f"With {line.candidates} candidates {text}; {bend}.")
+    ring = " The ring marks the knee, after which more dimensions bring less."
+    bends = any(line.knee is not None for line in lines)
     return Plot(
         f"quality-{name}",
         f"Quality against dimensions: {name} ({kinds})",
-        "What the first pass can find at best, before an index loses anything."
+        "The best recall that a first pass can reach, if the index misses nothing."
         + (ring if bends else ""),
-        "Recall by number of leading dimensions. " + " ".join(said),
+        "Recall by number of leading dimensions. " + " ".join(texts),
         figure,
     )
 
 
 def needed(tuning: Tuning) -> Plot | None:
-    """Candidates needed for the recall that was asked for, by size."""
+    """Candidates needed for the target recall, by size; None without predictions."""
     figure, axes = draw.plain("dimensions", "candidates needed", 3.7)
-    said, dims, beyond = [], set[int](), False
+    texts, dims, beyond = [], set[int](), False
     fewest = float(tuning.goal.k)
     for stored, name, kinds in STORED:
         known = {
@@ -120,7 +121,7 @@ def needed(tuning: Tuning) -> Plot | None:
         beyond = beyond or bool(never)
         axes.plot(
             never,
-            [BEYOND] * len(never),
+            [BEYOND_HEIGHT] * len(never),
             color=LIGHT[name],
             marker="^",
             markersize=7,
@@ -128,7 +129,7 @@ def needed(tuning: Tuning) -> Plot | None:
             markerfacecolor="none",
         )
         needs = ", ".join(f"{size}: {able.get(size, 'more')}" for size in sorted(known))
-        said.append(f"{name.capitalize()} {needs}.")
+        texts.append(f"{name.capitalize()} {needs}.")
     if not dims:
         return None
     draw.sizes_across(axes, sorted(dims))
@@ -137,8 +138,8 @@ def needed(tuning: Tuning) -> Plot | None:
     return Plot(
         "candidates",
         f"Candidates needed for recall {tuning.goal.recall:g}",
-        "Fewer are faster."
-        + (f" An open triangle at the top: {BEYOND_TOLD}" if beyond else ""),
-        "Candidates needed by number of dimensions. " + " ".join(said),
+        "Fewer candidates are faster."
+        + (f" An open triangle marks a size that {BEYOND}" if beyond else ""),
+        "Candidates needed by number of dimensions. " + " ".join(texts),
         figure,
     )

@@ -1,4 +1,4 @@
-"""Example queries as tables: a line a row, a column a size, where each has it."""
+"""Example queries as tables, with a line for each row and a column for each size."""
 
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -10,12 +10,12 @@ from mrl_pg.tune.advice.examples import Example, ExampleAnswer, Listed, Shown
 
 Key: TypeAlias = tuple[tuple[str, str | None], ...]
 NAMED = 5
-"""True rows that are always named; of the others those that a size misses."""
+"""How many true rows a table always names. Of the others, it names those missed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """What a size does with a row; `what` is `missed`, `instead` or neither."""
+    """The place of a row in a size's order; `what` is `missed`, `instead` or empty."""
 
     place: str
     what: str = ""
@@ -23,7 +23,7 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class ExampleLine:
-    """A row of the table: `rank` among the true ones, or none, and a cell a size."""
+    """A line of the table; `rank` is the place among the true rows, or empty."""
 
     rank: str
     row: Shown
@@ -33,7 +33,7 @@ class ExampleLine:
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """The head and the foot of a column."""
+    """The values in the head and the foot of a size's column."""
 
     name: str
     candidates: int
@@ -44,7 +44,7 @@ class Size:
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """One example: `query` says which it is, `row` it shows if it is a row."""
+    """The table of an example; `row` is the row of the query if the query is a row."""
 
     query: str
     row: Shown | None
@@ -75,7 +75,7 @@ def _grid(tuning: Tuning, example: Example) -> Grid:
         if not hit.true and hit.row.key not in known
     }
     others = sorted(wrong.values(), key=lambda hit: hit.distance)
-    found = [_places(answer) for answer in answers]
+    columns = [_places(answer) for answer in answers]
     return Grid(
         f"Query {example.number:,} of {tuning.read.queries:,}",
         example.row,
@@ -92,18 +92,19 @@ def _grid(tuning: Tuning, example: Example) -> Grid:
             for answer in answers
         ),
         tuple(
-            _line(rank, hit, found) for rank, hit in [*true, *(("", o) for o in others)]
+            _line(rank, hit, columns)
+            for rank, hit in [*true, *(("", o) for o in others)]
         ),
     )
 
 
-def _line(rank: str, hit: Listed, found: list[dict[Key, Cell]]) -> ExampleLine:
-    cells = tuple(places.get(hit.row.key, Cell("")) for places in found)
+def _line(rank: str, hit: Listed, columns: list[dict[Key, Cell]]) -> ExampleLine:
+    cells = tuple(places.get(hit.row.key, Cell("")) for places in columns)
     return ExampleLine(rank, hit.row, three_digits(hit.distance), cells)
 
 
 def _places(answer: ExampleAnswer) -> dict[Key, Cell]:
-    """By key: the place of rows that are answered or missing."""
+    """The cells of the rows that an answer has or lacks, by key."""
     places = {
         hit.row.key: Cell(_place(hit), "" if hit.true else "instead")
         for hit in answer.rows

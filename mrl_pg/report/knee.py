@@ -1,21 +1,21 @@
-"""Where a curve bends: the size after which more dimensions bring less."""
+"""Finds the knee of a curve: the size after which more dimensions bring less."""
 
 from collections.abc import Sequence
 
 import numpy as np
 
 FLAT = 0.02
-"""A curve that rises by less has no knee worth naming."""
+"""A curve that rises by less than this has no knee."""
 
 BEND = 0.05
-"""One that stays so near to a straight line has none either."""
+"""A curve that stays closer than this to a straight line has no knee."""
 
 
 def knee(sizes: Sequence[int], recalls: Sequence[float]) -> int | None:
     """Position of the size whose recall is furthest above the straight line.
 
-    Sizes, ascending, count by their logarithm, and both axes from first to last
-    (Satopää et al. 2011). None for a curve that does not bend.
+    Sizes ascend and count by their logarithm. Both axes are scaled to 0 to 1, as in
+    Satopää et al. 2011. None for a curve that does not bend.
     """
     if len(sizes) < 3 or max(recalls) - recalls[0] < FLAT:
         return None

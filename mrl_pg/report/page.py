@@ -1,4 +1,4 @@
-"""The page: what is recommended, plots, tables and examples, by a template."""
+"""Makes the page from a template: recommendation, plots, tables and examples."""
 
 from dataclasses import asdict
 from importlib.resources import files
@@ -14,7 +14,7 @@ from mrl_pg.report.plots import plots
 from mrl_pg.tune import Tuning
 
 TEMPLATE = "page.html.j2"
-DOORS = {
+INTERFACES = {
     "sql": "SQL",
     "python": "Python",
     "sqlalchemy": "SQLAlchemy and Alembic",
@@ -41,7 +41,9 @@ def page(tuning: Tuning) -> str:
         tuning=tuning,
         advice=advice,
         figures=figures(tuning),
-        commands=[(title, written[key]) for key, title in DOORS.items() if written],
+        commands=[
+            (title, written[key]) for key, title in INTERFACES.items() if written
+        ],
         plots={plot.name: drawn(plot) for plot in made},
         predicted=tables.predicted(tuning),
         built=tables.built(tuning),
@@ -57,18 +59,18 @@ def page(tuning: Tuning) -> str:
 
 
 def template(name: str) -> str:
-    """A file beside this one."""
+    """The text of a template in this folder."""
     return files("mrl_pg.report").joinpath(name).read_text(encoding="utf-8")
 
 
 def sentence(text: str) -> str:
-    """With a capital, unless it starts with a name such as `bit(384)`."""
+    """The text with a capital, unless it starts with a name such as `bit(384)`."""
     first, *_ = text.split(" ", 1)
     return text[0].upper() + text[1:] if first.rstrip(",:").isalpha() else text
 
 
 def drawn(plot: Plot) -> dict[str, str]:
-    """What the template takes of a plot."""
+    """The parts of a plot for the template."""
     element = svg.inline(plot.figure, plot.name, plot.title, plot.alt)
     return {
         "name": plot.name,
@@ -79,19 +81,19 @@ def drawn(plot: Plot) -> dict[str, str]:
 
 
 def figures(tuning: Tuning) -> list[tuple[str, str, str]]:
-    """The few figures that matter: what, how much, and beside what."""
+    """The few most important figures, each with its label, value and note."""
     chosen, best = values.chosen(tuning), values.choice(tuning)
-    found = []
+    shown = []
     if best is not None:
         low, high = values.recall(best.recall.low), values.recall(best.recall.high)
-        asked = f"95 % interval {low} to {high}; asked {tuning.goal.recall:g}"
-        found.append(("recall", values.recall(best.recall.mean), asked))
+        note = f"95 % interval {low} to {high}; target {tuning.goal.recall:g}"
+        shown.append(("recall", values.recall(best.recall.mean), note))
         enough = best.p95_ms is not None
         p95 = f"p95 {best.p95} ms" if enough else f"of {best.recall.queries} queries"
-        found.append(("median time", values.milliseconds(best.median_ms), p95))
+        shown.append(("median time", values.milliseconds(best.median_ms), p95))
     if chosen is not None:
-        full, said = values.full_index(tuning), "predicted for all rows"
+        full, note = values.full_index(tuning), "predicted for all rows"
         if full is not None:
-            said = f"{full[1] / chosen.index_bytes:.1f} times less than {full[0]}"
-        found.append(("index", values.megabytes(chosen.index_bytes), said))
-    return found
+            note = f"{full[1] / chosen.index_bytes:.1f} times less than {full[0]}"
+        shown.append(("index", values.megabytes(chosen.index_bytes), note))
+    return shown

@@ -1,4 +1,4 @@
-"""The plots of a result, each with its title, how to read it, and a text for ears."""
+"""The plots of a result, each with a title, a caption and a text for screen readers."""
 
 from mrl_pg.recall.curve import MOST_CANDIDATES
 from mrl_pg.report import axes as draw
@@ -12,7 +12,7 @@ TRIED = tuple(LIGHT[name] for name in ("values", "signs", "third", "fourth"))
 
 
 def plots(tuning: Tuning) -> list[Plot]:
-    """All that the result has something to show for."""
+    """The plots that the result has data for."""
     measured = _recall_by_time(tuning) if tuning.points else None
     made = [*quality(tuning), needed(tuning), measured, _sizes(tuning)]
     return [plot for plot in made if plot is not None]
@@ -48,7 +48,7 @@ def _recall_by_time(tuning: Tuning) -> Plot:
     recalls = [point.recall.mean for point in tuning.points]
     draw.recalls_up(axes, min([*recalls, tuning.goal.recall]), tuning.goal.recall)
     draw.target(axes, tuning.goal.recall)
-    said = f"{len(tuning.points)} settings. "
+    text = f"{len(tuning.points)} settings. "
     if best is not None:
         axes.scatter(
             [best.median_ms],
@@ -60,14 +60,14 @@ def _recall_by_time(tuning: Tuning) -> Plot:
             zorder=5,
             label="choice",
         )
-        said += f"The choice is {best}. "
+        text += f"The choice is {best}. "
     draw.legend(figure, 3)
     return Plot(
         "recall-time",
         "Recall against time",
-        "Each mark is one setting of one index, measured. Up and to the left is "
-        "better; what lies below the front is beaten by something on it.",
-        f"{said}The front: {'; '.join(str(point) for point in front)}.",
+        "Each mark is a measured setting of an index. Up and to the left is better. "
+        "For each setting below the front, a setting on the front is better.",
+        f"{text}The front: {'; '.join(str(point) for point in front)}.",
         figure,
     )
 
@@ -125,8 +125,8 @@ def _sizes(tuning: Tuning) -> Plot | None:
     return Plot(
         "sizes",
         "Index sizes",
-        f"Of all {tuning.table.rows:,} rows, as predicted. A bar that is not filled: "
-        f"recall {tuning.goal.recall:g} takes more than {MOST_CANDIDATES} candidates.",
+        f"Predicted for all {tuning.table.rows:,} rows. A bar is not filled if recall "
+        f"{tuning.goal.recall:g} needs more than {MOST_CANDIDATES} candidates.",
         "; ".join(
             f"{name} {values.megabytes(size)}"
             + (", the choice" if chosen else "")

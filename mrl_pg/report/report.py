@@ -1,4 +1,4 @@
-"""Writes the page and the plots of a result; says what to install if they cannot be."""
+"""Writes the page and the plots of a result; names packages that are missing."""
 
 from dataclasses import dataclass
 from html import escape
@@ -14,24 +14,24 @@ from mrl_pg.tune import Tuning
 Target: TypeAlias = str | PathLike[str]
 NEEDED = ("matplotlib", "jinja2")
 DOTS = 200
-"""Of a PNG, an inch."""
+"""Dots per inch of a PNG file."""
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A result as a page: in a notebook the last line of a cell, or `html()`."""
+    """A result as a page, for the last line of a notebook cell, or by `html()`."""
 
     tuning: Tuning
 
     def html(self) -> str:
-        """The page as text: it needs no other file and no network."""
+        """The page as text, which needs no other file and no network."""
         ready()
         from mrl_pg.report.page import page
 
         return page(self.tuning)
 
     def _repr_html_(self) -> str:
-        # a frame of its own: the notebook's style stays out, the page's in
+        # in a frame, so that the styles of notebook and page do not mix
         return (
             '<iframe title="mrl-pg tune" style="width:100%;height:56rem;border:0" '
             f'srcdoc="{escape(self.html())}"></iframe>'
@@ -39,9 +39,9 @@ class Report:
 
 
 def ready(page: Target | None = None, plots: Target | None = None) -> None:
-    """Raise InvalidSetting when what a report needs is missing, or its folder is.
+    """Raise InvalidSetting if a package or the folder of a report is missing.
 
-    For before a long measurement: nothing is written.
+    Call it before a long measurement. It writes nothing.
     """
     for what, path in (("page", page), ("plots", plots)):
         if path is not None:
@@ -49,18 +49,18 @@ def ready(page: Target | None = None, plots: Target | None = None) -> None:
     missing = [name for name in NEEDED if find_spec(name) is None]
     if missing:
         raise InvalidSetting(
-            f"a report needs {' and '.join(missing)}: pip install 'mrl_pg[report]'"
+            f"a report needs {' and '.join(missing)}. Run pip install 'mrl_pg[report]'"
         )
     if page is not None and not Path(page).absolute().parent.is_dir():
-        raise InvalidSetting(f"{page}: there is no such folder to write a report into")
+        raise InvalidSetting(f"{page}: no such folder. Make the folder first")
     if page is not None and Path(page).is_dir():
-        raise InvalidSetting(f"{page} is a folder: name a file, such as report.html")
+        raise InvalidSetting(f"{page} is a folder. Name a file, such as report.html")
     if plots is not None and Path(plots).exists() and not Path(plots).is_dir():
-        raise InvalidSetting(f"{plots} is a file: name a folder for the plots")
+        raise InvalidSetting(f"{plots} is a file. Name a folder for the plots")
 
 
 def write(tuning: Tuning, path: Target) -> Path:
-    """Write the page to a file, over what was there; its path."""
+    """Write the page to a file, or overwrite the file; returns its path."""
     ready(page=path)
     file = Path(path)
     file.write_text(Report(tuning).html(), encoding="utf-8")
@@ -68,7 +68,10 @@ def write(tuning: Tuning, path: Target) -> Path:
 
 
 def write_plots(tuning: Tuning, folder: Target) -> list[Path]:
-    """Write each plot as PNG and SVG into a folder, made if need be; their paths."""
+    """Write each plot as PNG and SVG into a folder; returns their paths.
+
+    Makes the folder if it does not exist.
+    """
     ready(plots=folder)
     from mrl_pg.report import svg
     from mrl_pg.report.plots import plots

@@ -1,4 +1,4 @@
-"""A plot as SVG inside a page: the page's colours and font, ids of its own."""
+"""Turns a plot into SVG for a page, with the page's colours and font and unique ids."""
 
 import io
 import re
@@ -17,7 +17,7 @@ FONT = re.compile(r"font: (?:\d+ )?([\d.]+)px [^;]*")
 
 
 def text(figure: Figure) -> str:
-    """The figure as a file holds it: text as text, the same bytes each time."""
+    """The figure as an SVG file, with letters as text, and the same bytes each time."""
     out = io.StringIO()
     with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "mrl_pg"}):
         figure.savefig(out, format="svg", metadata={"Date": None})
@@ -25,7 +25,7 @@ def text(figure: Figure) -> str:
 
 
 def inline(figure: Figure, name: str, title: str, alt: str) -> str:
-    """An `svg` element for a page, read aloud as its title and `alt`."""
+    """An `svg` element for a page; screen readers read its title and `alt`."""
     root = ElementTree.fromstring(text(figure))
     for drop in root.findall(f"{{{SVG}}}metadata"):
         root.remove(drop)
@@ -39,8 +39,8 @@ def inline(figure: Figure, name: str, title: str, alt: str) -> str:
                 value = f"#{name}-{value[1:]}"
             value = value.replace("url(#", f"url(#{name}-")
             if key == "style":
-                value = COLOUR.sub(lambda found: VARIABLES[found[0]], value)
-                # the family is the page's
+                value = COLOUR.sub(lambda match: VARIABLES[match[0]], value)
+                # the font family comes from the page
                 value = FONT.sub(r"font-size: \1px", value)
             element.set(key.removeprefix(f"{{{LINK}}}"), value)
     root.attrib = {
@@ -48,10 +48,10 @@ def inline(figure: Figure, name: str, title: str, alt: str) -> str:
         "role": "img",
         "aria-labelledby": f"{name}-title {name}-alt",
     }
-    for tag, said in (("desc", alt), ("title", title)):
+    for tag, content in (("desc", alt), ("title", title)):
         label = ElementTree.Element(
             tag, {"id": f"{name}-{'alt' if tag == 'desc' else tag}"}
         )
-        label.text = said
+        label.text = content
         root.insert(0, label)
     return ElementTree.tostring(root, encoding="unicode")

@@ -1,4 +1,4 @@
-"""The tables of a page: every number that a plot or a sentence stands on."""
+"""The tables of a page, with the numbers of all plots and sentences."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from mrl_pg.tune import Tuning
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Cells as text; `marked` are positions of rows that stand out."""
+    """A table of text cells; `marked` are the positions of rows to highlight."""
 
     caption: str
     head: tuple[str, ...]
@@ -18,7 +18,7 @@ class Table:
 
 
 def predicted(tuning: Tuning) -> Table:
-    """Every size and kind, with what was worked out before anything was built."""
+    """Every size and kind, with its predictions."""
     counts = values.counts(tuning)
     known = {(curve.stored, curve.dims): curve for curve in tuning.curves}
     rows, marked = [], set[int]()
@@ -55,17 +55,17 @@ def predicted(tuning: Tuning) -> Table:
 
 
 def built(tuning: Tuning) -> Table | None:
-    """The indexes that were tried, as they came out."""
+    """The indexes that were built, with build time and size."""
     rows = [
-        (one.name, f"{one.seconds:,.1f} s", values.megabytes(one.bytes))
-        for one in tuning.built
+        (index.name, f"{index.seconds:,.1f} s", values.megabytes(index.bytes))
+        for index in tuning.built
     ]
     about = f"Indexes built on a copy of the {tuning.read.rows:,} rows read"
     return Table(about, ("index", "build", "size"), tuple(rows)) if rows else None
 
 
 def measured(tuning: Tuning) -> Table | None:
-    """Every setting, fastest first; those of the front stand out."""
+    """Every measured setting, fastest first; settings of the front are marked."""
     if not tuning.points:
         return None
     front, best = tuning.front, values.choice(tuning)
@@ -104,19 +104,19 @@ def measured(tuning: Tuning) -> Table | None:
 
 
 def stored(tuning: Tuning) -> Table | None:
-    """The best settings with full vectors outside the row, and in it."""
+    """The best settings with full vectors in TOAST, and in the row."""
     pairs = tuning.storage.pairs if tuning.storage else ()
     rows = [
         (
-            one.toast.name,
-            f"{one.toast.candidates}",
-            f"{one.toast.ef_search}",
-            f"{one.toast.median_ms:.2f}",
-            f"{one.plain.median_ms:.2f}",
-            values.recall(one.ratio),
-            f"{values.recall(one.low)} to {values.recall(one.high)}",
+            pair.toast.name,
+            f"{pair.toast.candidates}",
+            f"{pair.toast.ef_search}",
+            f"{pair.toast.median_ms:.2f}",
+            f"{pair.plain.median_ms:.2f}",
+            values.recall(pair.ratio),
+            f"{values.recall(pair.low)} to {values.recall(pair.high)}",
         )
-        for one in pairs
+        for pair in pairs
     ]
     head = (
         "index",
@@ -127,39 +127,37 @@ def stored(tuning: Tuning) -> Table | None:
         "share of the time",
         "95 % interval",
     )
-    about = (
-        "Once more, queries in turn, full vectors in TOAST, then in the row: medians"
-    )
+    about = "Median times with full vectors in TOAST and in the row, on two copies"
     return Table(about, head, tuple(rows)) if rows else None
 
 
 def judged(tuning: Tuning) -> Table | None:
-    """What leading dimensions find, beside as many others."""
+    """Recall by leading dimensions, and by as many other dimensions."""
     if tuning.judgement is None:
         return None
     rows = [
-        (f"{one.dims}", *map(values.recall, (one.leading, one.random, one.last)))
-        for one in tuning.judgement.sizes
+        (f"{size.dims}", *map(values.recall, (size.leading, size.random, size.last)))
+        for size in tuning.judgement.sizes
     ]
     head = ("dims", "leading", "random", "last")
     return Table(
-        "Share of the true top 10 found by so many dimensions", head, tuple(rows)
+        "Share of the true top 10 found by each number of dimensions", head, tuple(rows)
     )
 
 
 def about(tuning: Tuning) -> list[tuple[str, str]]:
-    """How it was measured."""
+    """The facts of the measurement, as labels and values."""
     table, read, goal = tuning.table, tuning.read, tuning.goal
     rows = f"{read.rows:,}, all of them"
     if read.share < 1:
         rows = f"{read.rows:,}, a sample of {read.share:.2%} (seed {read.seed})"
-    zeros = f"; {read.zero_queries:,} of zeros left out" if read.zero_queries else ""
-    said = [
+    zeros = f"; left out {read.zero_queries:,} of zeros" if read.zero_queries else ""
+    facts = [
         ("table", f"{table.name}, {table.rows:,} rows"),
         ("column", f"{tuning.column}, {table.full_type}({table.full_dims})"),
         ("rows read", f"{rows}, in {read.seconds:,.1f} s"),
         ("queries", f"{read.queries:,}: {read.origin}{zeros}"),
-        ("asked", f"recall {goal.recall:g} at k = {goal.k}, {goal.distance}"),
+        ("target", f"recall {goal.recall:g} at k = {goal.k}, {goal.distance}"),
         ("graph", f"m {goal.m}, ef_construction {goal.ef_construction}"),
         ("measured on", table.read_at),
         (
@@ -168,5 +166,5 @@ def about(tuning: Tuning) -> list[tuple[str, str]]:
         ),
     ]
     if read.zero_rows:
-        said.append(("rows of zeros", f"{read.zero_rows:,}: in no cosine index"))
-    return said
+        facts.append(("rows of zeros", f"{read.zero_rows:,}, in no cosine index"))
+    return facts

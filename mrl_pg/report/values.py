@@ -1,4 +1,4 @@
-"""What a page shows of a result, worked out once for plots, tables and words."""
+"""Values of a result that plots, tables and sentences of a page share."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,12 +13,12 @@ from mrl_pg.tune.predict.index_size import index_bytes
 from mrl_pg.tune.trial.front import cheapest
 
 TIMES = (1, 4, 16, 64)
-"""Candidates that curves are shown at, in multiples of k."""
+"""Numbers of candidates to plot curves for, in multiples of k."""
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """Recall by size at one number of candidates; `knee`: a position, or None."""
+    """Recall by size with one number of candidates; `knee` is a position, or None."""
 
     candidates: int
     dims: tuple[int, ...]
@@ -27,13 +27,13 @@ class Line:
 
 
 def counts(tuning: Tuning) -> tuple[int, ...]:
-    """Numbers of candidates that curves are shown at."""
+    """The numbers of candidates to plot curves for."""
     k = tuning.goal.k
     return tuple(dict.fromkeys(min(k * times, MOST_CANDIDATES) for times in TIMES))
 
 
 def curves(tuning: Tuning, stored: Stored) -> list[Curve]:
-    """Those of one way to compare, shortest first; whole values are no short form."""
+    """Curves of one way to store, shortest first, without values of the full size."""
     full = tuning.table.full_dims
     return [
         curve
@@ -44,22 +44,22 @@ def curves(tuning: Tuning, stored: Stored) -> list[Curve]:
 
 def lines(tuning: Tuning, stored: Stored) -> list[Line]:
     """A line for each number of candidates."""
-    found = curves(tuning, stored)
-    dims = tuple(curve.dims for curve in found)
+    chosen_curves = curves(tuning, stored)
+    dims = tuple(curve.dims for curve in chosen_curves)
     made = []
     for count in counts(tuning):
-        recalls = tuple(curve.recall(count).mean for curve in found)
+        recalls = tuple(curve.recall(count).mean for curve in chosen_curves)
         made.append(Line(count, dims, recalls, knee(dims, recalls) if dims else None))
     return made
 
 
 def shown(tuning: Tuning) -> list[Option]:
-    """All options but whole values of sizes that halves are there of: alike, larger."""
+    """The options without `vector` where `halfvec` of the same size is among them."""
     return smallest_alike(tuning.options)
 
 
 def full_index(tuning: Tuning) -> tuple[str, int] | None:
-    """Name and bytes of an index over the full vectors; None: too long for any."""
+    """Name and bytes of an index over full vectors; None if they have too many dims."""
     dims = tuning.table.full_dims
     if dims > KINDS["halfvec"].most_dims:
         return None
@@ -68,7 +68,7 @@ def full_index(tuning: Tuning) -> tuple[str, int] | None:
 
 
 def choice(tuning: Tuning) -> Point | None:
-    """The measured point that the recommendation stands on."""
+    """The measured point of the recommendation; None if it is only predicted."""
     if not tuning.recommendation.measured:
         return None
     short = [point for point in tuning.points if point.option is not None]
@@ -76,26 +76,26 @@ def choice(tuning: Tuning) -> Point | None:
 
 
 def chosen(tuning: Tuning) -> Option | None:
-    """The option that is recommended."""
+    """The recommended option."""
     name = tuning.recommendation.name
     return next((option for option in tuning.options if option.name == name), None)
 
 
 def megabytes(size: int) -> str:
-    """`98 MB`, `1.7 MB`."""
+    """A size such as `98 MB` or `1.7 MB`."""
     return f"{size / 1e6:,.0f} MB" if size >= 1e7 else f"{size / 1e6:,.1f} MB"
 
 
 def milliseconds(time: float) -> str:
-    """`4.31 ms`, `21.4 ms`."""
+    """A time such as `4.31 ms` or `21.4 ms`."""
     return f"{time:.2f} ms" if time < 10 else f"{time:,.1f} ms"
 
 
 def recall(share: float) -> str:
-    """`.973`."""
+    """A recall such as `.973`."""
     return three_digits(share)
 
 
 def listed(words: Sequence[str]) -> str:
-    """`a, b and c`."""
+    """The words as `a, b and c`."""
     return " and ".join([", ".join(words[:-1]), words[-1]] if words[1:] else words)

@@ -131,7 +131,7 @@ class Tuning:
             yield f"{read.zero_queries:,} queries of zeros were left out"
         if read.themselves > read.queries // 10:
             yield (
-                f"{read.themselves:,} queries have a row at distance 0: if they are "
+                f"{read.themselves:,} queries have a row at distance 0. If they are "
                 "rows of the table, recall looks better than it is"
             )
         if self.judgement is not None:

@@ -145,11 +145,11 @@ def test_names_are_escaped(tuning: Tuning) -> None:
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"points": (), "built": ()}, "a plan reads and predicts"),
+        ({"points": (), "built": ()}, "--plan only reads and predicts"),
         ({"recommendation": NOTHING}, "No short index is recommended"),
-        ({"judgement": None}, "What each size can find"),
+        ({"judgement": None}, "Recall of each size"),
         ({"options": ()}, "How it was measured"),
-        ({"curves": 1, "options": 1}, "What each size can find"),
+        ({"curves": 1, "options": 1}, "Recall of each size"),
         ({"goal": Goal(k=10, recall=0.999)}, "Candidates needed for recall 0.999"),
         ({"share": 0.1}, "a sample of 10.00% (seed 0)"),
     ],
@@ -199,7 +199,7 @@ def test_what_is_missing_is_said_before_anything_is_done(
     with pytest.raises(InvalidSetting, match="is a file"):
         report.write_plots(tuning, tmp_path / "file")
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    with pytest.raises(InvalidSetting, match=r"matplotlib: pip install 'mrl_pg\[rep"):
+    with pytest.raises(InvalidSetting, match=r"matplotlib\. Run pip install 'mrl_pg\["):
         report.write(tuning, tmp_path / "report.html")
 
 
