@@ -10,7 +10,7 @@ from mrl_pg.tune.advice.examples import Example, ExampleAnswer, Listed, Shown
 
 Key: TypeAlias = tuple[tuple[str, str | None], ...]
 NAMED = 5
-"""How many true rows a table always names. Of the others, it names those missed."""
+"""True rows that a table always names. It names others if a size misses them."""
 
 
 @dataclass(frozen=True, slots=True)

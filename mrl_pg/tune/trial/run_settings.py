@@ -176,7 +176,7 @@ def warm(settings: Sequence[Setting], queries: Queries) -> None:
 def _worth(
     settings: Sequence[Setting], queries: Queries, truth: Nested, goal: Goal
 ) -> list[Setting]:
-    """The settings, without those that do more work than a setting that suffices."""
+    """The settings that do not do more work than a setting that loses little enough."""
     enough = 1 - ENOUGH * (1 - goal.recall)
     useful: list[Setting] = []
     known: list[tuple[str, int, int]] = []
