@@ -189,9 +189,10 @@ def tune(
     into a temporary schema, builds the few indexes that could be best, measures them,
     and recommends one, with the commands.
 
-    Your table is never written to, or locked against writes. The copy and the indexes
-    live in one transaction that is rolled back, so that nothing is left behind, even
-    after Ctrl-C. They need disk space while tune runs.
+    Your table is never written to. Its rows are read some pages at a time, so that no
+    lock on it and no snapshot is held for long. The copy and the indexes live in a
+    schema of their own, which is dropped at the end, also after Ctrl-C. They need disk
+    space while tune runs. If tune is killed, the next run drops what it left.
 
     Example: mrl-pg tune docs embedding --k 10 --recall 0.99
     """

@@ -22,7 +22,14 @@ from mrl_pg.exchange.server_message import server_message
 from mrl_pg.load.pack import VECTOR_WIRE
 from mrl_pg.load.vectors import read_vectors
 from mrl_pg.tune.request import TuneRequest
-from mrl_pg.tune.rows.stream import Reader, Sample, TableRows, copied, vector_fields
+from mrl_pg.tune.rows.stream import (
+    Reader,
+    Sample,
+    TableRows,
+    copied,
+    joined,
+    vector_fields,
+)
 from mrl_pg.tune.rows.table import TableFacts, full_type
 from mrl_pg.vectors import VectorLike, as_vector
 
@@ -74,11 +81,7 @@ def held_out(
     blocks = list(Reader(facts, column, sample).blocks(conn))
     if not blocks:
         return _usable(np.empty((0, facts.full_dims), np.float32), "held-out rows")
-    drawn = TableRows(
-        np.concatenate([block.vectors for block in blocks]),
-        np.concatenate([block.tables for block in blocks]),
-        np.concatenate([block.places for block in blocks]),
-    )
+    drawn = joined(blocks)
     chosen = np.random.default_rng(seed).permutation(len(drawn))[:count]
     rest = drawn.take(np.sort(chosen))
     some = rest.vectors.any(axis=1)
@@ -131,8 +134,9 @@ def _selected(
             *vector_fields(VECTOR_WIRE[facts.full_type], facts.full_dims),
         ]
     )
-    parts = [part["value"].astype(np.float32) for part in copied(conn, query, layout)]
-    vectors = np.concatenate(parts) if parts else np.empty((0, facts.full_dims), "f4")
+    # a statement of the user's may change something: nothing of it stays
+    with conn.transaction(force_rollback=True):
+        vectors = copied(conn, query, layout)["value"].astype(np.float32)
     some = vectors.any(axis=1)
     return _usable(vectors[some], origin, zeros=int((~some).sum()))
 

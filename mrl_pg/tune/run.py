@@ -1,6 +1,7 @@
 """`tune`: reads, predicts, tries what could win and recommends. Changes nothing."""
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from os import PathLike
 
 from mrl_pg.catalog.facts import Facts
@@ -9,7 +10,12 @@ from mrl_pg.exchange.progress import OnProgress
 from mrl_pg.kinds import Distance, Kind
 from mrl_pg.layout import IndexLayout
 from mrl_pg.recall.nested import Nested
-from mrl_pg.tune.advice.examples import columns_to_show, examples, to_show
+from mrl_pg.tune.advice.examples import (
+    columns_to_show,
+    examples,
+    read_listed,
+    to_show,
+)
 from mrl_pg.tune.advice.recommend import recommend
 from mrl_pg.tune.in_thread import in_thread
 from mrl_pg.tune.option import Goal, Option
@@ -21,9 +27,11 @@ from mrl_pg.tune.request import TuneRequest, silent
 from mrl_pg.tune.rows import table as tables
 from mrl_pg.tune.rows.example_queries import ExampleQueries
 from mrl_pg.tune.rows.read_rows import read_rows
+from mrl_pg.tune.rows.sample_table import SampleTable, sample_table
 from mrl_pg.tune.rows.stream import Sample
 from mrl_pg.tune.rows.table import TableFacts
-from mrl_pg.tune.trial.scratch import check_may_create, scratch, snapshot
+from mrl_pg.tune.transactions import short_transactions
+from mrl_pg.tune.trial.scratch import check_may_create, scratch
 from mrl_pg.tune.trial.try_options import Trials, rival_fits, try_options
 from mrl_pg.vectors import VectorLike
 
@@ -64,8 +72,12 @@ def tune(
     copy. With `rival` it also builds an index over full vectors (default: if that index
     fits `effective_cache_size`). With `storage` it times the best settings on a second
     copy that keeps full vectors in the row, if they are in TOAST and fit the row
-    (default: if the second copy takes 2 GB at most). All of this happens in one
-    transaction that is rolled back, so nothing is written to the table.
+    (default: if the second copy takes 2 GB at most). The copies live in a schema of
+    their own, which is dropped, so nothing is written to the table.
+
+    Rows are read in short transactions, some pages at a time, into a temporary table.
+    So no lock on the table and no snapshot is held for longer than it takes to read
+    them. A row that is updated meanwhile is read once at most, and may be missed.
 
     The queries are the vectors `queries`, or at most `sample` vectors of a file that
     `mrl_pg.load` reads (`queries_file`), or the first `sample` vectors that
@@ -106,12 +118,12 @@ def tune(
         progress=silent if progress is None else progress,
     )
     cursors.check(conn, waits=False)
-    with snapshot(conn):
-        return _tune(conn, request)
+    with short_transactions(conn), ExitStack() as stack:
+        return _tune(conn, request, stack)
 
 
-def _tune(conn: Conn, request: TuneRequest) -> Tuning:
-    """The five steps, in one transaction, so that rows keep their places meanwhile."""
+def _tune(conn: Conn, request: TuneRequest, stack: ExitStack) -> Tuning:
+    """The five steps; the stack closes what they open."""
     goal, column = request.goal, request.layout.column
     facts, known = tables.read(conn, request.layout)
     shown = columns_to_show(facts, request.show)
@@ -120,6 +132,9 @@ def _tune(conn: Conn, request: TuneRequest) -> Tuning:
     forms = request.forms(facts.full_dims)
     queries = choose_queries(conn, facts, known, request)
     drawn = Sample.of(known.rows, request.sample_rows, request.seed)
+    keep = None
+    if not request.plan:
+        keep = stack.enter_context(sample_table(conn, facts))
     example_queries = ExampleQueries(
         queries, forms, goal.k, goal.distance, request.seed
     )
@@ -133,8 +148,11 @@ def _tune(conn: Conn, request: TuneRequest) -> Tuning:
         queries,
         forms,
         example_queries,
+        keep,
         request.progress,
     )
+    # now, before rows move: the trials may take long
+    listed = read_listed(conn, facts, shown, example_queries)
     predicted = options(
         truth.curves,
         known,
@@ -144,9 +162,9 @@ def _tune(conn: Conn, request: TuneRequest) -> Tuning:
         growth=read.growth,
     )
     trials = Trials()
-    if not request.plan:
+    if keep is not None:
         picked = could_win(predicted, request.tries)
-        trials = _try(conn, facts, known, request, drawn, queries, truth, picked)
+        trials = _try(conn, facts, known, request, keep, queries, truth, picked)
         seconds = {index.name: index.seconds for index in trials.built}
         predicted = scaled(predicted, seconds, truth.rows, goal)
     advice = recommend(
@@ -172,7 +190,7 @@ def _tune(conn: Conn, request: TuneRequest) -> Tuning:
         trials.built,
         trials.points,
         advice,
-        examples(conn, facts, shown, example_queries, sizes_shown),
+        examples(listed, example_queries, sizes_shown),
         trials.storage,
     )
 
@@ -182,7 +200,7 @@ def _try(
     facts: Facts,
     known: TableFacts,
     request: TuneRequest,
-    drawn: Sample,
+    sample: SampleTable,
     queries: Queries,
     truth: Nested,
     picked: Sequence[Option],
@@ -194,7 +212,7 @@ def _try(
         return try_options(
             place,
             request.layout.column,
-            drawn,
+            sample,
             queries,
             truth,
             picked,

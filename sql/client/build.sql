@@ -9,7 +9,7 @@ select pg_catalog.set_config(%(name)s, %(value)s, true)
 -- name: setting
 -- The current value of a setting; NULL if there is no such setting.
 -- Parameters: name
--- Called by: mrl_pg.build.settings
+-- Called by: mrl_pg.build.settings, mrl_pg.tune.transactions
 select pg_catalog.current_setting(%(name)s, true) as value
 
 -- name: build_progress

@@ -78,6 +78,7 @@ select
     pg_catalog.pg_size_bytes(pg_catalog.current_setting('maintenance_work_mem'))
         as build_bytes,
     pg_catalog.has_database_privilege(pg_catalog.current_database(), 'create')
+        and pg_catalog.has_database_privilege(pg_catalog.current_database(), 'temporary')
         and pg_catalog.current_setting('transaction_read_only') operator(pg_catalog.=) 'off'
         as may_create,
     pg_catalog.current_setting('server_version') as server,
@@ -92,12 +93,34 @@ select
     ) as read_at
 from heap
 
+-- name: table_pages
+-- Pages of a table; of the partition that has most if it has partitions.
+-- Parameters: table_id
+-- Called by: mrl_pg.tune.rows.pages
+with recursive part (id) as (
+    select %(table_id)s::pg_catalog.oid
+    union
+    select child.inhrelid
+    from part
+    join pg_catalog.pg_inherits as child on child.inhparent operator(pg_catalog.=) part.id
+)
+select
+    pg_catalog.max(
+        pg_catalog.pg_relation_size(class.oid)
+        operator(pg_catalog./) pg_catalog.current_setting('block_size')::pg_catalog.int8
+    ) as pages
+from part
+join pg_catalog.pg_class as class on class.oid operator(pg_catalog.=) part.id
+where class.relkind operator(pg_catalog.=) 'r'
+
 -- name: count_rows
--- How many rows a table has, if it was never analyzed.
--- Slots: table
+-- How many rows some pages of a table hold, if it was never analyzed.
+-- Slots: table, first, last (a place; that row is not among them)
 -- Called by: mrl_pg.tune.rows.table
 select pg_catalog.count(*)
-from {table}
+from {table} as origin
+where origin.ctid operator(pg_catalog.>=) {first}::pg_catalog.tid
+    and origin.ctid operator(pg_catalog.<) {last}::pg_catalog.tid
 
 -- name: toast_bytes
 -- Bytes of a table's values that are stored outside its rows.
@@ -113,19 +136,102 @@ join pg_catalog.pg_namespace as space on space.oid operator(pg_catalog.=) class.
 where space.nspname operator(pg_catalog.=) %(schema)s
     and class.relname operator(pg_catalog.=) %(table)s
 
+-- name: key_hash
+-- Part of a statement: a number that a row keeps when it moves, from its partition and key.
+-- Slots: key (a column of the primary key), seed (the partition, or the hash of other columns)
+-- Called by: mrl_pg.tune.rows.stream
+pg_catalog.hashtextextended(
+            origin.{key}::pg_catalog.text collate pg_catalog."C", {seed}
+        )
+
+-- name: key_seed
+-- Part of a statement: the partition of a row, where its hash begins.
+-- No slots.
+-- Called by: mrl_pg.tune.rows.stream
+origin.tableoid::pg_catalog.int8
+
+-- name: drawn_by_hash
+-- Part of a statement: a condition that lets through a share of the rows, by their hashes.
+-- Slots: seed, limit
+-- Called by: mrl_pg.tune.rows.stream
+and pg_catalog.hashint8extended(sampled.hash, {seed}::pg_catalog.int8)
+        operator(pg_catalog.<) {limit}::pg_catalog.int8
+
 -- name: sample_rows
--- Full vectors of a table and where each row is, in the binary format of COPY.
--- Slots: full, table, sample (a tablesample clause, or nothing)
+-- Part of a statement: rows of some pages, each with its place, its hash and its full vector.
+-- Slots: full, table, hash, first, last (a place), left_out (hashes), drawn (a condition)
+-- Called by: mrl_pg.tune.rows.stream
+select
+    sampled.part,
+    sampled.place,
+    sampled.hash,
+    sampled.embedding
+from (
+    select
+        origin.tableoid as part,
+        origin.ctid as place,
+        {hash} as hash,
+        origin.{full} as embedding
+    from {table} as origin
+    where origin.ctid operator(pg_catalog.>=) {first}::pg_catalog.tid
+        and origin.ctid operator(pg_catalog.<) {last}::pg_catalog.tid
+        and origin.{full} is not null
+    -- so that a hash is computed once
+    offset 0
+) as sampled
+where sampled.hash operator(pg_catalog.<>) all ({left_out}::pg_catalog.int8[])
+    {drawn}
+
+-- name: copy_rows
+-- The rows of a select, in the binary format of COPY.
+-- Slots: rows (the select)
 -- Called by: mrl_pg.tune.rows.stream
 copy (
-    select
-        sampled.tableoid,
-        sampled.ctid,
-        sampled.{full}
-    from {table} as sampled {sample}
-    where sampled.{full} is not null
+{rows}
 ) to stdout
 with (format binary)
+
+-- name: create_sample
+-- A temporary table for the rows that were read.
+-- Slots: sample (its name), type (of the full column)
+-- Called by: mrl_pg.tune.rows.sample_table
+create temporary table {sample} (
+    id bigint generated always as identity primary key,
+    part pg_catalog.oid,
+    place pg_catalog.tid,
+    hash bigint,
+    embedding {type}
+)
+
+-- name: keep_rows
+-- Adds rows to a sample.
+-- Slots: sample, rows (a select)
+-- Called by: mrl_pg.tune.rows.sample_table
+insert into {sample} (part, place, hash, embedding)
+{rows}
+
+-- name: kept_rows
+-- Part of a statement: the rows that were added to a sample after some row.
+-- Slots: sample, after
+-- Called by: mrl_pg.tune.rows.sample_table
+select kept.part, kept.place, kept.hash, kept.embedding
+from {sample} as kept
+where kept.id operator(pg_catalog.>) {after}
+order by kept.id
+
+-- name: forget_rows
+-- Deletes rows that were added to a sample after some row.
+-- Slots: sample, after, hashes
+-- Called by: mrl_pg.tune.rows.sample_table
+delete from {sample} as kept
+where kept.id operator(pg_catalog.>) {after}
+    and kept.hash operator(pg_catalog.=) any({hashes}::pg_catalog.int8[])
+
+-- name: drop_sample
+-- Drops a sample.
+-- Slots: sample
+-- Called by: mrl_pg.tune.rows.sample_table
+drop table if exists {sample}
 
 -- name: given_queries
 -- Query vectors that a statement of the user's selects, in the binary format of COPY.
@@ -149,16 +255,17 @@ select pg_catalog.unnest(mrl.kept_queries({table}, {column}))
 
 -- name: shown_rows
 -- Shortened columns of some rows as text. Rows are named by table and ctid.
--- Slots: columns (each cut), table, oids, tids
+-- Slots: hash, columns (each cut), table, oids, tids
 -- Called by: mrl_pg.tune.advice.examples
 select
-    shown.tableoid,
-    shown.ctid::pg_catalog.text,
+    origin.tableoid,
+    origin.ctid::pg_catalog.text,
+    {hash} as hash,
     {columns}
-from {table} as shown
+from {table} as origin
 -- the first condition finds rows without a full scan, the second tells partitions apart
-where shown.ctid operator(pg_catalog.=) any({tids}::pg_catalog.tid[])
-    and (shown.tableoid, shown.ctid) operator(pg_catalog.=) any (
+where origin.ctid operator(pg_catalog.=) any({tids}::pg_catalog.tid[])
+    and (origin.tableoid, origin.ctid) operator(pg_catalog.=) any (
         select wanted.oid, wanted.tid
         from rows from (
             pg_catalog.unnest({oids}::pg_catalog.oid[]),
@@ -166,11 +273,56 @@ where shown.ctid operator(pg_catalog.=) any({tids}::pg_catalog.tid[])
         ) as wanted (oid, tid)
     )
 
+-- name: set_session
+-- Changes a setting of the session; NULL is its value at the start of the session.
+-- Parameters: name, value
+-- Called by: mrl_pg.tune.transactions
+select pg_catalog.set_config(%(name)s, %(value)s, false)
+
+-- name: scratch_lock
+-- Tells other sessions that a schema for test indexes is in use.
+-- Parameters: key (the number in the name of the schema)
+-- Called by: mrl_pg.tune.trial.scratch
+select pg_catalog.pg_advisory_lock(%(key)s::pg_catalog.int8)
+
+-- name: scratch_unlock
+-- Tells other sessions that the schema is no longer in use.
+-- Parameters: key (the number in the name of the schema)
+-- Called by: mrl_pg.tune.trial.scratch
+select pg_catalog.pg_advisory_unlock(%(key)s::pg_catalog.int8)
+
+-- name: scratch_left
+-- Schemas that broken runs left, whose sessions have ended.
+-- No parameters.
+-- Called by: mrl_pg.tune.trial.scratch
+select space.nspname as schema
+from pg_catalog.pg_namespace as space
+where pg_catalog.starts_with(space.nspname::pg_catalog.text, 'mrl_tune_')
+    and pg_catalog.length(space.nspname::pg_catalog.text) operator(pg_catalog.=) 25
+    and pg_catalog.pg_has_role(space.nspowner, 'usage')
+    and not exists (
+        select
+        from pg_catalog.pg_locks as lock
+        where lock.locktype operator(pg_catalog.=) 'advisory'
+            and lock.objsubid operator(pg_catalog.=) 1
+            and pg_catalog.concat(
+                'mrl_tune_',
+                pg_catalog.lpad(pg_catalog.to_hex(lock.classid::pg_catalog.int8), 8, '0'),
+                pg_catalog.lpad(pg_catalog.to_hex(lock.objid::pg_catalog.int8), 8, '0')
+            ) operator(pg_catalog.=) space.nspname::pg_catalog.text
+    )
+
 -- name: scratch_schema
--- A schema for test indexes. It does not outlive the transaction that creates it.
+-- A schema for test indexes.
 -- Slots: schema
 -- Called by: mrl_pg.tune.trial.scratch
 create schema {schema}
+
+-- name: drop_scratch
+-- Drops a schema for test indexes.
+-- Slots: schema
+-- Called by: mrl_pg.tune.trial.scratch
+drop schema if exists {schema} cascade
 
 -- name: scratch_table
 -- A table for a copy of sampled rows, on which indexes are tested.
@@ -180,25 +332,11 @@ create unlogged table {table} (
     id bigint generated always as identity primary key,
     embedding {type}
 )
+-- nothing runs beside a search that is timed
+with (autovacuum_enabled = false, toast.autovacuum_enabled = false)
 
--- name: scratch_rows
--- Copies the sampled rows that are not queries, with the sample that was read before.
--- Slots: scratch, full, table, sample (a tablesample clause, or nothing), oids, tids
--- Called by: mrl_pg.tune.trial.scratch
-insert into {scratch} (embedding)
-select sampled.{full}
-from {table} as sampled {sample}
-where sampled.{full} is not null
-    and not (sampled.tableoid, sampled.ctid) operator(pg_catalog.=) any (
-        select held.oid, held.tid
-        from rows from (
-            pg_catalog.unnest({oids}::pg_catalog.oid[]),
-            pg_catalog.unnest({tids}::pg_catalog.tid[])
-        ) as held (oid, tid)
-    )
-
--- name: scratch_again
--- Copies the full vectors of one copy into another, in the order of their keys.
+-- name: scratch_copy
+-- Copies the full vectors of a sample or of a copy, in the order of their keys.
 -- Slots: scratch, origin
 -- Called by: mrl_pg.tune.trial.scratch
 insert into {scratch} (embedding)

@@ -69,11 +69,18 @@ OWN = {
     ("create_index", "index"): "docs_index",
     ("single_pass_index", "index"): "docs_index",
     ("sample", "sample"): "10",
+    ("create_sample", "sample"): "pg_temp.sample",
+    ("keep_rows", "sample"): "pg_temp.sample",
+    ("kept_rows", "sample"): "pg_temp.sample",
+    ("forget_rows", "sample"): "pg_temp.sample",
+    ("drop_sample", "sample"): "pg_temp.sample",
+    ("kept_rows", "after"): "9",
+    ("forget_rows", "after"): "9",
     ("recommended", "name"): "public.docs",
 }
 """The same, for slots of one file."""
 
-EMPTY = {"checks", "extra", "promise", "concurrently", "options"}
+EMPTY = {"checks", "extra", "promise", "concurrently", "options", "drawn"}
 PARTS = {
     "check_in_function": "create function public.f() returns pg_catalog.bool"
     " language plpgsql as $$begin{}end$$",
@@ -84,6 +91,9 @@ PARTS = {
     "translated_table": "select {}",
     "stamp": "select {}",
     "is_short_column": "select {}",
+    "key_hash": "select {}",
+    "key_seed": "select {}",
+    "drawn_by_hash": "select true {}",
     "unnested": "select {}",
     "gate": "with mrl_before as (select 1) select {}",
     "promised_pass": "with mrl_before as (select 1) select * from ({}) as pass",

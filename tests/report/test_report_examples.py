@@ -197,7 +197,9 @@ def test_rows_are_read_by_place_in_every_partition(docs: Conn) -> None:
     known = docs.execute(
         "select tableoid, (ctid::text::point)[0], (ctid::text::point)[1] from odd"
     ).fetchall()
-    places = [(table, int(page) << 16 | int(item)) for table, page, item in known[:9]]
+    places = [
+        (table, int(page) << 16 | int(item), 0) for table, page, item in known[:9]
+    ]
     query = rows_statement(facts, ["id"], places)
     with docs.transaction():
         # of so few rows a scan is cheaper, which it may be: here it must be avoidable

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psycopg
@@ -54,7 +55,7 @@ def test_rows_come_as_they_are_in_blocks(
     blocks, found = read(docs)
     np.testing.assert_array_equal(found, vectors)
     assert len(blocks) > 50
-    tids = [tid for block in blocks for tid in block.tids()]
+    tids = [stream.tid(place) for block in blocks for place in block.places.tolist()]
     known = docs.execute("select ctid::text from docs order by docs.ctid").fetchall()
     assert tids == [row[0] for row in known]
 
@@ -101,6 +102,35 @@ def test_halves_nulls_and_partitions_are_read(conn: Conn, vectors: Vectors) -> N
     rest = np.concatenate([block.vectors for block in reader.blocks(conn)])
     assert (len(held.vectors), len(rest), reader.read) == (25, 245, 245)
     assert not {row.tobytes() for row in rest} & {q.tobytes() for q in held.vectors}
+
+
+@pytest.mark.parametrize("protected", [False, True])
+def test_a_batch_reads_its_pages_alone(
+    docs: Conn, monkeypatch: pytest.MonkeyPatch, protected: bool
+) -> None:
+    texts: list[str] = []
+    real = stream.copied
+
+    def copied(conn: Conn, statement: sql.Composed, *rest: Any) -> Any:
+        texts.append(statement.as_string(conn))
+        return real(conn, statement, *rest)
+
+    monkeypatch.setattr(stream, "copied", copied)
+    with docs.transaction(force_rollback=True):
+        if protected:
+            docs.execute("create role watched")
+            docs.execute("grant select on docs to watched")
+            docs.execute("create policy titles on docs using (title > 'title 2')")
+            docs.execute("alter table docs enable row level security")
+            docs.execute("set local role watched")
+        blocks, _ = read(docs, 0.5)
+        for text in texts:
+            rows = text.split("copy (")[1].split(") to stdout")[0]
+            plan = docs.execute(f"explain {rows}".encode()).fetchall()
+            assert "Tid Range Scan" in "\n".join(row[0] for row in plan)
+    assert len(texts) > 1
+    read_rows = sum(map(len, blocks))
+    assert read_rows == pytest.approx(ROWS * (0.31 if protected else 0.5), rel=0.2)
 
 
 def test_an_empty_sample_brings_no_block(docs: Conn) -> None:

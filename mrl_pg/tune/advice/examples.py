@@ -17,7 +17,7 @@ from mrl_pg.tune.advice.recommend import Recommendation
 from mrl_pg.tune.option import Option, smallest_alike
 from mrl_pg.tune.predict.shortlist import could_win
 from mrl_pg.tune.rows.example_queries import ExampleQueries, RankedRow, Where
-from mrl_pg.tune.rows.stream import tid
+from mrl_pg.tune.rows.stream import key_hash, tid
 
 SIZES = 4
 """The most sizes and kinds that an example shows."""
@@ -153,17 +153,11 @@ def _candidates(option: Option, advice: Recommendation) -> int:
 
 
 def examples(
-    conn: Conn,
-    facts: Facts,
-    show: Sequence[str],
+    rows: dict[Where, Shown],
     queries: ExampleQueries,
     sizes: Sequence[tuple[Option, int]],
 ) -> tuple[Example, ...]:
-    """The example queries with their answers; reads the rows that they name.
-
-    Call it in the transaction that read the rows, because other rows may have their
-    places later.
-    """
+    """The example queries with their answers, and the rows that `read_listed` read."""
     ranked = [
         [(EXACT, None, queries.exact(i))]
         + [
@@ -172,13 +166,6 @@ def examples(
         ]
         for i in range(len(queries.numbers))
     ]
-    hits = [
-        hit
-        for answers in ranked
-        for *_, answer in answers
-        for hit in (*answer.rows[:LISTED], *answer.missing[:LISTED])
-    ]
-    rows = read(conn, facts, show, [*(hit.where for hit in hits), *queries.held])
 
     def listed(some: Sequence[RankedRow]) -> tuple[Listed, ...]:
         return tuple(
@@ -210,21 +197,29 @@ def _form(option: Option) -> tuple[Stored, int]:
     return option.stored, option.dims
 
 
-def read(
-    conn: Conn, facts: Facts, show: Sequence[str], wanted: Sequence[Where]
+def read_listed(
+    conn: Conn, facts: Facts, show: Sequence[str], queries: ExampleQueries
 ) -> dict[Where, Shown]:
-    """The key and the shown columns of some rows, by table and place."""
+    """The key and the shown columns of the rows that examples may list.
+
+    A row that moved or went after it was read shows no values.
+    """
+    wanted = queries.may_be_listed(LISTED)
     columns = [*facts.keys, *show]
     query = rows_statement(facts, columns, wanted)
     known = {}
     with cursors.tuples(conn) as cursor:
-        for table, place, *values in cursor.execute(query):
+        for table, place, hashed, *values in cursor.execute(query):
             named = list(zip(columns, map(tidy, values), strict=True))
             count = len(facts.keys)
-            known[table, place] = Shown(tuple(named[:count]), tuple(named[count:]))
-    # a row-level security policy may hide a row that it showed before
+            row = Shown(tuple(named[:count]), tuple(named[count:]))
+            # another row may have its place by now
+            known[table, place, hashed] = row
     unseen = Shown(tuple((column, None) for column in facts.keys))
-    return {where: known.get((where[0], tid(where[1])), unseen) for where in wanted}
+    return {
+        where: known.get((where[0], tid(where[1]), where[2]), unseen)
+        for where in wanted
+    }
 
 
 def rows_statement(
@@ -233,15 +228,16 @@ def rows_statement(
     """The statement that reads columns of rows by their places, without a scan."""
     return slots.statement(
         "shown_rows",
+        hash=key_hash(facts),
         columns=slots.comma(
-            sql.SQL("pg_catalog.left(shown.{}::pg_catalog.text, {})").format(
+            sql.SQL("pg_catalog.left(origin.{}::pg_catalog.text, {})").format(
                 sql.Identifier(column), sql.Literal(CUT + 1)
             )
             for column in columns
         ),
         table=slots.table_of(facts),
-        oids=slots.array(table for table, _ in wanted),
-        tids=slots.array(tid(place) for _, place in wanted),
+        oids=slots.array(table for table, *_ in wanted),
+        tids=slots.array(tid(place) for _, place, _ in wanted),
     )
 
 

@@ -1,5 +1,6 @@
 """Follows a few queries through the pass over the rows, and ranks rows by each size."""
 
+import heapq
 from collections.abc import Generator, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -22,16 +23,16 @@ AT_ONCE = 1024
 """Rows to score at a time, so that they stay in the processor's cache."""
 
 PLACE = np.dtype(
-    [("score", "f4"), ("near", "f4"), ("table", "u4"), ("place", "u8")],
+    [("score", "f4"), ("near", "f4"), ("table", "u4"), ("place", "u8"), ("hash", "i8")],
 )
-"""A row: its score in one form, its nearness by full vectors, its table and place.
+"""A row: its score in one form, its nearness by full vectors, its place and hash.
 
 A form is a way to store and a size. Greater nearness means a smaller distance.
 """
 
 ONES = np.array([number.bit_count() for number in range(256)], dtype=np.uint8)
-Where: TypeAlias = tuple[int, int]
-"""Table (a partition) and place of a row."""
+Where: TypeAlias = tuple[int, int, int]
+"""Table (a partition), place and hash of a row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +94,12 @@ class ExampleQueries:
             some = np.flatnonzero(queries.held.vectors.any(axis=1))
             rows = queries.held.take(some[self.numbers])
             self.held = list(
-                zip(rows.tables.tolist(), rows.places.tolist(), strict=True)
+                zip(
+                    rows.tables.tolist(),
+                    rows.places.tolist(),
+                    rows.hashes.tolist(),
+                    strict=True,
+                )
             )
         self.forms = sorted(set(forms), key=lambda form: (form[0] == "bits", form[1]))
         full = self.queries.shape[1]
@@ -108,9 +114,7 @@ class ExampleQueries:
         for rows in blocks:
             for start in range(0, len(rows), AT_ONCE):
                 cut = slice(start, start + AT_ONCE)
-                self._add(
-                    TableRows(rows.vectors[cut], rows.tables[cut], rows.places[cut])
-                )
+                self._add(rows.take(cut))
             yield rows
 
     def exact(self, i: int) -> "Ranked":
@@ -136,6 +140,19 @@ class ExampleQueries:
             # if rows tie with the last true row, another row may replace a missing row
             self._hits(i, truth[missed], place)[: len(truth) - true_rows],
         )
+
+    def may_be_listed(self, most: int) -> list[Where]:
+        """The queries that are rows, and the rows among the first `most` of any answer.
+
+        An answer has `candidates` that are not known yet, so these are more rows.
+        """
+        rows = [*self.held]
+        for i, true in enumerate(self._true):
+            rows += _where(true.ordered())
+            for best in self._best:
+                order = best[i].ordered()
+                rows += _where(order[_ever_nearest(order["near"], most)])
+        return list(dict.fromkeys(rows))
 
     def _are_true(self, i: int, rows: NDArray[np.void]) -> NDArray[np.bool_]:
         last = float(self._true[i].ordered()["near"][-1])
@@ -213,6 +230,7 @@ class _Best:
         fresh = np.empty(len(which), dtype=PLACE)
         fresh["score"], fresh["near"] = scores[which], near[which]
         fresh["table"], fresh["place"] = rows.tables[which], rows.places[which]
+        fresh["hash"] = rows.hashes[which]
         self.more.append(fresh)
         self.waiting += len(fresh)
         if self.waiting > self.most:
@@ -250,4 +268,20 @@ def _ones(bits: NDArray[np.uint64]) -> NDArray[np.uint8]:
 
 
 def _where(rows: NDArray[np.void]) -> list[Where]:
-    return list(zip(rows["table"].tolist(), rows["place"].tolist(), strict=True))
+    columns = (rows[name].tolist() for name in ("table", "place", "hash"))
+    return list(zip(*columns, strict=True))
+
+
+def _ever_nearest(near: Floats, most: int) -> list[int]:
+    """Places in an order where a row is among the `most` nearest up to there."""
+    nearest: list[float] = []
+    places = []
+    for place, value in enumerate(near.tolist()):
+        if len(nearest) < most:
+            heapq.heappush(nearest, value)
+        elif value > nearest[0]:
+            heapq.heapreplace(nearest, value)
+        else:
+            continue
+        places.append(place)
+    return places

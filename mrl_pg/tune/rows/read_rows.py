@@ -29,6 +29,7 @@ from mrl_pg.tune.predict.growth import (
 from mrl_pg.tune.queries import Queries
 from mrl_pg.tune.report import Read
 from mrl_pg.tune.rows.example_queries import ExampleQueries
+from mrl_pg.tune.rows.sample_table import SampleTable
 from mrl_pg.tune.rows.stream import Reader, Sample
 from mrl_pg.tune.rows.table import TableFacts
 
@@ -46,11 +47,15 @@ def read_rows(
     queries: Queries,
     forms: Sequence[tuple[Stored, int]],
     example_queries: ExampleQueries,
+    keep: SampleTable | None,
     progress: OnProgress,
 ) -> tuple[Nested, Judgement | None, Read]:
-    """Read the rows once: curves and exact answers, the judgement, and the counts."""
+    """Read the rows once: curves and exact answers, the judgement, and the counts.
+
+    With `keep`, a temporary table keeps the rows that were read.
+    """
     start = time.perf_counter()
-    reader = Reader(facts, column, sample, queries.held)
+    reader = Reader(facts, column, sample, queries.held, keep)
     about = round(table.rows * sample.share)
     first_rows: list[NDArray[np.float32]] = []
     tenth: list[NDArray[np.float32]] = []

@@ -1,6 +1,6 @@
 """Facts of a table for tuning: rows, bytes, storage, and the server's memory."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from psycopg import sql
@@ -12,6 +12,7 @@ from mrl_pg.catalog.read import forget_facts, known_facts
 from mrl_pg.errors import InvalidSetting
 from mrl_pg.exchange import Conn, cursors, run
 from mrl_pg.layout import IndexLayout
+from mrl_pg.tune.rows.pages import MOST_PAGES, page_ranges
 
 FEWEST_ROWS = 100
 STORAGES = {"p": "plain", "e": "external", "m": "main", "x": "extended"}
@@ -71,8 +72,7 @@ def read(conn: Conn, layout: IndexLayout) -> tuple[Facts, TableFacts]:
         row: dict[str, Any] = cursor.execute(query, names).fetchone() or {}
     rows = row["estimated_rows"] or 0
     if not row["analysed"] or rows < FEWEST_ROWS:
-        count = slots.statement("count_rows", table=slots.table_of(facts))
-        rows = int(cursors.tuples(conn).execute(count).fetchall()[0][0])
+        rows = _counted(conn, facts)
     if rows < FEWEST_ROWS:
         raise InvalidSetting(
             f"{facts.schema}.{facts.table} has {rows} rows. A table of fewer than "
@@ -97,6 +97,17 @@ def read(conn: Conn, layout: IndexLayout) -> tuple[Facts, TableFacts]:
         partitioned=row["partitioned"],
     )
     return facts, table
+
+
+def _counted(conn: Conn, facts: Facts) -> int:
+    rows = 0
+    # nothing comes, so all ranges are as long as a range may be
+    for pages in replace(page_ranges(conn, facts, 0), pages=MOST_PAGES):
+        count = slots.statement(
+            "count_rows", table=slots.table_of(facts), **pages.slots()
+        )
+        rows += int(cursors.tuples(conn).execute(count).fetchall()[0][0])
+    return rows
 
 
 def full_type(facts: Facts) -> sql.Composed:

@@ -8,13 +8,12 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from mrl_pg.build.settings import SET
-from mrl_pg.exchange import cursors
 from mrl_pg.recall.nested import Nested
 from mrl_pg.recall.score import recall_at_k
 from mrl_pg.search.options import MAX_EF_SEARCH
 from mrl_pg.tune.option import Goal, Option
 from mrl_pg.tune.queries import Queries
+from mrl_pg.tune.transactions import set_session
 from mrl_pg.tune.trial.point import Point, point
 from mrl_pg.tune.trial.scratch import Scratch, rival_name
 from mrl_pg.tune.trial.single_pass import SinglePass
@@ -91,8 +90,7 @@ def of_rival(scratch: Scratch, rival: SinglePass) -> list[Setting]:
         return [hit.distance for hit in exact]
 
     def ready(ef: int) -> Callable[[], Any]:
-        names = {"name": "hnsw.ef_search", "value": str(ef)}
-        return lambda: cursors.tuples(conn).execute(SET, names)
+        return lambda: set_session(conn, "hnsw.ef_search", str(ef))
 
     return [
         Setting((rival_name(scratch.table), None, ef, None), ready(ef), search, far)

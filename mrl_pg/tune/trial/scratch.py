@@ -1,28 +1,29 @@
-"""A copy of the sampled rows with indexes to try, in a transaction that is rolled back.
+"""A copy of the sampled rows with indexes to try, in a schema that is dropped.
 
-The schema, the copy and its indexes are never committed. So nobody else sees them, and
-nothing is left behind, however the session ends, even by Ctrl-C or a crash.
+Each statement is a transaction by itself, because a long one would keep vacuum from its
+work, and `create index concurrently` waits for it. A session that is killed leaves the
+schema. The next `tune` of the same role drops it.
 """
 
 import os
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 
-from psycopg import IsolationLevel, Rollback, pq, sql
+from psycopg import errors, sql
 
 from mrl_pg import source
-from mrl_pg.build import definitions, settings
+from mrl_pg.build import definitions
 from mrl_pg.catalog import slots
 from mrl_pg.catalog.facts import Facts
 from mrl_pg.errors import InvalidSetting
 from mrl_pg.exchange import Conn, cursors
 from mrl_pg.index import MatryoshkaIndex
 from mrl_pg.tune.option import Goal, Option
-from mrl_pg.tune.queries import Queries
-from mrl_pg.tune.rows.stream import Sample
+from mrl_pg.tune.rows.sample_table import SampleTable
 from mrl_pg.tune.rows.table import TableFacts, full_type
+from mrl_pg.tune.transactions import session_settings
 from mrl_pg.tune.trial.single_pass import SinglePass, single_pass
 
 TABLE, IN_ROW, COLUMN = "rows", "rows_in_row", "embedding"
@@ -33,26 +34,12 @@ SETTINGS = {
     "enable_seqscan": "off",
 }
 
+OTHERS = ("hnsw.ef_search",)
+"""Settings that trials change, one search after the other."""
 
-@contextmanager
-def snapshot(conn: Conn) -> Iterator[None]:
-    """A transaction that sees the table as it is now, and is rolled back at the end.
-
-    Raises InvalidSetting if the connection is in a transaction already.
-    """
-    if conn.info.transaction_status != pq.TransactionStatus.IDLE:
-        raise InvalidSetting(
-            "the connection is in a transaction. Commit it or roll it back first, "
-            "because tune needs a transaction of its own, which it rolls back"
-        )
-    before = conn.isolation_level
-    conn.isolation_level = IsolationLevel.REPEATABLE_READ
-    try:
-        with conn.transaction() as transaction:
-            yield
-            raise Rollback(transaction)
-    finally:
-        conn.isolation_level = before
+LOCK = source.statement("scratch_lock").encode()
+UNLOCK = source.statement("scratch_unlock").encode()
+LEFT = source.statement("scratch_left").encode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +53,7 @@ class TrialIndex:
 
 @dataclass(frozen=True, slots=True)
 class Scratch:
-    """The copy, inside `snapshot`; nothing else has the name `schema`."""
+    """The copy; nothing else has the name `schema`."""
 
     conn: Conn
     facts: Facts
@@ -89,40 +76,16 @@ class Scratch:
             schema=self.schema,
         )
 
-    def copy(
-        self, column: str, sample: Sample, queries: Queries, short: Sequence[Option]
-    ) -> int:
-        """Copy the sampled rows, with short columns for options; returns a count."""
-        copied = self._make(short)
-        held = queries.held
-        oids = [] if held is None else held.tables.tolist()
-        tids = [] if held is None else held.tids()
-        done = cursors.tuples(self.conn).execute(
-            slots.statement(
-                "scratch_rows",
-                scratch=copied,
-                full=sql.Identifier(column),
-                table=slots.table_of(self.facts),
-                sample=sample.clause(),
-                oids=slots.array(oids),
-                tids=slots.array(tids),
-            )
-        )
-        cursors.tuples(self.conn).execute(
-            slots.statement("analyze_table", table=copied)
-        )
-        return done.rowcount
+    def copy(self, sample: SampleTable, short: Sequence[Option]) -> int:
+        """Copy the rows read, with short columns for options; returns a count."""
+        done = self._fill(sample.name, short)
+        sample.drop()
+        return done
 
     def in_row(self, short: Sequence[Option]) -> "Scratch":
         """Make a second copy of the copy, with full vectors in the row."""
         other = replace(self, storage="plain", name=IN_ROW)
-        copied = other._make(short)
-        origin = sql.Identifier(self.schema, self.name)
-        statement = slots.statement("scratch_again", scratch=copied, origin=origin)
-        cursors.tuples(self.conn).execute(statement)
-        cursors.tuples(self.conn).execute(
-            slots.statement("analyze_table", table=copied)
-        )
+        other._fill(sql.Identifier(self.schema, self.name), short)
         return other
 
     def toast_bytes(self) -> int:
@@ -131,11 +94,15 @@ class Scratch:
         names = {"schema": self.schema, "table": self.name}
         return int(cursors.tuples(self.conn).execute(query, names).fetchall()[0][0])
 
-    def _make(self, short: Sequence[Option]) -> sql.Identifier:
+    def _fill(self, origin: sql.Identifier, short: Sequence[Option]) -> int:
+        """Make the table, with the vectors of another; returns a count."""
         made = sql.Identifier(self.schema, self.name)
+        copy = slots.statement("scratch_copy", scratch=made, origin=origin)
         for step in self._tables(made, short):
             cursors.tuples(self.conn).execute(step)
-        return made
+        done = cursors.tuples(self.conn).execute(copy)
+        cursors.tuples(self.conn).execute(slots.statement("analyze_table", table=made))
+        return done.rowcount
 
     def _tables(
         self, copied: sql.Identifier, short: Sequence[Option]
@@ -199,20 +166,44 @@ def rival_name(table: TableFacts) -> str:
 def scratch(
     conn: Conn, facts: Facts, table: TableFacts, goal: Goal
 ) -> Iterator[Scratch]:
-    """A schema to try indexes in, for a block inside `snapshot`."""
-    schema = f"mrl_tune_{conn.info.backend_pid}_{os.urandom(4).hex()}"
-    with settings.local_block(conn, SETTINGS):
+    """A schema to try indexes in, for a block of code; each statement commits."""
+    _drop_left(conn)
+    random = os.urandom(8)
+    schema = f"mrl_tune_{random.hex()}"
+    key = {"key": int.from_bytes(random, "big", signed=True)}
+    cursors.tuples(conn).execute(LOCK, key)
+    try:
         cursors.tuples(conn).execute(
             slots.statement("scratch_schema", schema=sql.Identifier(schema))
         )
-        yield Scratch(conn, facts, table, goal, schema, table.storage)
+        with session_settings(conn, SETTINGS, OTHERS):
+            yield Scratch(conn, facts, table, goal, schema, table.storage)
+    finally:
+        if not conn.closed:
+            _drop(conn, schema)
+            cursors.tuples(conn).execute(UNLOCK, key)
+
+
+def _drop(conn: Conn, schema: str) -> None:
+    cursors.tuples(conn).execute(
+        slots.statement("drop_scratch", schema=sql.Identifier(schema))
+    )
+
+
+def _drop_left(conn: Conn) -> None:
+    """Drop what sessions that were killed have left."""
+    for (schema,) in cursors.tuples(conn).execute(LEFT).fetchall():
+        # another session may be dropping it, too
+        with suppress(errors.Error):
+            _drop(conn, schema)
 
 
 def check_may_create(table: TableFacts) -> None:
-    """Raise InvalidSetting if the session cannot create a schema."""
+    """Raise InvalidSetting if the session cannot create what the trials need."""
     if not table.may_create:
         raise InvalidSetting(
-            "tune tries indexes in a new schema, which it rolls back. But this role "
-            "may not create a schema in this database, or the session is read-only. "
+            "tune tries indexes in a schema of its own, which it drops, on rows from a "
+            "temporary table. But this role may not create a schema or temporary "
+            "tables in this database, or the session is read-only. "
             "To choose by prediction alone, pass --plan (plan=True in Python)"
         )

@@ -10,7 +10,7 @@ from mrl_pg.recall.nested import Nested
 from mrl_pg.tune.option import Goal, Option
 from mrl_pg.tune.predict.index_size import index_bytes
 from mrl_pg.tune.queries import Queries
-from mrl_pg.tune.rows.stream import Sample
+from mrl_pg.tune.rows.sample_table import SampleTable
 from mrl_pg.tune.rows.table import TableFacts
 from mrl_pg.tune.trial import run_settings as trial
 from mrl_pg.tune.trial import storage as storages
@@ -31,7 +31,7 @@ class Trials:
 def try_options(
     place: Scratch,
     column: str,
-    sample: Sample,
+    sample: SampleTable,
     queries: Queries,
     truth: Nested,
     picked: Sequence[Option],
@@ -45,7 +45,7 @@ def try_options(
     # that it would keep in the row with a single short column
     place = place if out else replace(place, storage="plain")
     progress(Progress(f"copying {truth.rows:,} rows"))
-    place.copy(column, sample, queries, picked)
+    place.copy(sample, picked)
     built: list[TrialIndex] = []
     settings: list[trial.Setting] = []
     for option in picked:
