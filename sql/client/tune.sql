@@ -145,10 +145,10 @@ pg_catalog.hashtextextended(
         )
 
 -- name: key_seed
--- Part of a statement: the partition of a row, where its hash begins.
--- No slots.
+-- Part of a statement: a number for the partition of a row, with which its hash begins.
+-- Slots: table_id (so that the number is 0 where there are no partitions)
 -- Called by: mrl_pg.tune.rows.stream
-origin.tableoid::pg_catalog.int8
+origin.tableoid::pg_catalog.int8 operator(pg_catalog.-) {table_id}
 
 -- name: drawn_by_hash
 -- Part of a statement: a condition that lets through a share of the rows, by their hashes.

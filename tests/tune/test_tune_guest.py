@@ -142,11 +142,11 @@ def test_every_row_has_the_same_chance_and_rows_are_drawn_one_by_one(
             together[seed] += 1
     # both spread as independent draws do
     expected = share * (1 - share)
-    assert counts.mean() == pytest.approx(seeds * share, rel=0.02)
-    assert counts.var() == pytest.approx(seeds * expected, rel=0.2)
-    assert together.var() == pytest.approx(ROWS * expected, rel=0.4)
+    assert counts.mean() == pytest.approx(seeds * share, rel=0.05)
+    assert counts.var() == pytest.approx(seeds * expected, rel=0.3)
+    assert together.var() == pytest.approx(ROWS * expected, rel=0.6)
     first, last = counts[: ROWS // 2].mean(), counts[ROWS // 2 :].mean()
-    assert first == pytest.approx(last, rel=0.03)
+    assert first == pytest.approx(last, rel=0.06)
 
 
 def test_examples_never_name_another_row(docs: Conn, other: Conn) -> None:

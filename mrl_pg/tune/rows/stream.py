@@ -100,7 +100,7 @@ def tid(place: int) -> str:
 
 def key_hash(facts: Facts) -> sql.Composed:
     """The hash of a row's partition and primary key, for a statement about `origin`."""
-    found = slots.statement("key_seed")
+    found = slots.statement("key_seed", table_id=sql.Literal(facts.table_id))
     for key in facts.keys:
         found = slots.statement("key_hash", key=sql.Identifier(key), seed=found)
     return found
