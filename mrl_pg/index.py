@@ -186,6 +186,10 @@ class MatryoshkaIndex(IndexLayout):
         row itself. `keep` writes the figures to `mrl.measurements`, for `history`; only
         the table's owner may do that. Each query reads every row twice.
 
+        On an autocommit connection, each query is a statement of its own, so that no
+        lock on the table and no snapshot is held for longer. In a transaction, all of
+        it is one statement, and both are held until the transaction ends.
+
         Raises InvalidSetting, InvalidVector, InvalidFilter, IndexNotFound and
         NotInstalled.
         """

@@ -13,6 +13,7 @@ from psycopg import errors, pq, sql
 
 from mrl_pg import source
 from mrl_pg.calibration import measuring
+from mrl_pg.calibration.batches import commits_each
 from mrl_pg.catalog.facts import Facts
 from mrl_pg.catalog.read import known_facts, not_installed
 from mrl_pg.catalog.recent import Recent
@@ -113,9 +114,7 @@ def _whole(conn: AnyConn, body: Exchange[T]) -> Exchange[T]:
 
     A statement that is a transaction by itself needs none: two round trips less.
     """
-    idle = conn.info.transaction_status == pq.TransactionStatus.IDLE
-    alone = conn.autocommit and idle
-    return (yield from (body if alone else transaction(body)))
+    return (yield from (body if commits_each(conn) else transaction(body)))
 
 
 def _send(request: Send) -> Exchange[list[Row]]:

@@ -5,10 +5,11 @@ from datetime import datetime
 from typing import Any
 
 from mrl_pg import arguments, source
-from mrl_pg.calibration import measuring
+from mrl_pg.calibration import batches, measuring
+from mrl_pg.catalog.facts import Facts
 from mrl_pg.catalog.read import read_facts
-from mrl_pg.exchange import AnyConn, Exchange, Send
-from mrl_pg.exchange.progress import OnProgress
+from mrl_pg.exchange import AnyConn, Exchange, Row, Send
+from mrl_pg.exchange.progress import OnProgress, Progress
 from mrl_pg.layout import IndexLayout
 from mrl_pg.search.effort import decide_effort
 from mrl_pg.search.filter import written_out
@@ -92,9 +93,41 @@ def recall(
         measuring.explained(conn, layout, facts, options.filter),
         measuring.reported(conn, progress),
     ):
-        statement = measuring.statement("measure", facts)
-        (row,) = yield Send(statement, values, binary=True)
+        if batches.commits_each(conn):
+            row = yield from _measure_in_batches(facts, values, progress)
+        else:
+            statement = measuring.statement("measure", facts)
+            (row,) = yield Send(statement, values, binary=True)
     return _report(layout, {**values, **row}, promise)
+
+
+def _measure_in_batches(
+    facts: Facts, values: dict[str, Any], progress: OnProgress | None
+) -> Exchange[Row]:
+    """The figures of `mrl.recall`; each query is measured by a statement of its own."""
+    if values["keep"]:
+        yield Send(source.statement("check_may_keep").encode(), values)
+    queries = yield from batches.draw("draw_queries", facts, values)
+    measure = measuring.statement("measure_query", facts)
+    shares = []
+    for number, query in enumerate(queries, 1):
+        (row,) = yield Send(measure, values | asdict(query), binary=True)
+        if row["graph"] is not None:
+            shares.append(row)
+        if progress is not None:
+            progress(Progress("queries measured", number, len(queries)))
+    passes = {
+        "recalls": [row["graph"] for row in shares],
+        "shortlists": [row["shortlist"] for row in shares],
+        "prefixes": [row["prefix"] for row in shares],
+    }
+    summary = source.statement("recall_and_losses").encode()
+    (figures,) = yield Send(summary, values | passes, binary=True)
+    if values["keep"] and shares:
+        keep = source.statement("keep_measurement").encode()
+        yield Send(keep, values | figures)
+    found: Row = figures
+    return found
 
 
 def history(conn: AnyConn, layout: IndexLayout) -> Exchange[list[RecallReport]]:

@@ -56,6 +56,129 @@ from mrl.recall(
     keep => %(keep)s
 )
 
+-- name: check_measured_filter
+-- Refuses a filter that contains further statements.
+-- Parameters: table (its name, quoted), filter
+-- Called by: mrl_pg.calibration.batches
+select mrl._share(%(table)s::pg_catalog.regclass, %(filter)s, null)
+
+-- name: check_may_keep
+-- Refuses a role that may not store measurements of a table, and a read-only transaction.
+-- Parameters: table (its name, quoted)
+-- Called by: mrl_pg.calibration.recall_report
+select
+    mrl.check_owner(%(table)s::pg_catalog.regclass),
+    mrl._check_writable()
+
+-- name: draw_queries
+-- The queries of a measurement of recall, one a row; rows of the table with table and ctid.
+-- Slots: extension (pgvector's schema and a dot)
+-- Called by: mrl_pg.calibration.recall_report
+with given as materialized (
+    select case
+        when %(real_queries)s
+        then mrl.kept_queries(
+            %(table)s::pg_catalog.regclass, %(column)s, sample => %(sample)s
+        )
+        else %(queries)s::pg_catalog.text[]::{extension}vector[]
+    end as queries
+)
+select
+    query.full_value::pg_catalog.text as query,
+    query.part::pg_catalog.int8 as part,
+    query.place::pg_catalog.text as place
+from given
+cross join lateral mrl._plan_recall(
+    %(table)s::pg_catalog.regclass,
+    %(column)s,
+    %(k)s,
+    %(sample)s,
+    %(candidates)s,
+    %(filter)s,
+    null,
+    null,
+    null,
+    %(index_name)s,
+    %(ef_search)s,
+    %(max_scan_tuples)s,
+    given.queries
+) as plan
+cross join lateral mrl._draw_queries(plan.sampling, null, given.queries) as drawn
+cross join lateral rows from (
+    pg_catalog.unnest(drawn.fulls),
+    pg_catalog.unnest(drawn.parts),
+    pg_catalog.unnest(drawn.spots)
+) with ordinality as query (full_value, part, place, number)
+order by query.number
+
+-- name: measure_query
+-- Shares of the true k nearest rows that each pass finds for one query.
+-- Slots: extension (pgvector's schema and a dot)
+-- Called by: mrl_pg.calibration.recall_report
+select measured.graph, measured.shortlist, measured.prefix
+from mrl._plan_recall(
+    %(table)s::pg_catalog.regclass,
+    %(column)s,
+    %(k)s,
+    1,
+    %(candidates)s,
+    %(filter)s,
+    null,
+    null,
+    null,
+    %(index_name)s,
+    %(ef_search)s,
+    %(max_scan_tuples)s,
+    -- a row of the table leaves itself out, any other query does not
+    case
+        when %(place)s::pg_catalog.text is null
+        then array[%(query)s::{extension}vector]
+    end
+) as plan
+cross join lateral mrl._query_shares(
+    plan.statement,
+    plan.settings,
+    null,
+    %(query)s::{extension}vector,
+    %(part)s::pg_catalog.oid,
+    %(place)s::pg_catalog.tid
+) as measured
+
+-- name: recall_and_losses
+-- Recall with its interval and its losses, from the shares of each query.
+-- Parameters: recalls, shortlists, prefixes, k
+-- Called by: mrl_pg.calibration.recall_report
+select found.*, pg_catalog.clock_timestamp() as measured_at
+from mrl._recall_and_losses(
+    %(recalls)s::pg_catalog.float8[],
+    %(shortlists)s::pg_catalog.float8[],
+    %(prefixes)s::pg_catalog.float8[],
+    %(k)s
+) as found
+
+-- name: keep_measurement
+-- Stores a recall that was measured.
+-- Parameters: table (its name, quoted), index_name, k, filter, candidates, ef_search, recall, …
+-- Called by: mrl_pg.calibration.recall_report
+select mrl._keep_measurement(
+    row(
+        %(table)s::pg_catalog.regclass,
+        %(index_name)s::pg_catalog.name,
+        %(measured_at)s::pg_catalog.timestamptz,
+        %(k)s::pg_catalog.int4,
+        coalesce(%(filter)s, '')::pg_catalog.text,
+        %(candidates)s::pg_catalog.int4,
+        %(ef_search)s::pg_catalog.int4,
+        %(recall)s::pg_catalog.float8,
+        %(low)s::pg_catalog.float8,
+        %(high)s::pg_catalog.float8,
+        %(loss_graph)s::pg_catalog.float8,
+        %(loss_shortlist)s::pg_catalog.float8,
+        %(loss_prefix)s::pg_catalog.float8,
+        %(measured)s::pg_catalog.int4
+    )::mrl.measurements
+)
+
 -- name: measurements
 -- Stored measurements of recall of one short column, oldest first.
 -- Parameters: table_id, index_name

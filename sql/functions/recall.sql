@@ -32,10 +32,8 @@ as $body$
 #variable_conflict use_variable
 declare
     plan pg_catalog.record;
-    query_row pg_catalog.record;
-    counts pg_catalog.record;
-    before pg_catalog.text[];
-    replaced pg_catalog.text[];
+    drawn pg_catalog.record;
+    shares pg_catalog.record;
     recalls double precision[] := '{}';
     shortlists double precision[] := '{}';
     prefixes double precision[] := '{}';
@@ -52,28 +50,16 @@ begin
     );
     -- raises if the filter contains further statements
     perform mrl._share(table_name, filter, args);
-    for query_row in execute plan.sampling
-        using args[1], args[2], args[3], args[4], args[5], args[6], args[7], args[8],
-            args[9], args[10], args[11], args[12], args[13], args[14], args[15],
-            args[16], queries
-    loop
-        -- the settings hold for this statement alone
-        before := mrl._enter(plan.settings);
-        execute plan.statement into counts
-            using args[1], args[2], args[3], args[4], args[5], args[6], args[7], args[8],
-                args[9], args[10], args[11], args[12], args[13], args[14], args[15],
-                args[16], query_row.mrl_full, query_row.mrl_part, query_row.mrl_place;
-        replaced := mrl._enter(before);
-        if counts.k operator(pg_catalog.>) 0 then
-            recalls := pg_catalog.array_append(
-                recalls, counts.graph::double precision operator(pg_catalog./) counts.k
-            );
-            shortlists := pg_catalog.array_append(
-                shortlists, counts.shortlist::double precision operator(pg_catalog./) counts.k
-            );
-            prefixes := pg_catalog.array_append(
-                prefixes, counts.prefix::double precision operator(pg_catalog./) counts.k
-            );
+    drawn := mrl._draw_queries(plan.sampling, args, queries);
+    for place in 1 .. coalesce(pg_catalog.cardinality(drawn.fulls), 0) loop
+        shares := mrl._query_shares(
+            plan.statement, plan.settings, args, drawn.fulls[place], drawn.parts[place],
+            drawn.spots[place]
+        );
+        if shares.graph is not null then
+            recalls := pg_catalog.array_append(recalls, shares.graph);
+            shortlists := pg_catalog.array_append(shortlists, shares.shortlist);
+            prefixes := pg_catalog.array_append(prefixes, shares.prefix);
         end if;
         if pg_catalog.clock_timestamp()
             operator(pg_catalog.>) (last_notice operator(pg_catalog.+) interval '10 s')
@@ -88,14 +74,11 @@ begin
             last_notice := pg_catalog.clock_timestamp();
         end if;
     end loop;
-    measured := pg_catalog.cardinality(recalls);
-    select interval.mean, interval.low, interval.high
-    into recall, low, high
-    from mrl._interval(recalls, k) as interval;
-    loss_shortlist := mrl._loss(shortlists);
-    loss_prefix := mrl._loss(prefixes);
-    -- below 0 if the graph by luck finds rows that an exact shortlist leaves out
-    loss_graph := mrl._loss(recalls) operator(pg_catalog.-) loss_shortlist;
+    select
+        found.recall, found.low, found.high, found.loss_graph, found.loss_shortlist,
+        found.loss_prefix, found.measured
+    into recall, low, high, loss_graph, loss_shortlist, loss_prefix, measured
+    from mrl._recall_and_losses(recalls, shortlists, prefixes, k) as found;
     if keep and measured operator(pg_catalog.>) 0 then
         perform mrl._keep_measurement(
             row(
@@ -117,5 +100,7 @@ comment on function mrl.recall(
 'given or a random sample of the table''s rows (each query leaves out its own row). '
 '1 - recall is loss_graph (rows that HNSW missed; raise ef_search, or m when building) plus '
 'loss_shortlist (rows that more candidates would have found). loss_prefix is the loss of '
-'short vectors alone, without re-ranking. Reads the whole table twice for each query. keep '
-'writes the result to mrl.measurements; only the owner of the table may do this.';
+'short vectors alone, without re-ranking. Reads the whole table twice for each query, in one '
+'transaction, which holds its lock on the table and its snapshot until the end; mrl-pg recall '
+'lets go of both after each query. keep writes the result to mrl.measurements; only the owner '
+'of the table may do this.';

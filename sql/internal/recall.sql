@@ -1,7 +1,7 @@
 -- Measures the recall of searches, and stores the results.
 
 -- Mean recall with a 95 % interval (Wilson, 1927), wider if the answers of a query fail together.
--- Called by: mrl.recall, mrl._points; mrl_pg.recall.score does so in Python
+-- Called by: mrl._recall_and_losses, mrl._points; mrl_pg.recall.score does so in Python
 create or replace function mrl._interval(
     recalls float8[],
     k int,
@@ -43,7 +43,7 @@ end
 $body$;
 
 -- 1 minus the mean of some shares.
--- Called by: mrl.recall
+-- Called by: mrl._recall_and_losses
 create or replace function mrl._loss(shares float8[])
 returns float8
 language sql
@@ -53,6 +53,111 @@ return (
     select 1 operator(pg_catalog.-) pg_catalog.avg(share)
     from pg_catalog.unnest(shares) as share
 );
+
+-- Recall with a 95 % interval, and what lost the rest, from the shares of each query.
+-- Called by: mrl.recall, client/calibration.sql
+create or replace function mrl._recall_and_losses(
+    -- shares of the true k nearest rows: found by the search, by an exact shortlist,
+    recalls float8[],
+    shortlists float8[],
+    -- and by short vectors that are not re-ranked
+    prefixes float8[],
+    k int,
+    out recall float8,
+    out low float8,
+    out high float8,
+    out loss_graph float8,
+    out loss_shortlist float8,
+    out loss_prefix float8,
+    out measured int
+)
+language sql
+immutable
+parallel safe
+begin atomic
+    select
+        interval.mean,
+        interval.low,
+        interval.high,
+        -- below 0 if the graph by luck finds rows that an exact shortlist leaves out
+        mrl._loss(recalls) operator(pg_catalog.-) mrl._loss(shortlists),
+        mrl._loss(shortlists),
+        mrl._loss(prefixes),
+        pg_catalog.cardinality(recalls)
+    from mrl._interval(recalls, k) as interval;
+end;
+
+-- The queries of a measurement: each vector and, if it is a row, its table and ctid.
+-- Called by: mrl.recall, client/calibration.sql
+create or replace function mrl._draw_queries(
+    -- as mrl._plan_recall or mrl._plan_calibration makes it
+    sampling text,
+    args text[],
+    queries vector[],
+    out fulls vector[],
+    out parts oid[],
+    out spots tid[]
+)
+language plpgsql
+volatile
+parallel unsafe
+as $body$
+-- no search_path of its own, so that PostgreSQL looks up the filter's names as the caller does
+#variable_conflict use_variable
+declare
+    query_row pg_catalog.record;
+begin
+    for query_row in execute sampling
+        using args[1], args[2], args[3], args[4], args[5], args[6], args[7], args[8],
+            args[9], args[10], args[11], args[12], args[13], args[14], args[15],
+            args[16], queries
+    loop
+        fulls := pg_catalog.array_append(fulls, query_row.mrl_full);
+        parts := pg_catalog.array_append(parts, query_row.mrl_part);
+        spots := pg_catalog.array_append(spots, query_row.mrl_place);
+    end loop;
+end
+$body$;
+
+-- Shares of the true k nearest rows that each pass finds for one query; NULL if there are none.
+-- Called by: mrl.recall, client/calibration.sql
+create or replace function mrl._query_shares(
+    -- as mrl._plan_recall makes them
+    statement text,
+    settings text[],
+    args text[],
+    full_value vector,
+    part oid,
+    spot tid,
+    out graph float8,
+    out shortlist float8,
+    out prefix float8
+)
+language plpgsql
+volatile
+parallel unsafe
+as $body$
+-- no search_path of its own, so that PostgreSQL looks up the filter's names as the caller does
+#variable_conflict use_variable
+declare
+    counts pg_catalog.record;
+    before pg_catalog.text[];
+    replaced pg_catalog.text[];
+begin
+    -- the settings hold for this statement alone
+    before := mrl._enter(settings);
+    execute statement into counts
+        using args[1], args[2], args[3], args[4], args[5], args[6], args[7], args[8],
+            args[9], args[10], args[11], args[12], args[13], args[14], args[15],
+            args[16], full_value, part, spot;
+    replaced := mrl._enter(before);
+    if counts.k operator(pg_catalog.>) 0 then
+        graph := counts.graph::double precision operator(pg_catalog./) counts.k;
+        shortlist := counts.shortlist::double precision operator(pg_catalog./) counts.k;
+        prefix := counts.prefix::double precision operator(pg_catalog./) counts.k;
+    end if;
+end
+$body$;
 
 -- A condition that excludes the row that serves as the query, if rows of the table are queries.
 -- Called by: mrl._plan_calibration, mrl._plan_recall

@@ -114,8 +114,10 @@ FIXED = ["search_path=pg_catalog, pg_temp"]
 CALLERS_PATH = {
     *(
         "_begin",
+        "_draw_queries",
         "_enter",
         "_finish",
+        "_query_shares",
         "_share",
         "_table_of",
         "_truth",
@@ -178,6 +180,7 @@ def test_internal_functions_are_bound_and_labelled(conn: Conn) -> None:
     assert {name for name in changing if name.startswith("_")} == {
         "_begin",
         "_claim",
+        "_draw_queries",
         "_drop_room",
         "_enter",
         "_finish",
@@ -186,6 +189,7 @@ def test_internal_functions_are_bound_and_labelled(conn: Conn) -> None:
         "_keep_measurement",
         "_keep_room",
         "_make_room",
+        "_query_shares",
         "_ms_since",
         "_remove",
         # explain, and settings, are no queries

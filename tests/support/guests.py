@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field
 
+from psycopg import AsyncConnection
+
 from support.databases import Conn
 
 HELD = """select
@@ -20,7 +22,7 @@ where pid = %(pid)s"""
 class Guest:
     """A session whose verb is under way, and a connection to look at it from."""
 
-    conn: Conn
+    conn: "Conn | AsyncConnection"
     other: Conn
     table: str
     looked: int = field(default=0, init=False)

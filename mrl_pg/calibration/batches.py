@@ -1,0 +1,45 @@
+"""Measurements in batches, each of which is a statement and a transaction by itself.
+
+So no lock on the table and no snapshot is held for longer than a batch. In a
+transaction of the caller's, the server measures in one statement, because both are held
+until its end anyway.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+from psycopg import pq
+
+from mrl_pg import source
+from mrl_pg.calibration import measuring
+from mrl_pg.catalog.facts import Facts
+from mrl_pg.exchange import AnyConn, Exchange, Send
+
+
+@dataclass(frozen=True, slots=True)
+class MeasuredQuery:
+    """A query as text; if it is a row of the table, with its partition and ctid.
+
+    A row that is updated during a measurement has another ctid then, so it counts as
+    found in its own answer.
+    """
+
+    query: str
+    part: int | None
+    place: str | None
+
+
+def commits_each(conn: AnyConn) -> bool:
+    """Whether each statement on a connection is a transaction by itself."""
+    idle = conn.info.transaction_status == pq.TransactionStatus.IDLE
+    return conn.autocommit and idle
+
+
+def draw(
+    name: str, facts: Facts, values: dict[str, Any]
+) -> Exchange[list[MeasuredQuery]]:
+    """The queries of a measurement, which the statement `name` draws."""
+    if values["filter"] is not None:
+        yield Send(source.statement("check_measured_filter").encode(), values)
+    rows = yield Send(measuring.statement(name, facts), values)
+    return [MeasuredQuery(**row) for row in rows]
