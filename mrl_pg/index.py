@@ -117,9 +117,14 @@ class MatryoshkaIndex(IndexLayout):
         answers leave out the row itself. The fastest searches for each recall are
         stored in the database for all interfaces, and replace an older calibration for
         the same k and `filter`. A search with a `filter` uses a calibration with the
-        same filter, or with filters that let through a similar share of rows. Every row
-        is read once for every few hundred queries, and the index is searched about
-        thirty times for each query. `progress` is called during the work.
+        same filter, or with filters that let through a similar share of rows. The index
+        is searched about thirty times for each query. `progress` is called during the
+        work.
+
+        On an autocommit connection, every 32 queries are compared with all rows by a
+        statement of their own, and every 20 queries searched for, so that no lock on
+        the table and no snapshot is held for longer. In a transaction, all of it is one
+        statement, and both are held until the transaction ends.
 
         Only the table's owner may calibrate. Raises InvalidSetting, InvalidVector,
         InvalidFilter, IndexNotFound and NotInstalled.

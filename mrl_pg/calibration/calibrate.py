@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mrl_pg import arguments
-from mrl_pg.calibration import measuring
+from mrl_pg.calibration import batches, measuring
+from mrl_pg.calibration.in_batches import calibrate_in_batches
 from mrl_pg.catalog.read import forget_facts, read_facts
 from mrl_pg.exchange import AnyConn, Exchange, Row, Send
 from mrl_pg.exchange.progress import OnProgress
@@ -96,7 +97,10 @@ def calibrate(
         measuring.explained(conn, layout, facts, filter),
         measuring.reported(conn, progress),
     ):
-        rows = yield Send(measuring.statement("calibrate", facts), values)
+        if batches.commits_each(conn):
+            rows = yield from calibrate_in_batches(facts, values, progress)
+        else:
+            rows = yield Send(measuring.statement("calibrate", facts), values)
     forget_facts(conn, layout)
     return _calibration(layout, k, rows)
 

@@ -67,7 +67,8 @@ def calibrate(
 
     Stores the best searches in mrl.calibrations, for SQL and Python too: no other
     search has both more recall and less time. Reads the whole table once for every
-    few hundred queries, and searches the index about thirty times for each query.
+    32 queries, and searches the index about thirty times for each query. Lets go of
+    its lock on the table and of its snapshot after each batch of queries.
     Only the owner of the table may calibrate it.
 
     Rows of the table are often easier to find than real queries. If you have real

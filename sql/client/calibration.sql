@@ -31,6 +31,188 @@ from mrl.calibrate(
 )
 order by candidates, ef_search
 
+-- name: draw_calibration
+-- The queries of a calibration, one a row; rows of the table with table and ctid.
+-- Slots: extension (pgvector's schema and a dot)
+-- Called by: mrl_pg.calibration.in_batches
+with given as materialized (
+    select case
+        when %(real_queries)s
+        then mrl.kept_queries(
+            %(table)s::pg_catalog.regclass, %(column)s, sample => %(sample)s
+        )
+        else %(queries)s::pg_catalog.text[]::{extension}vector[]
+    end as queries
+)
+select
+    query.full_value::pg_catalog.text as query,
+    query.part::pg_catalog.int8 as part,
+    query.place::pg_catalog.text as place
+from given
+cross join lateral mrl._plan_calibration(
+    %(table)s::pg_catalog.regclass,
+    %(column)s,
+    %(k)s,
+    %(sample)s,
+    %(filter)s,
+    null,
+    null,
+    null,
+    %(index_name)s,
+    given.queries
+) as plan
+cross join lateral mrl._draw_queries(plan.sampling, null, given.queries) as drawn
+cross join lateral rows from (
+    pg_catalog.unnest(drawn.fulls),
+    pg_catalog.unnest(drawn.parts),
+    pg_catalog.unnest(drawn.spots)
+) with ordinality as query (full_value, part, place, number)
+order by query.number
+
+-- name: calibration_rows
+-- Rows that the filter lets through, the name of the filter, and how far to measure.
+-- Slots: extension (pgvector's schema and a dot)
+-- Called by: mrl_pg.calibration.in_batches
+select
+    counted.rows as row_count,
+    counted.share,
+    mrl._stored_filter(%(filter)s, null, plan.limited) as stored_filter,
+    mrl._timed_queries() as timed,
+    array(select mrl._levels(%(k)s)) as levels
+from mrl._plan_calibration(
+    %(table)s::pg_catalog.regclass,
+    %(column)s,
+    %(k)s,
+    %(sample)s,
+    %(filter)s,
+    null,
+    null,
+    null,
+    %(index_name)s,
+    -- a row of the table leaves itself out, any other query does not
+    case
+        when not %(rows_as_queries)s
+        then %(queries)s::pg_catalog.text[]::{extension}vector[]
+    end
+) as plan
+cross join lateral mrl._count_passing(
+    %(table)s::pg_catalog.regclass, plan.counting, null
+) as counted
+
+-- name: calibration_truth
+-- The exact distance of each query to its k-th nearest row, and how many rows it has to find.
+-- Slots: extension (pgvector's schema and a dot)
+-- Called by: mrl_pg.calibration.in_batches
+select truth.distances, truth.totals
+from mrl._plan_calibration(
+    %(table)s::pg_catalog.regclass,
+    %(column)s,
+    %(k)s,
+    %(sample)s,
+    %(filter)s,
+    null,
+    null,
+    null,
+    %(index_name)s,
+    -- a row of the table leaves itself out, any other query does not
+    case
+        when not %(rows_as_queries)s
+        then %(queries)s::pg_catalog.text[]::{extension}vector[]
+    end
+) as plan
+cross join lateral mrl._truth(
+    plan.near_edge,
+    plan.edge,
+    plan.edges,
+    %(k)s,
+    plan.near_settings,
+    null,
+    %(queries)s::pg_catalog.text[]::{extension}vector[],
+    %(parts)s::pg_catalog.oid[],
+    %(places)s::pg_catalog.tid[]
+) as truth
+
+-- name: calibration_walk
+-- What a search with some number of candidates finds for some queries, and its times.
+-- Slots: extension (pgvector's schema and a dot)
+-- Called by: mrl_pg.calibration.in_batches
+select
+    walked.near::pg_catalog.text[] as near,
+    walked.shortest,
+    walked.longest
+from mrl._plan_calibration(
+    %(table)s::pg_catalog.regclass,
+    %(column)s,
+    %(k)s,
+    %(sample)s,
+    %(filter)s,
+    null,
+    null,
+    null,
+    %(index_name)s,
+    -- a row of the table leaves itself out, any other query does not
+    case
+        when not %(rows_as_queries)s
+        then %(queries)s::pg_catalog.text[]::{extension}vector[]
+    end
+) as plan
+cross join lateral mrl._walk(
+    plan.pass,
+    plan.spare,
+    plan.limited,
+    %(k)s,
+    %(level)s,
+    %(timed)s,
+    null,
+    %(queries)s::pg_catalog.text[]::{extension}vector[],
+    %(parts)s::pg_catalog.oid[],
+    %(places)s::pg_catalog.tid[],
+    %(edges)s::pg_catalog.float8[]
+) as walked
+
+-- name: calibration_points
+-- Recall and time for each number of candidates up to some, and whether more may find more.
+-- Parameters: k, level, near (JSON), totals, shortest, longest
+-- Called by: mrl_pg.calibration.in_batches
+select
+    made.points::pg_catalog.text as points,
+    mrl._wider_may_help(coalesce(made.points, '[]'), %(level)s) as go_on
+from mrl._points(
+    %(k)s,
+    %(level)s,
+    least(%(level)s, 1000),
+    %(near)s::pg_catalog.text[]::pg_catalog.jsonb[],
+    %(totals)s::pg_catalog.int4[],
+    %(shortest)s::pg_catalog.float8[],
+    %(longest)s::pg_catalog.float8[]
+) as made (points)
+
+-- name: keep_calibration
+-- Stores a calibration that was measured in batches, and returns it.
+-- Parameters: table (its name, quoted), index_name, k, stored_filter, points (JSON), share, …
+-- Called by: mrl_pg.calibration.in_batches
+select
+    candidates,
+    ef_search,
+    recall,
+    low,
+    median_ms,
+    p95_ms,
+    share,
+    queries,
+    rows
+from mrl._keep_calibration(
+    %(table)s::pg_catalog.regclass,
+    %(index_name)s,
+    %(k)s,
+    %(stored_filter)s,
+    %(points)s::pg_catalog.jsonb,
+    %(share)s,
+    %(query_count)s,
+    %(row_count)s
+)
+order by candidates, ef_search
+
 -- name: measure
 -- Measures the recall of one short column's searches, and stores the result if keep is true.
 -- Slots: extension (pgvector's schema and a dot)

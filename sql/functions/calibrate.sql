@@ -22,28 +22,19 @@ as $body$
 #variable_conflict use_variable
 declare
     plan pg_catalog.record;
-    effort pg_catalog.record;
-    rows_there pg_catalog.record;
+    counts pg_catalog.record;
+    drawn pg_catalog.record;
+    truth pg_catalog.record;
+    walked pg_catalog.record;
     -- for each query: vector, table, row, distance of the k-th nearest row, rows to find
     fulls queries%type;
     parts pg_catalog.oid[];
     spots pg_catalog.tid[];
     edges double precision[];
     totals int[];
+    last int;
     level int;
     query_count int;
-    -- above any recall that users ask for, so that no wider search has to be measured
-    enough constant double precision := 0.9995;
-    -- the number of timed queries; fewer are enough, because times vary less than recalls
-    timed constant int := 200;
-    near_places pg_catalog.jsonb[];
-    near bigint[];
-    shortest double precision[];
-    longest double precision[];
-    start pg_catalog.timestamptz;
-    took double precision;
-    before pg_catalog.text[];
-    replaced pg_catalog.text[];
     points pg_catalog.jsonb := '[]';
     made pg_catalog.jsonb;
 begin
@@ -53,68 +44,49 @@ begin
     );
     -- raises if the filter contains further statements
     perform mrl._share(table_name, filter, args);
-    execute plan.counting into rows_there
-        using args[1], args[2], args[3], args[4], args[5], args[6], args[7], args[8],
-            args[9], args[10], args[11], args[12], args[13], args[14], args[15], args[16];
-    select truth.fulls, truth.parts, truth.spots, truth.distances, truth.totals
-    into fulls, parts, spots, edges, totals
-    from mrl._truth(
-        plan.sampling, plan.near_edge, plan.edge, plan.edges, plan.batch, k,
-        plan.near_settings, args, queries
-    ) as truth;
+    counts := mrl._count_passing(table_name, plan.counting, args);
+    drawn := mrl._draw_queries(plan.sampling, args, queries);
+    query_count := coalesce(pg_catalog.cardinality(drawn.fulls), 0);
+    for start in 1 .. query_count by plan.batch loop
+        last := least(
+            start operator(pg_catalog.+) plan.batch operator(pg_catalog.-) 1, query_count
+        );
+        truth := mrl._truth(
+            plan.near_edge, plan.edge, plan.edges, k, plan.near_settings, args,
+            drawn.fulls[start:last], drawn.parts[start:last], drawn.spots[start:last]
+        );
+        for place in start .. last loop
+            -- leaves out queries without rows to find: the filter selects only them, or they are 0
+            continue when truth.totals[
+                place operator(pg_catalog.-) start operator(pg_catalog.+) 1
+            ] operator(pg_catalog.=) 0;
+            fulls := pg_catalog.array_append(fulls, drawn.fulls[place]);
+            parts := pg_catalog.array_append(parts, drawn.parts[place]);
+            spots := pg_catalog.array_append(spots, drawn.spots[place]);
+            edges := pg_catalog.array_append(
+                edges,
+                truth.distances[place operator(pg_catalog.-) start operator(pg_catalog.+) 1]
+            );
+            totals := pg_catalog.array_append(
+                totals, truth.totals[place operator(pg_catalog.-) start operator(pg_catalog.+) 1]
+            );
+        end loop;
+        -- mrl_pg.calibration.measuring reads the detail
+        raise notice 'exact answers of % queries', last
+            using detail = pg_catalog.format('%s of %s', last, query_count);
+    end loop;
     query_count := coalesce(pg_catalog.cardinality(totals), 0);
     for level in select * from mrl._levels(k) loop
-        effort := mrl._effort(
-            k operator(pg_catalog.+) plan.spare,
-            level operator(pg_catalog.+) plan.spare,
-            least(level operator(pg_catalog.+) plan.spare, 1000),
-            null,
-            plan.limited
+        walked := mrl._walk(
+            plan.pass, plan.spare, plan.limited, k, level, mrl._timed_queries(), args, fulls,
+            parts, spots, edges
         );
-        near_places := '{}';
-        shortest := '{}';
-        longest := '{}';
-        before := mrl._enter(effort.settings);
-        for place in 1 .. query_count loop
-            start := pg_catalog.clock_timestamp();
-            execute pg_catalog.replace(
-                plan.pass, '{candidates}', effort.candidates::pg_catalog.text
-            ) into near
-                using args[1], args[2], args[3], args[4], args[5], args[6], args[7],
-                    args[8], args[9], args[10], args[11], args[12], args[13], args[14],
-                    args[15], args[16], fulls[place], parts[place], spots[place],
-                    edges[place];
-            took := mrl._ms_since(start);
-            near_places := pg_catalog.array_append(
-                near_places, pg_catalog.to_jsonb(coalesce(near, '{}'))
-            );
-            continue when place operator(pg_catalog.>) timed;
-            longest := pg_catalog.array_append(longest, took);
-            -- the same scan with the fewest candidates re-ranked, to know the cost of re-ranking
-            start := pg_catalog.clock_timestamp();
-            execute pg_catalog.replace(
-                plan.pass, '{candidates}', (k operator(pg_catalog.+) plan.spare)::pg_catalog.text
-            ) into near
-                using args[1], args[2], args[3], args[4], args[5], args[6], args[7],
-                    args[8], args[9], args[10], args[11], args[12], args[13], args[14],
-                    args[15], args[16], fulls[place], parts[place], spots[place],
-                    edges[place];
-            shortest := pg_catalog.array_append(shortest, mrl._ms_since(start));
-        end loop;
-        replaced := mrl._enter(before);
         made := mrl._points(
-            k, level, least(level, 1000), near_places, totals, shortest, longest
+            k, level, least(level, 1000), walked.near, totals, walked.shortest, walked.longest
         );
         points := points operator(pg_catalog.||) coalesce(made, '[]');
         raise notice '% candidates measured on % queries', level, query_count;
-        exit when not exists (
-            select
-            from pg_catalog.jsonb_array_elements(made) as point
-            where (point operator(pg_catalog.->>) 'recall')::double precision
-                operator(pg_catalog.<) enough
-                and (point operator(pg_catalog.->>) 'candidates')::int
-                operator(pg_catalog.=) level
-        );
+        exit when not mrl._wider_may_help(coalesce(made, '[]'), level);
     end loop;
     return query
     select *
@@ -122,24 +94,11 @@ begin
         table_name,
         (plan.slots operator(pg_catalog.->>) 'index_name')::pg_catalog.name,
         k,
-        pg_catalog.concat_ws(
-            ' ',
-            filter,
-            args::pg_catalog.text,
-            -- row-level security that is forced on the owner selects rows, as a filter does
-            case when filter is null and plan.limited then 'row-level security' end
-        ),
+        mrl._stored_filter(filter, args, plan.limited),
         points,
-        case when rows_there.count operator(pg_catalog.>) 0
-            then rows_there.passing::double precision operator(pg_catalog./) case
-                -- hidden rows cannot be counted, but the share of a search is of all rows
-                when pg_catalog.row_security_active(table_name)
-                then greatest(mrl._rows(table_name), rows_there.count)
-                else rows_there.count
-            end
-        end,
+        counts.share,
         query_count,
-        rows_there.count
+        counts.rows
     );
 end
 $body$;
@@ -151,4 +110,6 @@ comment on function mrl.calibrate(
 'or a random sample of the table''s rows (each query leaves out its own row). Stores the '
 'searches that no faster search beats in mrl.calibrations, where recall => 0.99 finds them, '
 'and returns them. With a filter, it measures searches with that filter. The default sample '
-'is 2000 / k queries, at least 500. Reads the whole table once for every few hundred queries.';
+'is 2000 / k queries, at least 500. Reads the whole table once for every few hundred queries, '
+'all in one transaction, which holds its lock on the table and its snapshot until the end; '
+'mrl-pg calibrate lets go of both after each batch.';

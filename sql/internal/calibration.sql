@@ -1,7 +1,7 @@
 -- Measures searches with many settings, and stores the results.
 
 -- Candidates of the searches that a calibration tries, in ascending order.
--- Called by: mrl.calibrate, mrl._points
+-- Called by: mrl.calibrate, mrl._points, client/calibration.sql
 create or replace function mrl._levels(k int)
 returns setof int
 language sql
@@ -32,7 +32,7 @@ begin atomic
 end;
 
 -- Recall and time for each number of candidates up to the number of a timed search.
--- Called by: mrl.calibrate
+-- Called by: mrl.calibrate, client/calibration.sql
 create or replace function mrl._points(
     k int,
     candidates int,
@@ -107,7 +107,7 @@ end
 $body$;
 
 -- Milliseconds that have passed since a moment.
--- Called by: mrl.calibrate
+-- Called by: mrl._walk
 create or replace function mrl._ms_since(start timestamptz)
 returns float8
 language sql
@@ -118,7 +118,7 @@ return extract(
 )::pg_catalog.float8 operator(pg_catalog.*) 1000;
 
 -- The statements of a calibration: its sample, its exact search and the pass that is timed.
--- Called by: mrl.calibrate
+-- Called by: mrl.calibrate, client/calibration.sql
 create or replace function mrl._plan_calibration(
     table_name regclass,
     full_column name,
@@ -237,7 +237,7 @@ end
 $body$;
 
 -- Stores the points of a calibration that no other point beats, and deletes the older calibration.
--- Called by: mrl.calibrate
+-- Called by: mrl.calibrate, client/calibration.sql
 create or replace function mrl._keep_calibration(
     table_id regclass,
     index_name name,
@@ -339,24 +339,21 @@ begin
 end
 $body$;
 
--- The queries of a measurement, and the exact distance of each to its k-th nearest row.
--- Called by: mrl.calibrate
+-- The exact distance of each query to its k-th nearest row, and how many rows it has to find.
+-- Called by: mrl.calibrate, client/calibration.sql
 create or replace function mrl._truth(
     -- statements, as mrl._plan_calibration makes them
-    sampling text,
     near_edge text,
     edge text,
     edges text,
-    batch int,
     k int,
     -- settings of the first pass, whose distances are upper bounds
     settings text[],
     args text[],
-    queries vector[],
-    -- for each query with rows to find: vector, table, row, distance of the k-th row, rows to find
-    out fulls vector[],
-    out parts oid[],
-    out spots tid[],
+    -- of each query: vector, table and row
+    fulls vector[],
+    parts oid[],
+    spots tid[],
     out distances float8[],
     out totals int[]
 )
@@ -367,25 +364,14 @@ as $body$
 -- no search_path of its own, so that PostgreSQL looks up the filter's names as the caller does
 #variable_conflict use_variable
 declare
-    query_row pg_catalog.record;
     result pg_catalog.record;
     before pg_catalog.text[];
     replaced pg_catalog.text[];
     bounds double precision[] := '{}';
-    last int;
     place int;
 begin
     distances := '{}';
     totals := '{}';
-    for query_row in execute sampling
-        using args[1], args[2], args[3], args[4], args[5], args[6], args[7], args[8],
-            args[9], args[10], args[11], args[12], args[13], args[14], args[15],
-            args[16], queries
-    loop
-        fulls := pg_catalog.array_append(fulls, query_row.mrl_full);
-        parts := pg_catalog.array_append(parts, query_row.mrl_part);
-        spots := pg_catalog.array_append(spots, query_row.mrl_place);
-    end loop;
     before := mrl._enter(settings);
     for place in 1 .. coalesce(pg_catalog.cardinality(fulls), 0) loop
         execute near_edge into result
@@ -406,39 +392,165 @@ begin
         totals := pg_catalog.array_append(totals, result.k::int);
     end loop;
     replaced := mrl._enter(before);
-    for start in 1 .. coalesce(pg_catalog.cardinality(fulls), 0) by batch loop
-        last := start operator(pg_catalog.+) batch operator(pg_catalog.-) 1;
-        execute edges into result
-            using args[1], args[2], args[3], args[4], args[5], args[6], args[7], args[8],
-                args[9], args[10], args[11], args[12], args[13], args[14], args[15],
-                args[16], fulls[start:last], parts[start:last], spots[start:last],
-                bounds[start:last];
-        for item in 1 .. coalesce(pg_catalog.cardinality(result.numbers), 0) loop
-            place := start operator(pg_catalog.+) result.numbers[item]::int
-                operator(pg_catalog.-) 1;
-            distances[place] := result.edges[item];
-            totals[place] := result.totals[item];
-        end loop;
-        last := least(last, pg_catalog.cardinality(fulls));
-        -- mrl_pg.calibration.measuring reads the detail
-        raise notice 'exact answers of % queries', last
-            using detail = pg_catalog.format('%s of %s', last, pg_catalog.cardinality(fulls));
+    execute edges into result
+        using args[1], args[2], args[3], args[4], args[5], args[6], args[7], args[8],
+            args[9], args[10], args[11], args[12], args[13], args[14], args[15],
+            args[16], fulls, parts, spots, bounds;
+    for item in 1 .. coalesce(pg_catalog.cardinality(result.numbers), 0) loop
+        place := result.numbers[item];
+        distances[place] := result.edges[item];
+        totals[place] := result.totals[item];
     end loop;
-    -- leaves out queries without rows to find: the filter selects only them, or they are zeros
-    select
-        pg_catalog.array_agg(one_full order by number),
-        pg_catalog.array_agg(one_part order by number),
-        pg_catalog.array_agg(one_spot order by number),
-        pg_catalog.array_agg(one_distance order by number),
-        pg_catalog.array_agg(one_total order by number)
-    into fulls, parts, spots, distances, totals
-    from rows from (
-        pg_catalog.unnest(fulls),
-        pg_catalog.unnest(parts),
-        pg_catalog.unnest(spots),
-        pg_catalog.unnest(distances),
-        pg_catalog.unnest(totals)
-    ) with ordinality as query (one_full, one_part, one_spot, one_distance, one_total, number)
-    where one_total operator(pg_catalog.>) 0;
 end
 $body$;
+
+-- What a search with some number of candidates finds for some queries, and how long it takes.
+-- Called by: mrl.calibrate, client/calibration.sql
+create or replace function mrl._walk(
+    -- as mrl._plan_calibration makes them
+    pass text,
+    spare int,
+    limited boolean,
+    k int,
+    candidates int,
+    -- how many of the queries are timed, from the first on
+    timed int,
+    args text[],
+    -- of each query: vector, table and row, and the exact distance of the k-th row
+    fulls vector[],
+    parts oid[],
+    spots tid[],
+    edges float8[],
+    -- places of the near rows as a JSON array
+    out near jsonb[],
+    -- milliseconds when k and when all candidates were re-ranked; NULL if not timed
+    out shortest float8[],
+    out longest float8[]
+)
+language plpgsql
+volatile
+parallel unsafe
+as $body$
+-- no search_path of its own, so that PostgreSQL looks up the filter's names as the caller does
+#variable_conflict use_variable
+declare
+    effort pg_catalog.record := mrl._effort(
+        k operator(pg_catalog.+) spare,
+        candidates operator(pg_catalog.+) spare,
+        least(candidates operator(pg_catalog.+) spare, 1000),
+        null,
+        limited
+    );
+    places bigint[];
+    start pg_catalog.timestamptz;
+    before pg_catalog.text[];
+    replaced pg_catalog.text[];
+begin
+    near := '{}';
+    before := mrl._enter(effort.settings);
+    for place in 1 .. coalesce(pg_catalog.cardinality(fulls), 0) loop
+        start := pg_catalog.clock_timestamp();
+        execute pg_catalog.replace(
+            pass, '{candidates}', effort.candidates::pg_catalog.text
+        ) into places
+            using args[1], args[2], args[3], args[4], args[5], args[6], args[7],
+                args[8], args[9], args[10], args[11], args[12], args[13], args[14],
+                args[15], args[16], fulls[place], parts[place], spots[place],
+                edges[place];
+        longest[place] := mrl._ms_since(start);
+        near := pg_catalog.array_append(
+            near, pg_catalog.to_jsonb(coalesce(places, '{}'))
+        );
+        if place operator(pg_catalog.>) timed then
+            longest[place] := null;
+            shortest[place] := null;
+            continue;
+        end if;
+        -- the same scan with the fewest candidates re-ranked, to know the cost of re-ranking
+        start := pg_catalog.clock_timestamp();
+        execute pg_catalog.replace(
+            pass, '{candidates}', (k operator(pg_catalog.+) spare)::pg_catalog.text
+        ) into places
+            using args[1], args[2], args[3], args[4], args[5], args[6], args[7],
+                args[8], args[9], args[10], args[11], args[12], args[13], args[14],
+                args[15], args[16], fulls[place], parts[place], spots[place],
+                edges[place];
+        shortest[place] := mrl._ms_since(start);
+    end loop;
+    replaced := mrl._enter(before);
+end
+$body$;
+
+-- How many queries of a calibration are timed. Times vary far less than recalls.
+-- Called by: mrl.calibrate, client/calibration.sql
+create or replace function mrl._timed_queries()
+returns int
+language sql
+immutable
+parallel safe
+return 200;
+
+-- Whether a wider search can still find more than the widest that was measured.
+-- Called by: mrl.calibrate, client/calibration.sql
+create or replace function mrl._wider_may_help(points jsonb, candidates int)
+returns boolean
+language sql
+immutable
+parallel safe
+return exists (
+    select
+    from pg_catalog.jsonb_array_elements(points) as point
+    where (point operator(pg_catalog.->>) 'candidates')::int operator(pg_catalog.=) candidates
+        -- a recall above any that is asked for
+        and (point operator(pg_catalog.->>) 'recall')::pg_catalog.float8
+            operator(pg_catalog.<) 0.9995
+);
+
+-- Rows that a role sees of a table, and the share of rows that pass the filter.
+-- Called by: mrl.calibrate, client/calibration.sql
+create or replace function mrl._count_passing(
+    table_name regclass,
+    -- as mrl._plan_calibration makes it
+    counting text,
+    args text[],
+    out rows bigint,
+    out share float8
+)
+language plpgsql
+volatile
+parallel unsafe
+as $body$
+-- no search_path of its own, so that PostgreSQL looks up the filter's names as the caller does
+#variable_conflict use_variable
+declare
+    counts pg_catalog.record;
+begin
+    execute counting into counts
+        using args[1], args[2], args[3], args[4], args[5], args[6], args[7], args[8],
+            args[9], args[10], args[11], args[12], args[13], args[14], args[15], args[16];
+    rows := counts.count;
+    if rows operator(pg_catalog.>) 0 then
+        share := counts.passing::double precision operator(pg_catalog./) case
+            -- hidden rows cannot be counted, but the share of a search is of all rows
+            when pg_catalog.row_security_active(table_name)
+            then greatest(mrl._rows(table_name), rows)
+            else rows
+        end;
+    end if;
+end
+$body$;
+
+-- The text under which a calibration with a filter is stored; "" if it has none.
+-- Called by: mrl.calibrate, client/calibration.sql
+create or replace function mrl._stored_filter(filter text, args text[], limited boolean)
+returns text
+language sql
+stable
+parallel safe
+return pg_catalog.concat_ws(
+    ' ',
+    filter,
+    args::pg_catalog.text,
+    -- row-level security that is forced on the owner selects rows, as a filter does
+    case when filter is null and limited then 'row-level security' end
+);

@@ -92,7 +92,7 @@ end
 $body$;
 
 -- Changes the settings of a scan, and returns the values that they had before.
--- Called by: mrl._begin, mrl._finish, mrl._query_shares, mrl.calibrate, mrl._search_function
+-- Called by: mrl._begin, mrl._finish, mrl._query_shares, mrl._truth, mrl._search_function
 create or replace function mrl._enter(wanted text[])
 returns text[]
 language plpgsql

@@ -88,7 +88,7 @@ begin atomic
 end;
 
 -- The queries of a measurement: each vector and, if it is a row, its table and ctid.
--- Called by: mrl.recall, client/calibration.sql
+-- Called by: mrl.recall, mrl.calibrate, client/calibration.sql
 create or replace function mrl._draw_queries(
     -- as mrl._plan_recall or mrl._plan_calibration makes it
     sampling text,

@@ -1,6 +1,7 @@
 """Measuring a table in use: nothing is held between batches; the figures are equal."""
 
 import asyncio
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -13,7 +14,8 @@ from support.plans import force_index
 from support.tables import Docs, docs_fixture
 from support.vectors import matryoshka
 
-from mrl_pg import Progress, RecallReport
+from mrl_pg import Calibration, Progress, RecallReport
+from mrl_pg.calibration import in_batches
 
 QUERIES = matryoshka(8, seed=8)
 
@@ -61,24 +63,96 @@ def test_recall_lets_go_after_each_query(docs: Docs, guest: Guest) -> None:
 
 def test_recall_of_all_rows_is_that_of_one_statement(docs: Docs) -> None:
     """Rows leave themselves out in both: with a sample of all there is no chance."""
-    given: dict[str, Any] = {"k": 5, "candidates": 5, "sample": 500}
+    given: dict[str, Any] = {"k": 5, "sample": 500, "filter": "n < 10"}
     report = docs.index.recall(docs.conn, **given)
     with docs.conn.transaction():
         at_once = docs.index.recall(docs.conn, **given)
-    assert report.queries == 500
-    for name in ("recall", "low", "high", "loss_graph", "loss_shortlist"):
+    assert report.queries == 50
+    for name in ("recall", "low", "high", "loss_graph", "loss_prefix"):
         wanted = pytest.approx(getattr(at_once, name), abs=1e-12)
         assert getattr(report, name) == wanted
-    assert report.recall is not None and report.recall < 1
+    # what is compared has a loss
+    assert report.loss_prefix is not None and report.loss_prefix > 0
 
 
 def test_the_async_version_lets_go_too(docs: Docs, other: Conn) -> None:
-    async def ask() -> int:
+    async def ask() -> tuple[int, int]:
         async with await AsyncConnection.connect(docs.url, autocommit=True) as conn:
             guest = Guest(conn, other, "docs")
             await docs.index.recall_async(
                 conn, k=5, queries=QUERIES, progress=watched(guest)
             )
-            return guest.looked
+            once = guest.looked
+            await docs.index.calibrate_async(
+                conn, k=400, queries=QUERIES, progress=watched(guest)
+            )
+            return once, guest.looked - once
 
-    assert asyncio.run(ask()) == len(QUERIES)
+    # of 500 rows at most three numbers of candidates are worth a measurement
+    once, again = asyncio.run(ask())
+    assert once == len(QUERIES)
+    assert again >= 2
+
+
+def levels(made: Calibration) -> dict[int, tuple[float, float]]:
+    return {point.candidates: (point.recall, point.low) for point in made.points}
+
+
+@pytest.mark.parametrize("filter", [None, "n < 60"])
+def test_calibrate_lets_go_after_each_batch(
+    docs: Docs,
+    guest: Guest,
+    monkeypatch: pytest.MonkeyPatch,
+    filter: str | None,
+) -> None:
+    monkeypatch.setattr(in_batches, "COMPARED", 3)
+    monkeypatch.setattr(in_batches, "SEARCHED", 3)
+    # what is kept depends on times: take all that was measured
+    keep: list[Any] = []
+    real = json.dumps
+
+    def dumps(points: Any) -> str:
+        keep.append(points)
+        return real(points)
+
+    monkeypatch.setattr(json, "dumps", dumps)
+    given: dict[str, Any] = {"k": 5, "queries": QUERIES, "filter": filter}
+    stages: list[Progress] = []
+    look = watched(guest)
+
+    def tell(progress: Progress) -> None:
+        stages.append(progress)
+        look(progress)
+
+    made = docs.index.calibrate(docs.conn, progress=tell, **given)
+    assert [stage.done for stage in stages[:6]] == [3, 6, 8, 3, 6, 8]
+    assert {stage.total for stage in stages} == {8}
+    assert guest.looked == len(stages)
+    with docs.conn.transaction():
+        at_once = docs.index.calibrate(docs.conn, **given)
+    assert (made.share, made.queries, made.rows) == (
+        at_once.share,
+        at_once.queries,
+        at_once.rows,
+    )
+    (points,) = keep
+    measured = {
+        point["candidates"]: (point["recall"], point["low"]) for point in points
+    }
+    assert len(measured) > 1
+    assert levels(made).items() <= measured.items()
+    assert levels(at_once).items() <= measured.items()
+
+
+def test_rows_as_queries_leave_themselves_out(docs: Docs) -> None:
+    # all rows that pass, so that there is no chance
+    given: dict[str, Any] = {"k": 2, "sample": 500, "filter": "n < 10"}
+    made = docs.index.calibrate(docs.conn, **given)
+    with docs.conn.transaction():
+        at_once = docs.index.calibrate(docs.conn, **given)
+    assert made.queries == at_once.queries == 50
+    both = levels(made).keys() & levels(at_once).keys()
+    assert both
+    for candidates in both:
+        assert levels(made)[candidates] == pytest.approx(levels(at_once)[candidates])
+    assert min(point.recall for point in made.points) < 1

@@ -114,6 +114,7 @@ FIXED = ["search_path=pg_catalog, pg_temp"]
 CALLERS_PATH = {
     *(
         "_begin",
+        "_count_passing",
         "_draw_queries",
         "_enter",
         "_finish",
@@ -121,6 +122,7 @@ CALLERS_PATH = {
         "_share",
         "_table_of",
         "_truth",
+        "_walk",
         "calibrate",
         "recall",
     ),
@@ -180,6 +182,7 @@ def test_internal_functions_are_bound_and_labelled(conn: Conn) -> None:
     assert {name for name in changing if name.startswith("_")} == {
         "_begin",
         "_claim",
+        "_count_passing",
         "_draw_queries",
         "_drop_room",
         "_enter",
@@ -197,6 +200,7 @@ def test_internal_functions_are_bound_and_labelled(conn: Conn) -> None:
         "_sweep",
         "_take_query",
         "_truth",
+        "_walk",
         "_warn_cut_short",
     }
 
