@@ -43,26 +43,34 @@ class MatryoshkaIndex(IndexLayout):
         self,
         conn: Conn,
         *,
+        rebuild: bool = False,
         workers: int | None = None,
         maintenance_work_mem: str | None = None,
         progress: OnProgress | None = None,
     ) -> BuildReport:
-        """Add the short column and build its index, in one transaction.
+        """Build the index of short vectors, in one transaction.
 
-        Takes an ACCESS EXCLUSIVE lock until the transaction ends, because adding a
-        stored generated column rewrites the table. Do not use it on a table in use.
+        `keep` of this index says how the short values are kept. "generated" adds a
+        column, which rewrites the table under an ACCESS EXCLUSIVE lock until the
+        transaction ends, and rebuilds all indexes of the table. "expression" adds no
+        column; writers wait while the index is built. If `keep` is None, a table with
+        rows and a vector index gets an expression index, and any other table a
+        column. `rebuild=True` allows a column although vector indexes are rebuilt.
+
         Creates only what is missing, so you can repeat it. `workers` and
         `maintenance_work_mem` ("2GB") apply to this build only. `progress` is called
         from another thread, which has a connection of its own.
 
         Raises IndexMismatch if a column or an index with one of these names has
-        another definition, and NotInstalled without the `mrl` schema.
+        another definition, RebuildRefused if vector indexes would be rebuilt without
+        `rebuild`, and NotInstalled without the `mrl` schema.
         """
         return run(
             conn,
             create.create(
                 conn,
                 self,
+                rebuild=rebuild,
                 workers=workers,
                 maintenance_work_mem=maintenance_work_mem,
                 progress=progress,
@@ -73,6 +81,7 @@ class MatryoshkaIndex(IndexLayout):
         self,
         conn: AsyncConn,
         *,
+        rebuild: bool = False,
         workers: int | None = None,
         maintenance_work_mem: str | None = None,
         progress: OnProgress | None = None,
@@ -83,6 +92,7 @@ class MatryoshkaIndex(IndexLayout):
             create.create(
                 conn,
                 self,
+                rebuild=rebuild,
                 workers=workers,
                 maintenance_work_mem=maintenance_work_mem,
                 progress=progress,

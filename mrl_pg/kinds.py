@@ -16,6 +16,11 @@ share a recall curve (benchmarks/tune.py measures the difference).
 Distance: TypeAlias = Literal["cosine", "l2", "ip"]
 """Cosine distance `<=>`, Euclidean distance `<->`, negative inner product `<#>`."""
 
+Keep: TypeAlias = Literal["generated", "expression"]
+"""How short values are kept: in a generated column, or in an expression index alone."""
+
+KEEPS: tuple[Keep, ...] = ("generated", "expression")
+
 OPERATORS: dict[str, str] = {"cosine": "<=>", "l2": "<->", "ip": "<#>"}
 """pgvector's operator of each distance."""
 

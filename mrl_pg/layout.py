@@ -6,7 +6,7 @@ from dataclasses import KW_ONLY, dataclass
 from mrl_pg import arguments
 from mrl_pg.arguments import shown
 from mrl_pg.errors import InvalidSetting
-from mrl_pg.kinds import KINDS, OPERATORS, Distance, Kind
+from mrl_pg.kinds import KEEPS, KINDS, OPERATORS, Distance, Keep, Kind
 
 NAME_BYTES = 63
 """PostgreSQL cuts longer names without an error (NAMEDATALEN - 1)."""
@@ -19,6 +19,10 @@ class IndexLayout:
     An empty `schema` means the table that the search path finds. `short` is the name
     of the short column and `name` that of the index. If empty, they are derived, for
     example `embedding_256_halfvec` and `docs_embedding_256_halfvec_cosine_hnsw`.
+
+    `keep` says how `create` has the short values kept: "generated", in a column that
+    PostgreSQL computes, or "expression", in the index alone, without any column. None
+    leaves the choice to `create`. A search uses what is there, whatever `keep` says.
 
     Raises InvalidSetting for a value that PostgreSQL or pgvector would refuse.
     """
@@ -34,11 +38,14 @@ class IndexLayout:
     schema: str = ""
     short: str = ""
     name: str = ""
+    keep: Keep | None = None
 
     def __post_init__(self) -> None:
         """Check every field and derive the names that were not given."""
         arguments.check_choice("kind", self.kind, KINDS)
         arguments.check_choice("distance", self.distance, OPERATORS)
+        if self.keep is not None:
+            arguments.check_choice("keep", self.keep, KEEPS)
         for field, low, high in (
             ("dims", 1, KINDS[self.kind].most_dims),
             ("m", 2, 100),

@@ -57,9 +57,9 @@ def create(operations: Operations, operation: CreateMatryoshkaIndexOp) -> None:
     index = in_place(operations, operation.index)
     if operation.concurrently:
         with _autocommit(operations):
-            _build(operations, index)
+            _build(operations, index, rebuild=operation.rebuild)
     else:
-        run_statement(operations, definitions.call("call_create_index", index))
+        _build_here(operations, index, operation.rebuild)
 
 
 def drop(operations: Operations, operation: DropMatryoshkaIndexOp) -> None:
@@ -80,16 +80,18 @@ def resize(operations: Operations, operation: ResizeMatryoshkaIndexOp) -> None:
     same_column = _column(old) == _column(new)
     if operation.concurrently:
         with _autocommit(operations):
-            _replace_concurrently(operations, old, new, same_column)
+            _replace_concurrently(operations, old, new, same_column, operation.rebuild)
     elif same_column and old.name == new.name:
         _drop_index(operations, old)
-        run_statement(operations, definitions.call("call_create_index", new))
+        _build_here(operations, new, operation.rebuild)
     else:
         is_known(operations, old)
         # drop first, because the rewrite for a new column would rebuild the old index
-        steps = [("call_drop_index", old), ("call_create_index", new)]
-        for step, index in reversed(steps) if same_column else steps:
-            run_statement(operations, definitions.call(step, index))
+        if same_column:
+            _build_here(operations, new, operation.rebuild)
+        run_statement(operations, definitions.call("call_drop_index", old))
+        if not same_column:
+            _build_here(operations, new, operation.rebuild)
 
 
 def _check(operations: Operations) -> None:
@@ -115,16 +117,26 @@ def _autocommit(operations: Operations) -> Iterator[None]:
         yield
 
 
+def _build_here(operations: Operations, index: MatryoshkaIndex, rebuild: bool) -> None:
+    """Have the server build what is missing, in the revision's transaction."""
+    built = definitions.call("call_create_index", index, rebuild=rebuild)
+    run_statement(operations, built)
+
+
 def _build(
-    operations: Operations, index: MatryoshkaIndex, *, has_column: bool = False
+    operations: Operations,
+    index: MatryoshkaIndex,
+    *,
+    has_column: bool = False,
+    rebuild: bool = False,
 ) -> None:
     """Run the steps that the database lists; with --sql, print steps for any table."""
     if operations.get_context().as_sql:
         for statement in definitions.build_unseen(index, has_column=has_column):
             run_statement(operations, statement)
         return
-    steps = definitions.call("create_steps", index, concurrent=True)
-    for _, statement in run_statement(operations, steps).all():
+    steps = definitions.call("create_steps", index, concurrent=True, rebuild=rebuild)
+    for _, statement, *_ in run_statement(operations, steps).all():
         run_verbatim(operations, statement)
 
 
@@ -157,6 +169,7 @@ def _replace_concurrently(
     old: MatryoshkaIndex,
     new: MatryoshkaIndex,
     same_column: bool,
+    rebuild: bool,
 ) -> None:
     """Build the new index, then drop the old one; also completes an interrupted run.
 
@@ -164,15 +177,15 @@ def _replace_concurrently(
     gone. If the short column changes and keeps its name, the old column is dropped
     first.
     """
-    if old.short == new.short and not same_column:
+    if old.short == new.short and old.keep == new.keep and not same_column:
         _drop_concurrently(operations, old)
-        _build(operations, new)
+        _build(operations, new, rebuild=rebuild)
     elif old.name != new.name:
-        _build(operations, new, has_column=same_column)
+        _build(operations, new, has_column=same_column, rebuild=rebuild)
         _drop_concurrently(operations, old)
     else:
         temporary = replace(new, name=fit(new.name, "_new"))
-        _build(operations, temporary, has_column=same_column)
+        _build(operations, temporary, has_column=same_column, rebuild=rebuild)
         _drop_concurrently(operations, old)
         run_at_once(
             operations,
@@ -184,7 +197,8 @@ def _replace_concurrently(
 
 def _column(index: MatryoshkaIndex) -> tuple[str, int, str]:
     """What identifies the short column, without its index."""
-    return index.short, index.dims, index.kind
+    short = "" if index.keep == "expression" else index.short
+    return short, index.dims, index.kind
 
 
 def _qualified(index: MatryoshkaIndex) -> sql.Identifier:

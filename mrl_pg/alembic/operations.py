@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, TypedDict
 from alembic.operations import MigrateOperation, Operations
 
 from mrl_pg.index import MatryoshkaIndex
-from mrl_pg.kinds import Distance, Kind
+from mrl_pg.kinds import Distance, Keep, Kind
 
 if TYPE_CHECKING:
     # in `typing` itself from Python 3.11 on
@@ -25,6 +25,7 @@ class Built(TypedDict, total=False):
     ef_construction: int
     short: str
     name: str
+    keep: Keep
 
 
 class Resized(Built, total=False):
@@ -36,6 +37,7 @@ class Resized(Built, total=False):
     existing_ef_construction: int
     existing_short: str
     existing_name: str
+    existing_keep: Keep
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,7 @@ class CreateMatryoshkaIndexOp(MigrateOperation):
 
     index: MatryoshkaIndex
     concurrently: bool = False
+    rebuild: bool = False
 
     @classmethod
     def create_matryoshka_index(
@@ -55,21 +58,27 @@ class CreateMatryoshkaIndexOp(MigrateOperation):
         dims: int,
         schema: str | None = None,
         concurrently: bool = False,
+        rebuild: bool = False,
         **built: "Unpack[Built]",
     ) -> None:
         """Give a table a short column of `dims` dimensions and its HNSW index.
+
+        `keep`: "generated", a column, or "expression", an index without a column.
 
         Lock: ACCESS EXCLUSIVE on the table until the transaction ends, because
         adding the stored column rewrites it. With `concurrently`, the lock ends
         with the rewrite, and the index build does not block writes. Both run in an
         autocommit block, which commits what the revision did before, so write a
-        separate revision for it. Creates only what is missing, so you can run an
-        interrupted revision again.
+        separate revision for it. With `concurrently` and an expression, nobody waits.
+        Creates only what is missing, so you can run an interrupted revision again.
+
+        `rebuild=True` allows a column although vector indexes of the table are
+        rebuilt for it.
         """
         index = MatryoshkaIndex(
             table_name, column_name, dims=dims, schema=schema or "", **built
         )
-        operations.invoke(cls(index, concurrently))
+        operations.invoke(cls(index, concurrently, rebuild))
 
     def reverse(self) -> "DropMatryoshkaIndexOp":
         """Drop what this operation creates."""
@@ -128,6 +137,7 @@ class ResizeMatryoshkaIndexOp(MigrateOperation):
     old: MatryoshkaIndex
     new: MatryoshkaIndex
     concurrently: bool = False
+    rebuild: bool = False
 
     @classmethod
     def resize_matryoshka_index(
@@ -140,6 +150,7 @@ class ResizeMatryoshkaIndexOp(MigrateOperation):
         existing_dims: int,
         schema: str | None = None,
         concurrently: bool = False,
+        rebuild: bool = False,
         **built: "Unpack[Resized]",
     ) -> None:
         """Change dims, kind, distance, m or ef_construction; no row is embedded again.
@@ -147,8 +158,9 @@ class ResizeMatryoshkaIndexOp(MigrateOperation):
         Lock: ACCESS EXCLUSIVE on the table until the transaction ends; a new short
         column rewrites the table. With `concurrently` the new index is built in an
         autocommit block, while searches still use the old index; a new short column
-        takes the lock until the table is rewritten. Does only what is missing, so you
-        can run an interrupted revision again.
+        takes the lock until the table is rewritten. `keep` and `rebuild` are as in
+        `create_matryoshka_index`. Does only what is missing, so you can run an
+        interrupted revision again.
         """
         new: dict[str, Any] = {"dims": dims}
         old: dict[str, Any] = {"dims": existing_dims}
@@ -159,7 +171,7 @@ class ResizeMatryoshkaIndexOp(MigrateOperation):
             MatryoshkaIndex(table_name, column_name, schema=schema or "", **given)
             for given in (old, new)
         )
-        operations.invoke(cls(existing, wanted, concurrently))
+        operations.invoke(cls(existing, wanted, concurrently, rebuild))
 
     def reverse(self) -> "ResizeMatryoshkaIndexOp":
         """Bring the old short column and index back."""

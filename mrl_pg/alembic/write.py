@@ -12,7 +12,7 @@ from mrl_pg.alembic.operations import (
 )
 from mrl_pg.index import MatryoshkaIndex
 
-BUILT_WITH = ("dims", "kind", "distance", "m", "ef_construction")
+BUILT_WITH = ("dims", "kind", "distance", "m", "ef_construction", "keep")
 """Options that are always written, because a default may change but a revision not."""
 
 
@@ -55,6 +55,7 @@ def resize(context: AutogenContext, operation: ResizeMatryoshkaIndexOp) -> str:
         new.column,
         **given,
         **_where(new, operation.concurrently),
+        **_allowed(operation),
     )
 
 
@@ -87,14 +88,23 @@ def _write_index(
 ) -> str:
     index = operation.index
     where = _where(index, operation.concurrently)
+    if isinstance(operation, CreateMatryoshkaIndexOp):
+        where |= _allowed(operation)
     return _call(
         context, name, index.table, index.column, **_index_options(index), **where
     )
 
 
+def _allowed(
+    operation: CreateMatryoshkaIndexOp | ResizeMatryoshkaIndexOp,
+) -> dict[str, Any]:
+    return {"rebuild": True} if operation.rebuild else {}
+
+
 def _index_options(index: MatryoshkaIndex) -> dict[str, Any]:
     """Options of the index; its names only if they are not the derived names."""
     built = {field: getattr(index, field) for field in BUILT_WITH}
+    built["keep"] = index.keep or "generated"
     derived = MatryoshkaIndex(index.table, index.column, **built)
     if index.short != derived.short:
         built["short"] = index.short

@@ -6,8 +6,10 @@ from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import partial
 
+from psycopg.errors import ObjectNotInPrerequisiteState
+
 from mrl_pg import source
-from mrl_pg.arguments import check_callable, check_whole, shown
+from mrl_pg.arguments import check_callable, check_whole, flag, shown
 from mrl_pg.build import definitions, settings
 from mrl_pg.build.progress import watch
 from mrl_pg.build.report import BuildReport
@@ -15,7 +17,7 @@ from mrl_pg.build.row_sample import check_rows
 from mrl_pg.build.steps import Step, carry_out, changes, lock, read_steps
 from mrl_pg.catalog.facts import Facts, check_index, check_short
 from mrl_pg.catalog.read import forget_facts, read_facts
-from mrl_pg.errors import InvalidSetting, NotInstalled
+from mrl_pg.errors import InvalidSetting, NotInstalled, RebuildRefused
 from mrl_pg.exchange import AnyConn, Exchange, Send, transaction
 from mrl_pg.exchange.progress import OnProgress
 from mrl_pg.layout import IndexLayout
@@ -31,21 +33,24 @@ def create(
     conn: AnyConn,
     layout: IndexLayout,
     *,
+    rebuild: bool = False,
     workers: int | None = None,
     maintenance_work_mem: str | None = None,
     progress: OnProgress | None = None,
 ) -> Exchange[BuildReport]:
     """Add the short column, build its index, write the registry; all or nothing.
 
-    Takes an ACCESS EXCLUSIVE lock until the transaction ends: adding a stored
-    generated column rewrites the table. Safe to repeat: it does what is missing.
-    `conn` is watched from another connection, for `progress`.
+    A generated column rewrites the table under an ACCESS EXCLUSIVE lock until the
+    transaction ends. An expression index only keeps writers waiting. Safe to repeat,
+    because it does what is missing. `conn` is watched from another connection, for
+    `progress`.
     """
     chosen = _settings(workers, maintenance_work_mem)
     check_callable("progress", progress)
     facts = _check(layout, (yield from read_facts(layout)))
     watched = partial(watch, conn, progress)
-    report = yield from transaction(_create(layout, facts, chosen, watched))
+    rebuild = flag("rebuild", rebuild)
+    report = yield from transaction(_create(layout, facts, rebuild, chosen, watched))
     forget_facts(conn, layout)
     return report
 
@@ -53,15 +58,16 @@ def create(
 def _create(
     layout: IndexLayout,
     facts: Facts,
+    rebuild: bool,
     chosen: settings.Settings,
     watched: Callable[[], AbstractContextManager[None]],
 ) -> Exchange[BuildReport]:
-    steps = yield from _read(layout, facts)
+    steps = yield from _read(layout, facts, rebuild)
     if changes(steps):
         yield from lock(facts)
         # another session may have built it meanwhile
         facts = _check(layout, (yield from read_facts(layout)))
-        steps = yield from _read(layout, facts)
+        steps = yield from _read(layout, facts, rebuild)
     yield from check_rows(layout, facts)
     with watched():
         done = yield from settings.local(chosen, carry_out(steps))
@@ -71,7 +77,8 @@ def _create(
         "index_name": layout.name,
     }
     (size,) = yield Send(source.statement("index_size"), names)
-    return BuildReport(layout, done, size["index_bytes"], size["rows"])
+    kept_as, why = steps[-1].kept_as, steps[-1].why
+    return BuildReport(layout, done, size["index_bytes"], size["rows"], kept_as, why)
 
 
 def _check(layout: IndexLayout, facts: Facts) -> Facts:
@@ -86,10 +93,18 @@ def _check(layout: IndexLayout, facts: Facts) -> Facts:
     return facts
 
 
-def _read(layout: IndexLayout, facts: Facts) -> Exchange[list[Step]]:
-    """The steps, as `mrl.create_index` takes them."""
+def _read(layout: IndexLayout, facts: Facts, rebuild: bool) -> Exchange[list[Step]]:
+    """The steps, as `mrl.create_index` takes them; raises RebuildRefused."""
     found = replace(layout, schema=facts.schema)
-    return (yield from read_steps(definitions.call("create_steps", found)))
+    query = definitions.call("create_steps", found, rebuild=rebuild)
+    try:
+        return (yield from read_steps(query))
+    except ObjectNotInPrerequisiteState as error:
+        said = error.diag
+        raise RebuildRefused(
+            f"{said.message_primary}, and nobody can read or write the table meanwhile: "
+            "use keep='expression', or allow it with rebuild=True (--yes)"
+        ) from error
 
 
 def _settings(workers: int | None, maintenance_work_mem: str | None) -> dict[str, str]:

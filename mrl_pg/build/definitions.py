@@ -35,13 +35,16 @@ def create_index(
     *,
     concurrently: bool = False,
 ) -> sql.Composed:
-    """`create index … using hnsw …` on the short column."""
+    """`create index … using hnsw …` on the short column, or on its expression."""
+    full = sql.Identifier(layout.column)
     return template(
         "create_index",
         concurrently=_concurrently(concurrently),
         index=sql.Identifier(layout.name),
         table=table,
-        short=sql.Identifier(layout.short),
+        short=sql.SQL("({})").format(short_value(layout, extension, full))
+        if layout.keep == "expression"
+        else sql.Identifier(layout.short),
         extension=extension,
         operator_class=sql.Identifier(layout.operator_class),
         m=sql.Literal(layout.m),
@@ -81,12 +84,15 @@ def build_unseen(layout: IndexLayout, *, has_column: bool) -> list[sql.Composed]
     """
     table = sql.Identifier(*filter(None, (layout.schema, layout.table)))
     path = home("")
-    steps = [] if has_column else [add_short_column(layout, table, path)]
+    no_column = has_column or layout.keep == "expression"
+    steps = [] if no_column else [add_short_column(layout, table, path)]
     steps.append(create_index(layout, table, path, concurrently=True))
     return [*steps, call("call_register", layout)]
 
 
-def call(what: str, layout: IndexLayout, *, concurrent: bool = False) -> sql.Composed:
+def call(
+    what: str, layout: IndexLayout, *, concurrent: bool = False, rebuild: bool = False
+) -> sql.Composed:
     """`select mrl.create_index(…)` and its like: a statement of `sql/client/build.sql`.
 
     The server does it, so that nothing need be known of the table here.
@@ -102,6 +108,9 @@ def call(what: str, layout: IndexLayout, *, concurrent: bool = False) -> sql.Com
         "m": sql.Literal(layout.m),
         "ef_construction": sql.Literal(layout.ef_construction),
         "concurrent": sql.Literal(concurrent),
+        "keep": sql.Literal(layout.keep),
+        "kept_as": sql.Literal(layout.keep or "generated"),
+        "rebuild": sql.Literal(rebuild),
     }
     asked = named(source.statement(what))
     return statement(what, **{name: slots[name] for name in asked})

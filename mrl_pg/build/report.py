@@ -10,13 +10,17 @@ class BuildReport:
     """What a `create` or a `drop` did.
 
     `done` names the steps in order with the seconds each took; empty when there
-    was nothing to do. `index_bytes` and `rows` are 0 after a drop.
+    was nothing to do. `index_bytes` and `rows` are 0 after a drop. `kept_as` says how
+    the short values are kept, "generated" or "expression", and `why` gives the reason;
+    both are None after a drop.
     """
 
     layout: IndexLayout
     done: tuple[tuple[str, float], ...]
     index_bytes: int = 0
     rows: int = 0
+    kept_as: str | None = None
+    why: str | None = None
 
     @property
     def changed(self) -> bool:
@@ -36,4 +40,5 @@ class BuildReport:
         if not self.index_bytes:
             return f"{self.layout}: {steps}"
         size = f"{self.index_bytes / 1e6:,.1f} MB for {self.rows:,} rows"
-        return f"{self.layout}: {steps}; the index takes {size}"
+        kept = f"; kept as {self.kept_as}: {self.why}" if self.kept_as else ""
+        return f"{self.layout}: {steps}; the index takes {size}{kept}"

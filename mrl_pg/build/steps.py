@@ -17,12 +17,17 @@ class Step:
 
     label: str | None
     statement: str
+    kept_as: str | None = None
+    why: str | None = None
 
 
 def read_steps(query: sql.Composed) -> Exchange[list[Step]]:
     """The steps that a query answers: a name and a statement in each row."""
     rows = yield Send(query)
-    return [Step(row["step"], row["statement"]) for row in rows]
+    return [
+        Step(row["step"], row["statement"], row.get("kept_as"), row.get("why"))
+        for row in rows
+    ]
 
 
 def changes(steps: Iterable[Step]) -> bool:

@@ -38,6 +38,8 @@ class Facts:
     `stamp` changes with everything that a search relies on: the table, its row-level
     security for the current role, the full column `full_number`, the expression
     `short_value` of the short column, the primary key `key_id` and the index.
+    `expression_ours`: the index is on the expression that computes short values, so
+    that a search needs no short column.
     """
 
     extension_schema: str
@@ -53,6 +55,7 @@ class Facts:
     short_dims: int | None
     short_expression: str | None
     short_ours: bool
+    expression_ours: bool
     index_definition: str | None
     index_operator_class: str | None
     index_options: tuple[str, ...]
@@ -187,6 +190,10 @@ def check_index(layout: IndexLayout, facts: Facts) -> None:
 
 def check_ready(layout: IndexLayout, facts: Facts) -> None:
     """Raise IndexNotFound or IndexMismatch unless the first pass can run."""
+    if facts.expression_ours and facts.index_usable:
+        if facts.index_operator_class != layout.operator_class:
+            check_index(layout, facts)
+        return
     if facts.short_type is None or facts.index_definition is None:
         missing = "short column" if facts.short_type is None else "index"
         name = layout.short if facts.short_type is None else layout.name

@@ -88,5 +88,13 @@ def _table_facts() -> bytes:
         sql.SQL("%(column)s"),
         sql.SQL("%(dims)s"),
     )
+    expression_ours = slots.is_short_column(
+        sql.Identifier("index", "key"),
+        sql.SQL("%(function)s"),
+        sql.SQL("%(column)s"),
+        sql.SQL("%(dims)s"),
+    )
     facts = sql.SQL(source.statement("table_facts"))
-    return facts.format(stamp=stamp, ours=ours).as_bytes()
+    return facts.format(
+        stamp=stamp, ours=ours, expression_ours=expression_ours
+    ).as_bytes()

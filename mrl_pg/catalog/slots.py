@@ -80,6 +80,18 @@ def short_value(
     return template(kind.template, **slots)
 
 
+def short_name(
+    layout: IndexLayout, extension: sql.Composable, *, of_expression: bool
+) -> sql.Composable:
+    """What a first pass orders by: the short column, or the expression of an index.
+
+    For a statement with parameters, because percent signs of names are doubled.
+    """
+    if not of_expression:
+        return name(layout.short)
+    return sql.SQL("({})").format(short_value(layout, extension, name(layout.column)))
+
+
 def is_short_column(
     expression: sql.Composable,
     function: sql.Composable,

@@ -14,6 +14,7 @@ from mrl_pg.cli.describe import (
     Dims,
     DistanceName,
     EfConstruction,
+    KeepName,
     KindName,
     M,
     Name,
@@ -49,6 +50,15 @@ def create(
     ef_construction: EfConstruction = 64,
     short: Short = "",
     name: Name = "",
+    keep: KeepName = None,
+    yes: Annotated[
+        bool,
+        typer.Option(
+            "--yes",
+            help="Allow a generated column that has the table's vector indexes built "
+            "again.",
+        ),
+    ] = False,
     workers: Workers = None,
     memory: Memory = None,
     dsn: Dsn = None,
@@ -56,20 +66,25 @@ def create(
     pg: Pg = PG_DEFAULT,
     as_json: Json = False,
 ) -> None:
-    """Add a short column to a table and build its index, in one transaction.
+    """Give a table an index of short vectors, in one transaction.
 
-    Adding the column rewrites the table under an ACCESS EXCLUSIVE lock, so that
-    nobody can read or write the table meanwhile. The command is safe to repeat,
-    because it does only what is missing.
+    A generated column rewrites the table under an ACCESS EXCLUSIVE lock, so that
+    nobody can read or write the table meanwhile. An expression index only keeps
+    writers waiting while it is built. The command is safe to repeat, because it does
+    only what is missing.
 
     Example: mrl-pg create docs embedding --dims 256 --kind halfvec
     """
     index = describe(
-        table, column, dims, kind, distance, m, ef_construction, short, name
+        table, column, dims, kind, distance, m, ef_construction, short, name, keep
     )
     with connection(dsn, directory, pg) as conn, watched(f"{index}") as watcher:
         report = index.create(
-            conn, workers=workers, maintenance_work_mem=memory, progress=watcher
+            conn,
+            rebuild=yes,
+            workers=workers,
+            maintenance_work_mem=memory,
+            progress=watcher,
         )
     _print(report, as_json)
 
@@ -99,7 +114,7 @@ def drop(
 @contextmanager
 def watched(title: str) -> Iterator[OnProgress]:
     """A progress bar for a build, as a function that the build calls."""
-    with bar(f"{title}: adding the column") as update:
+    with bar(f"{title}: building") as update:
 
         def watch(progress: Progress) -> None:
             update(
@@ -128,5 +143,7 @@ def _print(report: BuildReport, as_json: bool) -> None:
         "done": [{"step": step, "seconds": took} for step, took in report.done],
         "index_bytes": report.index_bytes,
         "rows": report.rows,
+        "kept_as": report.kept_as,
+        "why": report.why,
     }
     typer.echo(json.dumps(facts, indent=2))

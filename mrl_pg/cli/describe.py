@@ -8,7 +8,7 @@ import typer
 
 from mrl_pg.errors import InvalidSetting
 from mrl_pg.index import MatryoshkaIndex
-from mrl_pg.kinds import Distance, Kind
+from mrl_pg.kinds import Distance, Keep, Kind
 
 Table: TypeAlias = Annotated[
     str,
@@ -44,6 +44,17 @@ Short: TypeAlias = Annotated[
 ]
 Name: TypeAlias = Annotated[
     str, typer.Option("--name", help="Name of the index.  \\[default: derived]")
+]
+
+KeepName: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--keep",
+        metavar="HOW",
+        help="generated: a column, which rewrites the table and builds its indexes "
+        "again. expression: an index without a column.  \\[default: expression for a "
+        "table with rows and a vector index, else generated]",
+    ),
 ]
 
 Filter: TypeAlias = Annotated[
@@ -106,6 +117,7 @@ def describe(
     ef_construction: int = 64,
     short: str = "",
     name: str = "",
+    keep: str | None = None,
 ) -> MatryoshkaIndex:
     """The index that the arguments describe; raises InvalidSetting."""
     schema, bare = split_table(table)
@@ -121,4 +133,5 @@ def describe(
         schema=schema,
         short=short,
         name=name,
+        keep=cast(Keep | None, keep),
     )

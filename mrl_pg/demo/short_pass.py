@@ -37,7 +37,7 @@ def nearest_short(
         query=slots.query(facts, sql.Placeholder()),
         columns=slots.comma(slots.name(key) for key in facts.keys),
         table=slots.name(facts.schema, facts.table),
-        short=slots.name(layout.short),
+        short=slots.short_name(layout, extension, of_expression=facts.expression_ours),
         short_query=slots.short_value(layout, extension, sql.Identifier("full")),
         extension=extension,
         short_operator=sql.SQL(layout.short_operator),

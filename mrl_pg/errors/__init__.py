@@ -14,7 +14,8 @@ MrlError
 │   └── NoPrimaryKey
 ├── ShortIndexError           the short column or its index is not usable
 │   ├── IndexNotFound         not created yet
-│   └── IndexMismatch         it exists, but is not as described
+│   ├── IndexMismatch         it exists, but is not as described
+│   └── RebuildRefused        creating it would build other indexes of the table again
 ├── PgvectorError             pgvector is missing or too old
 │   ├── PgvectorMissing
 │   └── PgvectorTooOld
@@ -89,6 +90,10 @@ class IndexNotFound(ShortIndexError):
 
 class IndexMismatch(ShortIndexError):
     """A column or an index of that name exists, but is not as described."""
+
+
+class RebuildRefused(ShortIndexError):
+    """A generated column would have indexes of the table built again, unasked."""
 
 
 class PgvectorError(MrlError):

@@ -13,6 +13,7 @@ from mrl_pg.catalog.slots import (
     home,
     name,
     query,
+    short_name,
     short_value,
     statement,
     template,
@@ -115,7 +116,7 @@ def _statements(shape: Shape) -> tuple[bytes, bytes]:
     parts = Parts(
         table=table,
         full=name(layout.column),
-        short=name(layout.short),
+        short=short_name(layout, home(schema), of_expression=facts.expression_ours),
         extension=home(schema),
         query=query(facts, _placeholder(shape, "mrl_query")),
         where=condition(shape.filter),

@@ -15,7 +15,7 @@ from sqlalchemy.types import TypeEngine
 
 from mrl_pg.errors import InvalidSetting, NoPrimaryKey, NotAVectorColumn
 from mrl_pg.index import MatryoshkaIndex
-from mrl_pg.kinds import Distance, Kind
+from mrl_pg.kinds import Distance, Keep, Kind
 from mrl_pg.layout import IndexLayout
 from mrl_pg.sqlalchemy import create
 
@@ -36,6 +36,7 @@ class Declaration:
     ef_construction: int
     short: str
     name: str
+    keep: Keep = "generated"
 
     def on(self, table: str, column: str, schema: str = "") -> MatryoshkaIndex:
         """The index that it declares on a table."""
@@ -52,10 +53,21 @@ class Declaration:
         If the declaration has no name, the index may have any name.
         """
         wanted = self.on(found.table, found.column, found.schema)
-        return all(
-            getattr(wanted, field) == getattr(found, field)
-            for field in ("dims", "kind", "distance", "m", "ef_construction", "short")
-        ) and self.name in ("", found.name)
+        return (
+            all(
+                getattr(wanted, field) == getattr(found, field)
+                for field in (
+                    "dims",
+                    "kind",
+                    "distance",
+                    "m",
+                    "ef_construction",
+                    "short",
+                )
+            )
+            and found.keep in (None, self.keep)
+            and self.name in ("", found.name)
+        )
 
 
 # cached, because every search needs one of a few indexes
@@ -76,8 +88,9 @@ class Matryoshka(SchemaItem):
 
     `kind`: vector, halfvec or bit; `distance`: cosine, l2 or ip; `m` and
     `ef_construction`: options of pgvector's index; `short` and `name`: names of the
-    short column and of the index, instead of the derived names. A column may have
-    several declarations, for several sizes; a search uses the first.
+    short column and of the index, instead of the derived names; `keep`: "generated",
+    or "expression" for an index without a short column. A column may have several
+    declarations, for several sizes; a search uses the first.
 
     The short column is not an attribute of the model and not a column of the Table,
     because the server computes it. `alembic revision --autogenerate` and
@@ -102,6 +115,7 @@ class Matryoshka(SchemaItem):
         ef_construction: int = 64,
         short: str = "",
         name: str = "",
+        keep: Keep = "generated",
     ) -> None:
         """Check what can be checked without the table."""
         # checks the arguments, with any names for the table and the column
@@ -115,6 +129,7 @@ class Matryoshka(SchemaItem):
             ef_construction=ef_construction,
             short=short,
             name=name,
+            keep=keep,
         )
         self.declaration = Declaration(
             checked.dims,
@@ -124,6 +139,7 @@ class Matryoshka(SchemaItem):
             checked.ef_construction,
             short or "",
             name or "",
+            checked.keep or "generated",
         )
         self._place = next(_PLACES)
 

@@ -1,5 +1,6 @@
 """The two passes as an element of a statement, compiled from templates of `sql/`."""
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -110,7 +111,7 @@ def _compile(element: Passes, compiler: Any, **kw: Any) -> str:
     written = render.Parts(
         table=sql.SQL(table),
         full=sql.SQL(quote(layout.column)),
-        short=sql.SQL(quote(layout.short)),
+        short=_short(layout, quote),
         extension=slots.home(""),
         query=parameter,
         where=_where(element, compiler, parameter, where),
@@ -123,18 +124,29 @@ def _compile(element: Passes, compiler: Any, **kw: Any) -> str:
     return render.search(layout, effort, written).as_string()
 
 
+def _short(layout: IndexLayout, quote: Callable[[str], str]) -> sql.Composable:
+    """What the first pass orders by: the short column, or an index's expression."""
+    if layout.keep != "expression":
+        return sql.SQL(quote(layout.short))
+    full = sql.SQL(quote(layout.column))
+    return sql.SQL("({})").format(slots.short_value(layout, slots.home(""), full))
+
+
 def _where(
     element: Passes, compiler: Any, query: sql.Composable, where: str | None
 ) -> sql.Composable:
     """The filter, a check of the short column, and a condition for the plan."""
     filter = slots.condition(where)
+    layout = element.layout
     if element.effort.scan == "exact":
         return filter
     table = _table_name(element, compiler)
+    checked = parts.check_short(layout, table, partial(_literal, compiler))
     return sql.Composed(
         [
             filter,
-            parts.check_short(element.layout, table, partial(_literal, compiler)),
+            # an expression says itself what it is
+            sql.SQL("") if layout.keep == "expression" else checked,
             parts.own_plan(query, table if where is None else None),
         ]
     )

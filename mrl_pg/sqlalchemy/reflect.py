@@ -62,6 +62,7 @@ def _read(
                 schema=row["schema"],
                 short=row["short"],
                 name=row["name"],
+                keep=row["kept_as"],
             ),
             usable=row["usable"],
             visible=row["visible"],
@@ -97,6 +98,7 @@ def _reflect(inspector: Any, table: Table, column_info: Any) -> None:
             known.index.ef_construction,
             known.index.short,
             known.index.name,
+            known.index.keep or "generated",
         )
         for known in found
         if known.index.column == column_info["name"]

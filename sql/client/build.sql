@@ -33,7 +33,7 @@ alter index {index}
 
 -- name: call_create_index
 -- Makes the server create a short column and its index, and register them.
--- Slots: table, column, short, index (literals), dims, kind, distance, m, ef_construction
+-- Slots: table, column, short, index (literals), dims, kind, distance, m, ef_construction, …
 -- Called by: mrl_pg.alembic.carry_out, mrl_pg.sqlalchemy.create
 select mrl.create_index(
     {table}::pg_catalog.regclass,
@@ -44,14 +44,16 @@ select mrl.create_index(
     m => {m},
     ef_construction => {ef_construction},
     short_column => {short},
-    index_name => {index}
+    index_name => {index},
+    keep => {keep},
+    rebuild => {rebuild}
 )
 
 -- name: create_steps
 -- The statements that are still needed for a short column and its index, one per row.
--- Slots: table, column, short, index, dims, kind, distance, m, ef_construction, concurrent
+-- Slots: table, column, short, index, dims, kind, distance, m, ef_construction, concurrent, …
 -- Called by: mrl_pg.build.create, mrl_pg.alembic.carry_out
-select todo.step, todo.statement
+select todo.step, todo.statement, todo.kept_as, todo.why
 from mrl._create_steps(
     {table}::pg_catalog.regclass,
     {column},
@@ -62,7 +64,9 @@ from mrl._create_steps(
     ef_construction => {ef_construction},
     short_column => {short},
     index_name => {index},
-    concurrent => {concurrent}
+    concurrent => {concurrent},
+    keep => {keep},
+    rebuild => {rebuild}
 ) as todo
 
 -- name: call_drop_index
@@ -77,7 +81,7 @@ where registry.table_id operator(pg_catalog.=) {table}::pg_catalog.regclass
 
 -- name: call_register
 -- Writes a short column into the registry.
--- Slots: table, column, short, index (literals), dims, kind, distance
+-- Slots: table, column, short, index (literals), dims, kind, distance, kept_as
 -- Called by: mrl_pg.alembic.carry_out
 select mrl.register(
     {table}::pg_catalog.regclass,
@@ -86,7 +90,8 @@ select mrl.register(
     {index},
     {dims},
     {kind},
-    {distance}
+    {distance},
+    kept_as => {kept_as}
 )
 
 -- name: call_unregister

@@ -32,7 +32,7 @@ and pg_catalog.strpos(
 
 -- name: table_facts
 -- All facts of one table that a search or a build needs, in one row; no row without the table.
--- Slots: stamp, ours; parameters: schema ('': any), table, column, short, index, function, dims
+-- Slots: stamp, ours, expression_ours; parameters: schema ('': any), table, column, short, index, function, dims
 -- Called by: mrl_pg.catalog.read
 select
     class.oid::pg_catalog.int8 as table_id,
@@ -50,6 +50,7 @@ select
     short_column.dims as short_dims,
     short_column.expression as short_expression,
     coalesce({ours}, false) as short_ours,
+    coalesce(index.of_expression and {expression_ours}, false) as expression_ours,
     array(
         select attribute.attname::pg_catalog.text
         from pg_catalog.pg_index as key
@@ -129,11 +130,17 @@ left join lateral (
             select operator_class.opcname::pg_catalog.text
             from pg_catalog.pg_opclass as operator_class
             where operator_class.oid operator(pg_catalog.=) state.indclass[0]
-                and state.indkey[0] operator(pg_catalog.=) short_column.number
+                and (
+                    state.indkey[0] operator(pg_catalog.=) short_column.number
+                    or state.indkey[0] operator(pg_catalog.=) 0::pg_catalog.int2
+                )
                 and state.indrelid operator(pg_catalog.=) class.oid
                 and state.indpred is null
         ) as operator_class,
         coalesce(index_class.reloptions, '{{}}') as options,
+        state.indkey[0] operator(pg_catalog.=) 0::pg_catalog.int2
+            and state.indrelid operator(pg_catalog.=) class.oid as of_expression,
+        pg_catalog.pg_get_indexdef(state.indexrelid, 1, false) as key,
         state.indisvalid and state.indisready as usable
     from pg_catalog.pg_class as index_class
     join pg_catalog.pg_index as state on state.indexrelid operator(pg_catalog.=) index_class.oid
@@ -238,6 +245,7 @@ select
     -- pgvector's defaults, also for an index that was dropped by hand
     coalesce(known.m::int, 16) as m,
     coalesce(known.ef_construction::int, 64) as ef_construction,
+    known.kept_as,
     known.usable,
     pg_catalog.pg_table_is_visible(class.oid) as visible,
     -- the registry holds the names of the time when the index was made

@@ -10,7 +10,9 @@ create or replace function mrl.create_index(
     m int default 16,
     ef_construction int default 64,
     short_column name default null,
-    index_name name default null
+    index_name name default null,
+    keep text default null,
+    rebuild boolean default false
 )
 returns name
 language plpgsql
@@ -30,7 +32,7 @@ begin
         select *
         from mrl._create_steps(
             table_name, full_column, dims, kind, distance, m, ef_construction,
-            short_column, index_name, false
+            short_column, index_name, false, keep, rebuild
         )
     loop
         execute step.statement;
@@ -69,9 +71,12 @@ end
 $body$;
 
 comment on function mrl.create_index(
-    regclass, name, int, text, text, int, int, name, name
+    regclass, name, int, text, text, int, int, name, name, text, boolean
 ) is
-'Adds a short column of the first dims dimensions and its HNSW index to a table, and returns '
-'the name of the index. kind: vector, halfvec or bit; distance: cosine, l2 or ip. Rewrites '
-'the table under an ACCESS EXCLUSIVE lock until the transaction ends; use '
-'mrl.create_index_sql for tables in use. Does only the steps that are missing.';
+'Adds an index of short vectors, the first dims dimensions, to a table, and returns the name '
+'of the index. kind: vector, halfvec or bit; distance: cosine, l2 or ip. keep: generated adds '
+'a column and rewrites the table under an ACCESS EXCLUSIVE lock until the transaction ends; '
+'expression adds no column, and only writers wait while the index is built. If keep is NULL, '
+'a table with rows and a vector index gets an expression index, because a rewrite rebuilds '
+'every index; rebuild => true allows that. Use mrl.create_index_sql for tables in use. Does '
+'only the steps that are missing.';

@@ -11,7 +11,9 @@ create or replace function mrl.create_index_sql(
     ef_construction int default 64,
     short_column name default null,
     index_name name default null,
-    concurrent boolean default true
+    concurrent boolean default true,
+    keep text default null,
+    rebuild boolean default false
 )
 returns setof text
 language plpgsql
@@ -23,15 +25,16 @@ begin
     select todo.statement
     from mrl._create_steps(
         table_name, full_column, dims, kind, distance, m, ef_construction, short_column,
-        index_name, concurrent
+        index_name, concurrent, keep, rebuild
     ) as todo;
 end
 $body$;
 
 comment on function mrl.create_index_sql(
-    regclass, name, int, text, text, int, int, name, name, boolean
+    regclass, name, int, text, text, int, int, name, name, boolean, text, boolean
 ) is
-'Statements that add a short column and its HNSW index to a table, and register them. Run '
-'each statement by itself, as \gexec does, because "create index concurrently" cannot run in '
-'a function. Only missing steps are returned, so run them again after an interruption. The '
-'statement that adds the column rewrites the table under an ACCESS EXCLUSIVE lock.';
+'Statements that add an index of short vectors to a table, and register it. Run each '
+'statement by itself, as \gexec does, because "create index concurrently" cannot run in a '
+'function. Only missing steps are returned, so run them again after an interruption. keep '
+'and rebuild are as in mrl.create_index: a statement that adds a generated column rewrites '
+'the table under an ACCESS EXCLUSIVE lock.';

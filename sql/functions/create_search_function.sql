@@ -94,14 +94,15 @@ begin
             jsonb_build_object(
                 'short',
                 format(
-                    '%L::pg_catalog.regclass, %L, %L, %L, %s, %L, %L',
+                    '%L::pg_catalog.regclass, %L, %L, %L, %s, %L, %L, %L',
                     slots ->> 'table',
                     full_column,
                     slots ->> 'short_column',
                     slots ->> 'index_name',
                     slots ->> 'dims',
                     slots ->> 'kind',
-                    slots ->> 'distance'
+                    slots ->> 'distance',
+                    slots ->> 'kept_as'
                 )
             )
         ),

@@ -30,7 +30,8 @@ begin
         register.index_name,
         register.dims,
         register.kind,
-        register.distance
+        register.distance,
+        register.kept_as
     );
     perform mrl._sweep();
     insert into mrl._claims (table_id)
@@ -68,4 +69,4 @@ comment on function mrl.register(
 ) is
 'Writes one short column of a table you own into mrl.registry, after its index is built. '
 'mrl.create_index_sql returns this call as its last statement. computed_as: prefix or '
-'bits; kept_as: generated.';
+'bits; kept_as: generated, trigger or expression.';

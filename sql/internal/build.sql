@@ -20,7 +20,7 @@ declare
     existing record;
 begin
     select * into existing from mrl._column(table_id, short_column);
-    has_column := found;
+    has_column := found and slots ->> 'kept_as' <> 'expression';
     if has_column and not mrl._is_short_column(
         existing.expression,
         existing.type,
@@ -48,7 +48,15 @@ begin
         state.indrelid = _index_state.table_id
             and state.indpred is null
             and operator_class.opcname = slots ->> 'operator_class'
-            and pg_get_indexdef(state.indexrelid, 1, false) = slots ->> 'short'
+            and case slots ->> 'kept_as'
+                when 'expression' then mrl._is_short_index(
+                    pg_get_indexdef(state.indexrelid, 1, false),
+                    full_column,
+                    (slots ->> 'dims')::int,
+                    slots ->> 'kind'
+                )
+                else pg_get_indexdef(state.indexrelid, 1, false) = slots ->> 'short'
+            end
             and class.reloptions @> array[
                 'm=' || (slots ->> 'm'), 'ef_construction=' || (slots ->> 'ef_construction')
             ] as same
@@ -70,6 +78,122 @@ begin
 end
 $body$;
 
+-- The vector indexes of a table with their sizes, as text; NULL if the table has none.
+-- Called by: mrl._choose_keep
+create or replace function mrl._vector_indexes(table_id oid)
+returns text
+language sql
+stable
+parallel safe
+begin atomic
+    with recursive tree (relid) as (
+        select _vector_indexes.table_id
+        union
+        select child.inhrelid
+        from tree
+        join pg_catalog.pg_inherits as child
+            on child.inhparent operator(pg_catalog.=) tree.relid
+    )
+    select pg_catalog.string_agg(
+        pg_catalog.format(
+            '%s (%s)',
+            class.oid::pg_catalog.regclass,
+            pg_catalog.pg_size_pretty(
+                pg_catalog.pg_relation_size(class.oid::pg_catalog.regclass)
+            )
+        ),
+        ', '
+        order by class.relname
+    )
+    from tree
+    join pg_catalog.pg_index as state on state.indrelid operator(pg_catalog.=) tree.relid
+    join pg_catalog.pg_class as class on class.oid operator(pg_catalog.=) state.indexrelid
+    join pg_catalog.pg_am as method on method.oid operator(pg_catalog.=) class.relam
+    where method.amname operator(pg_catalog.=) any ('{hnsw,ivfflat}'::pg_catalog.name[])
+        and class.relkind operator(pg_catalog.=) 'i';
+end;
+
+-- How the short values of a table are to be kept, and why, in words.
+-- Called by: mrl._create_steps
+create or replace function mrl._choose_keep(
+    table_id oid,
+    full_column name,
+    short_column name,
+    index_name name,
+    keep text,
+    rebuild boolean,
+    slots jsonb,
+    out kept_as text,
+    out why text
+)
+language plpgsql
+stable
+set search_path = pg_catalog, pg_temp
+as $body$
+declare
+    vector_indexes text := mrl._vector_indexes(table_id);
+    -- by its files: a query would hold a lock, and two builds would wait for each other
+    filled boolean := (
+        with recursive tree (relid) as (
+            select _choose_keep.table_id
+            union
+            select child.inhrelid
+            from tree
+            join pg_inherits as child on child.inhparent = tree.relid
+        )
+        select coalesce(max(pg_relation_size(tree.relid::regclass)) > 0, false)
+        from tree
+    );
+begin
+    if keep not in ('generated', 'expression') then
+        raise exception 'keep %L is unknown: choose generated or expression', keep
+            using errcode = 'invalid_parameter_value';
+    end if;
+    perform from mrl._column(table_id, short_column);
+    if found and coalesce(keep, 'generated') = 'generated' then
+        kept_as := 'generated';
+        why := 'the column is there';
+        return;
+    end if;
+    if keep = 'expression' or keep is null and (
+        exists (
+            select
+            from pg_index as state
+            join pg_class as class on class.oid = state.indexrelid
+            where state.indrelid = table_id
+                and class.relname = _choose_keep.index_name
+                and mrl._is_short_index(
+                    pg_get_indexdef(state.indexrelid, 1, false),
+                    full_column,
+                    (slots ->> 'dims')::int,
+                    slots ->> 'kind'
+                )
+        )
+        or filled and vector_indexes is not null
+    ) then
+        kept_as := 'expression';
+        why := case
+            when keep is null and vector_indexes is not null
+            then 'a column would rebuild the vector indexes ' || vector_indexes
+            else 'as you asked'
+        end;
+        return;
+    end if;
+    kept_as := 'generated';
+    why := case when keep is not null then 'as you asked'
+        when filled then 'the table has no vector index'
+        else 'the table is empty'
+    end;
+    if filled and vector_indexes is not null and rebuild is not true then
+        raise exception 'a generated column rewrites table % and rebuilds its vector indexes %',
+            slots ->> 'table', vector_indexes
+            using errcode = 'object_not_in_prerequisite_state',
+                detail = 'Nobody can read or write the table meanwhile.',
+                hint = 'use keep => ''expression'', or allow it with rebuild => true';
+    end if;
+end
+$body$;
+
 -- The statements that are still needed for a short column and its index, one per row.
 -- Called by: mrl.create_index, mrl.create_index_sql, client/build.sql
 create or replace function mrl._create_steps(
@@ -82,12 +206,17 @@ create or replace function mrl._create_steps(
     ef_construction int,
     short_column name,
     index_name name,
-    concurrent boolean
+    concurrent boolean,
+    keep text,
+    rebuild boolean
 )
 returns table (
     -- the name of the step in reports; NULL if reports leave the step out
     step text,
-    statement text
+    statement text,
+    -- how short values are kept, and why, in words
+    kept_as text,
+    why text
 )
 language plpgsql
 stable
@@ -100,6 +229,7 @@ declare
         select class.relkind = 'p' from pg_class as class where class.oid = table_name
     );
     existing record;
+    chosen record;
 begin
     perform mrl._check_layout(dims, kind, distance, m, ef_construction);
     names := mrl._names(slots ->> 'table_name', full_column, dims, kind, distance);
@@ -131,10 +261,24 @@ begin
             using errcode = 'invalid_parameter_value',
                 hint = 'choose another name with short_column';
     end if;
+    chosen := mrl._choose_keep(
+        table_name,
+        full_column,
+        short_column,
+        index_name,
+        keep,
+        rebuild,
+        slots || jsonb_build_object('dims', dims, 'kind', kind)
+    );
+    kept_as := chosen.kept_as;
+    why := chosen.why;
     slots := slots || jsonb_build_object(
         'dims', dims,
         'kind', kind,
-        'short', quote_ident(short_column),
+        'kept_as', kept_as,
+        'short', mrl._short_name(
+            short_column, full_column, dims, kind, kept_as, slots ->> 'extension'
+        ),
         'operator_class', mrl._operator_class(kind, distance),
         'm', m,
         'ef_construction', ef_construction,
@@ -148,7 +292,7 @@ begin
         'type', mrl._short_type(kind, dims, slots ->> 'extension')
     );
     existing := mrl._index_state(table_name, full_column, short_column, index_name, slots);
-    if not existing.has_column then
+    if not existing.has_column and kept_as <> 'expression' then
         step := 'added column ' || short_column;
         statement := mrl._render(mrl._add_short_column(), slots);
         return next;
@@ -173,8 +317,8 @@ begin
     end if;
     step := null;
     statement := format(
-        'select mrl.register(%L, %L, %L, %L, %s, %L, %L)',
-        table_name, full_column, short_column, index_name, dims, kind, distance
+        'select mrl.register(%L, %L, %L, %L, %s, %L, %L, kept_as => %L)',
+        table_name, full_column, short_column, index_name, dims, kind, distance, kept_as
     );
     return next;
 end

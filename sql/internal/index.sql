@@ -34,6 +34,25 @@ return coalesce(
     false
 );
 
+-- Whether an index is of the expression that computes the short value of a full column.
+-- Called by: mrl._facts, mrl._index_state
+create or replace function mrl._is_short_index(
+    -- as pg_get_indexdef says it of the first key
+    key text, full_column name, dims int, kind text
+)
+returns boolean
+language sql
+stable
+parallel safe
+return mrl._is_short_column(
+    key,
+    -- the cast comes last, in parentheses or not
+    substring(key from '::([^:()]*[(][0-9]+[)])[)]?$'),
+    full_column,
+    dims,
+    kind
+);
+
 -- The type of a column, and the expression that generates it; NULL if it is not generated.
 -- Called by: mrl._check_short, mrl._index_state, mrl.drop_index
 create or replace function mrl._column(table_id oid, column_name name)
@@ -65,7 +84,8 @@ create or replace function mrl._facts(
     index_name name,
     dims int,
     kind text,
-    distance text
+    distance text,
+    kept_as text
 )
 returns table (
     -- with its schema, because a regclass leaves out the schema of a temporary table
@@ -84,9 +104,9 @@ returns table (
     index_text text,
     -- NULL if the table has no index of that name
     usable boolean,
-    -- whether the index is on the short column and for the distance
+    -- whether the index is on the short column, or on an expression, and for the distance
     fitting boolean,
-    -- whether the short column is the prefix of the full column
+    -- whether the short column, or the index's expression, is the prefix of the full column
     prefix boolean
 )
 language sql
@@ -117,7 +137,10 @@ begin atomic
         ),
         state.indisvalid and state.indisready,
         coalesce(
-            state.indkey[0] operator(pg_catalog.=) short.attnum
+            state.indkey[0] operator(pg_catalog.=) case
+                when _facts.kept_as operator(pg_catalog.=) 'expression' then 0::pg_catalog.int2
+                else short.attnum
+            end
             and state.indpred is null
             and (
                 pg_catalog.pg_identify_object(
@@ -131,13 +154,33 @@ begin atomic
                 ),
             false
         ),
-        mrl._is_short_column(
-            pg_catalog.pg_get_expr(value.adbin, value.adrelid),
-            pg_catalog.format_type(short.atttypid, short.atttypmod),
-            _facts.full_column,
-            _facts.dims,
-            _facts.kind
-        )
+        case
+            when _facts.kept_as operator(pg_catalog.=) 'expression'
+            then mrl._is_short_index(
+                -- not from pg_index, which an ordinary search does without
+                pg_catalog.pg_get_indexdef(
+                    pg_catalog.to_regclass(
+                        pg_catalog.format(
+                            '%s.%I',
+                            class.relnamespace::pg_catalog.regnamespace,
+                            _facts.index_name
+                        )
+                    ),
+                    1,
+                    false
+                ),
+                _facts.full_column,
+                _facts.dims,
+                _facts.kind
+            )
+            else mrl._is_short_column(
+                pg_catalog.pg_get_expr(value.adbin, value.adrelid),
+                pg_catalog.format_type(short.atttypid, short.atttypmod),
+                _facts.full_column,
+                _facts.dims,
+                _facts.kind
+            )
+        end
     from pg_catalog.pg_class as class
     join pg_catalog.pg_attribute as whole
         on whole.attrelid operator(pg_catalog.=) class.oid
@@ -185,7 +228,8 @@ create or replace function mrl._check_short(
     index_name name,
     dims int,
     kind text,
-    distance text
+    distance text,
+    kept_as text
 )
 returns void
 language plpgsql
@@ -198,7 +242,9 @@ declare
 begin
     select *
     into facts
-    from mrl._facts(table_id, full_column, short_column, index_name, dims, kind, distance);
+    from mrl._facts(
+        table_id, full_column, short_column, index_name, dims, kind, distance, kept_as
+    );
     if facts.usable and facts.fitting and facts.prefix then
         return;
     end if;
@@ -213,10 +259,22 @@ begin
                 hint = 'run the statements of mrl.create_index_sql(…), or mrl.create_index(…)';
     elsif not facts.fitting then
         raise exception 'index % of % is not an index of % for distance %',
-            quote_ident(index_name), slots ->> 'table', quote_ident(short_column), distance
+            quote_ident(index_name),
+            slots ->> 'table',
+            case kept_as
+                when 'expression' then format('an expression of %I', full_column)
+                else quote_ident(short_column)
+            end,
+            distance
             using errcode = 'object_not_in_prerequisite_state',
                 detail = 'the index is ' || pg_get_indexdef(facts.index_id),
                 hint = 'name the kind and distance that the index was made with';
+    elsif not facts.prefix and kept_as = 'expression' then
+        raise exception 'index % of % is not on the %(%) prefix of %',
+            quote_ident(index_name), slots ->> 'table', kind, dims, quote_ident(full_column)
+            using errcode = 'object_not_in_prerequisite_state',
+                detail = 'the index is ' || pg_get_indexdef(facts.index_id),
+                hint = 'was a column renamed? drop the index and create it again';
     elsif not facts.prefix then
         raise exception 'column %.% is not the %(%) prefix of %',
             slots ->> 'table',
@@ -266,7 +324,8 @@ begin
             registry.index_name,
             registry.dims,
             registry.kind,
-            registry.distance
+            registry.distance,
+            registry.kept_as
         from mrl.registry as registry
         where registry.table_id = _found.table_id::regclass
             and registry.full_column = _found.full_column
@@ -284,7 +343,8 @@ begin
         registry.index_name,
         registry.dims,
         registry.kind,
-        registry.distance
+        registry.distance,
+        registry.kept_as
     ) as facts on true;
     if not found then
         slots := mrl._table(table_id, full_column);
@@ -323,7 +383,8 @@ begin
             known.index_name,
             known.dims,
             known.kind,
-            known.distance
+            known.distance,
+            known.kept_as
         );
         -- another session repaired the index between the two checks
         return mrl._found(table_id, full_column, dims, kind, index_name);
@@ -339,7 +400,15 @@ begin
         'kind', known.kind,
         'operator', mrl._operator(known.distance),
         'distance', known.distance,
-        'short', quote_ident(known.short_column),
+        'short', mrl._short_name(
+            known.short_column,
+            full_column,
+            known.dims,
+            known.kind,
+            known.kept_as,
+            known.extension
+        ),
+        'kept_as', known.kept_as,
         'short_column', known.short_column,
         'short_operator', mrl._short_operator(known.kind, mrl._operator(known.distance)),
         'bits', mrl._kind(known.kind, 'bits'),

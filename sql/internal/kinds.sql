@@ -189,3 +189,23 @@ begin
     );
 end
 $body$;
+
+-- What a first pass orders by: the short column, or the expression that its index is on.
+-- Called by: mrl._found, mrl._ordinary, mrl._create_steps
+create or replace function mrl._short_name(
+    short_column name, full_column name, dims int, kind text, kept_as text, extension text
+)
+returns text
+language sql
+immutable
+parallel safe
+return case
+    when kept_as operator(pg_catalog.=) 'expression' then pg_catalog.format(
+        '(%s)',
+        mrl._short_of(
+            pg_catalog.quote_ident(full_column),
+            pg_catalog.jsonb_build_object('dims', dims, 'kind', kind, 'extension', extension)
+        )
+    )
+    else pg_catalog.quote_ident(short_column)
+end;

@@ -243,7 +243,14 @@ begin
             facts.extension,
             quote_ident(registry.full_column),
             mrl._operator(registry.distance),
-            quote_ident(registry.short_column),
+            mrl._short_name(
+                registry.short_column,
+                registry.full_column,
+                registry.dims,
+                registry.kind,
+                registry.kept_as,
+                facts.extension
+            ),
             registry.dims
         ),
         chosen
@@ -267,7 +274,8 @@ begin
         registry.index_name,
         registry.dims,
         registry.kind,
-        registry.distance
+        registry.distance,
+        registry.kept_as
     ) as facts
     -- checks that mrl._plan and its functions make one by one
     where facts.row_type = _ordinary.type::oid

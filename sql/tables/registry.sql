@@ -20,9 +20,8 @@ create table if not exists mrl._registry (
             else 'prefix'
         end
     ),
-    -- a later version adds trigger and expression
     kept_as pg_catalog.text not null check (
-        kept_as operator(pg_catalog.=) any ('{generated}'::pg_catalog.text[])
+        kept_as operator(pg_catalog.=) any ('{generated,expression,trigger}'::pg_catalog.text[])
     ),
     primary key (entry, index_name)
 );
@@ -34,4 +33,5 @@ comment on column mrl._registry.computed_as is
 'How short values are computed: prefix (the renormalised prefix) or bits (the signs of the '
 'prefix).';
 comment on column mrl._registry.kept_as is
-'What keeps short values up to date: generated (PostgreSQL computes the column).';
+'What keeps short values up to date: generated (PostgreSQL computes the column), trigger (a '
+'trigger fills the column) or expression (there is no column, only the index).';

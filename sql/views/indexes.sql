@@ -56,4 +56,4 @@ left join lateral (
 
 comment on view mrl.indexes is
 'Short columns made by mrl_pg: table, dims, kind, distance, index and its size. '
-'computed_as: prefix or bits. kept_as: generated.';
+'computed_as: prefix or bits. kept_as: generated, trigger or expression, which has no column.';
