@@ -102,8 +102,8 @@ def _read(layout: IndexLayout, facts: Facts, rebuild: bool) -> Exchange[list[Ste
     except ObjectNotInPrerequisiteState as error:
         said = error.diag
         raise RebuildRefused(
-            f"{said.message_primary}, and nobody can read or write the table meanwhile: "
-            "use keep='expression', or allow it with rebuild=True (--yes)"
+            f"{said.message_primary}, and nobody can read or write the table "
+            "meanwhile: use keep='expression', or allow it with rebuild=True (--yes)"
         ) from error
 
 

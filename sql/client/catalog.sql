@@ -32,7 +32,7 @@ and pg_catalog.strpos(
 
 -- name: table_facts
 -- All facts of one table that a search or a build needs, in one row; no row without the table.
--- Slots: stamp, ours, expression_ours; parameters: schema ('': any), table, column, short, index, function, dims
+-- Slots: stamp, ours, expression_ours; parameters: schema ('': any), table, column, short, …
 -- Called by: mrl_pg.catalog.read
 select
     class.oid::pg_catalog.int8 as table_id,
@@ -80,7 +80,11 @@ select
         order by attribute.attnum
     ) as column_types,
     index.definition as index_definition,
-    index.operator_class as index_operator_class,
+    -- of another expression than ours it says nothing
+    case
+        when not index.of_expression or {expression_ours}
+        then index.operator_class
+    end as index_operator_class,
     index.options as index_options,
     coalesce(index.usable, false) as index_usable
 from pg_catalog.pg_class as class
