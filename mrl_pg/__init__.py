@@ -4,6 +4,7 @@ import importlib
 import typing
 
 from mrl_pg.errors import (
+    BuildRunning,
     ColumnNotFound,
     IndexMismatch,
     IndexNotFound,
@@ -49,6 +50,7 @@ if typing.TYPE_CHECKING:
 
 __all__ = [
     "BuildReport",
+    "BuildRunning",
     "Calibration",
     "CalibrationPoint",
     "ColumnNotFound",

@@ -44,11 +44,12 @@ class MatryoshkaIndex(IndexLayout):
         conn: Conn,
         *,
         rebuild: bool = False,
+        concurrently: bool | None = None,
         workers: int | None = None,
         maintenance_work_mem: str | None = None,
         progress: OnProgress | None = None,
     ) -> BuildReport:
-        """Build the index of short vectors, in one transaction.
+        """Build the index of short vectors.
 
         `keep` of this index says how the short values are kept. "generated" adds a
         column, which rewrites the table under an ACCESS EXCLUSIVE lock until the
@@ -57,13 +58,19 @@ class MatryoshkaIndex(IndexLayout):
         rows and a vector index gets an expression index, and any other table a
         column. `rebuild=True` allows a column although vector indexes are rebuilt.
 
+        `concurrently=True` builds while others write, and commits each step, so `conn`
+        must be in autocommit and in no transaction. If interrupted, call it again.
+        `concurrently=False` does all in one transaction, all or nothing. By default
+        everything but a generated column is built concurrently, if `conn` allows.
+
         Creates only what is missing, so you can repeat it. `workers` and
         `maintenance_work_mem` ("2GB") apply to this build only. `progress` is called
         from another thread, which has a connection of its own.
 
         Raises IndexMismatch if a column or an index with one of these names has
         another definition, RebuildRefused if vector indexes would be rebuilt without
-        `rebuild`, and NotInstalled without the `mrl` schema.
+        `rebuild`, BuildRunning if another session builds on the table now, and
+        NotInstalled without the `mrl` schema.
         """
         return run(
             conn,
@@ -71,6 +78,7 @@ class MatryoshkaIndex(IndexLayout):
                 conn,
                 self,
                 rebuild=rebuild,
+                concurrently=concurrently,
                 workers=workers,
                 maintenance_work_mem=maintenance_work_mem,
                 progress=progress,
@@ -82,6 +90,7 @@ class MatryoshkaIndex(IndexLayout):
         conn: AsyncConn,
         *,
         rebuild: bool = False,
+        concurrently: bool | None = None,
         workers: int | None = None,
         maintenance_work_mem: str | None = None,
         progress: OnProgress | None = None,
@@ -93,6 +102,7 @@ class MatryoshkaIndex(IndexLayout):
                 conn,
                 self,
                 rebuild=rebuild,
+                concurrently=concurrently,
                 workers=workers,
                 maintenance_work_mem=maintenance_work_mem,
                 progress=progress,

@@ -1,4 +1,4 @@
-"""Creates a short column and its index, in one transaction."""
+"""Creates a short column and its index, concurrently or in one transaction."""
 
 import re
 from collections.abc import Callable
@@ -7,10 +7,11 @@ from dataclasses import replace
 from functools import partial
 
 from psycopg.errors import ObjectNotInPrerequisiteState
+from psycopg.pq import TransactionStatus
 
 from mrl_pg import source
 from mrl_pg.arguments import check_callable, check_whole, flag, shown
-from mrl_pg.build import definitions, settings
+from mrl_pg.build import definitions, online, settings
 from mrl_pg.build.progress import watch
 from mrl_pg.build.report import BuildReport
 from mrl_pg.build.row_sample import check_rows
@@ -34,25 +35,71 @@ def create(
     layout: IndexLayout,
     *,
     rebuild: bool = False,
+    concurrently: bool | None = None,
     workers: int | None = None,
     maintenance_work_mem: str | None = None,
     progress: OnProgress | None = None,
 ) -> Exchange[BuildReport]:
-    """Add the short column, build its index, write the registry; all or nothing.
+    """Add the short column, build its index, write the registry.
 
-    A generated column rewrites the table under an ACCESS EXCLUSIVE lock until the
-    transaction ends. An expression index only keeps writers waiting. Safe to repeat,
-    because it does what is missing. `conn` is watched from another connection, for
-    `progress`.
+    Concurrently, no lock is held for longer than a moment, and each step is committed.
+    Otherwise it is one transaction, all or nothing: a generated column rewrites the
+    table under an ACCESS EXCLUSIVE lock, an expression index keeps writers waiting.
+    Safe to repeat, because it does what is missing. `conn` is watched from another
+    connection, for `progress`.
     """
     chosen = _settings(workers, maintenance_work_mem)
     check_callable("progress", progress)
     facts = _check(layout, (yield from read_facts(layout)))
     watched = partial(watch, conn, progress)
     rebuild = flag("rebuild", rebuild)
-    report = yield from transaction(_create(layout, facts, rebuild, chosen, watched))
+    body = _create(layout, facts, rebuild, chosen, watched)
+    if (yield from _is_online(conn, layout, facts, rebuild, concurrently)):
+        body = _create_online(layout, facts, rebuild, chosen, watched)
+        report = yield from online.alone(layout, facts, body)
+    else:
+        report = yield from transaction(body)
     forget_facts(conn, layout)
     return report
+
+
+def _is_online(
+    conn: AnyConn,
+    layout: IndexLayout,
+    facts: Facts,
+    rebuild: bool,
+    concurrently: bool | None,
+) -> Exchange[bool]:
+    """Whether to build concurrently: if asked, else if possible and of any use."""
+    idle = conn.info.transaction_status == TransactionStatus.IDLE
+    possible = conn.autocommit and idle
+    if concurrently is not None:
+        if flag("concurrently", concurrently) and not possible:
+            raise InvalidSetting(
+                "concurrently=True in a transaction: PostgreSQL builds an index "
+                "concurrently only outside any; open the connection with "
+                "autocommit=True, or leave concurrently out"
+            )
+        return bool(concurrently)
+    if not possible:
+        return False
+    steps = yield from _read(layout, facts, rebuild)
+    return changes(steps) and steps[-1].kept_as != "generated"
+
+
+def _create_online(
+    layout: IndexLayout,
+    facts: Facts,
+    rebuild: bool,
+    chosen: settings.Settings,
+    watched: Callable[[], AbstractContextManager[None]],
+) -> Exchange[BuildReport]:
+    # another session may have built it meanwhile
+    facts = _check(layout, (yield from read_facts(layout)))
+    steps = yield from _read(layout, facts, rebuild, concurrent=True)
+    yield from check_rows(layout, facts)
+    done = yield from online.carry_out(steps, chosen, watched)
+    return (yield from _report(layout, facts, steps, done))
 
 
 def _create(
@@ -71,6 +118,15 @@ def _create(
     yield from check_rows(layout, facts)
     with watched():
         done = yield from settings.local(chosen, carry_out(steps))
+    return (yield from _report(layout, facts, steps, done))
+
+
+def _report(
+    layout: IndexLayout,
+    facts: Facts,
+    steps: list[Step],
+    done: tuple[tuple[str, float], ...],
+) -> Exchange[BuildReport]:
     names = {
         "schema": facts.schema,
         "table": facts.table,
@@ -93,10 +149,14 @@ def _check(layout: IndexLayout, facts: Facts) -> Facts:
     return facts
 
 
-def _read(layout: IndexLayout, facts: Facts, rebuild: bool) -> Exchange[list[Step]]:
+def _read(
+    layout: IndexLayout, facts: Facts, rebuild: bool, *, concurrent: bool = False
+) -> Exchange[list[Step]]:
     """The steps, as `mrl.create_index` takes them; raises RebuildRefused."""
     found = replace(layout, schema=facts.schema)
-    query = definitions.call("create_steps", found, rebuild=rebuild)
+    query = definitions.call(
+        "create_steps", found, concurrent=concurrent, rebuild=rebuild
+    )
     try:
         return (yield from read_steps(query))
     except ObjectNotInPrerequisiteState as error:

@@ -1,7 +1,7 @@
-"""Settings that hold for one verb inside a transaction and are put back after it."""
+"""Settings that hold for one verb and are put back after it."""
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, TypeAlias, TypeVar
 
 from psycopg import Connection, errors
@@ -17,6 +17,7 @@ Settings: TypeAlias = "Mapping[str, str | None]"
 
 READ = source.statement("setting").encode()
 SET = source.statement("set_local").encode()
+SET_SESSION = source.statement("set_session").encode()
 
 
 def local(settings: Settings, body: Exchange[T]) -> Exchange[T]:
@@ -31,6 +32,25 @@ def local(settings: Settings, body: Exchange[T]) -> Exchange[T]:
     return result
 
 
+def of_session(settings: Settings, body: Exchange[T]) -> Exchange[T]:
+    """Outside a transaction: change settings, carry out a verb, put them back.
+
+    They are put back after an error, too, unless the connection is lost.
+    """
+    before = yield from _change(settings, SET_SESSION)
+    try:
+        result = yield from body
+    except GeneratorExit:
+        # the caller closed the verb, so no request can be sent
+        raise
+    except BaseException:
+        with suppress(errors.OperationalError):
+            yield from _put_back(before, SET_SESSION)
+        raise
+    yield from _put_back(before, SET_SESSION)
+    return result
+
+
 @contextmanager
 def local_block(conn: Connection[Any], settings: Settings) -> Iterator[None]:
     """The same around a block of code that uses the connection itself."""
@@ -39,20 +59,20 @@ def local_block(conn: Connection[Any], settings: Settings) -> Iterator[None]:
     run(conn, _put_back(before))
 
 
-def _change(settings: Settings) -> Exchange[Settings]:
+def _change(settings: Settings, statement: bytes = SET) -> Exchange[Settings]:
     """Change settings; answers what they were."""
     before: dict[str, str | None] = {}
     for name, value in settings.items():
         (row,) = yield Send(READ, {"name": name})
         before[name] = row["value"]
         try:
-            yield Send(SET, {"name": name, "value": value})
+            yield Send(statement, {"name": name, "value": value})
         except errors.InvalidParameterValue as error:
             reason = error.diag.message_primary
             raise InvalidSetting(f"{name}={value!r}: {reason}") from error
     return before
 
 
-def _put_back(before: Settings) -> Exchange[None]:
+def _put_back(before: Settings, statement: bytes = SET) -> Exchange[None]:
     for name, value in before.items():
-        yield Send(SET, {"name": name, "value": value})
+        yield Send(statement, {"name": name, "value": value})

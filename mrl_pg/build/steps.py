@@ -19,13 +19,20 @@ class Step:
     statement: str
     kept_as: str | None = None
     why: str | None = None
+    how: str | None = None
 
 
 def read_steps(query: sql.Composed) -> Exchange[list[Step]]:
     """The steps that a query answers: a name and a statement in each row."""
     rows = yield Send(query)
     return [
-        Step(row["step"], row["statement"], row.get("kept_as"), row.get("why"))
+        Step(
+            row["step"],
+            row["statement"],
+            row.get("kept_as"),
+            row.get("why"),
+            row.get("how"),
+        )
         for row in rows
     ]
 

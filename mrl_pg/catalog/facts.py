@@ -190,18 +190,16 @@ def check_index(layout: IndexLayout, facts: Facts) -> None:
 
 def check_ready(layout: IndexLayout, facts: Facts) -> None:
     """Raise IndexNotFound or IndexMismatch unless the first pass can run."""
-    if facts.expression_ours and facts.index_usable:
-        if facts.index_operator_class != layout.operator_class:
-            check_index(layout, facts)
-        return
-    if facts.short_type is None or facts.index_definition is None:
-        missing = "short column" if facts.short_type is None else "index"
-        name = layout.short if facts.short_type is None else layout.name
+    no_column = facts.short_type is None and not facts.expression_ours
+    if no_column or facts.index_definition is None:
+        missing = "short column" if no_column else "index"
+        name = layout.short if no_column else layout.name
         raise IndexNotFound(
             f"{layout} has no {missing} {name!r} yet: run index.create(conn) or "
             f"`mrl-pg create`, or search with exact=True"
         )
-    check_short(layout, facts)
+    if not facts.expression_ours:
+        check_short(layout, facts)
     if facts.index_operator_class != layout.operator_class:
         check_index(layout, facts)
     if not facts.index_usable:

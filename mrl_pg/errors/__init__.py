@@ -15,7 +15,8 @@ MrlError
 ├── ShortIndexError           the short column or its index is not usable
 │   ├── IndexNotFound         not created yet
 │   ├── IndexMismatch         it exists, but is not as described
-│   └── RebuildRefused        creating it would build other indexes of the table again
+│   ├── RebuildRefused        creating it would build other indexes of the table again
+│   └── BuildRunning          another session builds an index on the table now
 ├── PgvectorError             pgvector is missing or too old
 │   ├── PgvectorMissing
 │   └── PgvectorTooOld
@@ -94,6 +95,12 @@ class IndexMismatch(ShortIndexError):
 
 class RebuildRefused(ShortIndexError):
     """A generated column would have indexes of the table built again, unasked."""
+
+
+class BuildRunning(ShortIndexError):
+    """Another session builds an index on the table now."""
+
+    exit_code = 10
 
 
 class PgvectorError(MrlError):

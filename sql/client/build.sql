@@ -12,17 +12,72 @@ select pg_catalog.set_config(%(name)s, %(value)s, true)
 -- Called by: mrl_pg.build.settings, mrl_pg.tune.transactions
 select pg_catalog.current_setting(%(name)s, true) as value
 
+-- name: set_session
+-- Changes a setting of the session.
+-- Parameters: name, value
+-- Called by: mrl_pg.build.settings
+select pg_catalog.set_config(%(name)s, %(value)s, false)
+
+-- name: sleep
+-- Waits, as every driver can.
+-- Parameters: seconds
+-- Called by: mrl_pg.build.online
+select pg_catalog.pg_sleep(%(seconds)s::pg_catalog.float8)
+
+-- name: begin_build
+-- Whether no other session builds on this table now; it then may not until `end_build`.
+-- Parameters: table_id
+-- Called by: mrl_pg.build.online
+select
+    -- 1836215405 stands for mrl_pg
+    pg_catalog.pg_try_advisory_lock(
+        1836215405, %(table_id)s::pg_catalog.oid::pg_catalog.int4
+    ) as locked,
+    (
+        select pg_catalog.min(held.pid)
+        from pg_catalog.pg_locks as held
+        where held.locktype operator(pg_catalog.=) 'advisory'
+            and held.classid operator(pg_catalog.=) 1836215405::pg_catalog.oid
+            and held.objid operator(pg_catalog.=) %(table_id)s::pg_catalog.oid
+            and held.pid operator(pg_catalog.<>) pg_catalog.pg_backend_pid()
+            and held.granted
+    ) as builder
+
+-- name: end_build
+-- Lets other sessions build on this table again.
+-- Parameters: table_id
+-- Called by: mrl_pg.build.online
+select pg_catalog.pg_advisory_unlock(
+    1836215405, %(table_id)s::pg_catalog.oid::pg_catalog.int4
+)
+
 -- name: build_progress
 -- The progress of a running `create index`; no row before it starts and after it ends.
 -- Parameters: pid of the building session
 -- Called by: mrl_pg.build.progress
 select
-    phase,
-    blocks_done,
-    blocks_total,
-    tuples_done
-from pg_catalog.pg_stat_progress_create_index
-where pid operator(pg_catalog.=) %(pid)s
+    pg_catalog.concat(
+        build.phase,
+        -- of a concurrent build, which waits for every older transaction
+        case when build.lockers_total operator(pg_catalog.>) build.lockers_done
+            then pg_catalog.concat(
+                ' (process ',
+                blocker.pid,
+                ' of role ',
+                blocker.usename,
+                ', whose transaction began at ',
+                blocker.xact_start::pg_catalog.timestamptz(0),
+                ')'
+            )
+        end
+    ) as phase,
+    build.blocks_done,
+    build.blocks_total,
+    build.tuples_done
+from pg_catalog.pg_stat_progress_create_index as build
+left join pg_catalog.pg_stat_activity as blocker
+    on blocker.pid operator(pg_catalog.=) build.current_locker_pid
+where build.pid operator(pg_catalog.=) %(pid)s
 
 -- name: rename_index
 -- Gives an index another name, in its own schema.
@@ -53,7 +108,7 @@ select mrl.create_index(
 -- The statements that are still needed for a short column and its index, one per row.
 -- Slots: table, column, short, index, dims, kind, distance, m, ef_construction, concurrent, …
 -- Called by: mrl_pg.build.create, mrl_pg.alembic.carry_out
-select todo.step, todo.statement, todo.kept_as, todo.why
+select todo.step, todo.statement, todo.kept_as, todo.why, todo.how
 from mrl._create_steps(
     {table}::pg_catalog.regclass,
     {column},

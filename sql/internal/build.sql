@@ -216,7 +216,9 @@ returns table (
     statement text,
     -- how short values are kept, and why, in words
     kept_as text,
-    why text
+    why text,
+    -- ddl: needs a lock for a moment; concurrently: runs in no transaction; register
+    how text
 )
 language plpgsql
 stable
@@ -293,10 +295,12 @@ begin
     );
     existing := mrl._index_state(table_name, full_column, short_column, index_name, slots);
     if not existing.has_column and kept_as <> 'expression' then
+        how := 'ddl';
         step := 'added column ' || short_column;
         statement := mrl._render(mrl._add_short_column(), slots);
         return next;
     end if;
+    how := case when concurrent and not partitioned then 'concurrently' else 'ddl' end;
     if existing.usable is false then
         step := 'dropped the invalid index of that name';
         statement := mrl._render(
@@ -315,6 +319,7 @@ begin
         );
         return next;
     end if;
+    how := 'register';
     step := null;
     statement := format(
         'select mrl.register(%L, %L, %L, %L, %s, %L, %L, kept_as => %L)',

@@ -1,0 +1,97 @@
+"""Creates an index while an application writes: no lock for longer than a moment."""
+
+import random
+import time
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, suppress
+from typing import TypeVar
+
+from psycopg import errors
+
+from mrl_pg import source
+from mrl_pg.build import settings
+from mrl_pg.build.steps import Step
+from mrl_pg.catalog.facts import Facts
+from mrl_pg.errors import BuildRunning
+from mrl_pg.exchange import Exchange, Send, transaction
+from mrl_pg.layout import IndexLayout
+
+T = TypeVar("T")
+
+LOCK_TIMEOUT = "500ms"
+"""How long a statement may wait for a lock, because later statements wait behind it."""
+
+LOCK_TRIES = 60
+"""How often such a statement is tried, about a second apart."""
+
+NO_TIMEOUTS = {"lock_timeout": "0", "statement_timeout": "0"}
+"""`lock_timeout` also ends a concurrent build that waits for an old transaction."""
+
+
+def alone(layout: IndexLayout, facts: Facts, body: Exchange[T]) -> Exchange[T]:
+    """Carry out a verb while no other session builds on the table.
+
+    Raises BuildRunning if one does. If this session dies, the server lets others build.
+    """
+    table = {"table_id": facts.table_id}
+    (row,) = yield Send(source.statement("begin_build"), table)
+    if not row["locked"]:
+        raise BuildRunning(
+            f"{layout}: server process {row['builder']} builds an index on this table "
+            "now: wait until it is done, then run this again"
+        )
+    try:
+        result = yield from body
+    except GeneratorExit:
+        # the caller closed the verb, so no request can be sent
+        raise
+    except BaseException:
+        # a lost connection has let go of it already
+        with suppress(errors.OperationalError):
+            yield Send(source.statement("end_build"), table)
+        raise
+    yield Send(source.statement("end_build"), table)
+    return result
+
+
+def carry_out(
+    steps: Iterable[Step],
+    chosen: settings.Settings,
+    watched: Callable[[], AbstractContextManager[None]],
+) -> Exchange[tuple[tuple[str, float], ...]]:
+    """Send the statements outside any transaction; answers what reports name.
+
+    A statement that needs a lock gives up after LOCK_TIMEOUT and is tried again, so
+    that nobody waits longer than that behind it.
+    """
+    done = []
+    for step in steps:
+        start = time.perf_counter()
+        if step.how == "concurrently":
+            with watched():
+                yield from settings.of_session(
+                    {**NO_TIMEOUTS, **chosen}, _send(step.statement)
+                )
+        else:
+            yield from _with_short_lock(step.statement, chosen)
+        if step.label is not None:
+            done.append((step.label, time.perf_counter() - start))
+    return tuple(done)
+
+
+def _with_short_lock(statement: str, chosen: settings.Settings) -> Exchange[None]:
+    for attempt in range(1, LOCK_TRIES + 1):
+        limited = {**chosen, "lock_timeout": LOCK_TIMEOUT, "statement_timeout": "0"}
+        try:
+            yield from transaction(settings.local(limited, _send(statement)))
+            return
+        except errors.LockNotAvailable:
+            if attempt == LOCK_TRIES:
+                raise
+        # not all at the same moment, if several wait
+        seconds = {"seconds": random.uniform(0.5, 1.5)}
+        yield Send(source.statement("sleep"), seconds)
+
+
+def _send(statement: str) -> Exchange[None]:
+    yield Send(statement)
