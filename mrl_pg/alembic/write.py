@@ -12,7 +12,7 @@ from mrl_pg.alembic.operations import (
 )
 from mrl_pg.index import MatryoshkaIndex
 
-BUILT_WITH = ("dims", "kind", "distance", "m", "ef_construction", "keep")
+BUILT_WITH = ("dims", "kind", "distance", "m", "ef_construction")
 """Options that are always written, because a default may change but a revision not."""
 
 
@@ -104,7 +104,8 @@ def _allowed(
 def _index_options(index: MatryoshkaIndex) -> dict[str, Any]:
     """Options of the index; its names only if they are not the derived names."""
     built = {field: getattr(index, field) for field in BUILT_WITH}
-    built["keep"] = index.keep or "generated"
+    if index.keep is not None:
+        built["keep"] = index.keep
     derived = MatryoshkaIndex(index.table, index.column, **built)
     if index.short != derived.short:
         built["short"] = index.short
