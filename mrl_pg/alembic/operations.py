@@ -175,7 +175,9 @@ class ResizeMatryoshkaIndexOp(MigrateOperation):
 
     def reverse(self) -> "ResizeMatryoshkaIndexOp":
         """Bring the old short column and index back."""
-        return ResizeMatryoshkaIndexOp(self.new, self.old, self.concurrently)
+        return ResizeMatryoshkaIndexOp(
+            self.new, self.old, self.concurrently, self.rebuild
+        )
 
     def to_diff_tuple(self) -> tuple[Any, ...]:
         """What `alembic check` prints."""

@@ -109,7 +109,7 @@ def call(
         "ef_construction": sql.Literal(layout.ef_construction),
         "concurrent": sql.Literal(concurrent),
         "keep": sql.Literal(layout.keep),
-        "kept_as": sql.Literal(layout.keep or "generated"),
+        "kept_as": sql.Literal(layout.keep),
         "rebuild": sql.Literal(rebuild),
     }
     asked = named(source.statement(what))

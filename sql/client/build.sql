@@ -13,9 +13,9 @@ select pg_catalog.set_config(%(name)s, %(value)s, true)
 select pg_catalog.current_setting(%(name)s, true) as value
 
 -- name: set_session
--- Changes a setting of the session.
+-- Changes a setting of the session; NULL is its value at the start of the session.
 -- Parameters: name, value
--- Called by: mrl_pg.build.settings
+-- Called by: mrl_pg.build.settings, mrl_pg.tune.transactions
 select pg_catalog.set_config(%(name)s, %(value)s, false)
 
 -- name: sleep

@@ -273,12 +273,6 @@ where origin.ctid operator(pg_catalog.=) any({tids}::pg_catalog.tid[])
         ) as wanted (oid, tid)
     )
 
--- name: set_session
--- Changes a setting of the session; NULL is its value at the start of the session.
--- Parameters: name, value
--- Called by: mrl_pg.tune.transactions
-select pg_catalog.set_config(%(name)s, %(value)s, false)
-
 -- name: scratch_lock
 -- Tells other sessions that a schema for test indexes is in use.
 -- Parameters: key (the number in the name of the schema)

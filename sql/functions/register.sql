@@ -11,7 +11,8 @@ create or replace function mrl.register(
     distance text,
     -- NULL means the value that belongs to the kind
     computed_as text default null,
-    kept_as text default 'generated'
+    -- NULL means as the index shows
+    kept_as text default null
 )
 returns void
 language plpgsql
@@ -23,6 +24,16 @@ declare
     claimed int;
 begin
     perform mrl.check_owner(register.table_id);
+    kept_as := coalesce(
+        register.kept_as,
+        mrl._kept_as(
+            register.table_id,
+            register.full_column,
+            register.index_name,
+            register.dims,
+            register.kind
+        )
+    );
     perform mrl._check_short(
         register.table_id,
         register.full_column,

@@ -53,6 +53,34 @@ return mrl._is_short_column(
     kind
 );
 
+-- How the short values of an index are kept, by what the index is on.
+-- Called by: mrl.register
+create or replace function mrl._kept_as(
+    table_id oid, full_column name, index_name name, dims int, kind text
+)
+returns text
+language sql
+stable
+parallel safe
+return case
+    when exists (
+        select
+        from pg_catalog.pg_index as state
+        join pg_catalog.pg_class as class
+            on class.oid operator(pg_catalog.=) state.indexrelid
+        where state.indrelid operator(pg_catalog.=) table_id
+            and class.relname operator(pg_catalog.=) index_name
+            and mrl._is_short_index(
+                pg_catalog.pg_get_indexdef(state.indexrelid, 1, false),
+                full_column,
+                dims,
+                kind
+            )
+    )
+    then 'expression'
+    else 'generated'
+end;
+
 -- The type of a column, and the expression that generates it; NULL if it is not generated.
 -- Called by: mrl._check_short, mrl._index_state, mrl.drop_index
 create or replace function mrl._column(table_id oid, column_name name)

@@ -1,6 +1,7 @@
 """Operations that broke off at any statement, and are run again."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from mrl_pg.alembic import (
     DropMatryoshkaIndexOp,
     ResizeMatryoshkaIndexOp,
 )
+from mrl_pg.kinds import KEEPS
 
 FOUR = MatryoshkaIndex("docs", "embedding", dims=4)
 NEW = {
@@ -32,11 +34,17 @@ BROKEN_OFF: dict[str, tuple[list[Any], Any]] = {
         DropMatryoshkaIndexOp(FOUR, concurrently=True),
     ),
     **{
-        f"resize of {change}": (
-            [CreateMatryoshkaIndexOp(FOUR)],
-            ResizeMatryoshkaIndexOp(FOUR, new, concurrently=True),
+        f"resize of {change}, {keep}": (
+            [CreateMatryoshkaIndexOp(replace(FOUR, keep=keep))],
+            ResizeMatryoshkaIndexOp(
+                replace(FOUR, keep=keep),
+                replace(new, keep=keep),
+                concurrently=True,
+                rebuild=keep == "generated",
+            ),
         )
         for change, new in NEW.items()
+        for keep in KEEPS
     },
 }
 

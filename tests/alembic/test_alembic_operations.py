@@ -1,6 +1,7 @@
 """Operations on a server: in a transaction and beside it, and the locks they take."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from mrl_pg.alembic import (
     ResizeMatryoshkaIndexOp,
 )
 from mrl_pg.errors import InvalidSetting
+from mrl_pg.kinds import KEEPS, Keep
 
 FOUR = MatryoshkaIndex("docs", "embedding", dims=4)
 LOCKS = text(
@@ -118,17 +120,19 @@ def usable(url: str) -> Callable[[str], None]:
     return watch
 
 
+@pytest.mark.parametrize("keep", KEEPS)
 @pytest.mark.parametrize("change", RESIZES)
 def test_the_old_index_answers_until_the_new_one_is_there(
-    change: str, table: str
+    change: str, keep: Keep, table: str
 ) -> None:
-    new = RESIZES[change]
+    old, new = (replace(index, keep=keep) for index in (FOUR, RESIZES[change]))
+    rebuild = keep == "generated"
     with operating(table) as operations:
-        operations.invoke(CreateMatryoshkaIndexOp(FOUR))
+        operations.invoke(CreateMatryoshkaIndexOp(old))
     start = catalog(table)
     for operation in (
-        ResizeMatryoshkaIndexOp(FOUR, new, concurrently=True),
-        ResizeMatryoshkaIndexOp(new, FOUR, concurrently=True),
+        ResizeMatryoshkaIndexOp(old, new, concurrently=True, rebuild=rebuild),
+        ResizeMatryoshkaIndexOp(new, old, concurrently=True, rebuild=rebuild),
     ):
         with operating(table, watch=usable(table)) as operations:
             operations.invoke(operation)
