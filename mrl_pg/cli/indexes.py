@@ -41,13 +41,15 @@ def indexes(
         typer.echo("no short columns yet: mrl-pg create TABLE COLUMN --dims 256")
         return
     table = Table(
-        "table", "full", "short", "distance", "index", "size", "rows", "state"
+        *("table", "full", "short", "kept as", "distance", "index", "size", "rows"),
+        "state",
     )
     for row in rows:
         table.add_row(
             escape(row["table_name"]),
             escape(f"{row['full_column']}({row['full_dims']})"),
             f"{row['kind']}({row['dims']})",
+            row["kept_as"],
             row["distance"],
             escape(row["index_name"]),
             f"{(row['index_bytes'] or 0) / 1e6:,.1f} MB",

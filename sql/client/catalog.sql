@@ -229,7 +229,8 @@ select
     index_name::pg_catalog.text,
     usable,
     index_bytes,
-    estimated_rows
+    estimated_rows,
+    kept_as
 from mrl.indexes
 order by table_name, full_column, dims, kind
 

@@ -9,7 +9,10 @@ select
         when full_attribute.atttypmod operator(pg_catalog.<>) -1
         then full_attribute.atttypmod
     end as full_dims,
-    registry.short_column,
+    -- NULL if there is no column
+    case
+        when registry.kept_as operator(pg_catalog.<>) 'expression' then registry.short_column
+    end as short_column,
     registry.dims,
     registry.kind,
     registry.distance,
