@@ -62,7 +62,7 @@ def test_the_page_runs_as_written(
     force_index(docs)
     for dims in (128, 256, 512):
         index = MatryoshkaIndex("docs", "embedding", dims=dims, kind="bit")
-        found = index.search(docs, QUERY, k=5, candidates=150)
+        found = index.search(docs, QUERY, k=5, candidates=200)
         assert found.keys == nearest(ROWS, QUERY, 5)
-        plan = index.plan(docs, QUERY, k=5, candidates=150)
+        plan = index.plan(docs, QUERY, k=5, candidates=200)
         assert indexes(explain(docs, plan)) == [index.name]

@@ -67,7 +67,9 @@ def by_python(engine: Engine, conn: Conn, table: Table) -> list[Any]:
 @pytest.mark.parametrize("table", WAYS, ids=lambda table: table.name)
 def test_every_way_to_write_a_column(engine: Engine, conn: Conn, table: Table) -> None:
     declared = indexes_of(table)
-    assert declared == (MatryoshkaIndex(table.name, "embedding", dims=32),)
+    assert declared == (
+        MatryoshkaIndex(table.name, "embedding", dims=32, keep="generated"),
+    )
     assert table.c.keys() == ["id", "embedding"]
     table.create(engine)
     with Session(engine) as session:
@@ -154,7 +156,9 @@ def test_a_subclass_on_its_parents_table() -> None:
         __mapper_args__ = {"polymorphic_identity": "child"}  # noqa: RUF012
         embedding: Mapped[Any] = mapped_column(VECTOR(8), Matryoshka(4), nullable=True)
 
-    assert indexes_of(Child) == (MatryoshkaIndex("parents", "embedding", dims=4),)
+    assert indexes_of(Child) == (
+        MatryoshkaIndex("parents", "embedding", dims=4, keep="generated"),
+    )
     assert indexes_of(Parent) == indexes_of(Child)
 
 
@@ -175,7 +179,9 @@ def test_copies_of_a_table_declare_the_same(engine: Engine, conn: Conn) -> None:
     pickled: MetaData = pickle.loads(pickle.dumps(same.metadata))
     assert indexes_of(pickled.tables["core"]) == (index,)
     moved = core.to_metadata(MetaData(), schema="other", name="moved")
-    wanted = MatryoshkaIndex("moved", "embedding", dims=32, schema="other")
+    wanted = MatryoshkaIndex(
+        "moved", "embedding", dims=32, schema="other", keep="generated"
+    )
     assert indexes_of(moved) == (wanted,)
     conn.execute("create schema other")
     for table in (pickled.tables["core"], moved):
