@@ -1,6 +1,7 @@
 """`mrl-pg indexes`: the short columns of a database."""
 
 import json
+from typing import Any
 
 import typer
 from psycopg import errors
@@ -41,19 +42,24 @@ def indexes(
         typer.echo("no short columns yet: mrl-pg create TABLE COLUMN --dims 256")
         return
     table = Table(
-        *("table", "full", "short", "kept as", "distance", "index", "size", "rows"),
-        "state",
+        "table", "full", "short", "distance", "index", "size", "rows", "state"
     )
     for row in rows:
         table.add_row(
             escape(row["table_name"]),
             escape(f"{row['full_column']}({row['full_dims']})"),
             f"{row['kind']}({row['dims']})",
-            row["kept_as"],
             row["distance"],
             escape(row["index_name"]),
             f"{(row['index_bytes'] or 0) / 1e6:,.1f} MB",
             "?" if row["estimated_rows"] is None else f"{row['estimated_rows']:,}",
-            "usable" if row["usable"] else "missing or invalid",
+            _state(row),
         )
     Console().print(table)
+
+
+def _state(row: dict[str, Any]) -> str:
+    if not row["usable"]:
+        return "missing or invalid"
+    kept_as = row["kept_as"]
+    return "usable" if kept_as == "generated" else f"usable, {kept_as}"

@@ -197,7 +197,7 @@ create or replace function mrl._short_name(
 )
 returns text
 language sql
-immutable
+stable
 parallel safe
 return case
     when kept_as operator(pg_catalog.=) 'expression' then pg_catalog.format(

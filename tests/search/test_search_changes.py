@@ -230,7 +230,7 @@ POLICY = """
 """
 TWO_SETS = (
     MatryoshkaIndex("docs", "embedding", dims=32),
-    MatryoshkaIndex("docs", "other", dims=32, name="other_hnsw"),
+    MatryoshkaIndex("docs", "other", dims=32, name="other_hnsw", keep="generated"),
 )
 NAME = "docs_embedding_32_halfvec_cosine_hnsw"
 
@@ -301,7 +301,7 @@ def two_sets(pg_server: Server) -> Iterator[str]:
                 """
             )
             for layout in TWO_SETS:
-                layout.create(conn)
+                layout.create(conn, rebuild=True)
             conn.execute("analyze docs")
             name = conn.info.dbname
         yield name

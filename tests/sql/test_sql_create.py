@@ -156,7 +156,7 @@ def test_a_drop_takes_what_it_made_and_no_more(conn: Conn) -> None:
     make_table(conn, VECTORS)
     first = create(conn)
     second = create(conn, index_name="finer", m=32, ef_construction=100)
-    other = create(conn, dims=16, kind="bit")
+    other = create(conn, dims=16, kind="bit", keep="generated", rebuild=True)
     assert create(conn) == first
     with refused(
         errors.AmbiguousParameter,
@@ -216,13 +216,13 @@ def test_the_registry_says_how_short_values_come_about(conn: Conn) -> None:
         told = conn.execute(
             f"select computed_as, kept_as from {view} order by dims".encode()
         )
-        assert told.fetchall() == [("bits", "generated"), ("prefix", "generated")]
+        assert told.fetchall() == [("bits", "expression"), ("prefix", "generated")]
     call = (
         "select mrl.register('docs', 'embedding', 'embedding_32_halfvec', "
         "'docs_embedding_32_halfvec_cosine_hnsw', 32, 'halfvec', 'cosine', %s, %s)"
     )
     one(conn, call, "prefix", "generated")
-    for computed, kept in (("bits", "generated"), ("prefix", "trigger")):
+    for computed, kept in (("bits", "generated"), ("prefix", "by hand")):
         with pytest.raises(errors.CheckViolation):
             one(conn, call, computed, kept)
 

@@ -225,7 +225,9 @@ def test_what_is_registered(database: str, conn: Conn) -> None:
         assert registered(connection) == []
         Base.metadata.create_all(connection)
         (found,) = registered(connection, "docs")
-        index = MatryoshkaIndex("docs", "embedding", dims=32, schema="public")
+        index = MatryoshkaIndex(
+            "docs", "embedding", dims=32, schema="public", keep="generated"
+        )
         assert found == Registered(index=index, usable=True, visible=True)
         assert registered(connection, "docs", "public") == [found]
         assert registered(connection, "docs", "other") == []

@@ -266,7 +266,12 @@ def hits(case: Case, found: list[Any]) -> Hits:
 
 def by_select(connection: Connection, case: Case) -> Hits:
     layout = case.index
-    declared = Matryoshka(layout.dims, kind=layout.kind, distance=layout.distance)
+    declared = Matryoshka(
+        layout.dims,
+        kind=layout.kind,
+        distance=layout.distance,
+        keep=layout.keep or "generated",
+    )
     table = model(case.table, declared)
     statement = select(*(table.c[key] for key in case.table.keys), distance)
     if case.filtered:

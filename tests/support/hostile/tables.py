@@ -113,10 +113,18 @@ def layouts(
     column: str = "embedding",
     schema: str = "",
 ) -> tuple[MatryoshkaIndex, ...]:
-    """Indexes of these kinds, dims and distances, on one table."""
+    """Indexes of these kinds, dims and distances, on one table.
+
+    Only the first has a column, because a second column would rebuild the first index.
+    """
     options: list[dict[str, Any]] = [
-        {"kind": kind, "dims": dims, "distance": distance}
-        for kind, dims, distance in kinds
+        {
+            "kind": kind,
+            "dims": dims,
+            "distance": distance,
+            "keep": "expression" if place else "generated",
+        }
+        for place, (kind, dims, distance) in enumerate(kinds)
     ]
     return tuple(
         MatryoshkaIndex(table, column, schema=schema, **each) for each in options
