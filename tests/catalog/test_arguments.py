@@ -264,8 +264,9 @@ def test_hostile_values_are_refused_by_typed_errors(docs: Docs, name: str) -> No
     wrong = []
     for argument in usual:
         for value, make in HOSTILE.items():
+            given = make()
             try:
-                call(**{**usual, argument: make()})
+                call(**{**usual, argument: given})
             except MrlError:
                 pass
             except psycopg.Error as error:
@@ -273,7 +274,9 @@ def test_hostile_values_are_refused_by_typed_errors(docs: Docs, name: str) -> No
                 if not error.sqlstate:
                     wrong.append(f"{argument}={value}: {error!r}")
             except Exception as error:
-                wrong.append(f"{argument}={value}: {error!r}")
+                # what a caller's own function raises is his
+                if argument != "progress" or not callable(given):
+                    wrong.append(f"{argument}={value}: {error!r}")
             docs.conn.rollback()
     assert wrong == []
 
