@@ -17,6 +17,7 @@ from support.tables import Docs, fresh_docs
 from support.vectors import matryoshka, nearest
 
 from mrl_pg import MatryoshkaIndex
+from mrl_pg.tune import tune
 
 PREPARED_SINCE = (1, 21)
 """First PgBouncer that keeps track of prepared statements."""
@@ -215,6 +216,19 @@ def test_the_index_is_used_through_the_pooler(docs: Docs, pooled: str) -> None:
         assert first_pass(explain(conn, plan)) == [docs.index.name]
         for statement in (ROWS, KEYS):
             assert index_scans(conn, docs.index.name, statement, TEXTS[0]) == 1
+
+
+def test_measurements_in_batches_and_plans_work_through_it(
+    docs: Docs, untracked: str
+) -> None:
+    with psycopg.connect(untracked, autocommit=True, prepare_threshold=None) as conn:
+        report = docs.index.recall(conn, k=K, queries=QUERIES)
+        assert (
+            report.recall == docs.index.recall(docs.conn, k=K, queries=QUERIES).recall
+        )
+        assert docs.index.calibrate(conn, k=K, queries=QUERIES).queries == len(QUERIES)
+        chosen = tune(conn, "docs", "embedding", plan=True, recall=0.9, sample=20)
+        assert chosen.read.rows == len(docs.vectors) - 20
 
 
 def test_a_failed_search_leaves_no_setting_to_the_next_client(
