@@ -39,7 +39,9 @@ from mrl_pg.install import (
 )
 
 if typing.TYPE_CHECKING:
+    from mrl_pg.build.repair import RepairReport, repair, repair_async
     from mrl_pg.build.report import BuildReport
+    from mrl_pg.build.status import Finding, IndexStatus, status, status_async
     from mrl_pg.calibration.calibrate import Calibration, CalibrationPoint
     from mrl_pg.calibration.recall_report import RecallReport
     from mrl_pg.exchange.progress import Progress
@@ -54,9 +56,11 @@ __all__ = [
     "Calibration",
     "CalibrationPoint",
     "ColumnNotFound",
+    "Finding",
     "Hit",
     "IndexMismatch",
     "IndexNotFound",
+    "IndexStatus",
     "InputError",
     "InstallReport",
     "InvalidFile",
@@ -78,6 +82,7 @@ __all__ = [
     "Promise",
     "RebuildRefused",
     "RecallReport",
+    "RepairReport",
     "SameShortValuesWarning",
     "SearchResult",
     "ServerError",
@@ -87,6 +92,10 @@ __all__ = [
     "install",
     "install_async",
     "normalise",
+    "repair",
+    "repair_async",
+    "status",
+    "status_async",
     "truncate",
     "uninstall",
     "uninstall_async",
@@ -96,13 +105,20 @@ _MODULES = {
     "BuildReport": "build.report",
     "Calibration": "calibration.calibrate",
     "CalibrationPoint": "calibration.calibrate",
+    "Finding": "build.status",
     "Hit": "search.result",
+    "IndexStatus": "build.status",
     "MatryoshkaIndex": "index",
     "Progress": "exchange.progress",
     "Promise": "search.promise",
     "RecallReport": "calibration.recall_report",
+    "RepairReport": "build.repair",
     "SearchResult": "search.result",
     "normalise": "vectors",
+    "repair": "build.repair",
+    "repair_async": "build.repair",
+    "status": "build.status",
+    "status_async": "build.status",
     "truncate": "vectors",
 }
 """Modules of the names that are imported late, because importing NumPy takes time."""

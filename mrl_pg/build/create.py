@@ -56,7 +56,7 @@ def create(
     body = _create(layout, facts, rebuild, chosen, watched)
     if (yield from _is_online(conn, layout, facts, rebuild, concurrently)):
         body = _create_online(layout, facts, rebuild, chosen, watched)
-        report = yield from online.alone(layout, facts, body)
+        report = yield from online.alone(layout, facts.table_id, body)
     else:
         report = yield from transaction(body)
     forget_facts(conn, layout)

@@ -11,10 +11,8 @@ from psycopg import errors
 from mrl_pg import source
 from mrl_pg.build import settings
 from mrl_pg.build.steps import Step
-from mrl_pg.catalog.facts import Facts
 from mrl_pg.errors import BuildRunning
 from mrl_pg.exchange import Exchange, Send, transaction
-from mrl_pg.layout import IndexLayout
 
 T = TypeVar("T")
 
@@ -28,16 +26,17 @@ NO_TIMEOUTS = {"lock_timeout": "0", "statement_timeout": "0"}
 """`lock_timeout` also ends a concurrent build that waits for an old transaction."""
 
 
-def alone(layout: IndexLayout, facts: Facts, body: Exchange[T]) -> Exchange[T]:
+def alone(what: object, table_id: int, body: Exchange[T]) -> Exchange[T]:
     """Carry out a verb while no other session builds on the table.
 
-    Raises BuildRunning if one does. If this session dies, the server lets others build.
+    Raises BuildRunning if one does, with `what` in its message. If this session dies,
+    the server lets others build.
     """
-    table = {"table_id": facts.table_id}
+    table = {"table_id": table_id}
     (row,) = yield Send(source.statement("begin_build"), table)
     if not row["locked"]:
         raise BuildRunning(
-            f"{layout}: server process {row['builder']} builds an index on this table "
+            f"{what}: server process {row['builder']} builds an index on this table "
             "now: wait until it is done, then run this again"
         )
     try:

@@ -24,6 +24,8 @@ class MrlPg(LazyGroup):
         "create": "mrl_pg.cli.create:create",
         "drop": "mrl_pg.cli.create:drop",
         "indexes": "mrl_pg.cli.indexes:indexes",
+        "status": "mrl_pg.cli.status:status",
+        "repair": "mrl_pg.cli.status:repair",
         "tune": "mrl_pg.cli.tune:tune",
         "search": "mrl_pg.cli.search:search",
         "calibrate": "mrl_pg.cli.calibrate:calibrate",

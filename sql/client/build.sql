@@ -124,6 +124,13 @@ from mrl._create_steps(
     rebuild => {rebuild}
 ) as todo
 
+-- name: repair_steps
+-- The statements that mend what is wrong with the short columns of a table, one per row.
+-- Slots: table_id (a literal), check_rows
+-- Called by: mrl_pg.build.repair
+select todo.step, todo.statement, todo.how
+from mrl._repair_steps({table_id}, {check_rows}) as todo
+
 -- name: call_drop_index
 -- Makes the server drop a short column and its index; no row if none is registered.
 -- Slots: table, column, index (literals)

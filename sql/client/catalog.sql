@@ -234,6 +234,39 @@ select
 from mrl.indexes
 order by table_name, full_column, dims, kind
 
+-- name: find_table
+-- The number of a table that the search path finds, or NULL.
+-- Parameters: name, quoted
+-- Called by: mrl_pg.build.status
+select pg_catalog.to_regclass(%(name)s)::pg_catalog.oid::pg_catalog.int8 as table_id
+
+-- name: status
+-- The short columns and what is wrong with each, as mrl.status says, with names as text.
+-- Parameters: table_id (NULL for every table), check_rows
+-- Called by: mrl_pg.build.status
+select
+    space.nspname::pg_catalog.text as schema,
+    class.relname::pg_catalog.text as "table",
+    class.oid::pg_catalog.int8 as table_id,
+    state.full_column::pg_catalog.text as "column",
+    state.short_column::pg_catalog.text as short,
+    state.index_name::pg_catalog.text as name,
+    state.dims,
+    state.kind,
+    state.distance,
+    state.kept_as,
+    state.usable,
+    state.index_bytes,
+    state.estimated_rows as rows,
+    state.registered,
+    state.finding,
+    state.detail,
+    state.remedy,
+    state.mends
+from mrl.status(%(table_id)s::pg_catalog.oid::pg_catalog.regclass, %(check_rows)s) as state
+join pg_catalog.pg_class as class on class.oid operator(pg_catalog.=) state.table_name
+join pg_catalog.pg_namespace as space on space.oid operator(pg_catalog.=) class.relnamespace
+
 -- name: registered
 -- The registered short columns by their current names, and how their indexes were built.
 -- Slots: table, a literal to be found on the search path or in its schema; NULL for all

@@ -78,6 +78,9 @@
 \ir ../functions/create_index_sql.sql
 \ir ../functions/create_index.sql
 \ir ../functions/drop_index.sql
+\ir ../internal/status.sql
+\ir ../functions/status.sql
+\ir ../functions/repair_sql.sql
 \ir ../internal/recall.sql
 \ir ../functions/recall.sql
 \ir ../internal/calibration.sql

@@ -27,7 +27,8 @@ create table if not exists mrl._calibrations (
     ef_construction int not null,
     measured_at pg_catalog.timestamptz not null default pg_catalog.now(),
     primary key (entry, index_name, k, filter, candidates, ef_search),
-    foreign key (entry, index_name) references mrl._registry on delete cascade
+    foreign key (entry, index_name) references mrl._registry
+        on update cascade on delete cascade
 );
 
 comment on table mrl._calibrations is

@@ -18,7 +18,8 @@ create table if not exists mrl._measurements (
     loss_prefix pg_catalog.float8 not null,
     queries int not null,
     primary key (entry, index_name, measured_at),
-    foreign key (entry, index_name) references mrl._registry on delete cascade
+    foreign key (entry, index_name) references mrl._registry
+        on update cascade on delete cascade
 );
 
 comment on table mrl._measurements is

@@ -1,0 +1,54 @@
+-- The short columns of this database, and what is wrong with each.
+-- mrl.status(only_table, check_rows) -> one row for each, and one for each thing that is wrong
+-- Called by: people, client/catalog.sql
+create or replace function mrl.status(
+    -- NULL means every table
+    only_table regclass default null,
+    check_rows boolean default false
+)
+returns table (
+    table_name regclass,
+    full_column name,
+    short_column name,
+    dims int,
+    kind text,
+    distance text,
+    index_name name,
+    kept_as text,
+    usable boolean,
+    index_bytes bigint,
+    estimated_rows bigint,
+    finding text,
+    detail text,
+    remedy text,
+    mends boolean,
+    registered boolean
+)
+language sql
+stable
+begin atomic
+    select
+        known.table_id::pg_catalog.regclass,
+        known.full_column,
+        known.short_column,
+        known.dims,
+        known.kind,
+        known.distance,
+        known.index_name,
+        known.kept_as,
+        known.usable,
+        mrl.index_bytes(known.index_id::pg_catalog.regclass),
+        mrl._rows(known.table_id),
+        known.finding,
+        known.detail,
+        known.remedy,
+        known.mends,
+        known.registered
+    from mrl._findings(status.only_table::pg_catalog.oid, status.check_rows) as known;
+end;
+
+comment on function mrl.status(regclass, boolean) is
+'Short columns made by mrl_pg: how values are kept, the size of the index, estimated rows, and '
+'what is wrong, one row for each finding. finding is NULL if nothing is wrong; mends says '
+'whether mrl.repair_sql mends it. check_rows also reads every row whose short value a trigger '
+'keeps.';

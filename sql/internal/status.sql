@@ -1,0 +1,974 @@
+-- What is wrong with short columns and their indexes, and the statements that mend it.
+
+-- Indexes of short values, by what they are. Names in the registry may be older.
+-- Called by: mrl._registered, mrl._leftovers
+create or replace function mrl._short_indexes(
+    -- NULL means every table
+    only_table oid
+)
+returns table (
+    table_id oid,
+    index_id oid,
+    index_name name,
+    full_column name,
+    -- NULL for an index on an expression
+    short_column name,
+    dims int,
+    kind text,
+    operator_class name,
+    kept_as text,
+    usable boolean,
+    -- whether it is attached to the index of a partitioned table
+    attached boolean
+)
+language plpgsql
+stable
+set search_path = pg_catalog, pg_temp
+as $body$
+#variable_conflict use_column
+begin
+    return query
+    select
+        state.indrelid,
+        state.indexrelid,
+        class.relname,
+        whole.attname,
+        short.attname,
+        key.atttypmod,
+        type.typname::text,
+        operator_class.opcname,
+        made.kept_as,
+        state.indisvalid and state.indisready,
+        class.relispartition
+    from pg_index as state
+    join pg_class as class on class.oid = state.indexrelid
+    join pg_am as method on method.oid = class.relam
+    join pg_opclass as operator_class on operator_class.oid = state.indclass[0]
+    join pg_attribute as key
+        on key.attrelid = state.indexrelid
+        and key.attnum = 1
+    join pg_type as type on type.oid = key.atttypid
+    left join pg_attribute as short
+        on short.attrelid = state.indrelid
+        and short.attnum = state.indkey[0]
+        and short.attnum > 0
+    left join pg_attrdef as value
+        on value.adrelid = state.indrelid
+        and value.adnum = short.attnum
+        and short.attgenerated = 's'
+    cross join lateral (
+        select case
+            when short.attnum is null then 'expression'
+            when value.oid is not null then 'generated'
+            else 'trigger'
+        end
+    ) as made (kept_as)
+    cross join lateral (
+        -- the column that the expression reads, which survives every rename
+        select reads.refobjsubid as number
+        from pg_depend as reads
+        where reads.refclassid = 'pg_class'::regclass
+            and reads.refobjid = state.indrelid
+            and reads.refobjsubid <> 0
+            and reads.refobjsubid is distinct from short.attnum
+            and case made.kept_as
+                when 'expression'
+                then reads.classid = 'pg_class'::regclass and reads.objid = state.indexrelid
+                else reads.classid = 'pg_attrdef'::regclass and reads.objid = value.oid
+            end
+        union
+        -- a trigger names the column in its text alone, so the registry says it
+        select named.attnum
+        from mrl.registry as known
+        join pg_attribute as named
+            on named.attrelid = state.indrelid
+            and named.attname = known.full_column
+            and named.attnum > 0
+        where made.kept_as = 'trigger'
+            and known.table_id = state.indrelid
+            and known.kept_as = 'trigger'
+            and known.short_column = short.attname
+    ) as reads
+    join pg_attribute as whole
+        on whole.attrelid = state.indrelid
+        and whole.attnum = reads.number
+    where method.amname = 'hnsw'
+        and state.indpred is null
+        and (_short_indexes.only_table is null or state.indrelid = _short_indexes.only_table)
+        and case made.kept_as
+            when 'expression' then mrl._is_short_index(
+                pg_get_indexdef(state.indexrelid, 1, false),
+                whole.attname,
+                key.atttypmod,
+                type.typname
+            )
+            when 'generated' then mrl._is_short_column(
+                pg_get_expr(value.adbin, value.adrelid),
+                format_type(short.atttypid, short.atttypmod),
+                whole.attname,
+                key.atttypmod,
+                type.typname
+            )
+            else true
+        end;
+end
+$body$;
+
+-- The rows of the registry, each with the index that belongs to it and its names by now.
+-- Called by: mrl._registered_findings, mrl._leftovers, mrl._follow, mrl._repair_steps
+create or replace function mrl._registered(
+    -- NULL means every table
+    only_table oid
+)
+returns table (
+    table_id oid,
+    full_column name,
+    short_column name,
+    index_name name,
+    dims int,
+    kind text,
+    distance text,
+    kept_as text,
+    created_at timestamptz,
+    -- NULL if there is no such index any more
+    index_id oid,
+    index_now name,
+    full_now name,
+    short_now name,
+    usable boolean
+)
+language plpgsql
+stable
+set search_path = pg_catalog, pg_temp
+as $body$
+#variable_conflict use_column
+begin
+    return query
+    select
+        known.table_id::oid,
+        known.full_column,
+        known.short_column,
+        known.index_name,
+        known.dims,
+        known.kind,
+        known.distance,
+        known.kept_as,
+        known.created_at,
+        index.index_id,
+        index.index_name,
+        coalesce(index.full_column, column_of.full_column),
+        -- without a column, the name that it would have
+        coalesce(index.short_column, known.short_column),
+        index.usable
+    from mrl.registry as known
+    left join lateral (
+        select index.*
+        from mrl._short_indexes(known.table_id) as index
+        where index.dims = known.dims
+            and index.kind = known.kind
+            and index.operator_class = mrl._operator_class(known.kind, known.distance)
+            and index.kept_as = known.kept_as
+            and (
+                index.index_name = known.index_name
+                -- of another name, unless another row is about that name
+                or not exists (
+                    select
+                    from mrl.registry as other
+                    where other.table_id = known.table_id
+                        and other.index_name = index.index_name
+                )
+            )
+        order by
+            index.index_name = known.index_name desc,
+            index.full_column = known.full_column desc,
+            index.short_column is not distinct from known.short_column desc,
+            index.usable desc,
+            index.index_id
+        limit 1
+    ) as index on true
+    left join lateral (
+        -- if the index is gone, what the short column is generated from
+        select whole.attname as full_column
+        from pg_attribute as short
+        join pg_attrdef as value
+            on value.adrelid = short.attrelid
+            and value.adnum = short.attnum
+        join pg_depend as reads
+            on reads.classid = 'pg_attrdef'::regclass
+            and reads.objid = value.oid
+            and reads.refobjid = short.attrelid
+            and reads.refobjsubid <> 0
+            and reads.refobjsubid <> short.attnum
+        join pg_attribute as whole
+            on whole.attrelid = short.attrelid
+            and whole.attnum = reads.refobjsubid
+        where known.kept_as = 'generated'
+            and short.attrelid = known.table_id
+            and short.attname = known.short_column
+            and short.attgenerated = 's'
+        limit 1
+    ) as column_of on true
+    where _registered.only_table is null
+        or known.table_id = _registered.only_table;
+end
+$body$;
+
+-- The server process that builds an index on a table now; NULL if none does.
+-- Called by: mrl._registered_findings, mrl._leftovers
+create or replace function mrl._builder(table_id oid)
+returns int
+language sql
+stable
+begin atomic
+    select pg_catalog.min(held.pid)
+    from pg_catalog.pg_locks as held
+    where held.locktype operator(pg_catalog.=) 'advisory'
+        -- as in client/build.sql
+        and held.classid operator(pg_catalog.=) 1836215405::pg_catalog.oid
+        and held.objid operator(pg_catalog.=) _builder.table_id
+        and held.pid operator(pg_catalog.<>) pg_catalog.pg_backend_pid()
+        and held.granted
+        and held.database operator(pg_catalog.=) (
+            select base.oid
+            from pg_catalog.pg_database as base
+            where base.datname operator(pg_catalog.=) pg_catalog.current_database()
+        );
+end;
+
+-- Partitions without their part of an index, and the index that it has to be attached to.
+-- Called by: mrl._registered_findings, mrl._part_steps
+create or replace function mrl._missing_parts(table_id oid, index_id oid)
+returns table (part oid, leaf boolean, parent_index oid)
+language sql
+stable
+begin atomic
+    select part.relid::pg_catalog.oid, part.isleaf, above.indexrelid
+    from pg_catalog.pg_partition_tree(_missing_parts.table_id) as part
+    join pg_catalog.pg_class as class
+        on class.oid operator(pg_catalog.=) part.relid
+        and class.relkind operator(pg_catalog.=) any ('{r,p}'::pg_catalog."char"[])
+    join pg_catalog.pg_index as above
+        on above.indrelid operator(pg_catalog.=) part.parentrelid
+        and above.indexrelid operator(pg_catalog.=) any (
+            select tree.relid
+            from pg_catalog.pg_partition_tree(_missing_parts.index_id) as tree
+        )
+    where not exists (
+        select
+        from pg_catalog.pg_partition_tree(_missing_parts.index_id) as tree
+        join pg_catalog.pg_index as own
+            on own.indexrelid operator(pg_catalog.=) tree.relid
+        where own.indrelid operator(pg_catalog.=) part.relid
+    )
+    order by part.level, class.relname;
+end;
+
+-- How many rows have no short value, or another than their full vector has; reads every row.
+-- Called by: mrl._registered_findings
+create or replace function mrl._wrong_rows(
+    table_id oid, full_column name, short_column name, dims int, kind text
+)
+returns bigint
+language plpgsql
+stable
+set search_path = pg_catalog, pg_temp
+as $body$
+declare
+    slots jsonb := mrl._table(table_id, full_column);
+    wrong bigint;
+begin
+    slots := slots || jsonb_build_object('dims', dims, 'kind', kind);
+    execute format(
+        'select count(*) from %s where %s is distinct from %I',
+        slots ->> 'table', mrl._short_of(slots ->> 'full', slots), short_column
+    ) into wrong;
+    return wrong;
+end
+$body$;
+
+-- The registered short columns, one row each, and one row for each thing that is wrong with it.
+-- Called by: mrl._findings
+create or replace function mrl._registered_findings(
+    -- NULL means every table
+    only_table oid,
+    -- whether to read every row of tables whose short values a trigger keeps
+    check_rows boolean
+)
+returns table (
+    table_id oid,
+    full_column name,
+    short_column name,
+    index_name name,
+    dims int,
+    kind text,
+    distance text,
+    kept_as text,
+    index_id oid,
+    usable boolean,
+    -- NULL if nothing is wrong
+    finding text,
+    detail text,
+    remedy text,
+    mends boolean
+)
+language plpgsql
+stable
+set search_path = pg_catalog, pg_temp
+as $body$
+#variable_conflict use_column
+declare
+    known record;
+    part record;
+    short record;
+    named regclass;
+    keeper name;
+    enabled text;
+    wrong bigint;
+    fine boolean;
+begin
+    for known in
+        select row.*
+        from mrl._registered(only_table) as row
+        order by row.table_id::regclass::text, row.created_at, row.index_name
+    loop
+        table_id := known.table_id;
+        full_column := known.full_column;
+        short_column := known.short_column;
+        index_name := known.index_name;
+        dims := known.dims;
+        kind := known.kind;
+        distance := known.distance;
+        kept_as := known.kept_as;
+        index_id := known.index_id;
+        usable := coalesce(known.usable, false);
+        fine := true;
+        mends := true;
+        remedy := 'repair writes the new name into the registry';
+        if known.full_now <> full_column and known.index_id is not null then
+            fine := false;
+            finding := 'renamed_full_column';
+            detail := format('column %I is called %I now', full_column, known.full_now);
+            return next;
+        end if;
+        if known.short_now <> short_column then
+            fine := false;
+            finding := 'renamed_short_column';
+            detail := format('column %I is called %I now', short_column, known.short_now);
+            return next;
+        end if;
+        if known.index_now <> index_name then
+            fine := false;
+            finding := 'renamed_index';
+            detail := format('index %I is called %I now', index_name, known.index_now);
+            return next;
+        end if;
+        if known.index_id is not null and not usable then
+            fine := false;
+            finding := 'invalid_index';
+            if mrl._builder(table_id) is not null then
+                finding := 'being_built';
+                detail := format(
+                    'server process %s builds index %I now', mrl._builder(table_id), index_name
+                );
+                remedy := 'wait until it is done';
+                mends := false;
+                return next;
+            elsif exists (select from mrl._missing_parts(table_id, index_id)) then
+                for part in
+                    select * from mrl._missing_parts(table_id, index_id)
+                loop
+                    finding := 'partition_without_index';
+                    detail := format(
+                        'partition %s has no part of index %I, so no search can use the index',
+                        part.part::regclass, known.index_now
+                    );
+                    remedy := 'repair builds the part concurrently and attaches it';
+                    return next;
+                end loop;
+            elsif exists (select from pg_inherits as child where child.inhparent = index_id) then
+                detail := format(
+                    'index %I is not valid, and each partition has its part', known.index_now
+                );
+                remedy := format(
+                    'reindex the parts that pg_index calls invalid, or drop index %I and run '
+                    'repair',
+                    known.index_now
+                );
+                mends := false;
+                return next;
+            else
+                detail := format(
+                    'index %I is not valid, as an interrupted concurrent build leaves it',
+                    known.index_now
+                );
+                remedy := 'repair drops it and builds it again, both concurrently';
+                return next;
+            end if;
+        elsif known.index_id is null then
+            fine := false;
+            select made.* into short from mrl._column(table_id, short_column) as made;
+            named := (
+                select class.oid::regclass
+                from pg_class as class
+                join pg_class as home on home.relnamespace = class.relnamespace
+                where home.oid = known.table_id
+                    and class.relname = known.index_name
+            );
+            if known.full_now is null and not exists (
+                select
+                from pg_attribute as attribute
+                where attribute.attrelid = known.table_id
+                    and attribute.attname = known.full_column
+                    and attribute.attnum > 0
+                    and not attribute.attisdropped
+            ) then
+                finding := 'missing_full_column';
+                detail := format('column %I does not exist any more', full_column);
+                remedy := 'repair takes the short column out of the registry';
+            elsif named is not null then
+                finding := 'other_index';
+                detail := format(
+                    '%s is not the index that was registered: %s',
+                    named, coalesce(pg_get_indexdef(named), 'it is not an index')
+                );
+                remedy := 'drop or rename it, then run repair';
+                mends := false;
+            elsif kept_as <> 'expression' and short.type is null then
+                finding := 'missing_short_column';
+                detail := format('column %I does not exist any more', short_column);
+                remedy := 'repair does what mrl.create_index does for a new index';
+            elsif kept_as = 'generated' and not mrl._is_short_column(
+                short.expression, short.type, null, dims, kind
+            ) then
+                finding := 'other_short_column';
+                detail := format(
+                    'column %I is not the %s(%s) prefix of %I: it is %s',
+                    short_column, kind, dims, full_column,
+                    coalesce(short.expression, 'not generated')
+                );
+                remedy := 'drop or rename it, then run repair';
+                mends := false;
+            else
+                finding := 'missing_index';
+                detail := format('index %I does not exist any more', index_name);
+                remedy := 'repair builds it again, concurrently';
+            end if;
+            return next;
+        end if;
+        if kept_as = 'trigger' and known.index_id is not null then
+            keeper := mrl._fit('zz_mrl_' || known.short_now, '');
+            enabled := (
+                select trigger.tgenabled
+                from pg_trigger as trigger
+                where trigger.tgrelid = known.table_id
+                    and trigger.tgname = keeper
+            );
+            if enabled is null or enabled in ('D', 'R') then
+                fine := false;
+                finding := case
+                    when enabled is null then 'missing_trigger'
+                    else 'disabled_trigger'
+                end;
+                detail := format(
+                    'trigger %I %s, so new rows get no short value',
+                    keeper,
+                    case when enabled is null then 'does not exist' else 'is disabled' end
+                );
+                remedy := case
+                    when enabled is null then 'repair makes it again and fills the column'
+                    else 'repair enables it'
+                end;
+                mends := true;
+                return next;
+            end if;
+            wrong := case when check_rows
+                then mrl._wrong_rows(table_id, known.full_now, known.short_now, dims, kind)
+            end;
+            if wrong > 0 then
+                fine := false;
+                finding := 'wrong_rows';
+                detail := format(
+                    '%s rows of column %I have no short value or a wrong one',
+                    wrong, known.short_now
+                );
+                remedy := 'repair computes them again';
+                mends := true;
+                return next;
+            end if;
+        end if;
+        if fine then
+            finding := null;
+            detail := null;
+            remedy := null;
+            mends := null;
+            return next;
+        end if;
+    end loop;
+end
+$body$;
+
+-- Indexes, columns and triggers like those of mrl_pg, which no row of the registry knows.
+-- Called by: mrl._findings
+create or replace function mrl._leftovers(
+    -- NULL means every table
+    only_table oid
+)
+returns table (
+    table_id oid,
+    full_column name,
+    short_column name,
+    index_name name,
+    dims int,
+    kind text,
+    distance text,
+    kept_as text,
+    index_id oid,
+    usable boolean,
+    finding text,
+    detail text,
+    remedy text,
+    mends boolean
+)
+language plpgsql
+stable
+set search_path = pg_catalog, pg_temp
+as $body$
+#variable_conflict use_column
+begin
+    return query
+    select
+        index.table_id,
+        index.full_column,
+        coalesce(index.short_column, names.short_column),
+        index.index_name,
+        index.dims,
+        index.kind,
+        named.distance,
+        index.kept_as,
+        index.index_id,
+        index.usable,
+        case when index.usable then 'not_registered' else 'leftover_index' end,
+        case when index.usable
+            then format(
+                'index %I is like those of mrl_pg, but the registry does not know it, as '
+                'after a restore of the table alone',
+                index.index_name
+            )
+            else format(
+                'index %I is not valid, and the registry does not know it, as an '
+                'interrupted build leaves it',
+                index.index_name
+            )
+        end,
+        case
+            when index.usable then 'repair registers it'
+            when named.ours then 'repair drops it concurrently; to finish it instead, create '
+                'it again'
+            else format('create it again, or drop index %I', index.index_name)
+        end,
+        index.usable or named.ours
+    from mrl._short_indexes(only_table) as index
+    join pg_class as class on class.oid = index.table_id
+    cross join lateral (
+        -- bits of every distance have the same operator class
+        select
+            coalesce(
+                substring(index.operator_class::text from '^[a-z]+_(cosine|l2|ip)_ops$'),
+                substring(index.index_name::text from '_(cosine|l2|ip)_hnsw$'),
+                'cosine'
+            )
+    ) as told (distance)
+    cross join lateral mrl._names(
+        class.relname, index.full_column, index.dims, index.kind, told.distance
+    ) as names
+    cross join lateral (
+        select told.distance, index.index_name = names.index_name
+    ) as named (distance, ours)
+    where not index.attached
+        and class.relpersistence <> 't'
+        and not exists (
+            select
+            from mrl._registered(index.table_id) as known
+            where known.index_id = index.index_id
+        )
+        -- a build that is not done yet
+        and (index.usable or mrl._builder(index.table_id) is null);
+    return query
+    select
+        short.attrelid,
+        whole.attname,
+        short.attname,
+        null::name,
+        made.dims,
+        made.kind,
+        null::text,
+        'generated',
+        null::oid,
+        false,
+        'leftover_column',
+        format('column %I has no index, as an interrupted build leaves it', short.attname),
+        format(
+            'create the index again, or alter table %s drop column %I',
+            short.attrelid::regclass, short.attname
+        ),
+        false
+    from pg_attribute as short
+    join pg_class as class on class.oid = short.attrelid
+    join pg_type as type on type.oid = short.atttypid
+    join pg_attrdef as value
+        on value.adrelid = short.attrelid
+        and value.adnum = short.attnum
+    cross join lateral (select short.atttypmod, type.typname::text) as made (dims, kind)
+    join pg_depend as reads
+        on reads.classid = 'pg_attrdef'::regclass
+        and reads.objid = value.oid
+        and reads.refobjid = short.attrelid
+        and reads.refobjsubid <> 0
+        and reads.refobjsubid <> short.attnum
+    join pg_attribute as whole
+        on whole.attrelid = short.attrelid
+        and whole.attnum = reads.refobjsubid
+    where short.attgenerated = 's'
+        and type.typname in ('vector', 'halfvec', 'bit')
+        and made.dims > 0
+        and not class.relispartition
+        and class.relpersistence <> 't'
+        and (_leftovers.only_table is null or short.attrelid = _leftovers.only_table)
+        and mrl._is_short_column(
+            pg_get_expr(value.adbin, value.adrelid),
+            format_type(short.atttypid, short.atttypmod),
+            whole.attname,
+            made.dims,
+            made.kind
+        )
+        and short.attname = mrl._fit(whole.attname, format('_%s_%s', made.dims, made.kind))
+        -- nothing but its own value depends on it
+        and not exists (
+            select
+            from pg_depend as used
+            where used.refclassid = 'pg_class'::regclass
+                and used.refobjid = short.attrelid
+                and used.refobjsubid = short.attnum
+                and used.classid <> 'pg_attrdef'::regclass
+        )
+        and not exists (
+            select
+            from mrl.registry as known
+            where known.table_id = short.attrelid
+                and known.short_column = short.attname
+        )
+        and mrl._builder(short.attrelid) is null;
+    return query
+    select
+        trigger.tgrelid,
+        null::name,
+        null::name,
+        null::name,
+        null::int,
+        null::text,
+        null::text,
+        'trigger',
+        null::oid,
+        false,
+        'leftover_trigger',
+        format(
+            'trigger %I is named like those of mrl_pg, but the registry does not know it',
+            trigger.tgname
+        ),
+        format(
+            'create the index again, or drop trigger %I on %s',
+            trigger.tgname, trigger.tgrelid::regclass
+        ),
+        false
+    from pg_trigger as trigger
+    where trigger.tgname like 'zz\_mrl\_%'
+        and trigger.tgparentid = 0
+        and (_leftovers.only_table is null or trigger.tgrelid = _leftovers.only_table)
+        and not exists (
+            select
+            from mrl._registered(trigger.tgrelid) as known
+            where trigger.tgname in (
+                mrl._fit('zz_mrl_' || known.short_column, ''),
+                mrl._fit('zz_mrl_' || known.short_now, '')
+            )
+        )
+        and mrl._builder(trigger.tgrelid) is null;
+end
+$body$;
+
+-- All findings: of registered short columns, then of what the registry does not know.
+-- Called by: mrl.status, mrl._repair_steps
+create or replace function mrl._findings(only_table oid, check_rows boolean)
+returns table (
+    table_id oid,
+    full_column name,
+    short_column name,
+    index_name name,
+    dims int,
+    kind text,
+    distance text,
+    kept_as text,
+    index_id oid,
+    usable boolean,
+    finding text,
+    detail text,
+    remedy text,
+    mends boolean,
+    registered boolean
+)
+language sql
+stable
+begin atomic
+    select known.*, true
+    from mrl._registered_findings(_findings.only_table, _findings.check_rows) as known
+    union all
+    select other.*, false
+    from mrl._leftovers(_findings.only_table) as other;
+end;
+
+-- Writes the names that an index and its columns have by now into its row of the registry.
+-- Called by: mrl._repair_steps
+create or replace function mrl._follow(table_id regclass, index_name name)
+returns void
+language plpgsql
+volatile
+set search_path = pg_catalog, pg_temp
+as $body$
+#variable_conflict use_column
+begin
+    perform mrl.check_owner(_follow.table_id);
+    -- its calibrations and measurements follow by their foreign keys
+    update mrl._own_registry as own
+    set full_column = known.full_now,
+        short_column = known.short_now,
+        index_name = known.index_now
+    from mrl._registered(_follow.table_id) as known
+    where own.entry in (
+            select live.entry
+            from mrl._live_tables as live
+            where live.table_id = _follow.table_id
+        )
+        and known.index_name = _follow.index_name
+        and own.index_name = _follow.index_name
+        and known.index_id is not null;
+end
+$body$;
+
+-- The statements that give partitions their parts of an index.
+-- Called by: mrl._repair_steps
+create or replace function mrl._part_steps(known record)
+returns table (step text, statement text, how text)
+language plpgsql
+stable
+set search_path = pg_catalog, pg_temp
+as $body$
+declare
+    part record;
+    slots jsonb;
+    built record;
+    existing record;
+    name name;
+    space name;
+begin
+    select * into built from mrl._built(known.table_id, known.index_now);
+    for part in
+        select missing.*, class.relname, class.relnamespace
+        from mrl._missing_parts(known.table_id, known.index_id) as missing
+        join pg_class as class on class.oid = missing.part
+    loop
+        slots := mrl._table(part.part, known.full_now);
+        name := mrl._fit(known.index_now || '_' || part.relname, '');
+        space := (
+            select home.nspname from pg_namespace as home where home.oid = part.relnamespace
+        );
+        slots := slots || jsonb_build_object(
+            'dims', known.dims,
+            'kind', known.kind,
+            'table', concat(case when not part.leaf then 'only ' end, slots ->> 'table'),
+            'short', mrl._short_name(
+                known.short_now, known.full_now, known.dims, known.kind, known.kept_as,
+                slots ->> 'extension'
+            ),
+            'operator_class', mrl._operator_class(known.kind, known.distance),
+            'm', built.m,
+            'ef_construction', built.ef_construction,
+            'concurrently', case when part.leaf then ' concurrently' else '' end
+        );
+        select state.indrelid, state.indisvalid and state.indisready as usable
+        into existing
+        from pg_class as class
+        left join pg_index as state on state.indexrelid = class.oid
+        where class.relname = name
+            and class.relnamespace = part.relnamespace;
+        how := case when part.leaf then 'concurrently' else 'ddl' end;
+        if existing.indrelid = part.part and part.leaf and not existing.usable then
+            step := 'dropped the invalid index ' || name;
+            statement := mrl._render(
+                mrl._drop_index(),
+                slots || jsonb_build_object('index', format('%I.%I', space, name))
+            );
+            return next;
+            existing := null;
+        end if;
+        if existing is null then
+            step := 'built index ' || name;
+            statement := mrl._render(
+                mrl._create_index(), slots || jsonb_build_object('index', quote_ident(name))
+            );
+            return next;
+        end if;
+        how := 'ddl';
+        step := 'attached index ' || name;
+        statement := format(
+            'alter index %s attach partition %I.%I',
+            (
+                select format('%I.%I', home.nspname, class.relname)
+                from pg_class as class
+                join pg_namespace as home on home.oid = class.relnamespace
+                where class.oid = part.parent_index
+            ),
+            space,
+            name
+        );
+        return next;
+    end loop;
+end
+$body$;
+
+-- The statements that mend what they can of the findings, to be asked for until there are none.
+-- Called by: mrl.repair_sql, client/build.sql
+create or replace function mrl._repair_steps(
+    -- NULL means every table
+    only_table oid,
+    check_rows boolean
+)
+returns table (
+    table_id oid,
+    step text,
+    -- NULL if there is none; then step says why
+    statement text,
+    -- ddl: needs a lock for a moment; concurrently: runs in no transaction; register
+    how text
+)
+language plpgsql
+stable
+set search_path = pg_catalog, pg_temp
+as $body$
+#variable_conflict use_column
+declare
+    found_one record;
+    known record;
+    built record;
+    slots jsonb;
+    said text;
+begin
+    for found_one in
+        -- the findings of one index together
+        select
+            findings.table_id,
+            findings.index_name,
+            findings.registered,
+            min(findings.index_id) as index_id,
+            min(findings.full_column) as full_column,
+            min(findings.short_column) as short_column,
+            min(findings.dims) as dims,
+            min(findings.kind) as kind,
+            min(findings.distance) as distance,
+            min(findings.kept_as) as kept_as,
+            array_agg(findings.finding) as codes
+        from mrl._findings(only_table, check_rows) as findings
+        where findings.mends
+        group by findings.table_id, findings.index_name, findings.registered
+        order by findings.table_id, findings.registered desc, findings.index_name
+    loop
+        table_id := found_one.table_id;
+        slots := jsonb_build_object('concurrently', ' concurrently');
+        if 'not_registered' = any (found_one.codes) then
+            how := 'register';
+            step := 'registered index ' || found_one.index_name;
+            statement := format(
+                'select mrl.register(%L, %L, %L, %L, %s, %L, %L, kept_as => %L)',
+                table_id::regclass, found_one.full_column, found_one.short_column,
+                found_one.index_name, found_one.dims, found_one.kind, found_one.distance,
+                found_one.kept_as
+            );
+            return next;
+            continue;
+        elsif 'leftover_index' = any (found_one.codes) then
+            how := 'concurrently';
+            step := 'dropped the invalid index ' || found_one.index_name;
+            statement := mrl._render(
+                mrl._drop_index(),
+                slots || jsonb_build_object(
+                    'index', (
+                        select format('%I.%I', home.nspname, class.relname)
+                        from pg_class as class
+                        join pg_namespace as home on home.oid = class.relnamespace
+                        where class.oid = found_one.index_id
+                    )
+                )
+            );
+            return next;
+            continue;
+        elsif 'missing_full_column' = any (found_one.codes) then
+            how := 'register';
+            step := format('took index %s out of the registry', found_one.index_name);
+            statement := format(
+                'select mrl.unregister(%L, %L)', table_id::regclass, found_one.index_name
+            );
+            return next;
+            continue;
+        end if;
+        select row.*
+        into known
+        from mrl._registered(table_id) as row
+        where row.index_name = found_one.index_name;
+        if found_one.codes && array[
+            'renamed_full_column', 'renamed_short_column', 'renamed_index'
+        ] then
+            how := 'register';
+            step := 'wrote the new names into the registry';
+            statement := format(
+                'select mrl._follow(%L, %L)', table_id::regclass, found_one.index_name
+            );
+            return next;
+        end if;
+        if 'partition_without_index' = any (found_one.codes) then
+            return query
+            select _repair_steps.table_id, todo.step, todo.statement, todo.how
+            from mrl._part_steps(known) as todo;
+        end if;
+        if found_one.codes && array[
+            'invalid_index', 'missing_index', 'missing_short_column', 'missing_trigger'
+        ] then
+            begin
+                select * into built from mrl._built(table_id, known.index_now);
+                return query
+                select _repair_steps.table_id, todo.step, todo.statement, todo.how
+                from mrl._create_steps(
+                    table_id::regclass,
+                    coalesce(known.full_now, known.full_column),
+                    known.dims,
+                    known.kind,
+                    known.distance,
+                    built.m,
+                    built.ef_construction,
+                    known.short_now,
+                    coalesce(known.index_now, known.index_name),
+                    true,
+                    case when 'missing_short_column' <> all (found_one.codes)
+                        then known.kept_as
+                    end,
+                    false
+                ) as todo;
+            exception when others then
+                get stacked diagnostics said = message_text;
+                step := format('index %s: %s', found_one.index_name, said);
+                statement := null;
+                how := null;
+                return next;
+            end;
+        end if;
+    end loop;
+end
+$body$;

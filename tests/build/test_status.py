@@ -1,0 +1,345 @@
+"""What `status` finds after changes by hand, and how `repair` mends it."""
+
+import asyncio
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import psycopg
+import pytest
+from support import command
+from support.databases import connect
+from support.plans import explain, force_index, indexes
+from support.tables import make_table
+from support.vectors import matryoshka
+
+import mrl_pg
+from mrl_pg import InvalidSetting, MatryoshkaIndex, TableNotFound
+from mrl_pg.kinds import Keep
+
+Conn = psycopg.Connection[Any]
+
+ROWS = matryoshka(300, dims=32)
+QUERY = matryoshka(1, dims=32, seed=7)[0]
+NEAREST = [int(key) + 1 for key in np.argsort(-(ROWS @ QUERY), kind="stable")[:5]]
+SHORT = "embedding_16_halfvec"
+NAME = f"docs_{SHORT}_cosine_hnsw"
+KEEPS: tuple[Keep, ...] = ("generated", "expression")
+
+
+def index(keep: Keep | None, **names: Any) -> MatryoshkaIndex:
+    table, column = names.pop("table", "docs"), names.pop("column", "embedding")
+    return MatryoshkaIndex(table, column, dims=16, keep=keep, **names)
+
+
+@pytest.fixture
+def docs(conn: Conn) -> Iterator[Conn]:
+    make_table(conn, ROWS)
+    force_index(conn)
+    yield conn
+
+
+def found(conn: Conn, **options: Any) -> dict[str, bool]:
+    """Codes of the findings, and whether `repair` mends each."""
+    return {
+        finding.code: finding.mends
+        for state in mrl_pg.status(conn, **options)
+        for finding in state.findings
+    }
+
+
+def assert_searched(
+    conn: Conn, layout: MatryoshkaIndex, key: str = "docs", *, name: str = ""
+) -> None:
+    """Python and SQL answer as exact search does, and by the index."""
+    result = layout.search(conn, QUERY, k=5, candidates=300)
+    assert result.keys == NEAREST
+    plan = layout.plan(conn, QUERY, k=5, candidates=300)
+    assert (name or layout.name) in indexes(explain(conn, plan))
+    by_sql = conn.execute(
+        f"select id from mrl.search(null::{key}, %s, %s::vector, k => 5, "
+        "candidates => 300)".encode(),
+        [layout.column, str(QUERY.tolist())],
+    )
+    assert [id for (id,) in by_sql] == NEAREST
+
+
+def test_nothing_is_wrong(docs: Conn) -> None:
+    assert mrl_pg.status(docs) == ()
+    for keep in KEEPS:
+        index(keep, name=f"by_{keep}", short=f"short_{keep}").create(docs)
+    docs.execute("analyze docs")
+    states = mrl_pg.status(docs, "docs", schema="public", rows=True)
+    assert [(state.name, state.kept_as) for state in states] == [
+        ("by_generated", "generated"),
+        ("by_expression", "expression"),
+    ]
+    for state in states:
+        assert state.ok
+        assert state.usable
+        assert state.registered
+        assert state.index_bytes is not None
+        assert state.index_bytes > 8192
+        assert state.rows == len(ROWS)
+        assert "nothing is wrong" in str(state)
+    report = mrl_pg.repair(docs)
+    assert not report.changed
+    assert str(report) == "nothing to do"
+
+
+def test_what_cannot_be_asked(docs: Conn) -> None:
+    with pytest.raises(TableNotFound, match="other"):
+        mrl_pg.status(docs, "other")
+    with docs.transaction(), pytest.raises(InvalidSetting, match="autocommit=True"):
+        mrl_pg.repair(docs)
+
+
+RENAMES = {
+    "renamed_full_column": "alter table docs rename embedding to vec",
+    "renamed_short_column": f"alter table docs rename {SHORT} to brief",
+    "renamed_index": f"alter index {NAME} rename to quick",
+}
+
+
+@pytest.mark.parametrize("keep", KEEPS)
+def test_renames_are_written_down(docs: Conn, keep: Keep) -> None:
+    index(keep).create(docs)
+    docs.execute(
+        "insert into mrl._calibrations select entry, index_name, 5, '', 300, 300, 1, "
+        "1, 1, 1, 1, 9, 300, 16, 64 from mrl._registry"
+    )
+    renames = dict(RENAMES)
+    if keep == "expression":
+        del renames["renamed_short_column"]
+    for statement in renames.values():
+        docs.execute(statement.encode())
+    assert found(docs) == dict.fromkeys(renames, True)
+    ((detail,),) = docs.execute(
+        "select detail from mrl.status('docs') where finding = 'renamed_index'"
+    )
+    assert detail == f"index {NAME} is called quick now"
+    report = mrl_pg.repair(docs)
+    assert [label for label, _ in report.done] == [
+        "wrote the new names into the registry"
+    ]
+    assert report.left == ()
+    assert docs.execute("select index_name from mrl.calibrations").fetchall() == [
+        ("quick",)
+    ]
+    short = {"short": "brief"} if keep == "generated" else {}
+    assert_searched(docs, index(keep, column="vec", name="quick", **short))
+
+
+@pytest.mark.parametrize("keep", KEEPS)
+def test_a_table_that_moved_is_in_order(docs: Conn, keep: Keep) -> None:
+    index(keep).create(docs)
+    docs.execute("create schema other")
+    docs.execute("alter table docs rename to papers")
+    docs.execute("alter table papers set schema other")
+    (state,) = mrl_pg.status(docs)
+    assert state.ok
+    assert (state.schema, state.table) == ("other", "papers")
+    moved = index(keep, table="papers", schema="other", name=NAME)
+    assert_searched(docs, moved, "other.papers")
+
+
+@pytest.mark.parametrize("keep", KEEPS)
+@pytest.mark.parametrize("renamed", [False, True])
+def test_an_index_that_is_gone_is_built_again(
+    docs: Conn, keep: Keep, renamed: bool
+) -> None:
+    layout = index(keep)
+    layout.create(docs)
+    docs.execute(f"drop index {NAME}".encode())
+    if renamed and keep == "generated":
+        docs.execute("alter table docs rename embedding to vec")
+        layout = index(keep, column="vec", short=SHORT, name=NAME)
+    assert found(docs) == {"missing_index": True}
+    report = mrl_pg.repair(docs)
+    assert [label for label, _ in report.done] == [f"built index {NAME}"]
+    assert "concurrently" in report.statements[0]
+    assert report.left == ()
+    assert_searched(docs, layout)
+
+
+@pytest.mark.parametrize("keep", KEEPS)
+def test_an_invalid_index_is_built_again(docs: Conn, keep: Keep) -> None:
+    index(keep).create(docs)
+    invalidate(docs)
+    assert found(docs) == {"invalid_index": True}
+    report = mrl_pg.repair(docs, "docs")
+    assert [label for label, _ in report.done] == [
+        "dropped the invalid index of that name",
+        f"built index {NAME}",
+    ]
+    assert report.left == ()
+    assert_searched(docs, index(keep))
+
+
+def invalidate(conn: Conn, name: str = NAME) -> None:
+    """As an interrupted concurrent build leaves an index."""
+    conn.execute(
+        "update pg_index set indisvalid = false where indexrelid = %s::regclass", [name]
+    )
+
+
+def test_a_short_column_that_is_gone_is_made_again(docs: Conn) -> None:
+    index("generated").create(docs)
+    docs.execute(f"alter table docs drop column {SHORT}".encode())
+    assert found(docs) == {"missing_short_column": True}
+    assert mrl_pg.repair(docs).left == ()
+    assert_searched(docs, index(None))
+
+
+def test_a_full_column_that_is_gone_leaves_the_registry(docs: Conn) -> None:
+    index("expression").create(docs)
+    docs.execute("alter table docs drop column embedding cascade")
+    assert found(docs) == {"missing_full_column": True}
+    assert mrl_pg.repair(docs).left == ()
+    assert mrl_pg.status(docs) == ()
+
+
+@pytest.mark.parametrize("keep", KEEPS)
+def test_a_lost_row_of_the_registry_is_written_again(docs: Conn, keep: Keep) -> None:
+    MatryoshkaIndex("docs", "embedding", dims=16, kind="bit", keep=keep).create(docs)
+    index(keep).create(docs, rebuild=True)
+    docs.execute("delete from mrl._registry")
+    assert found(docs) == {"not_registered": True}
+    assert mrl_pg.repair(docs).left == ()
+    rows = docs.execute(
+        "select kind, kept_as, distance from mrl.indexes order by kind"
+    ).fetchall()
+    assert rows == [("bit", keep, "cosine"), ("halfvec", keep, "cosine")]
+    assert_searched(docs, index(keep))
+
+
+def test_what_a_broken_build_left(docs: Conn) -> None:
+    index("generated").create(docs)
+    docs.execute("delete from mrl._registry")
+    invalidate(docs)
+    assert found(docs) == {"leftover_index": True}
+    report = mrl_pg.repair(docs)
+    assert [label for label, _ in report.done] == [f"dropped the invalid index {NAME}"]
+    # the column is not dropped without asking
+    assert found(docs) == {"leftover_column": False}
+    assert "create the index again" in report.left[0].findings[0].remedy
+    assert index("generated").create(docs).changed
+    assert found(docs) == {}
+    assert_searched(docs, index("generated"))
+
+
+def test_objects_of_others_stay(docs: Conn) -> None:
+    index("generated").create(docs)
+    docs.execute(f"drop index {NAME}".encode())
+    docs.execute(f"create index {NAME} on docs (n)".encode())
+    # an invalid index of the same form, but not of our name
+    docs.execute(
+        f"create index mine on docs using hnsw ({SHORT} halfvec_l2_ops)".encode()
+    )
+    invalidate(docs, "mine")
+    assert found(docs) == {"other_index": False, "leftover_index": False}
+    report = mrl_pg.repair(docs)
+    assert not report.changed
+    assert "drop or rename it, then run repair" in str(report)
+    docs.execute(f"alter index {NAME} rename to by_n".encode())
+    assert found(docs) == {"missing_index": True, "leftover_index": False}
+    assert mrl_pg.repair(docs).changed
+    assert_searched(docs, index("generated"))
+    docs.execute(f"alter table docs drop column {SHORT} cascade".encode())
+    docs.execute(f"alter table docs add column {SHORT} text".encode())
+    assert found(docs) == {"other_short_column": False}
+    assert not mrl_pg.repair(docs).changed
+
+
+@pytest.mark.parametrize("keep", KEEPS)
+def test_a_partition_without_its_part(conn: Conn, keep: Keep) -> None:
+    conn.execute(
+        "create table docs (id bigint primary key, embedding vector(32)) "
+        "partition by range (id);"
+        "create table docs_1 partition of docs for values from (0) to (100);"
+        "create table docs_2 partition of docs for values from (100) to (1000) "
+        "partition by range (id);"
+        "create table docs_2_1 partition of docs_2 for values from (100) to (1000)"
+    )
+    with conn.cursor().copy("copy docs (id, embedding) from stdin") as copy:
+        for key, row in enumerate(ROWS.tolist(), 1):
+            copy.write_row([key, str(row)])
+    force_index(conn)
+    layout = index(keep)
+    layout.create(conn)
+    ((definition,),) = conn.execute("select pg_get_indexdef(%s::regclass)", [NAME])
+    conn.execute(f"drop index {NAME}".encode())
+    # as a build that was interrupted between two partitions leaves it
+    conn.execute(definition.encode())
+    assert found(conn) == {"partition_without_index": True}
+    report = mrl_pg.repair(conn)
+    assert report.left == (), str(report)
+    assert [label for label, _ in report.done] == [
+        f"built index {NAME}_docs_1",
+        f"attached index {NAME}_docs_1",
+        f"built index {NAME}_docs_2",
+        f"attached index {NAME}_docs_2",
+        f"built index {NAME}_docs_2_1",
+        f"attached index {NAME}_docs_2_1",
+    ]
+    assert_searched(conn, layout, name=f"{NAME}_docs_1")
+
+
+def test_a_build_of_another_session_is_not_broken(docs: Conn, database: str) -> None:
+    index("generated").create(docs)
+    invalidate(docs)
+    with connect(database) as other:
+        other.execute(
+            "select pg_advisory_lock(1836215405, 'docs'::regclass::oid::int4)"
+        )
+        assert found(docs) == {"being_built": False}
+        docs.execute("delete from mrl._registry")
+        assert found(docs) == {}
+
+
+def test_sql_lists_the_statements(docs: Conn) -> None:
+    index("expression").create(docs)
+    invalidate(docs)
+    for _ in range(2):
+        statements = docs.execute("select mrl.repair_sql('docs')").fetchall()
+        for (statement,) in statements:
+            docs.execute(statement.encode())
+    assert found(docs) == {}
+    assert_searched(docs, index("expression"))
+
+
+def test_the_async_version(docs: Conn, database: str) -> None:
+    index("expression").create(docs)
+    docs.execute(f"alter index {NAME} rename to quick".encode())
+
+    async def both() -> None:
+        conn = await psycopg.AsyncConnection.connect(database, autocommit=True)
+        async with conn:
+            (state,) = await mrl_pg.status_async(conn, "docs")
+            assert [finding.code for finding in state.findings] == ["renamed_index"]
+            assert (await mrl_pg.repair_async(conn, "docs")).left == ()
+
+    asyncio.run(both())
+    assert found(docs) == {}
+
+
+def test_the_shell(docs: Conn, database: str) -> None:
+    index("expression").create(docs)
+    fine = command.mrl_pg("status", "docs", "--dsn", database)
+    assert fine.returncode == 0, fine.stderr
+    assert "ok" in fine.stdout
+    docs.execute(f"alter index {NAME} rename to quick".encode())
+    broken = command.mrl_pg("status", "--json", "--dsn", database)
+    assert broken.returncode == 4
+    (state,) = json.loads(broken.stdout)
+    assert state["findings"][0]["code"] == "renamed_index"
+    assert "is called quick now" in (command.mrl_pg("status", "--dsn", database).stdout)
+    planned = command.mrl_pg("repair", "--dry-run", "--dsn", database)
+    assert planned.returncode == 4
+    assert planned.stdout == f"select mrl._follow('public.docs', '{NAME}');\n"
+    mended = command.mrl_pg("repair", "public.docs", "--dsn", database)
+    assert mended.returncode == 0, mended.stderr
+    assert "wrote the new names into the registry" in mended.stdout
+    again = command.mrl_pg("repair", "--json", "--dsn", database)
+    assert json.loads(again.stdout)["left"] == []
