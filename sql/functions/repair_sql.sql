@@ -7,13 +7,17 @@ create or replace function mrl.repair_sql(
     check_rows boolean default false
 )
 returns setof text
-language sql
+language plpgsql
 stable
-begin atomic
+set search_path = pg_catalog, pg_temp
+as $body$
+begin
+    return query
     select todo.statement
-    from mrl._repair_steps(repair_sql.only_table::pg_catalog.oid, repair_sql.check_rows) as todo
+    from mrl._repair_steps(only_table, check_rows) as todo
     where todo.statement is not null;
-end;
+end
+$body$;
 
 comment on function mrl.repair_sql(regclass, boolean) is
 'Statements that mend what mrl.status finds. Run each statement by itself, as \gexec does, '

@@ -24,11 +24,15 @@ returns table (
     mends boolean,
     registered boolean
 )
-language sql
+language plpgsql
 stable
-begin atomic
+set search_path = pg_catalog, pg_temp
+as $body$
+#variable_conflict use_column
+begin
+    return query
     select
-        known.table_id::pg_catalog.regclass,
+        known.table_id::regclass,
         known.full_column,
         known.short_column,
         known.dims,
@@ -37,15 +41,16 @@ begin atomic
         known.index_name,
         known.kept_as,
         known.usable,
-        mrl.index_bytes(known.index_id::pg_catalog.regclass),
+        mrl.index_bytes(known.index_id::regclass),
         mrl._rows(known.table_id),
         known.finding,
         known.detail,
         known.remedy,
         known.mends,
         known.registered
-    from mrl._findings(status.only_table::pg_catalog.oid, status.check_rows) as known;
-end;
+    from mrl._findings(status.only_table, status.check_rows) as known;
+end
+$body$;
 
 comment on function mrl.status(regclass, boolean) is
 'Short columns made by mrl_pg: how values are kept, the size of the index, estimated rows, and '

@@ -217,23 +217,26 @@ $body$;
 -- Called by: mrl._registered_findings, mrl._leftovers
 create or replace function mrl._builder(table_id oid)
 returns int
-language sql
+language plpgsql
 stable
-begin atomic
-    select pg_catalog.min(held.pid)
-    from pg_catalog.pg_locks as held
-    where held.locktype operator(pg_catalog.=) 'advisory'
-        -- as in client/build.sql
-        and held.classid operator(pg_catalog.=) 1836215405::pg_catalog.oid
-        and held.objid operator(pg_catalog.=) _builder.table_id
-        and held.pid operator(pg_catalog.<>) pg_catalog.pg_backend_pid()
-        and held.granted
-        and held.database operator(pg_catalog.=) (
-            select base.oid
-            from pg_catalog.pg_database as base
-            where base.datname operator(pg_catalog.=) pg_catalog.current_database()
-        );
-end;
+set search_path = pg_catalog, pg_temp
+as $body$
+begin
+    return (
+        select min(held.pid)
+        from pg_locks as held
+        where held.locktype = 'advisory'
+            -- as in client/build.sql
+            and held.classid = 1836215405
+            and held.objid = _builder.table_id
+            and held.pid <> pg_backend_pid()
+            and held.granted
+            and held.database = (
+                select base.oid from pg_database as base where base.datname = current_database()
+            )
+    );
+end
+$body$;
 
 -- Partitions without their part of an index, and the index that it has to be attached to.
 -- Called by: mrl._registered_findings, mrl._part_steps
@@ -241,6 +244,7 @@ create or replace function mrl._missing_parts(table_id oid, index_id oid)
 returns table (part oid, leaf boolean, parent_index oid)
 language sql
 stable
+parallel safe
 begin atomic
     select part.relid::pg_catalog.oid, part.isleaf, above.indexrelid
     from pg_catalog.pg_partition_tree(_missing_parts.table_id) as part
@@ -716,15 +720,17 @@ returns table (
     mends boolean,
     registered boolean
 )
-language sql
+language plpgsql
 stable
-begin atomic
-    select known.*, true
-    from mrl._registered_findings(_findings.only_table, _findings.check_rows) as known
+set search_path = pg_catalog, pg_temp
+as $body$
+begin
+    return query
+    select known.*, true from mrl._registered_findings(only_table, check_rows) as known
     union all
-    select other.*, false
-    from mrl._leftovers(_findings.only_table) as other;
-end;
+    select other.*, false from mrl._leftovers(only_table) as other;
+end
+$body$;
 
 -- Writes the names that an index and its columns have by now into its row of the registry.
 -- Called by: mrl._repair_steps
