@@ -336,6 +336,7 @@ set search_path = pg_catalog, pg_temp
 as $body$
 declare
     known record;
+    renamed record;
     slots jsonb;
     present text;
 begin
@@ -374,7 +375,49 @@ begin
         registry.distance,
         registry.kept_as
     ) as facts on true;
-    if not found then
+    if known.sound is not true then
+        -- perhaps the index or a column has another name by now
+        select
+            now.index_name,
+            now.dims,
+            now.kind,
+            now.distance,
+            now.kept_as,
+            now.short_now as short_column,
+            facts.*,
+            true as sound
+        into renamed
+        from (
+            select registered.*
+            from mrl._registered(table_id) as registered
+            where coalesce(registered.full_now, registered.full_column) = _found.full_column
+                and (_found.dims is null or registered.dims = _found.dims)
+                and (_found.kind is null or registered.kind = _found.kind)
+                and (
+                    _found.index_name is null
+                    or _found.index_name in (registered.index_name, registered.index_now)
+                )
+            order by registered.created_at, registered.index_name
+            limit 1
+        ) as now
+        cross join lateral mrl._facts(
+            _found.table_id,
+            _found.full_column,
+            now.short_now,
+            coalesce(now.index_now, now.index_name),
+            now.dims,
+            now.kind,
+            now.distance,
+            now.kept_as
+        ) as facts
+        where facts.usable
+            and facts.fitting
+            and facts.prefix;
+        if found then
+            known := renamed;
+        end if;
+    end if;
+    if known.dims is null then
         slots := mrl._table(table_id, full_column);
         select string_agg(
             format('%s(%s)', registry.kind, registry.dims), ', ' order by registry.dims

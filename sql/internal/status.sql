@@ -115,7 +115,7 @@ end
 $body$;
 
 -- The rows of the registry, each with the index that belongs to it and its names by now.
--- Called by: mrl._registered_findings, mrl._leftovers, mrl._follow, mrl._repair_steps
+-- Called by: mrl._registered_findings, mrl._leftovers, mrl._follow, mrl._found
 create or replace function mrl._registered(
     -- NULL means every table
     only_table oid

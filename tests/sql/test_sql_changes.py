@@ -19,7 +19,7 @@ from support.sql_calls import (
 )
 from support.sql_plans import ordered, planned, run, scanning
 from support.sql_state import notices, refused
-from support.vectors import matryoshka, nearest
+from support.vectors import Vectors, matryoshka, nearest
 
 from mrl_pg import MatryoshkaIndex
 
@@ -84,6 +84,21 @@ NO_PREFIX = f"column public.docs.{SHORT} is not the halfvec(32) prefix of embedd
 OTHER_INDEX = f"{INDEX} of public.docs is not an index of {SHORT} for distance cosine"
 
 
+MADE_REFUSES = "select count(*) from near(%s)"
+
+
+def assert_followed(conn: Conn, vectors: Vectors, message: str) -> None:
+    """Searches find the index by what it is; a made function holds old names."""
+    truth = nearest(vectors, QUERY)
+    assert [key for key, _ in keys(conn, QUERY, candidates=500)] == truth
+    assert ids(conn, QUERY, candidates=500) == truth
+    assert ids(conn, QUERY, filter="n >= 0", candidates=500) == truth
+    (pairs,) = many(conn, [QUERY], candidates=500)
+    assert [key for key, _ in pairs] == truth
+    with refused(errors.ObjectNotInPrerequisiteState, message):
+        one(conn, MADE_REFUSES, text(QUERY))
+
+
 def assert_refused(conn: Conn, message: str) -> None:
     """No search takes the short column for what it was."""
     calls: list[Callable[[], Any]] = [
@@ -91,7 +106,7 @@ def assert_refused(conn: Conn, message: str) -> None:
         lambda: ids(conn, QUERY),
         lambda: ids(conn, QUERY, filter="n >= 0"),
         lambda: many(conn, [QUERY]),
-        lambda: one(conn, "select count(*) from near(%s)", text(QUERY)),
+        lambda: one(conn, MADE_REFUSES, text(QUERY)),
     ]
     for call in calls:
         with refused(errors.ObjectNotInPrerequisiteState, message):
@@ -128,7 +143,7 @@ def test_full_columns_that_change_places(conn: Conn) -> None:
         "alter table docs rename column other to embedding;"
         "alter table docs rename column held to other"
     )
-    assert_refused(conn, NO_PREFIX)
+    assert_followed(conn, -VECTORS[:50], NO_PREFIX)
 
 
 INDEXES = {
@@ -170,7 +185,7 @@ def test_a_column_of_yours_is_not_dropped(conn: Conn) -> None:
         "alter table docs rename column embedding_32_halfvec to short;"
         "alter table docs add column embedding_32_halfvec int default 7"
     )
-    assert_refused(conn, OTHER_INDEX)
+    assert_followed(conn, VECTORS, OTHER_INDEX)
     assert one(conn, "select mrl.drop_index('docs', 'embedding')") == name
     assert one(conn, "select sum(embedding_32_halfvec) from docs") == 7 * 500
 
@@ -194,8 +209,9 @@ def test_the_registry_holds_names_and_nothing_that_is_run(conn: Conn) -> None:
         with conn.transaction(force_rollback=True):
             conn.execute(f"update mrl._registry set {column} = %s".encode(), [evil])
             for call in (keys, ids):
-                with conn.transaction(force_rollback=True), pytest.raises(errors.Error):
-                    call(conn, QUERY)
+                with conn.transaction(force_rollback=True):
+                    # found by what the catalog says
+                    assert len(call(conn, QUERY)) == 10
             assert one(conn, "select count(*) from docs") == 50
 
 
