@@ -194,6 +194,108 @@ begin
 end
 $body$;
 
+-- The statements that index a partitioned table while others write, one per row.
+-- Called by: mrl._create_steps
+create or replace function mrl._partition_steps(
+    table_id oid, index_name name, slots jsonb, out step text, out statement text, out how text
+)
+returns setof record
+language plpgsql
+stable
+set search_path = pg_catalog, pg_temp
+as $body$
+declare
+    part record;
+begin
+    -- parents first; a parent's index becomes valid when all its parts are attached
+    for part in
+        select
+            tree.relid::oid as id,
+            tree.isleaf,
+            space.nspname as schema_name,
+            format('%I.%I', space.nspname, class.relname) as table_name,
+            case tree.level
+                when 0 then index_name
+                else mrl._fit(format('%s_%s', class.relname, index_name), '')
+            end as index_name,
+            state.indexrelid is not null as present,
+            state.indisvalid as usable
+        from pg_partition_tree(table_id::regclass) as tree
+        join pg_class as class on class.oid = tree.relid
+        join pg_namespace as space on space.oid = class.relnamespace
+        left join lateral (
+            select index.*
+            from pg_index as index
+            join pg_class as index_class on index_class.oid = index.indexrelid
+            where index.indrelid = tree.relid
+                and index_class.relname = case tree.level
+                    when 0 then _partition_steps.index_name
+                    else mrl._fit(format('%s_%s', class.relname, _partition_steps.index_name), '')
+                end
+        ) as state on true
+        order by tree.level, class.relname
+    loop
+        how := case when part.isleaf then 'concurrently' else 'ddl' end;
+        if part.isleaf and part.usable is false then
+            step := 'dropped the invalid index of ' || part.table_name;
+            statement := mrl._render(
+                mrl._drop_index(),
+                jsonb_build_object(
+                    'concurrently', ' concurrently',
+                    'index', format('%I.%I', part.schema_name, part.index_name)
+                )
+            );
+            return next;
+        end if;
+        if not part.present or part.isleaf and part.usable is false then
+            step := 'built index ' || part.index_name;
+            statement := mrl._render(
+                mrl._create_index(),
+                slots || jsonb_build_object(
+                    'concurrently', case when part.isleaf then ' concurrently' else '' end,
+                    'index', quote_ident(part.index_name),
+                    'table', case when part.isleaf then '' else 'only ' end || part.table_name
+                )
+            );
+            return next;
+        end if;
+    end loop;
+    how := 'ddl';
+    -- parts of parts first
+    for part in
+        select
+            space.nspname as schema_name,
+            mrl._fit(format('%s_%s', class.relname, index_name), '') as index_name,
+            parent_space.nspname as parent_schema,
+            case tree.level
+                when 1 then index_name
+                else mrl._fit(format('%s_%s', parent.relname, index_name), '')
+            end as parent_index
+        from pg_partition_tree(table_id::regclass) as tree
+        join pg_class as class on class.oid = tree.relid
+        join pg_namespace as space on space.oid = class.relnamespace
+        join pg_class as parent on parent.oid = tree.parentrelid
+        join pg_namespace as parent_space on parent_space.oid = parent.relnamespace
+        where tree.level > 0
+        order by tree.level desc, class.relname
+    loop
+        continue when exists (
+            select
+            from pg_inherits as attached
+            where attached.inhrelid = to_regclass(
+                format('%I.%I', part.schema_name, part.index_name)
+            )
+        );
+        step := 'attached index ' || part.index_name;
+        statement := format(
+            'alter index %I.%I attach partition %I.%I',
+            part.parent_schema, part.parent_index, part.schema_name, part.index_name
+        );
+        return next;
+    end loop;
+end
+$body$;
+
 -- The statements that are still needed for a short column and its index, one per row.
 -- Called by: mrl.create_index, mrl.create_index_sql, client/build.sql
 create or replace function mrl._create_steps(
@@ -284,10 +386,7 @@ begin
         'operator_class', mrl._operator_class(kind, distance),
         'm', m,
         'ef_construction', ef_construction,
-        'concurrently', case when concurrent and not partitioned
-            then ' concurrently'
-            else ''
-        end
+        'concurrently', case when concurrent then ' concurrently' else '' end
     );
     slots := slots || jsonb_build_object(
         'value', mrl._short_of(slots ->> 'full', slots),
@@ -300,8 +399,17 @@ begin
         statement := mrl._render(mrl._add_short_column(), slots);
         return next;
     end if;
-    how := case when concurrent and not partitioned then 'concurrently' else 'ddl' end;
-    if existing.usable is false then
+    how := case when concurrent then 'concurrently' else 'ddl' end;
+    if concurrent and partitioned then
+        if existing.usable is not true then
+            for step, statement, how in
+                select planned.step, planned.statement, planned.how
+                from mrl._partition_steps(table_name, index_name, slots) as planned
+            loop
+                return next;
+            end loop;
+        end if;
+    elsif existing.usable is false then
         step := 'dropped the invalid index of that name';
         statement := mrl._render(
             mrl._drop_index(),
@@ -311,7 +419,7 @@ begin
         );
         return next;
     end if;
-    if existing.usable is not true then
+    if existing.usable is not true and not (concurrent and partitioned) then
         step := 'built index ' || index_name;
         statement := mrl._render(
             mrl._create_index(),

@@ -252,3 +252,72 @@ def test_the_callers_settings_come_back(docs: Conn) -> None:
         "select current_setting('lock_timeout'), current_setting('statement_timeout'), "
         "current_setting('maintenance_work_mem')"
     ).fetchall() == [("7s", "70s", "9MB")]
+
+
+# ------------------------------------------------------------------ partitions
+
+
+@pytest.fixture
+def parts(conn: Conn) -> Iterator[Conn]:
+    """A partitioned table in use: two levels, with an index over full vectors."""
+    conn.execute("""
+        create table docs (id int primary key, embedding vector(32))
+            partition by range (id);
+        create table docs_low partition of docs for values from (0) to (300);
+        create table docs_high partition of docs for values from (300) to (9999)
+            partition by range (id);
+        create table docs_mid partition of docs_high for values from (300) to (500);
+        create table docs_top partition of docs_high for values from (500) to (9999);
+    """)
+    with conn.cursor().copy("copy docs (id, embedding) from stdin") as copy:
+        for key, row in enumerate(ROWS.tolist()):
+            copy.write_row([key, str(row)])
+    conn.execute(
+        f"create index {FULL} on docs using hnsw (embedding vector_cosine_ops)"
+    )
+    conn.execute("analyze docs")
+    force_index(conn)
+    yield conn
+
+
+LEAVES = ("docs_low", "docs_mid", "docs_top")
+PARTED = MatryoshkaIndex("docs", "embedding", dims=32, kind="halfvec")
+
+
+def check_parts(conn: Conn) -> None:
+    query = matryoshka(1, dims=32, seed=7)[0]
+    found = PARTED.search(conn, query, k=5, candidates=400)
+    assert found.keys == nearest(query)
+    scanned = indexes(explain(conn, PARTED.plan(conn, query, k=5, candidates=400)))
+    assert sorted(scanned) == sorted(f"{leaf}_{PARTED.name}" for leaf in LEAVES)
+
+
+def test_each_partition_is_built_by_itself(parts: Conn) -> None:
+    before = [file_of(parts, table) for table in LEAVES]
+    report = PARTED.create(parts)
+    assert report.kept_as == "expression"
+    assert [label for label, _ in report.done if "docs_mid" in label] == [
+        f"built index docs_mid_{PARTED.name}",
+        f"attached index docs_mid_{PARTED.name}",
+    ]
+    assert [file_of(parts, table) for table in LEAVES] == before
+    check_parts(parts)
+    assert not PARTED.create(parts).changed
+    # PostgreSQL indexes a new partition by itself
+    parts.execute(
+        "create table docs_new partition of docs for values from (9999) to (99999)"
+    )
+    assert parts.execute(
+        "select count(*) from pg_index where indrelid = 'docs_new'::regclass"
+    ).fetchall() == [(3,)]
+    assert "dropped index" in str(PARTED.drop(parts))
+
+
+@pytest.mark.parametrize("after", [1, 3, 7])
+def test_partitions_that_broke_off_are_finished(parts: Conn, after: int) -> None:
+    call = "select mrl.create_index_sql('docs', 'embedding', dims => 32)"
+    for (statement,) in parts.execute(call).fetchall()[:after]:
+        parts.execute(statement)
+    PARTED.create(parts)
+    check_parts(parts)
+    assert not PARTED.create(parts).changed
