@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from mrl_pg import arguments
 from mrl_pg.calibration import batches, measuring
 from mrl_pg.calibration.in_batches import calibrate_in_batches
-from mrl_pg.catalog.read import forget_facts, read_facts
+from mrl_pg.catalog.read import forget_facts
 from mrl_pg.exchange import AnyConn, Exchange, Row, Send
 from mrl_pg.exchange.progress import OnProgress
 from mrl_pg.layout import IndexLayout
@@ -90,7 +90,7 @@ def calibrate(
     """Measure the searches of one short column; see `MatryoshkaIndex.calibrate`."""
     check_filter(filter, params)
     arguments.check_callable("progress", progress)
-    facts = measuring.check(layout, (yield from read_facts(layout)))
+    layout, facts = yield from measuring.ready(conn, layout)
     values = measuring.values(layout, facts, k, sample, queries, real_queries)
     values["filter"] = written_out(conn, filter, params, facts)
     with (

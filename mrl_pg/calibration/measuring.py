@@ -11,9 +11,9 @@ from psycopg.errors import Diagnostic
 from mrl_pg.arguments import check_whole, flag, listed, shown
 from mrl_pg.catalog import slots
 from mrl_pg.catalog.facts import Facts, check_ready
-from mrl_pg.catalog.read import forget_facts, not_installed
-from mrl_pg.errors import IndexNotFound, InvalidSetting, NotInstalled
-from mrl_pg.exchange import AnyConn
+from mrl_pg.catalog.read import find_names, forget_facts, not_installed, read_facts
+from mrl_pg.errors import IndexMismatch, IndexNotFound, InvalidSetting, NotInstalled
+from mrl_pg.exchange import AnyConn, Exchange
 from mrl_pg.exchange.progress import OnProgress, Progress
 from mrl_pg.exchange.server_message import server_message
 from mrl_pg.layout import IndexLayout
@@ -28,12 +28,20 @@ NOT_INSTALLED = (
 )
 
 
-def check(layout: IndexLayout, facts: Facts) -> Facts:
-    """The facts, if the index is ready and the database side can measure it."""
+def ready(conn: AnyConn, layout: IndexLayout) -> Exchange[tuple[IndexLayout, Facts]]:
+    """The layout with its names by now, and facts of a table that can be measured."""
+    facts = yield from read_facts(layout)
     if not facts.mrl_installed:
         raise NotInstalled(NOT_INSTALLED)
-    check_ready(layout, facts)
-    return facts
+    try:
+        check_ready(layout, facts)
+    except (IndexNotFound, IndexMismatch):
+        renamed = yield from find_names(conn, layout, facts, registered=True)
+        if renamed is None:
+            raise
+        layout, facts = renamed, (yield from read_facts(renamed))
+        check_ready(layout, facts)
+    return layout, facts
 
 
 def values(

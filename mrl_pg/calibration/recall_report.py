@@ -83,7 +83,7 @@ def recall(
     """Measure one search; see `MatryoshkaIndex.recall`."""
     arguments.check_callable("progress", progress)
     keep = arguments.flag("keep", keep)
-    facts = measuring.check(layout, (yield from read_facts(layout)))
+    layout, facts = yield from measuring.ready(conn, layout)
     values = measuring.values(layout, facts, options.k, sample, queries, real_queries)
     condition = written_out(conn, options.filter, options.params, facts)
     promise = yield from read_promise(conn, layout, options)

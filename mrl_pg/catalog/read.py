@@ -7,6 +7,7 @@ also returns the current `stamp` of the table. If the stamp differs, or after an
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import cache
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -26,6 +27,11 @@ TABLES = 500
 MISSING = (errors.UndefinedFunction, errors.UndefinedTable, errors.InvalidSchemaName)
 
 _known: WeakKeyDictionary[AnyConn, Recent[IndexLayout, Facts]] = WeakKeyDictionary()
+
+_renamed: WeakKeyDictionary[AnyConn, Recent[IndexLayout, IndexLayout]] = (
+    WeakKeyDictionary()
+)
+"""Layouts whose index or short column has another name, and the layouts with that."""
 
 
 def known_facts(conn: AnyConn, layout: IndexLayout) -> Exchange[Facts]:
@@ -49,6 +55,48 @@ def forget_facts(conn: AnyConn, layout: IndexLayout) -> None:
     """Drop the layout's facts, so that they are read again next time."""
     if (known := _known.get(conn)) is not None:
         known.drop(lambda key: key == layout)
+    if (renamed := _renamed.get(conn)) is not None:
+        renamed.drop(lambda key: key == layout)
+
+
+def known_names(conn: AnyConn, layout: IndexLayout) -> IndexLayout:
+    """The layout with the names that `find_names` found, else the layout itself."""
+    renamed = _renamed.get(conn)
+    return (renamed and renamed.get(layout)) or layout
+
+
+def find_names(
+    conn: AnyConn, layout: IndexLayout, facts: Facts, *, registered: bool = False
+) -> Exchange[IndexLayout | None]:
+    """The layout with the names that its index and short column have by now.
+
+    The index is found by what it is: on these dimensions of the full column, of this
+    kind and distance. None if there is no such index, or if it has the layout's names.
+    `registered` takes only an index that the registry knows by its name.
+    """
+    if not facts.mrl_installed:
+        return None
+    parameters = {
+        "table_id": facts.table_id,
+        "column": layout.column,
+        "dims": layout.dims,
+        "kind": layout.kind,
+        "operator_class": layout.operator_class,
+        "registered": registered,
+    }
+    try:
+        rows = yield Send(source.statement("find_names").encode(), parameters)
+    except MISSING:
+        # the database side is older than mrl_pg
+        return None
+    if not rows:
+        return None
+    name, short = rows[0]["name"], rows[0]["short"]
+    found = replace(layout, name=name, short=short or layout.short)
+    if found == layout:
+        return None
+    forget_facts(conn, found)
+    return _renamed.setdefault(conn, Recent(TABLES)).put(layout, found)
 
 
 def not_installed(error: errors.Error) -> bool:

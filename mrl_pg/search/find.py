@@ -8,8 +8,8 @@ from psycopg import sql
 
 from mrl_pg.arguments import listed
 from mrl_pg.catalog.facts import Facts
-from mrl_pg.catalog.read import forget_facts, known_facts
-from mrl_pg.errors import MrlError
+from mrl_pg.catalog.read import find_names, forget_facts, known_facts, known_names
+from mrl_pg.errors import IndexMismatch, IndexNotFound, MrlError
 from mrl_pg.exchange import AnyConn, Exchange, Find, FindMany, FoundRows, cursors
 from mrl_pg.layout import IndexLayout
 from mrl_pg.search.filter import in_text
@@ -75,13 +75,26 @@ def prepare(
     """The plan of a search; raises errors only after reading the facts again."""
     if isinstance(options.filter, sql.Composable):
         options = replace(options, filter=in_text(conn, options.filter))
+    if (named := known_names(conn, layout)) != layout:
+        try:
+            facts = yield from known_facts(conn, named)
+            return (yield from _decide(conn, named, facts, query, options))
+        except MrlError:
+            # perhaps there is another name once more
+            forget_facts(conn, named)
+            forget_facts(conn, layout)
     facts = yield from known_facts(conn, layout)
     try:
         return (yield from _decide(conn, layout, facts, query, options))
-    except MrlError:
+    except MrlError as error:
         forget_facts(conn, layout)
         if (fresh := (yield from known_facts(conn, layout))) == facts:
-            raise
+            if not isinstance(error, (IndexNotFound, IndexMismatch)):
+                raise
+            renamed = yield from find_names(conn, layout, facts)
+            if renamed is None:
+                raise
+            layout, fresh = renamed, (yield from known_facts(conn, renamed))
     return (yield from _decide(conn, layout, fresh, query, options))
 
 

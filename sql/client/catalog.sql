@@ -240,6 +240,31 @@ order by table_name, full_column, dims, kind
 -- Called by: mrl_pg.build.status
 select pg_catalog.to_regclass(%(name)s)::pg_catalog.oid::pg_catalog.int8 as table_id
 
+-- name: find_names
+-- The names of an index and its short column, found by what the index is; no row without it.
+-- Parameters: table_id, column, dims, kind, operator_class, registered
+-- Called by: mrl_pg.catalog.read
+select
+    index.index_name::pg_catalog.text as name,
+    index.short_column::pg_catalog.text as short
+from mrl._short_indexes(%(table_id)s::pg_catalog.oid) as index
+where index.full_column operator(pg_catalog.=) %(column)s
+    and index.dims operator(pg_catalog.=) %(dims)s
+    and index.kind operator(pg_catalog.=) %(kind)s
+    and index.operator_class operator(pg_catalog.=) %(operator_class)s
+    and index.usable
+    and (
+        not %(registered)s
+        or exists (
+            select
+            from mrl.registry as known
+            where known.table_id operator(pg_catalog.=) index.table_id::pg_catalog.regclass
+                and known.index_name operator(pg_catalog.=) index.index_name
+        )
+    )
+order by index.index_id
+limit 1
+
 -- name: status
 -- The short columns and what is wrong with each, as mrl.status says, with names as text.
 -- Parameters: table_id (NULL for every table), check_rows

@@ -1,7 +1,7 @@
 -- What is wrong with short columns and their indexes, and the statements that mend it.
 
 -- Indexes of short values, by what they are. Names in the registry may be older.
--- Called by: mrl._registered, mrl._leftovers
+-- Called by: mrl._registered, mrl._leftovers, client/catalog.sql
 create or replace function mrl._short_indexes(
     -- NULL means every table
     only_table oid

@@ -15,7 +15,7 @@ from support.tables import make_table
 from support.vectors import matryoshka
 
 import mrl_pg
-from mrl_pg import InvalidSetting, MatryoshkaIndex, TableNotFound
+from mrl_pg import IndexNotFound, InvalidSetting, MatryoshkaIndex, TableNotFound
 from mrl_pg.kinds import Keep
 
 Conn = psycopg.Connection[Any]
@@ -115,6 +115,9 @@ def test_renames_are_written_down(docs: Conn, keep: Keep) -> None:
     for statement in renames.values():
         docs.execute(statement.encode())
     assert found(docs) == dict.fromkeys(renames, True)
+    # by what the index is, whatever its name
+    renamed = index(keep, column="vec")
+    assert_searched(docs, renamed, name="quick")
     ((detail,),) = docs.execute(
         "select detail from mrl.status('docs') where finding = 'renamed_index'"
     )
@@ -131,6 +134,23 @@ def test_renames_are_written_down(docs: Conn, keep: Keep) -> None:
     assert_searched(docs, index(keep, column="vec", name="quick", **short))
 
 
+def test_a_connection_notices_each_rename(docs: Conn) -> None:
+    index("generated").create(docs)
+    layout = index(None)
+    assert layout.search(docs, QUERY, k=5, candidates=300).keys == NEAREST
+    for number in range(3):
+        for what in ("index", "table"):
+            old = {"index": NAME, "table": SHORT}[what] if number == 0 else f"n{number}"
+            change = f"alter index {old} rename to n{number + 1}"
+            if what == "table":
+                change = f"alter table docs rename {old} to n{number + 1}"
+            docs.execute(change.encode())
+            assert layout.search(docs, QUERY, k=5, candidates=300).keys == NEAREST
+    docs.execute("drop index n3")
+    with pytest.raises(IndexNotFound):
+        layout.search(docs, QUERY, k=5)
+
+
 @pytest.mark.parametrize("keep", KEEPS)
 def test_a_table_that_moved_is_in_order(docs: Conn, keep: Keep) -> None:
     index(keep).create(docs)
@@ -140,8 +160,18 @@ def test_a_table_that_moved_is_in_order(docs: Conn, keep: Keep) -> None:
     (state,) = mrl_pg.status(docs)
     assert state.ok
     assert (state.schema, state.table) == ("other", "papers")
-    moved = index(keep, table="papers", schema="other", name=NAME)
-    assert_searched(docs, moved, "other.papers")
+    moved = index(keep, table="papers", schema="other")
+    assert_searched(docs, moved, "other.papers", name=NAME)
+    assert moved.recall(docs, sample=5, candidates=300).recall == 1
+    moved.calibrate(docs, k=5, sample=20)
+    result = moved.search(docs, QUERY, k=5, recall=0.9)
+    assert result.promise is not None
+    assert result.promise.standing != "uncalibrated"
+    docs.execute(f"alter index other.{NAME} rename to quick".encode())
+    with pytest.raises(IndexNotFound, match="mrl-pg repair"):
+        moved.calibrate(docs, k=5, sample=20)
+    mrl_pg.repair(docs)
+    moved.calibrate(docs, k=5, sample=20)
 
 
 @pytest.mark.parametrize("keep", KEEPS)
