@@ -196,7 +196,7 @@ def check_ready(layout: IndexLayout, facts: Facts) -> None:
         name = layout.short if no_column else layout.name
         raise IndexNotFound(
             f"{layout} has no {missing} {name!r} yet: run index.create(conn) or "
-            f"`mrl-pg create`, `mrl-pg repair` after a rename, or search with exact=True"
+            "`mrl-pg create`, after a rename `mrl-pg repair`, or search with exact=True"
         )
     if not facts.expression_ours:
         check_short(layout, facts)
