@@ -568,7 +568,10 @@ begin
             when index.usable then 'repair registers it'
             when named.ours then 'repair drops it concurrently; to finish it instead, create '
                 'it again'
-            else format('create it again, or drop index %I', index.index_name)
+            else format(
+                'create it again, which goes on where the build stopped, or drop index %I',
+                index.index_name
+            )
         end,
         index.usable or named.ours
     from mrl._short_indexes(only_table) as index
@@ -586,9 +589,14 @@ begin
         class.relname, index.full_column, index.dims, index.kind, told.distance
     ) as names
     cross join lateral (
-        select told.distance, index.index_name = names.index_name
+        select
+            told.distance,
+            -- an index of a partitioned table cannot be dropped concurrently
+            index.index_name = names.index_name and class.relkind <> 'p'
     ) as named (distance, ours)
     where not index.attached
+        -- parts of an index belong to the index of the partitioned table
+        and not class.relispartition
         and class.relpersistence <> 't'
         and not exists (
             select
@@ -783,7 +791,8 @@ begin
         join pg_class as class on class.oid = missing.part
     loop
         slots := mrl._table(part.part, known.full_now);
-        name := mrl._fit(known.index_now || '_' || part.relname, '');
+        -- as mrl._partition_steps names it
+        name := mrl._fit(format('%s_%s', part.relname, known.index_now), '');
         space := (
             select home.nspname from pg_namespace as home where home.oid = part.relnamespace
         );

@@ -306,14 +306,22 @@ def test_a_partition_without_its_part(conn: Conn, keep: Keep) -> None:
     report = mrl_pg.repair(conn)
     assert report.left == (), str(report)
     assert [label for label, _ in report.done] == [
-        f"built index {NAME}_docs_1",
-        f"attached index {NAME}_docs_1",
-        f"built index {NAME}_docs_2",
-        f"attached index {NAME}_docs_2",
-        f"built index {NAME}_docs_2_1",
-        f"attached index {NAME}_docs_2_1",
+        f"built index docs_1_{NAME}",
+        f"attached index docs_1_{NAME}",
+        f"built index docs_2_{NAME}",
+        f"attached index docs_2_{NAME}",
+        f"built index docs_2_1_{NAME}",
+        f"attached index docs_2_1_{NAME}",
     ]
-    assert_searched(conn, layout, name=f"{NAME}_docs_1")
+    assert_searched(conn, layout, name=f"docs_1_{NAME}")
+    # a build that stopped before its last step can go on
+    conn.execute("delete from mrl._registry")
+    conn.execute(f"drop index {NAME}".encode())
+    conn.execute(definition.encode())
+    assert found(conn) == {"leftover_index": False}
+    assert not mrl_pg.repair(conn).changed
+    assert layout.create(conn).changed
+    assert found(conn) == {}
 
 
 def test_a_build_of_another_session_is_not_broken(docs: Conn, database: str) -> None:
