@@ -53,10 +53,13 @@ class MatryoshkaIndex(IndexLayout):
 
         `keep` of this index says how the short values are kept. "generated" adds a
         column, which rewrites the table under an ACCESS EXCLUSIVE lock until the
-        transaction ends, and rebuilds all indexes of the table. "expression" adds no
-        column; writers wait while the index is built. If `keep` is None, a table with
-        rows and a vector index gets an expression index, and any other table a
-        column. `rebuild=True` allows a column although vector indexes are rebuilt.
+        transaction ends, and rebuilds all indexes of the table. "trigger" adds a column
+        that a trigger fills, and updates the rows that are there in batches, so that
+        triggers on updates fire. "expression" adds no column. If `keep` is None, a
+        table with rows and a vector index gets an expression index, another table
+        above 16 MB a column with a trigger if it is built concurrently, and any other
+        table a generated column. `rebuild=True` allows a generated column although
+        vector indexes are rebuilt.
 
         `concurrently=True` builds while others write, and commits each step, so `conn`
         must be in autocommit and in no transaction. If interrupted, call it again.

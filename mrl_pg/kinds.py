@@ -16,10 +16,11 @@ share a recall curve (benchmarks/tune.py measures the difference).
 Distance: TypeAlias = Literal["cosine", "l2", "ip"]
 """Cosine distance `<=>`, Euclidean distance `<->`, negative inner product `<#>`."""
 
-Keep: TypeAlias = Literal["generated", "expression"]
-"""How short values are kept: in a generated column, or in an expression index alone."""
+Keep: TypeAlias = Literal["generated", "expression", "trigger"]
+"""How short values are kept: in a generated column, in an expression index alone, or in
+a plain column that a trigger fills."""
 
-KEEPS: tuple[Keep, ...] = ("generated", "expression")
+KEEPS: tuple[Keep, ...] = ("generated", "expression", "trigger")
 
 OPERATORS: dict[str, str] = {"cosine": "<=>", "l2": "<->", "ip": "<#>"}
 """pgvector's operator of each distance."""

@@ -21,8 +21,9 @@ class IndexLayout:
     example `embedding_256_halfvec` and `docs_embedding_256_halfvec_cosine_hnsw`.
 
     `keep` says how `create` has the short values kept: "generated", in a column that
-    PostgreSQL computes, or "expression", in the index alone, without any column. None
-    leaves the choice to `create`. A search uses what is there, whatever `keep` says.
+    PostgreSQL computes, "trigger", in a column that a trigger fills, or "expression",
+    in the index alone, without any column. None leaves the choice to `create`. A search
+    uses what is there, whatever `keep` says.
 
     Raises InvalidSetting for a value that PostgreSQL or pgvector would refuse.
     """
@@ -97,6 +98,11 @@ class IndexLayout:
     def operator_class(self) -> str:
         """HNSW operator class of the short column."""
         return f"{self.kind}_{KINDS[self.kind].metric or self.distance}_ops"
+
+    @property
+    def trigger(self) -> str:
+        """Name of the trigger that keeps the short column, if `keep` is "trigger"."""
+        return fit(f"zz_mrl_{self.short}", "")
 
     def __str__(self) -> str:
         """`docs.embedding → 256 halfvec (cosine)`."""

@@ -177,7 +177,8 @@ def _replace_concurrently(
     gone. If the short column changes and keeps its name, the old column is dropped
     first.
     """
-    if old.short == new.short and old.keep == new.keep and not same_column:
+    expressions = "expression" in (old.keep, new.keep)
+    if old.short == new.short and not expressions and not same_column:
         _drop_concurrently(operations, old)
         _build(operations, new, rebuild=rebuild)
     elif old.name != new.name:
@@ -195,10 +196,11 @@ def _replace_concurrently(
         )
 
 
-def _column(index: MatryoshkaIndex) -> tuple[str, int, str]:
+def _column(index: MatryoshkaIndex) -> tuple[str, str, int, str]:
     """What identifies the short column, without its index."""
-    short = "" if index.keep == "expression" else index.short
-    return short, index.dims, index.kind
+    keep = index.keep or "generated"
+    short = "" if keep == "expression" else index.short
+    return keep, short, index.dims, index.kind
 
 
 def _qualified(index: MatryoshkaIndex) -> sql.Identifier:

@@ -63,13 +63,16 @@ class CreateMatryoshkaIndexOp(MigrateOperation):
     ) -> None:
         """Give a table a short column of `dims` dimensions and its HNSW index.
 
-        `keep`: "generated", a column, or "expression", an index without a column.
+        `keep`: "generated", a column, "trigger", a column that a trigger fills, or
+        "expression", an index without a column.
 
         Lock: ACCESS EXCLUSIVE on the table until the transaction ends, because
         adding the stored column rewrites it. With `concurrently`, the lock ends
         with the rewrite, and the index build does not block writes. Both run in an
         autocommit block, which commits what the revision did before, so write a
-        separate revision for it. With `concurrently` and an expression, nobody waits.
+        separate revision for it. With `concurrently` and an expression, nobody waits;
+        with `concurrently` and a trigger, the lock is held for a moment, and the
+        column is filled in batches, which fire the table's triggers on updates.
         Creates only what is missing, so you can run an interrupted revision again.
 
         `rebuild=True` allows a column although vector indexes of the table are

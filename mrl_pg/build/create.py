@@ -6,21 +6,23 @@ from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import partial
 
-from psycopg.errors import ObjectNotInPrerequisiteState
+from psycopg.errors import DuplicateColumn, ObjectNotInPrerequisiteState
 from psycopg.pq import TransactionStatus
 
 from mrl_pg import source
 from mrl_pg.arguments import check_callable, check_whole, flag, shown
 from mrl_pg.build import definitions, online, settings
+from mrl_pg.build.fill import fill
 from mrl_pg.build.progress import watch
 from mrl_pg.build.report import BuildReport
 from mrl_pg.build.row_sample import check_rows
 from mrl_pg.build.steps import Step, carry_out, changes, lock, read_steps
 from mrl_pg.catalog.facts import Facts, check_index, check_short
 from mrl_pg.catalog.read import forget_facts, read_facts
-from mrl_pg.errors import InvalidSetting, NotInstalled, RebuildRefused
+from mrl_pg.errors import IndexMismatch, InvalidSetting, NotInstalled, RebuildRefused
 from mrl_pg.exchange import AnyConn, Exchange, Send, transaction
 from mrl_pg.exchange.progress import OnProgress
+from mrl_pg.exchange.server_message import server_message
 from mrl_pg.layout import IndexLayout
 
 MOST_WORKERS = 1024
@@ -43,8 +45,8 @@ def create(
     """Add the short column, build its index, write the registry.
 
     Concurrently, no lock is held for longer than a moment, and each step is committed.
-    Otherwise it is one transaction, all or nothing: a generated column rewrites the
-    table under an ACCESS EXCLUSIVE lock, an expression index keeps writers waiting.
+    Otherwise it is one transaction, all or nothing: a column locks the table until the
+    transaction ends, an expression index keeps writers waiting.
     Safe to repeat, because it does what is missing. `conn` is watched from another
     connection, for `progress`.
     """
@@ -55,7 +57,8 @@ def create(
     rebuild = flag("rebuild", rebuild)
     body = _create(layout, facts, rebuild, chosen, watched)
     if (yield from _is_online(conn, layout, facts, rebuild, concurrently)):
-        body = _create_online(layout, facts, rebuild, chosen, watched)
+        filling = fill(layout, facts, progress)
+        body = _create_online(layout, facts, rebuild, chosen, watched, filling)
         report = yield from online.alone(layout, facts.table_id, body)
     else:
         report = yield from transaction(body)
@@ -83,7 +86,8 @@ def _is_online(
         return bool(concurrently)
     if not possible:
         return False
-    steps = yield from _read(layout, facts, rebuild)
+    # the choice for an online build, which may be another one than in a transaction
+    steps = yield from _read(layout, facts, rebuild, concurrent=True)
     return changes(steps) and steps[-1].kept_as != "generated"
 
 
@@ -93,12 +97,13 @@ def _create_online(
     rebuild: bool,
     chosen: settings.Settings,
     watched: Callable[[], AbstractContextManager[None]],
+    filling: Exchange[None],
 ) -> Exchange[BuildReport]:
     # another session may have built it meanwhile
     facts = _check(layout, (yield from read_facts(layout)))
     steps = yield from _read(layout, facts, rebuild, concurrent=True)
     yield from check_rows(layout, facts)
-    done = yield from online.carry_out(steps, chosen, watched)
+    done = yield from online.carry_out(steps, chosen, watched, filling)
     return (yield from _report(layout, facts, steps, done))
 
 
@@ -159,6 +164,8 @@ def _read(
     )
     try:
         return (yield from read_steps(query))
+    except DuplicateColumn as error:
+        raise IndexMismatch(str(server_message(error))) from error
     except ObjectNotInPrerequisiteState as error:
         said = error.diag
         raise RebuildRefused(

@@ -84,10 +84,16 @@ def build_unseen(layout: IndexLayout, *, has_column: bool) -> list[sql.Composed]
     """
     table = sql.Identifier(*filter(None, (layout.schema, layout.table)))
     path = home("")
-    no_column = has_column or layout.keep == "expression"
-    steps = [] if no_column else [add_short_column(layout, table, path)]
-    steps.append(create_index(layout, table, path, concurrently=True))
-    return [*steps, call("call_register", layout)]
+    build = create_index(layout, table, path, concurrently=True)
+    steps = [build, call("call_register", layout)]
+    if layout.keep == "trigger":
+        # the server fills in where pgvector is
+        before = [] if has_column else [call("call_add_kept_column", layout)]
+        before.append(call("call_fill", layout))
+        return [*before, build, call("call_check_values", layout), steps[-1]]
+    if has_column or layout.keep == "expression":
+        return steps
+    return [add_short_column(layout, table, path), *steps]
 
 
 def call(

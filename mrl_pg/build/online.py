@@ -57,11 +57,13 @@ def carry_out(
     steps: Iterable[Step],
     chosen: settings.Settings,
     watched: Callable[[], AbstractContextManager[None]],
+    fill: Exchange[None],
 ) -> Exchange[tuple[tuple[str, float], ...]]:
     """Send the statements outside any transaction; answers what reports name.
 
     A statement that needs a lock gives up after LOCK_TIMEOUT and is tried again, so
-    that nobody waits longer than that behind it.
+    that nobody waits longer than that behind it. `fill` is carried out instead of the
+    statement that fills a column.
     """
     done = []
     for step in steps:
@@ -71,6 +73,11 @@ def carry_out(
                 yield from settings.of_session(
                     {**NO_TIMEOUTS, **chosen}, _send(step.statement)
                 )
+        elif step.how == "fill":
+            yield from settings.of_session({"statement_timeout": "0"}, fill)
+        elif step.how == "check":
+            check = _send(step.statement)
+            yield from settings.of_session({"statement_timeout": "0"}, check)
         else:
             yield from _with_short_lock(step.statement, chosen)
         if step.label is not None:

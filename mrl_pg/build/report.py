@@ -11,8 +11,8 @@ class BuildReport:
 
     `done` names the steps in order with the seconds each took; empty when there
     was nothing to do. `index_bytes` and `rows` are 0 after a drop. `kept_as` says how
-    the short values are kept, "generated" or "expression", and `why` gives the reason;
-    both are None after a drop.
+    the short values are kept, "generated", "trigger" or "expression", and `why` gives
+    the reason; both are None after a drop.
     """
 
     layout: IndexLayout

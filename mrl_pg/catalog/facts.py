@@ -37,7 +37,8 @@ class Facts:
 
     `stamp` changes with everything that a search relies on: the table, its row-level
     security for the current role, the full column `full_number`, the expression
-    `short_value` of the short column, the primary key `key_id` and the index.
+    `short_value` of the short column or its trigger `short_trigger`, the primary key
+    `key_id` and the index.
     `expression_ours`: the index is on the expression that computes short values, so
     that a search needs no short column.
     """
@@ -64,6 +65,7 @@ class Facts:
     row_security: bool
     full_number: int
     short_value: int | None
+    short_trigger: int | None
     key_id: int
     stamp: int
 

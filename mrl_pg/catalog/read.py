@@ -115,6 +115,7 @@ def _table_names(layout: IndexLayout) -> dict[str, Any]:
         "table": layout.table,
         "column": layout.column,
         "short": layout.short,
+        "trigger": layout.trigger,
         "index": layout.name,
         "function": function_of(layout),
         "dims": layout.dims,
@@ -127,6 +128,7 @@ def _table_facts() -> bytes:
         table=sql.Identifier("class", "oid"),
         full=sql.Identifier("full_column", "number"),
         value=sql.Identifier("short_column", "value"),
+        trigger=sql.Identifier("short_column", "trigger"),
         key=sql.Identifier("primary_key", "oid"),
         index=sql.SQL("pg_catalog.format('%%I.%%I', space.nspname, %(index)s)"),
     )

@@ -66,12 +66,12 @@ def create(
     pg: Pg = PG_DEFAULT,
     as_json: Json = False,
 ) -> None:
-    """Give a table an index of short vectors, in one transaction.
+    """Give a table an index of short vectors.
 
     A generated column rewrites the table under an ACCESS EXCLUSIVE lock, so that
-    nobody can read or write the table meanwhile. An expression index only keeps
-    writers waiting while it is built. The command is safe to repeat, because it does
-    only what is missing.
+    nobody can read or write the table meanwhile. An expression index, and a column
+    that a trigger fills, are made while others read and write. The command is safe to
+    repeat, because it does only what is missing.
 
     Example: mrl-pg create docs embedding --dims 256 --kind halfvec
     """

@@ -52,8 +52,9 @@ KeepName: TypeAlias = Annotated[
         "--keep",
         metavar="HOW",
         help="generated: a column, which rewrites the table and builds its indexes "
-        "again. expression: an index without a column.  \\[default: expression for a "
-        "table with rows and a vector index, else generated]",
+        "again. trigger: a column that a trigger fills. expression: an index without a "
+        "column.  \\[default: expression for a table with rows and a vector index, "
+        "trigger for another table above 16 MB, else generated]",
     ),
 ]
 

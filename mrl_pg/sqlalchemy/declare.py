@@ -89,7 +89,8 @@ class Matryoshka(SchemaItem):
     `kind`: vector, halfvec or bit; `distance`: cosine, l2 or ip; `m` and
     `ef_construction`: options of pgvector's index; `short` and `name`: names of the
     short column and of the index, instead of the derived names; `keep`: "generated",
-    or "expression" for an index without a short column. A column may have several
+    "trigger" for a column that a trigger fills, or "expression" for an index without a
+    short column. A column may have several
     declarations, for several sizes; a search uses the first.
 
     The short column is not an attribute of the model and not a column of the Table,

@@ -145,8 +145,8 @@ def _where(
     return sql.Composed(
         [
             filter,
-            # an expression says itself what it is
-            sql.SQL("") if layout.keep == "expression" else checked,
+            # an expression says itself what it is, and a trigger's column is plain
+            checked if layout.keep in (None, "generated") else sql.SQL(""),
             parts.own_plan(query, table if where is None else None),
         ]
     )

@@ -131,6 +131,42 @@ from mrl._create_steps(
 select todo.step, todo.statement, todo.how
 from mrl._repair_steps({table_id}, {check_rows}) as todo
 
+-- name: begin_fill
+-- The state of a fill before its first batch.
+-- Parameters: table_id, full, short
+-- Called by: mrl_pg.build.fill
+select mrl._begin_fill(
+    %(table_id)s::pg_catalog.oid::pg_catalog.regclass,
+    %(full)s::pg_catalog.name,
+    %(short)s::pg_catalog.name
+) as state
+
+-- name: fill_next
+-- Fills some rows, and answers the state for the next call.
+-- Parameters: state
+-- Called by: mrl_pg.build.fill
+select mrl._fill_next(%(state)s::pg_catalog.jsonb) as state
+
+-- name: call_add_kept_column
+-- Adds a short column and its trigger.
+-- Slots: table, column, short (literals), dims, kind
+-- Called by: mrl_pg.build.definitions
+select mrl._add_kept_column(
+    {table}::pg_catalog.regclass, {column}, {short}, {dims}, {kind}
+)
+
+-- name: call_fill
+-- Fills a short column in batches, outside a transaction.
+-- Slots: table, column, short (literals)
+-- Called by: mrl_pg.build.definitions
+call mrl.fill_short_column({table}::pg_catalog.regclass, {column}, {short})
+
+-- name: call_check_values
+-- Raises if a short value is wrong.
+-- Slots: table, column, short (literals)
+-- Called by: mrl_pg.build.definitions
+select mrl._check_values({table}::pg_catalog.regclass, {column}, {short})
+
 -- name: call_drop_index
 -- Makes the server drop a short column and its index; no row if none is registered.
 -- Slots: table, column, index (literals)

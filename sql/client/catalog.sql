@@ -43,6 +43,7 @@ select
     {stamp} as stamp,
     full_column.number::pg_catalog.int4 as full_number,
     short_column.value as short_value,
+    short_column.trigger as short_trigger,
     primary_key.oid as key_id,
     full_column.type as full_type,
     full_column.dims as full_dims,
@@ -113,15 +114,34 @@ left join lateral (
             when attribute.atttypmod operator(pg_catalog.<>) -1
             then attribute.atttypmod
         end as dims,
+        keeper.trigger,
         case
             when attribute.attgenerated operator(pg_catalog.=) 's'
             then pg_catalog.pg_get_expr(value.adbin, value.adrelid)
+            else keeper.expression
         end as expression
     from pg_catalog.pg_attribute as attribute
     join pg_catalog.pg_type as type on type.oid operator(pg_catalog.=) attribute.atttypid
     left join pg_catalog.pg_attrdef as value
         on value.adrelid operator(pg_catalog.=) attribute.attrelid
         and value.adnum operator(pg_catalog.=) attribute.attnum
+    -- as in mrl._trigger_expression
+    left join lateral (
+        select
+            trigger.oid as trigger,
+            pg_catalog.replace(proc.prosrc, '(new.', '(') as expression
+        from pg_catalog.pg_trigger as trigger
+        join pg_catalog.pg_proc as proc on proc.oid operator(pg_catalog.=) trigger.tgfoid
+        where trigger.tgrelid operator(pg_catalog.=) class.oid
+            and trigger.tgname operator(pg_catalog.=) %(trigger)s
+            and trigger.tgtype operator(pg_catalog.=) 23::pg_catalog.int2
+            and trigger.tgenabled operator(pg_catalog.=) any (
+                array['O', 'A']::pg_catalog."char"[]
+            )
+            and pg_catalog.strpos(
+                proc.prosrc, pg_catalog.format('new.%%I := ', attribute.attname)
+            ) operator(pg_catalog.>) 0
+    ) as keeper on true
     where attribute.attrelid operator(pg_catalog.=) class.oid
         and attribute.attname operator(pg_catalog.=) %(short)s
         and attribute.attnum operator(pg_catalog.>) 0
@@ -165,7 +185,7 @@ where class.relname operator(pg_catalog.=) %(table)s
 
 -- name: stamp
 -- A number that changes with the facts of a table; searches then read the facts again.
--- Slots: table, full, value, key (an oid; number of a column; oids), index (a name, as text)
+-- Slots: table, full, value, trigger, key (an oid; a column's number; oids), index (a name)
 -- Called by: mrl_pg.catalog.read, mrl_pg.search.render
 pg_catalog.hash_record_extended(
     -- functions that read caches, because they take microseconds and a scan must be planned
@@ -178,14 +198,17 @@ pg_catalog.hash_record_extended(
                 {full}
             )
         ).identity,
-        -- the short column, by how it is generated
-        (
-            pg_catalog.pg_identify_object(
-                'pg_catalog.pg_attrdef'::pg_catalog.regclass,
-                {value}::pg_catalog.oid,
-                0
-            )
-        ).identity,
+        -- the short column, by how it is generated, or by its trigger
+        coalesce(
+            (
+                pg_catalog.pg_identify_object(
+                    'pg_catalog.pg_attrdef'::pg_catalog.regclass,
+                    {value}::pg_catalog.oid,
+                    0
+                )
+            ).identity,
+            pg_catalog.pg_get_triggerdef({trigger}::pg_catalog.oid)
+        ),
         pg_catalog.pg_get_constraintdef({key}::pg_catalog.oid),
         pg_catalog.to_regclass({index})::pg_catalog.oid,
         pg_catalog.row_security_active({table})

@@ -37,4 +37,6 @@ comment on function mrl.create_index_sql(
 'statement by itself, as \gexec does, because "create index concurrently" cannot run in a '
 'function. Only missing steps are returned, so run them again after an interruption. keep '
 'and rebuild are as in mrl.create_index: a statement that adds a generated column rewrites '
-'the table under an ACCESS EXCLUSIVE lock.';
+'the table under an ACCESS EXCLUSIVE lock. If keep is NULL and concurrent is true, a table of '
+'more than 16 MB without a vector index gets a column with a trigger, which is filled in '
+'batches.';

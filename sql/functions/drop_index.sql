@@ -51,6 +51,7 @@ begin
             'table', quote_literal(table_name),
             'short', quote_literal(known.short_column),
             'index', quote_literal(known.index_name),
+            'trigger', quote_literal(mrl._trigger_name(known.short_column)),
             -- the prefix of any column, because the full column may have been renamed
             'ours', format(
                 'exists ('
@@ -75,4 +76,5 @@ $body$;
 
 comment on function mrl.drop_index(regclass, name, int, text, name) is
 'Undoes mrl.create_index: drops the index and its row in the registry, and drops the short '
-'column if no other index uses it. Returns the name of the index. Full vectors do not change.';
+'column, with its trigger, if no other index uses it. Returns the name of the index. Full '
+'vectors do not change.';

@@ -29,6 +29,7 @@ begin
         mrl._kept_as(
             register.table_id,
             register.full_column,
+            register.short_column,
             register.index_name,
             register.dims,
             register.kind

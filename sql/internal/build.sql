@@ -122,6 +122,7 @@ create or replace function mrl._choose_keep(
     index_name name,
     keep text,
     rebuild boolean,
+    concurrent boolean,
     slots jsonb,
     out kept_as text,
     out why text
@@ -133,26 +134,42 @@ as $body$
 declare
     vector_indexes text := mrl._vector_indexes(table_id);
     -- by its files: a query would hold a lock, and two builds would wait for each other
-    filled boolean := (
-        with recursive tree (relid) as (
-            select _choose_keep.table_id
-            union
-            select child.inhrelid
-            from tree
-            join pg_inherits as child on child.inhparent = tree.relid
-        )
-        select coalesce(max(pg_relation_size(tree.relid::regclass)) > 0, false)
-        from tree
-    );
+    filled boolean;
+    bytes bigint;
+    existing record;
 begin
-    if keep not in ('generated', 'expression') then
-        raise exception 'keep %L is unknown: choose generated or expression', keep
+    with recursive tree (relid) as (
+        select _choose_keep.table_id
+        union
+        select child.inhrelid
+        from tree
+        join pg_inherits as child on child.inhparent = tree.relid
+    )
+    select
+        coalesce(max(pg_relation_size(tree.relid::regclass)) > 0, false),
+        coalesce(sum(pg_table_size(tree.relid::regclass)), 0)
+    into filled, bytes
+    from tree;
+    if keep not in ('generated', 'expression', 'trigger') then
+        raise exception 'keep % is unknown: choose generated, expression or trigger',
+            quote_literal(keep)
             using errcode = 'invalid_parameter_value';
     end if;
-    perform from mrl._column(table_id, short_column);
-    if found and coalesce(keep, 'generated') = 'generated' then
-        kept_as := 'generated';
+    select * into existing from mrl._column(table_id, short_column);
+    if found and keep is distinct from 'expression' then
+        kept_as := coalesce(existing.kept_as, keep, 'generated');
         why := 'the column is there';
+        if kept_as <> keep then
+            raise exception 'column %.% exists, and is kept as %, not as %',
+                slots ->> 'table', quote_ident(short_column), kept_as, keep
+                using errcode = 'duplicate_column',
+                    hint = 'drop its index first, or choose another name with short_column';
+        end if;
+        return;
+    end if;
+    if keep = 'trigger' then
+        kept_as := 'trigger';
+        why := 'as you asked';
         return;
     end if;
     if keep = 'expression' or keep is null and (
@@ -177,6 +194,16 @@ begin
             then 'a column would rebuild the vector indexes ' || vector_indexes
             else 'as you asked'
         end;
+        return;
+    end if;
+    -- in one transaction, which locks the table anyway, a rewrite is faster
+    if keep is null and concurrent and bytes > 16 * 1024 * 1024 and mrl._may_keep(table_id) then
+        kept_as := 'trigger';
+        why := format(
+            'a generated column would rewrite the %s of the table, and nobody could read or '
+            'write it meanwhile',
+            pg_size_pretty(bytes)
+        );
         return;
     end if;
     kept_as := 'generated';
@@ -319,7 +346,8 @@ returns table (
     -- how short values are kept, and why, in words
     kept_as text,
     why text,
-    -- ddl: needs a lock for a moment; concurrently: runs in no transaction; register
+    -- ddl: needs a lock for a moment; concurrently: runs in no transaction; fill: writes the
+    -- values in batches; check: reads every row; register
     how text
 )
 language plpgsql
@@ -334,6 +362,7 @@ declare
     );
     existing record;
     chosen record;
+    registered boolean;
 begin
     perform mrl._check_layout(dims, kind, distance, m, ef_construction);
     names := mrl._names(slots ->> 'table_name', full_column, dims, kind, distance);
@@ -372,6 +401,7 @@ begin
         index_name,
         keep,
         rebuild,
+        concurrent,
         slots || jsonb_build_object('dims', dims, 'kind', kind)
     );
     kept_as := chosen.kept_as;
@@ -393,10 +423,38 @@ begin
         'type', mrl._short_type(kind, dims, slots ->> 'extension')
     );
     existing := mrl._index_state(table_name, full_column, short_column, index_name, slots);
-    if not existing.has_column and kept_as <> 'expression' then
+    if not existing.has_column and kept_as = 'trigger' then
+        -- refuses what cannot be done before anything is done
+        perform mrl._check_keeper(table_name, short_column);
+        how := 'ddl';
+        step := 'added column ' || short_column || ' and its trigger';
+        statement := format(
+            'select mrl._add_kept_column(%L, %L, %L, %s, %L)',
+            table_name, full_column, short_column, dims, kind
+        );
+        return next;
+    elsif not existing.has_column and kept_as <> 'expression' then
         how := 'ddl';
         step := 'added column ' || short_column;
         statement := mrl._render(mrl._add_short_column(), slots);
+        return next;
+    end if;
+    registered := existing.usable and exists (
+        select
+        from mrl.registry as registry
+        where registry.table_id = table_name
+            and registry.index_name = _create_steps.index_name
+            and registry.kept_as = 'trigger'
+    );
+    if kept_as = 'trigger' and registered is not true then
+        how := 'fill';
+        step := 'filled column ' || short_column;
+        statement := case
+            when concurrent then format(
+                'call mrl.fill_short_column(%L, %L, %L)', table_name, full_column, short_column
+            )
+            else mrl._render(mrl._fill_at_once(), slots)
+        end;
         return next;
     end if;
     how := case when concurrent then 'concurrently' else 'ddl' end;
@@ -427,6 +485,14 @@ begin
         );
         return next;
     end if;
+    if kept_as = 'trigger' and registered is not true then
+        how := 'check';
+        step := 'checked every short value';
+        statement := format(
+            'select mrl._check_values(%L, %L, %L)', table_name, full_column, short_column
+        );
+        return next;
+    end if;
     how := 'register';
     step := null;
     statement := format(
@@ -434,5 +500,59 @@ begin
         table_name, full_column, short_column, index_name, dims, kind, distance, kept_as
     );
     return next;
+end
+$body$;
+
+-- Warns of a short column that the first rows speak against; returns the name of the index.
+-- Called by: mrl.create_index
+create or replace function mrl._created(
+    table_name regclass,
+    full_column name,
+    dims int,
+    kind text,
+    distance text,
+    index_name name
+)
+returns name
+language plpgsql
+volatile
+set search_path = pg_catalog, pg_temp
+as $body$
+declare
+    slots jsonb := mrl._table(table_name, full_column)
+        || jsonb_build_object('dims', dims, 'kind', kind);
+    sample record;
+    -- seven signs are the fewest that can tell a hundred rows apart
+    signs boolean := mrl._kind(kind, 'stored') = 'bits' and dims >= 7;
+begin
+    execute mrl._render(
+        mrl._row_sample(),
+        slots || jsonb_build_object('short', mrl._short_of('sample."full"', slots))
+    ) into sample;
+    if distance <> 'cosine' and sample.off > 0 then
+        raise warning '% of the first % vectors are not of length 1: under distance %',
+            sample.off, sample.rows, distance
+            using detail = 'Short vectors have length 1, so the first pass ranks rows by '
+                    'direction only.',
+                hint = 'use distance => ''cosine'', unless length matters in your data';
+    end if;
+    -- fewer than ten distinct vectors say nothing
+    if sample.full_values >= 10 and 2 * sample.short_values < sample.full_values then
+        raise warning 'the first % vectors have % short values of kind %(%): a first pass '
+            'cannot tell their rows apart',
+            sample.rows, sample.short_values, kind, dims
+            using detail = case when signs
+                    then 'Bits keep only signs. Nearly all signs are the same here, as in image '
+                        'features and unsigned integers.'
+                    else 'The prefix has too few dimensions.'
+                end,
+                hint = case when signs then 'use kind => ''halfvec''' else 'use more dims' end;
+    end if;
+    return coalesce(
+        nullif(index_name, ''),
+        (
+            mrl._names(slots ->> 'table_name', full_column, dims, kind, distance)
+        ).index_name
+    );
 end
 $body$;

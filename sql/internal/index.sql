@@ -53,10 +53,84 @@ return mrl._is_short_column(
     kind
 );
 
--- How the short values of an index are kept, by what the index is on.
+-- The name of the trigger that keeps a short column right; it fires after other triggers.
+-- Called by: mrl._trigger_expression, mrl._keeper_names; mrl_pg.layout does so in Python
+create or replace function mrl._trigger_name(short_column name)
+returns name
+language sql
+immutable
+parallel safe
+return mrl._fit(pg_catalog.concat('zz_mrl_', short_column), '');
+
+-- How an enabled trigger of mrl_pg computes a column, as for a generated column; else NULL.
+-- Called by: mrl._column, mrl._facts; client/catalog.sql does so for Python
+create or replace function mrl._trigger_expression(table_id oid, column_name name)
+returns text
+language plpgsql
+stable
+parallel safe
+as $body$
+begin
+    return (
+        select pg_catalog.replace(proc.prosrc, '(new.', '(')
+        from pg_catalog.pg_trigger as keeper
+        join pg_catalog.pg_proc as proc on proc.oid operator(pg_catalog.=) keeper.tgfoid
+        where keeper.tgrelid operator(pg_catalog.=) _trigger_expression.table_id
+            and keeper.tgname
+                operator(pg_catalog.=) mrl._trigger_name(_trigger_expression.column_name)
+            -- before each row that is inserted or updated
+            and keeper.tgtype operator(pg_catalog.=) 23::pg_catalog.int2
+            and keeper.tgenabled operator(pg_catalog.=) any ('{O,A}'::pg_catalog."char"[])
+            and pg_catalog.strpos(
+                proc.prosrc,
+                pg_catalog.format('new.%I := ', _trigger_expression.column_name)
+            ) operator(pg_catalog.>) 0
+    );
+end
+$body$;
+
+-- The type of a column, the expression that computes it, and how: generated or trigger.
+-- Called by: mrl._check_short, mrl._index_state, mrl._choose_keep, mrl.drop_index, mrl._keeper
+create or replace function mrl._column(table_id oid, column_name name)
+-- expression and kept_as are NULL if nothing of PostgreSQL or mrl_pg computes the column
+returns table (type text, expression text, kept_as text)
+language sql
+stable
+parallel safe
+-- no row if there is no such column
+begin atomic
+    select
+        pg_catalog.format_type(attribute.atttypid, attribute.atttypmod),
+        coalesce(
+            pg_catalog.pg_get_expr(value.adbin, value.adrelid),
+            by_trigger.expression
+        ),
+        case
+            when value.adbin is not null then 'generated'
+            when by_trigger.expression is not null then 'trigger'
+        end
+    from pg_catalog.pg_attribute as attribute
+    cross join lateral mrl._trigger_expression(
+        attribute.attrelid, attribute.attname
+    ) as by_trigger (expression)
+    left join pg_catalog.pg_attrdef as value
+        on value.adrelid operator(pg_catalog.=) attribute.attrelid
+        and value.adnum operator(pg_catalog.=) attribute.attnum
+        and attribute.attgenerated operator(pg_catalog.=) 's'
+    where attribute.attrelid operator(pg_catalog.=) _column.table_id
+        and attribute.attname operator(pg_catalog.=) _column.column_name
+        and attribute.attnum operator(pg_catalog.>) 0;
+end;
+
+-- How the short values of an index are kept, by what the index is on and what keeps that.
 -- Called by: mrl.register
 create or replace function mrl._kept_as(
-    table_id oid, full_column name, index_name name, dims int, kind text
+    table_id oid,
+    full_column name,
+    short_column name,
+    index_name name,
+    dims int,
+    kind text
 )
 returns text
 language sql
@@ -78,29 +152,13 @@ return case
             )
     )
     then 'expression'
-    else 'generated'
-end;
-
--- The type of a column, and the expression that generates it; NULL if it is not generated.
--- Called by: mrl._check_short, mrl._index_state, mrl.drop_index
-create or replace function mrl._column(table_id oid, column_name name)
-returns table (type text, expression text)
-language sql
-stable
-parallel safe
--- no row if there is no such column
-begin atomic
-    select
-        pg_catalog.format_type(attribute.atttypid, attribute.atttypmod),
-        pg_catalog.pg_get_expr(value.adbin, value.adrelid)
-    from pg_catalog.pg_attribute as attribute
-    left join pg_catalog.pg_attrdef as value
-        on value.adrelid operator(pg_catalog.=) attribute.attrelid
-        and value.adnum operator(pg_catalog.=) attribute.attnum
-        and attribute.attgenerated operator(pg_catalog.=) 's'
-    where attribute.attrelid operator(pg_catalog.=) _column.table_id
-        and attribute.attname operator(pg_catalog.=) _column.column_name
-        and attribute.attnum operator(pg_catalog.>) 0;
+    else coalesce(
+        (
+            select existing.kept_as
+            from mrl._column(table_id, short_column) as existing
+        ),
+        'generated'
+    )
 end;
 
 -- What the catalog says about a table, a short column and its index, for a search.
@@ -202,7 +260,11 @@ begin atomic
                 _facts.kind
             )
             else mrl._is_short_column(
-                pg_catalog.pg_get_expr(value.adbin, value.adrelid),
+                case
+                    when _facts.kept_as operator(pg_catalog.=) 'trigger'
+                    then mrl._trigger_expression(class.oid, _facts.short_column)
+                    else pg_catalog.pg_get_expr(value.adbin, value.adrelid)
+                end,
                 pg_catalog.format_type(short.atttypid, short.atttypmod),
                 _facts.full_column,
                 _facts.dims,
@@ -313,7 +375,13 @@ begin
             using errcode = 'object_not_in_prerequisite_state',
                 detail = 'the column is ' || coalesce(
                     (select expression from mrl._column(table_id, short_column)),
-                    'not generated'
+                    case kept_as
+                        when 'trigger' then format(
+                            'not kept by an enabled trigger %I',
+                            mrl._trigger_name(short_column)
+                        )
+                        else 'not generated'
+                    end
                 ),
                 hint = 'if a column was renamed, drop the index and create a new index';
     end if;

@@ -54,6 +54,8 @@
 \ir ../templates/drop_steps.sql
 \ir ../templates/lock_table.sql
 \ir ../templates/row_sample.sql
+\ir ../templates/fill_at_once.sql
+\ir ../templates/fill_pages.sql
 \ir ../internal/render.sql
 \ir ../internal/kinds.sql
 \ir ../internal/table.sql
@@ -74,6 +76,8 @@
 \ir ../functions/search_sql.sql
 \ir ../internal/made_function.sql
 \ir ../functions/create_search_function.sql
+\ir ../internal/trigger.sql
+\ir ../functions/fill_short_column.sql
 \ir ../internal/build.sql
 \ir ../functions/create_index_sql.sql
 \ir ../functions/create_index.sql

@@ -1,5 +1,5 @@
 -- The statements that drop a short column and its index, each with a name for reports.
--- Slots: table, index, short, drop_index, drop_column, unregister (literals), ours, installed
+-- Slots: table, index, short, trigger, drop_index, drop_column, unregister (literals), ours, …
 -- Called by: mrl_pg.build.drop, mrl.drop_index
 create or replace function mrl._drop_steps()
 returns text
@@ -7,6 +7,50 @@ language sql
 immutable
 parallel safe
 return $template$
+with short_column as (
+    select
+        attribute.attrelid,
+        {ours}
+            -- not while another index uses the column as a key, in an expression or in a condition
+            and not exists (
+                select
+                from pg_catalog.pg_index as other
+                join pg_catalog.pg_class as class
+                    on class.oid operator(pg_catalog.=) other.indexrelid
+                join pg_catalog.pg_depend as reads
+                    on reads.classid
+                        operator(pg_catalog.=) 'pg_catalog.pg_class'::pg_catalog.regclass
+                    and reads.objid operator(pg_catalog.=) other.indexrelid
+                    and reads.refobjid operator(pg_catalog.=) attribute.attrelid
+                    and reads.refobjsubid operator(pg_catalog.=) attribute.attnum
+                where other.indrelid operator(pg_catalog.=) attribute.attrelid
+                    and class.relname operator(pg_catalog.<>) {index}
+            ) as droppable
+    from pg_catalog.pg_attribute as attribute
+    where attribute.attrelid operator(pg_catalog.=) {table}::pg_catalog.regclass
+        and attribute.attname operator(pg_catalog.=) {short}
+        and attribute.attnum operator(pg_catalog.>) 0
+),
+keeper as (
+    select
+        trigger.tgname,
+        pg_catalog.format(
+            '%s.%I', proc.pronamespace::pg_catalog.regnamespace, proc.proname
+        ) as function_name
+    from pg_catalog.pg_trigger as trigger
+    join pg_catalog.pg_proc as proc on proc.oid operator(pg_catalog.=) trigger.tgfoid
+    where trigger.tgrelid operator(pg_catalog.=) {table}::pg_catalog.regclass
+        and trigger.tgname operator(pg_catalog.=) {trigger}
+        and pg_catalog.strpos(
+            proc.prosrc, pg_catalog.format('new.%I := ', {short})
+        ) operator(pg_catalog.>) 0
+        -- a trigger without its column raises at each write
+        and not exists (
+            select
+            from short_column
+            where not short_column.droppable
+        )
+)
 select
     -- NULL if reports leave the step out
     planned.step,
@@ -23,31 +67,22 @@ from (
     union all
     select
         2,
-        pg_catalog.concat('dropped column ', {short}),
-        {drop_column}
-    from pg_catalog.pg_attribute as attribute
-    where attribute.attrelid operator(pg_catalog.=) {table}::pg_catalog.regclass
-        and attribute.attname operator(pg_catalog.=) {short}
-        and attribute.attnum operator(pg_catalog.>) 0
-        -- not a column of your own that has this name by now
-        and {ours}
-        -- not while another index uses the column as a key, in an expression or in a condition
-        and not exists (
-            select
-            from pg_catalog.pg_index as other
-            join pg_catalog.pg_class as class
-                on class.oid operator(pg_catalog.=) other.indexrelid
-            join pg_catalog.pg_depend as reads
-                on reads.classid operator(pg_catalog.=) 'pg_catalog.pg_class'::pg_catalog.regclass
-                and reads.objid operator(pg_catalog.=) other.indexrelid
-                and reads.refobjid operator(pg_catalog.=) attribute.attrelid
-                and reads.refobjsubid operator(pg_catalog.=) attribute.attnum
-            where other.indrelid operator(pg_catalog.=) attribute.attrelid
-                and class.relname operator(pg_catalog.<>) {index}
-        )
+        pg_catalog.concat('dropped trigger ', keeper.tgname),
+        pg_catalog.format('drop trigger %I on %s', keeper.tgname, {table})
+    from keeper
+    union all
+    select 3, null, pg_catalog.format('drop function %s()', keeper.function_name)
+    from keeper
     union all
     select
-        3,
+        4,
+        pg_catalog.concat('dropped column ', {short}),
+        {drop_column}
+    from short_column
+    where short_column.droppable
+    union all
+    select
+        5,
         null,
         {unregister}
     where {installed}

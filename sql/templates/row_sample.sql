@@ -1,6 +1,6 @@
 -- Facts about the first hundred full vectors, before a short column is made: how many do not have
 -- length 1, and the distinct values. Slots: table, full, extension, norm, short (a value)
--- Called by: mrl_pg.build.row_sample, mrl.create_index
+-- Called by: mrl_pg.build.row_sample, mrl._created
 create or replace function mrl._row_sample()
 returns text
 language sql

@@ -90,7 +90,7 @@ def body(path: Path) -> str:
 
 
 def makes(text: str, name: str) -> bool:
-    kind = r"(or replace )?(function|view|table) (if not exists )?"
+    kind = r"(or replace )?(function|procedure|view|table) (if not exists )?"
     made = rf"^create {kind}{re.escape(name)}\b"
     return bool(re.search(made, text, re.MULTILINE))
 
@@ -287,6 +287,8 @@ def test_python_holds_no_sql(path: Path) -> None:
 def test_every_loop_has_a_bound(path: Path) -> None:
     """A `while` over a caller's name once never ended, so loops must have a bound."""
     text = body(path)
-    bounded = re.findall(r"^\s*(?:for|foreach) (?!update|each row)", text, re.MULTILINE)
+    bounded = re.findall(
+        r"^\s*(?:for|foreach) (?!update|no key|each row)", text, re.MULTILINE
+    )
     assert len(bounded) == text.count("end loop")
     assert not re.search(r"^\s*while\b", text, re.MULTILINE)

@@ -57,6 +57,10 @@ SLOTS = {
     "key_names": "id",
     "sample": "tablesample pg_catalog.bernoulli (1)",
     "columns": "id",
+    "part": "public.docs",
+    "first_page": "0",
+    "end_page": "9",
+    "most": "9",
     "settings": "array['a']",
     "settings_again": "array['a']",
 }

@@ -1,0 +1,25 @@
+-- Fills a short column that a trigger keeps, for some rows of some pages of one partition.
+-- It skips rows that others hold. Slots: part, short, full, value, first_page, end_page, most
+-- Called by: mrl._fill_statement
+create or replace function mrl._fill_pages()
+returns text
+language sql
+immutable
+parallel safe
+return $template$
+update only {part}
+-- the value itself, because a trigger may skip updates that change nothing
+set {short} = {value}
+where ctid operator(pg_catalog.=) any (
+    array(
+        select mrl_row.ctid
+        from only {part} as mrl_row
+        where mrl_row.ctid operator(pg_catalog.>=) '({first_page},0)'::pg_catalog.tid
+            and mrl_row.ctid operator(pg_catalog.<) '({end_page},0)'::pg_catalog.tid
+            and mrl_row.{short} is null
+            and mrl_row.{full} is not null
+        limit {most}
+        for no key update skip locked
+    )
+)
+$template$::pg_catalog.text;
