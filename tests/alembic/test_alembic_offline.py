@@ -53,6 +53,9 @@ def test_psql_makes_of_it_what_alembic_makes(
         "existing_distance='l2', name='nearest', {1})",
         "resize_matryoshka_index({0}, dims=3, name='nearest', existing_dims=2, "
         "existing_kind='bit', existing_name='nearest', {1})",
+        "create_matryoshka_index({0}, dims=5, keep='trigger', {1})",
+        "resize_matryoshka_index({0}, dims=5, keep='generated', existing_dims=5, "
+        "existing_keep='trigger', {1})",
     ):
         upgrade = "op." + call.format(what, f"concurrently={beside}")
         project.write(upgrade, inverse(upgrade))

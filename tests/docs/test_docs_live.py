@@ -1,4 +1,4 @@
-"""docs/live.md: its examples run as written, and the table gets no column."""
+"""docs/live.md: its examples run as written, and the table is not rewritten."""
 
 import re
 import shlex
@@ -13,6 +13,7 @@ from support.plans import explain, force_index, indexes
 from support.vectors import matryoshka, nearest
 
 from mrl_pg import MatryoshkaIndex, server
+from mrl_pg.kinds import Kind
 
 ROWS = matryoshka(200, dims=512)
 QUERY = matryoshka(1, dims=512, seed=2)[0]
@@ -36,7 +37,7 @@ def test_the_page_runs_as_written(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     page = blocks(ROOT / "docs/live.md")
-    (command,), (python,), (statements,) = (
+    (command,), (python,), statements = (
         [block for block in page if block.language == language]
         for language in ("sh", "python", "sql")
     )
@@ -50,18 +51,28 @@ def test_the_page_runs_as_written(
     assert "public.docs_embedding_idx" in scope["report"].why
     subprocess.run(
         [server.bin_dir(pg_version) / "psql", "-X", "-v", "ON_ERROR_STOP=1", database],
-        input=statements.text,
+        input="\n".join(block.text for block in statements),
         text=True,
         check=True,
         capture_output=True,
     )
     kept = docs.execute("select dims, kept_as, usable from mrl.indexes order by dims")
-    assert kept.fetchall() == [(dims, "expression", True) for dims in (128, 256, 512)]
+    assert kept.fetchall() == [
+        (64, "trigger", True),
+        *((dims, "expression", True) for dims in (128, 256, 512)),
+    ]
     columns = docs.execute("select * from docs limit 0").description or []
-    assert [column.name for column in columns] == ["id", "embedding"]
+    assert [column.name for column in columns] == (
+        ["id", "embedding", "embedding_64_halfvec"]
+    )
+    ((trigger,),) = docs.execute(
+        "select tgname from pg_trigger where tgrelid = 'docs'::regclass"
+    )
+    assert f"`{trigger}`" in (ROOT / "docs/live.md").read_text()
     force_index(docs)
-    for dims in (128, 256, 512):
-        index = MatryoshkaIndex("docs", "embedding", dims=dims, kind="bit")
+    for dims in (64, 128, 256, 512):
+        kind: Kind = "halfvec" if dims == 64 else "bit"
+        index = MatryoshkaIndex("docs", "embedding", dims=dims, kind=kind)
         found = index.search(docs, QUERY, k=5, candidates=200)
         assert found.keys == nearest(ROWS, QUERY, 5)
         plan = index.plan(docs, QUERY, k=5, candidates=200)

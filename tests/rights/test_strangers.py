@@ -39,6 +39,7 @@ INDEX = MatryoshkaIndex("docs", "embedding", dims=16, schema="public")
 OTHERS = [
     replace(INDEX, dims=8, kind="bit", short="", name=""),
     replace(INDEX, dims=24, kind="vector", distance="l2", short="", name=""),
+    replace(INDEX, dims=12, keep="trigger", short="", name=""),
 ]
 PATH = "-c search_path=public,pg_catalog"
 
@@ -203,6 +204,12 @@ def test_verbs_of_sql(conn: Conn) -> None:
         f"select mrl.forget_queries({call})",
         f"select mrl.create_index_sql({call}, 8)",
         f"select mrl.create_index({call}, 8, kind => 'bit')",
+        f"select mrl.create_index({call}, 12, keep => 'trigger')",
+        f"call mrl.fill_short_column({call}, 'embedding_12_halfvec')",
+        f"select mrl._check_values({call}, 'embedding_12_halfvec')",
+        f"insert into public.docs (id, embedding) values (1000, {VECTOR})",
+        "delete from public.docs where id operator(pg_catalog.=) 1000::bigint",
+        f"select mrl.drop_index({call}, 12)",
         "select from mrl.indexes",
         f"select mrl.create_search_function('public.near', {call})",
         f"select from public.near({VECTOR})",

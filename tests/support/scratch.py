@@ -59,6 +59,11 @@ CATALOG = {
     "indexes": "select pg_get_indexdef(indexrelid), indisvalid from pg_index "
     "join pg_class on pg_class.oid = indrelid "
     f"join pg_namespace on pg_namespace.oid = relnamespace where {OURS}",
+    "triggers": "select pg_get_triggerdef(pg_trigger.oid), tgenabled::text, prosrc "
+    "from pg_trigger join pg_proc on pg_proc.oid = tgfoid "
+    "join pg_class on pg_class.oid = tgrelid "
+    "join pg_namespace on pg_namespace.oid = relnamespace "
+    f"where {OURS} and not tgisinternal",
     "extensions": "select extname from pg_extension",
 }
 REGISTRY = (

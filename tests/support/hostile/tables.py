@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from psycopg import sql
 
 from mrl_pg import MatryoshkaIndex, NotUnitLengthWarning, install
-from mrl_pg.kinds import Distance
+from mrl_pg.kinds import Distance, Keep
 from support.databases import Conn
 from support.vectors import distances
 
@@ -112,6 +112,7 @@ def layouts(
     *kinds: tuple[str, int, str],
     column: str = "embedding",
     schema: str = "",
+    keep: Keep = "generated",
 ) -> tuple[MatryoshkaIndex, ...]:
     """Indexes of these kinds, dims and distances, on one table.
 
@@ -122,7 +123,7 @@ def layouts(
             "kind": kind,
             "dims": dims,
             "distance": distance,
-            "keep": "expression" if place else "generated",
+            "keep": "expression" if place else keep,
         }
         for place, (kind, dims, distance) in enumerate(kinds)
     ]
@@ -204,6 +205,9 @@ def tables() -> dict[str, Table]:
             full_type="halfvec",
             layouts=layouts("halves", HALVES, ("halfvec", 8, "l2")),
             rows=rows(usual),
+        ),
+        "kept": Table(
+            "kept", layouts=layouts("kept", HALVES, keep="trigger"), rows=rows(usual)
         ),
         "plain": Table("plain", rows=rows(usual)),
         "view": Table("view", bad=True),
