@@ -3,10 +3,10 @@
     python benchmarks/keep.py
     python benchmarks/keep.py --dims 1536 --kind bit --no-index
 
-The same rows go into three tables, of which one has a generated column, one a column with
-a trigger, and one an index on an expression. They take turns, batch by batch, in random
-order. It prints the median milliseconds of a batch, and its ratio to the generated column
-within the run.
+The same rows go into three tables. One has a generated column, one a column with a
+trigger, and one an index on an expression. They take turns, batch by batch, in random
+order. The script prints the median milliseconds of a batch, and their ratio to those of
+the generated column within the run.
 """
 
 import argparse
@@ -21,7 +21,7 @@ import psycopg
 
 import mrl_pg
 from mrl_pg import server
-from mrl_pg.kinds import KEEPS
+from mrl_pg.kinds import KEEPS, Keep
 from mrl_pg.load import load_blocks
 
 
@@ -53,7 +53,7 @@ def main() -> None:
         compare(conn, args)
 
 
-def prepare(conn: psycopg.Connection, keep: str, args: argparse.Namespace) -> None:
+def prepare(conn: psycopg.Connection, keep: Keep, args: argparse.Namespace) -> None:
     """A table that keeps short values in one way, with the first rows."""
     conn.execute(
         f"create table {keep} (id bigint primary key, embedding vector({args.full}))"
