@@ -57,13 +57,13 @@ def carry_out(
     steps: Iterable[Step],
     chosen: settings.Settings,
     watched: Callable[[], AbstractContextManager[None]],
-    fill: Exchange[None],
+    fill: Exchange[None] | None = None,
 ) -> Exchange[tuple[tuple[str, float], ...]]:
     """Send the statements outside any transaction; answers what reports name.
 
     A statement that needs a lock gives up after LOCK_TIMEOUT and is tried again, so
-    that nobody waits longer than that behind it. `fill` is carried out instead of the
-    statement that fills a column.
+    that nobody waits longer than that behind it. `fill`, if given, is carried out
+    instead of the statement that fills a column, which says nothing of its progress.
     """
     done = []
     for step in steps:
@@ -74,7 +74,8 @@ def carry_out(
                     {**NO_TIMEOUTS, **chosen}, _send(step.statement)
                 )
         elif step.how == "fill":
-            yield from settings.of_session({"statement_timeout": "0"}, fill)
+            filling = fill or _send(step.statement)
+            yield from settings.of_session({"statement_timeout": "0"}, filling)
         elif step.how == "check":
             check = _send(step.statement)
             yield from settings.of_session({"statement_timeout": "0"}, check)

@@ -478,11 +478,20 @@ begin
                     keeper,
                     case when enabled is null then 'does not exist' else 'is disabled' end
                 );
+                -- rows that were written meanwhile have wrong values, not missing ones
                 remedy := case
-                    when enabled is null then 'repair makes it again and fills the column'
-                    else 'repair enables it'
+                    when enabled is null then format(
+                        'drop the index with mrl.drop_index, drop column %I, and create '
+                        'the index again',
+                        known.short_now
+                    )
+                    else format(
+                        'alter table %s enable always trigger %I, and look for wrong rows '
+                        'with check_rows',
+                        table_id::regclass, keeper
+                    )
                 end;
-                mends := true;
+                mends := false;
                 return next;
             end if;
             wrong := case when check_rows
@@ -495,8 +504,11 @@ begin
                     '%s rows of column %I have no short value or a wrong one',
                     wrong, known.short_now
                 );
-                remedy := 'repair computes them again';
-                mends := true;
+                remedy := format(
+                    'update these rows and set %I to NULL, which computes it again',
+                    known.short_now
+                );
+                mends := false;
                 return next;
             end if;
         end if;
@@ -954,7 +966,7 @@ begin
             from mrl._part_steps(known) as todo;
         end if;
         if found_one.codes && array[
-            'invalid_index', 'missing_index', 'missing_short_column', 'missing_trigger'
+            'invalid_index', 'missing_index', 'missing_short_column'
         ] then
             begin
                 select * into built from mrl._built(table_id, known.index_now);
