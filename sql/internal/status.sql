@@ -87,7 +87,7 @@ begin
         where made.kept_as = 'trigger'
             and known.table_id = state.indrelid
             and known.kept_as = 'trigger'
-            and known.short_column = short.attname
+            and (known.short_column = short.attname or known.index_name = class.relname)
     ) as reads
     join pg_attribute as whole
         on whole.attrelid = state.indrelid
@@ -283,7 +283,9 @@ declare
 begin
     slots := slots || jsonb_build_object('dims', dims, 'kind', kind);
     execute format(
-        'select count(*) from %s where %s is distinct from %I',
+        -- by their bytes, which also tells a missing value
+        'select count(*) from %s where row(%s)::record operator(pg_catalog.*<>) '
+        'row(%I)::record',
         slots ->> 'table', mrl._short_of(slots ->> 'full', slots), short_column
     ) into wrong;
     return wrong;
@@ -429,6 +431,15 @@ begin
                 finding := 'missing_full_column';
                 detail := format('column %I does not exist any more', full_column);
                 remedy := 'repair takes the short column out of the registry';
+                -- a trigger names the column in its text, so a rename cannot be told
+                if kept_as = 'trigger' and short.type is not null then
+                    remedy := format(
+                        'if it was renamed, give it its old name, or drop column %I and create '
+                        'the index again',
+                        short_column
+                    );
+                    mends := false;
+                end if;
             elsif named is not null then
                 finding := 'other_index';
                 detail := format(
@@ -460,7 +471,7 @@ begin
             return next;
         end if;
         if kept_as = 'trigger' and known.index_id is not null then
-            keeper := mrl._fit('zz_mrl_' || known.short_now, '');
+            keeper := mrl._trigger_name(known.short_now);
             enabled := (
                 select trigger.tgenabled
                 from pg_trigger as trigger
@@ -478,20 +489,12 @@ begin
                     keeper,
                     case when enabled is null then 'does not exist' else 'is disabled' end
                 );
-                -- rows that were written meanwhile have wrong values, not missing ones
                 remedy := case
-                    when enabled is null then format(
-                        'drop the index with mrl.drop_index, drop column %I, and create '
-                        'the index again',
-                        known.short_now
-                    )
-                    else format(
-                        'alter table %s enable always trigger %I, and look for wrong rows '
-                        'with check_rows',
-                        table_id::regclass, keeper
-                    )
+                    when enabled is null
+                    then 'repair makes it again, and computes values that are wrong'
+                    else 'repair enables it, and computes values that are wrong'
                 end;
-                mends := false;
+                mends := true;
                 return next;
             end if;
             wrong := case when check_rows
@@ -504,11 +507,8 @@ begin
                     '%s rows of column %I have no short value or a wrong one',
                     wrong, known.short_now
                 );
-                remedy := format(
-                    'update these rows and set %I to NULL, which computes it again',
-                    known.short_now
-                );
-                mends := false;
+                remedy := 'repair computes them again';
+                mends := true;
                 return next;
             end if;
         end if;
@@ -712,8 +712,8 @@ begin
             select
             from mrl._registered(trigger.tgrelid) as known
             where trigger.tgname in (
-                mrl._fit('zz_mrl_' || known.short_column, ''),
-                mrl._fit('zz_mrl_' || known.short_now, '')
+                mrl._trigger_name(known.short_column),
+                mrl._trigger_name(known.short_now)
             )
         )
         and mrl._builder(trigger.tgrelid) is null;
@@ -862,6 +862,47 @@ begin
 end
 $body$;
 
+-- The statements that put a trigger in order, and the values that it did not compute.
+-- Called by: mrl._repair_steps
+create or replace function mrl._keeper_steps(known record, codes text[])
+returns table (step text, statement text, how text)
+language plpgsql
+stable
+set search_path = pg_catalog, pg_temp
+as $body$
+declare
+    slots jsonb := mrl._table(known.table_id, known.full_now)
+        || jsonb_build_object('dims', known.dims, 'kind', known.kind);
+begin
+    how := 'ddl';
+    if 'missing_trigger' = any (codes) then
+        step := 'made the trigger of column ' || known.short_now;
+        statement := format(
+            'select mrl._make_keeper(%L, %L, %L, %s, %L)',
+            known.table_id::regclass, known.full_now, known.short_now, known.dims, known.kind
+        );
+        return next;
+    elsif 'disabled_trigger' = any (codes) then
+        step := 'enabled the trigger of column ' || known.short_now;
+        statement := format(
+            'alter table %s enable always trigger %I',
+            slots ->> 'table', mrl._trigger_name(known.short_now)
+        );
+        return next;
+    end if;
+    -- no time limit, because it reads every row
+    how := 'check';
+    step := 'computed wrong values of column ' || known.short_now;
+    statement := format(
+        -- by their bytes, which also tells a missing value
+        'update %s set %I = %s where row(%2$I)::record operator(pg_catalog.*<>) '
+        'row(%3$s)::record',
+        slots ->> 'table', known.short_now, mrl._short_of(slots ->> 'full', slots)
+    );
+    return next;
+end
+$body$;
+
 -- The statements that mend what they can of the findings, to be asked for until there are none.
 -- Called by: mrl.repair_sql, client/build.sql
 create or replace function mrl._repair_steps(
@@ -964,6 +1005,14 @@ begin
             return query
             select _repair_steps.table_id, todo.step, todo.statement, todo.how
             from mrl._part_steps(known) as todo;
+        end if;
+        if found_one.codes && array['missing_trigger', 'disabled_trigger', 'wrong_rows']
+            -- names first
+            and known.short_now = known.short_column
+        then
+            return query
+            select _repair_steps.table_id, todo.step, todo.statement, todo.how
+            from mrl._keeper_steps(known, found_one.codes) as todo;
         end if;
         if found_one.codes && array[
             'invalid_index', 'missing_index', 'missing_short_column'

@@ -17,7 +17,7 @@ return not exists (
 );
 
 -- The names of the trigger and of its function; the function is in the table's schema.
--- Called by: mrl._check_keeper, mrl._add_kept_column
+-- Called by: mrl._check_keeper, mrl._make_keeper
 create or replace function mrl._keeper_names(
     table_id oid,
     short_column name,
@@ -39,7 +39,7 @@ begin atomic
 end;
 
 -- Raises if a column of ours with its trigger cannot be added to a table.
--- Called by: mrl._create_steps, mrl._add_kept_column
+-- Called by: mrl._create_steps, mrl._add_kept_column, mrl._make_keeper
 create or replace function mrl._check_keeper(table_id oid, short_column name)
 returns void
 language plpgsql
@@ -84,9 +84,9 @@ begin
 end
 $body$;
 
--- Adds a short column and its trigger, under an ACCESS EXCLUSIVE lock; fills no row.
--- Called by: mrl._create_steps, client/build.sql
-create or replace function mrl._add_kept_column(
+-- Makes the trigger of a short column and its function, in place of those of ours that are there.
+-- Called by: mrl._add_kept_column, mrl._repair_steps
+create or replace function mrl._make_keeper(
     table_id regclass, full_column name, short_column name, dims int, kind text
 )
 returns void
@@ -95,31 +95,53 @@ volatile
 set search_path = pg_catalog, pg_temp
 as $body$
 declare
-    slots jsonb := mrl._table(table_id, full_column);
-    existing record;
-    names record;
-    function_name text;
+    slots jsonb := mrl._table(table_id, full_column)
+        || jsonb_build_object('dims', dims, 'kind', kind);
+    names record := mrl._keeper_names(table_id, short_column);
+    function_name text := format('%I.%I()', slots ->> 'schema_name', names.function_name);
+    old record;
     owner text;
 begin
     perform mrl.check_owner(table_id);
-    slots := slots || jsonb_build_object('dims', dims, 'kind', kind);
-    select * into existing from mrl._column(table_id, short_column);
-    -- the text of `alembic upgrade --sql` runs again after an interruption
-    if existing.kept_as = 'trigger'
-        and mrl._is_short_column(existing.expression, existing.type, full_column, dims, kind)
+    for old in
+        -- of this column, or of a column that has another name by now
+        select keeper.tgname, keeper.tgfoid::regprocedure as function
+        from pg_trigger as keeper
+        join pg_proc as proc on proc.oid = keeper.tgfoid
+        cross join lateral (
+            select btrim(substring(proc.prosrc from 'new\.(.*) := ')) as written
+        ) as assigned
+        where keeper.tgrelid = table_id
+            and keeper.tgparentid = 0
+            and keeper.tgtype = 23
+            and keeper.tgname like 'zz\_mrl\_%'
+            and obj_description(proc.oid, 'pg_proc') like 'Keeps column %, for mrl\_pg.'
+            and (
+                assigned.written = quote_ident(short_column)
+                or not exists (
+                    select
+                    from pg_attribute as attribute
+                    where attribute.attrelid = table_id
+                        and quote_ident(attribute.attname) = assigned.written
+                        and not attribute.attisdropped
+                )
+            )
+    loop
+        execute format('drop trigger %I on %s', old.tgname, slots ->> 'table');
+        execute format('drop function %s', old.function);
+    end loop;
+    -- of a trigger that was dropped by hand
+    if obj_description(to_regprocedure(function_name), 'pg_proc')
+            like 'Keeps column %, for mrl\_pg.'
+        and not exists (
+            select
+            from pg_trigger as other
+            where other.tgfoid = to_regprocedure(function_name)
+        )
     then
-        return;
+        execute format('drop function %s', function_name);
     end if;
     perform mrl._check_keeper(table_id, short_column);
-    names := mrl._keeper_names(table_id, short_column);
-    function_name := format('%I.%I()', slots ->> 'schema_name', names.function_name);
-    execute format(
-        -- kept in the row, so that builds read it in one pass and in parallel
-        'alter table %s add column %I %s, alter column %2$I set storage main',
-        slots ->> 'table',
-        short_column,
-        mrl._short_type(kind, dims, slots ->> 'extension')
-    );
     execute format(
         'create function %s returns pg_catalog.trigger language plpgsql as %L',
         function_name,
@@ -149,6 +171,41 @@ begin
     execute format(
         'alter table %s enable always trigger %I', slots ->> 'table', names.trigger_name
     );
+end
+$body$;
+
+-- Adds a short column and its trigger, under an ACCESS EXCLUSIVE lock; fills no row.
+-- Called by: mrl._create_steps, client/build.sql
+create or replace function mrl._add_kept_column(
+    table_id regclass, full_column name, short_column name, dims int, kind text
+)
+returns void
+language plpgsql
+volatile
+set search_path = pg_catalog, pg_temp
+as $body$
+declare
+    slots jsonb := mrl._table(table_id, full_column);
+    existing record;
+begin
+    perform mrl.check_owner(table_id);
+    slots := slots || jsonb_build_object('dims', dims, 'kind', kind);
+    select * into existing from mrl._column(table_id, short_column);
+    -- the text of `alembic upgrade --sql` runs again after an interruption
+    if existing.kept_as = 'trigger'
+        and mrl._is_short_column(existing.expression, existing.type, full_column, dims, kind)
+    then
+        return;
+    end if;
+    perform mrl._check_keeper(table_id, short_column);
+    execute format(
+        -- kept in the row, so that builds read it in one pass and in parallel
+        'alter table %s add column %I %s, alter column %2$I set storage main',
+        slots ->> 'table',
+        short_column,
+        mrl._short_type(kind, dims, slots ->> 'extension')
+    );
+    perform mrl._make_keeper(table_id, full_column, short_column, dims, kind);
 end
 $body$;
 

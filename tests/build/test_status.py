@@ -381,3 +381,60 @@ def test_the_shell(docs: Conn, database: str) -> None:
     assert "wrote the new names into the registry" in mended.stdout
     again = command.mrl_pg("repair", "--json", "--dsn", database)
     assert json.loads(again.stdout)["left"] == []
+
+
+# ------------------------------------------------------------------ kept by a trigger
+
+BROKEN = {
+    "missing_trigger": f"drop trigger zz_mrl_{SHORT} on docs",
+    "disabled_trigger": f"alter table docs disable trigger zz_mrl_{SHORT}",
+}
+
+
+@pytest.mark.parametrize("code", BROKEN)
+def test_a_trigger_is_put_in_order(docs: Conn, code: str) -> None:
+    index("trigger").create(docs)
+    assert found(docs, rows=True) == {}
+    docs.execute(BROKEN[code].encode())
+    docs.execute("delete from docs where id = 1")
+    docs.execute(
+        "insert into docs (id, embedding) values (1, %s)", [str(ROWS[0].tolist())]
+    )
+    docs.execute(f"update docs set {SHORT} = {SHORT} + {SHORT} where id = 3".encode())
+    assert found(docs) == {code: True}
+    report = mrl_pg.repair(docs, "docs")
+    assert report.left == ()
+    assert found(docs, rows=True) == {}
+    assert_searched(docs, index("trigger"))
+    docs.execute("update docs set embedding = embedding where id = 3")
+    assert index("trigger").drop(docs).changed
+    left = "select tgname from pg_trigger where tgrelid = 'docs'::regclass"
+    assert docs.execute(left.encode()).fetchall() == []
+
+
+def test_wrong_rows_are_computed_again(docs: Conn) -> None:
+    index("trigger").create(docs)
+    docs.execute("set session_replication_role = replica")
+    docs.execute(f"alter table docs enable trigger zz_mrl_{SHORT}".encode())
+    docs.execute(f"update docs set {SHORT} = null where id < 4".encode())
+    docs.execute("reset session_replication_role")
+    assert found(docs) == {}
+    assert found(docs, rows=True) == {"wrong_rows": True}
+    assert not mrl_pg.repair(docs).changed
+    report = mrl_pg.repair(docs, rows=True)
+    assert report.left == (), report
+    assert found(docs, rows=True) == {}
+    assert_searched(docs, index("trigger"))
+
+
+def test_a_renamed_short_column_gets_its_trigger(docs: Conn) -> None:
+    index("trigger").create(docs)
+    docs.execute(f"alter table docs rename {SHORT} to brief".encode())
+    assert found(docs) == {"renamed_short_column": True, "missing_trigger": True}
+    report = mrl_pg.repair(docs)
+    assert report.left == (), report
+    docs.execute("update docs set embedding = embedding")
+    assert found(docs, rows=True) == {}
+    assert_searched(docs, index("trigger", short="brief", name=NAME))
+    docs.execute("alter table docs rename embedding to vec")
+    assert found(docs)["missing_full_column"] is False

@@ -194,6 +194,7 @@ def test_internal_functions_are_bound_and_labelled(conn: Conn) -> None:
         "_keep_calibration",
         "_keep_measurement",
         "_keep_room",
+        "_make_keeper",
         "_make_room",
         "_query_shares",
         "_ms_since",
