@@ -85,7 +85,7 @@ end
 $body$;
 
 -- Makes the trigger of a short column and its function, in place of those of ours that are there.
--- Called by: mrl._add_kept_column, mrl._repair_steps
+-- Called by: mrl._add_kept_column, mrl._keeper_steps
 create or replace function mrl._make_keeper(
     table_id regclass, full_column name, short_column name, dims int, kind text
 )
