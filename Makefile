@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test check format bench extension clean
+.PHONY: demo test check format bench soak extension clean
 
 demo: .venv/demo  ## search a dictionary by meaning, on an embedded PostgreSQL
 	$(BIN)/mrl-pg demo --directory .mrl_pg/pg18
@@ -33,6 +33,9 @@ format: .venv/installed  ## put the code in house style
 
 bench: .venv/installed  ## one pass against two; made-up rows without VECTORS=file.npy
 	$(BIN)/python benchmarks/passes.py $(if $(VECTORS),--vectors $(VECTORS))
+
+soak: .venv/installed  ## kill builds while four writers work; HITS=100
+	$(BIN)/python benchmarks/soak.py --hits $(or $(HITS),100)
 
 extension: .venv/installed  ## dist/extension, for create extension mrl_pg
 	$(BIN)/python tools/build_extension.py dist/extension
