@@ -181,7 +181,9 @@ def hit(how: str, running: subprocess.Popen[str], folder: Path, url: str) -> boo
 def check(url: str, index: MatryoshkaIndex, writers: list[Writer]) -> None:
     """Raise SystemExit unless all rows are there and their short values are right."""
     with psycopg.connect(url, autocommit=True) as conn:
-        known: dict[int, int] = dict(conn.execute("select id, note from docs where id > 10000000"))
+        known: dict[int, int] = dict(
+            conn.execute("select id, note from docs where id > 10000000")
+        )
         for writer in writers:
             unsure = set(writer.unsure)
             for key, note in list(writer.rows.items()):
