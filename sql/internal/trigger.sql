@@ -75,6 +75,17 @@ begin
         where proc.pronamespace = names.schema_id
             and proc.proname = names.function_name
             and proc.pronargs = 0
+            -- not what is left of ours after its table was dropped
+            and not (
+                starts_with(
+                    proc.prosrc, format(e'\nbegin\n    new.%I := ', short_column)
+                )
+                and not exists (
+                    select
+                    from pg_trigger as trigger
+                    where trigger.tgfoid = proc.oid
+                )
+            )
     ) then
         raise exception 'function %.%() exists',
             names.schema_id::regnamespace, quote_ident(names.function_name)

@@ -194,6 +194,17 @@ def test_what_has_the_names_already_is_left_alone(docs: Conn) -> None:
     assert len(made(docs)) == 3
 
 
+def test_a_dropped_table_is_made_again(docs: Conn) -> None:
+    INDEX.create(docs)
+    docs.execute("drop table docs")
+    docs.execute("create table docs (id int primary key, n int, embedding vector(32))")
+    load(docs)
+    INDEX.create(docs)
+    assert_exact(docs)
+    INDEX.drop(docs)
+    assert made(docs) == []
+
+
 def test_children_are_not_seen_by_a_trigger(docs: Conn) -> None:
     docs.execute("create table child () inherits (docs)")
     with pytest.raises(errors.WrongObjectType, match="child tables"):

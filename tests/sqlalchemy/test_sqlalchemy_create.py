@@ -37,6 +37,7 @@ from mrl_pg.errors import (
     NotAVectorColumn,
     NotInstalled,
 )
+from mrl_pg.kinds import Keep
 from mrl_pg.sqlalchemy import Matryoshka, distance, indexes_of, install, search
 
 VECTORS = matryoshka(60)
@@ -77,22 +78,29 @@ def autocommit(engine: Engine) -> Connection:
 
 
 def declared(
-    table: str = "docs", column: str = "embedding", key: str = "id", **options: Any
+    table: str = "docs",
+    column: str = "embedding",
+    key: str = "id",
+    keep: Keep = "generated",
+    **options: Any,
 ) -> Table:
     """A table with a short column of 32 dimensions."""
     return Table(
         table,
         MetaData(),
         Column(key, BigInteger, primary_key=True),
-        Column(column, VECTOR(DIMS), Matryoshka(32)),
+        Column(column, VECTOR(DIMS), Matryoshka(32, keep=keep)),
         **options,
     )
 
 
+@pytest.mark.parametrize("keep", ["generated", "trigger"])
 @pytest.mark.parametrize("name", ODD, ids=repr)
-def test_a_name_may_be_anything(engine: Engine, conn: Conn, name: str) -> None:
+def test_a_name_may_be_anything(
+    engine: Engine, conn: Conn, name: str, keep: Keep
+) -> None:
     column = f"2 {name[:29]}"
-    table = declared(name, column, name, schema=name)
+    table = declared(name, column, name, keep, schema=name)
     with engine.begin() as connection:
         quoted = connection.dialect.identifier_preparer.quote_schema(name)
         connection.exec_driver_sql(f"create schema {quoted}")
