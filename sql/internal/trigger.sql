@@ -27,6 +27,7 @@ create or replace function mrl._keeper_names(
 )
 language sql
 stable
+parallel safe
 begin atomic
     select
         mrl._trigger_name(_keeper_names.short_column),
@@ -428,6 +429,7 @@ create or replace function mrl._standby_lag()
 returns bigint
 language sql
 volatile
+parallel safe
 begin atomic
     select coalesce(
         pg_catalog.max(

@@ -34,15 +34,17 @@ with short_column as (
 keeper as (
     select
         trigger.tgname,
-        pg_catalog.format(
-            '%s.%I', proc.pronamespace::pg_catalog.regnamespace, proc.proname
+        pg_catalog.concat(
+            proc.pronamespace::pg_catalog.regnamespace,
+            '.',
+            pg_catalog.quote_ident(proc.proname)
         ) as function_name
     from pg_catalog.pg_trigger as trigger
     join pg_catalog.pg_proc as proc on proc.oid operator(pg_catalog.=) trigger.tgfoid
     where trigger.tgrelid operator(pg_catalog.=) {table}::pg_catalog.regclass
         and trigger.tgname operator(pg_catalog.=) {trigger}
         and pg_catalog.strpos(
-            proc.prosrc, pg_catalog.format('new.%I := ', {short})
+            proc.prosrc, pg_catalog.concat('new.', pg_catalog.quote_ident({short}), ' := ')
         ) operator(pg_catalog.>) 0
         -- a trigger without its column raises at each write
         and not exists (
@@ -68,10 +70,12 @@ from (
     select
         2,
         pg_catalog.concat('dropped trigger ', keeper.tgname),
-        pg_catalog.format('drop trigger %I on %s', keeper.tgname, {table})
+        pg_catalog.concat(
+            'drop trigger ', pg_catalog.quote_ident(keeper.tgname), ' on ', {table}
+        )
     from keeper
     union all
-    select 3, null, pg_catalog.format('drop function %s()', keeper.function_name)
+    select 3, null, pg_catalog.concat('drop function ', keeper.function_name, '()')
     from keeper
     union all
     select
