@@ -323,7 +323,7 @@ select
     space.nspname::pg_catalog.text as schema,
     class.relname::pg_catalog.text as "table",
     coalesce(called.full_column, known.full_column)::pg_catalog.text as "column",
-    coalesce(called.short_column, known.short_column)::pg_catalog.text as short,
+    coalesce(called.short_column, registry.short_column)::pg_catalog.text as short,
     known.index_name::pg_catalog.text as name,
     known.dims,
     known.kind,
@@ -337,10 +337,14 @@ select
     -- the registry holds the names of the time when the index was made
     coalesce(
         called.full_column operator(pg_catalog.=) known.full_column
-        and called.short_column operator(pg_catalog.=) known.short_column,
+        and called.short_column operator(pg_catalog.=) registry.short_column,
         true
     ) as up_to_date
 from mrl.indexes as known
+-- the name that the column of an expression would have, too
+join mrl.registry as registry
+    on registry.table_id operator(pg_catalog.=) known.table_name
+    and registry.index_name operator(pg_catalog.=) known.index_name
 join pg_catalog.pg_class as class on class.oid operator(pg_catalog.=) known.table_name
 join pg_catalog.pg_namespace as space on space.oid operator(pg_catalog.=) class.relnamespace
 left join lateral (
