@@ -136,6 +136,9 @@ CALLERS_PATH = {
 FORMATTING = {"_check_layout", "_function_name", "_names"}
 """Stable only because format() is; they ask no catalog."""
 
+NOT_BOUND = {"_trigger_expression"}
+"""So that the planner leaves it out of a search that needs none."""
+
 
 def labels(conn: Conn) -> list[tuple[str, str, str, bool, bool, list[str] | None]]:
     """Of every function: name, volatility, parallel, strict, bound body, settings."""
@@ -181,16 +184,7 @@ def test_internal_functions_are_bound_and_labelled(conn: Conn) -> None:
     for name, volatile, parallel, _, bound, path in labels(conn):
         assert path == (None if bound or name in CALLERS_PATH else FIXED), name
         # what only counts may run in a worker; what asks the catalogs is asked once
-        computes = (
-            volatile == "i"
-            or bound
-            or name
-            in FORMATTING
-            | {
-                # not bound, so that the planner leaves it out of a search that needs none
-                "_trigger_expression"
-            }
-        )
+        computes = volatile == "i" or bound or name in FORMATTING | NOT_BOUND
         assert parallel == ("s" if computes else "u"), name
         if volatile == "v":
             changing.add(name)
