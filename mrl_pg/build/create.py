@@ -7,7 +7,6 @@ from dataclasses import replace
 from functools import partial
 
 from psycopg.errors import DuplicateColumn, ObjectNotInPrerequisiteState
-from psycopg.pq import TransactionStatus
 
 from mrl_pg import source
 from mrl_pg.arguments import check_callable, check_whole, flag, shown
@@ -74,8 +73,7 @@ def _is_online(
     concurrently: bool | None,
 ) -> Exchange[bool]:
     """Whether to build concurrently: if asked, else if possible and of any use."""
-    idle = conn.info.transaction_status == TransactionStatus.IDLE
-    possible = conn.autocommit and idle
+    possible = online.is_possible(conn)
     if concurrently is not None:
         if flag("concurrently", concurrently) and not possible:
             raise InvalidSetting(

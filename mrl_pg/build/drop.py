@@ -1,8 +1,11 @@
-"""Drops a short column and its index, in one transaction."""
+"""Drops a short column and its index; nobody waits for longer than a moment."""
 
-from psycopg import sql
+import time
+from dataclasses import replace
 
-from mrl_pg.build import definitions
+from psycopg import errors, sql
+
+from mrl_pg.build import definitions, online
 from mrl_pg.build.report import BuildReport
 from mrl_pg.build.steps import Step, carry_out, changes, lock, read_steps
 from mrl_pg.catalog import slots
@@ -16,13 +19,35 @@ from mrl_pg.layout import IndexLayout
 def drop(conn: AnyConn, layout: IndexLayout) -> Exchange[BuildReport]:
     """Undo `create`: index, short column, registry row; safe to repeat.
 
-    Takes an ACCESS EXCLUSIVE lock for a moment; nothing is rewritten. Works where the
+    Takes an ACCESS EXCLUSIVE lock for a moment; nothing is rewritten. If the lock does
+    not come at once, and `conn` is outside a transaction, it is tried again. An index
+    without a column is then dropped concurrently, without such a lock. Works where the
     schema `mrl` was removed, too.
     """
     facts = _check(layout, (yield from read_facts(layout)))
-    report = yield from transaction(_drop(layout, facts))
+    if not online.is_possible(conn):
+        report = yield from transaction(_drop(layout, facts))
+    elif facts.expression_ours:
+        report = yield from _drop_concurrently(layout, facts)
+    else:
+        report = yield from online.with_short_lock(lambda: _drop(layout, facts), {})
     forget_facts(conn, layout)
     return report
+
+
+def _drop_concurrently(layout: IndexLayout, facts: Facts) -> Exchange[BuildReport]:
+    """Drop an index that no column belongs to."""
+    start = time.perf_counter()
+    index = sql.Identifier(facts.schema, layout.name)
+    dropped = definitions.drop_index(index, concurrently=True)
+    try:
+        yield from online.concurrently(dropped.as_string())
+    except errors.FeatureNotSupported:
+        # of a partitioned table, which PostgreSQL drops in a transaction alone
+        return (yield from online.with_short_lock(lambda: _drop(layout, facts), {}))
+    took = time.perf_counter() - start
+    rest = yield from online.with_short_lock(lambda: _drop(layout, facts), {})
+    return replace(rest, done=((f"dropped index {layout.name}", took), *rest.done))
 
 
 def _drop(layout: IndexLayout, facts: Facts) -> Exchange[BuildReport]:

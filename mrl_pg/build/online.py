@@ -4,15 +4,17 @@ import random
 import time
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, suppress
+from functools import partial
 from typing import TypeVar
 
 from psycopg import errors
+from psycopg.pq import TransactionStatus
 
 from mrl_pg import source
 from mrl_pg.build import settings
 from mrl_pg.build.steps import Step
 from mrl_pg.errors import BuildRunning
-from mrl_pg.exchange import Exchange, Send, transaction
+from mrl_pg.exchange import AnyConn, Exchange, Send, transaction
 
 T = TypeVar("T")
 
@@ -80,24 +82,39 @@ def carry_out(
             check = _send(step.statement)
             yield from settings.of_session({"statement_timeout": "0"}, check)
         else:
-            yield from _with_short_lock(step.statement, chosen)
+            yield from with_short_lock(partial(_send, step.statement), chosen)
         if step.label is not None:
             done.append((step.label, time.perf_counter() - start))
     return tuple(done)
 
 
-def _with_short_lock(statement: str, chosen: settings.Settings) -> Exchange[None]:
-    for attempt in range(1, LOCK_TRIES + 1):
-        limited = {**chosen, "lock_timeout": LOCK_TIMEOUT, "statement_timeout": "0"}
+def concurrently(statement: str) -> Exchange[None]:
+    """Send a statement that no transaction may hold, however long it waits."""
+    yield from settings.of_session(NO_TIMEOUTS, _send(statement))
+
+
+def with_short_lock(
+    verb: Callable[[], Exchange[T]], chosen: settings.Settings
+) -> Exchange[T]:
+    """Carry out a verb in a transaction of its own; again if a lock does not come."""
+    limited = {**chosen, "lock_timeout": LOCK_TIMEOUT, "statement_timeout": "0"}
+    tries = LOCK_TRIES
+    while True:
+        tries -= 1
         try:
-            yield from transaction(settings.local(limited, _send(statement)))
-            return
+            return (yield from transaction(settings.local(limited, verb())))
         except errors.LockNotAvailable:
-            if attempt == LOCK_TRIES:
+            if not tries:
                 raise
         # not all at the same moment, if several wait
         seconds = {"seconds": random.uniform(0.5, 1.5)}
         yield Send(source.statement("sleep"), seconds)
+
+
+def is_possible(conn: AnyConn) -> bool:
+    """Whether a connection is outside any transaction, and begins none by itself."""
+    idle = conn.info.transaction_status == TransactionStatus.IDLE
+    return bool(conn.autocommit and idle)
 
 
 def _send(statement: str) -> Exchange[None]:

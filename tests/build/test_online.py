@@ -321,3 +321,40 @@ def test_partitions_that_broke_off_are_finished(parts: Conn, after: int) -> None
     PARTED.create(parts)
     check_parts(parts)
     assert not PARTED.create(parts).changed
+
+
+# ------------------------------------------------------------------ drop
+
+
+def test_an_index_without_a_column_is_dropped_concurrently(
+    docs: Conn, database: str
+) -> None:
+    INDEX.create(docs)
+    drop = Waiting(database, INDEX.drop)
+    assert "AccessExclusiveLock" not in drop.locks()
+    docs.execute("set lock_timeout = '50ms'")
+    docs.execute("update docs set embedding = embedding where id < 5")
+    assert drop.end() is None
+    assert docs.execute("select from mrl.registry").fetchall() == []
+    assert not INDEX.drop(docs).changed
+
+
+def test_a_drop_of_a_column_keeps_nobody_waiting_behind_a_reader(
+    docs: Conn, database: str
+) -> None:
+    index = MatryoshkaIndex("docs", "embedding", dims=16, keep="trigger")
+    index.create(docs)
+    with psycopg.connect(database) as reader:
+        reader.execute("select from docs limit 1")
+        dropping = threading.Thread(target=index.drop, args=[docs])
+        dropping.start()
+        with psycopg.connect(database, autocommit=True) as writer:
+            # passes between two tries, or waits for one of 500 ms
+            writer.execute("set lock_timeout = '5s'")
+            for _ in range(5):
+                writer.execute("update docs set embedding = embedding where id = 7")
+                time.sleep(0.2)
+        assert dropping.is_alive()
+        reader.rollback()
+        dropping.join()
+    assert columns(docs) == ["id", "embedding"]
