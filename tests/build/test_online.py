@@ -144,6 +144,8 @@ class Waiting:
         # a snapshot that every concurrent build has to wait for
         self.old.execute("set transaction isolation level repeatable read")
         self.old.execute("create temporary table waited_for ()")
+        # a reader of the table, for whom a concurrent drop waits
+        self.old.execute("select from docs limit 1")
         self.watcher = psycopg.connect(database, autocommit=True)
         self.raised: BaseException | None = None
         self.conn = psycopg.connect(database, autocommit=True)
