@@ -19,7 +19,7 @@ from mrl_pg.build.steps import Step, carry_out, changes, lock, read_steps
 from mrl_pg.catalog.facts import Facts, check_index, check_short
 from mrl_pg.catalog.read import forget_facts, read_facts
 from mrl_pg.errors import IndexMismatch, InvalidSetting, NotInstalled, RebuildRefused
-from mrl_pg.exchange import AnyConn, Exchange, Send, transaction
+from mrl_pg.exchange import AnyConn, Exchange, Send, commits_each, transaction
 from mrl_pg.exchange.progress import OnProgress
 from mrl_pg.exchange.server_message import server_message
 from mrl_pg.layout import IndexLayout
@@ -73,7 +73,7 @@ def _is_online(
     concurrently: bool | None,
 ) -> Exchange[bool]:
     """Whether to build concurrently: if asked, else if possible and of any use."""
-    possible = online.is_possible(conn)
+    possible = commits_each(conn)
     if concurrently is not None:
         if flag("concurrently", concurrently) and not possible:
             raise InvalidSetting(

@@ -12,7 +12,7 @@ from mrl_pg.catalog import slots
 from mrl_pg.catalog.facts import Facts, check_short
 from mrl_pg.catalog.read import forget_facts, read_facts
 from mrl_pg.errors import IndexMismatch
-from mrl_pg.exchange import AnyConn, Exchange, transaction
+from mrl_pg.exchange import AnyConn, Exchange, commits_each, transaction
 from mrl_pg.layout import IndexLayout
 
 
@@ -25,7 +25,7 @@ def drop(conn: AnyConn, layout: IndexLayout) -> Exchange[BuildReport]:
     schema `mrl` was removed, too.
     """
     facts = _check(layout, (yield from read_facts(layout)))
-    if not online.is_possible(conn):
+    if not commits_each(conn):
         report = yield from transaction(_drop(layout, facts))
     elif facts.expression_ours:
         report = yield from _drop_concurrently(layout, facts)
@@ -41,7 +41,7 @@ def _drop_concurrently(layout: IndexLayout, facts: Facts) -> Exchange[BuildRepor
     index = sql.Identifier(facts.schema, layout.name)
     dropped = definitions.drop_index(index, concurrently=True)
     try:
-        yield from online.concurrently(dropped.as_string())
+        yield from online.concurrently(dropped.as_string(), {})
     except errors.FeatureNotSupported:
         # of a partitioned table, which PostgreSQL drops in a transaction alone
         return (yield from online.with_short_lock(lambda: _drop(layout, facts), {}))

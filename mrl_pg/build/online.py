@@ -8,13 +8,12 @@ from functools import partial
 from typing import TypeVar
 
 from psycopg import errors
-from psycopg.pq import TransactionStatus
 
 from mrl_pg import source
 from mrl_pg.build import settings
 from mrl_pg.build.steps import Step
 from mrl_pg.errors import BuildRunning
-from mrl_pg.exchange import AnyConn, Exchange, Send, transaction
+from mrl_pg.exchange import Exchange, Send, transaction
 
 T = TypeVar("T")
 
@@ -72,15 +71,11 @@ def carry_out(
         start = time.perf_counter()
         if step.how == "concurrently":
             with watched():
-                yield from settings.of_session(
-                    {**NO_TIMEOUTS, **chosen}, _send(step.statement)
-                )
-        elif step.how == "fill":
-            filling = fill or _send(step.statement)
-            yield from settings.of_session({"statement_timeout": "0"}, filling)
-        elif step.how == "check":
-            check = _send(step.statement)
-            yield from settings.of_session({"statement_timeout": "0"}, check)
+                yield from concurrently(step.statement, chosen)
+        elif step.how in ("fill", "check"):
+            given = fill if step.how == "fill" else None
+            body = given or _send(step.statement)
+            yield from settings.of_session({"statement_timeout": "0"}, body)
         else:
             yield from with_short_lock(partial(_send, step.statement), chosen)
         if step.label is not None:
@@ -88,9 +83,9 @@ def carry_out(
     return tuple(done)
 
 
-def concurrently(statement: str) -> Exchange[None]:
+def concurrently(statement: str, chosen: settings.Settings) -> Exchange[None]:
     """Send a statement that no transaction may hold, however long it waits."""
-    yield from settings.of_session(NO_TIMEOUTS, _send(statement))
+    yield from settings.of_session({**NO_TIMEOUTS, **chosen}, _send(statement))
 
 
 def with_short_lock(
@@ -109,12 +104,6 @@ def with_short_lock(
         # not all at the same moment, if several wait
         seconds = {"seconds": random.uniform(0.5, 1.5)}
         yield Send(source.statement("sleep"), seconds)
-
-
-def is_possible(conn: AnyConn) -> bool:
-    """Whether a connection is outside any transaction, and begins none by itself."""
-    idle = conn.info.transaction_status == TransactionStatus.IDLE
-    return bool(conn.autocommit and idle)
 
 
 def _send(statement: str) -> Exchange[None]:

@@ -4,7 +4,6 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 
 from psycopg import sql
-from psycopg.pq import TransactionStatus
 
 from mrl_pg.arguments import flag
 from mrl_pg.build import online
@@ -12,7 +11,15 @@ from mrl_pg.build.status import IndexStatus, find_table, read_status
 from mrl_pg.build.steps import Step, read_steps
 from mrl_pg.catalog import slots
 from mrl_pg.errors import InvalidSetting
-from mrl_pg.exchange import AnyConn, AsyncConn, Conn, Exchange, run, run_async
+from mrl_pg.exchange import (
+    AnyConn,
+    AsyncConn,
+    Conn,
+    Exchange,
+    commits_each,
+    run,
+    run_async,
+)
 
 ROUNDS = 20
 """Most rounds for one table. A round mends what the round before made possible."""
@@ -87,8 +94,7 @@ def _repair(
     conn: AnyConn, table: str | None, schema: str, rows: bool, dry_run: bool
 ) -> Exchange[RepairReport]:
     rows, dry_run = flag("rows", rows), flag("dry_run", dry_run)
-    idle = conn.info.transaction_status == TransactionStatus.IDLE
-    if not (dry_run or (conn.autocommit and idle)):
+    if not (dry_run or commits_each(conn)):
         raise InvalidSetting(
             "repair in a transaction: PostgreSQL builds an index concurrently only "
             "outside any; open the connection with autocommit=True"

@@ -8,12 +8,10 @@ until its end anyway.
 from dataclasses import dataclass
 from typing import Any
 
-from psycopg import pq
-
 from mrl_pg import source
 from mrl_pg.calibration import measuring
 from mrl_pg.catalog.facts import Facts
-from mrl_pg.exchange import AnyConn, Exchange, Send
+from mrl_pg.exchange import Exchange, Send
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +25,6 @@ class MeasuredQuery:
     query: str
     part: int | None
     place: str | None
-
-
-def commits_each(conn: AnyConn) -> bool:
-    """Whether each statement on a connection is a transaction by itself."""
-    idle = conn.info.transaction_status == pq.TransactionStatus.IDLE
-    return conn.autocommit and idle
 
 
 def draw(

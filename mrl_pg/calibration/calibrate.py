@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mrl_pg import arguments
-from mrl_pg.calibration import batches, measuring
+from mrl_pg.calibration import measuring
 from mrl_pg.calibration.in_batches import calibrate_in_batches
 from mrl_pg.catalog.read import forget_facts
-from mrl_pg.exchange import AnyConn, Exchange, Row, Send
+from mrl_pg.exchange import AnyConn, Exchange, Row, Send, commits_each
 from mrl_pg.exchange.progress import OnProgress
 from mrl_pg.layout import IndexLayout
 from mrl_pg.search.filter import Filter, Params, check_filter, written_out
@@ -97,7 +97,7 @@ def calibrate(
         measuring.explained(conn, layout, facts, filter),
         measuring.reported(conn, progress),
     ):
-        if batches.commits_each(conn):
+        if commits_each(conn):
             rows = yield from calibrate_in_batches(facts, values, progress)
         else:
             rows = yield Send(measuring.statement("calibrate", facts), values)

@@ -13,12 +13,11 @@ from psycopg import errors, pq, sql
 
 from mrl_pg import source
 from mrl_pg.calibration import measuring
-from mrl_pg.calibration.batches import commits_each
 from mrl_pg.catalog.facts import Facts
 from mrl_pg.catalog.read import known_facts, not_installed
 from mrl_pg.catalog.recent import Recent
 from mrl_pg.errors import InvalidSetting, NotInstalled
-from mrl_pg.exchange import AnyConn, Exchange, Row, Send, transaction
+from mrl_pg.exchange import AnyConn, Exchange, Row, Send, commits_each, transaction
 from mrl_pg.exchange.server_message import server_message
 from mrl_pg.exchange.vectors import QueryVector
 from mrl_pg.layout import IndexLayout

@@ -8,7 +8,7 @@ from mrl_pg import arguments, source
 from mrl_pg.calibration import batches, measuring
 from mrl_pg.catalog.facts import Facts
 from mrl_pg.catalog.read import read_facts
-from mrl_pg.exchange import AnyConn, Exchange, Row, Send
+from mrl_pg.exchange import AnyConn, Exchange, Row, Send, commits_each
 from mrl_pg.exchange.progress import OnProgress, Progress
 from mrl_pg.layout import IndexLayout
 from mrl_pg.search.effort import decide_effort
@@ -93,7 +93,7 @@ def recall(
         measuring.explained(conn, layout, facts, options.filter),
         measuring.reported(conn, progress),
     ):
-        if batches.commits_each(conn):
+        if commits_each(conn):
             row = yield from _measure_in_batches(facts, values, progress)
         else:
             statement = measuring.statement("measure", facts)

@@ -6,7 +6,7 @@ as they do around a call. `run` and `run_async` carry a verb out on a psycopg
 connection; `mrl_pg.sqlalchemy.driver` does so on a connection of SQLAlchemy.
 """
 
-from mrl_pg.exchange.connections import AnyConn, AsyncConn, Conn
+from mrl_pg.exchange.connections import AnyConn, AsyncConn, Conn, commits_each
 from mrl_pg.exchange.drivers import carry_out, run, run_async
 from mrl_pg.exchange.requests import (
     BeginTransaction,
@@ -37,6 +37,7 @@ __all__ = [
     "Script",
     "Send",
     "carry_out",
+    "commits_each",
     "run",
     "run_async",
     "transaction",

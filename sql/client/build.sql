@@ -33,15 +33,7 @@ select
     pg_catalog.pg_try_advisory_lock(
         1836215405, %(table_id)s::pg_catalog.oid::pg_catalog.int4
     ) as locked,
-    (
-        select pg_catalog.min(held.pid)
-        from pg_catalog.pg_locks as held
-        where held.locktype operator(pg_catalog.=) 'advisory'
-            and held.classid operator(pg_catalog.=) 1836215405::pg_catalog.oid
-            and held.objid operator(pg_catalog.=) %(table_id)s::pg_catalog.oid
-            and held.pid operator(pg_catalog.<>) pg_catalog.pg_backend_pid()
-            and held.granted
-    ) as builder
+    mrl._builder(%(table_id)s::pg_catalog.oid) as builder
 
 -- name: end_build
 -- Lets other sessions build on this table again.

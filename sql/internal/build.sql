@@ -86,14 +86,6 @@ language sql
 stable
 parallel safe
 begin atomic
-    with recursive tree (relid) as (
-        select _vector_indexes.table_id
-        union
-        select child.inhrelid
-        from tree
-        join pg_catalog.pg_inherits as child
-            on child.inhparent operator(pg_catalog.=) tree.relid
-    )
     select pg_catalog.string_agg(
         pg_catalog.format(
             '%s (%s)',
@@ -105,7 +97,7 @@ begin atomic
         ', '
         order by class.relname
     )
-    from tree
+    from mrl._tree(_vector_indexes.table_id) as tree
     join pg_catalog.pg_index as state on state.indrelid operator(pg_catalog.=) tree.relid
     join pg_catalog.pg_class as class on class.oid operator(pg_catalog.=) state.indexrelid
     join pg_catalog.pg_am as method on method.oid operator(pg_catalog.=) class.relam
@@ -138,18 +130,11 @@ declare
     bytes bigint;
     existing record;
 begin
-    with recursive tree (relid) as (
-        select _choose_keep.table_id
-        union
-        select child.inhrelid
-        from tree
-        join pg_inherits as child on child.inhparent = tree.relid
-    )
     select
         coalesce(max(pg_relation_size(tree.relid::regclass)) > 0, false),
         coalesce(sum(pg_table_size(tree.relid::regclass)), 0)
     into filled, bytes
-    from tree;
+    from mrl._tree(table_id) as tree;
     if keep not in ('generated', 'expression', 'trigger') then
         raise exception 'keep % is unknown: choose generated, expression or trigger',
             quote_literal(keep)

@@ -214,7 +214,7 @@ end
 $body$;
 
 -- The server process that builds an index on a table now; NULL if none does.
--- Called by: mrl._registered_findings, mrl._leftovers
+-- Called by: mrl._registered_findings, mrl._leftovers, client/build.sql
 create or replace function mrl._builder(table_id oid)
 returns int
 language plpgsql

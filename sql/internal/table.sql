@@ -235,6 +235,26 @@ begin
 end
 $body$;
 
+-- A table, and all its partitions and children.
+-- Called by: mrl._rows, mrl._vector_indexes, mrl._choose_keep
+create or replace function mrl._tree(table_id oid)
+returns table (relid oid)
+language sql
+stable
+parallel safe
+begin atomic
+    with recursive tree (relid) as (
+        select _tree.table_id
+        union
+        select child.inhrelid
+        from tree
+        join pg_catalog.pg_inherits as child
+            on child.inhparent operator(pg_catalog.=) tree.relid
+    )
+    select tree.relid
+    from tree;
+end;
+
 -- The estimated rows of a table with its partitions and children; NULL before the first analyze.
 -- Called by: mrl._share, mrl._promised, mrl._count_passing, mrl._keep_calibration
 create or replace function mrl._rows(table_id oid)
@@ -243,18 +263,10 @@ language sql
 stable
 parallel safe
 begin atomic
-    with recursive tree (relid) as (
-        select _rows.table_id
-        union
-        select child.inhrelid
-        from tree
-        join pg_catalog.pg_inherits as child
-            on child.inhparent operator(pg_catalog.=) tree.relid
-    )
     select pg_catalog.sum(part.reltuples) filter (
         where part.reltuples operator(pg_catalog.<>) -1
     )::bigint
-    from tree
+    from mrl._tree(_rows.table_id) as tree
     join pg_catalog.pg_class as part on part.oid operator(pg_catalog.=) tree.relid
     where part.relkind operator(pg_catalog.=) 'r';
 end;
