@@ -39,7 +39,8 @@ def test_points_are_what_searches_find(
     with scanning(docs.conn, name):
         kept = calibrate(docs.conn, k=k, queries=ASKED, **options)
     among = np.arange(1, ROWS + 1) % 100 < 30 if "filter" in options else None
-    assert len(kept) > 2
+    # how many are kept depends on times, but never is the best recall left out
+    assert max(point.recall for point in kept) == 1
     for point in kept:
         effort = {"candidates": point.candidates, "ef_search": point.ef_search}
         answers = many(docs.conn, [*QUERIES], k=k, **effort, **options)

@@ -94,8 +94,26 @@ def test_the_async_version_lets_go_too(docs: Docs, other: Conn) -> None:
     assert again >= 2
 
 
-def levels(made: Calibration) -> dict[int, tuple[float, float]]:
+Levels = dict[int, tuple[float, float]]
+
+
+def levels(made: Calibration) -> Levels:
     return {point.candidates: (point.recall, point.low) for point in made.points}
+
+
+@pytest.fixture
+def measured(monkeypatch: pytest.MonkeyPatch) -> Levels:
+    """All that is measured in batches: what of it is kept depends on times."""
+    found: Levels = {}
+    real = json.dumps
+
+    def dumps(points: Any) -> str:
+        for point in points:
+            found[point["candidates"]] = point["recall"], point["low"]
+        return real(points)
+
+    monkeypatch.setattr(json, "dumps", dumps)
+    return found
 
 
 @pytest.mark.parametrize("filter", [None, "n < 60"])
@@ -103,19 +121,11 @@ def test_calibrate_lets_go_after_each_batch(
     docs: Docs,
     guest: Guest,
     monkeypatch: pytest.MonkeyPatch,
+    measured: Levels,
     filter: str | None,
 ) -> None:
     monkeypatch.setattr(in_batches, "COMPARED", 3)
     monkeypatch.setattr(in_batches, "SEARCHED", 3)
-    # what is kept depends on times: take all that was measured
-    keep: list[Any] = []
-    real = json.dumps
-
-    def dumps(points: Any) -> str:
-        keep.append(points)
-        return real(points)
-
-    monkeypatch.setattr(json, "dumps", dumps)
     given: dict[str, Any] = {"k": 5, "queries": QUERIES, "filter": filter}
     stages: list[Progress] = []
     look = watched(guest)
@@ -135,24 +145,18 @@ def test_calibrate_lets_go_after_each_batch(
         at_once.queries,
         at_once.rows,
     )
-    (points,) = keep
-    measured = {
-        point["candidates"]: (point["recall"], point["low"]) for point in points
-    }
     assert len(measured) > 1
     assert levels(made).items() <= measured.items()
     assert levels(at_once).items() <= measured.items()
 
 
-def test_rows_as_queries_leave_themselves_out(docs: Docs) -> None:
+def test_rows_as_queries_leave_themselves_out(docs: Docs, measured: Levels) -> None:
     # all rows that pass, so that there is no chance
     given: dict[str, Any] = {"k": 2, "sample": 500, "filter": "n < 10"}
     made = docs.index.calibrate(docs.conn, **given)
     with docs.conn.transaction():
         at_once = docs.index.calibrate(docs.conn, **given)
     assert made.queries == at_once.queries == 50
-    both = levels(made).keys() & levels(at_once).keys()
-    assert both
-    for candidates in both:
-        assert levels(made)[candidates] == pytest.approx(levels(at_once)[candidates])
-    assert min(point.recall for point in made.points) < 1
+    for candidates, figures in (levels(made) | levels(at_once)).items():
+        assert figures == pytest.approx(measured[candidates])
+    assert min(recall for recall, low in measured.values()) < 1
