@@ -101,7 +101,8 @@ comment on function mrl.search(
 'nearest first. A short index finds candidates, and full vectors order them. '
 'filter: a condition on the table''s columns; its $1 to $16 are the args, which are text: '
 'tenant = $1::int. '
-'dims, kind or index_name: the short column to use; without them, the oldest. '
+'dims, kind or index_name: the short column to use; without them, the one '
+'in use, which is the oldest until mrl.switch_index chooses another. '
 'recall: use the cheapest search that reached this recall in mrl.calibrate. '
 'Warns if it finds fewer candidates than asked (with a filter: fewer rows than k) although '
 'the table holds more.';

@@ -429,8 +429,9 @@ begin
             and (_found.dims is null or registry.dims = _found.dims)
             and (_found.kind is null or registry.kind = _found.kind)
             and (_found.index_name is null or registry.index_name = _found.index_name)
-        -- the oldest, so that a short column added later changes no search that names none
-        order by registry.created_at, registry.index_name
+        -- the oldest, so that a short column added later changes no search that names none,
+        -- until mrl.switch_index chooses it
+        order by registry.chosen_at desc nulls last, registry.created_at, registry.index_name
         limit 1
     ) as registry
     left join lateral mrl._facts(
@@ -465,7 +466,10 @@ begin
                     _found.index_name is null
                     or _found.index_name in (registered.index_name, registered.index_now)
                 )
-            order by registered.created_at, registered.index_name
+            order by
+                registered.chosen_at desc nulls last,
+                registered.created_at,
+                registered.index_name
             limit 1
         ) as now
         cross join lateral mrl._facts(
@@ -622,6 +626,7 @@ begin atomic
                 )
             order by
                 registry.index_name operator(pg_catalog.=) _index_of.index_name desc,
+                registry.chosen_at desc nulls last,
                 registry.created_at,
                 registry.index_name
             limit 1

@@ -256,7 +256,7 @@ begin
         chosen
     into statement, ef_search
     from (
-        -- the oldest, even if it cannot be used, because mrl._plan raises the reason
+        -- the one in use, even if it cannot be used, because mrl._plan raises the reason
         select *
         from mrl.registry as registry
         where registry.table_id = (select typrelid from pg_type where oid = _ordinary.type)
@@ -264,7 +264,7 @@ begin
             and (_ordinary.dims is null or registry.dims = _ordinary.dims)
             and (_ordinary.kind is null or registry.kind = _ordinary.kind)
             and (_ordinary.index_name is null or registry.index_name = _ordinary.index_name)
-        order by registry.created_at, registry.index_name
+        order by registry.chosen_at desc nulls last, registry.created_at, registry.index_name
         limit 1
     ) as registry
     cross join lateral mrl._facts(

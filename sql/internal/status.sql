@@ -130,6 +130,7 @@ returns table (
     distance text,
     kept_as text,
     created_at timestamptz,
+    chosen_at timestamptz,
     -- NULL if there is no such index any more
     index_id oid,
     index_now name,
@@ -154,6 +155,7 @@ begin
         known.distance,
         known.kept_as,
         known.created_at,
+        known.chosen_at,
         index.index_id,
         index.index_name,
         coalesce(index.full_column, column_of.full_column),

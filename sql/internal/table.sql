@@ -220,7 +220,7 @@ declare
             and (_full.kind is null or registry.kind = _full.kind)
             and (_full.index_name is null or registry.index_name = _full.index_name)
         -- the same choice as in mrl._found
-        order by registry.created_at, registry.index_name
+        order by registry.chosen_at desc nulls last, registry.created_at, registry.index_name
         limit 1
     );
 begin

@@ -82,6 +82,7 @@
 \ir ../functions/create_index_sql.sql
 \ir ../functions/create_index.sql
 \ir ../functions/drop_index.sql
+\ir ../functions/switch_index.sql
 \ir ../internal/status.sql
 \ir ../functions/status.sql
 \ir ../functions/repair_sql.sql

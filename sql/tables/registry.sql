@@ -23,6 +23,7 @@ create table if not exists mrl._registry (
     kept_as pg_catalog.text not null check (
         kept_as operator(pg_catalog.=) any ('{generated,expression,trigger}'::pg_catalog.text[])
     ),
+    chosen_at pg_catalog.timestamptz,
     primary key (entry, index_name)
 );
 
@@ -35,3 +36,6 @@ comment on column mrl._registry.computed_as is
 comment on column mrl._registry.kept_as is
 'What keeps short values up to date: generated (PostgreSQL computes the column), trigger (a '
 'trigger fills the column) or expression (there is no column, only the index).';
+comment on column mrl._registry.chosen_at is
+'When mrl.switch_index last chose the index. A search that names no index uses the index that '
+'was chosen last, and the oldest if none was chosen.';

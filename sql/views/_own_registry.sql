@@ -14,7 +14,8 @@ select
     registry.distance,
     registry.created_at,
     registry.computed_as,
-    registry.kept_as
+    registry.kept_as,
+    registry.chosen_at
 from mrl._registry as registry
 where exists (
     select

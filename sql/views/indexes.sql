@@ -27,7 +27,12 @@ select
     end as estimated_rows,
     registry.created_at,
     registry.computed_as,
-    registry.kept_as
+    registry.kept_as,
+    -- the same order as in mrl._found
+    pg_catalog.row_number() over (
+        partition by registry.table_id, registry.full_column
+        order by registry.chosen_at desc nulls last, registry.created_at, registry.index_name
+    ) operator(pg_catalog.=) 1 as in_use
 from mrl.registry as registry
 join pg_catalog.pg_class as table_class
     on table_class.oid operator(pg_catalog.=) registry.table_id
@@ -59,4 +64,5 @@ left join lateral (
 
 comment on view mrl.indexes is
 'Short columns made by mrl_pg: table, dims, kind, distance, index and its size. '
-'computed_as: prefix or bits. kept_as: generated, trigger or expression, which has no column.';
+'computed_as: prefix or bits. kept_as: generated, trigger or expression, which has no column. '
+'in_use: whether a search that names no index of the column uses this one.';

@@ -12,7 +12,8 @@ select
     registry.distance,
     registry.created_at,
     registry.computed_as,
-    registry.kept_as
+    registry.kept_as,
+    registry.chosen_at
 from mrl._registry as registry
 join mrl._live_tables as live on live.entry operator(pg_catalog.=) registry.entry;
 

@@ -23,6 +23,8 @@ KEEP_CALIBRATION = (
 ENTRY = "(select entry from mrl._registry limit 1)"
 ATTACKS = {
     "unregister": f"select mrl.unregister('public.docs', '{NAME}')",
+    "switch": "select mrl.switch_index('public.docs', 'embedding')",
+    "choose": "update mrl._own_registry set chosen_at = now()",
     "register": (
         f"select mrl.register('public.docs', 'embedding', 'embedding_32_halfvec',"
         f" '{NAME}', 32, 'halfvec', 'cosine')"

@@ -172,6 +172,7 @@ def test_labels_tell_the_truth(conn: Conn) -> None:
         ("search_many", "v", "u", False, False, None),
         ("search_sql", "s", "u", False, False, FIXED),
         ("status", "s", "u", False, False, FIXED),
+        ("switch_index", "v", "u", False, False, FIXED),
         ("truncate", "i", "s", True, True, None),
         ("truncate", "i", "s", True, True, None),
         ("unregister", "v", "u", False, False, FIXED),

@@ -27,6 +27,7 @@ FUNCTIONS = {
     "create_index": 6,
     "create_index_sql": 4,
     "drop_index": 4,
+    "switch_index": 4,
     "recall": 5,
     "calibrate": 4,
     "sample_queries": 3,
@@ -451,7 +452,7 @@ def _arguments(
                 else {}
             ),
         }
-    if function == "drop_index":
+    if function in ("drop_index", "switch_index"):
         return {
             **place,
             "dims": Argument(dims.usual, NUMBERS, 0.7),
