@@ -35,7 +35,7 @@ return coalesce(
 );
 
 -- Whether an index is of the expression that computes the short value of a full column.
--- Called by: mrl._facts, mrl._index_state
+-- Called by: mrl._is_kept_prefix, mrl._kept_as, mrl._index_state, mrl._short_indexes
 create or replace function mrl._is_short_index(
     -- as pg_get_indexdef says it of the first key
     key text, full_column name, dims int, kind text
@@ -63,7 +63,7 @@ parallel safe
 return mrl._fit(pg_catalog.concat('zz_mrl_', short_column), '');
 
 -- How an enabled trigger of mrl_pg computes a column, as for a generated column; else NULL.
--- Called by: mrl._column, mrl._facts; client/catalog.sql does so for Python
+-- Called by: mrl._column, mrl._is_kept_prefix; client/catalog.sql does so for Python
 create or replace function mrl._trigger_expression(table_id oid, column_name name)
 returns text
 language plpgsql
@@ -161,6 +161,42 @@ return case
     )
 end;
 
+-- Whether an index on an expression, or a column that a trigger keeps, is the prefix of a column.
+-- Called by: mrl._facts
+create or replace function mrl._is_kept_prefix(
+    table_id oid,
+    schema_id regnamespace,
+    full_column name,
+    short_column name,
+    short_type text,
+    index_name name,
+    dims int,
+    kind text,
+    kept_as text
+)
+returns boolean
+-- in plpgsql, so that the planner does not inline it into searches of a generated column
+language plpgsql
+stable
+parallel safe
+set search_path = pg_catalog, pg_temp
+as $body$
+begin
+    if kept_as = 'expression' then
+        return mrl._is_short_index(
+            -- not from pg_index, which an ordinary search does without
+            pg_get_indexdef(to_regclass(format('%s.%I', schema_id, index_name)), 1, false),
+            full_column,
+            dims,
+            kind
+        );
+    end if;
+    return mrl._is_short_column(
+        mrl._trigger_expression(table_id, short_column), short_type, full_column, dims, kind
+    );
+end
+$body$;
+
 -- What the catalog says about a table, a short column and its index, for a search.
 -- Called by: mrl._ordinary, mrl._found, mrl._check_short, templates/check_in_function.sql
 create or replace function mrl._facts(
@@ -241,34 +277,24 @@ begin atomic
             false
         ),
         case
-            when _facts.kept_as operator(pg_catalog.=) 'expression'
-            then mrl._is_short_index(
-                -- not from pg_index, which an ordinary search does without
-                pg_catalog.pg_get_indexdef(
-                    pg_catalog.to_regclass(
-                        pg_catalog.format(
-                            '%s.%I',
-                            class.relnamespace::pg_catalog.regnamespace,
-                            _facts.index_name
-                        )
-                    ),
-                    1,
-                    false
-                ),
-                _facts.full_column,
-                _facts.dims,
-                _facts.kind
-            )
-            else mrl._is_short_column(
-                case
-                    when _facts.kept_as operator(pg_catalog.=) 'trigger'
-                    then mrl._trigger_expression(class.oid, _facts.short_column)
-                    else pg_catalog.pg_get_expr(value.adbin, value.adrelid)
-                end,
+            when _facts.kept_as operator(pg_catalog.=) 'generated'
+            then mrl._is_short_column(
+                pg_catalog.pg_get_expr(value.adbin, value.adrelid),
                 pg_catalog.format_type(short.atttypid, short.atttypmod),
                 _facts.full_column,
                 _facts.dims,
                 _facts.kind
+            )
+            else mrl._is_kept_prefix(
+                class.oid,
+                class.relnamespace::pg_catalog.regnamespace,
+                _facts.full_column,
+                _facts.short_column,
+                pg_catalog.format_type(short.atttypid, short.atttypmod),
+                _facts.index_name,
+                _facts.dims,
+                _facts.kind,
+                _facts.kept_as
             )
         end
     from pg_catalog.pg_class as class
@@ -276,13 +302,15 @@ begin atomic
         on whole.attrelid operator(pg_catalog.=) class.oid
         and whole.attname operator(pg_catalog.=) _facts.full_column
     cross join lateral (
-        select coalesce(
-            substring(
-                pg_catalog.format_type(pg_catalog.pg_typeof(null::vector), null) from '^.*[.]'
-            ),
+        select case
             -- types without a schema are in pg_catalog
-            'pg_catalog.'
-        )
+            when pg_catalog.pg_type_is_visible(pg_catalog.pg_typeof(null::vector)::pg_catalog.oid)
+            then 'pg_catalog.'
+            -- a regular expression takes longer
+            else pg_catalog.left(
+                pg_catalog.format_type(pg_catalog.pg_typeof(null::vector), null), -6
+            )
+        end
     ) as home (extension)
     left join pg_catalog.pg_attribute as short
         on short.attrelid operator(pg_catalog.=) class.oid

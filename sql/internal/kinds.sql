@@ -190,6 +190,29 @@ begin
 end
 $body$;
 
+-- The expression that an index without a short column is on.
+-- Called by: mrl._short_name
+create or replace function mrl._short_expression(
+    full_column name, dims int, kind text, extension text
+)
+returns text
+-- in plpgsql, so that the planner does not inline it into searches of a short column
+language plpgsql
+stable
+parallel safe
+set search_path = pg_catalog, pg_temp
+as $body$
+begin
+    return format(
+        '(%s)',
+        mrl._short_of(
+            quote_ident(full_column),
+            jsonb_build_object('dims', dims, 'kind', kind, 'extension', extension)
+        )
+    );
+end
+$body$;
+
 -- What a first pass orders by: the short column, or the expression that its index is on.
 -- Called by: mrl._found, mrl._ordinary, mrl._create_steps
 create or replace function mrl._short_name(
@@ -200,12 +223,7 @@ language sql
 stable
 parallel safe
 return case
-    when kept_as operator(pg_catalog.=) 'expression' then pg_catalog.format(
-        '(%s)',
-        mrl._short_of(
-            pg_catalog.quote_ident(full_column),
-            pg_catalog.jsonb_build_object('dims', dims, 'kind', kind, 'extension', extension)
-        )
-    )
+    when kept_as operator(pg_catalog.=) 'expression'
+    then mrl._short_expression(full_column, dims, kind, extension)
     else pg_catalog.quote_ident(short_column)
 end;
