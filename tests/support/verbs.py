@@ -3,10 +3,10 @@
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from typing import TypeVar
 
-from psycopg import sql
+from psycopg import OperationalError, sql
 
 from mrl_pg.exchange import (
     BeginTransaction,
@@ -137,10 +137,12 @@ def held_up(url: str, pid: int, look: Callable[[], object]) -> Iterator[None]:
             return False
 
         def hold() -> None:
-            for other in (writer, snapshot):
-                if wait(other):
-                    look()
-                other.rollback()
+            # the server may have been killed by `look`
+            with suppress(OperationalError):
+                for other in (writer, snapshot):
+                    if wait(other):
+                        look()
+                    other.rollback()
 
         thread = threading.Thread(target=hold)
         thread.start()
