@@ -10,10 +10,12 @@ from alembic.autogenerate.api import AutogenContext
 from alembic.operations import MigrateOperation, ops
 from sqlalchemy import Column, Connection, Index, MetaData, Table
 
-from mrl_pg.alembic.changes import changes_of
+from mrl_pg.alembic.beside import names_beside
+from mrl_pg.alembic.changes import Contract, changes_of
 from mrl_pg.alembic.installation import InstallMrlOp
-from mrl_pg.alembic.operations import DropMatryoshkaIndexOp
+from mrl_pg.alembic.operations import ContractMatryoshkaIndexOp, DropMatryoshkaIndexOp
 from mrl_pg.alembic.write import import_vector_types
+from mrl_pg.errors import InvalidSetting
 from mrl_pg.index import MatryoshkaIndex
 from mrl_pg.install import VERSION
 from mrl_pg.sqlalchemy.create import has_pgvector, installed_version
@@ -52,6 +54,7 @@ def compare(
     }
     hide(upgrade_ops, default, tables, known)
     concurrently = bool(context.opts.get("mrl_concurrently"))
+    contract = _contract(context)
     created = {
         (op.schema or default, op.table_name)
         for op in upgrade_ops.ops
@@ -63,7 +66,7 @@ def compare(
         changed = _changed_columns(upgrade_ops, default, place)
         # a revision that creates the table stays in one transaction
         in_background = concurrently and place not in created
-        changes = changes_of(table, known[place], changed, in_background)
+        changes = changes_of(table, known[place], changed, in_background, contract)
         before += [
             op
             for op in changes.before
@@ -72,6 +75,9 @@ def compare(
             or _may_drop(context, op.index)
         ]
         after += changes.after
+        for index in changes.left:
+            if _may_drop(context, index):
+                log.info("%s: index %s stays (contract later)", index, index.name)
     for dropped in upgrade_ops.ops:
         if not isinstance(dropped, ops.DropTableOp):
             continue
@@ -84,7 +90,16 @@ def compare(
     if before or after:
         before[:0] = _installation(connection)
     for op in (*before, *after):
-        log.info("Detected %s", " ".join(map(str, op.to_diff_tuple())))
+        if isinstance(op, ContractMatryoshkaIndexOp):
+            # `alembic check` says nothing of it
+            log.warning(
+                "Contract is due: no model declares %s any more, index %s; the next "
+                "revision of autogenerate drops it",
+                op.index,
+                op.index.name,
+            )
+        else:
+            log.info("Detected %s", " ".join(map(str, op.to_diff_tuple())))
     upgrade_ops.ops[:] = [*before, *upgrade_ops.ops, *after]
     import_vector_types(context)
 
@@ -108,11 +123,24 @@ def hide(
             # an interrupted creation is not registered yet
             made += indexes_of(tables[place]) if place in tables else ()
             shorts, names = {i.short for i in made}, {i.name for i in made}
+            names.update(*(names_beside(i).values() for i in made))
             op.ops[:] = [part for part in op.ops if not _is_of(part, shorts, names)]
             if op.is_empty():
                 continue
         remaining.append(op)
     upgrade_ops.ops[:] = remaining
+
+
+def _contract(context: AutogenContext) -> Contract:
+    """The option `mrl_contract`; raises InvalidSetting."""
+    given = context.opts.get("mrl_contract", True)
+    if given is True or given is False or given == "at once":
+        chosen: Contract = given
+        return chosen
+    raise InvalidSetting(
+        f"mrl_contract={given!r} is unknown: give True (a later revision drops what "
+        'was replaced), False (none does) or "at once"'
+    )
 
 
 def _is_of(op: MigrateOperation, shorts: set[str], names: set[str]) -> bool:

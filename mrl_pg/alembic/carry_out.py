@@ -7,11 +7,13 @@ from dataclasses import replace
 from alembic.operations import Operations
 from psycopg import sql
 
+from mrl_pg.alembic.beside import column_of
 from mrl_pg.alembic.installation import InstallMrlOp, UninstallMrlOp
 from mrl_pg.alembic.known import is_known
 from mrl_pg.alembic.operations import (
     CreateMatryoshkaIndexOp,
     DropMatryoshkaIndexOp,
+    Rebuild,
     ResizeMatryoshkaIndexOp,
 )
 from mrl_pg.alembic.origin import found_before, installed_here
@@ -77,7 +79,7 @@ def resize(operations: Operations, operation: ResizeMatryoshkaIndexOp) -> None:
     """Replace one short column or index by another."""
     _check(operations)
     old, new = (in_place(operations, index) for index in (operation.old, operation.new))
-    same_column = _column(old) == _column(new)
+    same_column = column_of(old) == column_of(new)
     if operation.concurrently:
         with _autocommit(operations):
             _replace_concurrently(operations, old, new, same_column, operation.rebuild)
@@ -117,7 +119,9 @@ def _autocommit(operations: Operations) -> Iterator[None]:
         yield
 
 
-def _build_here(operations: Operations, index: MatryoshkaIndex, rebuild: bool) -> None:
+def _build_here(
+    operations: Operations, index: MatryoshkaIndex, rebuild: Rebuild
+) -> None:
     """Have the server build what is missing, in the revision's transaction."""
     built = definitions.call("call_create_index", index, rebuild=rebuild)
     run_statement(operations, built)
@@ -128,7 +132,7 @@ def _build(
     index: MatryoshkaIndex,
     *,
     has_column: bool = False,
-    rebuild: bool = False,
+    rebuild: Rebuild = False,
 ) -> None:
     """Run the steps that the database lists; with --sql, print steps for any table."""
     if operations.get_context().as_sql:
@@ -169,7 +173,7 @@ def _replace_concurrently(
     old: MatryoshkaIndex,
     new: MatryoshkaIndex,
     same_column: bool,
-    rebuild: bool,
+    rebuild: Rebuild,
 ) -> None:
     """Build the new index, then drop the old one; also completes an interrupted run.
 
@@ -194,13 +198,6 @@ def _replace_concurrently(
             definitions.call("call_register", new),
             definitions.call("call_unregister", temporary),
         )
-
-
-def _column(index: MatryoshkaIndex) -> tuple[str, str, int, str]:
-    """What identifies the short column, without its index."""
-    keep = index.keep or "generated"
-    short = "" if keep == "expression" else index.short
-    return keep, short, index.dims, index.kind
 
 
 def _qualified(index: MatryoshkaIndex) -> sql.Identifier:

@@ -1,10 +1,12 @@
 """Operations of a revision on a short column, as values that know their inverse."""
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypedDict
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeAlias, TypedDict
 
 from alembic.operations import MigrateOperation, Operations
 
+from mrl_pg.alembic.beside import column_of
 from mrl_pg.index import MatryoshkaIndex
 from mrl_pg.kinds import Distance, Keep, Kind
 
@@ -12,8 +14,19 @@ if TYPE_CHECKING:
     # in `typing` itself from Python 3.11 on
     from typing_extensions import Unpack
 
+Rebuild: TypeAlias = 'bool | Literal["short"]'
+"""Whether a column may rebuild vector indexes; "short": those of short columns."""
+
 EXISTING = "existing_"
 """Prefix of the keywords that describe the index before a resize."""
+
+
+REWRITES = (
+    " The new column rewrites the table and builds the old index again, and nobody "
+    'reads or writes meanwhile: on a large table, declare keep="trigger" or '
+    'keep="expression", with mrl_concurrently=True.'
+)
+"""Said of a generated column beside an index."""
 
 
 class Built(TypedDict, total=False):
@@ -46,7 +59,8 @@ class CreateMatryoshkaIndexOp(MigrateOperation):
 
     index: MatryoshkaIndex
     concurrently: bool = False
-    rebuild: bool = False
+    rebuild: Rebuild = False
+    comment: str = field(default="", compare=False)
 
     @classmethod
     def create_matryoshka_index(
@@ -58,7 +72,7 @@ class CreateMatryoshkaIndexOp(MigrateOperation):
         dims: int,
         schema: str | None = None,
         concurrently: bool = False,
-        rebuild: bool = False,
+        rebuild: Rebuild = False,
         **built: "Unpack[Built]",
     ) -> None:
         """Give a table a short column of `dims` dimensions and its HNSW index.
@@ -76,7 +90,7 @@ class CreateMatryoshkaIndexOp(MigrateOperation):
         Creates only what is missing, so you can run an interrupted revision again.
 
         `rebuild=True` allows a column although vector indexes of the table are
-        rebuilt for it.
+        rebuilt for it, and `rebuild="short"` if all of them are on short columns.
         """
         index = MatryoshkaIndex(
             table_name, column_name, dims=dims, schema=schema or "", **built
@@ -86,6 +100,20 @@ class CreateMatryoshkaIndexOp(MigrateOperation):
     def reverse(self) -> "DropMatryoshkaIndexOp":
         """Drop what this operation creates."""
         return DropMatryoshkaIndexOp(self.index, self.concurrently)
+
+    def expands(self, old: Sequence[MatryoshkaIndex]) -> "CreateMatryoshkaIndexOp":
+        """The same, beside old indexes, which a later revision drops."""
+        left = " and ".join(f"{index} (index {index.name})" for index in old)
+        comment = (
+            f"Expand: {left} stays, because running code may search by it. As soon as "
+            "no such code runs, have autogenerate write the next revision, which drops "
+            "it."
+        )
+        rebuild: Rebuild = self.rebuild
+        if _rewrites(self.index, old):
+            rebuild = rebuild or "short"
+            comment += REWRITES
+        return replace(self, rebuild=rebuild, comment=comment)
 
     def to_diff_tuple(self) -> tuple[Any, ...]:
         """What `alembic check` prints."""
@@ -134,13 +162,40 @@ class DropMatryoshkaIndexOp(MigrateOperation):
 
 
 @dataclass(frozen=True)
+class ContractMatryoshkaIndexOp(DropMatryoshkaIndexOp):
+    """Drop an index that no model declares any more, beside one that replaced it.
+
+    `alembic check` does not count it, because it waits until no old code runs.
+    """
+
+    # to `alembic check` an operation with `ops` is a list of operations
+    ops: ClassVar[tuple[MigrateOperation, ...]] = ()
+
+    @property
+    def comment(self) -> str:
+        """What a revision says above it."""
+        return (
+            "Contract: run this when no code with the old declaration runs any more, "
+            "because such code fails from here on."
+        )
+
+    def reverse(self) -> CreateMatryoshkaIndexOp:
+        """Create what this operation drops, beside what replaced it."""
+        created = CreateMatryoshkaIndexOp(self.index, self.concurrently)
+        if self.index.keep in (None, "generated"):
+            return replace(created, rebuild="short")
+        return created
+
+
+@dataclass(frozen=True)
 class ResizeMatryoshkaIndexOp(MigrateOperation):
     """Replace a short column or its index."""
 
     old: MatryoshkaIndex
     new: MatryoshkaIndex
     concurrently: bool = False
-    rebuild: bool = False
+    rebuild: Rebuild = False
+    comment: str = field(default="", compare=False)
 
     @classmethod
     def resize_matryoshka_index(
@@ -153,7 +208,7 @@ class ResizeMatryoshkaIndexOp(MigrateOperation):
         existing_dims: int,
         schema: str | None = None,
         concurrently: bool = False,
-        rebuild: bool = False,
+        rebuild: Rebuild = False,
         **built: "Unpack[Resized]",
     ) -> None:
         """Change dims, kind, distance, m or ef_construction; no row is embedded again.
@@ -167,9 +222,9 @@ class ResizeMatryoshkaIndexOp(MigrateOperation):
         """
         new: dict[str, Any] = {"dims": dims}
         old: dict[str, Any] = {"dims": existing_dims}
-        for field, value in built.items():
-            is_old = field.startswith(EXISTING)
-            (old if is_old else new)[field.removeprefix(EXISTING)] = value
+        for option, value in built.items():
+            is_old = option.startswith(EXISTING)
+            (old if is_old else new)[option.removeprefix(EXISTING)] = value
         existing, wanted = (
             MatryoshkaIndex(table_name, column_name, schema=schema or "", **given)
             for given in (old, new)
@@ -185,3 +240,9 @@ class ResizeMatryoshkaIndexOp(MigrateOperation):
     def to_diff_tuple(self) -> tuple[Any, ...]:
         """What `alembic check` prints."""
         return ("modify_matryoshka_index", self.old, self.new)
+
+
+def _rewrites(index: MatryoshkaIndex, old: Sequence[MatryoshkaIndex]) -> bool:
+    """Whether a new generated column is added, beside old ones."""
+    shared = any(column_of(index) == column_of(other) for other in old)
+    return index.keep in (None, "generated") and not shared

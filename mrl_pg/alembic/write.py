@@ -1,5 +1,6 @@
 """Writes the operations into a revision, with every option that they depend on."""
 
+import textwrap
 from typing import Any
 
 from alembic.autogenerate.api import AutogenContext
@@ -32,23 +33,25 @@ def import_vector_types(context: AutogenContext) -> None:
     context.opts["render_item"] = render_item
 
 
-def create(context: AutogenContext, operation: CreateMatryoshkaIndexOp) -> str:
+def create(context: AutogenContext, operation: CreateMatryoshkaIndexOp) -> list[str]:
     """`op.create_matryoshka_index(…)`."""
-    return _write_index(context, "create_matryoshka_index", operation)
+    written = _write_index(context, "create_matryoshka_index", operation)
+    return [*_comment(operation.comment), written]
 
 
-def drop(context: AutogenContext, operation: DropMatryoshkaIndexOp) -> str:
+def drop(context: AutogenContext, operation: DropMatryoshkaIndexOp) -> list[str]:
     """`op.drop_matryoshka_index(…)`."""
-    return _write_index(context, "drop_matryoshka_index", operation)
+    written = _write_index(context, "drop_matryoshka_index", operation)
+    return [*_comment(getattr(operation, "comment", "")), written]
 
 
-def resize(context: AutogenContext, operation: ResizeMatryoshkaIndexOp) -> str:
+def resize(context: AutogenContext, operation: ResizeMatryoshkaIndexOp) -> list[str]:
     """`op.resize_matryoshka_index(…)`."""
     new, old = operation.new, operation.old
     given = _index_options(new) | {
         f"existing_{k}": v for k, v in _index_options(old).items()
     }
-    return _call(
+    written = _call(
         context,
         "resize_matryoshka_index",
         new.table,
@@ -57,6 +60,7 @@ def resize(context: AutogenContext, operation: ResizeMatryoshkaIndexOp) -> str:
         **_where(new, operation.concurrently),
         **_allowed(operation),
     )
+    return [*_comment(operation.comment), written]
 
 
 def install(context: AutogenContext, operation: InstallMrlOp) -> str:
@@ -98,7 +102,12 @@ def _write_index(
 def _allowed(
     operation: CreateMatryoshkaIndexOp | ResizeMatryoshkaIndexOp,
 ) -> dict[str, Any]:
-    return {"rebuild": True} if operation.rebuild else {}
+    return {"rebuild": operation.rebuild} if operation.rebuild else {}
+
+
+def _comment(text: str) -> list[str]:
+    """Lines of a comment in the body of a function."""
+    return textwrap.wrap(text, 84, initial_indent="# ", subsequent_indent="# ")
 
 
 def _index_options(index: MatryoshkaIndex) -> dict[str, Any]:

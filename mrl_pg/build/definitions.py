@@ -1,5 +1,7 @@
 """Statements that make and drop short columns and their indexes."""
 
+from typing import Literal
+
 from psycopg import sql
 
 from mrl_pg import source
@@ -16,12 +18,17 @@ from mrl_pg.layout import IndexLayout
 
 
 def add_short_column(
-    layout: IndexLayout, table: sql.Identifier, extension: sql.Composable
+    layout: IndexLayout,
+    table: sql.Identifier,
+    extension: sql.Composable,
+    *,
+    if_not_exists: bool = False,
 ) -> sql.Composed:
     """`alter table … add column …` for the short column."""
     return template(
         "add_short_column",
         table=table,
+        if_not_exists=sql.SQL(" if not exists" if if_not_exists else ""),
         short=sql.Identifier(layout.short),
         type=short_type(layout, extension),
         value=short_value(layout, extension, sql.Identifier(layout.column)),
@@ -93,16 +100,25 @@ def build_unseen(layout: IndexLayout, *, has_column: bool) -> list[sql.Composed]
         return [*before, build, call("call_check_values", layout), steps[-1]]
     if has_column or layout.keep == "expression":
         return steps
-    return [add_short_column(layout, table, path), *steps]
+    # the column of another index stays
+    return [add_short_column(layout, table, path, if_not_exists=True), *steps]
 
 
 def call(
-    what: str, layout: IndexLayout, *, concurrent: bool = False, rebuild: bool = False
+    what: str,
+    layout: IndexLayout,
+    *,
+    concurrent: bool = False,
+    rebuild: "bool | Literal['short']" = False,
 ) -> sql.Composed:
     """`select mrl.create_index(…)` and its like: a statement of `sql/client/build.sql`.
 
     The server does it, so that nothing need be known of the table here.
+    `rebuild="short"` allows that vector indexes of short columns alone are rebuilt.
     """
+    allowed: sql.Composable = sql.Literal(rebuild)
+    if rebuild == "short":
+        allowed = statement("only_short", table=regclass(layout))
     slots: dict[str, sql.Composable] = {
         "table": regclass(layout),
         "column": sql.Literal(layout.column),
@@ -116,7 +132,7 @@ def call(
         "concurrent": sql.Literal(concurrent),
         "keep": sql.Literal(layout.keep),
         "kept_as": sql.Literal(layout.keep),
-        "rebuild": sql.Literal(rebuild),
+        "rebuild": allowed,
     }
     asked = named(source.statement(what))
     return statement(what, **{name: slots[name] for name in asked})

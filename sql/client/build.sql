@@ -96,6 +96,12 @@ select mrl.create_index(
     rebuild => {rebuild}
 )
 
+-- name: only_short
+-- Whether all vector indexes of a table are on short columns; part of a statement.
+-- Slots: table, a literal
+-- Called by: mrl_pg.build.definitions
+mrl._only_short({table}::pg_catalog.regclass)
+
 -- name: create_steps
 -- The statements that are still needed for a short column and its index, one per row.
 -- Slots: table, column, short, index, dims, kind, distance, m, ef_construction, concurrent, …

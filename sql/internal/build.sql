@@ -105,6 +105,38 @@ begin atomic
         and class.relkind operator(pg_catalog.=) 'i';
 end;
 
+-- Whether all vector indexes of a table are on its short columns, as the registry has them.
+-- Called by: client/build.sql
+create or replace function mrl._only_short(table_id oid)
+returns boolean
+language sql
+stable
+parallel safe
+return not exists (
+    select
+    from mrl._tree(_only_short.table_id) as tree
+    join pg_catalog.pg_index as state on state.indrelid operator(pg_catalog.=) tree.relid
+    join pg_catalog.pg_class as class on class.oid operator(pg_catalog.=) state.indexrelid
+    join pg_catalog.pg_am as method on method.oid operator(pg_catalog.=) class.relam
+    where method.amname operator(pg_catalog.=) any ('{hnsw,ivfflat}'::pg_catalog.name[])
+        and class.relkind operator(pg_catalog.=) 'i'
+        and not exists (
+            select
+            from mrl.registry as known
+            join pg_catalog.pg_index as own
+                on own.indrelid operator(pg_catalog.=) known.table_id::pg_catalog.oid
+            join pg_catalog.pg_class as named
+                on named.oid operator(pg_catalog.=) own.indexrelid
+                and named.relname operator(pg_catalog.=) known.index_name
+            where known.table_id::pg_catalog.oid operator(pg_catalog.=) _only_short.table_id
+                -- itself, or the index of the partitioned table that it is a part of
+                and own.indexrelid operator(pg_catalog.=) coalesce(
+                    pg_catalog.pg_partition_root(state.indexrelid::pg_catalog.regclass),
+                    state.indexrelid::pg_catalog.regclass
+                )::pg_catalog.oid
+        )
+);
+
 -- How the short values of a table are to be kept, and why, in words.
 -- Called by: mrl._create_steps
 create or replace function mrl._choose_keep(
@@ -421,7 +453,9 @@ begin
     elsif not existing.has_column and kept_as <> 'expression' then
         how := 'ddl';
         step := 'added column ' || short_column;
-        statement := mrl._render(mrl._add_short_column(), slots);
+        statement := mrl._render(
+            mrl._add_short_column(), slots || '{"if_not_exists": ""}'
+        );
         return next;
     end if;
     registered := existing.usable and exists (
