@@ -3,13 +3,14 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mrl_pg.build import create, drop
+from mrl_pg.build import create, drop, keep_as
 from mrl_pg.build.report import BuildReport
 from mrl_pg.calibration import calibrate, real_queries, recall_report
 from mrl_pg.calibration.calibrate import Calibration
 from mrl_pg.calibration.recall_report import RecallReport
 from mrl_pg.exchange import AsyncConn, Conn, run, run_async
 from mrl_pg.exchange.progress import OnProgress
+from mrl_pg.kinds import Keep
 from mrl_pg.layout import IndexLayout
 from mrl_pg.search.filter import Filter, Params
 from mrl_pg.search.find import find, find_many, fresh_plan
@@ -110,6 +111,48 @@ class MatryoshkaIndex(IndexLayout):
                 maintenance_work_mem=maintenance_work_mem,
                 progress=progress,
             ),
+        )
+
+    def keep_as(
+        self,
+        conn: Conn,
+        keep: Keep,
+        *,
+        rebuild: bool = False,
+        progress: OnProgress | None = None,
+    ) -> BuildReport:
+        """Turn an index on an expression into a column with an index, or back.
+
+        `keep` says how the short values are to be kept, as in `create`. The new index
+        is built concurrently beside the old one, then both exchange their names, and
+        the old one is dropped. Every search in between finds a usable index.
+        Calibrations stay. `rebuild` and `progress` are as in `create`.
+
+        Each step is committed, so `conn` must be in autocommit and in no transaction.
+        If interrupted, call it again. From "generated" to "trigger" or back takes two
+        calls, with "expression" in between, because both need a column of one name.
+
+        Raises IndexNotFound if the registry has no index of this name in order,
+        IndexMismatch if a column or an index of another's has a name that is needed,
+        RebuildRefused, BuildRunning, InvalidSetting and NotInstalled.
+        """
+        return run(
+            conn,
+            keep_as.keep_as(conn, self, keep, rebuild=rebuild, progress=progress),
+        )
+
+    async def keep_as_async(
+        self,
+        conn: AsyncConn,
+        keep: Keep,
+        *,
+        rebuild: bool = False,
+        progress: OnProgress | None = None,
+    ) -> BuildReport:
+        """The same as `keep_as` on an asynchronous connection."""
+        return await run_async(
+            conn,
+            keep_as.keep_as(conn, self, keep, rebuild=rebuild, progress=progress),
         )
 
     def drop(self, conn: Conn) -> BuildReport:

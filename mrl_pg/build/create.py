@@ -165,11 +165,15 @@ def _read(
     except DuplicateColumn as error:
         raise IndexMismatch(str(server_message(error))) from error
     except ObjectNotInPrerequisiteState as error:
-        said = error.diag
-        raise RebuildRefused(
-            f"{said.message_primary}, and nobody can read or write the table "
-            "meanwhile: use keep='expression', or allow it with rebuild=True (--yes)"
-        ) from error
+        raise rebuild_refused(error) from error
+
+
+def rebuild_refused(error: ObjectNotInPrerequisiteState) -> RebuildRefused:
+    """What to do if the server refuses to build vector indexes again."""
+    return RebuildRefused(
+        f"{error.diag.message_primary}, and nobody can read or write the table "
+        "meanwhile: use keep='expression', or allow it with rebuild=True (--yes)"
+    )
 
 
 def _settings(workers: int | None, maintenance_work_mem: str | None) -> dict[str, str]:

@@ -22,6 +22,7 @@ class MrlPg(LazyGroup):
         "install": "mrl_pg.cli.install:install",
         "uninstall": "mrl_pg.cli.install:uninstall",
         "create": "mrl_pg.cli.create:create",
+        "keep-as": "mrl_pg.cli.create:keep_as",
         "drop": "mrl_pg.cli.create:drop",
         "indexes": "mrl_pg.cli.indexes:indexes",
         "status": "mrl_pg.cli.status:status",

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated
+from typing import Annotated, cast
 
 import typer
 
@@ -24,6 +24,7 @@ from mrl_pg.cli.describe import (
 )
 from mrl_pg.cli.options import PG_DEFAULT, Directory, Dsn, Json, Pg, connection
 from mrl_pg.exchange.progress import OnProgress, Progress
+from mrl_pg.kinds import Keep
 
 Workers = Annotated[
     int | None,
@@ -86,6 +87,48 @@ def create(
             maintenance_work_mem=memory,
             progress=watcher,
         )
+    _print(report, as_json)
+
+
+def keep_as(
+    table: Table,
+    column: Column,
+    keep: Annotated[
+        str,
+        typer.Argument(
+            metavar="HOW", help="expression, trigger or generated, as --keep of create."
+        ),
+    ],
+    dims: Dims,
+    kind: KindName = "halfvec",
+    distance: DistanceName = "cosine",
+    short: Short = "",
+    name: Name = "",
+    yes: Annotated[
+        bool,
+        typer.Option(
+            "--yes",
+            help="Allow a generated column that has the table's vector indexes built "
+            "again.",
+        ),
+    ] = False,
+    dsn: Dsn = None,
+    directory: Directory = None,
+    pg: Pg = PG_DEFAULT,
+    as_json: Json = False,
+) -> None:
+    """Turn an index on an expression into a column with an index, or back.
+
+    The new index is built beside the old one, while others read and write. Then both
+    exchange their names, and the old one is dropped. Calibrations stay. The command is
+    safe to repeat.
+
+    Example: mrl-pg keep-as docs embedding trigger --dims 256
+    """
+    index = describe(table, column, dims, kind, distance, short=short, name=name)
+    with connection(dsn, directory, pg) as conn, watched(f"{index}") as watcher:
+        # the verb checks the name
+        report = index.keep_as(conn, cast("Keep", keep), rebuild=yes, progress=watcher)
     _print(report, as_json)
 
 

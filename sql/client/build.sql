@@ -129,6 +129,21 @@ from mrl._create_steps(
 select todo.step, todo.statement, todo.how
 from mrl._repair_steps({table_id}, {check_rows}) as todo
 
+-- name: keep_steps
+-- The statements that have an index keep its short values in another way, one per row.
+-- Slots: table, column, keep, dims, kind, index, rebuild
+-- Called by: mrl_pg.build.keep_as
+select todo.step, todo.statement, todo.kept_as, todo.why, todo.how
+from mrl._keep_steps(
+    {table}::pg_catalog.regclass,
+    {column},
+    {keep},
+    dims => {dims},
+    kind => {kind},
+    index_name => {index},
+    rebuild => {rebuild}
+) as todo
+
 -- name: begin_fill
 -- The state of a fill before its first batch.
 -- Parameters: table_id, full, short

@@ -86,6 +86,8 @@
 \ir ../internal/status.sql
 \ir ../functions/status.sql
 \ir ../functions/repair_sql.sql
+\ir ../internal/keep.sql
+\ir ../functions/keep_as_sql.sql
 \ir ../internal/recall.sql
 \ir ../functions/recall.sql
 \ir ../internal/calibration.sql

@@ -72,7 +72,7 @@ def test_from_model_to_base(bare_database: str, tmp_path: Path) -> None:
     untouched = catalog(url)
     four = MatryoshkaIndex("docs", "embedding", dims=32)
     two = MatryoshkaIndex("docs", "embedding", dims=16, kind="vector", m=8)
-    app = App.start(tmp_path, url)
+    app = App.start(tmp_path, url, options="mrl_contract='at once'")
 
     app.models(MODELS.format(declared="Matryoshka(32)"))
     written = app.revise("upgrade head", "check")
@@ -105,7 +105,8 @@ def test_from_model_to_base_on_a_table_in_use(database: str, tmp_path: Path) -> 
     app = App.start(
         tmp_path,
         database,
-        options="mrl_concurrently=True, transaction_per_migration=True",
+        options="mrl_concurrently=True, transaction_per_migration=True, "
+        "mrl_contract='at once'",
     )
     app.models(MODELS.format(declared="nullable=False"))
     app.revise("upgrade head")

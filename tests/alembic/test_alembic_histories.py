@@ -90,7 +90,7 @@ def test_an_asynchronous_environment(
         bare_database,
         template="async",
         driver=driver,
-        options="transaction_per_migration=True",
+        options="mrl_contract='at once', transaction_per_migration=True",
     )
     app.models(DECLARED)
     app.revise("upgrade head", "check")
@@ -126,9 +126,8 @@ def test_tenants_in_schemas_of_their_own(
         connection.commit()
         connection.dialect.default_schema_name = tenant[0]
 
-    project = Project(
-        tmp_path, database, before=path, options={"mrl_concurrently": concurrently}
-    )
+    options = {"mrl_concurrently": concurrently, "mrl_contract": "at once"}
+    project = Project(tmp_path, database, before=path, options=options)
 
     def each() -> list[str]:
         return [f"{row[0]} {row[2]}" for row in registry(database)]
@@ -154,7 +153,7 @@ def test_a_database_that_create_all_made_and_alembic_takes_over(
     project = Project(tmp_path, bare_database, docs(Matryoshka(4)))
     project.check()
     text = project.there_and_back(docs(Matryoshka(2)))
-    assert operations(text) == ["resize_matryoshka_index"]
+    assert operations(text) == ["create_matryoshka_index"]
 
 
 def test_operations_run_without_a_file(database: str) -> None:

@@ -160,6 +160,7 @@ def test_labels_tell_the_truth(conn: Conn) -> None:
         ("fill_short_column", "v", "u", False, False, None),
         ("forget_queries", "v", "u", False, False, FIXED),
         ("index_bytes", "s", "s", True, True, None),
+        ("keep_as_sql", "s", "u", False, False, FIXED),
         ("keep_query", "v", "u", False, False, None),
         ("kept_queries", "v", "u", False, False, FIXED),
         ("recall", "v", "u", False, False, None),
@@ -214,6 +215,7 @@ def test_internal_functions_are_bound_and_labelled(conn: Conn) -> None:
         # explain, and settings, are no queries
         "_share",
         "_standby_lag",
+        "_swap_kept",
         "_sweep",
         "_take_query",
         "_truth",
