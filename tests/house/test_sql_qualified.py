@@ -84,13 +84,17 @@ OWN = {
 }
 """The same, for slots of one file."""
 
-EMPTY = {"checks", "extra", "promise", "concurrently", "options", "drawn"}
+EMPTY = {
+    *("checks", "extra", "promise", "concurrently", "options", "drawn"),
+    "if_not_exists",
+}
 PARTS = {
     "check_in_function": "create function public.f() returns pg_catalog.bool"
     " language plpgsql as $$begin{}end$$",
     "seen": "with mrl_candidates as (select 1 as distance) select 1{}",
     "short_value": "select {}",
     "short_bits": "select {}",
+    "only_short": "select {}",
     "own_plan": "with mrl_query as (select 1) select {}",
     "translated_table": "select {}",
     "stamp": "select {}",
