@@ -134,7 +134,7 @@ def test_links_lead_somewhere(page: Path) -> None:
 def test_commands_in_the_docs_exist() -> None:
     """Each `mrl-pg word` that a page mentions is a command with help."""
     text = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
-    commands = set(re.findall(r"mrl-pg ([a-z]+)", text))
+    commands = set(re.findall(r"mrl-pg ([a-z]+(?:-[a-z]+)*)", text))
     assert {"demo", "load", "create", "search", "server"} <= commands
     for name in sorted(commands):
         done = command.mrl_pg(name, "--help")
