@@ -1,7 +1,7 @@
--- What is wrong with short columns and their indexes, and the statements that mend it.
+-- What is wrong with short columns and their indexes.
 
 -- Indexes of short values, by what they are. Names in the registry may be older.
--- Called by: mrl._registered, mrl._leftovers, client/catalog.sql
+-- Called by: mrl._registered, mrl._findings, client/catalog.sql
 create or replace function mrl._short_indexes(
     -- NULL means every table
     only_table oid
@@ -115,7 +115,7 @@ end
 $body$;
 
 -- The rows of the registry, each with the index that belongs to it and its names by now.
--- Called by: mrl._registered_findings, mrl._leftovers, mrl._follow, mrl._found
+-- Called by: mrl._findings, mrl._follow, mrl._repair_steps, mrl._found
 create or replace function mrl._registered(
     -- NULL means every table
     only_table oid
@@ -216,7 +216,7 @@ end
 $body$;
 
 -- The server process that builds an index on a table now; NULL if none does.
--- Called by: mrl._registered_findings, mrl._leftovers, client/build.sql
+-- Called by: mrl._findings_of, mrl._findings, client/build.sql
 create or replace function mrl._builder(table_id oid)
 returns int
 language plpgsql
@@ -241,7 +241,7 @@ end
 $body$;
 
 -- Partitions without their part of an index, and the index that it has to be attached to.
--- Called by: mrl._registered_findings, mrl._part_steps
+-- Called by: mrl._findings_of, mrl._part_steps
 create or replace function mrl._missing_parts(table_id oid, index_id oid)
 returns table (part oid, leaf boolean, parent_index oid)
 language sql
@@ -270,7 +270,7 @@ begin atomic
 end;
 
 -- How many rows have no short value, or another than their full vector has; reads every row.
--- Called by: mrl._registered_findings
+-- Called by: mrl._findings_of
 create or replace function mrl._wrong_rows(
     table_id oid, full_column name, short_column name, dims int, kind text
 )
@@ -294,9 +294,193 @@ begin
 end
 $body$;
 
--- The registered short columns, one row each, and one row for each thing that is wrong with it.
+-- What is wrong with a registered short column, one row for each thing.
 -- Called by: mrl._findings
-create or replace function mrl._registered_findings(
+create or replace function mrl._findings_of(
+    -- a row of mrl._registered
+    known record,
+    -- whether to read every row of a table whose short values a trigger keeps
+    check_rows boolean
+)
+returns table (finding text, detail text, remedy text, mends boolean)
+language plpgsql
+stable
+set search_path = pg_catalog, pg_temp
+as $body$
+declare
+    part record;
+    short record;
+    named regclass;
+    keeper name;
+    enabled text;
+    wrong bigint;
+begin
+    mends := true;
+    remedy := 'repair writes the new name into the registry';
+    if known.full_now <> known.full_column and known.index_id is not null then
+        finding := 'renamed_full_column';
+        detail := format('column %I is called %I now', known.full_column, known.full_now);
+        return next;
+    end if;
+    if known.short_now <> known.short_column then
+        finding := 'renamed_short_column';
+        detail := format('column %I is called %I now', known.short_column, known.short_now);
+        return next;
+    end if;
+    if known.index_now <> known.index_name then
+        finding := 'renamed_index';
+        detail := format('index %I is called %I now', known.index_name, known.index_now);
+        return next;
+    end if;
+    if known.index_id is not null and not known.usable then
+        finding := 'invalid_index';
+        if mrl._builder(known.table_id) is not null then
+            finding := 'being_built';
+            detail := format(
+                'server process %s builds index %I now',
+                mrl._builder(known.table_id), known.index_name
+            );
+            remedy := 'wait until it is done';
+            mends := false;
+            return next;
+        elsif exists (select from mrl._missing_parts(known.table_id, known.index_id)) then
+            for part in
+                select * from mrl._missing_parts(known.table_id, known.index_id)
+            loop
+                finding := 'partition_without_index';
+                detail := format(
+                    'partition %s has no part of index %I, so no search can use the index',
+                    part.part::regclass, known.index_now
+                );
+                remedy := 'repair builds the part concurrently and attaches it';
+                return next;
+            end loop;
+        elsif exists (select from pg_inherits as child where child.inhparent = known.index_id) then
+            detail := format(
+                'index %I is not valid, and each partition has its part', known.index_now
+            );
+            remedy := format(
+                'reindex the parts that pg_index calls invalid, or drop index %I and run '
+                'repair',
+                known.index_now
+            );
+            mends := false;
+            return next;
+        else
+            detail := format(
+                'index %I is not valid, as an interrupted concurrent build leaves it',
+                known.index_now
+            );
+            remedy := 'repair drops it and builds it again, both concurrently';
+            return next;
+        end if;
+    elsif known.index_id is null then
+        select made.* into short from mrl._column(known.table_id, known.short_column) as made;
+        named := (
+            select class.oid::regclass
+            from pg_class as class
+            join pg_class as home on home.relnamespace = class.relnamespace
+            where home.oid = known.table_id
+                and class.relname = known.index_name
+        );
+        if known.full_now is null and not exists (
+            select
+            from pg_attribute as attribute
+            where attribute.attrelid = known.table_id
+                and attribute.attname = known.full_column
+                and attribute.attnum > 0
+                and not attribute.attisdropped
+        ) then
+            finding := 'missing_full_column';
+            detail := format('column %I does not exist any more', known.full_column);
+            remedy := 'repair takes the short column out of the registry';
+            -- a trigger names the column in its text, so a rename cannot be told
+            if known.kept_as = 'trigger' and short.type is not null then
+                remedy := format(
+                    'if it was renamed, give it its old name, or drop column %I and create '
+                    'the index again',
+                    known.short_column
+                );
+                mends := false;
+            end if;
+        elsif named is not null then
+            finding := 'other_index';
+            detail := format(
+                '%s is not the index that was registered: %s',
+                named, coalesce(pg_get_indexdef(named), 'it is not an index')
+            );
+            remedy := 'drop or rename it, then run repair';
+            mends := false;
+        elsif known.kept_as <> 'expression' and short.type is null then
+            finding := 'missing_short_column';
+            detail := format('column %I does not exist any more', known.short_column);
+            remedy := 'repair does what mrl.create_index does for a new index';
+        elsif known.kept_as = 'generated' and not mrl._is_short_column(
+            short.expression, short.type, null, known.dims, known.kind
+        ) then
+            finding := 'other_short_column';
+            detail := format(
+                'column %I is not the %s(%s) prefix of %I: it is %s',
+                known.short_column, known.kind, known.dims, known.full_column,
+                coalesce(short.expression, 'not generated')
+            );
+            remedy := 'drop or rename it, then run repair';
+            mends := false;
+        else
+            finding := 'missing_index';
+            detail := format('index %I does not exist any more', known.index_name);
+            remedy := 'repair builds it again, concurrently';
+        end if;
+        return next;
+    end if;
+    if known.kept_as = 'trigger' and known.index_id is not null then
+        keeper := mrl._trigger_name(known.short_now);
+        enabled := (
+            select trigger.tgenabled
+            from pg_trigger as trigger
+            where trigger.tgrelid = known.table_id
+                and trigger.tgname = keeper
+        );
+        if enabled is null or enabled in ('D', 'R') then
+            finding := case
+                when enabled is null then 'missing_trigger'
+                else 'disabled_trigger'
+            end;
+            detail := format(
+                'trigger %I %s, so new rows get no short value',
+                keeper,
+                case when enabled is null then 'does not exist' else 'is disabled' end
+            );
+            remedy := case
+                when enabled is null
+                then 'repair makes it again, and computes values that are wrong'
+                else 'repair enables it, and computes values that are wrong'
+            end;
+            mends := true;
+            return next;
+        end if;
+        wrong := case when check_rows
+            then mrl._wrong_rows(
+                known.table_id, known.full_now, known.short_now, known.dims, known.kind
+            )
+        end;
+        if wrong > 0 then
+            finding := 'wrong_rows';
+            detail := format(
+                '%s rows of column %I have no short value or a wrong one',
+                wrong, known.short_now
+            );
+            remedy := 'repair computes them again';
+            mends := true;
+            return next;
+        end if;
+    end if;
+end
+$body$;
+
+-- What is wrong, of registered short columns, then of objects that the registry does not know.
+-- Called by: mrl.status, mrl._repair_steps
+create or replace function mrl._findings(
     -- NULL means every table
     only_table oid,
     -- whether to read every row of tables whose short values a trigger keeps
@@ -317,235 +501,8 @@ returns table (
     finding text,
     detail text,
     remedy text,
-    mends boolean
-)
-language plpgsql
-stable
-set search_path = pg_catalog, pg_temp
-as $body$
-#variable_conflict use_column
-declare
-    known record;
-    part record;
-    short record;
-    named regclass;
-    keeper name;
-    enabled text;
-    wrong bigint;
-    fine boolean;
-begin
-    for known in
-        select row.*
-        from mrl._registered(only_table) as row
-        order by row.table_id::regclass::text, row.created_at, row.index_name
-    loop
-        table_id := known.table_id;
-        full_column := known.full_column;
-        short_column := known.short_column;
-        index_name := known.index_name;
-        dims := known.dims;
-        kind := known.kind;
-        distance := known.distance;
-        kept_as := known.kept_as;
-        index_id := known.index_id;
-        usable := coalesce(known.usable, false);
-        fine := true;
-        mends := true;
-        remedy := 'repair writes the new name into the registry';
-        if known.full_now <> full_column and known.index_id is not null then
-            fine := false;
-            finding := 'renamed_full_column';
-            detail := format('column %I is called %I now', full_column, known.full_now);
-            return next;
-        end if;
-        if known.short_now <> short_column then
-            fine := false;
-            finding := 'renamed_short_column';
-            detail := format('column %I is called %I now', short_column, known.short_now);
-            return next;
-        end if;
-        if known.index_now <> index_name then
-            fine := false;
-            finding := 'renamed_index';
-            detail := format('index %I is called %I now', index_name, known.index_now);
-            return next;
-        end if;
-        if known.index_id is not null and not usable then
-            fine := false;
-            finding := 'invalid_index';
-            if mrl._builder(table_id) is not null then
-                finding := 'being_built';
-                detail := format(
-                    'server process %s builds index %I now', mrl._builder(table_id), index_name
-                );
-                remedy := 'wait until it is done';
-                mends := false;
-                return next;
-            elsif exists (select from mrl._missing_parts(table_id, index_id)) then
-                for part in
-                    select * from mrl._missing_parts(table_id, index_id)
-                loop
-                    finding := 'partition_without_index';
-                    detail := format(
-                        'partition %s has no part of index %I, so no search can use the index',
-                        part.part::regclass, known.index_now
-                    );
-                    remedy := 'repair builds the part concurrently and attaches it';
-                    return next;
-                end loop;
-            elsif exists (select from pg_inherits as child where child.inhparent = index_id) then
-                detail := format(
-                    'index %I is not valid, and each partition has its part', known.index_now
-                );
-                remedy := format(
-                    'reindex the parts that pg_index calls invalid, or drop index %I and run '
-                    'repair',
-                    known.index_now
-                );
-                mends := false;
-                return next;
-            else
-                detail := format(
-                    'index %I is not valid, as an interrupted concurrent build leaves it',
-                    known.index_now
-                );
-                remedy := 'repair drops it and builds it again, both concurrently';
-                return next;
-            end if;
-        elsif known.index_id is null then
-            fine := false;
-            select made.* into short from mrl._column(table_id, short_column) as made;
-            named := (
-                select class.oid::regclass
-                from pg_class as class
-                join pg_class as home on home.relnamespace = class.relnamespace
-                where home.oid = known.table_id
-                    and class.relname = known.index_name
-            );
-            if known.full_now is null and not exists (
-                select
-                from pg_attribute as attribute
-                where attribute.attrelid = known.table_id
-                    and attribute.attname = known.full_column
-                    and attribute.attnum > 0
-                    and not attribute.attisdropped
-            ) then
-                finding := 'missing_full_column';
-                detail := format('column %I does not exist any more', full_column);
-                remedy := 'repair takes the short column out of the registry';
-                -- a trigger names the column in its text, so a rename cannot be told
-                if kept_as = 'trigger' and short.type is not null then
-                    remedy := format(
-                        'if it was renamed, give it its old name, or drop column %I and create '
-                        'the index again',
-                        short_column
-                    );
-                    mends := false;
-                end if;
-            elsif named is not null then
-                finding := 'other_index';
-                detail := format(
-                    '%s is not the index that was registered: %s',
-                    named, coalesce(pg_get_indexdef(named), 'it is not an index')
-                );
-                remedy := 'drop or rename it, then run repair';
-                mends := false;
-            elsif kept_as <> 'expression' and short.type is null then
-                finding := 'missing_short_column';
-                detail := format('column %I does not exist any more', short_column);
-                remedy := 'repair does what mrl.create_index does for a new index';
-            elsif kept_as = 'generated' and not mrl._is_short_column(
-                short.expression, short.type, null, dims, kind
-            ) then
-                finding := 'other_short_column';
-                detail := format(
-                    'column %I is not the %s(%s) prefix of %I: it is %s',
-                    short_column, kind, dims, full_column,
-                    coalesce(short.expression, 'not generated')
-                );
-                remedy := 'drop or rename it, then run repair';
-                mends := false;
-            else
-                finding := 'missing_index';
-                detail := format('index %I does not exist any more', index_name);
-                remedy := 'repair builds it again, concurrently';
-            end if;
-            return next;
-        end if;
-        if kept_as = 'trigger' and known.index_id is not null then
-            keeper := mrl._trigger_name(known.short_now);
-            enabled := (
-                select trigger.tgenabled
-                from pg_trigger as trigger
-                where trigger.tgrelid = known.table_id
-                    and trigger.tgname = keeper
-            );
-            if enabled is null or enabled in ('D', 'R') then
-                fine := false;
-                finding := case
-                    when enabled is null then 'missing_trigger'
-                    else 'disabled_trigger'
-                end;
-                detail := format(
-                    'trigger %I %s, so new rows get no short value',
-                    keeper,
-                    case when enabled is null then 'does not exist' else 'is disabled' end
-                );
-                remedy := case
-                    when enabled is null
-                    then 'repair makes it again, and computes values that are wrong'
-                    else 'repair enables it, and computes values that are wrong'
-                end;
-                mends := true;
-                return next;
-            end if;
-            wrong := case when check_rows
-                then mrl._wrong_rows(table_id, known.full_now, known.short_now, dims, kind)
-            end;
-            if wrong > 0 then
-                fine := false;
-                finding := 'wrong_rows';
-                detail := format(
-                    '%s rows of column %I have no short value or a wrong one',
-                    wrong, known.short_now
-                );
-                remedy := 'repair computes them again';
-                mends := true;
-                return next;
-            end if;
-        end if;
-        if fine then
-            finding := null;
-            detail := null;
-            remedy := null;
-            mends := null;
-            return next;
-        end if;
-    end loop;
-end
-$body$;
-
--- Indexes, columns and triggers like those of mrl_pg, which no row of the registry knows.
--- Called by: mrl._findings
-create or replace function mrl._leftovers(
-    -- NULL means every table
-    only_table oid
-)
-returns table (
-    table_id oid,
-    full_column name,
-    short_column name,
-    index_name name,
-    dims int,
-    kind text,
-    distance text,
-    kept_as text,
-    index_id oid,
-    usable boolean,
-    finding text,
-    detail text,
-    remedy text,
-    mends boolean
+    mends boolean,
+    registered boolean
 )
 language plpgsql
 stable
@@ -553,6 +510,29 @@ set search_path = pg_catalog, pg_temp
 as $body$
 #variable_conflict use_column
 begin
+    -- registered short columns also where nothing is wrong
+    return query
+    select
+        known.table_id,
+        known.full_column,
+        known.short_column,
+        known.index_name,
+        known.dims,
+        known.kind,
+        known.distance,
+        known.kept_as,
+        known.index_id,
+        coalesce(known.usable, false),
+        found.finding,
+        found.detail,
+        found.remedy,
+        found.mends,
+        true
+    from mrl._registered(_findings.only_table) as known
+    left join lateral mrl._findings_of(known, _findings.check_rows)
+        with ordinality as found (finding, detail, remedy, mends, place) on true
+    order by
+        known.table_id::regclass::text, known.created_at, known.index_name, found.place;
     return query
     select
         index.table_id,
@@ -587,8 +567,9 @@ begin
                 index.index_name
             )
         end,
-        index.usable or named.ours
-    from mrl._short_indexes(only_table) as index
+        index.usable or named.ours,
+        false
+    from mrl._short_indexes(_findings.only_table) as index
     join pg_class as class on class.oid = index.table_id
     cross join lateral (
         -- bits of every distance have the same operator class
@@ -637,6 +618,7 @@ begin
             'create the index again, or alter table %s drop column %I',
             short.attrelid::regclass, short.attname
         ),
+        false,
         false
     from pg_attribute as short
     join pg_class as class on class.oid = short.attrelid
@@ -659,7 +641,7 @@ begin
         and made.dims > 0
         and not class.relispartition
         and class.relpersistence <> 't'
-        and (_leftovers.only_table is null or short.attrelid = _leftovers.only_table)
+        and (_findings.only_table is null or short.attrelid = _findings.only_table)
         and mrl._is_short_column(
             pg_get_expr(value.adbin, value.adrelid),
             format_type(short.atttypid, short.atttypmod),
@@ -705,11 +687,12 @@ begin
             'create the index again, or drop trigger %I on %s',
             trigger.tgname, trigger.tgrelid::regclass
         ),
+        false,
         false
     from pg_trigger as trigger
     where trigger.tgname like 'zz\_mrl\_%'
         and trigger.tgparentid = 0
-        and (_leftovers.only_table is null or trigger.tgrelid = _leftovers.only_table)
+        and (_findings.only_table is null or trigger.tgrelid = _findings.only_table)
         and not exists (
             select
             from mrl._registered(trigger.tgrelid) as known
@@ -719,334 +702,5 @@ begin
             )
         )
         and mrl._builder(trigger.tgrelid) is null;
-end
-$body$;
-
--- All findings: of registered short columns, then of what the registry does not know.
--- Called by: mrl.status, mrl._repair_steps
-create or replace function mrl._findings(only_table oid, check_rows boolean)
-returns table (
-    table_id oid,
-    full_column name,
-    short_column name,
-    index_name name,
-    dims int,
-    kind text,
-    distance text,
-    kept_as text,
-    index_id oid,
-    usable boolean,
-    finding text,
-    detail text,
-    remedy text,
-    mends boolean,
-    registered boolean
-)
-language plpgsql
-stable
-set search_path = pg_catalog, pg_temp
-as $body$
-begin
-    return query
-    select known.*, true from mrl._registered_findings(only_table, check_rows) as known
-    union all
-    select other.*, false from mrl._leftovers(only_table) as other;
-end
-$body$;
-
--- Writes the names that an index and its columns have by now into its row of the registry.
--- Called by: mrl._repair_steps
-create or replace function mrl._follow(table_id regclass, index_name name)
-returns void
-language plpgsql
-volatile
-set search_path = pg_catalog, pg_temp
-as $body$
-#variable_conflict use_column
-begin
-    perform mrl.check_owner(_follow.table_id);
-    -- its calibrations and measurements follow by their foreign keys
-    update mrl._own_registry as own
-    set full_column = known.full_now,
-        short_column = known.short_now,
-        index_name = known.index_now
-    from mrl._registered(_follow.table_id) as known
-    where own.entry in (
-            select live.entry
-            from mrl._live_tables as live
-            where live.table_id = _follow.table_id
-        )
-        and known.index_name = _follow.index_name
-        and own.index_name = _follow.index_name
-        and known.index_id is not null;
-end
-$body$;
-
--- The statements that give partitions their parts of an index.
--- Called by: mrl._repair_steps
-create or replace function mrl._part_steps(known record)
-returns table (step text, statement text, how text)
-language plpgsql
-stable
-set search_path = pg_catalog, pg_temp
-as $body$
-declare
-    part record;
-    slots jsonb;
-    built record;
-    existing record;
-    name name;
-    space name;
-begin
-    select * into built from mrl._built(known.table_id, known.index_now);
-    for part in
-        select missing.*, class.relname, class.relnamespace
-        from mrl._missing_parts(known.table_id, known.index_id) as missing
-        join pg_class as class on class.oid = missing.part
-    loop
-        slots := mrl._table(part.part, known.full_now);
-        -- as mrl._partition_steps names it
-        name := mrl._fit(format('%s_%s', part.relname, known.index_now), '');
-        space := (
-            select home.nspname from pg_namespace as home where home.oid = part.relnamespace
-        );
-        slots := slots || jsonb_build_object(
-            'dims', known.dims,
-            'kind', known.kind,
-            'table', concat(case when not part.leaf then 'only ' end, slots ->> 'table'),
-            'short', mrl._short_name(
-                known.short_now, known.full_now, known.dims, known.kind, known.kept_as,
-                slots ->> 'extension'
-            ),
-            'operator_class', mrl._operator_class(known.kind, known.distance),
-            'm', built.m,
-            'ef_construction', built.ef_construction,
-            'concurrently', case when part.leaf then ' concurrently' else '' end
-        );
-        select state.indrelid, state.indisvalid and state.indisready as usable
-        into existing
-        from pg_class as class
-        left join pg_index as state on state.indexrelid = class.oid
-        where class.relname = name
-            and class.relnamespace = part.relnamespace;
-        how := case when part.leaf then 'concurrently' else 'ddl' end;
-        if existing.indrelid = part.part and part.leaf and not existing.usable then
-            step := 'dropped the invalid index ' || name;
-            statement := mrl._render(
-                mrl._drop_index(),
-                slots || jsonb_build_object('index', format('%I.%I', space, name))
-            );
-            return next;
-            existing := null;
-        end if;
-        if existing is null then
-            step := 'built index ' || name;
-            statement := mrl._render(
-                mrl._create_index(), slots || jsonb_build_object('index', quote_ident(name))
-            );
-            return next;
-        end if;
-        how := 'ddl';
-        step := 'attached index ' || name;
-        statement := format(
-            'alter index %s attach partition %I.%I',
-            (
-                select format('%I.%I', home.nspname, class.relname)
-                from pg_class as class
-                join pg_namespace as home on home.oid = class.relnamespace
-                where class.oid = part.parent_index
-            ),
-            space,
-            name
-        );
-        return next;
-    end loop;
-end
-$body$;
-
--- The statements that put a trigger in order, and the values that it did not compute.
--- Called by: mrl._repair_steps
-create or replace function mrl._keeper_steps(known record, codes text[])
-returns table (step text, statement text, how text)
-language plpgsql
-stable
-set search_path = pg_catalog, pg_temp
-as $body$
-declare
-    slots jsonb := mrl._table(known.table_id, known.full_now)
-        || jsonb_build_object('dims', known.dims, 'kind', known.kind);
-begin
-    how := 'ddl';
-    if 'missing_trigger' = any (codes) then
-        step := 'made the trigger of column ' || known.short_now;
-        statement := format(
-            'select mrl._make_keeper(%L, %L, %L, %s, %L)',
-            known.table_id::regclass, known.full_now, known.short_now, known.dims, known.kind
-        );
-        return next;
-    elsif 'disabled_trigger' = any (codes) then
-        step := 'enabled the trigger of column ' || known.short_now;
-        statement := format(
-            'alter table %s enable always trigger %I',
-            slots ->> 'table', mrl._trigger_name(known.short_now)
-        );
-        return next;
-    end if;
-    -- no time limit, because it reads every row
-    how := 'check';
-    step := 'computed wrong values of column ' || known.short_now;
-    statement := format(
-        -- by their bytes, which also tells a missing value
-        'update %s set %I = %s where row(%2$I)::record operator(pg_catalog.*<>) '
-        'row(%3$s)::record',
-        slots ->> 'table', known.short_now, mrl._short_of(slots ->> 'full', slots)
-    );
-    return next;
-end
-$body$;
-
--- The statements that mend what they can of the findings, to be asked for until there are none.
--- Called by: mrl.repair_sql, client/build.sql
-create or replace function mrl._repair_steps(
-    -- NULL means every table
-    only_table oid,
-    check_rows boolean
-)
-returns table (
-    table_id oid,
-    step text,
-    -- NULL if there is none; then step says why
-    statement text,
-    -- ddl: needs a lock for a moment; concurrently: runs in no transaction; register
-    how text
-)
-language plpgsql
-stable
-set search_path = pg_catalog, pg_temp
-as $body$
-#variable_conflict use_column
-declare
-    found_one record;
-    known record;
-    built record;
-    slots jsonb;
-    said text;
-begin
-    for found_one in
-        -- the findings of one index together
-        select
-            findings.table_id,
-            findings.index_name,
-            findings.registered,
-            min(findings.index_id) as index_id,
-            min(findings.full_column) as full_column,
-            min(findings.short_column) as short_column,
-            min(findings.dims) as dims,
-            min(findings.kind) as kind,
-            min(findings.distance) as distance,
-            min(findings.kept_as) as kept_as,
-            array_agg(findings.finding) as codes
-        from mrl._findings(only_table, check_rows) as findings
-        where findings.mends
-        group by findings.table_id, findings.index_name, findings.registered
-        order by findings.table_id, findings.registered desc, findings.index_name
-    loop
-        table_id := found_one.table_id;
-        slots := jsonb_build_object('concurrently', ' concurrently');
-        if 'not_registered' = any (found_one.codes) then
-            how := 'register';
-            step := 'registered index ' || found_one.index_name;
-            statement := format(
-                'select mrl.register(%L, %L, %L, %L, %s, %L, %L, kept_as => %L)',
-                table_id::regclass, found_one.full_column, found_one.short_column,
-                found_one.index_name, found_one.dims, found_one.kind, found_one.distance,
-                found_one.kept_as
-            );
-            return next;
-            continue;
-        elsif 'leftover_index' = any (found_one.codes) then
-            how := 'concurrently';
-            step := 'dropped the invalid index ' || found_one.index_name;
-            statement := mrl._render(
-                mrl._drop_index(),
-                slots || jsonb_build_object(
-                    'index', (
-                        select format('%I.%I', home.nspname, class.relname)
-                        from pg_class as class
-                        join pg_namespace as home on home.oid = class.relnamespace
-                        where class.oid = found_one.index_id
-                    )
-                )
-            );
-            return next;
-            continue;
-        elsif 'missing_full_column' = any (found_one.codes) then
-            how := 'register';
-            step := format('took index %s out of the registry', found_one.index_name);
-            statement := format(
-                'select mrl.unregister(%L, %L)', table_id::regclass, found_one.index_name
-            );
-            return next;
-            continue;
-        end if;
-        select row.*
-        into known
-        from mrl._registered(table_id) as row
-        where row.index_name = found_one.index_name;
-        if found_one.codes && array[
-            'renamed_full_column', 'renamed_short_column', 'renamed_index'
-        ] then
-            how := 'register';
-            step := 'wrote the new names into the registry';
-            statement := format(
-                'select mrl._follow(%L, %L)', table_id::regclass, found_one.index_name
-            );
-            return next;
-        end if;
-        if 'partition_without_index' = any (found_one.codes) then
-            return query
-            select _repair_steps.table_id, todo.step, todo.statement, todo.how
-            from mrl._part_steps(known) as todo;
-        end if;
-        if found_one.codes && array['missing_trigger', 'disabled_trigger', 'wrong_rows']
-            -- names first
-            and known.short_now = known.short_column
-        then
-            return query
-            select _repair_steps.table_id, todo.step, todo.statement, todo.how
-            from mrl._keeper_steps(known, found_one.codes) as todo;
-        end if;
-        if found_one.codes && array[
-            'invalid_index', 'missing_index', 'missing_short_column'
-        ] then
-            begin
-                select * into built from mrl._built(table_id, known.index_now);
-                return query
-                select _repair_steps.table_id, todo.step, todo.statement, todo.how
-                from mrl._create_steps(
-                    table_id::regclass,
-                    coalesce(known.full_now, known.full_column),
-                    known.dims,
-                    known.kind,
-                    known.distance,
-                    built.m,
-                    built.ef_construction,
-                    known.short_now,
-                    coalesce(known.index_now, known.index_name),
-                    true,
-                    case when 'missing_short_column' <> all (found_one.codes)
-                        then known.kept_as
-                    end,
-                    false
-                ) as todo;
-            exception when others then
-                get stacked diagnostics said = message_text;
-                step := format('index %s: %s', found_one.index_name, said);
-                statement := null;
-                how := null;
-                return next;
-            end;
-        end if;
-    end loop;
 end
 $body$;

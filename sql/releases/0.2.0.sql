@@ -84,6 +84,7 @@
 \ir ../functions/drop_index.sql
 \ir ../functions/switch_index.sql
 \ir ../internal/status.sql
+\ir ../internal/repair.sql
 \ir ../functions/status.sql
 \ir ../functions/repair_sql.sql
 \ir ../internal/keep.sql
