@@ -16,7 +16,7 @@ import pytest
 from psycopg import sql
 from support.databases import SETTINGS, TEMPLATE, Server, connect, url_of
 from support.folders import temporary_folder
-from support.versions import EVERY_VERSION, add_options, choose
+from support.versions import EVERY_VERSION, add_options, choose, thin
 
 from mrl_pg import install, server
 from mrl_pg.server import EmbeddedServer
@@ -60,8 +60,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     )
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(
+    config: pytest.Config, items: list[pytest.Item]
+) -> None:
     """Mark tests for `-m every_version`, and start the long files first."""
+    if config.getoption("thin"):
+        thin(config, items)
     items.sort(key=lambda item: item.path.stem not in LONG)
     for item in items:
         if "pg_version" in getattr(item, "fixturenames", ()) and on_every_version(item):

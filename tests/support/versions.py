@@ -8,6 +8,7 @@ server is.
 """
 
 import subprocess
+from collections import Counter
 from pathlib import Path
 
 import psycopg
@@ -45,6 +46,12 @@ def add_options(parser: pytest.Parser) -> None:
         help="run tests that depend on the server on every embedded version; without"
         " it, all tests run on the newest alone",
     )
+    group.addoption(
+        "--thin",
+        action="store_true",
+        help="run each test with every third set of its parameters, beginning with the"
+        " first: enough on a second server",
+    )
 
 
 def choose(config: pytest.Config) -> tuple[int, ...]:
@@ -69,6 +76,19 @@ def choose(config: pytest.Config) -> tuple[int, ...]:
             f"{version}/bin"
         )
     return (version,)
+
+
+def thin(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Deselect two of three sets of parameters of each test."""
+    seen: Counter[tuple[Path, str]] = Counter()
+    chosen: list[pytest.Item] = []
+    left_out: list[pytest.Item] = []
+    for item in items:
+        test = item.path, item.name.partition("[")[0]
+        (left_out if seen[test] % 3 else chosen).append(item)
+        seen[test] += 1
+    items[:] = chosen
+    config.hook.pytest_deselected(items=left_out)
 
 
 def version_of(folder: Path) -> int:
