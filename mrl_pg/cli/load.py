@@ -1,9 +1,9 @@
-"""`mrl-pg load`: vectors from a file into a table."""
+"""`mrl-pg load`: vectors from a file into a table, as new rows or by key."""
 
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from enum import Enum
 from pathlib import Path
 from time import perf_counter
@@ -15,11 +15,20 @@ from rich.progress import TextColumn, TimeRemainingColumn
 from mrl_pg.cli.bar import bar
 from mrl_pg.cli.describe import split_table
 from mrl_pg.cli.options import PG_DEFAULT, Directory, Dsn, Json, Pg, connection
+from mrl_pg.errors import InvalidFile, InvalidSetting
 from mrl_pg.exchange.progress import OnProgress, Progress
 from mrl_pg.load import load as load_file
+from mrl_pg.load import update
+from mrl_pg.load.update_report import NONE
 
 FILE = "What is in the file"
 """Panel of `--help` with the options about the file."""
+
+TRY_AGAIN = 10
+"""Exit code of an update that only rows of other transactions kept from its end."""
+
+UPDATE = "Rows that are there"
+"""Panel of `--help` with the options of an update by key."""
 
 
 class Kind(str, Enum):
@@ -76,12 +85,31 @@ def load(
         ),
     ] = "embedding",
     key: Annotated[
-        str,
+        str | None,
         typer.Option(
             help="Primary key of a new table: a column of the file or a path into its "
-            "JSON. Without such a column, the server numbers the rows."
+            "JSON. Without such a column, the server numbers the rows. With --update, "
+            "the columns that find a row, comma separated.  "
+            "\\[default: id; with --update the primary key]",
+            show_default=False,
         ),
-    ] = "id",
+    ] = None,
+    by_key: Annotated[
+        bool,
+        typer.Option(
+            "--update",
+            help="Write the vectors into rows that are there, found by their key.",
+            rich_help_panel=UPDATE,
+        ),
+    ] = False,
+    add_column: Annotated[
+        bool,
+        typer.Option(
+            "--add-column",
+            help="With --update: add the column if the table does not have it.",
+            rich_help_panel=UPDATE,
+        ),
+    ] = False,
     into: Annotated[
         str | None,
         typer.Option(
@@ -142,7 +170,7 @@ def load(
     ] = None,
     kind: Annotated[
         Kind,
-        typer.Option("--type", help="Type of the vectors in a new table."),
+        typer.Option("--type", help="Type of the vectors in a new table or column."),
     ] = Kind.vector,
     storage: Annotated[
         StoragePlace | None,
@@ -163,6 +191,13 @@ def load(
 
     Example: mrl-pg load articles.parquet --table docs --column embedding
 
+    --update writes vectors into rows that are there, in batches that each commit. Bad
+    rows of the file are refused before anything changes. After an interruption, run it
+    again: rows that hold the same vector are not written. Exit code 2: some keys have
+    no row, or the server refused some rows. 10: others held some rows.
+
+    Example: mrl-pg load vectors.parquet --table docs --into embedding_v2 --update
+
     \b
     in the file          in a new table        loads into columns of type
     whole numbers        bigint, numeric       all numbers, text
@@ -178,6 +213,34 @@ def load(
     docs/load.md has the full table.
     """
     schema, name = split_table(table)
+    if by_key:
+        given = {"--columns": columns, "--skip": skip, "--storage": storage}
+        for option in (option for option, value in given.items() if value):
+            raise InvalidSetting(f"{option} is not for --update: leave it out")
+        with connection(dsn, directory, pg) as conn, watched(file) as progress:
+            updated = update(
+                conn,
+                file,
+                name,
+                schema=schema or None,
+                column=column,
+                key=None if key is None else split_names(key),
+                into=into,
+                add_column=add_column,
+                vector_bytes=vector_bytes.value if vector_bytes else None,
+                delimiter="\t" if delimiter in ("\\t", "tab") else delimiter,
+                header=header,
+                encoding=encoding,
+                kind=kind.value,
+                progress=progress,
+            )
+        typer.echo(json.dumps(asdict(updated), indent=2) if as_json else str(updated))
+        if not updated.complete:
+            rest = replace(updated, held=NONE)
+            raise typer.Exit(TRY_AGAIN if rest.complete else InvalidFile.exit_code)
+        return
+    if add_column:
+        raise InvalidSetting("--add-column is for --update: add --update")
     with connection(dsn, directory, pg) as conn, watched(file) as progress:
         report = load_file(
             conn,
@@ -185,7 +248,7 @@ def load(
             name,
             schema=schema or None,
             column=column,
-            key=key,
+            key="id" if key is None else key,
             into=into,
             columns=split_names(columns),
             skip=split_names(skip),
@@ -209,14 +272,23 @@ def split_names(text: str) -> list[str]:
 def watched(file: Path) -> Iterator[OnProgress]:
     """A progress bar with rows and MB per second, as a function that the load calls."""
     size = file.stat().st_size / 1e6 if file.is_file() else 0.0
-    started = perf_counter()
     rate = TextColumn("{task.completed:,.0f} rows  {task.fields[rate]:.1f} MB/s")
-    with bar(file.name, rate, TimeRemainingColumn(), rate=0.0) as update:
+    with bar(file.name, rate, TimeRemainingColumn(), rate=0.0) as show:
+        started, stage = perf_counter(), ""
 
         def report(progress: Progress) -> None:
+            nonlocal started, stage
+            if progress.stage.partition(" (")[0] != stage:
+                started, stage = perf_counter(), progress.stage.partition(" (")[0]
             rows, total = progress.done, progress.total
             share = rows / total if total else 0.0
             seconds = max(perf_counter() - started, 1e-9)
-            update(completed=rows, total=total, rate=size * share / seconds)
+            title = f"{file.name}: {progress.stage}"
+            show(
+                description=title,
+                completed=rows,
+                total=total,
+                rate=size * share / seconds,
+            )
 
         yield report

@@ -10,6 +10,7 @@ from mrl_pg.exchange.connections import AnyConn, AsyncConn, Conn, commits_each
 from mrl_pg.exchange.drivers import carry_out, run, run_async
 from mrl_pg.exchange.requests import (
     BeginTransaction,
+    Call,
     EndTransaction,
     Exchange,
     Find,
@@ -26,6 +27,7 @@ __all__ = [
     "AnyConn",
     "AsyncConn",
     "BeginTransaction",
+    "Call",
     "Conn",
     "EndTransaction",
     "Exchange",

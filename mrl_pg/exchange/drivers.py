@@ -1,5 +1,6 @@
 """Carries out verbs on psycopg's connections, synchronous and asynchronous."""
 
+import asyncio
 from collections.abc import Callable
 from contextlib import (
     AbstractAsyncContextManager,
@@ -11,10 +12,13 @@ from contextlib import (
 from typing import Any, TypeVar
 
 from psycopg import AsyncConnection, Connection, Pipeline
+from psycopg.adapt import AdaptersMap
 
 from mrl_pg.exchange import cursors
+from mrl_pg.exchange.arrays import Array, ArrayDumper
 from mrl_pg.exchange.requests import (
     BeginTransaction,
+    Call,
     Exchange,
     Find,
     FindMany,
@@ -59,6 +63,8 @@ def run(conn: Connection[Any], verb: Exchange[T]) -> T:
             return _send(conn, request)
         if isinstance(request, FindMany):
             return _find_many(conn, request)
+        if isinstance(request, Call):
+            return request.function()
         if isinstance(request, BeginTransaction):
             opened.append(conn.transaction())
             return opened[-1].__enter__()
@@ -82,6 +88,8 @@ async def run_async(conn: AsyncConnection[Any], verb: Exchange[T]) -> T:
                     answer = await _send_async(conn, request)
                 elif isinstance(request, FindMany):
                     answer = await _find_many_async(conn, request)
+                elif isinstance(request, Call):
+                    answer = await asyncio.to_thread(request.function)
                 elif isinstance(request, BeginTransaction):
                     opened.append(conn.transaction())
                     await opened[-1].__aenter__()
@@ -98,7 +106,7 @@ async def run_async(conn: AsyncConnection[Any], verb: Exchange[T]) -> T:
 
 def _send(conn: Connection[Any], request: Send) -> list[Row]:
     with cursors.dicts(conn) as cursor:
-        cursor.adapters.register_dumper(QueryVector, QueryVectorDumper)
+        _register(cursor.adapters)
         with _answered(conn):
             cursor.execute(request.statement, request.params, binary=request.binary)
         return cursor.fetchall() if cursor.description else []
@@ -106,12 +114,17 @@ def _send(conn: Connection[Any], request: Send) -> list[Row]:
 
 async def _send_async(conn: AsyncConnection[Any], request: Send) -> list[Row]:
     async with cursors.dicts_async(conn) as cursor:
-        cursor.adapters.register_dumper(QueryVector, QueryVectorDumper)
+        _register(cursor.adapters)
         async with _answered_async(conn):
             await cursor.execute(
                 request.statement, request.params, binary=request.binary
             )
         return await cursor.fetchall() if cursor.description else []
+
+
+def _register(adapters: AdaptersMap) -> None:
+    adapters.register_dumper(QueryVector, QueryVectorDumper)
+    adapters.register_dumper(Array, ArrayDumper)
 
 
 def _answered(conn: Connection[Any]) -> AbstractContextManager[Any]:

@@ -1,6 +1,6 @@
 """Requests that a verb yields, and the answers that it is handed."""
 
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
 
@@ -58,6 +58,16 @@ class FindMany:
 
 
 @dataclass(frozen=True, slots=True)
+class Call:
+    """Work that needs no server and may take long, such as reading a file.
+
+    Its answer is what the function returns. Asynchronous drivers call it in a thread.
+    """
+
+    function: Callable[[], Any]
+
+
+@dataclass(frozen=True, slots=True)
 class BeginTransaction:
     """Opens a transaction, or a savepoint within one; `transaction` sends it."""
 
@@ -85,7 +95,7 @@ class FoundRows:
     result: pq.abc.PGresult | None
 
 
-Request: TypeAlias = "Send | Find | FindMany | BeginTransaction | EndTransaction"
+Request: TypeAlias = "Send | Find | FindMany | Call | BeginTransaction | EndTransaction"
 
 Exchange: TypeAlias = Generator[Request, Any, T]
 """A verb under way: yields requests, takes answers, returns its result."""

@@ -116,6 +116,20 @@ class Block:
             bad={i - start: why for i, why in self.bad.items() if start <= i < end},
         )
 
+    def rows(self, places: Sequence[int]) -> "Block":
+        """A copy of the rows at these places, which keeps no large array alive."""
+        return replace(
+            self,
+            columns=tuple(
+                values[places]
+                if isinstance(values, np.ndarray)
+                else [values[place] for place in places]
+                for values in self.columns
+            ),
+            numbers=[self.number(place) for place in places],
+            bad=NONE_BAD,
+        )
+
 
 def split(
     vectors: Values,

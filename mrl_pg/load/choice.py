@@ -30,7 +30,8 @@ class Choice:
     `column` says where the vectors are: a column, a matrix of an archive, a path into
     JSON such as `data.0.embedding`, or a pattern such as `dim_*` for columns with one
     number each. `columns` and `skip` are patterns for the columns other than the
-    vectors and the key.
+    vectors and the key. `keys`, if there are any, are all that is loaded beside the
+    vectors.
     """
 
     column: str = "embedding"
@@ -39,6 +40,7 @@ class Choice:
     columns: Sequence[str] = ()
     skip: Sequence[str] = ()
     vector_bytes: VectorBytes | None = None
+    keys: tuple[str, ...] = ()
     matched: set[str] = field(default_factory=set, compare=False)
 
     def __post_init__(self) -> None:
@@ -67,6 +69,8 @@ class Choice:
 
     def wants(self, name: str) -> bool:
         """Whether a column other than the vectors is loaded."""
+        if self.keys:
+            return name in self.keys
         # always try both, because `matched` must know every pattern that matches
         skipped, chosen = self._match(name, self.skip), self._match(name, self.columns)
         return not skipped and (not self.columns or name == self.key or chosen)
@@ -74,7 +78,7 @@ class Choice:
     def reads(self, names: Sequence[str]) -> list[str]:
         """The columns of a file that have to be read."""
         used = set(self._vector_sources(names))
-        for path in (self.key, *self.columns):
+        for path in self._paths():
             used.update(_head(path, names))
         return [name for name in names if name in used or self.wants(name)]
 
@@ -82,7 +86,7 @@ class Choice:
         """The block with the chosen columns only, under their names in the table."""
         sources = self._vector_sources(block.names)
         plain = sources == [self.column] == [self.vectors]
-        if plain and not (self.columns or self.skip or self.vector_bytes):
+        if plain and not (self.columns or self.skip or self.vector_bytes or self.keys):
             if self.key in block.names or self.key_name == self.key:
                 return block
         bad = dict(block.bad)
@@ -92,7 +96,7 @@ class Choice:
         for name in block.names:
             if name not in taken and self.wants(name):
                 out[name] = block[name]
-        for path in (self.key, *self.columns):
+        for path in self._paths():
             heads = _head(path, block.names, whole=False)
             if heads:
                 self._add(out, _last(path), [_walk(v, path) for v in block[heads[0]]])
@@ -117,6 +121,9 @@ class Choice:
                         f"{', '.join(names)}"
                     )
         return None
+
+    def _paths(self) -> tuple[str, ...]:
+        return self.keys or (self.key, *self.columns)
 
     def _match(self, name: str, patterns: Sequence[str]) -> bool:
         matching = [p for p in patterns if p == name or fnmatchcase(name, p)]

@@ -10,10 +10,9 @@ from typing import Any, TypeAlias
 
 from psycopg import errors, sql
 from psycopg.abc import Buffer
-from psycopg.adapt import Dumper
-from psycopg.pq import Format
 
 from mrl_pg import source
+from mrl_pg.exchange.arrays import Array
 from mrl_pg.exchange.progress import OnProgress, Progress
 from mrl_pg.load.block import Block, refuse
 from mrl_pg.load.columns import ServerFacts
@@ -88,7 +87,7 @@ class Insert:
     statement: sql.Composed
     packed: Packed
 
-    def sent(self) -> tuple[sql.Composed, list["Array"]]:
+    def sent(self) -> tuple[sql.Composed, list[Array]]:
         """The statement and its parameters: one array per column."""
         return self.statement, [Array(data) for data in self.packed.arrays]
 
@@ -98,23 +97,6 @@ Request: TypeAlias = (
 )
 """What a load asks its driver to do. The driver waits for a Future and answers with its
 result."""
-
-
-@dataclass(frozen=True, slots=True)
-class Array:
-    """A parameter that already is a binary array."""
-
-    data: Buffer
-
-
-class ArrayDumper(Dumper):
-    """Sends an Array unchanged; the statement names its type."""
-
-    format = Format.BINARY
-
-    def dump(self, obj: Array) -> Buffer:
-        """The bytes of the array."""
-        return obj.data
 
 
 class Tally:

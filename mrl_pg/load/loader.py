@@ -15,14 +15,13 @@ from psycopg import AsyncCopy, Copy
 from mrl_pg.arguments import shown
 from mrl_pg.errors import InvalidFile, InvalidSetting
 from mrl_pg.exchange import AsyncConn, Conn, cursors
+from mrl_pg.exchange.arrays import Array, ArrayDumper
 from mrl_pg.exchange.progress import OnProgress
 from mrl_pg.load.block import Block, Values, split
 from mrl_pg.load.choice import Choice, VectorBytes
 from mrl_pg.load.destination import Destination, Storage, VectorKind
 from mrl_pg.load.exchange import (
     ABOUT_ROWS,
-    Array,
-    ArrayDumper,
     Begin,
     End,
     Insert,

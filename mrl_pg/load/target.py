@@ -53,7 +53,7 @@ def decide(destination: Destination, first: Block, facts: ServerFacts) -> Job:
 
 def _create(destination: Destination, first: Block, facts: ServerFacts) -> Job:
     dims = vector_dims(destination, first, destination.column)
-    _check_dims(destination, dims)
+    check_dims(destination, dims)
     key = (destination.key,) if destination.key in first.names else ()
     others = [name for name in first.names if name not in (*key, destination.column)]
     inferred = {
@@ -140,7 +140,8 @@ def _append(destination: Destination, first: Block, facts: ServerFacts) -> Job:
     return Job(destination, facts, table, columns, skipped=skipped, notes=notes)
 
 
-def _check_dims(destination: Destination, dims: int) -> None:
+def check_dims(destination: Destination, dims: int) -> None:
+    """Raise an error for a length that a new column cannot have."""
     if not 1 <= dims <= MAX_DIMS:
         raise InvalidFile(
             f"{destination.origin}: vectors of {dims} numbers; pgvector stores 1 to "

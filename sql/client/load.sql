@@ -3,8 +3,9 @@
 -- name: columns_of
 -- Columns of a table by name, in order; no row when there is no such relation.
 -- Parameters: schema ('' for the search path), table
--- Called by: mrl_pg.load.exchange
+-- Called by: mrl_pg.load.exchange, mrl_pg.load.update
 select
+    class.oid::pg_catalog.int8 as table_id,
     space.nspname::pg_catalog.text as schema,
     class.relkind::pg_catalog.text as relation_kind,
     -- COPY is refused if row-level security applies to the loading role; INSERT is not
@@ -48,7 +49,7 @@ order by attribute.attnum
 -- name: vector_types
 -- OIDs of pgvector's types by name, because binary arrays hold the OID of their elements' type.
 -- No parameters; no row when pgvector is missing.
--- Called by: mrl_pg.load.exchange
+-- Called by: mrl_pg.load.exchange, mrl_pg.load.update
 select
     type.typname::pg_catalog.text as name,
     type.oid::pg_catalog.int8 as id

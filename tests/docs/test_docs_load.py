@@ -4,6 +4,7 @@ import json
 import shlex
 from pathlib import Path
 
+import pyarrow as arrow
 import pytest
 from pyarrow import csv, parquet
 from support.command import mrl_pg
@@ -19,6 +20,8 @@ PAGE = Path(__file__).parents[2] / "docs" / "load.md"
 
 def write_files(folder: Path) -> None:
     """The files that the page loads."""
+    table_of_vectors = arrow.table({"id": [1, 2], "embedding": MATRIX.tolist()})
+    parquet.write_table(table_of_vectors, folder / "vectors.parquet")
     (folder / "titles.csv").write_text("id,title,meta_a,vector\n1,t,2,x\n")
     table = csv.read_csv(folder / "titles.csv").drop_columns("vector")
     table = table.append_column("embedding", [MATRIX[:1].tolist()])
@@ -44,13 +47,17 @@ def test_every_command_runs(
         if block.language == "sh"
         for line in block.text.splitlines()
     ]
-    assert len(lines) == 9
+    assert len(lines) == 10
     for line in lines:
         program, *words = shlex.split(line)
+        if updates := "--update" in words:
+            conn.execute("create table docs (id int primary key)")
+            conn.execute("insert into docs values (1), (2)")
         assert program == "mrl-pg"
         done = mrl_pg(*words, "--dsn", database, "--json")
         assert done.returncode == 0, (line, done.stderr)
-        assert json.loads(done.stdout)["created"], line
+        report = json.loads(done.stdout)
+        assert report["updated"] == 2 if updates else report["created"], line
         conn.execute("drop table docs")
 
 

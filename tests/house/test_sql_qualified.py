@@ -68,6 +68,13 @@ SLOTS = {
 
 OWN = {
     ("create_table", "columns"): "id pg_catalog.int4",
+    ("add_vector_column", "table"): "public.docs",
+    ("add_vector_column", "column"): "id pg_catalog.int4",
+    ("update_rows", "table"): "public.docs",
+    ("update_rows", "arrays"): "pg_catalog.unnest($1::pg_catalog.int4[])",
+    ("update_rows", "casts"): "mrl_given.id::pg_catalog.int4 as id",
+    ("update_rows", "same_key"): "mrl_row.id operator(pg_catalog.=) mrl_file.id",
+    ("update_rows", "differs"): "mrl_row.id operator(pg_catalog.<>) mrl_file.id",
     ("add_column", "column"): "id pg_catalog.int4",
     ("unnested", "carrier"): "pg_catalog.int4",
     ("create_index", "index"): "docs_index",
@@ -103,6 +110,7 @@ PARTS = {
     "key_seed": "select {}",
     "drawn_by_hash": "select true {}",
     "unnested": "select {}",
+    "row_vector_differs": "select {} from public.a as mrl_row, public.b as mrl_file",
     "gate": "with mrl_before as (select 1) select {}",
     "promised_pass": "with mrl_before as (select 1) select * from ({}) as pass",
     "promise": "select 1 as one{}",
