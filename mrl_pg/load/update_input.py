@@ -24,7 +24,7 @@ from mrl_pg.load.update_report import UpdateReport
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class UpdateTarget:
     """The column to update, as the caller named it."""
 
     table: str
@@ -61,7 +61,7 @@ class Target:
 def from_file(
     conn: AnyConn,
     path: "str | PathLike[str]",
-    target: Target,
+    target: UpdateTarget,
     vector_bytes: VectorBytes | None,
     text: TextForm,
     block_rows: int | None,
@@ -83,7 +83,7 @@ def from_file(
 def from_memory(
     conn: AnyConn,
     vectors: "NDArray[np.floating] | Sequence[Sequence[float] | None]",
-    target: Target,
+    target: UpdateTarget,
     columns: Mapping[str, Values],
     block_rows: int | None,
     progress: OnProgress | None,
@@ -101,7 +101,7 @@ def from_memory(
 def _verb(
     conn: AnyConn,
     blocks: Blocks,
-    target: Target,
+    target: UpdateTarget,
     origin: str,
     progress: OnProgress | None,
 ) -> Exchange[UpdateReport]:

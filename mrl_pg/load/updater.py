@@ -12,7 +12,7 @@ from mrl_pg.load.block import Values
 from mrl_pg.load.choice import VectorBytes
 from mrl_pg.load.destination import VectorKind
 from mrl_pg.load.text_files import TextForm
-from mrl_pg.load.update_input import Target, from_file, from_memory
+from mrl_pg.load.update_input import UpdateTarget, from_file, from_memory
 from mrl_pg.load.update_report import UpdateReport
 
 
@@ -48,7 +48,7 @@ def update(
     interruption. Rows without a vector in the file are left alone. The report names
     keys that no row has, and rows that the server refused.
     """
-    target = Target(table, schema, column, into, key, add_column, kind)
+    target = UpdateTarget(table, schema, column, into, key, add_column, kind)
     return run(
         conn,
         from_file(
@@ -82,7 +82,7 @@ async def update_async(
     progress: OnProgress | None = None,
 ) -> UpdateReport:
     """Like `update`, on an asynchronous connection; a thread reads the file."""
-    target = Target(table, schema, column, into, key, add_column, kind)
+    target = UpdateTarget(table, schema, column, into, key, add_column, kind)
     return await run_async(
         conn,
         from_file(
@@ -117,7 +117,7 @@ def update_blocks(
 
         update_blocks(conn, vectors, "docs", columns={"id": ids}, column="embedding_v2")
     """
-    target = Target(table, schema, column, None, key, add_column, kind)
+    target = UpdateTarget(table, schema, column, None, key, add_column, kind)
     return run(conn, from_memory(conn, vectors, target, columns, block_rows, progress))
 
 
@@ -136,7 +136,7 @@ async def update_blocks_async(
     progress: OnProgress | None = None,
 ) -> UpdateReport:
     """Like `update_blocks`, on an asynchronous connection."""
-    target = Target(table, schema, column, None, key, add_column, kind)
+    target = UpdateTarget(table, schema, column, None, key, add_column, kind)
     return await run_async(
         conn, from_memory(conn, vectors, target, columns, block_rows, progress)
     )
