@@ -416,14 +416,64 @@ begin
 end
 $body$;
 
+-- The index for a search that names a short column which is not there; NULL if there is none.
+-- Called by: mrl._found
+create or replace function mrl._fallback(
+    table_id oid,
+    full_column name,
+    dims int,
+    kind text
+)
+-- the name in the registry
+returns name
+language plpgsql
+stable
+set search_path = pg_catalog, pg_temp
+as $body$
+begin
+    if kind <> all (array['vector', 'halfvec', 'bit'])
+        or dims not between 1 and (mrl._table(table_id, full_column) ->> 'full_dims')::int
+    then
+        -- there can be no such short column
+        return null;
+    end if;
+    return (
+        select first_usable.index_name
+        from (
+            select
+                registered.*,
+                first_value(registered.distance) over in_order as distance_in_use,
+                row_number() over in_order as place
+            from mrl._registered(table_id) as registered
+            where coalesce(registered.full_now, registered.full_column) = _fallback.full_column
+            -- the same order as in mrl._found
+            window in_order as (
+                order by
+                    registered.chosen_at desc nulls last,
+                    registered.created_at,
+                    registered.index_name
+            )
+        ) as first_usable
+        where first_usable.usable
+            and first_usable.distance = first_usable.distance_in_use
+        order by first_usable.place
+        limit 1
+    );
+end
+$body$;
+
 -- Slots of the short column that a search will use: found in the registry, checked on the catalog.
--- Called by: mrl._plan, mrl._plan_recall, mrl.search_sql, mrl.create_search_function
+-- Called by: mrl._plan, mrl._full, mrl._plan_recall, mrl.search_sql, mrl.create_search_function
 create or replace function mrl._found(
     table_id oid,
     full_column name,
     dims int,
     kind text,
-    index_name name
+    index_name name,
+    -- whether another short column may stand in for one of these dims and kind
+    falls_back boolean default false,
+    -- whether to say so
+    warns boolean default true
 )
 returns jsonb
 language plpgsql
@@ -435,6 +485,7 @@ declare
     renamed record;
     slots jsonb;
     present text;
+    other name;
 begin
     -- one cheap statement per search
     select
@@ -516,6 +567,28 @@ begin
         if found then
             known := renamed;
         end if;
+    end if;
+    if known.sound is not true
+        -- not there, or no longer, or not yet
+        and known.usable is not true
+        and falls_back
+        and index_name is null
+        and num_nonnulls(dims, kind) > 0
+    then
+        other := mrl._fallback(table_id, full_column, dims, kind);
+    end if;
+    if other is not null then
+        if warns then
+            slots := mrl._table(table_id, full_column);
+            raise warning 'column %.% has no usable short column of %, so the search uses index %',
+                slots ->> 'table',
+                slots ->> 'full',
+                concat_ws(', ', dims || ' dims', 'kind ' || kind),
+                quote_ident(other)
+                using hint = 'see mrl.indexes; to use this one without a warning, name neither '
+                    'dims nor kind';
+        end if;
+        return mrl._found(table_id, full_column, null, null, other);
     end if;
     if known.dims is null then
         slots := mrl._table(table_id, full_column);

@@ -51,7 +51,14 @@ begin
         );
     else
         slots := mrl._found(
-            given.table_id, given.full_column, given.dims, given.kind, given.index_name
+            given.table_id,
+            given.full_column,
+            given.dims,
+            given.kind,
+            given.index_name,
+            true,
+            -- the first try has said it
+            not given.again
         );
     end if;
     perform mrl._check_queries(queries, slots);

@@ -225,8 +225,9 @@ declare
     );
 begin
     if distance is null and num_nonnulls(dims, kind, index_name) > 0 then
-        -- raises, because there is no such short column
-        perform mrl._found(table_id, full_column, dims, kind, index_name);
+        -- there is no such short column, so take the distance of another, or raise
+        distance := mrl._found(table_id, full_column, dims, kind, index_name, true)
+            ->> 'distance';
     end if;
     return mrl._table(table_id, full_column) || jsonb_build_object(
         -- cosine is the default for a table without a short column

@@ -29,12 +29,12 @@ OPTIONS: list[tuple[dict[str, Any], type[errors.Error], str, str]] = [
     ({"ef_search": 999, "candidates": 2000}, Bad, "ef_search 999 is below", ""),
     ({"max_scan_tuples": 0}, Bad, "max_scan_tuples 0 is below 1", ""),
     (
-        {"dims": 16},
+        # as large as none can be, so that no other stands in for it
+        {"dims": 65},
         errors.UndefinedObject,
-        "column public.docs.embedding has no short column of 16 dims",
+        "column public.docs.embedding has no short column of 65 dims",
         "there are: halfvec(32)",
     ),
-    ({"kind": "bit"}, errors.UndefinedObject, "kind bit", "halfvec(32)"),
     ({"kind": "text"}, errors.UndefinedObject, "kind text", "halfvec(32)"),
     ({"index_name": "x"}, errors.UndefinedObject, "index x", "halfvec(32)"),
     ({"filter": "n < $1"}, Bad, "the filter names $1", "args => array"),

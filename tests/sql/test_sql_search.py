@@ -183,8 +183,8 @@ def test_exact_takes_the_distance_of_the_index_that_is_named(conn: Conn) -> None
         assert many(conn, [query], exact=True, **options) == [answers]
         root = planned(conn, "keys", [query], exact=True, **options)
         assert ordered(root) == []
-    with refused(errors.UndefinedObject, "has no short column of 5 dims"):
-        keys(conn, query, exact=True, dims=5)
+    with refused(errors.UndefinedObject, "has no short column of 65 dims"):
+        keys(conn, query, exact=True, dims=65)
 
 
 @pytest.mark.parametrize("kind", ["vector", "halfvec", "bit"])
