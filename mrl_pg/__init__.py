@@ -45,7 +45,7 @@ if typing.TYPE_CHECKING:
     from mrl_pg.calibration.calibrate import Calibration, CalibrationPoint
     from mrl_pg.calibration.recall_report import RecallReport
     from mrl_pg.exchange.progress import Progress
-    from mrl_pg.index import MatryoshkaIndex
+    from mrl_pg.index import MatryoshkaColumn, MatryoshkaIndex
     from mrl_pg.search.promise import Promise
     from mrl_pg.search.result import Hit, SearchResult
     from mrl_pg.vectors import normalise, truncate
@@ -68,6 +68,7 @@ __all__ = [
     "InvalidSetting",
     "InvalidStatement",
     "InvalidVector",
+    "MatryoshkaColumn",
     "MatryoshkaIndex",
     "MrlError",
     "NoPrimaryKey",
@@ -108,6 +109,7 @@ _MODULES = {
     "Finding": "build.status",
     "Hit": "search.result",
     "IndexStatus": "build.status",
+    "MatryoshkaColumn": "index",
     "MatryoshkaIndex": "index",
     "Progress": "exchange.progress",
     "Promise": "search.promise",

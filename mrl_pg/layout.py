@@ -1,7 +1,7 @@
 """A short column and its index as one frozen value, which derives every name."""
 
 import hashlib
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, replace
 
 from mrl_pg import arguments
 from mrl_pg.arguments import shown
@@ -12,8 +12,47 @@ NAME_BYTES = 63
 """PostgreSQL cuts longer names without an error (NAMEDATALEN - 1)."""
 
 
+class Searched:
+    """What a search runs on: one index, or a column with whichever is in use."""
+
+    __slots__ = ()
+
+    table: str
+    column: str
+    schema: str
+
+
 @dataclass(frozen=True, slots=True)
-class IndexLayout:
+class ColumnLayout(Searched):
+    """A full column, to be searched by the index that is in use.
+
+    An empty `schema` means the table that the search path finds.
+
+    Raises InvalidSetting for a name that PostgreSQL would refuse.
+    """
+
+    table: str
+    column: str
+    schema: str = ""
+
+    def __post_init__(self) -> None:
+        """Check every name."""
+        check_name("table", self.table)
+        check_name("column", self.column)
+        if self.schema is None:
+            object.__setattr__(self, "schema", "")
+        elif not isinstance(self.schema, str) or self.schema:
+            check_name("schema", self.schema)
+        for field in ("table", "column", "schema"):
+            object.__setattr__(self, field, str.__str__(getattr(self, field)))
+
+    def __str__(self) -> str:
+        """`docs.embedding`."""
+        return ".".join(filter(None, (self.schema, self.table, self.column)))
+
+
+@dataclass(frozen=True, slots=True)
+class IndexLayout(Searched):
     """A short column and its HNSW index on one table.
 
     An empty `schema` means the table that the search path finds. `short` is the name
@@ -100,6 +139,12 @@ class IndexLayout:
         return f"{self.kind}_{KINDS[self.kind].metric or self.distance}_ops"
 
     @property
+    def named_by_hand(self) -> bool:
+        """Whether the short column or the index has a name that is not derived."""
+        derived = replace(self, short="", name="")
+        return (self.short, self.name) != (derived.short, derived.name)
+
+    @property
     def trigger(self) -> str:
         """Name of the trigger that keeps the short column, if `keep` is "trigger"."""
         return fit(f"zz_mrl_{self.short}", "")
@@ -108,6 +153,17 @@ class IndexLayout:
         """`docs.embedding → 256 halfvec (cosine)`."""
         where = f"{self.schema}.{self.table}" if self.schema else self.table
         return f"{where}.{self.column} → {self.dims} {self.kind} ({self.distance})"
+
+
+@dataclass(frozen=True, slots=True)
+class IndexInUse(IndexLayout):
+    """The index that is in use of a column.
+
+    `registry_stamp` is a number that changes with the registry of the table, by which
+    a search notices that another index is in use.
+    """
+
+    registry_stamp: int = 0
 
 
 def fit(stem: str, suffix: str) -> str:

@@ -19,7 +19,7 @@ from mrl_pg.catalog import slots
 from mrl_pg.catalog.facts import Facts, decide, function_of
 from mrl_pg.catalog.recent import Recent
 from mrl_pg.exchange import AnyConn, Exchange, Send
-from mrl_pg.layout import IndexLayout
+from mrl_pg.layout import IndexInUse, IndexLayout
 
 TABLES = 500
 """Most layouts whose facts are cached per connection."""
@@ -48,7 +48,11 @@ def read_facts(layout: IndexLayout) -> Exchange[Facts]:
     """Facts from the server now, by two short queries; raises as `known_facts`."""
     extension = yield Send(source.statement("pgvector").encode())
     table = yield Send(_table_facts(), _table_names(layout))
-    return decide(layout, _first(extension) or {}, _first(table))
+    facts = decide(layout, _first(extension) or {}, _first(table))
+    if isinstance(layout, IndexInUse):
+        # as the statement of a search combines them
+        return replace(facts, stamp=facts.stamp ^ layout.registry_stamp)
+    return facts
 
 
 def forget_facts(conn: AnyConn, layout: IndexLayout) -> None:

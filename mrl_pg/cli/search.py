@@ -101,6 +101,11 @@ def search(
             exact=exact,
             recall=recall,
         )
+    if result.fallback:
+        say(
+            f"{index} is not there, so index {result.index_name} answered: "
+            "run `mrl-pg create`, or `mrl-pg indexes` to see what is there"
+        )
     if as_json:
         typer.echo(json.dumps(as_dict(result), indent=2, default=str))
         return
@@ -158,4 +163,6 @@ def as_dict(result: SearchResult) -> dict[str, Any]:
         "scan": result.scan,
         "cut_short": result.cut_short,
         "promise": asdict(result.promise) if result.promise else None,
+        "index": result.index_name,
+        "fallback": result.fallback,
     }

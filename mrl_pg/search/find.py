@@ -8,10 +8,11 @@ from psycopg import sql
 
 from mrl_pg.arguments import listed
 from mrl_pg.catalog.facts import Facts
+from mrl_pg.catalog.in_use import fallback, forget_index_in_use, index_in_use
 from mrl_pg.catalog.read import find_names, forget_facts, known_facts, known_names
 from mrl_pg.errors import IndexMismatch, IndexNotFound, MrlError
 from mrl_pg.exchange import AnyConn, Exchange, Find, FindMany, FoundRows, cursors
-from mrl_pg.layout import IndexLayout
+from mrl_pg.layout import IndexLayout, Searched
 from mrl_pg.search.filter import in_text
 from mrl_pg.search.options import SearchOptions
 from mrl_pg.search.plan import SearchPlan, bind, make_plan
@@ -27,7 +28,7 @@ LeftOver: TypeAlias = dict[int, bool]
 
 
 def find(
-    conn: AnyConn, layout: IndexLayout, query: VectorLike, options: SearchOptions
+    conn: AnyConn, searched: Searched, query: VectorLike, options: SearchOptions
 ) -> Exchange[SearchResult]:
     """Answers of one search; raises InvalidFilter if its `filter` does not parse."""
 
@@ -36,11 +37,11 @@ def find(
             answer = yield Find(plan.statement, plan.bound, plan.prepared)
             return (yield from _complete(plan, answer, {}))
 
-    return (yield from _twice(conn, layout, query, options, once))
+    return (yield from _twice(conn, searched, query, options, once))
 
 
 def find_many(
-    conn: AnyConn, layout: IndexLayout, queries: VectorsLike, options: SearchOptions
+    conn: AnyConn, searched: Searched, queries: VectorsLike, options: SearchOptions
 ) -> Exchange[list[SearchResult]]:
     """Answers of one statement for many queries, all sent in one round trip."""
     vectors = listed(queries)
@@ -58,23 +59,42 @@ def find_many(
                 results.append((yield from _complete(own, answer, left_over)))
         return results
 
-    return (yield from _twice(conn, layout, vectors[0], options, once))
+    return (yield from _twice(conn, searched, vectors[0], options, once))
 
 
 def fresh_plan(
-    conn: AnyConn, layout: IndexLayout, query: VectorLike, options: SearchOptions
+    conn: AnyConn, searched: Searched, query: VectorLike, options: SearchOptions
 ) -> Exchange[SearchPlan]:
     """The plan of a search from facts read now, because nothing checks them later."""
-    forget_facts(conn, layout)
-    return (yield from prepare(conn, layout, query, options))
+    forget_index_in_use(conn, searched)
+    if isinstance(searched, IndexLayout):
+        forget_facts(conn, searched)
+    return (yield from prepare(conn, searched, query, options))
 
 
 def prepare(
-    conn: AnyConn, layout: IndexLayout, query: VectorLike, options: SearchOptions
+    conn: AnyConn, searched: Searched, query: VectorLike, options: SearchOptions
 ) -> Exchange[SearchPlan]:
     """The plan of a search; raises errors only after reading the facts again."""
     if isinstance(options.filter, sql.Composable):
         options = replace(options, filter=in_text(conn, options.filter))
+    if isinstance(searched, IndexLayout):
+        return (yield from _prepare(conn, searched, query, options))
+    layout = yield from index_in_use(conn, searched, exact=options.exact)
+    try:
+        return (yield from _prepare(conn, layout, query, options))
+    except MrlError:
+        # perhaps another index is in use by now
+        forget_index_in_use(conn, searched)
+        fresh = yield from index_in_use(conn, searched, exact=options.exact)
+        if fresh == layout:
+            raise
+    return (yield from _prepare(conn, fresh, query, options))
+
+
+def _prepare(
+    conn: AnyConn, layout: IndexLayout, query: VectorLike, options: SearchOptions
+) -> Exchange[SearchPlan]:
     if (named := known_names(conn, layout)) != layout:
         try:
             facts = yield from known_facts(conn, named)
@@ -83,19 +103,40 @@ def prepare(
             # perhaps there is another name once more
             forget_facts(conn, named)
             forget_facts(conn, layout)
+    while True:
+        facts = yield from known_facts(conn, layout)
+        try:
+            return (yield from _decide(conn, layout, facts, query, options))
+        except MrlError as error:
+            forget_facts(conn, layout)
+            if (yield from known_facts(conn, layout)) == facts:
+                return (yield from _by_another(conn, layout, error, query, options))
+
+
+def _by_another(
+    conn: AnyConn,
+    layout: IndexLayout,
+    error: MrlError,
+    query: VectorLike,
+    options: SearchOptions,
+) -> Exchange[SearchPlan]:
+    """The plan by the index's new name, or by one that stands in; else raises `error`.
+
+    What stands in is not cached, so that the index is noticed when it appears.
+    """
+    if not isinstance(error, (IndexNotFound, IndexMismatch)):
+        raise error
     facts = yield from known_facts(conn, layout)
-    try:
-        return (yield from _decide(conn, layout, facts, query, options))
-    except MrlError as error:
-        forget_facts(conn, layout)
-        if (fresh := (yield from known_facts(conn, layout))) == facts:
-            if not isinstance(error, (IndexNotFound, IndexMismatch)):
-                raise
-            renamed = yield from find_names(conn, layout, facts)
-            if renamed is None:
-                raise
-            layout, fresh = renamed, (yield from known_facts(conn, renamed))
-    return (yield from _decide(conn, layout, fresh, query, options))
+    other = yield from find_names(conn, layout, facts)
+    stands_in = False
+    if other is None and isinstance(error, IndexNotFound):
+        other = yield from fallback(layout)
+        stands_in = True
+    if other is None:
+        raise error
+    facts = yield from known_facts(conn, other)
+    plan = yield from _decide(conn, other, facts, query, options)
+    return replace(plan, fallback=stands_in)
 
 
 def _decide(
@@ -120,18 +161,18 @@ def _decide(
 
 def _twice(
     conn: AnyConn,
-    layout: IndexLayout,
+    searched: Searched,
     query: VectorLike,
     options: SearchOptions,
     once: Callable[[SearchPlan, bool], Exchange[T]],
 ) -> Exchange[T]:
     """Carry out a plan; if its facts were stale, once more with fresh facts."""
-    plan = yield from prepare(conn, layout, query, options)
+    plan = yield from prepare(conn, searched, query, options)
     try:
         return (yield from once(plan, False))
     except Stale:
-        pass
-    plan = yield from prepare(conn, layout, query, options)
+        forget_index_in_use(conn, searched)
+    plan = yield from prepare(conn, searched, query, options)
     return (yield from once(plan.unprepared(), True))
 
 

@@ -34,7 +34,8 @@ class SearchPlan:
 
     `more_statement` tells whether the table holds more rows. It is sent only if fewer
     rows came than were wanted. `bound` are the parameters as `search` sends them, in
-    binary. `promise` is None unless a recall was requested.
+    binary. `promise` is None unless a recall was requested. `fallback` is true if
+    another index stands in for one that is not there.
     """
 
     shape: Shape
@@ -43,6 +44,7 @@ class SearchPlan:
     bound: SearchParams
     prepared: bool
     promise: Promise | None = None
+    fallback: bool = False
 
     @cached_property
     def params(self) -> SearchParams:
@@ -70,7 +72,12 @@ class SearchPlan:
         """The same search with a scan that continues past ef_search."""
         effort = replace(self.shape.effort, scan="iterative")
         plan = _plan(replace(self.shape, effort=effort), self.bound)
-        return replace(plan, prepared=self.prepared, promise=self.promise)
+        return replace(
+            plan,
+            prepared=self.prepared,
+            promise=self.promise,
+            fallback=self.fallback,
+        )
 
     def more_bound(self, seen: int) -> SearchParams:
         """Parameters of `more_statement` after `seen` candidates."""

@@ -19,7 +19,7 @@ from mrl_pg.catalog.slots import (
     template,
 )
 from mrl_pg.kinds import KINDS
-from mrl_pg.layout import IndexLayout
+from mrl_pg.layout import IndexInUse, IndexLayout
 from mrl_pg.search.effort import Effort
 from mrl_pg.search.shape import Shape
 
@@ -176,17 +176,20 @@ def _table(layout: IndexLayout, facts: Facts) -> sql.Identifier:
 
 
 def _stamp(layout: IndexLayout, facts: Facts, table: sql.Identifier) -> sql.Composed:
-    return statement(
+    regclass = sql.SQL("{}::pg_catalog.regclass").format(sql.Literal(table.as_string()))
+    stamp = statement(
         "stamp",
-        table=sql.SQL("{}::pg_catalog.regclass::pg_catalog.oid").format(
-            sql.Literal(table.as_string())
-        ),
+        table=sql.SQL("{}::pg_catalog.oid").format(regclass),
         full=sql.Literal(facts.full_number),
         value=sql.Literal(facts.short_value),
         trigger=sql.Literal(facts.short_trigger),
         key=sql.Literal(facts.key_id),
         index=_index(layout, facts),
     )
+    if not isinstance(layout, IndexInUse):
+        return stamp
+    registry_stamp = statement("registry_stamp", table=regclass)
+    return statement("stamp_in_use", stamp=stamp, registry_stamp=registry_stamp)
 
 
 def _index(layout: IndexLayout, facts: Facts) -> sql.Literal:

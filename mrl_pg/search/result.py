@@ -34,6 +34,9 @@ class SearchResult(Sequence[Hit]):
     table holds more: fewer than `candidates`, or with a filter fewer than k. Then raise
     `max_scan_tuples` (above about 250,000 raise `work_mem`, too), or search with
     `exact=True`. `promise` says whether the calibration supports a requested recall.
+
+    `index_name` is the index that answered, None for an exact search. `fallback` is
+    true if another index was named, which is not there.
     """
 
     hits: tuple[Hit, ...]
@@ -44,6 +47,8 @@ class SearchResult(Sequence[Hit]):
     scan: Scan
     cut_short: bool
     promise: Promise | None = None
+    index_name: str | None = None
+    fallback: bool = False
 
     @property
     def keys(self) -> list[Any]:
@@ -101,6 +106,8 @@ class Found:
             scan=effort.scan,
             cut_short=cut_short,
             promise=plan.promise,
+            index_name=None if effort.scan == "exact" else plan.shape.layout.name,
+            fallback=plan.fallback,
         )
 
 

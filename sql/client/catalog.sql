@@ -216,6 +216,63 @@ pg_catalog.hash_record_extended(
     0
 )
 
+-- name: stamp_in_use
+-- The stamp of a table and of its rows in the registry, which say which index is in use.
+-- Slots: stamp, registry_stamp
+-- Called by: mrl_pg.search.render
+({stamp}) operator(pg_catalog.#) (
+{registry_stamp}
+)
+
+-- name: registry_stamp
+-- A number that changes with the rows of the registry about a table.
+-- Slots: table (an oid); read from the tables, because the views look at each table's identity
+-- Called by: mrl_pg.catalog.in_use, mrl_pg.search.render
+select
+    coalesce(
+        pg_catalog.bit_xor(
+            pg_catalog.hash_record_extended(
+                row(
+                    registry.full_column,
+                    registry.short_column,
+                    registry.index_name,
+                    registry.dims,
+                    registry.kind,
+                    registry.distance,
+                    registry.created_at,
+                    registry.chosen_at
+                ),
+                0
+            )
+        ),
+        0
+    )
+from mrl._tables as known
+join mrl._registry as registry on registry.entry operator(pg_catalog.=) known.entry
+where known.table_id operator(pg_catalog.=) {table}
+
+-- name: indexes_of
+-- The registered short columns of a full column, the one in use first, by their names of now.
+-- Slots: registry_stamp; parameters: table (a name), column. A row of NULLs if there is none.
+-- Called by: mrl_pg.catalog.in_use
+select
+    registered.dims,
+    registered.kind,
+    registered.distance,
+    coalesce(registered.index_now, registered.index_name)::pg_catalog.text as name,
+    registered.short_now::pg_catalog.text as short,
+    coalesce(registered.usable, false) as usable,
+    (
+{registry_stamp}
+    ) as registry_stamp
+from (values (1)) as always (one)
+left join mrl._registered(
+    coalesce(pg_catalog.to_regclass(%(table)s)::pg_catalog.oid, 0::pg_catalog.oid)
+) as registered
+    on coalesce(registered.full_now, registered.full_column) operator(pg_catalog.=) %(column)s
+order by
+    registered.chosen_at desc nulls last, registered.created_at, registered.index_name
+
 -- name: check_stamp
 -- The stamp of a table alone, for a search that found no row with a stamp.
 -- Slots: stamp
