@@ -290,9 +290,9 @@ def alike(annotation: Any) -> str:
 
 def test_there_are_async_versions() -> None:
     names = {name for name, *_ in PAIRS}
-    assert {"MatryoshkaIndex.search_async", "mrl_pg.install.install_async"} <= names
-    for name in ("create", "drop", "search", "search_many"):
-        assert f"MatryoshkaIndex.{name}_async" in names
+    assert {"MatryoshkaIndex.create_async", "mrl_pg.install.install_async"} <= names
+    for name in ("search", "search_many", "plan"):
+        assert f"SearchMethods.{name}_async" in names
 
 
 @pytest.mark.parametrize(

@@ -61,6 +61,7 @@ SLOTS = {
     "first_page": "0",
     "end_page": "9",
     "most": "9",
+    "registry_stamp": "select 1",
     "settings": "array['a']",
     "settings_again": "array['a']",
 }
@@ -105,6 +106,7 @@ PARTS = {
     "own_plan": "with mrl_query as (select 1) select {}",
     "translated_table": "select {}",
     "stamp": "select {}",
+    "stamp_in_use": "select {}",
     "is_short_column": "select {}",
     "key_hash": "select {}",
     "key_seed": "select {}",

@@ -130,7 +130,7 @@ def test_a_bad_query_stops_the_batch_before_it_is_sent(docs: Docs) -> None:
 
 
 def test_async_errors_are_typed_and_the_connection_lives(docs: Docs) -> None:
-    missing = type(docs.index)("docs", "embedding", dims=16)
+    missing = type(docs.index)("docs", "embedding", dims=16, name="nope")
     query = docs.vectors[0]
 
     async def ask() -> SearchResult:
