@@ -8,14 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Engine, MetaData, Table
 
+from mrl_pg.arguments import flag
 from mrl_pg.errors import InvalidSetting
 from mrl_pg.sqlalchemy import declare, mismatch, reflect, vector
+from mrl_pg.sqlalchemy import fallback as fallbacks
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
 
 
-def register(*targets: "Engine | AsyncEngine | MetaData") -> None:
+def register(
+    *targets: "Engine | AsyncEngine | MetaData", fallback: bool = False
+) -> None:
     """Listen to your engines and metadata, or to all if you name none.
 
         register(engine, Base.metadata)
@@ -25,13 +29,21 @@ def register(*targets: "Engine | AsyncEngine | MetaData") -> None:
     and `reflect` find declarations again. Call it before the engine connects; calling
     it again changes nothing.
 
+    `fallback=True`: while the declared index is not there, as before a migration, the
+    engine's searches use another index of the same column and distance, and the log
+    says so. The engine reads the registry when it first connects, and then every ten
+    seconds as long as a declared index is missing.
+
     Raises InvalidSetting for anything else.
     """
+    fallback = flag("fallback", fallback)
     for target in targets or (Engine, MetaData):
         own: Any = getattr(target, "sync_engine", target)
         if own is Engine or isinstance(own, Engine):
             vector.listen(own)
             mismatch.listen(own)
+            if fallback:
+                fallbacks.listen(own)
         elif own is MetaData:
             reflect.listen(Table)
             declare.listen_to_every_table()

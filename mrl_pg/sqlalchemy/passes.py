@@ -16,7 +16,7 @@ from mrl_pg.catalog import slots
 from mrl_pg.layout import IndexLayout
 from mrl_pg.search import render
 from mrl_pg.search.effort import Effort
-from mrl_pg.sqlalchemy import parts
+from mrl_pg.sqlalchemy import fallback, parts
 from mrl_pg.sqlalchemy.hits import HITS
 from mrl_pg.sqlalchemy.statement import Later, members
 from mrl_pg.sqlalchemy.within import refuse_surroundings
@@ -105,7 +105,7 @@ def _compile(element: Passes, compiler: Any, **kw: Any) -> str:
     finally:
         compiler.stack.pop(-1)
     quote = compiler.preparer.quote
-    layout, effort = element.layout, element.effort
+    layout, effort = _layout(element, compiler), element.effort
     keys = [sql.Identifier(f"key_{i}") for i in range(1, element.key_count + 1)]
     parameter = sql.SQL(f"{query}::{element.query.type.get_col_spec()}")
     written = render.Parts(
@@ -114,14 +114,23 @@ def _compile(element: Passes, compiler: Any, **kw: Any) -> str:
         short=_short(layout, quote),
         extension=slots.home(""),
         query=parameter,
-        where=_where(element, compiler, parameter, where),
+        where=_where(element, layout, compiler, parameter, where),
         columns=slots.comma(sql.SQL(quote(key.name)) for key in own.primary_key),
         names=slots.comma(keys),
         keys=slots.comma(keys),
         extra=parts.standing(effort),
-        promise=_promise(element, compiler, condition is not None),
+        promise=_promise(element, layout, compiler, condition is not None),
     )
     return render.search(layout, effort, written).as_string()
+
+
+def _layout(element: Passes, compiler: Any) -> IndexLayout:
+    """The index to search by: the declared one, or what an engine falls back on."""
+    named = compiler.preparer.format_table(_base(element))
+    # in a schema that SQLAlchemy writes later, nothing is known of the table
+    if element.effort.scan == "exact" or "__[SCHEMA_" in named:
+        return element.layout
+    return fallback.usable(compiler.dialect, element.layout)
 
 
 def _short(layout: IndexLayout, quote: Callable[[str], str]) -> sql.Composable:
@@ -133,11 +142,14 @@ def _short(layout: IndexLayout, quote: Callable[[str], str]) -> sql.Composable:
 
 
 def _where(
-    element: Passes, compiler: Any, query: sql.Composable, where: str | None
+    element: Passes,
+    layout: IndexLayout,
+    compiler: Any,
+    query: sql.Composable,
+    where: str | None,
 ) -> sql.Composable:
     """The filter, a check of the short column, and a condition for the plan."""
     filter = slots.condition(where)
-    layout = element.layout
     if element.effort.scan == "exact":
         return filter
     table = _table_name(element, compiler)
@@ -159,21 +171,26 @@ def _literal(compiler: Any, value: str) -> sql.SQL:
 
 def _table_name(element: Passes, compiler: Any) -> sql.Composable:
     """The table's name as a text, which the planner can read while it plans."""
-    own = element.table
-    base = own.element if isinstance(own, Alias) else own
-    named = compiler.preparer.format_table(base)
+    named = compiler.preparer.format_table(_base(element))
     if "__[SCHEMA_" in named:
         # SQLAlchemy writes the schema later, as a quoted name, unfit for a literal
         return slots.statement("translated_table", table=sql.SQL(named))
     return sql.Literal(named)
 
 
-def _promise(element: Passes, compiler: Any, filtered: bool) -> sql.Composable:
+def _base(element: Passes) -> Any:
+    """The table itself, if the search is over an alias of it."""
+    own = element.table
+    return own.element if isinstance(own, Alias) else own
+
+
+def _promise(
+    element: Passes, layout: IndexLayout, compiler: Any, filtered: bool
+) -> sql.Composable:
     """SQL that reads the calibration, in a search for a recall."""
     if element.effort.recall is None:
         return sql.SQL("")
     table = _table_name(element, compiler)
-    layout = element.layout
     index, short = (_literal(compiler, name) for name in (layout.name, layout.short))
     return parts.promise(layout, element.effort, table, index, short, filtered)
 

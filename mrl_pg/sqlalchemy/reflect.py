@@ -72,6 +72,11 @@ def _read(
     ]
 
 
+def readable(connection: Connection) -> bool:
+    """Whether this role may read the registry; False if there is none."""
+    return bool(send(connection, _READABLE).scalar_one())
+
+
 def listen(tables: MetaData | type[Table]) -> None:
     """Have tables of a MetaData, or all, find their declarations when reflected."""
     event.listen(tables, "column_reflect", _reflect)
@@ -86,7 +91,7 @@ def _reflect(inspector: Any, table: Table, column_info: Any) -> None:
         return
     with _connected(inspector.bind) as connection:
         # a role that may not read the registry can still reflect its tables
-        if not send(connection, _READABLE).scalar_one():
+        if not readable(connection):
             return
         found = _read(connection, table.name, table.schema)
     declared = [
