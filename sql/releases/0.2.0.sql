@@ -80,6 +80,8 @@
 \ir ../functions/fill_short_column.sql
 \ir ../internal/build.sql
 \ir ../functions/create_index_sql.sql
+\ir ../internal/preflight.sql
+\ir ../functions/preflight.sql
 \ir ../functions/create_index.sql
 \ir ../functions/drop_index.sql
 \ir ../functions/switch_index.sql

@@ -26,6 +26,7 @@ FUNCTIONS = {
     "create_search_function": 8,
     "create_index": 6,
     "create_index_sql": 4,
+    "preflight": 3,
     "drop_index": 4,
     "switch_index": 4,
     "recall": 5,
