@@ -39,6 +39,12 @@ from mrl_pg.install import (
 )
 
 if typing.TYPE_CHECKING:
+    from mrl_pg.build.preflight import (
+        OldTransaction,
+        OtherIndex,
+        PlannedStep,
+        Preflight,
+    )
     from mrl_pg.build.repair import RepairReport, repair, repair_async
     from mrl_pg.build.report import BuildReport
     from mrl_pg.build.status import Finding, IndexStatus, status, status_async
@@ -75,10 +81,14 @@ __all__ = [
     "NotAVectorColumn",
     "NotInstalled",
     "NotUnitLengthWarning",
+    "OldTransaction",
+    "OtherIndex",
     "PgvectorError",
     "PgvectorMissing",
     "PgvectorTooOld",
     "PgvectorWarning",
+    "PlannedStep",
+    "Preflight",
     "Progress",
     "Promise",
     "RebuildRefused",
@@ -111,6 +121,10 @@ _MODULES = {
     "IndexStatus": "build.status",
     "MatryoshkaColumn": "index",
     "MatryoshkaIndex": "index",
+    "OldTransaction": "build.preflight",
+    "OtherIndex": "build.preflight",
+    "PlannedStep": "build.preflight",
+    "Preflight": "build.preflight",
     "Progress": "exchange.progress",
     "Promise": "search.promise",
     "RecallReport": "calibration.recall_report",

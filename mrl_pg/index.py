@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from mrl_pg.build import create, drop, keep_as
+from mrl_pg.build import create, drop, keep_as, preflight
+from mrl_pg.build.preflight import Preflight
 from mrl_pg.build.report import BuildReport
 from mrl_pg.calibration import calibrate, real_queries, recall_report
 from mrl_pg.calibration.calibrate import Calibration
@@ -151,6 +152,59 @@ class MatryoshkaIndex(SearchMethods, IndexLayout):
         return await run_async(
             conn,
             keep_as.keep_as(conn, self, keep, rebuild=rebuild, progress=progress),
+        )
+
+    def preflight(
+        self,
+        conn: Conn,
+        *,
+        rebuild: bool = False,
+        concurrently: bool | None = None,
+        workers: int | None = None,
+        maintenance_work_mem: str | None = None,
+    ) -> Preflight:
+        """What `create` with the same arguments would do and need.
+
+        It changes nothing: no row is written, and no lock is held that anybody waits
+        for. It reads up to 256 pages of each table or partition, and times a few
+        thousand distances. `print(index.preflight(conn))` shows each statement with
+        its lock, disk and memory, workers, time, the other indexes of the table, and
+        the transactions that a concurrent build has to wait for.
+
+        Raises what `create` raises, except that a refusal is in `refused`.
+        """
+        return run(
+            conn,
+            preflight.preflight(
+                conn,
+                self,
+                rebuild=rebuild,
+                concurrently=concurrently,
+                workers=workers,
+                maintenance_work_mem=maintenance_work_mem,
+            ),
+        )
+
+    async def preflight_async(
+        self,
+        conn: AsyncConn,
+        *,
+        rebuild: bool = False,
+        concurrently: bool | None = None,
+        workers: int | None = None,
+        maintenance_work_mem: str | None = None,
+    ) -> Preflight:
+        """The same as `preflight` on an asynchronous connection."""
+        return await run_async(
+            conn,
+            preflight.preflight(
+                conn,
+                self,
+                rebuild=rebuild,
+                concurrently=concurrently,
+                workers=workers,
+                maintenance_work_mem=maintenance_work_mem,
+            ),
         )
 
     def drop(self, conn: Conn) -> BuildReport:

@@ -49,13 +49,14 @@ def create(
     Safe to repeat, because it does what is missing. `conn` is watched from another
     connection, for `progress`.
     """
-    chosen = _settings(workers, maintenance_work_mem)
+    chosen = settings_of(workers, maintenance_work_mem)
     check_callable("progress", progress)
-    facts = _check(layout, (yield from read_facts(layout)))
+    facts = check(layout, (yield from read_facts(layout)))
     watched = partial(watch, conn, progress)
     rebuild = flag("rebuild", rebuild)
+    chosen |= yield from _more_workers(facts)
     body = _create(layout, facts, rebuild, chosen, watched)
-    if (yield from _is_online(conn, layout, facts, rebuild, concurrently)):
+    if (yield from is_online(conn, layout, facts, rebuild, concurrently)):
         filling = fill(layout, facts, progress)
         body = _create_online(layout, facts, rebuild, chosen, watched, filling)
         report = yield from online.alone(layout, facts.table_id, body)
@@ -65,7 +66,16 @@ def create(
     return report
 
 
-def _is_online(
+def _more_workers(facts: Facts) -> Exchange[dict[str, str]]:
+    """A setting with which PostgreSQL builds in parallel where it otherwise would not.
+
+    It counts the pages of the table without TOAST, where full vectors usually are.
+    """
+    (row,) = yield Send(source.statement("wants_workers"), {"table_id": facts.table_id})
+    return {"min_parallel_table_scan_size": "0"} if row["wanted"] else {}
+
+
+def is_online(
     conn: AnyConn,
     layout: IndexLayout,
     facts: Facts,
@@ -85,7 +95,7 @@ def _is_online(
     if not possible:
         return False
     # the choice for an online build, which may be another one than in a transaction
-    steps = yield from _read(layout, facts, rebuild, concurrent=True)
+    steps = yield from read(layout, facts, rebuild, concurrent=True)
     return changes(steps) and steps[-1].kept_as != "generated"
 
 
@@ -98,8 +108,8 @@ def _create_online(
     filling: Exchange[None],
 ) -> Exchange[BuildReport]:
     # another session may have built it meanwhile
-    facts = _check(layout, (yield from read_facts(layout)))
-    steps = yield from _read(layout, facts, rebuild, concurrent=True)
+    facts = check(layout, (yield from read_facts(layout)))
+    steps = yield from read(layout, facts, rebuild, concurrent=True)
     yield from check_rows(layout, facts)
     done = yield from online.carry_out(steps, chosen, watched, filling)
     return (yield from _report(layout, facts, steps, done))
@@ -112,12 +122,12 @@ def _create(
     chosen: settings.Settings,
     watched: Callable[[], AbstractContextManager[None]],
 ) -> Exchange[BuildReport]:
-    steps = yield from _read(layout, facts, rebuild)
+    steps = yield from read(layout, facts, rebuild)
     if changes(steps):
         yield from lock(facts)
         # another session may have built it meanwhile
-        facts = _check(layout, (yield from read_facts(layout)))
-        steps = yield from _read(layout, facts, rebuild)
+        facts = check(layout, (yield from read_facts(layout)))
+        steps = yield from read(layout, facts, rebuild)
     yield from check_rows(layout, facts)
     with watched():
         done = yield from settings.local(chosen, carry_out(steps))
@@ -140,7 +150,7 @@ def _report(
     return BuildReport(layout, done, size["index_bytes"], size["rows"], kept_as, why)
 
 
-def _check(layout: IndexLayout, facts: Facts) -> Facts:
+def check(layout: IndexLayout, facts: Facts) -> Facts:
     """Raise NotInstalled, or IndexMismatch for a column or an index of another's."""
     if not facts.mrl_installed:
         raise NotInstalled(
@@ -152,7 +162,7 @@ def _check(layout: IndexLayout, facts: Facts) -> Facts:
     return facts
 
 
-def _read(
+def read(
     layout: IndexLayout, facts: Facts, rebuild: bool, *, concurrent: bool = False
 ) -> Exchange[list[Step]]:
     """The steps, as `mrl.create_index` takes them; raises RebuildRefused."""
@@ -176,7 +186,9 @@ def rebuild_refused(error: ObjectNotInPrerequisiteState) -> RebuildRefused:
     )
 
 
-def _settings(workers: int | None, maintenance_work_mem: str | None) -> dict[str, str]:
+def settings_of(
+    workers: int | None, maintenance_work_mem: str | None
+) -> dict[str, str]:
     """Settings of the build by name; raises InvalidSetting."""
     if workers is not None:
         check_whole("workers", workers, 0, MOST_WORKERS, "PostgreSQL")

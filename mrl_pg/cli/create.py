@@ -1,12 +1,14 @@
 """`mrl-pg create` and `mrl-pg drop`: a short column and its index."""
 
 import json
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Annotated, cast
 
 import typer
 
+from mrl_pg.build.preflight import Preflight
 from mrl_pg.build.report import BuildReport
 from mrl_pg.cli.bar import bar
 from mrl_pg.cli.describe import (
@@ -22,7 +24,7 @@ from mrl_pg.cli.describe import (
     Table,
     describe,
 )
-from mrl_pg.cli.options import PG_DEFAULT, Directory, Dsn, Json, Pg, connection
+from mrl_pg.cli.options import PG_DEFAULT, Directory, Dsn, Json, Pg, connection, say
 from mrl_pg.exchange.progress import OnProgress, Progress
 from mrl_pg.kinds import Keep
 
@@ -62,6 +64,13 @@ def create(
     ] = False,
     workers: Workers = None,
     memory: Memory = None,
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run",
+            help="Print what the build would do and need, and change nothing.",
+        ),
+    ] = False,
     dsn: Dsn = None,
     directory: Directory = None,
     pg: Pg = PG_DEFAULT,
@@ -74,20 +83,35 @@ def create(
     that a trigger fills, are made while others read and write. The command is safe to
     repeat, because it does only what is missing.
 
+    `--dry-run` prints each statement with its lock, and what the build needs of disk,
+    memory, workers and time. On a terminal, a short form is printed before each build.
+
     Example: mrl-pg create docs embedding --dims 256 --kind halfvec
     """
     index = describe(
         table, column, dims, kind, distance, m, ef_construction, short, name, keep
     )
-    with connection(dsn, directory, pg) as conn, watched(f"{index}") as watcher:
-        report = index.create(
-            conn,
-            rebuild=yes,
-            workers=workers,
-            maintenance_work_mem=memory,
-            progress=watcher,
-        )
-    _print(report, as_json)
+    with connection(dsn, directory, pg) as conn:
+        told: Preflight | None = None
+        if dry_run or as_json or sys.stderr.isatty():
+            told = index.preflight(
+                conn, rebuild=yes, workers=workers, maintenance_work_mem=memory
+            )
+        if dry_run and told is not None:
+            typer.echo(json.dumps(told.as_dict(), indent=2) if as_json else str(told))
+            return
+        if told is not None and sys.stderr.isatty():
+            for sentence in told.short():
+                say(sentence)
+        with watched(f"{index}") as watcher:
+            report = index.create(
+                conn,
+                rebuild=yes,
+                workers=workers,
+                maintenance_work_mem=memory,
+                progress=watcher,
+            )
+    _print(report, told, as_json)
 
 
 def keep_as(
@@ -151,7 +175,7 @@ def drop(
     """
     index = describe(table, column, dims, kind, distance, short=short, name=name)
     with connection(dsn, directory, pg) as conn:
-        _print(index.drop(conn), as_json)
+        _print(index.drop(conn), None, as_json)
 
 
 @contextmanager
@@ -169,12 +193,12 @@ def watched(title: str) -> Iterator[OnProgress]:
         yield watch
 
 
-def _print(report: BuildReport, as_json: bool) -> None:
+def _print(report: BuildReport, told: Preflight | None, as_json: bool) -> None:
     if not as_json:
         typer.echo(str(report))
         return
     layout = report.layout
-    facts = {
+    facts: dict[str, object] = {
         "table": layout.table,
         "column": layout.column,
         "short": layout.short,
@@ -189,4 +213,6 @@ def _print(report: BuildReport, as_json: bool) -> None:
         "kept_as": report.kept_as,
         "why": report.why,
     }
+    if told is not None:
+        facts["preflight"] = told.as_dict()
     typer.echo(json.dumps(facts, indent=2))

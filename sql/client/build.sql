@@ -122,6 +122,32 @@ from mrl._create_steps(
     rebuild => {rebuild}
 ) as todo
 
+-- name: preflight
+-- What a build will do and need, one row for each thing to know.
+-- Slots: table, column, short, index, dims, kind, distance, m, ef_construction, concurrent, …
+-- Called by: mrl_pg.build.preflight
+select told.topic, told.says, told.facts
+from mrl.preflight(
+    {table}::pg_catalog.regclass,
+    {column},
+    dims => {dims},
+    kind => {kind},
+    distance => {distance},
+    m => {m},
+    ef_construction => {ef_construction},
+    short_column => {short},
+    index_name => {index},
+    concurrent => {concurrent},
+    keep => {keep},
+    rebuild => {rebuild}
+) as told
+
+-- name: wants_workers
+-- Whether parallel workers are worth their start although the table without TOAST is small.
+-- Parameters: table_id
+-- Called by: mrl_pg.build.create
+select mrl._wants_workers(%(table_id)s::pg_catalog.oid) as wanted
+
 -- name: repair_steps
 -- The statements that mend what is wrong with the short columns of a table, one per row.
 -- Slots: table_id (a literal), check_rows

@@ -1,7 +1,7 @@
 -- What a build will need, predicted before it starts.
 
 -- What one row takes in an HNSW index: pages of the index, and bytes of memory for its graph.
--- Called by: mrl._build_size; mrl_pg.tune.predict.index_size lays out pages in Python
+-- Called by: mrl._build_size; mrl_pg.tune.predict.index_size does so in Python
 create or replace function mrl._graph_size(
     kind text, dims int, m int, out pages float8, out memory float8
 )

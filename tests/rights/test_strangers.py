@@ -203,6 +203,7 @@ def test_verbs_of_sql(conn: Conn) -> None:
         f"select mrl.sample_queries({call}, 0)",
         f"select mrl.forget_queries({call})",
         f"select mrl.create_index_sql({call}, 8)",
+        f"select mrl.preflight({call}, 8)",
         f"select mrl.create_index({call}, 8, kind => 'bit')",
         f"select mrl.create_index({call}, 12, keep => 'trigger')",
         f"call mrl.fill_short_column({call}, 'embedding_12_halfvec')",

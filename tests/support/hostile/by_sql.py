@@ -49,7 +49,10 @@ SEARCHES = (
     "search_sql",
     "create_search_function",
 )
-READING = (*SEARCHES[:4], "create_index_sql", "kept_queries", "truncate", "index_bytes")
+READING = (
+    *SEARCHES[:4],
+    *("create_index_sql", "preflight", "kept_queries", "truncate", "index_bytes"),
+)
 
 # SQL can hold neither NUL nor half a character
 WORDS = [
@@ -437,7 +440,7 @@ def _arguments(
         called = Argument(lambda: "'public.near'", WORDS)
         parameters = Argument(lambda: "'{}'", PARAMETERS, 0.0)
         return {"function_name": called, **place, **no_exact, "parameters": parameters}
-    if function in ("create_index", "create_index_sql"):
+    if function in ("create_index", "create_index_sql", "preflight"):
         return {
             **place,
             "dims": Argument(lambda: str(draw.one((1, 2, 3, 5, 8))), NUMBERS),
@@ -449,7 +452,7 @@ def _arguments(
             "index_name": Argument(lambda: "'index of it'", WORDS, 0.1),
             **(
                 {"concurrent": Argument(lambda: "true", FLAGS, 0.3)}
-                if function == "create_index_sql"
+                if function != "create_index"
                 else {}
             ),
         }
