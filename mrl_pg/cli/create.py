@@ -111,7 +111,7 @@ def create(
                 maintenance_work_mem=memory,
                 progress=watcher,
             )
-    _print(report, told, as_json)
+    _print(report, as_json, told)
 
 
 def keep_as(
@@ -175,7 +175,7 @@ def drop(
     """
     index = describe(table, column, dims, kind, distance, short=short, name=name)
     with connection(dsn, directory, pg) as conn:
-        _print(index.drop(conn), None, as_json)
+        _print(index.drop(conn), as_json)
 
 
 @contextmanager
@@ -193,7 +193,9 @@ def watched(title: str) -> Iterator[OnProgress]:
         yield watch
 
 
-def _print(report: BuildReport, told: Preflight | None, as_json: bool) -> None:
+def _print(
+    report: BuildReport, as_json: bool, told: Preflight | None = None
+) -> None:
     if not as_json:
         typer.echo(str(report))
         return

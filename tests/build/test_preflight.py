@@ -111,7 +111,7 @@ def test_it_names_other_indexes(docs: Conn) -> None:
     docs.execute("create index mine on docs using hnsw (embedding vector_cosine_ops)")
     effects = {}
     for keep in ("generated", "trigger", "expression"):
-        index = MatryoshkaIndex("docs", "embedding", dims=64, keep=keep)  # type: ignore[arg-type]
+        index = MatryoshkaIndex("docs", "embedding", dims=64, keep=keep)
         told = index.preflight(docs)
         assert told.refused == (keep == "generated")
         (mine,) = (other for other in told.other_indexes if "mine" in other.name)
