@@ -193,9 +193,7 @@ def watched(title: str) -> Iterator[OnProgress]:
         yield watch
 
 
-def _print(
-    report: BuildReport, as_json: bool, told: Preflight | None = None
-) -> None:
+def _print(report: BuildReport, as_json: bool, told: Preflight | None = None) -> None:
     if not as_json:
         typer.echo(str(report))
         return
