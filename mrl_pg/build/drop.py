@@ -83,7 +83,6 @@ def _read(layout: IndexLayout, facts: Facts) -> Exchange[list[Step]]:
         table=named,
         index=known_as,
         short=sql.Literal(layout.short),
-        trigger=sql.Literal(layout.trigger),
         # `_check` has looked at it
         ours=sql.SQL("true"),
         drop_index=_text(definitions.drop_index(index)),

@@ -119,7 +119,6 @@ def _table_names(layout: IndexLayout) -> dict[str, Any]:
         "table": layout.table,
         "column": layout.column,
         "short": layout.short,
-        "trigger": layout.trigger,
         "index": layout.name,
         "function": function_of(layout),
         "dims": layout.dims,

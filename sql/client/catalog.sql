@@ -129,18 +129,54 @@ left join lateral (
     left join lateral (
         select
             trigger.oid as trigger,
-            pg_catalog.replace(proc.prosrc, '(new.', '(') as expression
+            case
+                when pg_catalog.strpos(
+                        proc.prosrc, pg_catalog.format('(new.%%I, 1, ', whole.attname)
+                    ) operator(pg_catalog.>) 0
+                    and pg_catalog.strpos(
+                        proc.prosrc, pg_catalog.format('new.%%I := ', attribute.attname)
+                    ) operator(pg_catalog.>) 0
+                then pg_catalog.replace(proc.prosrc, '(new.', '(')
+                -- an old name in the function must not be another column's name by now
+                when not exists (
+                    select
+                    from pg_catalog.pg_attribute as other
+                    where other.attrelid operator(pg_catalog.=) class.oid
+                        and other.attnum operator(pg_catalog.>) 0
+                        and (
+                            other.attnum operator(pg_catalog.<>) whole.attnum
+                            and pg_catalog.strpos(
+                                proc.prosrc, pg_catalog.format('(new.%%I, 1, ', other.attname)
+                            ) operator(pg_catalog.>) 0
+                            or other.attnum operator(pg_catalog.<>) attribute.attnum
+                            and pg_catalog.strpos(
+                                proc.prosrc, pg_catalog.format('new.%%I := ', other.attname)
+                            ) operator(pg_catalog.>) 0
+                        )
+                )
+                then pg_catalog.replace(
+                    proc.prosrc, '($1).%%1$I', pg_catalog.quote_ident(whole.attname)
+                )
+            end as expression
         from pg_catalog.pg_trigger as trigger
         join pg_catalog.pg_proc as proc on proc.oid operator(pg_catalog.=) trigger.tgfoid
+        cross join lateral pg_catalog.regexp_match(
+            trigger.tgqual::pg_catalog.text, ':varattno ([0-9]+) .*:varattno ([0-9]+) '
+        ) as columns (numbers)
+        join pg_catalog.pg_attribute as whole
+            on whole.attrelid operator(pg_catalog.=) class.oid
+            and whole.attnum
+                operator(pg_catalog.=) (columns.numbers)[1]::pg_catalog.int2
         where trigger.tgrelid operator(pg_catalog.=) class.oid
-            and trigger.tgname operator(pg_catalog.=) %(trigger)s
+            and trigger.tgname operator(pg_catalog.~~) 'zz\_mrl\_%%'
+            and (columns.numbers)[2]::pg_catalog.int2
+                operator(pg_catalog.=) attribute.attnum
             and trigger.tgtype operator(pg_catalog.=) 23::pg_catalog.int2
             and trigger.tgenabled operator(pg_catalog.=) any (
                 array['O', 'A']::pg_catalog."char"[]
             )
-            and pg_catalog.strpos(
-                proc.prosrc, pg_catalog.format('new.%%I := ', attribute.attname)
-            ) operator(pg_catalog.>) 0
+        order by trigger.tgname
+        limit 1
     ) as keeper on true
     where attribute.attrelid operator(pg_catalog.=) class.oid
         and attribute.attname operator(pg_catalog.=) %(short)s

@@ -51,7 +51,6 @@ begin
             'table', quote_literal(table_name),
             'short', quote_literal(known.short_column),
             'index', quote_literal(known.index_name),
-            'trigger', quote_literal(mrl._trigger_name(known.short_column)),
             -- the prefix of any column, because the full column may have been renamed
             'ours', format(
                 'exists ('

@@ -54,13 +54,46 @@ return mrl._is_short_column(
 );
 
 -- The name of the trigger that keeps a short column right; it fires after other triggers.
--- Called by: mrl._trigger_expression, mrl._keeper_names; mrl_pg.layout does so in Python
+-- Called by: mrl._keeper_names, mrl._findings_of, mrl._short_indexes, mrl._check_short
 create or replace function mrl._trigger_name(short_column name)
 returns name
 language sql
 immutable
 parallel safe
 return mrl._fit(pg_catalog.concat('zz_mrl_', short_column), '');
+
+-- The triggers of mrl_pg on a table, with the numbers of the columns that each reads and fills.
+-- Called by: mrl._trigger_expression, mrl._make_keeper, mrl._short_indexes, mrl._findings_of
+create or replace function mrl._keepers(table_id oid)
+returns table (
+    trigger_id oid,
+    trigger_name name,
+    enabled "char",
+    function_id oid,
+    -- by the trigger's condition, which follows every rename
+    full_number int2,
+    short_number int2
+)
+language sql
+stable
+parallel safe
+begin atomic
+    select
+        keeper.oid,
+        keeper.tgname,
+        keeper.tgenabled,
+        keeper.tgfoid,
+        (columns.numbers)[1]::pg_catalog.int2,
+        (columns.numbers)[2]::pg_catalog.int2
+    from pg_catalog.pg_trigger as keeper
+    cross join lateral pg_catalog.regexp_match(
+        keeper.tgqual::pg_catalog.text, ':varattno ([0-9]+) .*:varattno ([0-9]+) '
+    ) as columns (numbers)
+    where keeper.tgrelid operator(pg_catalog.=) _keepers.table_id
+        and keeper.tgname operator(pg_catalog.~~) 'zz\_mrl\_%'
+        -- before each row that is inserted or updated
+        and keeper.tgtype operator(pg_catalog.=) 23::pg_catalog.int2;
+end;
 
 -- How an enabled trigger of mrl_pg computes a column, as for a generated column; else NULL.
 -- Called by: mrl._column, mrl._is_kept_prefix; client/catalog.sql does so for Python
@@ -72,19 +105,48 @@ parallel safe
 as $body$
 begin
     return (
-        select pg_catalog.replace(proc.prosrc, '(new.', '(')
-        from pg_catalog.pg_trigger as keeper
-        join pg_catalog.pg_proc as proc on proc.oid operator(pg_catalog.=) keeper.tgfoid
-        where keeper.tgrelid operator(pg_catalog.=) _trigger_expression.table_id
-            and keeper.tgname
-                operator(pg_catalog.=) mrl._trigger_name(_trigger_expression.column_name)
-            -- before each row that is inserted or updated
-            and keeper.tgtype operator(pg_catalog.=) 23::pg_catalog.int2
-            and keeper.tgenabled operator(pg_catalog.=) any ('{O,A}'::pg_catalog."char"[])
-            and pg_catalog.strpos(
-                proc.prosrc,
-                pg_catalog.format('new.%I := ', _trigger_expression.column_name)
-            ) operator(pg_catalog.>) 0
+        select case
+            when pg_catalog.strpos(
+                    proc.prosrc, pg_catalog.format('(new.%I, 1, ', whole.attname)
+                ) operator(pg_catalog.>) 0
+                and pg_catalog.strpos(
+                    proc.prosrc, pg_catalog.format('new.%I := ', short.attname)
+                ) operator(pg_catalog.>) 0
+            then pg_catalog.replace(proc.prosrc, '(new.', '(')
+            -- an old name in the function must not be another column's name by now
+            when not exists (
+                select
+                from pg_catalog.pg_attribute as other
+                where other.attrelid operator(pg_catalog.=) whole.attrelid
+                    and other.attnum operator(pg_catalog.>) 0
+                    and (
+                        other.attnum operator(pg_catalog.<>) whole.attnum
+                        and pg_catalog.strpos(
+                            proc.prosrc, pg_catalog.format('(new.%I, 1, ', other.attname)
+                        ) operator(pg_catalog.>) 0
+                        or other.attnum operator(pg_catalog.<>) short.attnum
+                        and pg_catalog.strpos(
+                            proc.prosrc, pg_catalog.format('new.%I := ', other.attname)
+                        ) operator(pg_catalog.>) 0
+                    )
+            )
+            then pg_catalog.replace(
+                proc.prosrc, '($1).%1$I', pg_catalog.quote_ident(whole.attname)
+            )
+        end
+        from pg_catalog.pg_attribute as short
+        join mrl._keepers(_trigger_expression.table_id) as keeper
+            on keeper.short_number operator(pg_catalog.=) short.attnum
+        join pg_catalog.pg_attribute as whole
+            on whole.attrelid operator(pg_catalog.=) short.attrelid
+            and whole.attnum operator(pg_catalog.=) keeper.full_number
+        join pg_catalog.pg_proc as proc
+            on proc.oid operator(pg_catalog.=) keeper.function_id
+        where short.attrelid operator(pg_catalog.=) _trigger_expression.table_id
+            and short.attname operator(pg_catalog.=) _trigger_expression.column_name
+            and keeper.enabled operator(pg_catalog.=) any ('{O,A}'::pg_catalog."char"[])
+        order by keeper.trigger_name
+        limit 1
     );
 end
 $body$;

@@ -123,7 +123,7 @@ declare
         || jsonb_build_object('dims', known.dims, 'kind', known.kind);
 begin
     how := 'ddl';
-    if 'missing_trigger' = any (codes) then
+    if codes && array['missing_trigger', 'outdated_trigger', 'misdirected_trigger'] then
         step := 'made the trigger of column ' || known.short_now;
         statement := format(
             'select mrl._make_keeper(%L, %L, %L, %s, %L)',
@@ -134,9 +134,25 @@ begin
         step := 'enabled the trigger of column ' || known.short_now;
         statement := format(
             'alter table %s enable always trigger %I',
-            slots ->> 'table', mrl._trigger_name(known.short_now)
+            slots ->> 'table',
+            (
+                select keeper.trigger_name
+                from mrl._keepers(known.table_id) as keeper
+                join pg_attribute as short
+                    on short.attrelid = known.table_id
+                    and short.attnum = keeper.short_number
+                where short.attname = known.short_now
+                order by keeper.trigger_name
+                limit 1
+            )
         );
         return next;
+    end if;
+    -- a trigger with old names computes right values, only more slowly
+    if not codes && array[
+        'missing_trigger', 'disabled_trigger', 'misdirected_trigger', 'wrong_rows'
+    ] then
+        return;
     end if;
     -- no time limit, because it reads every row
     how := 'check';
@@ -254,7 +270,10 @@ begin
             select _repair_steps.table_id, todo.step, todo.statement, todo.how
             from mrl._part_steps(known) as todo;
         end if;
-        if found_one.codes && array['missing_trigger', 'disabled_trigger', 'wrong_rows']
+        if found_one.codes && array[
+                'missing_trigger', 'disabled_trigger', 'outdated_trigger',
+                'misdirected_trigger', 'wrong_rows'
+            ]
             -- names first
             and known.short_now = known.short_column
         then

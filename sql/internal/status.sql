@@ -77,17 +77,23 @@ begin
                 else reads.classid = 'pg_attrdef'::regclass and reads.objid = value.oid
             end
         union
-        -- a trigger names the column in its text alone, so the registry says it
-        select named.attnum
+        -- a trigger names the column in its condition; without the trigger the registry does
+        select coalesce(keeper.full_number, named.attnum)
         from mrl.registry as known
-        join pg_attribute as named
+        left join mrl._keepers(state.indrelid) as keeper
+            on keeper.short_number = short.attnum
+        left join pg_attribute as named
             on named.attrelid = state.indrelid
             and named.attname = known.full_column
             and named.attnum > 0
         where made.kept_as = 'trigger'
             and known.table_id = state.indrelid
             and known.kept_as = 'trigger'
-            and (known.short_column = short.attname or known.index_name = class.relname)
+            and (
+                known.short_column = short.attname
+                or known.index_name = class.relname
+                or keeper.trigger_name = mrl._trigger_name(known.short_column)
+            )
     ) as reads
     join pg_attribute as whole
         on whole.attrelid = state.indrelid
@@ -311,8 +317,7 @@ declare
     part record;
     short record;
     named regclass;
-    keeper name;
-    enabled text;
+    keeper record;
     wrong bigint;
 begin
     mends := true;
@@ -394,7 +399,7 @@ begin
             finding := 'missing_full_column';
             detail := format('column %I does not exist any more', known.full_column);
             remedy := 'repair takes the short column out of the registry';
-            -- a trigger names the column in its text, so a rename cannot be told
+            -- without its trigger, nobody can tell whether the column was renamed
             if known.kept_as = 'trigger' and short.type is not null then
                 remedy := format(
                     'if it was renamed, give it its old name, or drop column %I and create '
@@ -434,28 +439,52 @@ begin
         return next;
     end if;
     if known.kept_as = 'trigger' and known.index_id is not null then
-        keeper := mrl._trigger_name(known.short_now);
-        enabled := (
-            select trigger.tgenabled
-            from pg_trigger as trigger
-            where trigger.tgrelid = known.table_id
-                and trigger.tgname = keeper
-        );
-        if enabled is null or enabled in ('D', 'R') then
+        select made.trigger_name, made.enabled, proc.prosrc as function
+        into keeper
+        from pg_attribute as own
+        join mrl._keepers(known.table_id) as made on made.short_number = own.attnum
+        join pg_proc as proc on proc.oid = made.function_id
+        where own.attrelid = known.table_id
+            and own.attname = known.short_now
+        order by made.trigger_name
+        limit 1;
+        if keeper.enabled is null or keeper.enabled in ('D', 'R') then
             finding := case
-                when enabled is null then 'missing_trigger'
+                when keeper.enabled is null then 'missing_trigger'
                 else 'disabled_trigger'
             end;
             detail := format(
                 'trigger %I %s, so new rows get no short value',
-                keeper,
-                case when enabled is null then 'does not exist' else 'is disabled' end
+                coalesce(keeper.trigger_name, mrl._trigger_name(known.short_now)),
+                case when keeper.enabled is null then 'does not exist' else 'is disabled' end
             );
             remedy := case
-                when enabled is null
+                when keeper.enabled is null
                 then 'repair makes it again, and computes values that are wrong'
                 else 'repair enables it, and computes values that are wrong'
             end;
+            mends := true;
+            return next;
+        elsif mrl._trigger_expression(known.table_id, known.short_now) is null then
+            finding := 'misdirected_trigger';
+            detail := format(
+                'the function of trigger %I names columns by their old names, which other '
+                'columns have now, so new rows get a wrong short value',
+                keeper.trigger_name
+            );
+            remedy := 'repair makes it again, and computes values that are wrong';
+            mends := true;
+            return next;
+        elsif strpos(keeper.function, format('(new.%I, 1, ', known.full_now)) = 0
+            or strpos(keeper.function, format('new.%I := ', known.short_now)) = 0
+        then
+            finding := 'outdated_trigger';
+            detail := format(
+                'the function of trigger %I names columns by their old names, so each write '
+                'takes longer',
+                keeper.trigger_name
+            );
+            remedy := 'repair makes it again';
             mends := true;
             return next;
         end if;
@@ -699,6 +728,16 @@ begin
             where trigger.tgname in (
                 mrl._trigger_name(known.short_column),
                 mrl._trigger_name(known.short_now)
+            )
+            -- or its column has another name by now
+            or exists (
+                select
+                from mrl._keepers(trigger.tgrelid) as keeper
+                join pg_attribute as short
+                    on short.attrelid = trigger.tgrelid
+                    and short.attnum = keeper.short_number
+                where keeper.trigger_id = trigger.oid
+                    and short.attname = known.short_now
             )
         )
         and mrl._builder(trigger.tgrelid) is null;

@@ -78,9 +78,8 @@ begin
             and proc.pronargs = 0
             -- not what is left of ours after its table was dropped
             and not (
-                starts_with(
-                    proc.prosrc, format(e'\nbegin\n    new.%I := ', short_column)
-                )
+                obj_description(proc.oid, 'pg_proc') like 'Keeps column %, for mrl\_pg.'
+                and strpos(proc.prosrc, format('new.%I := ', short_column)) > 0
                 and not exists (
                     select
                     from pg_trigger as trigger
@@ -116,30 +115,17 @@ declare
 begin
     perform mrl.check_owner(table_id);
     for old in
-        -- of this column, or of a column that has another name by now
-        select keeper.tgname, keeper.tgfoid::regprocedure as function
-        from pg_trigger as keeper
-        join pg_proc as proc on proc.oid = keeper.tgfoid
-        cross join lateral (
-            select btrim(substring(proc.prosrc from 'new\.(.*) := ')) as written
-        ) as assigned
-        where keeper.tgrelid = table_id
-            and keeper.tgparentid = 0
-            and keeper.tgtype = 23
-            and keeper.tgname like 'zz\_mrl\_%'
-            and obj_description(proc.oid, 'pg_proc') like 'Keeps column %, for mrl\_pg.'
-            and (
-                assigned.written = quote_ident(short_column)
-                or not exists (
-                    select
-                    from pg_attribute as attribute
-                    where attribute.attrelid = table_id
-                        and quote_ident(attribute.attname) = assigned.written
-                        and not attribute.attisdropped
-                )
-            )
+        -- of this column, under whatever name it was made
+        select keeper.trigger_name, keeper.function_id::regprocedure as function
+        from mrl._keepers(table_id) as keeper
+        join pg_attribute as short
+            on short.attrelid = table_id
+            and short.attnum = keeper.short_number
+            and short.attname = short_column
+        where obj_description(keeper.function_id, 'pg_proc')
+            like 'Keeps column %, for mrl\_pg.'
     loop
-        execute format('drop trigger %I on %s', old.tgname, slots ->> 'table');
+        execute format('drop trigger %I on %s', old.trigger_name, slots ->> 'table');
         execute format('drop function %s', old.function);
     end loop;
     -- of a trigger that was dropped by hand
@@ -157,10 +143,23 @@ begin
     execute format(
         'create function %s returns pg_catalog.trigger language plpgsql as %L',
         function_name,
-        format(
-            e'\nbegin\n    new.%I := %s;\n    return new;\nend\n',
-            short_column,
-            mrl._short_of('new.' || (slots ->> 'full'), slots)
+        mrl._render(
+            mrl._trigger_function(),
+            jsonb_build_object(
+                'short', quote_ident(short_column),
+                'value', mrl._short_of('new.' || (slots ->> 'full'), slots),
+                'renamed', quote_literal(
+                    'select filled.* from pg_catalog.json_populate_record($1, '
+                    'pg_catalog.json_build_object(%2$L, ('
+                    || mrl._short_of(
+                        '($1).%1$I',
+                        slots || jsonb_build_object(
+                            'extension', replace(slots ->> 'extension', '%', '%%')
+                        )
+                    )
+                    || ')::pg_catalog.text)) as filled'
+                )
+            )
         )
     );
     execute format(
@@ -176,8 +175,10 @@ begin
         execute format('alter function %s owner to %s', function_name, owner);
     end if;
     execute format(
-        'create trigger %I before insert or update on %s for each row execute function %s',
-        names.trigger_name, slots ->> 'table', function_name
+        -- the condition is always true; it says to the catalog which columns these are
+        'create trigger %I before insert or update on %s for each row '
+        'when (new.%I is null or new.%I is not null or true) execute function %s',
+        names.trigger_name, slots ->> 'table', full_column, short_column, function_name
     );
     -- in replication and in restores, too
     execute format(

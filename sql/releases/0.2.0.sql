@@ -54,6 +54,7 @@
 \ir ../templates/drop_steps.sql
 \ir ../templates/lock_table.sql
 \ir ../templates/row_sample.sql
+\ir ../templates/trigger_function.sql
 \ir ../templates/fill_at_once.sql
 \ir ../templates/fill_pages.sql
 \ir ../internal/render.sql

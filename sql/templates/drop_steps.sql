@@ -1,5 +1,5 @@
 -- The statements that drop a short column and its index, each with a name for reports.
--- Slots: table, index, short, trigger, drop_index, drop_column, unregister (literals), ours, …
+-- Slots: table, index, short, drop_index, drop_column, unregister (literals), ours, …
 -- Called by: mrl_pg.build.drop, mrl.drop_index
 create or replace function mrl._drop_steps()
 returns text
@@ -10,6 +10,7 @@ return $template$
 with short_column as (
     select
         attribute.attrelid,
+        attribute.attnum,
         {ours}
             -- not while another index uses the column as a key, in an expression or in a condition
             and not exists (
@@ -41,17 +42,16 @@ keeper as (
         ) as function_name
     from pg_catalog.pg_trigger as trigger
     join pg_catalog.pg_proc as proc on proc.oid operator(pg_catalog.=) trigger.tgfoid
+    -- the column stays without its trigger only if it stays for another index
+    join short_column on short_column.droppable
     where trigger.tgrelid operator(pg_catalog.=) {table}::pg_catalog.regclass
-        and trigger.tgname operator(pg_catalog.=) {trigger}
-        and pg_catalog.strpos(
-            proc.prosrc, pg_catalog.concat('new.', pg_catalog.quote_ident({short}), ' := ')
-        ) operator(pg_catalog.>) 0
-        -- a trigger without its column raises at each write
-        and not exists (
-            select
-            from short_column
-            where not short_column.droppable
-        )
+        and trigger.tgname operator(pg_catalog.~~) 'zz\_mrl\_%'
+        -- as in mrl._keepers
+        and (
+            pg_catalog.regexp_match(
+                trigger.tgqual::pg_catalog.text, ':varattno ([0-9]+) .*:varattno ([0-9]+) '
+            )
+        )[2]::pg_catalog.int2 operator(pg_catalog.=) short_column.attnum
 )
 select
     -- NULL if reports leave the step out

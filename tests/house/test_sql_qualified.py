@@ -99,6 +99,8 @@ EMPTY = {
 PARTS = {
     "check_in_function": "create function public.f() returns pg_catalog.bool"
     " language plpgsql as $$begin{}end$$",
+    "trigger_function": "create function public.f() returns pg_catalog.trigger"
+    " language plpgsql as $${}$$",
     "seen": "with mrl_candidates as (select 1 as distance) select 1{}",
     "short_value": "select {}",
     "short_bits": "select {}",

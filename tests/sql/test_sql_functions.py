@@ -136,7 +136,7 @@ CALLERS_PATH = {
 FORMATTING = {"_check_layout", "_function_name", "_names"}
 """Stable only because format() is; they ask no catalog."""
 
-NOT_BOUND = {"_trigger_expression"}
+NOT_BOUND = {"_is_kept_prefix", "_short_expression", "_trigger_expression"}
 """So that the planner leaves it out of a search that needs none."""
 
 
