@@ -375,7 +375,7 @@ begin
             attribute.atttypmod as dims,
             -- computed, because a value in TOAST would be read for each distance
             format(
-                case when type.typname <> 'bit' then '%1$s operator(%2$s.*) %1$s' else '%1$s' end,
+                case when type.typname <> 'bit' then '%2$s.l2_normalize(%1$s)' else '%1$s' end,
                 pg_get_indexdef(class.oid, 1, true),
                 type.typnamespace::regnamespace
             ) as value,

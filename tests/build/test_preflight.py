@@ -176,3 +176,14 @@ def test_workers_although_full_vectors_are_in_toast(conn: Conn) -> None:
     conn.execute("reset client_min_messages")
     assert "using 1 parallel workers" in said
     assert conn.execute("show min_parallel_table_scan_size").fetchone() == before
+
+
+def test_small_numbers_beside_an_index_of_halves(conn: Conn) -> None:
+    """Their products are below what a half can hold, which pgvector refuses."""
+    make_table(conn, ROWS[:100] * 1e-4)
+    conn.execute(
+        "create index small on docs using hnsw"
+        " ((embedding::halfvec(128)) halfvec_ip_ops)"
+    )
+    told = INDEX.preflight(conn)
+    assert any("small" in other.name for other in told.other_indexes)
