@@ -481,7 +481,7 @@ def test_another_column_with_the_old_name_is_not_searched(docs: Conn) -> None:
     layout = index("trigger", column="old", short=SHORT, name=NAME)
     with pytest.raises(mrl_pg.MrlError):
         layout.search(docs, QUERY, k=5, candidates=300)
-    with pytest.raises(psycopg.Error, match="not the halfvec|no short column"):
+    with pytest.raises(psycopg.Error, match=r"not the halfvec|no short column"):
         docs.execute(
             "select mrl.search(null::docs, 'old', %s::vector)", [str(QUERY.tolist())]
         )
