@@ -27,6 +27,7 @@ from mrl_pg.alembic.run import (
     run_statement,
     run_verbatim,
 )
+from mrl_pg.alembic.switching import SwitchMatryoshkaIndexOp
 from mrl_pg.build import definitions
 from mrl_pg.errors import InvalidSetting
 from mrl_pg.index import MatryoshkaIndex
@@ -94,6 +95,13 @@ def resize(operations: Operations, operation: ResizeMatryoshkaIndexOp) -> None:
         run_statement(operations, definitions.call("call_drop_index", old))
         if not same_column:
             _build_here(operations, new, operation.rebuild)
+
+
+def switch(operations: Operations, operation: SwitchMatryoshkaIndexOp) -> None:
+    """Have searches that name no index use another one."""
+    _check(operations)
+    index = in_place(operations, operation.new)
+    run_statement(operations, definitions.call("call_switch_index", index))
 
 
 def _check(operations: Operations) -> None:

@@ -16,6 +16,7 @@ from mrl_pg.alembic.operations import (
     ResizeMatryoshkaIndexOp,
 )
 from mrl_pg.alembic.registration import NAMES, is_registered
+from mrl_pg.alembic.switching import SwitchMatryoshkaIndexOp
 from mrl_pg.errors import InvalidSetting
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     create_matryoshka_index = _typed(CreateMatryoshkaIndexOp.create_matryoshka_index)
     drop_matryoshka_index = _typed(DropMatryoshkaIndexOp.drop_matryoshka_index)
     resize_matryoshka_index = _typed(ResizeMatryoshkaIndexOp.resize_matryoshka_index)
+    switch_matryoshka_index = _typed(SwitchMatryoshkaIndexOp.switch_matryoshka_index)
     install_mrl = _typed(InstallMrlOp.install_mrl)
     uninstall_mrl = _typed(UninstallMrlOp.uninstall_mrl)
 else:

@@ -220,14 +220,8 @@ class ResizeMatryoshkaIndexOp(MigrateOperation):
         `create_matryoshka_index`. Does only what is missing, so you can run an
         interrupted revision again.
         """
-        new: dict[str, Any] = {"dims": dims}
-        old: dict[str, Any] = {"dims": existing_dims}
-        for option, value in built.items():
-            is_old = option.startswith(EXISTING)
-            (old if is_old else new)[option.removeprefix(EXISTING)] = value
-        existing, wanted = (
-            MatryoshkaIndex(table_name, column_name, schema=schema or "", **given)
-            for given in (old, new)
+        existing, wanted = old_and_new(
+            table_name, column_name, dims, existing_dims, schema, built
         )
         operations.invoke(cls(existing, wanted, concurrently, rebuild))
 
@@ -240,6 +234,26 @@ class ResizeMatryoshkaIndexOp(MigrateOperation):
     def to_diff_tuple(self) -> tuple[Any, ...]:
         """What `alembic check` prints."""
         return ("modify_matryoshka_index", self.old, self.new)
+
+
+def old_and_new(
+    table: str,
+    column: str,
+    dims: int,
+    existing_dims: int,
+    schema: str | None,
+    built: Resized,
+) -> tuple[MatryoshkaIndex, MatryoshkaIndex]:
+    """The existing index and the wanted one, from the keywords of an operation."""
+    new: dict[str, Any] = {"dims": dims}
+    old: dict[str, Any] = {"dims": existing_dims}
+    for option, value in built.items():
+        is_old = option.startswith(EXISTING)
+        (old if is_old else new)[option.removeprefix(EXISTING)] = value
+    return (
+        MatryoshkaIndex(table, column, schema=schema or "", **old),
+        MatryoshkaIndex(table, column, schema=schema or "", **new),
+    )
 
 
 def _rewrites(index: MatryoshkaIndex, old: Sequence[MatryoshkaIndex]) -> bool:

@@ -19,6 +19,7 @@ from mrl_pg.alembic.operations import (
     DropMatryoshkaIndexOp,
     ResizeMatryoshkaIndexOp,
 )
+from mrl_pg.alembic.switching import SwitchMatryoshkaIndexOp
 from mrl_pg.sqlalchemy.declare import Matryoshka
 
 OPERATIONS: tuple[tuple[str, Any, Any, Any], ...] = (
@@ -34,6 +35,12 @@ OPERATIONS: tuple[tuple[str, Any, Any, Any], ...] = (
         ResizeMatryoshkaIndexOp,
         carry_out.resize,
         write.resize,
+    ),
+    (
+        "switch_matryoshka_index",
+        SwitchMatryoshkaIndexOp,
+        carry_out.switch,
+        write.switch,
     ),
     ("install_mrl", InstallMrlOp, carry_out.install, write.install),
     ("uninstall_mrl", UninstallMrlOp, carry_out.uninstall, write.uninstall),

@@ -11,6 +11,7 @@ from mrl_pg.alembic.operations import (
     DropMatryoshkaIndexOp,
     ResizeMatryoshkaIndexOp,
 )
+from mrl_pg.alembic.switching import SwitchMatryoshkaIndexOp
 from mrl_pg.index import MatryoshkaIndex
 
 BUILT_WITH = ("dims", "kind", "distance", "m", "ef_construction")
@@ -47,10 +48,7 @@ def drop(context: AutogenContext, operation: DropMatryoshkaIndexOp) -> list[str]
 
 def resize(context: AutogenContext, operation: ResizeMatryoshkaIndexOp) -> list[str]:
     """`op.resize_matryoshka_index(…)`."""
-    new, old = operation.new, operation.old
-    given = _index_options(new) | {
-        f"existing_{k}": v for k, v in _index_options(old).items()
-    }
+    new, given = operation.new, _both(operation)
     written = _call(
         context,
         "resize_matryoshka_index",
@@ -61,6 +59,19 @@ def resize(context: AutogenContext, operation: ResizeMatryoshkaIndexOp) -> list[
         **_allowed(operation),
     )
     return [*_comment(operation.comment), written]
+
+
+def switch(context: AutogenContext, operation: SwitchMatryoshkaIndexOp) -> str:
+    """`op.switch_matryoshka_index(…)`."""
+    new = operation.new
+    return _call(
+        context,
+        "switch_matryoshka_index",
+        new.table,
+        new.column,
+        **_both(operation),
+        **_where(new, False),
+    )
 
 
 def install(context: AutogenContext, operation: InstallMrlOp) -> str:
@@ -83,6 +94,15 @@ def _installation_options(operation: InstallMrlOp | UninstallMrlOp) -> dict[str,
     if operation.existing_version is not None:
         given["existing_version"] = operation.existing_version
     return given
+
+
+def _both(
+    operation: ResizeMatryoshkaIndexOp | SwitchMatryoshkaIndexOp,
+) -> dict[str, Any]:
+    """Options of the new index, and those of the old one."""
+    old = _index_options(operation.old)
+    existing = {f"existing_{option}": value for option, value in old.items()}
+    return _index_options(operation.new) | existing
 
 
 def _write_index(

@@ -237,6 +237,12 @@ select mrl.register(
 -- Called by: mrl_pg.alembic.carry_out, mrl_pg.build.drop
 select mrl.unregister({table}::pg_catalog.regclass, {index})
 
+-- name: call_switch_index
+-- Makes an index the one in use.
+-- Slots: table, column, index (literals)
+-- Called by: mrl_pg.alembic.carry_out
+select mrl.switch_index({table}::pg_catalog.regclass, {column}, index_name => {index})
+
 -- name: translated_table
 -- The name of a table whose schema SQLAlchemy fills in later, quoted as a name, not as a literal.
 -- Slots: table

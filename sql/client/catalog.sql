@@ -471,7 +471,8 @@ left join lateral (
 ) as called on true
 where {table}::pg_catalog.text is null
     or known.table_name operator(pg_catalog.=) pg_catalog.to_regclass({table})
-order by space.nspname, class.relname, known.created_at, known.index_name
+-- the index in use first
+order by space.nspname, class.relname, known.in_use desc, known.created_at, known.index_name
 
 -- name: readable
 -- Whether this role may read mrl.indexes; false if there is no such view.

@@ -223,6 +223,31 @@ def test_what_cannot_stand_beside_is_replaced_at_once(
     assert "# At once" not in written
 
 
+def test_a_switch_by_hand_and_back(
+    database: str, pg_version: int, tmp_path: Path
+) -> None:
+    project = Project(tmp_path, database)
+    project.step(docs(Matryoshka(4)))
+    project.step(docs(Matryoshka(2)))
+
+    def in_use() -> int:
+        ((dims,),) = execute(database, "select dims from mrl.indexes where in_use")
+        return int(dims)
+
+    project.write(
+        "op.switch_matryoshka_index('docs', 'embedding', dims=2, existing_dims=4)",
+        "op.switch_matryoshka_index('docs', 'embedding', dims=4, existing_dims=2)",
+    )
+    assert in_use() == 4
+    project.upgrade()
+    assert in_use() == 2
+    project.check()
+    project.downgrade()
+    assert in_use() == 4
+    psql(database, pg_version, project.text("r2:r3"))
+    assert in_use() == 2
+
+
 def test_mrl_contract_says_when(database: str, tmp_path: Path) -> None:
     project = Project(tmp_path, database, options={"mrl_contract": False})
     project.step(docs(Matryoshka(4)))

@@ -1,5 +1,6 @@
 """Operations as values: their inverse, their text, what their docstrings promise."""
 
+from dataclasses import replace
 from functools import partial
 from types import SimpleNamespace
 from typing import Any
@@ -16,6 +17,7 @@ from mrl_pg.alembic import (
     DropMatryoshkaIndexOp,
     InstallMrlOp,
     ResizeMatryoshkaIndexOp,
+    SwitchMatryoshkaIndexOp,
     UninstallMrlOp,
     op,
     register,
@@ -45,6 +47,8 @@ OPERATIONS: list[Any] = [
         MatryoshkaIndex("docs", "embedding", dims=3, name="far"),
         concurrently=True,
     ),
+    SwitchMatryoshkaIndexOp(PLAIN, OTHER),
+    SwitchMatryoshkaIndexOp(NAMED, replace(NAMED, name="nearer")),
     InstallMrlOp(),
     InstallMrlOp("0.2.0", vector=True),
     InstallMrlOp("0.3.0", existing_version="0.2.0"),
@@ -55,6 +59,7 @@ FUNCTIONS = {
     "create_matryoshka_index": CreateMatryoshkaIndexOp,
     "drop_matryoshka_index": DropMatryoshkaIndexOp,
     "resize_matryoshka_index": ResizeMatryoshkaIndexOp,
+    "switch_matryoshka_index": SwitchMatryoshkaIndexOp,
     "install_mrl": InstallMrlOp,
     "uninstall_mrl": UninstallMrlOp,
 }
@@ -112,6 +117,8 @@ def typed() -> None:
         "docs", "embedding", dims=4, existing_dims=2, existing_kind="bit", name="near"
     )
     op.resize_matryoshka_index("docs", "embedding", dims=4)  # type: ignore[call-arg]
+    op.switch_matryoshka_index("docs", "embedding", dims=4, existing_dims=2)
+    op.switch_matryoshka_index("docs", "embedding", dims=4)  # type: ignore[call-arg]
     op.install_mrl("0.2.0", vector=True)
     op.anything_else()  # type: ignore[attr-defined]
 
