@@ -52,6 +52,7 @@ if typing.TYPE_CHECKING:
     from mrl_pg.calibration.recall_report import RecallReport
     from mrl_pg.exchange.progress import Progress
     from mrl_pg.index import MatryoshkaColumn, MatryoshkaIndex
+    from mrl_pg.resize.report import Resized, ResizeReport
     from mrl_pg.search.promise import Promise
     from mrl_pg.search.result import Hit, SearchResult
     from mrl_pg.vectors import normalise, truncate
@@ -94,6 +95,8 @@ __all__ = [
     "RebuildRefused",
     "RecallReport",
     "RepairReport",
+    "ResizeReport",
+    "Resized",
     "SameShortValuesWarning",
     "SearchResult",
     "ServerError",
@@ -129,6 +132,8 @@ _MODULES = {
     "Promise": "search.promise",
     "RecallReport": "calibration.recall_report",
     "RepairReport": "build.repair",
+    "ResizeReport": "resize.report",
+    "Resized": "resize.report",
     "SearchResult": "search.result",
     "normalise": "vectors",
     "repair": "build.repair",

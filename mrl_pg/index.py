@@ -1,6 +1,6 @@
 """MatryoshkaIndex: the layout of a short column, and a method for each task."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING
 
 from mrl_pg.build import create, drop, keep_as, preflight
@@ -9,10 +9,13 @@ from mrl_pg.build.report import BuildReport
 from mrl_pg.calibration import calibrate, real_queries, recall_report
 from mrl_pg.calibration.calibrate import Calibration
 from mrl_pg.calibration.recall_report import RecallReport
-from mrl_pg.exchange import AsyncConn, Conn, run, run_async
+from mrl_pg.catalog.in_use import forget_index_in_use, index_in_use
+from mrl_pg.exchange import AnyConn, AsyncConn, Conn, Exchange, run, run_async
 from mrl_pg.exchange.progress import OnProgress
-from mrl_pg.kinds import Keep
+from mrl_pg.kinds import Keep, Kind
 from mrl_pg.layout import ColumnLayout, IndexLayout
+from mrl_pg.resize import resize, switch
+from mrl_pg.resize.report import ResizeReport
 from mrl_pg.search.filter import Filter, Params
 from mrl_pg.search.methods import SearchMethods
 from mrl_pg.search.options import FilteredKeywords, options_of
@@ -215,6 +218,107 @@ class MatryoshkaIndex(SearchMethods, IndexLayout):
         """The same as `drop` on an asynchronous connection."""
         return await run_async(conn, drop.drop(conn, self))
 
+    def switch(self, conn: Conn) -> None:
+        """Make this index the one that searches use if they name none.
+
+        Those are searches of a `MatryoshkaColumn`, and searches in SQL without dims,
+        kind and index name. All of them use it from their next search on, or from the
+        end of your transaction on. Nothing is locked or built. To go back, call it on
+        the other index.
+
+        Only the table's owner may switch. Raises IndexNotFound, IndexMismatch and
+        NotInstalled.
+        """
+        run(conn, switch.switch(conn, self))
+
+    async def switch_async(self, conn: AsyncConn) -> None:
+        """The same as `switch` on an asynchronous connection."""
+        await run_async(conn, switch.switch(conn, self))
+
+    def resize(
+        self,
+        conn: Conn,
+        *,
+        dims: int | None = None,
+        kind: Kind | None = None,
+        keep: Keep | None = None,
+        calibrate: bool = True,
+        k: int = 10,
+        sample: int | None = None,
+        switch: bool = False,
+        drop_old: bool = False,
+        rebuild: bool = False,
+        workers: int | None = None,
+        maintenance_work_mem: str | None = None,
+        progress: OnProgress | None = None,
+    ) -> ResizeReport:
+        """Build another size or kind beside this index, and measure both.
+
+        Builds as `create` does, which explains `keep`, `rebuild`, `workers`,
+        `maintenance_work_mem` and `progress`. Then calibrates both indexes for this `k`
+        as `calibrate` does, with stored real queries if there are any, else with
+        `sample` random rows; `calibrate=False` leaves that out. `switch=True` then
+        makes the new index the one in use, and `drop_old=True` drops this one. Without
+        them, look at the report, and call `switch` on the new index when you like.
+
+        Safe to repeat until the switch. Raises InvalidSetting if neither dims nor kind
+        differ, IndexNotFound if this index is not there, and what `create` and
+        `calibrate` raise.
+        """
+        return run(
+            conn,
+            resize.resize(
+                conn,
+                self,
+                _resized(self, dims, kind, keep),
+                measured=calibrate,
+                k=k,
+                sample=sample,
+                switched=switch,
+                drop_old=drop_old,
+                rebuild=rebuild,
+                workers=workers,
+                maintenance_work_mem=maintenance_work_mem,
+                progress=progress,
+            ),
+        )
+
+    async def resize_async(
+        self,
+        conn: AsyncConn,
+        *,
+        dims: int | None = None,
+        kind: Kind | None = None,
+        keep: Keep | None = None,
+        calibrate: bool = True,
+        k: int = 10,
+        sample: int | None = None,
+        switch: bool = False,
+        drop_old: bool = False,
+        rebuild: bool = False,
+        workers: int | None = None,
+        maintenance_work_mem: str | None = None,
+        progress: OnProgress | None = None,
+    ) -> ResizeReport:
+        """The same as `resize` on an asynchronous connection."""
+        return await run_async(
+            conn,
+            resize.resize(
+                conn,
+                self,
+                _resized(self, dims, kind, keep),
+                measured=calibrate,
+                k=k,
+                sample=sample,
+                switched=switch,
+                drop_old=drop_old,
+                rebuild=rebuild,
+                workers=workers,
+                maintenance_work_mem=maintenance_work_mem,
+                progress=progress,
+            ),
+        )
+
     def calibrate(
         self,
         conn: Conn,
@@ -396,3 +500,32 @@ class MatryoshkaColumn(SearchMethods, ColumnLayout):
     Raises IndexNotFound if the column has no short column, and NotInstalled without
     the `mrl` schema.
     """
+
+    def index(self, conn: Conn) -> MatryoshkaIndex:
+        """The index that is in use now, to calibrate, measure or resize it."""
+        return run(conn, _in_use(conn, self))
+
+    async def index_async(self, conn: AsyncConn) -> MatryoshkaIndex:
+        """The same as `index` on an asynchronous connection."""
+        return await run_async(conn, _in_use(conn, self))
+
+
+def _in_use(conn: AnyConn, column: ColumnLayout) -> Exchange[MatryoshkaIndex]:
+    forget_index_in_use(conn, column)
+    layout = yield from index_in_use(conn, column, exact=False)
+    names = [field.name for field in fields(IndexLayout)]
+    return MatryoshkaIndex(**{name: getattr(layout, name) for name in names})
+
+
+def _resized(
+    index: MatryoshkaIndex, dims: int | None, kind: Kind | None, keep: Keep | None
+) -> MatryoshkaIndex:
+    """The index of another size or kind, with derived names."""
+    return replace(
+        index,
+        dims=index.dims if dims is None else dims,
+        kind=index.kind if kind is None else kind,
+        short="",
+        name="",
+        keep=keep,
+    )

@@ -105,7 +105,7 @@ def _name_of(searched: Searched) -> str:
 
 
 def _layout(kind: type[Layout], column: ColumnLayout, row: Mapping[str, Any]) -> Layout:
-    names = ("dims", "kind", "distance", "short", "name")
+    names = ("dims", "kind", "distance", "short", "name", "m", "ef_construction")
     given = {name: row[name] for name in names}
     if kind is IndexInUse:
         given["registry_stamp"] = row["registry_stamp"]

@@ -24,6 +24,8 @@ class MrlPg(LazyGroup):
         "create": "mrl_pg.cli.create:create",
         "keep-as": "mrl_pg.cli.create:keep_as",
         "drop": "mrl_pg.cli.create:drop",
+        "resize": "mrl_pg.cli.resize:resize",
+        "switch": "mrl_pg.cli.resize:switch",
         "indexes": "mrl_pg.cli.indexes:indexes",
         "status": "mrl_pg.cli.status:status",
         "repair": "mrl_pg.cli.status:repair",

@@ -216,6 +216,12 @@ where registry.table_id operator(pg_catalog.=) {table}::pg_catalog.regclass
     and registry.full_column operator(pg_catalog.=) {column}
     and registry.index_name operator(pg_catalog.=) {index}
 
+-- name: call_switch
+-- Makes an index the one in use.
+-- Slots: table, column, index (literals)
+-- Called by: mrl_pg.resize.switch
+select mrl.switch_index({table}::pg_catalog.regclass, {column}, index_name => {index})
+
 -- name: call_register
 -- Writes a short column into the registry.
 -- Slots: table, column, short, index (literals), dims, kind, distance, kept_as

@@ -298,6 +298,8 @@ select
     coalesce(registered.index_now, registered.index_name)::pg_catalog.text as name,
     registered.short_now::pg_catalog.text as short,
     coalesce(registered.usable, false) as usable,
+    built.m,
+    built.ef_construction,
     (
 {registry_stamp}
     ) as registry_stamp
@@ -306,6 +308,9 @@ left join mrl._registered(
     coalesce(pg_catalog.to_regclass(%(table)s)::pg_catalog.oid, 0::pg_catalog.oid)
 ) as registered
     on coalesce(registered.full_now, registered.full_column) operator(pg_catalog.=) %(column)s
+cross join lateral mrl._built(
+    registered.table_id, coalesce(registered.index_now, registered.index_name)
+) as built
 order by
     registered.chosen_at desc nulls last, registered.created_at, registered.index_name
 
@@ -530,6 +535,16 @@ join pg_catalog.pg_class as index_class
 where space.nspname operator(pg_catalog.=) %(schema)s
     and class.relname operator(pg_catalog.=) %(table)s
     and index_class.relname operator(pg_catalog.=) %(index_name)s
+
+-- name: bytes_of_index
+-- The bytes of an index of a table that the search path finds, with its partitions.
+-- Parameters: table, index_name
+-- Called by: mrl_pg.resize.resize
+select mrl.index_bytes(class.oid::pg_catalog.regclass) as index_bytes
+from pg_catalog.pg_index as state
+join pg_catalog.pg_class as class on class.oid operator(pg_catalog.=) state.indexrelid
+where state.indrelid operator(pg_catalog.=) %(table)s::pg_catalog.regclass
+    and class.relname operator(pg_catalog.=) %(index_name)s
 
 -- name: index_bytes
 -- Bytes of one index, named by schema and name.

@@ -36,6 +36,7 @@ LAYERS: tuple[set[str], ...] = (
     {"connect", "search"},
     {"build"},
     {"calibration", "install", "load"},
+    {"resize"},
     {"index", "recall"},
     {"tune"},
     {PUBLIC},
