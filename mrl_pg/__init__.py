@@ -52,7 +52,7 @@ if typing.TYPE_CHECKING:
     from mrl_pg.calibration.recall_report import RecallReport
     from mrl_pg.exchange.progress import Progress
     from mrl_pg.index import MatryoshkaColumn, MatryoshkaIndex
-    from mrl_pg.resize.report import Resized, ResizeReport
+    from mrl_pg.resize.report import ResizedIndex, ResizeReport
     from mrl_pg.search.promise import Promise
     from mrl_pg.search.result import Hit, SearchResult
     from mrl_pg.vectors import normalise, truncate
@@ -96,7 +96,7 @@ __all__ = [
     "RecallReport",
     "RepairReport",
     "ResizeReport",
-    "Resized",
+    "ResizedIndex",
     "SameShortValuesWarning",
     "SearchResult",
     "ServerError",
@@ -133,7 +133,7 @@ _MODULES = {
     "RecallReport": "calibration.recall_report",
     "RepairReport": "build.repair",
     "ResizeReport": "resize.report",
-    "Resized": "resize.report",
+    "ResizedIndex": "resize.report",
     "SearchResult": "search.result",
     "normalise": "vectors",
     "repair": "build.repair",

@@ -218,22 +218,22 @@ class MatryoshkaIndex(SearchMethods, IndexLayout):
         """The same as `drop` on an asynchronous connection."""
         return await run_async(conn, drop.drop(conn, self))
 
-    def switch(self, conn: Conn) -> None:
+    def switch(self, conn: Conn) -> str:
         """Make this index the one that searches use if they name none.
 
         Those are searches of a `MatryoshkaColumn`, and searches in SQL without dims,
         kind and index name. All of them use it from their next search on, or from the
         end of your transaction on. Nothing is locked or built. To go back, call it on
-        the other index.
+        the other index. Returns the name of the index.
 
         Only the table's owner may switch. Raises IndexNotFound, IndexMismatch and
         NotInstalled.
         """
-        run(conn, switch.switch(conn, self))
+        return run(conn, switch.switch(conn, self))
 
-    async def switch_async(self, conn: AsyncConn) -> None:
+    async def switch_async(self, conn: AsyncConn) -> str:
         """The same as `switch` on an asynchronous connection."""
-        await run_async(conn, switch.switch(conn, self))
+        return await run_async(conn, switch.switch(conn, self))
 
     def resize(
         self,

@@ -24,7 +24,7 @@ from mrl_pg.cli.options import PG_DEFAULT, Directory, Dsn, Json, Pg, connection
 from mrl_pg.errors import InvalidSetting
 from mrl_pg.index import MatryoshkaColumn, MatryoshkaIndex
 from mrl_pg.kinds import Keep, Kind
-from mrl_pg.resize.report import TARGETS, Resized, ResizeReport
+from mrl_pg.resize.report import TARGETS, ResizedIndex, ResizeReport
 
 
 def resize(
@@ -182,7 +182,7 @@ def as_dict(report: ResizeReport) -> dict[str, Any]:
     }
 
 
-def _index(one: Resized) -> dict[str, Any]:
+def _index(one: ResizedIndex) -> dict[str, Any]:
     known = _named(one.layout) | {"index_bytes": one.index_bytes}
     if one.calibration is None:
         return known

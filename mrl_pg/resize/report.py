@@ -11,7 +11,7 @@ TARGETS = (0.9, 0.95, 0.99)
 
 
 @dataclass(frozen=True, slots=True)
-class Resized:
+class ResizedIndex:
     """One of the two indexes: its size, and what was measured of it, if asked."""
 
     layout: IndexLayout
@@ -40,8 +40,8 @@ class ResizeReport:
     unless the old index was dropped.
     """
 
-    old: Resized
-    new: Resized
+    old: ResizedIndex
+    new: ResizedIndex
     build: BuildReport
     real_queries: bool
     switched: bool

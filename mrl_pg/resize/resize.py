@@ -12,7 +12,7 @@ from mrl_pg.errors import InvalidSetting
 from mrl_pg.exchange import AnyConn, Exchange, Send
 from mrl_pg.exchange.progress import OnProgress
 from mrl_pg.layout import IndexLayout
-from mrl_pg.resize.report import Resized, ResizeReport
+from mrl_pg.resize.report import ResizedIndex, ResizeReport
 from mrl_pg.resize.switch import switch
 
 
@@ -54,7 +54,7 @@ def resize(
         progress=progress,
     )
     real = measured and (yield from real_queries.in_force(old)).kept > 0
-    both: list[Resized] = []
+    both: list[ResizedIndex] = []
     for layout in (old, new):
         calibration: Calibration | None = None
         if measured:
@@ -69,7 +69,7 @@ def resize(
                 params=None,
                 progress=progress,
             )
-        both.append(Resized(layout, (yield from _size(layout)), calibration))
+        both.append(ResizedIndex(layout, (yield from _size(layout)), calibration))
     if switched:
         yield from switch(conn, new)
     dropped = (yield from drop(conn, old)) if drop_old else None

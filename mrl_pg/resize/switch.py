@@ -12,7 +12,7 @@ from mrl_pg.exchange.server_message import server_message
 from mrl_pg.layout import IndexLayout
 
 
-def switch(conn: AnyConn, layout: IndexLayout) -> Exchange[None]:
+def switch(conn: AnyConn, layout: IndexLayout) -> Exchange[str]:
     """One update in the catalog; see `MatryoshkaIndex.switch`."""
     facts = yield from read_facts(layout)
     if not facts.mrl_installed:
@@ -25,9 +25,11 @@ def switch(conn: AnyConn, layout: IndexLayout) -> Exchange[None]:
             raise
         layout = renamed
     try:
-        yield Send(definitions.call("call_switch", layout))
+        (row,) = yield Send(definitions.call("call_switch", layout))
     except errors.UndefinedObject as error:
         # it is there, but the registry does not know it
         raise IndexNotFound(
             f"{layout}: {server_message(error)}; `mrl-pg status` says what is wrong"
         ) from error
+    name: str = row["name"]
+    return name

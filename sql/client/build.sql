@@ -220,7 +220,9 @@ where registry.table_id operator(pg_catalog.=) {table}::pg_catalog.regclass
 -- Makes an index the one in use.
 -- Slots: table, column, index (literals)
 -- Called by: mrl_pg.resize.switch
-select mrl.switch_index({table}::pg_catalog.regclass, {column}, index_name => {index})
+select mrl.switch_index(
+    {table}::pg_catalog.regclass, {column}, index_name => {index}
+)::pg_catalog.text as name
 
 -- name: call_register
 -- Writes a short column into the registry.

@@ -12,7 +12,7 @@ from support.pages import ROOT, blocks, run_python
 from support.plans import explain, force_index, indexes
 from support.vectors import matryoshka, nearest
 
-from mrl_pg import MatryoshkaIndex, server
+from mrl_pg import MatryoshkaColumn, MatryoshkaIndex, server
 from mrl_pg.kinds import Kind
 
 ROWS = matryoshka(200, dims=512)
@@ -47,7 +47,12 @@ def test_the_page_runs_as_written(
         assert done.returncode == 0, done.stderr
         shown = re.escape((command.shown or "").strip()).replace("…", ".+")
         assert re.fullmatch(shown, done.stdout.strip())
-    scope: dict[str, Any] = {"conn": docs, "MatryoshkaIndex": MatryoshkaIndex}
+    scope: dict[str, Any] = {
+        "conn": docs,
+        "query": QUERY,
+        "MatryoshkaIndex": MatryoshkaIndex,
+        "MatryoshkaColumn": MatryoshkaColumn,
+    }
     run_python(python[:1], scope, capsys)
     assert "public.docs_embedding_idx" in scope["report"].why
     run_python(python[1:], scope, capsys)
@@ -62,7 +67,7 @@ def test_the_page_runs_as_written(
     kept = docs.execute("select dims, kept_as, usable from mrl.indexes order by dims")
     assert kept.fetchall() == [
         (64, "trigger", True),
-        *((dims, "expression", True) for dims in (128, 256)),
+        *((dims, "expression", True) for dims in (128, 384)),
         (512, "trigger", True),
     ]
     columns = docs.execute("select * from docs limit 0").description or []
@@ -74,7 +79,8 @@ def test_the_page_runs_as_written(
     )
     assert f"`{trigger}`" in (ROOT / "docs/live.md").read_text()
     force_index(docs)
-    for dims in (64, 128, 256, 512):
+    assert MatryoshkaColumn("docs", "embedding").index(docs).dims == 384
+    for dims in (64, 128, 384, 512):
         kind: Kind = "halfvec" if dims == 64 else "bit"
         index = MatryoshkaIndex("docs", "embedding", dims=dims, kind=kind)
         found = index.search(docs, QUERY, k=5, candidates=200)
