@@ -1,319 +1,245 @@
-"""Kill builds again and again while four writers work, and check what is left.
+"""Hit create, resize, switch, repair and drop while four writers work; check the rest.
 
     python benchmarks/soak.py --hits 100
-    python benchmarks/soak.py --hits 12 --rows 3000     # a few minutes
+    python benchmarks/soak.py --hits 12 --rows 3000     # in about a minute
 
-Each round creates an index by `mrl-pg create`, in one of the ways to keep short
-values, and hits it at a random moment: the client is killed, its server process is
-terminated or cancelled, or the whole server is killed with -9 and started again. Then
-the command runs until it succeeds. The script fails if a committed row is lost, if a
-short value is wrong, if `mrl.status()` finds anything, or if the index finds less than
-the same index built again. It prints the hits, and the longest wait of a writer with
-and without us.
+Each round takes one way to keep short values, and runs the commands of a life: create,
+create another size beside it and switch to that, drop the first, repair what was broken
+by hand, drop. Each is hit while it runs, at its steps in turn and at random: the client
+is killed, its server process is terminated, cancelled or killed, or the whole server is
+killed with -9. Then the command runs until it succeeds.
+
+The script fails if a committed row is lost, if a short value is not that of the full
+vector, if `mrl.status()` finds anything, or nothing where something is left, or if the
+index finds less than the same index built again. It prints the hits that found the
+command in its work, the longest wait of a writer with and without us, and how long a
+lock was held that keeps others from writing.
 """
 
 import argparse
-import os
 import random
-import signal
-import subprocess
-import sys
+import statistics
 import tempfile
-import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import psycopg
+from soaking import checks, hits
+from soaking.verbs import Verb, switch
+from soaking.watcher import Watcher, watching
+from soaking.writers import DIMS, Writer, longest, writing
 
 import mrl_pg
 from mrl_pg import MatryoshkaIndex, server
+from mrl_pg.kinds import Keep, Kind
 from mrl_pg.load import load_blocks
+from mrl_pg.server import VERSIONS, programs
 
-DIMS = 256
-HITS = ("client", "terminate", "cancel", "server")
-NAME = "soak"
-"""The application name of the sessions that are hit."""
+QUIET = 2.0
+"""Seconds of a sample of the writers alone."""
+
+SIZES: tuple[tuple[int, Kind], ...] = ((128, "bit"), (64, "halfvec"))
+"""The first size of an index, and the size that it is changed to."""
 
 
-def vector(seed: int) -> str:
-    """The vector of a row as text, from the number that the row holds beside it."""
-    scale = np.arange(1, DIMS + 1) ** -0.5
-    made = np.random.default_rng(seed).normal(size=DIMS) * scale
-    return str((made / np.linalg.norm(made)).round(5).tolist())
+def start(folder: Path, version: int) -> str:
+    """The server of a folder; its address."""
+    return server.start(folder, version).url()
+
+
+def other_programs(folder: Path) -> int:
+    """Let servers be started with the programs of another PostgreSQL; its version."""
+    version = int(folder.resolve().parent.name)
+    programs.VERSIONS = (version, *VERSIONS)  # type: ignore[assignment]
+    programs.pgserver().POSTGRES_VERSIONS[version] = folder.resolve()
+    return version
+
+
+def load(url: str, rows: int) -> None:
+    """A table in use: rows, and an index over the full vectors."""
+    with psycopg.connect(url, autocommit=True) as conn:
+        mrl_pg.install(conn)
+        scale = np.arange(1, DIMS + 1) ** -0.5
+        made = np.random.default_rng(0).normal(size=(rows, DIMS)) * scale
+        load_blocks(conn, made.astype(np.float32), "docs")
+        conn.execute("alter table docs add column note int")
+        conn.execute(
+            "create index docs_full on docs using hnsw "
+            "(embedding vector_cosine_ops) with (m = 4, ef_construction = 8)"
+        )
 
 
 @dataclass
-class Writer(threading.Thread):
-    """Inserts, updates and deletes rows of its own, and knows what was committed."""
+class Soak:
+    """A server that is used, and what was seen so far."""
 
     url: str
-    number: int
-    done: threading.Event
-    rows: dict[int, int] = field(default_factory=dict)
-    gone: set[int] = field(default_factory=set)
-    unsure: set[int] = field(default_factory=set)
-    waits: list[tuple[float, float]] = field(default_factory=list)
+    hitter: hits.Hitter
+    writers: list[Writer]
+    watcher: Watcher
+    wanted: int
+    struck: Counter[tuple[str, str]] = field(default_factory=Counter)
+    steps: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    missed: int = 0
+    quiet: list[float] = field(default_factory=list)
+    busy: dict[str, list[float]] = field(default_factory=dict)
+    hows: list[str] = field(default_factory=list)
 
-    def __post_init__(self) -> None:
-        """Become a thread."""
-        super().__init__(daemon=True)
+    @property
+    def over(self) -> bool:
+        """Whether there were enough hits."""
+        return self.struck.total() >= self.wanted
 
-    def __hash__(self) -> int:
-        """By identity, as threads are."""
-        return id(self)
+    def rest(self) -> None:
+        """Note how long writers wait without us."""
+        began = time.monotonic()
+        time.sleep(QUIET)
+        self.quiet.append(longest(self.writers, began, time.monotonic()))
 
-    def run(self) -> None:
-        """Write until the event is set; connect again after every loss."""
-        draw = random.Random(self.number)
-        key = 10_000_000 * self.number
-        while not self.done.is_set():
-            try:
-                with psycopg.connect(self.url, autocommit=True) as conn:
-                    while not self.done.is_set():
-                        key += 1
-                        self._write(conn, draw, key)
-                        time.sleep(0.01)
-            except psycopg.OperationalError:
-                time.sleep(0.2)
+    @contextmanager
+    def timed(self, verb: Verb) -> Iterator[None]:
+        """Note how long writers wait, and locks last, in the block."""
+        self.watcher.label = verb.keep
+        began = time.monotonic()
+        yield
+        waited = longest(self.writers, began, time.monotonic())
+        self.busy.setdefault(verb.keep, []).append(waited)
 
-    def _write(
-        self, conn: psycopg.Connection[Any], draw: random.Random, key: int
-    ) -> None:
-        kind = draw.choice(("insert", "update", "delete")) if self.rows else "insert"
-        if kind != "insert":
-            key = draw.choice(list(self.rows))
-        seed = draw.randrange(1 << 30)
-        start = time.monotonic()
-        self.unsure.add(key)
-        if kind == "insert":
-            conn.execute(
-                "insert into docs (id, note, embedding) values (%s, %s, %s::vector)",
-                [key, seed, vector(seed)],
-            )
-            self.rows[key] = seed
-        elif kind == "update":
-            conn.execute(
-                "update docs set note = %s, embedding = %s::vector where id = %s",
-                [seed, vector(seed), key],
-            )
-            self.rows[key] = seed
+    def carry_out(self, verb: Verb, there: list[MatryoshkaIndex]) -> None:
+        """Run a verb, hit it, run it until it succeeds, and check what is there."""
+        verb.prepare(self.url)
+        if not self.over:
+            self.hit(verb)
+        began = time.monotonic()
+        with self.timed(verb):
+            verb.finish(self.url)
+        kind = verb.name, verb.keep
+        took = time.monotonic() - began
+        self.hitter.typical[kind] = max(self.hitter.typical.get(kind, 0), took)
+        checks.check(self.url, there, self.writers)
+
+    def hit(self, verb: Verb) -> None:
+        """Run a verb and hit it."""
+        if not self.hows:
+            self.hows = list(hits.HOWS)
+            self.hitter.draw.shuffle(self.hows)
+        how = self.hows.pop()
+        # another session may make it wait, so that its locks are not counted
+        self.watcher.label = "hit"
+        struck = self.hitter.strike(verb, how)
+        hits.ready(self.hitter.folder, self.url)
+        if struck is None:
+            self.missed += 1
         else:
-            conn.execute("delete from docs where id = %s", [key])
-            del self.rows[key]
-            self.gone.add(key)
-        # committed: whatever broke before this line may have been, or not
-        self.unsure.discard(key)
-        self.waits.append((start, time.monotonic() - start))
-
-
-@contextmanager
-def writing(url: str) -> Iterator[list[Writer]]:
-    """Four writers that work during the block."""
-    done = threading.Event()
-    writers = [Writer(url, number, done) for number in range(1, 5)]
-    for writer in writers:
-        writer.start()
-    try:
-        yield writers
-    finally:
-        done.set()
-        for writer in writers:
-            writer.join()
-
-
-def shell(url: str, *arguments: str) -> subprocess.Popen[str]:
-    """`mrl-pg …`, started."""
-    return subprocess.Popen(
-        [sys.executable, "-m", "mrl_pg", *arguments, "--dsn", url],
-        env={**os.environ, "PGAPPNAME": NAME},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def finish(url: str, *arguments: str) -> None:
-    """Run a command until it succeeds; another session may be building still."""
-    for _ in range(120):
-        running = shell(url, *arguments)
-        _, said = running.communicate()
-        if running.returncode == 0:
-            return
-        if running.returncode not in (6, 10):
-            raise SystemExit(
-                f"mrl-pg {arguments[0]} exits {running.returncode}: {said}"
-            )
-        time.sleep(1)
-    raise SystemExit(f"mrl-pg {arguments[0]} never succeeds: {said}")
-
-
-def hit(how: str, running: subprocess.Popen[str], folder: Path, url: str) -> bool:
-    """Hit a running command; answers whether it was running still."""
-    if running.poll() is not None:
-        return False
-    if how == "client":
-        running.kill()
-    elif how == "server":
-        pid = int((folder / "postmaster.pid").read_text().split()[0])
-        os.kill(pid, signal.SIGKILL)
-        running.wait()
-        time.sleep(0.5)
-        server.start(folder)
-    else:
-        with psycopg.connect(url, autocommit=True) as conn:
-            hits = conn.execute(
-                f"select pg_{how}_backend(pid) from pg_stat_activity "
-                "where application_name = %s and state = 'active'".encode(),
-                [NAME],
-            ).fetchall()
-        if not hits:
-            return False
-    running.communicate()
-    return True
-
-
-def check(url: str, index: MatryoshkaIndex, writers: list[Writer]) -> None:
-    """Raise SystemExit unless all rows are there and their short values are right."""
-    with psycopg.connect(url, autocommit=True) as conn:
-        known: dict[int, int] = dict(
-            conn.execute("select id, note from docs where id > 10000000")
+            self.struck[verb.keep, how] += 1
+            at = next((step for step in verb.steps if step in struck.query), "between")
+            self.steps[verb.name, verb.keep, at] += 1
+        checks.check_named(self.url)
+        print(
+            f"{self.struck.total():3} of {self.wanted}: {verb.keep} {verb.name}, {how} "
+            f"{'hit' if struck else 'missed'}",
+            flush=True,
         )
-        for writer in writers:
-            unsure = set(writer.unsure)
-            for key, note in list(writer.rows.items()):
-                if key in unsure or key in writer.unsure:
-                    continue
-                if key not in known:
-                    with_now = conn.execute(
-                        "select note from docs where id = %s", [key]
-                    )
-                    if with_now.fetchone() is None and key in writer.rows:
-                        raise SystemExit(f"row {key} with note {note} is lost")
-        findings = conn.execute(
-            "select finding, detail from mrl.status() where finding is not null"
-        ).fetchall()
-        if findings:
-            raise SystemExit(f"status finds {findings}")
-        if index.keep == "trigger":
-            wrong = conn.execute(
-                f"select count(*) from docs where {index.short} is distinct from "
-                f"binary_quantize(subvector(embedding, 1, {index.dims}))"
-                f"::bit({index.dims})".encode()
-            ).fetchone()
-            if wrong != (0,):
-                raise SystemExit(f"{wrong} short values are wrong")
+
+    def life(self, keep: Keep) -> None:
+        """Create, resize, switch, drop the old, repair and drop the new."""
+        first, second = (
+            MatryoshkaIndex("docs", "embedding", dims=dims, kind=kind, keep=keep)
+            for dims, kind in SIZES
+        )
+        self.carry_out(Verb("create", first, keep), [first])
+        checks.check_recall(self.url, first)
+        self.carry_out(Verb("create", second, keep), [first, second])
+        switch(self.url, second)
+        self.carry_out(Verb("drop", first, keep), [second])
+        self.carry_out(Verb("repair", second, keep), [second])
+        checks.check_recall(self.url, second)
+        self.carry_out(Verb("drop", second, keep), [])
+        self.watcher.label = ""
+        self.rest()
+
+    def report(self) -> None:
+        """Print what was seen."""
+        print(f"\nhits in the work of a command ({self.missed} came too late):")
+        for (keep, how), count in sorted(self.struck.items()):
+            print(f"  {keep:10} {how:10} {count}")
+        print("at:")
+        for (name, keep, step), count in sorted(self.steps.items()):
+            print(f"  {name:7} {keep:10} {step:26} {count}")
+        print(f"longest wait of a writer in each {QUIET:.0f} s without us, ms:")
+        print(f"  {spread(self.quiet)}")
+        print("longest wait of a writer in each command, ms:")
+        for keep, waits in self.busy.items():
+            print(f"  {keep:10} {spread(waits)}")
+        print(
+            "longest time that a lock above SHARE UPDATE EXCLUSIVE was held, and was "
+            f"waited for, ms ({self.watcher.looks} looks, at most "
+            f"{self.watcher.gap:.0f} ms apart):"
+        )
+        for keep in self.busy:
+            held, waited = self.watcher.held, self.watcher.waited
+            print(f"  {keep:10} {held.get(keep, 0):.0f}, {waited.get(keep, 0):.0f}")
 
 
-def recall(url: str, index: MatryoshkaIndex) -> float:
-    """Share of the true 10 that a search finds, over queries that are no rows."""
-    queries = [vector(-seed % (1 << 31)) for seed in range(1, 41)]
-    with psycopg.connect(url, autocommit=True) as conn:
-        found = 0
-        for text in queries:
-            query = [float(value) for value in text.strip("[]").split(",")]
-            exact = index.search(conn, query, k=10, exact=True).keys
-            found += len({*exact} & {*index.search(conn, query, k=10).keys})
-    return found / (10 * len(queries))
-
-
-def longest(writers: list[Writer], start: float, end: float) -> float:
-    """The longest wait of a writer between two moments, in milliseconds."""
-    waits = [took for w in writers for at, took in w.waits if start <= at <= end]
-    return 1000 * max(waits, default=0)
+def spread(waits: list[float]) -> str:
+    """Median and maximum of some samples."""
+    middle = statistics.median(waits)
+    return f"median {middle:.0f}, most {max(waits):.0f} of {len(waits)} samples"
 
 
 def main() -> None:
-    """Hit builds, check, and print what was seen."""
+    """Hit commands, check, and print what was seen."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--hits", type=int, default=100)
     parser.add_argument("--rows", type=int, default=20_000)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--keep", default="expression,trigger")
+    parser.add_argument("--keep", default="expression,trigger,generated")
+    parser.add_argument("--pg-bin", type=Path, help="programs of another PostgreSQL")
     args = parser.parse_args()
-    draw = random.Random(args.seed)
-    hits: Counter[tuple[str, str]] = Counter()
+    version = other_programs(args.pg_bin) if args.pg_bin else VERSIONS[0]
+    began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="mrl_pg_soak_") as home:
         folder = Path(home, "data")
-        url = server.start(folder).url()
+        url = start(folder, version)
+        hitter = hits.Hitter(
+            url, folder, partial(start, folder, version), random.Random(args.seed)
+        )
         try:
-            with psycopg.connect(url, autocommit=True) as conn:
-                mrl_pg.install(conn)
-                scale = np.arange(1, DIMS + 1) ** -0.5
-                made = np.random.default_rng(0).normal(size=(args.rows, DIMS)) * scale
-                load_blocks(conn, made.astype(np.float32), "docs")
-                conn.execute("alter table docs add column note int")
-                conn.execute(
-                    "create index docs_full on docs using hnsw "
-                    "(embedding vector_cosine_ops) with (m = 4, ef_construction = 8)"
-                )
-            with writing(url) as writers:
-                start = time.monotonic()
-                time.sleep(10)
-                alone = longest(writers, start, time.monotonic())
-                worst = 0.0
-                while sum(hits.values()) < args.hits:
-                    keep = draw.choice(args.keep.split(","))
-                    index = MatryoshkaIndex(
-                        "docs", "embedding", dims=128, kind="bit", keep=keep
-                    )
-                    create = (
-                        *("create", "docs", "embedding", "--dims", "128"),
-                        *("--kind", "bit", "--keep", keep),
-                    )
-                    how = draw.choice(HITS)
-                    running = shell(url, *create)
-                    time.sleep(draw.uniform(0.7, 0.7 + args.rows / 3000))
-                    at = time.monotonic()
-                    struck = hit(how, running, folder, url)
-                    if not struck:
-                        running.communicate()
-                    hits[keep, how] += struck
-                    again = time.monotonic()
-                    finish(url, *create)
-                    # while the server was down, writers waited for it, not for us
-                    worst = max(worst, longest(writers, again, time.monotonic()))
-                    check(url, index, writers)
-                    print(
-                        f"{sum(hits.values())} of {args.hits}: {keep}, {how} "
-                        f"{'hit' if struck else 'missed'} after {at - start:.0f} s",
-                        flush=True,
-                    )
-                    found = recall(url, index)
-                    with psycopg.connect(url, autocommit=True) as conn:
-                        conn.execute(
-                            f"reindex index concurrently {index.name}".encode()
-                        )
-                    fresh = recall(url, index)
-                    if found < fresh - 0.03:
-                        raise SystemExit(f"recall {found} against {fresh} built again")
-                    finish(
-                        url,
-                        *(
-                            "drop",
-                            "docs",
-                            "embedding",
-                            "--dims",
-                            "128",
-                            "--kind",
-                            "bit",
-                        ),
-                    )
+            load(url, args.rows)
+            with writing(url) as writers, watching(url) as watcher:
+                soak = Soak(url, hitter, writers, watcher, args.hits)
+                for _ in range(3):
+                    soak.rest()
+                for _ in range(2 + args.hits // 3):
+                    for keep in args.keep.split(","):
+                        soak.life(keep)
+                    if soak.over:
+                        break
+                else:
+                    raise SystemExit(f"only {soak.struck.total()} hits")
+                check_base(url, args.rows)
+            soak.report()
         finally:
-            server.stop(folder)
-    print("hits in mid-operation:")
-    for (keep, how), count in sorted(hits.items()):
-        print(f"  {keep:10} {how:10} {count}")
-    print(
-        f"longest wait of a writer: {alone:.0f} ms without us, {worst:.0f} ms with us"
-    )
+            server.stop(folder, version)
+    print(f"{time.monotonic() - began:.0f} s")
+
+
+def check_base(url: str, rows: int) -> None:
+    """Raise SystemExit if a row is lost that nobody wrote."""
+    with psycopg.connect(url) as conn:
+        counted = conn.execute(
+            "select count(*) from docs where id <= %s", [rows]
+        ).fetchone()
+    if counted != (rows,):
+        raise SystemExit(f"{counted} of the first {rows} rows are there")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,166 @@
+"""Hits a running verb: its client, its server process, or the whole server."""
+
+import os
+import random
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from mrl_pg import server
+from mrl_pg.server import postmaster
+from soaking.verbs import HELD, Verb
+from soaking.watcher import APPLICATION
+
+HOWS = ("client", "terminate", "cancel", "backend", "server")
+"""What is hit: the client is killed; the server process is terminated, its statement
+cancelled, or it is killed with -9, so that the server restarts; or every process of the
+server is killed with -9, as a power cut does."""
+
+RUNNING = """
+select
+    activity.pid,
+    activity.query,
+    activity.state <> 'idle' as busy,
+    exists (
+        select from pg_locks as lock
+        where lock.pid = activity.pid
+            and lock.locktype = 'advisory'
+            and lock.classid = 1836215405
+    ) as building
+from pg_stat_activity as activity
+where activity.application_name = %s
+    and strpos(activity.query, 'pg_stat_progress') = 0
+"""
+
+Conn = psycopg.Connection[Any]
+
+
+@contextmanager
+def connected(url: str) -> Iterator[Conn]:
+    """A connection, which may be lost in the block."""
+    conn = psycopg.connect(url, autocommit=True)
+    try:
+        yield conn
+    finally:
+        conn.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """What was hit, and the statement that was running."""
+
+    how: str
+    query: str
+
+
+@dataclass(slots=True)
+class Hitter:
+    """Hits verbs, at their steps in turn and at random moments."""
+
+    url: str
+    folder: Path
+    restart: Callable[[], object]
+    draw: random.Random
+    turns: dict[tuple[str, str], int] = field(default_factory=dict)
+    typical: dict[tuple[str, str], float] = field(default_factory=dict)
+    """Seconds that a verb takes, by name and way."""
+
+    def strike(self, verb: Verb, how: str) -> Hit | None:
+        """Start a verb and hit it; None if it was not running any more."""
+        kind = verb.name, verb.keep
+        turn = self.turns[kind] = self.turns.get(kind, -1) + 1
+        # every step in turn, and then a moment at random, if the verb takes some time
+        steps = [*verb.steps, *([None] if verb.is_long else [])]
+        step = steps[turn % len(steps)]
+        delay = self.draw.random() * self.typical.get(kind, 1)
+        with ExitStack() as stack:
+            if step in HELD:
+                holder = stack.enter_context(connected(self.url))
+                holder.execute(f"begin; lock table {HELD[step]} mode".encode())
+            conn = stack.enter_context(connected(self.url))
+            running = verb.start(self.url)
+            struck = self._reach(conn, running, verb, step, delay, how)
+        if struck is None:
+            running.communicate()
+            return None
+        if how == "server":
+            self.restart()
+        running.communicate()
+        return struck if running.returncode else None
+
+    def _reach(
+        self,
+        conn: Conn,
+        running: "subprocess.Popen[str]",
+        verb: Verb,
+        step: str | None,
+        delay: float,
+        how: str,
+    ) -> Hit | None:
+        """Wait for the moment, and hit."""
+        began = None
+        while running.poll() is None:
+            for pid, query, busy, building in conn.execute(RUNNING, [APPLICATION]):
+                at = next((part for part in verb.steps if part in query), None)
+                if not (building or (busy and at)):
+                    continue
+                began = began or time.monotonic()
+                if at == step if step else time.monotonic() - began >= delay:
+                    return self._hit(conn, running, how, pid, query)
+            time.sleep(0.001)
+        return None
+
+    def _hit(
+        self,
+        conn: Conn,
+        running: "subprocess.Popen[str]",
+        how: str,
+        pid: int,
+        query: str,
+    ) -> Hit | None:
+        if running.poll() is not None:
+            return None
+        if how == "client":
+            running.kill()
+        elif how == "server":
+            crash(conn, self.folder)
+        elif how == "backend":
+            os.kill(pid, signal.SIGKILL)
+        else:
+            conn.execute(f"select pg_{how}_backend({pid})".encode())
+        return Hit(how, query)
+
+
+def crash(conn: Conn, folder: Path) -> None:
+    """Kill all processes of the server at once."""
+    process = postmaster.running(folder)
+    assert process is not None
+    pids = conn.execute("select pid from pg_stat_activity").fetchall()
+    for pid in (process.pid, *(pid for (pid,) in pids)):
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            continue
+    while postmaster.running(folder) is not None:
+        time.sleep(0.01)
+
+
+def ready(folder: Path, url: str) -> None:
+    """Wait until the server takes connections again."""
+    for _ in range(600):
+        if server.status(folder) is not None:
+            try:
+                psycopg.connect(url).close()
+            except psycopg.OperationalError:
+                pass
+            else:
+                return
+        time.sleep(0.1)
+    raise SystemExit("the server does not come back")

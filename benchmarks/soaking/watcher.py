@@ -1,0 +1,83 @@
+"""A session that looks every 5 ms which strong locks on the table are held."""
+
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import psycopg
+
+APPLICATION = "soak"
+"""The application name of the sessions that are watched, and hit."""
+
+STRONG = """
+select locks.pid, locks.mode, locks.granted
+from pg_locks as locks
+join pg_stat_activity as activity using (pid)
+where activity.application_name = %s
+    and locks.relation = 'docs'::regclass
+    and locks.mode in (
+        'ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock', 'AccessExclusiveLock'
+    )
+"""
+
+
+@dataclass(eq=False)
+class Watcher(threading.Thread):
+    """Notes how long locks above SHARE UPDATE EXCLUSIVE are held, and waited for."""
+
+    url: str
+    done: threading.Event
+    label: str = ""
+    """What is running now, set by whoever runs it."""
+    held: dict[str, float] = field(default_factory=dict)
+    """The longest milliseconds of such a lock, by label, at most one look too long."""
+    waited: dict[str, float] = field(default_factory=dict)
+    """The longest milliseconds that somebody waited for such a lock."""
+    looks: int = 0
+    gap: float = 0
+    """The longest milliseconds between two looks."""
+
+    def __post_init__(self) -> None:
+        """Become a thread."""
+        super().__init__(daemon=True)
+
+    def run(self) -> None:
+        """Look until the event is set; connect again after every loss."""
+        while not self.done.is_set():
+            try:
+                with psycopg.connect(self.url, autocommit=True) as conn:
+                    self._watch(conn)
+            except psycopg.OperationalError:
+                time.sleep(0.1)
+
+    def _watch(self, conn: psycopg.Connection[tuple[int, str, bool]]) -> None:
+        # the look before the lock was first seen
+        since: dict[tuple[int, str, bool], float] = {}
+        before = time.monotonic()
+        while not self.done.wait(0.005):
+            now = time.monotonic()
+            seen = set(conn.execute(STRONG, [APPLICATION]).fetchall())
+            for lock in seen:
+                since.setdefault(lock, before)
+                longest = self.held if lock[2] else self.waited
+                took = 1000 * (now - since[lock])
+                longest[self.label] = max(longest.get(self.label, 0), took)
+            since = {lock: start for lock, start in since.items() if lock in seen}
+            self.gap = max(self.gap, 1000 * (now - before))
+            self.looks += 1
+            before = now
+
+
+@contextmanager
+def watching(url: str) -> Iterator[Watcher]:
+    """A watcher that looks during the block."""
+    done = threading.Event()
+    watcher = Watcher(url, done)
+    watcher.start()
+    try:
+        yield watcher
+    finally:
+        done.set()
+        watcher.join()
