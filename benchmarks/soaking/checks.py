@@ -11,18 +11,18 @@ from soaking.writers import DIMS, FIRST_KEY, Writer, paused, vector
 QUERIES = 40
 
 OURS = """
-select count(*) from (
-    select attname from pg_attribute
-    where attrelid = 'docs'::regclass and attname like 'embedding\\_%' and attnum > 0
-        and not attisdropped
-    union all
-    select tgname from pg_trigger where tgrelid = 'docs'::regclass
-        and tgname like 'zz\\_mrl%'
-    union all
-    select proname from pg_proc where proname like 'docs\\_embedding\\_%'
-    union all
-    select relname from pg_class where relname like 'docs\\_embedding\\_%'
-) as made
+select attname::text as name from pg_attribute
+where attrelid = 'docs'::regclass and attname like 'embedding\\_%' and attnum > 0
+    and not attisdropped
+union all
+select tgname from pg_trigger
+where tgrelid = 'docs'::regclass and tgname like 'zz\\_mrl%'
+union all
+select proname from pg_proc where proname like 'docs\\_embedding\\_%'
+union all
+select concat(relname, ' of kind ', relkind, to_json(state)) from pg_class
+left join pg_index as state on state.indexrelid = pg_class.oid
+where relname like 'docs\\_embedding\\_%'
 """
 """Columns, triggers, functions and indexes of ours."""
 
@@ -41,8 +41,8 @@ def check(url: str, there: list[MatryoshkaIndex], writers: list[Writer]) -> None
             raise SystemExit(f"status says {states}")
         for index in there:
             _check_values(conn, index)
-        if not there and conn.execute(OURS).fetchone() != (0,):
-            raise SystemExit("something is left after the drop")
+        if not there and (left := conn.execute(OURS).fetchall()):
+            raise SystemExit(f"left after the drop: {left}")
 
 
 def check_named(url: str) -> None:
@@ -50,12 +50,11 @@ def check_named(url: str) -> None:
     with psycopg.connect(url, autocommit=True) as conn:
         for _ in range(50):
             # a server process whose client was killed may go on meanwhile
-            objects = conn.execute(OURS).fetchone()
-            said = conn.execute("select count(*) from mrl.status()").fetchone()
-            if objects == (0,) or said != (0,):
+            left = conn.execute(OURS).fetchall()
+            if not left or conn.execute("select from mrl.status()").fetchall():
                 return
             time.sleep(0.1)
-    raise SystemExit(f"{objects} objects are left that status does not name")
+    raise SystemExit(f"left, and not named by status: {left}")
 
 
 def _check_rows(conn: psycopg.Connection[Any], writers: list[Writer]) -> None:
@@ -63,6 +62,8 @@ def _check_rows(conn: psycopg.Connection[Any], writers: list[Writer]) -> None:
         conn.execute("select id, note from docs where id > %s", [FIRST_KEY]).fetchall()
     )
     for writer in writers:
+        if writer.lost:
+            raise SystemExit(f"rows {writer.lost} are lost")
         for key, note in writer.rows.items():
             if key not in writer.unsure and known.get(key) != note:
                 raise SystemExit(f"row {key}: {known.get(key)} instead of {note}")

@@ -36,6 +36,8 @@ class Writer(threading.Thread):
     gone: set[int] = field(default_factory=set)
     unsure: set[int] = field(default_factory=set)
     """Rows of writes that broke off, which may have been committed or not."""
+    lost: set[int] = field(default_factory=set)
+    """Rows that were committed, and that a later write did not find."""
     waits: list[tuple[float, float]] = field(default_factory=list)
     """When each write began, and the seconds that it took."""
     writing: threading.Lock = field(default_factory=threading.Lock)
@@ -67,24 +69,27 @@ class Writer(threading.Thread):
             key = draw.choice(list(self.rows))
         seed = draw.randrange(1 << 30)
         text = vector(seed)
+        doubtful = key in self.unsure
         self.unsure.add(key)
         start = time.monotonic()
         if kind == "insert":
-            conn.execute(
+            done = conn.execute(
                 "insert into docs (id, note, embedding) values (%s, %s, %s::vector)",
                 [key, seed, text],
             )
         elif kind == "update":
-            conn.execute(
+            done = conn.execute(
                 "update docs set note = %s, embedding = %s::vector where id = %s",
                 [seed, text, key],
             )
         else:
-            conn.execute("delete from docs where id = %s", [key])
+            done = conn.execute("delete from docs where id = %s", [key])
         self.waits.append((start, time.monotonic() - start))
         # committed: what broke off before this line may have been, or not
         self.unsure.discard(key)
-        if kind == "delete":
+        if done.rowcount != 1 and not doubtful:
+            self.lost.add(key)
+        if kind == "delete" or done.rowcount != 1:
             del self.rows[key]
             self.gone.add(key)
         else:

@@ -7,7 +7,7 @@ from psycopg import errors, sql
 
 from mrl_pg.build import definitions, online
 from mrl_pg.build.report import BuildReport
-from mrl_pg.build.steps import Step, carry_out, changes, lock, read_steps
+from mrl_pg.build.steps import Step, carry_out_at_once, changes, lock, read_steps
 from mrl_pg.catalog import slots
 from mrl_pg.catalog.facts import Facts, check_short
 from mrl_pg.catalog.read import forget_facts, read_facts
@@ -57,7 +57,7 @@ def _drop(layout: IndexLayout, facts: Facts) -> Exchange[BuildReport]:
         # another session may have changed it meanwhile
         facts = _check(layout, (yield from read_facts(layout)))
         steps = yield from _read(layout, facts)
-    return BuildReport(layout, (yield from carry_out(steps)))
+    return BuildReport(layout, (yield from carry_out_at_once(steps)))
 
 
 def _check(layout: IndexLayout, facts: Facts) -> Facts:

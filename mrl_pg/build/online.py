@@ -97,7 +97,7 @@ def with_short_lock(
     while True:
         tries -= 1
         try:
-            return (yield from transaction(settings.local(limited, verb())))
+            return (yield from transaction(settings.until_commit(limited, verb())))
         except errors.LockNotAvailable:
             if not tries:
                 raise

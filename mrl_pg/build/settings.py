@@ -32,6 +32,15 @@ def local(settings: Settings, body: Exchange[T]) -> Exchange[T]:
     return result
 
 
+def until_commit(settings: Settings, body: Exchange[T]) -> Exchange[T]:
+    """Inside a transaction that ends with a verb: change settings, carry it out.
+
+    The end of the transaction puts them back, so its locks do not wait for that.
+    """
+    yield from _change(settings)
+    return (yield from body)
+
+
 def of_session(settings: Settings, body: Exchange[T]) -> Exchange[T]:
     """Outside a transaction: change settings, carry out a verb, put them back.
 

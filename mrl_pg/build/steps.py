@@ -8,7 +8,7 @@ from psycopg import sql
 
 from mrl_pg.catalog import slots
 from mrl_pg.catalog.facts import Facts
-from mrl_pg.exchange import Exchange, Send
+from mrl_pg.exchange import Exchange, Script, Send
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +51,20 @@ def carry_out(steps: Iterable[Step]) -> Exchange[tuple[tuple[str, float], ...]]:
         if step.label is not None:
             done.append((step.label, time.perf_counter() - start))
     return tuple(done)
+
+
+def carry_out_at_once(steps: Iterable[Step]) -> Exchange[tuple[tuple[str, float], ...]]:
+    """The same in one message, so that locks are not held while others are sent.
+
+    The first step that reports name stands for the seconds of all.
+    """
+    steps = tuple(steps)
+    start = time.perf_counter()
+    if steps:
+        yield Script(";\n".join(step.statement for step in steps))
+    took = time.perf_counter() - start
+    labels = [step.label for step in steps if step.label is not None]
+    return tuple((label, 0 if at else took) for at, label in enumerate(labels))
 
 
 def lock(facts: Facts) -> Exchange[None]:
