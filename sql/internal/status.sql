@@ -693,6 +693,8 @@ begin
             from mrl.registry as known
             where known.table_id = short.attrelid
                 and known.short_column = short.attname
+                -- without a column, the name that it would have
+                and known.kept_as <> 'expression'
         )
         and mrl._builder(short.attrelid) is null;
     return query
@@ -725,20 +727,23 @@ begin
         and not exists (
             select
             from mrl._registered(trigger.tgrelid) as known
-            where trigger.tgname in (
-                mrl._trigger_name(known.short_column),
-                mrl._trigger_name(known.short_now)
-            )
-            -- or its column has another name by now
-            or exists (
-                select
-                from mrl._keepers(trigger.tgrelid) as keeper
-                join pg_attribute as short
-                    on short.attrelid = trigger.tgrelid
-                    and short.attnum = keeper.short_number
-                where keeper.trigger_id = trigger.oid
-                    and short.attname = known.short_now
-            )
+            where known.kept_as <> 'expression'
+                and (
+                    trigger.tgname in (
+                        mrl._trigger_name(known.short_column),
+                        mrl._trigger_name(known.short_now)
+                    )
+                    -- or its column has another name by now
+                    or exists (
+                        select
+                        from mrl._keepers(trigger.tgrelid) as keeper
+                        join pg_attribute as short
+                            on short.attrelid = trigger.tgrelid
+                            and short.attnum = keeper.short_number
+                        where keeper.trigger_id = trigger.oid
+                            and short.attname = known.short_now
+                    )
+                )
         )
         and mrl._builder(trigger.tgrelid) is null;
 end

@@ -81,3 +81,15 @@ def test_partitions(conn: Conn) -> None:
     statements = steps(conn, keep="expression")
     assert any("attach" in statement for statement in statements)
     assert complaints(statements, OF_PARENT) == []
+
+
+@pytest.mark.parametrize("keep", ["trigger", "expression"])
+def test_from_one_way_to_another(conn: Conn, keep: str) -> None:
+    make_table(conn, matryoshka(20))
+    other = {"trigger": "expression", "expression": "trigger"}[keep]
+    for statement in steps(conn, keep=other):
+        conn.execute(statement.encode())
+    rows = conn.execute("select mrl.keep_as_sql('docs', 'embedding', %s)", [keep])
+    statements = [statement for (statement,) in rows]
+    assert len(statements) > 4
+    assert complaints(statements) == []
