@@ -51,8 +51,9 @@ begin
                     array[
                         'search', 'search_keys', 'search_many', 'search_sql',
                         'create_search_function', 'create_index', 'create_index_sql',
-                        'preflight', 'drop_index', 'switch_index', 'fill_short_column', 'keep_as_sql',
-                        'status', 'repair_sql', 'recall', 'calibrate', 'sample_queries',
+                        'preflight', 'drop_index', 'switch_index', 'switch_column',
+                        'in_use_column', 'fill_short_column', 'keep_as_sql', 'status',
+                        'repair_sql', 'recall', 'calibrate', 'sample_queries',
                         'forget_queries', 'keep_query', 'kept_queries', 'register',
                         'unregister', 'check_owner', 'index_bytes', 'truncate',
                         'refuse_dims', 'version'

@@ -11,6 +11,7 @@ from weakref import WeakKeyDictionary
 
 from psycopg import sql
 
+from mrl_pg import source
 from mrl_pg.catalog.read import MISSING, TABLES, known_facts, not_installed
 from mrl_pg.catalog.recent import Recent
 from mrl_pg.catalog.slots import statement
@@ -80,10 +81,19 @@ def fallback(layout: IndexLayout) -> Exchange[IndexLayout | None]:
     return None if row is None else _layout(IndexLayout, _column_of(layout), row)
 
 
-def _read(searched: Searched) -> Exchange[list[Mapping[str, Any]]]:
+def column_in_use(searched: Searched) -> Exchange[ColumnLayout]:
+    """The full column in use in place of this one, read from the server now."""
+    (row,) = yield from _read(searched, source.statement("column_in_use").encode())
+    column = row["name"] or searched.column
+    return ColumnLayout(searched.table, column, searched.schema)
+
+
+def _read(
+    searched: Searched, query: bytes | None = None
+) -> Exchange[list[Mapping[str, Any]]]:
     names = {"table": _name_of(searched), "column": searched.column}
     try:
-        rows: list[Mapping[str, Any]] = yield Send(_indexes_of(), names)
+        rows: list[Mapping[str, Any]] = yield Send(query or _indexes_of(), names)
     except MISSING as error:
         if not not_installed(error):
             raise

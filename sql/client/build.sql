@@ -256,3 +256,15 @@ select mrl.switch_index({table}::pg_catalog.regclass, {column}, index_name => {i
 -- Slots: table
 -- Called by: mrl_pg.sqlalchemy.passes
 pg_catalog.pg_typeof(null::{table})::pg_catalog.text
+
+-- name: switch_column
+-- Makes another full column the one in use; answers the name of the index that answers now.
+-- Parameters: table (a name), from_column, to_column, allow_missing
+-- Called by: mrl_pg.build.switch_column
+select
+    mrl.switch_column(
+        %(table)s::pg_catalog.regclass,
+        %(from_column)s::pg_catalog.name,
+        %(to_column)s::pg_catalog.name,
+        %(allow_missing)s::pg_catalog.bool
+    )::pg_catalog.text as answers

@@ -314,6 +314,15 @@ cross join lateral mrl._built(
 order by
     registered.chosen_at desc nulls last, registered.created_at, registered.index_name
 
+-- name: column_in_use
+-- The full column that is in use in place of another; NULL if there is no such table.
+-- Parameters: table (a name), column
+-- Called by: mrl_pg.catalog.in_use
+select
+    mrl.in_use_column(
+        pg_catalog.to_regclass(%(table)s), %(column)s::pg_catalog.name
+    )::pg_catalog.text as name
+
 -- name: check_stamp
 -- The stamp of a table alone, for a search that found no row with a stamp.
 -- Slots: stamp

@@ -51,7 +51,7 @@ begin
     returning _claims.entry into claimed;
     insert into mrl._own_registry (
         entry, full_column, short_column, index_name, dims, kind, distance,
-        computed_as, kept_as
+        computed_as, kept_as, in_place_of
     )
     values (
         claimed,
@@ -62,7 +62,14 @@ begin
         register.kind,
         register.distance,
         coalesce(register.computed_as, mrl._kind(register.kind, 'computed_as')),
-        register.kept_as
+        register.kept_as,
+        -- as the other indexes of the column
+        (
+            select min(known.in_place_of::text)
+            from mrl.registry as known
+            where known.table_id = register.table_id
+                and known.full_column = register.full_column
+        )
     )
     on conflict (entry, index_name) do update
     set

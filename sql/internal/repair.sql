@@ -11,6 +11,17 @@ as $body$
 #variable_conflict use_column
 begin
     perform mrl.check_owner(_follow.table_id);
+    update mrl._own_registry as own
+    set in_place_of = known.full_now
+    from mrl._registered(_follow.table_id) as known
+    where own.entry in (
+            select live.entry
+            from mrl._live_tables as live
+            where live.table_id = _follow.table_id
+        )
+        and known.index_name = _follow.index_name
+        and own.in_place_of = known.full_column
+        and known.full_now <> known.full_column;
     -- its calibrations and measurements follow by their foreign keys
     update mrl._own_registry as own
     set full_column = known.full_now,

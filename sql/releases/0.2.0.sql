@@ -86,6 +86,9 @@
 \ir ../functions/create_index.sql
 \ir ../functions/drop_index.sql
 \ir ../functions/switch_index.sql
+\ir ../internal/switch.sql
+\ir ../functions/in_use_column.sql
+\ir ../functions/switch_column.sql
 \ir ../internal/status.sql
 \ir ../internal/repair.sql
 \ir ../functions/status.sql

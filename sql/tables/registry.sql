@@ -24,6 +24,7 @@ create table if not exists mrl._registry (
         kept_as operator(pg_catalog.=) any ('{generated,expression,trigger}'::pg_catalog.text[])
     ),
     chosen_at pg_catalog.timestamptz,
+    in_place_of pg_catalog.name,
     primary key (entry, index_name)
 );
 
@@ -39,3 +40,6 @@ comment on column mrl._registry.kept_as is
 comment on column mrl._registry.chosen_at is
 'When mrl.switch_index last chose the index. A search that names no index uses the index that '
 'was chosen last, and the oldest if none was chosen.';
+comment on column mrl._registry.in_place_of is
+'The full column that this full column stands in for since mrl.switch_column; the same in all '
+'rows of a full column.';

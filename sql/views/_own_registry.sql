@@ -15,7 +15,8 @@ select
     registry.created_at,
     registry.computed_as,
     registry.kept_as,
-    registry.chosen_at
+    registry.chosen_at,
+    registry.in_place_of
 from mrl._registry as registry
 where exists (
     select

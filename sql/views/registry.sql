@@ -13,7 +13,8 @@ select
     registry.created_at,
     registry.computed_as,
     registry.kept_as,
-    registry.chosen_at
+    registry.chosen_at,
+    registry.in_place_of
 from mrl._registry as registry
 join mrl._live_tables as live on live.entry operator(pg_catalog.=) registry.entry;
 

@@ -24,6 +24,10 @@ ENTRY = "(select entry from mrl._registry limit 1)"
 ATTACKS = {
     "unregister": f"select mrl.unregister('public.docs', '{NAME}')",
     "switch": "select mrl.switch_index('public.docs', 'embedding')",
+    "switch column": (
+        "select mrl.switch_column('public.docs', 'embedding', 'embedding', true)"
+    ),
+    "put in place": "update mrl._own_registry set in_place_of = 'embedding'",
     "choose": "update mrl._own_registry set chosen_at = now()",
     "register": (
         f"select mrl.register('public.docs', 'embedding', 'embedding_32_halfvec',"

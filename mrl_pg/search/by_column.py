@@ -1,0 +1,50 @@
+"""Searches a column while its model changes: one query for each of its full columns."""
+
+from collections.abc import Mapping
+from typing import TypeAlias
+
+from mrl_pg.arguments import shown
+from mrl_pg.catalog.in_use import column_in_use
+from mrl_pg.errors import InvalidVector
+from mrl_pg.exchange import AnyConn, Exchange
+from mrl_pg.layout import ColumnLayout
+from mrl_pg.search.find import find, fresh_plan
+from mrl_pg.search.options import SearchOptions
+from mrl_pg.search.plan import SearchPlan
+from mrl_pg.search.result import SearchResult
+from mrl_pg.vectors import VectorLike
+
+Query: TypeAlias = "VectorLike | Mapping[str, VectorLike]"
+"""A vector, or one vector for each full column that may be in use."""
+
+
+def find_in_use(
+    conn: AnyConn, searched: ColumnLayout, query: Query, options: SearchOptions
+) -> Exchange[SearchResult]:
+    """Answers of a search in the column that is in use now."""
+    column, vector = yield from _chosen(searched, query)
+    return (yield from find(conn, column, vector, options))
+
+
+def plan_in_use(
+    conn: AnyConn, searched: ColumnLayout, query: Query, options: SearchOptions
+) -> Exchange[SearchPlan]:
+    """The plan of the same search."""
+    column, vector = yield from _chosen(searched, query)
+    return (yield from fresh_plan(conn, column, vector, options))
+
+
+def _chosen(
+    searched: ColumnLayout, query: Query
+) -> Exchange[tuple[ColumnLayout, VectorLike]]:
+    if not isinstance(query, Mapping):
+        return searched, query
+    # read for every search, so that column and query always belong together
+    column = yield from column_in_use(searched)
+    if column.column not in query:
+        named = ", ".join(map(shown, query)) or "none"
+        raise InvalidVector(
+            f"no query for column {column.column!r}, which is in use now; there are: "
+            f"{named}: give one for each column that may be in use"
+        )
+    return column, query[column.column]

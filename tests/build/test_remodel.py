@@ -1,0 +1,184 @@
+"""Another model: a second full column beside the first, and the switch between them."""
+
+import asyncio
+from typing import Any
+
+import numpy as np
+import psycopg
+import pytest
+from psycopg import errors
+from support.databases import Conn, connect, role
+from support.plans import explain, force_index, indexes
+from support.vectors import matryoshka, nearest
+
+from mrl_pg import MatryoshkaColumn, MatryoshkaIndex
+from mrl_pg.errors import (
+    ColumnNotFound,
+    IndexNotFound,
+    InvalidSetting,
+    InvalidVector,
+    TableError,
+)
+from mrl_pg.load import update_blocks
+
+OLD, NEW = matryoshka(300, dims=32), matryoshka(300, dims=48, seed=4)
+IDS = np.arange(1, 301)
+DOCS = MatryoshkaColumn("docs", "embedding")
+BEFORE = MatryoshkaIndex("docs", "embedding", dims=16)
+AFTER = MatryoshkaIndex("docs", "embedding_v2", dims=24)
+
+
+def prepare(conn: Conn, filled: int = 300, keep: Any = None) -> None:
+    """A table with the vectors of both models, each with an index."""
+    conn.execute("create table docs (id int primary key, embedding vector(32))")
+    conn.cursor().executemany(
+        "insert into docs values (%s, %s)",
+        [(i, str(v.tolist())) for i, v in enumerate(OLD, 1)],
+    )
+    BEFORE.create(conn)
+    conn.execute("alter table docs add embedding_v2 vector(48)")
+    MatryoshkaIndex("docs", "embedding_v2", dims=24, keep=keep).create(
+        conn, rebuild=True
+    )
+    update_blocks(
+        conn, NEW[:filled], "docs", columns={"id": IDS[:filled]}, column="embedding_v2"
+    )
+    force_index(conn)
+
+
+def queries(row: int) -> dict[str, Any]:
+    return {"embedding": OLD[row], "embedding_v2": NEW[row]}
+
+
+def assert_answers(conn: Conn, index: MatryoshkaIndex, row: int = 7) -> None:
+    """The index scans for a search with both queries, and its neighbours are right."""
+    rows = OLD if index == BEFORE else NEW
+    found = DOCS.search(conn, queries(row), k=5, candidates=200)
+    assert found.keys == nearest(rows, rows[row], 5)
+    assert found.index_name == index.name
+    plan = DOCS.plan(conn, queries(row), k=5, candidates=200)
+    # the statement also reads the registry
+    scanned = [name for name in indexes(explain(conn, plan)) if name[0] != "_"]
+    assert scanned == [index.name]
+    used = conn.execute("select mrl.in_use_column('docs', 'embedding')").fetchone()
+    assert used == (index.column,)
+
+
+@pytest.mark.parametrize("keep", ["expression", "generated", "trigger"])
+def test_all_switch_at_once_and_back(conn: Conn, database: str, keep: Any) -> None:
+    prepare(conn, keep=keep)
+    with connect(database) as other:
+        force_index(other)
+        assert_answers(other, BEFORE)
+        with conn.transaction():
+            assert DOCS.switch(conn, "embedding_v2") == AFTER.name
+            assert_answers(conn, AFTER)
+            # not before it is committed
+            assert_answers(other, BEFORE)
+        assert_answers(other, AFTER)
+        # once more changes nothing
+        assert DOCS.switch(conn, "embedding_v2") == AFTER.name
+        back = MatryoshkaColumn("docs", "embedding_v2")
+        assert back.switch(conn, "embedding") == BEFORE.name
+        assert_answers(other, BEFORE)
+        used = "select mrl.in_use_column('docs', 'embedding_v2')"
+        assert other.execute(used).fetchone() == ("embedding",)
+
+
+def test_a_switch_waits_for_every_vector(conn: Conn) -> None:
+    prepare(conn, filled=290)
+    conn.execute("update docs set embedding = null where id > 298")
+    with pytest.raises(TableError, match=r"8 rows of .* have a vector in emb"):
+        DOCS.switch(conn, "embedding_v2")
+    assert_answers(conn, BEFORE)
+    assert DOCS.switch(conn, "embedding_v2", allow_missing=True) == AFTER.name
+    found = DOCS.search(conn, queries(7), k=5, candidates=200)
+    assert found.keys == nearest(NEW[:290], NEW[7], 5)
+
+
+def test_a_switch_needs_an_index_that_can_be_used(conn: Conn) -> None:
+    prepare(conn)
+    AFTER.drop(conn)
+    with pytest.raises(IndexNotFound, match="no short column"):
+        DOCS.switch(conn, "embedding_v2")
+    AFTER.create(conn)
+    conn.execute(
+        "update pg_index set indisvalid = false where indexrelid = %s::regclass",
+        [AFTER.name],
+    )
+    with pytest.raises(IndexNotFound, match="not valid"):
+        DOCS.switch(conn, "embedding_v2")
+    assert_answers(conn, BEFORE)
+
+
+def test_the_mark_outlives_other_indexes_and_renames(conn: Conn) -> None:
+    prepare(conn)
+    DOCS.switch(conn, "embedding_v2")
+    # another size of the new column, and the first one dropped
+    other = MatryoshkaIndex("docs", "embedding_v2", dims=40)
+    other.create(conn)
+    AFTER.drop(conn)
+    assert_answers(conn, other)
+    BEFORE.drop(conn)
+    assert_answers(conn, other)
+    conn.execute("alter table docs drop embedding")
+    conn.execute("alter table docs rename embedding_v2 to embedding")
+    for _ in range(2):
+        used = conn.execute("select mrl.in_use_column('docs', 'embedding')").fetchone()
+        assert used == ("embedding",)
+        found = DOCS.search(conn, {"embedding": NEW[7]}, k=5, candidates=200)
+        assert found.keys == nearest(NEW, NEW[7], 5)
+        for (statement,) in conn.execute("select mrl.repair_sql('docs')").fetchall():
+            conn.execute(statement)
+
+
+def test_a_third_model_and_the_way_back_to_the_first(conn: Conn) -> None:
+    prepare(conn)
+    conn.execute("alter table docs add third vector(48)")
+    conn.execute("update docs set third = embedding_v2")
+    MatryoshkaIndex("docs", "third", dims=24).create(conn)
+    used = "select mrl.in_use_column('docs', 'embedding'), " + (
+        "mrl.in_use_column('docs', 'embedding_v2'), mrl.in_use_column('docs', 'third')"
+    )
+    DOCS.switch(conn, "embedding_v2")
+    with pytest.raises(TableError, match="not in use, but embedding_v2 is"):
+        DOCS.switch(conn, "third")
+    MatryoshkaColumn("docs", "embedding_v2").switch(conn, "third")
+    assert conn.execute(used).fetchone() == ("third",) * 3
+    MatryoshkaColumn("docs", "third").switch(conn, "embedding")
+    assert conn.execute(used).fetchone() == ("embedding",) * 3
+
+
+def test_async_switches_too(conn: Conn, database: str) -> None:
+    prepare(conn)
+
+    async def both() -> list[Any]:
+        async with await psycopg.AsyncConnection.connect(
+            database, autocommit=True
+        ) as other:
+            await DOCS.switch_async(other, "embedding_v2")
+            found = await DOCS.search_async(other, queries(7), k=5, candidates=200)
+            return found.keys
+
+    assert asyncio.run(both()) == nearest(NEW, NEW[7], 5)
+
+
+def test_what_is_refused(conn: Conn, database: str) -> None:
+    prepare(conn)
+    with pytest.raises(InvalidSetting, match="both the old and the new"):
+        DOCS.switch(conn, "embedding")
+    with pytest.raises(ColumnNotFound, match="nothing"):
+        DOCS.switch(conn, "nothing")
+    with pytest.raises(InvalidSetting, match="allow_missing=2"):
+        DOCS.switch(conn, "embedding_v2", allow_missing=2)  # type: ignore[arg-type]
+    DOCS.switch(conn, "embedding_v2")
+    for given in ({"embedding": OLD[7]}, {}, {3: OLD[7]}):
+        with pytest.raises(InvalidVector, match="column 'embedding_v2', which is in"):
+            DOCS.search(conn, given)  # type: ignore[arg-type]
+    with connect(role(conn, database, "remodel_stranger")) as stranger:
+        conn.execute("grant select on docs to remodel_stranger")
+        back = MatryoshkaColumn("docs", "embedding_v2")
+        with pytest.raises(errors.InsufficientPrivilege, match="does not own"):
+            back.switch(stranger, "embedding")
+        force_index(stranger)
+        assert_answers(stranger, AFTER)
