@@ -28,8 +28,12 @@ METHODS = {
     "keep_query": 5,
     "create": 7,
     "drop": 4,
+    "switch": 3,
+    "resize": 3,
 }
-CHANGING = ("create", "drop", "calibrate", "recall", "keep_query")
+CHANGING = (
+    *("create", "drop", "switch", "resize", "calibrate", "recall", "keep_query"),
+)
 
 FORMS = ("{}", "np.array({})", "np.array({}, 'f4')", "Vector({})", "tuple({})")
 
@@ -157,6 +161,16 @@ def _arguments(draw: Draw, table: Table, method: str) -> Mapping[str, Argument]:
         return {"k": k, "sample": some, "queries": maybe}
     if method == "keep_query":
         return {"query": vectors}
+    if method == "resize":
+        return {
+            "dims": Argument(lambda: draw.one(("1", "3", "7")), values.NUMBERS),
+            "kind": Argument(lambda: "'bit'", values.TEXTS, 0.3),
+            "calibrate": Argument(lambda: "False", values.FLAGS, 0.8),
+            "k": k,
+            "sample": some,
+            "switch": Argument(lambda: "True", values.FLAGS, 0.5),
+            "drop_old": Argument(lambda: "True", values.FLAGS, 0.3),
+        }
     if method == "create":
         return {
             "workers": Argument(lambda: "0", values.NUMBERS, 0.1),

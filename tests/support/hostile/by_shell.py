@@ -22,6 +22,8 @@ COMMANDS = {
     "search": 45.0,
     "create": 10.0,
     "drop": 6.0,
+    "switch": 3.0,
+    "resize": 3.0,
     "calibrate": 6.0,
     "recall": 8.0,
     "queries": 8.0,
@@ -159,8 +161,15 @@ def _arguments(
         memory = {"--maintenance-work-mem": Argument(lambda: "64MB", WORDS, 0.1)}
         workers = {"--workers": Argument(lambda: "0", NUMBERS, 0.1)}
         return {**place, **index, **memory, **workers, **shown}
-    if name == "drop":
+    if name in ("drop", "switch"):
         return {**place, **index, **shown}
+    if name == "resize":
+        measured = {"--no-calibrate": Argument(lambda: "(flag)", ["(flag)"], 0.8)}
+        wanted = {"--dims": Argument(lambda: draw.one(("1", "3", "7")), NUMBERS)}
+        kind = {"--kind": Argument(lambda: "bit", WORDS, 0.3)}
+        ends = {"--switch": flag, "--drop-old": flag}
+        k = {"--k": effort["--k"]}
+        return {**place, **wanted, **kind, **measured, **k, **sample, **ends, **shown}
     if name == "calibrate":
         return {**place, **index, **sample, **queries, **where, **shown}
     if name == "recall":
