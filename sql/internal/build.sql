@@ -250,6 +250,15 @@ set search_path = pg_catalog, pg_temp
 as $body$
 declare
     part record;
+    -- the index and its parts, under whatever names they were attached
+    attached oid[] := array(
+        select tree.relid
+        from pg_class as class
+        join pg_index as state on state.indexrelid = class.oid
+        cross join pg_partition_tree(class.oid::regclass) as tree
+        where state.indrelid = _partition_steps.table_id
+            and class.relname = _partition_steps.index_name
+    );
 begin
     -- parents first; a parent's index becomes valid when all its parts are attached
     for part in
@@ -258,24 +267,27 @@ begin
             tree.isleaf,
             space.nspname as schema_name,
             format('%I.%I', space.nspname, class.relname) as table_name,
-            case tree.level
-                when 0 then index_name
-                else mrl._fit(format('%s_%s', class.relname, index_name), '')
-            end as index_name,
+            own.name as index_name,
             state.indexrelid is not null as present,
-            state.indisvalid as usable
+            -- an attached part cannot be dropped by itself
+            state.indisvalid or state.indexrelid = any (attached) as usable
         from pg_partition_tree(table_id::regclass) as tree
         join pg_class as class on class.oid = tree.relid
         join pg_namespace as space on space.oid = class.relnamespace
+        cross join lateral (
+            select case tree.level
+                when 0 then _partition_steps.index_name
+                else mrl._fit(format('%s_%s', class.relname, _partition_steps.index_name), '')
+            end
+        ) as own (name)
         left join lateral (
             select index.*
             from pg_index as index
             join pg_class as index_class on index_class.oid = index.indexrelid
             where index.indrelid = tree.relid
-                and index_class.relname = case tree.level
-                    when 0 then _partition_steps.index_name
-                    else mrl._fit(format('%s_%s', class.relname, _partition_steps.index_name), '')
-                end
+                and (index_class.relname = own.name or index.indexrelid = any (attached))
+            order by index.indexrelid = any (attached) desc
+            limit 1
         ) as state on true
         order by tree.level, class.relname
     loop
@@ -311,10 +323,20 @@ begin
             space.nspname as schema_name,
             mrl._fit(format('%s_%s', class.relname, index_name), '') as index_name,
             parent_space.nspname as parent_schema,
-            case tree.level
-                when 1 then index_name
-                else mrl._fit(format('%s_%s', parent.relname, index_name), '')
-            end as parent_index
+            coalesce(
+                (
+                    select above_class.relname
+                    from pg_index as above
+                    join pg_class as above_class on above_class.oid = above.indexrelid
+                    where above.indrelid = tree.parentrelid
+                        and above.indexrelid = any (attached)
+                ),
+                case tree.level
+                    when 1 then index_name
+                    else mrl._fit(format('%s_%s', parent.relname, index_name), '')
+                end
+            ) as parent_index,
+            tree.relid::oid as id
         from pg_partition_tree(table_id::regclass) as tree
         join pg_class as class on class.oid = tree.relid
         join pg_namespace as space on space.oid = class.relnamespace
@@ -325,10 +347,15 @@ begin
     loop
         continue when exists (
             select
-            from pg_inherits as attached
-            where attached.inhrelid = to_regclass(
-                format('%I.%I', part.schema_name, part.index_name)
-            )
+            from pg_inherits as child
+            join pg_index as state on state.indexrelid = child.inhrelid
+            where state.indrelid = part.id
+                and (
+                    state.indexrelid = any (attached)
+                    or state.indexrelid = to_regclass(
+                        format('%I.%I', part.schema_name, part.index_name)
+                    )
+                )
         );
         step := 'attached index ' || part.index_name;
         statement := format(
