@@ -253,6 +253,17 @@ begin
             );
             return next;
             continue;
+        elsif 'leftover_schema' = any (found_one.codes) then
+            how := 'ddl';
+            statement := (
+                select format('drop schema %I cascade', home.nspname)
+                from pg_class as class
+                join pg_namespace as home on home.oid = class.relnamespace
+                where class.oid = found_one.table_id
+            );
+            step := 'dropped the schema of a killed tune';
+            return next;
+            continue;
         elsif 'missing_full_column' = any (found_one.codes) then
             how := 'register';
             step := format('took index %s out of the registry', found_one.index_name);

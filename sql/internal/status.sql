@@ -507,6 +507,48 @@ begin
 end
 $body$;
 
+-- Whether a schema is for the tests of `mrl_pg.tune`, which drops it at its end.
+-- Called by: mrl._trials, mrl._findings
+create or replace function mrl._is_trial(schema_name name)
+returns boolean
+language sql
+immutable
+parallel safe
+return pg_catalog.starts_with(schema_name::pg_catalog.text, 'mrl_tune_')
+    and pg_catalog.length(schema_name::pg_catalog.text) operator(pg_catalog.=) 25;
+
+-- Schemas that a killed `tune` left, each by a table in it.
+-- Called by: mrl._findings
+create or replace function mrl._trials()
+returns table (schema_name name, table_id oid, owned boolean)
+language plpgsql
+stable
+set search_path = pg_catalog, pg_temp
+as $body$
+begin
+    return query
+    select space.nspname, min(class.oid), pg_has_role(space.nspowner, 'usage')
+    from pg_namespace as space
+    join pg_class as class
+        on class.relnamespace = space.oid
+        and class.relkind = 'r'
+    where mrl._is_trial(space.nspname)
+        -- as in client/tune.sql
+        and not exists (
+            select
+            from pg_locks as lock
+            where lock.locktype = 'advisory'
+                and lock.objsubid = 1
+                and concat(
+                    'mrl_tune_',
+                    lpad(to_hex(lock.classid::bigint), 8, '0'),
+                    lpad(to_hex(lock.objid::bigint), 8, '0')
+                ) = space.nspname
+        )
+    group by space.oid, space.nspname, space.nspowner;
+end
+$body$;
+
 -- What is wrong, of registered short columns, then of objects that the registry does not know.
 -- Called by: mrl.status, mrl._repair_steps
 create or replace function mrl._findings(
@@ -624,6 +666,12 @@ begin
         and class.relpersistence <> 't'
         and not exists (
             select
+            from pg_namespace as space
+            where space.oid = class.relnamespace
+                and mrl._is_trial(space.nspname)
+        )
+        and not exists (
+            select
             from mrl._registered(index.table_id) as known
             where known.index_id = index.index_id
         )
@@ -670,6 +718,12 @@ begin
         and made.dims > 0
         and not class.relispartition
         and class.relpersistence <> 't'
+        and not exists (
+            select
+            from pg_namespace as space
+            where space.oid = class.relnamespace
+                and mrl._is_trial(space.nspname)
+        )
         and (_findings.only_table is null or short.attrelid = _findings.only_table)
         and mrl._is_short_column(
             pg_get_expr(value.adbin, value.adrelid),
@@ -746,5 +800,28 @@ begin
                 )
         )
         and mrl._builder(trigger.tgrelid) is null;
+    return query
+    select
+        trial.table_id,
+        null::name,
+        null::name,
+        null::name,
+        null::int,
+        null::text,
+        null::text,
+        '',
+        null::oid,
+        false,
+        'leftover_schema',
+        format('schema %I is left of a `tune` that was killed', trial.schema_name),
+        case when trial.owned
+            then 'repair drops it'
+            else 'its owner can drop it with repair'
+        end,
+        trial.owned,
+        false
+    from mrl._trials() as trial
+    where _findings.only_table is null
+        or trial.table_id = _findings.only_table;
 end
 $body$;

@@ -329,8 +329,8 @@ def test_a_partition_without_its_part(conn: Conn, keep: Keep) -> None:
         definition.replace(f"{NAME} ON ONLY public.docs", "mine ON public.docs_1")
     )
     conn.execute(f"alter index {NAME} attach partition mine".encode())
-    report = layout.create(conn, concurrently=True)
-    assert not any("docs_1_" in label for label, _ in report.done), report
+    built = layout.create(conn, concurrently=True)
+    assert not any("docs_1_" in label for label, _ in built.done), built
     assert found(conn) == {}
     assert_searched(conn, layout, name="mine")
 
@@ -508,3 +508,24 @@ def test_a_column_that_a_trigger_reads_is_not_dropped_by_chance(docs: Conn) -> N
         with pytest.raises(psycopg.errors.DependentObjectsStillExist):
             docs.execute(f"alter table docs drop {column}".encode())
     docs.execute("drop table docs")
+
+
+def test_the_schema_of_a_killed_tune_is_dropped(docs: Conn) -> None:
+    docs.execute("create schema mrl_tune_00000001000000ff")
+    docs.execute("create table mrl_tune_00000001000000ff.rows as table docs")
+    layout = index("generated", table="rows", schema="mrl_tune_00000001000000ff")
+    docs.execute("select pg_advisory_lock(x'00000001000000ff'::bigint)")
+    key = "alter table mrl_tune_00000001000000ff.rows add primary key (id)"
+    docs.execute(key.encode())
+    layout.create(docs)
+    docs.execute("delete from mrl._registry")
+    # in use
+    assert found(docs) == {}
+    docs.execute("select pg_advisory_unlock_all()")
+    assert found(docs) == {"leftover_schema": True}
+    assert found(docs, table="docs") == {}
+    report = mrl_pg.repair(docs)
+    assert report.left == (), report
+    assert found(docs) == {}
+    left = "select from pg_namespace where nspname like 'mrl_tune%'"
+    assert docs.execute(left.encode()).fetchall() == []
