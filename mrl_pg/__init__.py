@@ -6,6 +6,7 @@ import typing
 from mrl_pg.errors import (
     BuildRunning,
     ColumnNotFound,
+    GraphBroken,
     IndexMismatch,
     IndexNotFound,
     InputError,
@@ -64,6 +65,7 @@ __all__ = [
     "CalibrationPoint",
     "ColumnNotFound",
     "Finding",
+    "GraphBroken",
     "Hit",
     "IndexMismatch",
     "IndexNotFound",

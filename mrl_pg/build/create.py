@@ -16,6 +16,7 @@ from mrl_pg.build.progress import watch
 from mrl_pg.build.report import BuildReport
 from mrl_pg.build.row_sample import check_rows
 from mrl_pg.build.steps import Step, carry_out, changes, lock, read_steps
+from mrl_pg.build.verify import verify
 from mrl_pg.catalog.facts import Facts, check_index, check_short
 from mrl_pg.catalog.read import forget_facts, read_facts
 from mrl_pg.errors import IndexMismatch, InvalidSetting, NotInstalled, RebuildRefused
@@ -55,13 +56,17 @@ def create(
     watched = partial(watch, conn, progress)
     rebuild = flag("rebuild", rebuild)
     chosen |= yield from _more_workers(facts)
-    body = _create(layout, facts, rebuild, chosen, watched)
+    at_once = partial(_create, layout, facts, rebuild, chosen, watched)
     if (yield from is_online(conn, layout, facts, rebuild, concurrently)):
         filling = fill(layout, facts, progress)
         body = _create_online(layout, facts, rebuild, chosen, watched, filling)
         report = yield from online.alone(layout, facts.table_id, body)
+    elif commits_each(conn):
+        # all later statements on the table wait behind one that waits for its lock
+        limits = {"lock_timeout": online.LOCK_TIMEOUT}
+        report = yield from online.with_short_lock(at_once, {}, limits)
     else:
-        report = yield from transaction(body)
+        report = yield from transaction(at_once())
     forget_facts(conn, layout)
     return report
 
@@ -96,7 +101,10 @@ def is_online(
         return False
     # the choice for an online build, which may be another one than in a transaction
     steps = yield from read(layout, facts, rebuild, concurrent=True)
-    return changes(steps) and steps[-1].kept_as != "generated"
+    if steps[-1].kept_as == "generated":
+        return False
+    # an index that is not registered was not verified
+    return changes(steps) or not (yield from _is_registered(layout, facts))
 
 
 def _create_online(
@@ -111,8 +119,15 @@ def _create_online(
     facts = check(layout, (yield from read_facts(layout)))
     steps = yield from read(layout, facts, rebuild, concurrent=True)
     yield from check_rows(layout, facts)
-    done = yield from online.carry_out(steps, chosen, watched, filling)
-    return (yield from _report(layout, facts, steps, done))
+    verified = changes(steps) or not (yield from _is_registered(layout, facts))
+    *before, register = steps
+    done = yield from online.carry_out(before, chosen, watched, filling)
+    recall = None
+    if verified:
+        recall = yield from verify(layout, facts, register.kept_as or "generated")
+    done += yield from online.carry_out([register], chosen, watched)
+    report = yield from _report(layout, facts, steps, done)
+    return replace(report, recall=recall)
 
 
 def _create(
@@ -132,6 +147,12 @@ def _create(
     with watched():
         done = yield from settings.local(chosen, carry_out(steps))
     return (yield from _report(layout, facts, steps, done))
+
+
+def _is_registered(layout: IndexLayout, facts: Facts) -> Exchange[bool]:
+    names = {"table_id": facts.table_id, "index": layout.name}
+    (row,) = yield Send(source.statement("is_registered"), names)
+    return bool(row["registered"])
 
 
 def _report(

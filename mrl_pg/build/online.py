@@ -20,6 +20,9 @@ T = TypeVar("T")
 LOCK_TIMEOUT = "500ms"
 """How long a statement may wait for a lock, because later statements wait behind it."""
 
+SHORT_LOCK = {"lock_timeout": LOCK_TIMEOUT, "statement_timeout": "0"}
+"""The limits of a transaction that needs a lock for a moment."""
+
 LOCK_TRIES = 60
 """How often such a statement is tried, about a second apart."""
 
@@ -89,10 +92,12 @@ def concurrently(statement: str, chosen: settings.Settings) -> Exchange[None]:
 
 
 def with_short_lock(
-    verb: Callable[[], Exchange[T]], chosen: settings.Settings
+    verb: Callable[[], Exchange[T]],
+    chosen: settings.Settings,
+    limits: settings.Settings = SHORT_LOCK,
 ) -> Exchange[T]:
     """Carry out a verb in a transaction of its own; again if a lock does not come."""
-    limited = {**chosen, "lock_timeout": LOCK_TIMEOUT, "statement_timeout": "0"}
+    limited = {**chosen, **limits}
     tries = LOCK_TRIES
     while True:
         tries -= 1

@@ -12,7 +12,9 @@ class BuildReport:
     `done` names the steps in order with the seconds each took; empty when there
     was nothing to do. `index_bytes` and `rows` are 0 after a drop. `kept_as` says how
     the short values are kept, "generated", "trigger" or "expression", and `why` gives
-    the reason; both are None after a drop.
+    the reason; both are None after a drop. `recall` is the share of the nearest short
+    values that the new index found on a sample; None if that was not measured, as in a
+    transaction.
     """
 
     layout: IndexLayout
@@ -21,6 +23,7 @@ class BuildReport:
     rows: int = 0
     kept_as: str | None = None
     why: str | None = None
+    recall: float | None = None
 
     @property
     def changed(self) -> bool:
@@ -40,5 +43,7 @@ class BuildReport:
         if not self.index_bytes:
             return f"{self.layout}: {steps}"
         size = f"{self.index_bytes / 1e6:,.1f} MB for {self.rows:,} rows"
+        if self.recall is not None:
+            size += f", and finds {self.recall:.0%} of the nearest short values"
         kept = f"; kept as {self.kept_as}: {self.why}" if self.kept_as else ""
         return f"{self.layout}: {steps}; the index takes {size}{kept}"

@@ -212,6 +212,7 @@ def _print(report: BuildReport, as_json: bool, told: Preflight | None = None) ->
         "rows": report.rows,
         "kept_as": report.kept_as,
         "why": report.why,
+        "recall": report.recall,
     }
     if told is not None:
         facts["preflight"] = told.as_dict()

@@ -15,6 +15,7 @@ MrlError
 ├── ShortIndexError           the short column or its index is not usable
 │   ├── IndexNotFound         not created yet
 │   ├── IndexMismatch         it exists, but is not as described
+│   ├── GraphBroken           a new index misses most of the nearest short values
 │   ├── RebuildRefused        creating it would build other indexes of the table again
 │   └── BuildRunning          another session builds an index on the table now
 ├── PgvectorError             pgvector is missing or too old
@@ -91,6 +92,12 @@ class IndexNotFound(ShortIndexError):
 
 class IndexMismatch(ShortIndexError):
     """A column or an index of that name exists, but is not as described."""
+
+
+class GraphBroken(ShortIndexError):
+    """A new index finds too few of the nearest short values; it is not registered."""
+
+    exit_code = 7
 
 
 class RebuildRefused(ShortIndexError):

@@ -261,6 +261,7 @@ def tried_again(
 
 MOMENTS: list[tuple[Keep, Verb, str]] = [
     ("trigger", creates, "select mrl._add_kept_column"),
+    ("generated", creates, "alter table"),
     ("trigger", drops, "drop index"),
     ("generated", drops, "drop index"),
 ]

@@ -211,6 +211,7 @@ def test_internal_functions_are_bound_and_labelled(conn: Conn) -> None:
         "_finish",
         "_follow",
         "_grant",
+        "_graph_recall",
         "_keep_calibration",
         "_keep_measurement",
         "_keep_room",
