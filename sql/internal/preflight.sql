@@ -86,7 +86,7 @@ begin
 end
 $body$;
 
--- Microseconds of one distance on this server now, from fifty rows; NULL without rows.
+-- Microseconds of one distance on this server, from fifty rows; NULL without rows.
 -- Called by: mrl._build_size
 create or replace function mrl._distance_us(part oid, value text, operator text, full_column name)
 returns float8
@@ -97,12 +97,13 @@ as $body$
 declare
     began timestamptz;
     compared bigint;
+    seconds float8;
 begin
     if row_security_active(part) or not has_column_privilege(part, full_column, 'select') then
         return null;
     end if;
-    -- the first run fills the caches
-    for run in 1 .. 2 loop
+    -- the fastest, which no other program interrupted
+    for run in 1 .. 5 loop
         began := clock_timestamp();
         execute format(
             'with sample as materialized (select %s as short from only %s where %I is not null '
@@ -110,8 +111,9 @@ begin
             value, part::regclass, full_column, operator
         )
         into compared;
+        seconds := least(seconds, extract(epoch from clock_timestamp() - began));
     end loop;
-    return 1000000 * extract(epoch from clock_timestamp() - began) / nullif(compared, 0);
+    return 1000000 * seconds / nullif(compared, 0);
 end
 $body$;
 
@@ -300,7 +302,7 @@ begin
     graph_bytes := ceil(greatest(most, 0) * a_row.memory);
     -- benchmarks/preflight.py shows how well this fits
     seconds := rows / 1000000.0 * mrl._distance_us(largest, value, operator, full_column)
-        * 4 * ef_construction * sqrt(m / 16.0) * log(greatest(rows, 10));
+        * 5.5 * ef_construction * (m / 16.0) * log(greatest(rows, 10));
 end
 $body$;
 
@@ -547,7 +549,9 @@ begin
             'count(*) filter (where answer.place is null and inside) '
             -- answers that are not there
             '+ greatest(least(%s, count(*)) - reach.answers, 0) as missed '
-            'from (select sample.place, coalesce(sample.short %s reach.short < reach.farthest, false) '
+            'from (select sample.place, coalesce(sample.short %s reach.short '
+            -- not what only rounding tells apart
+            '< reach.farthest - 0.000001 - 0.001 * abs(reach.farthest), false) '
             'as inside from sample where (sample.short %2$s reach.short) <> ''NaN'') as near '
             'left join answer on answer.place = near.place and answer.number = reach.number'
             ') as seen',
