@@ -162,7 +162,8 @@ def test_workers_although_full_vectors_are_in_toast(conn: Conn) -> None:
         "alter embedding set storage external"
     )
     conn.execute(
-        "insert into docs select n, array[sin(n), cos(n), 2]::vector, repeat('x', 80000) "
+        "insert into docs "
+        "select n, array[sin(n), cos(n), 2]::vector, repeat('x', 80000) "
         "from generate_series(1, 900) n"
     )
     said: list[str] = []
