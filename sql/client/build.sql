@@ -204,7 +204,8 @@ from mrl._keep_steps(
 select mrl._begin_fill(
     %(table_id)s::pg_catalog.oid::pg_catalog.regclass,
     %(full)s::pg_catalog.name,
-    %(short)s::pg_catalog.name
+    %(short)s::pg_catalog.name,
+    wrong => false
 ) as state
 
 -- name: fill_next

@@ -165,14 +165,11 @@ begin
     ] then
         return;
     end if;
-    -- no time limit, because it reads every row
-    how := 'check';
+    how := 'fill';
     step := 'computed wrong values of column ' || known.short_now;
     statement := format(
-        -- by their bytes, which also tells a missing value
-        'update %s set %I = %s where row(%2$I)::record operator(pg_catalog.*<>) '
-        'row(%3$s)::record',
-        slots ->> 'table', known.short_now, mrl._short_of(slots ->> 'full', slots)
+        'call mrl.fill_short_column(%L, %L, %L, check_rows => true)',
+        known.table_id::regclass, known.full_now, known.short_now
     );
     return next;
 end

@@ -271,7 +271,11 @@ $body$;
 -- The state of a fill before its first batch.
 -- Called by: mrl.fill_short_column, client/build.sql
 create or replace function mrl._begin_fill(
-    table_id regclass, full_column name, short_column name
+    table_id regclass,
+    full_column name,
+    short_column name,
+    -- also of rows whose short value is wrong, for which all full vectors are read
+    wrong boolean
 )
 returns jsonb
 language plpgsql
@@ -313,11 +317,34 @@ begin
         'done', 0,
         'total', total,
         'rows', 0,
+        'wrong', wrong,
         'waits_for', null,
         'finished', total = 0
     );
 end
 $body$;
+
+-- The condition that a fill has yet to compute the short value of a row.
+-- Called by: mrl._fill_statement, mrl._end_batch
+create or replace function mrl._fill_todo(state jsonb, slots jsonb)
+returns text
+language sql
+stable
+parallel safe
+return case
+    when pg_catalog.jsonb_extract_path_text(state, 'wrong')::boolean
+    -- by their bytes, which also tells a missing value
+    then pg_catalog.format(
+        'row(%s)::pg_catalog.record operator(pg_catalog.*<>) row(%s)::pg_catalog.record',
+        pg_catalog.jsonb_extract_path_text(slots, 'short'),
+        pg_catalog.jsonb_extract_path_text(slots, 'value')
+    )
+    else pg_catalog.format(
+        '%s is null and %s is not null',
+        pg_catalog.jsonb_extract_path_text(slots, 'short'),
+        pg_catalog.jsonb_extract_path_text(slots, 'full')
+    )
+end;
 
 -- The statement that fills the next rows.
 -- Called by: mrl._fill_next
@@ -329,12 +356,14 @@ set search_path = pg_catalog, pg_temp
 as $body$
 declare
     place jsonb := state #> '{todo,0}';
+    slots jsonb := mrl._keeper(
+        (state ->> 'table_id')::oid, state ->> 'full_column', state ->> 'short_column'
+    );
 begin
     return mrl._render(
         mrl._fill_pages(),
-        mrl._keeper(
-            (state ->> 'table_id')::oid, state ->> 'full_column', state ->> 'short_column'
-        ) || jsonb_build_object(
+        slots || jsonb_build_object(
+            'todo', mrl._fill_todo(state, slots),
             'part', (
                 select format('%s.%I', class.relnamespace::regnamespace, class.relname)
                 from pg_class as class
@@ -384,13 +413,11 @@ begin
         (state ->> 'table_id')::oid, state ->> 'full_column', state ->> 'short_column'
     );
     execute format(
-        'select exists (select from only %s where ctid >= %L and ctid < %L '
-        'and %s is null and %s is not null)',
+        'select exists (select from only %s where ctid >= %L and ctid < %L and %s)',
         (place ->> 0)::oid::regclass,
         format('(%s,0)', first_page),
         format('(%s,0)', end_page),
-        slots ->> 'short',
-        slots ->> 'full'
+        mrl._fill_todo(state, slots)
     )
     into remaining;
     state := jsonb_set(state, '{todo,0,1}', to_jsonb(end_page));

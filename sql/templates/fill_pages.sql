@@ -1,5 +1,5 @@
 -- Fills a short column that a trigger keeps, for some rows of some pages of one partition.
--- It skips rows that others hold. Slots: part, short, full, value, first_page, end_page, most
+-- It skips rows that others hold. Slots: part, short, value, todo, first_page, end_page, most
 -- Called by: mrl._fill_statement
 create or replace function mrl._fill_pages()
 returns text
@@ -16,8 +16,7 @@ where ctid operator(pg_catalog.=) any (
         from only {part} as mrl_row
         where mrl_row.ctid operator(pg_catalog.>=) '({first_page},0)'::pg_catalog.tid
             and mrl_row.ctid operator(pg_catalog.<) '({end_page},0)'::pg_catalog.tid
-            and mrl_row.{short} is null
-            and mrl_row.{full} is not null
+            and {todo}
         limit {most}
         for no key update skip locked
     )

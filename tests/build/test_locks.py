@@ -194,7 +194,7 @@ BROKEN = {
     "alter table docs disable trigger {}": "alter table",
 }
 MENDED = "repair: make or enable a trigger"
-COMPUTED = "… compute wrong values"
+COMPUTED = "… compute wrong values, in batches"
 
 
 def with_broken_trigger(conn: Conn, broken: str) -> MatryoshkaIndex:
@@ -214,7 +214,7 @@ def test_a_trigger_is_repaired_in_a_moment(
 ) -> None:
     index = with_broken_trigger(docs, broken)
     found = held(docs, other, repairs(docs, index))
-    assert_as_on_the_page(found, {BROKEN[broken]: MENDED, "update": COMPUTED})
+    assert_as_on_the_page(found, {BROKEN[broken]: MENDED, "call": COMPUTED})
 
 
 def test_no_lock_on_the_page_is_left_out() -> None:
