@@ -1,6 +1,7 @@
 """`mrl-pg indexes`: the short columns of a database."""
 
 import json
+from collections import Counter
 from typing import Any
 
 import typer
@@ -44,7 +45,9 @@ def indexes(
     table = Table(
         "table", "full", "short", "distance", "index", "size", "rows", "state"
     )
+    columns = Counter((row["table_name"], row["full_column"]) for row in rows)
     for row in rows:
+        several = columns[row["table_name"], row["full_column"]] > 1
         table.add_row(
             escape(row["table_name"]),
             escape(f"{row['full_column']}({row['full_dims']})"),
@@ -53,13 +56,14 @@ def indexes(
             escape(row["index_name"]),
             f"{(row['index_bytes'] or 0) / 1e6:,.1f} MB",
             "?" if row["estimated_rows"] is None else f"{row['estimated_rows']:,}",
-            _state(row),
+            _state(row, several),
         )
     Console().print(table)
 
 
-def _state(row: dict[str, Any]) -> str:
+def _state(row: dict[str, Any], several: bool) -> str:
     if not row["usable"]:
         return "missing or invalid"
-    kept_as = row["kept_as"]
-    return "usable" if kept_as == "generated" else f"usable, {kept_as}"
+    state = "usable" if row["kept_as"] == "generated" else f"usable, {row['kept_as']}"
+    # what searches take that name no index
+    return f"{state}, in use" if several and row["in_use"] else state

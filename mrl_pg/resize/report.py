@@ -51,7 +51,11 @@ class ResizeReport:
         """A line for each index, and what searches use now."""
         end = "searches that name no index use the new one now"
         if not self.switched:
-            end = "nothing was switched; `switch` does it"
+            layout = self.new.layout
+            end = (
+                f"nothing was switched: `mrl-pg switch {layout.table} {layout.column} "
+                f"--dims {layout.dims} --kind {layout.kind}`, or index.switch(conn)"
+            )
         if self.dropped is not None:
             end += "; the old one was dropped"
         return f"old: {self.old}\nnew: {self.new}\n{end}"

@@ -360,7 +360,8 @@ select
     usable,
     index_bytes,
     estimated_rows,
-    kept_as
+    kept_as,
+    in_use
 from mrl.indexes
 order by table_name, full_column, dims, kind
 

@@ -255,7 +255,7 @@ begin
         'more_by_setting', worker.more_by_setting
     );
     says := format(
-        'the build will get %s parallel %s at most, by %s',
+        'the build will get %s parallel %s at most (%s)',
         worker.workers,
         case worker.workers when 1 then 'worker' else 'workers' end,
         worker.limited_by

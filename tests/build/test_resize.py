@@ -69,7 +69,7 @@ def test_step_by_step(docs: Conn) -> None:
         size = docs.execute("select pg_relation_size(%s::regclass)", [one.layout.name])
         assert size.fetchone() == (one.index_bytes,)
         assert f"{one.layout}: " in str(report)
-    assert "nothing was switched" in str(report)
+    assert "nothing was switched: `mrl-pg switch docs embedding --dims" in str(report)
     calibrated = docs.execute("select distinct index_name from mrl.calibrations")
     assert {name for (name,) in calibrated} == {OLD.name, NEW.name}
     NEW.switch(docs)
