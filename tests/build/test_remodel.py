@@ -7,6 +7,7 @@ import numpy as np
 import psycopg
 import pytest
 from psycopg import errors
+from support.command import mrl_pg
 from support.databases import Conn, connect, role
 from support.plans import explain, force_index, indexes
 from support.vectors import matryoshka, nearest
@@ -182,3 +183,12 @@ def test_what_is_refused(conn: Conn, database: str) -> None:
             back.switch(stranger, "embedding")
         force_index(stranger)
         assert_answers(stranger, AFTER)
+
+
+def test_the_shell_switches_one_or_the_other(database: str) -> None:
+    switch = ("switch", "docs", "embedding", "--dsn", database)
+    both = mrl_pg(*switch, "--dims", "8", "--to", "embedding_v2")
+    neither = mrl_pg(*switch)
+    assert (both.returncode, neither.returncode) == (2, 2)
+    for refused in (both, neither):
+        assert "switch to what? give either --dims" in refused.stderr

@@ -52,6 +52,10 @@ def test_the_page_runs_as_written(
     assert scope["after"].keys == nearest(NEW, NEW[9], 10)
     plan = scope["docs"].plan(conn, scope["queries"])
     assert "docs_embedding_v2_32_halfvec_cosine_hnsw" in indexes(explain(conn, plan))
+    (command,) = commands[1].text.splitlines()
+    done = mrl_pg(*shlex.split(command)[1:], "--dsn", database)
+    assert done.returncode == 0, done.stderr
+    assert "docs_embedding_v2_32_halfvec_cosine_hnsw" in done.stdout
     answers = [
         conn.execute(text).fetchone()
         for text in statements.text.split(";")
