@@ -263,9 +263,10 @@ begin
     return next;
 
     topic := 'time';
-    facts := jsonb_build_object('seconds', total, 'low', total / 2, 'high', total * 2);
+    facts := jsonb_build_object('seconds', total, 'low', total / 3, 'high', total * 2);
     says := format(
-        'it will take about %s, by a rough estimate: half as long or twice as long is likely',
+        'it will take about %s on an idle server, by a rough estimate: a third of it or twice as '
+        'long is possible',
         mrl._in_words(total)
     );
     return next;
