@@ -51,8 +51,9 @@ if typing.TYPE_CHECKING:
     from mrl_pg.build.status import Finding, IndexStatus, status, status_async
     from mrl_pg.calibration.calibrate import Calibration, CalibrationPoint
     from mrl_pg.calibration.recall_report import RecallReport
+    from mrl_pg.column import MatryoshkaColumn
     from mrl_pg.exchange.progress import Progress
-    from mrl_pg.index import MatryoshkaColumn, MatryoshkaIndex
+    from mrl_pg.index import MatryoshkaIndex
     from mrl_pg.resize.report import ResizedIndex, ResizeReport
     from mrl_pg.search.promise import Promise
     from mrl_pg.search.result import Hit, SearchResult
@@ -124,7 +125,7 @@ _MODULES = {
     "Finding": "build.status",
     "Hit": "search.result",
     "IndexStatus": "build.status",
-    "MatryoshkaColumn": "index",
+    "MatryoshkaColumn": "column",
     "MatryoshkaIndex": "index",
     "OldTransaction": "build.preflight",
     "OtherIndex": "build.preflight",

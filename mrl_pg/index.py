@@ -1,28 +1,23 @@
 """MatryoshkaIndex: the layout of a short column, and a method for each task."""
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from mrl_pg.build import create, drop, keep_as, preflight
 from mrl_pg.build.preflight import Preflight
 from mrl_pg.build.report import BuildReport
-from mrl_pg.build.switch_column import switch_column
 from mrl_pg.calibration import calibrate, real_queries, recall_report
 from mrl_pg.calibration.calibrate import Calibration
 from mrl_pg.calibration.recall_report import RecallReport
-from mrl_pg.catalog.in_use import forget_index_in_use, index_in_use
-from mrl_pg.exchange import AnyConn, AsyncConn, Conn, Exchange, run, run_async
+from mrl_pg.exchange import AsyncConn, Conn, run, run_async
 from mrl_pg.exchange.progress import OnProgress
 from mrl_pg.kinds import Keep, Kind
-from mrl_pg.layout import ColumnLayout, IndexLayout
+from mrl_pg.layout import IndexLayout
 from mrl_pg.resize import resize, switch
 from mrl_pg.resize.report import ResizeReport
-from mrl_pg.search.by_column import Query, find_in_use, plan_in_use
 from mrl_pg.search.filter import Filter, Params
 from mrl_pg.search.methods import SearchMethods
-from mrl_pg.search.options import FilteredKeywords, SearchKeywords, options_of
-from mrl_pg.search.plan import SearchPlan
-from mrl_pg.search.result import SearchResult
+from mrl_pg.search.options import FilteredKeywords, options_of
 from mrl_pg.vectors import VectorLike, VectorsLike
 
 if TYPE_CHECKING:
@@ -488,93 +483,6 @@ class MatryoshkaIndex(SearchMethods, IndexLayout):
     async def keep_query_async(self, conn: AsyncConn, query: VectorLike) -> bool:
         """The same as `keep_query` on an asynchronous connection."""
         return await run_async(conn, real_queries.keep_query(conn, self, query))
-
-
-@dataclass(frozen=True, slots=True)
-class MatryoshkaColumn(SearchMethods, ColumnLayout):
-    """A full column to search, by whichever of its indexes is in use.
-
-    >>> docs = MatryoshkaColumn("docs", "embedding")
-
-    For code that only searches: another size or kind needs no change here, because
-    each search uses the index that is in use at that moment. That is the oldest, until
-    `MatryoshkaIndex.switch` or `mrl.switch_index` chooses another. The result's
-    `index_name` says which. The distance is that of the index.
-
-    While the model changes, give one query for each column that may be in use, and
-    the search takes that of the column in use: `docs.search(conn, {"embedding": old,
-    "embedding_v2": new})`. Which that is, `switch` says.
-
-    Raises IndexNotFound if the column has no short column, and NotInstalled without
-    the `mrl` schema.
-    """
-
-    def index(self, conn: Conn) -> MatryoshkaIndex:
-        """The index that is in use now, to calibrate, measure or resize it."""
-        return run(conn, _in_use(conn, self))
-
-    async def index_async(self, conn: AsyncConn) -> MatryoshkaIndex:
-        """The same as `index` on an asynchronous connection."""
-        return await run_async(conn, _in_use(conn, self))
-
-    def search(
-        self, conn: Conn, query: Query, **options: "Unpack[SearchKeywords]"
-    ) -> SearchResult:
-        """The k rows nearest to a query, by full vectors, found in two passes.
-
-        `query` may be a mapping of columns to queries; then each call asks the server
-        which column is in use, and raises InvalidVector if it has no query for that.
-        All else is as in `MatryoshkaIndex.search`.
-        """
-        return run(conn, find_in_use(conn, self, query, options_of(options)))
-
-    async def search_async(
-        self, conn: AsyncConn, query: Query, **options: "Unpack[SearchKeywords]"
-    ) -> SearchResult:
-        """The same as `search` on an asynchronous connection."""
-        return await run_async(
-            conn, find_in_use(conn, self, query, options_of(options))
-        )
-
-    def plan(
-        self, conn: Conn, query: Query, **options: "Unpack[SearchKeywords]"
-    ) -> SearchPlan:
-        """What `search` with these options would send, to run or explain."""
-        return run(conn, plan_in_use(conn, self, query, options_of(options)))
-
-    async def plan_async(
-        self, conn: AsyncConn, query: Query, **options: "Unpack[SearchKeywords]"
-    ) -> SearchPlan:
-        """The same as `plan` on an asynchronous connection."""
-        return await run_async(
-            conn, plan_in_use(conn, self, query, options_of(options))
-        )
-
-    def switch(self, conn: Conn, to: str, *, allow_missing: bool = False) -> str:
-        """Make column `to` the one in use in place of this one.
-
-        Searches with a query for each column take it from their next call on, or from
-        the end of your transaction on. To go back, switch from `to` to this column.
-        Answers the name of the index that answers now.
-
-        Only the table's owner may. Raises TableError while rows that have a vector in
-        this column have none in `to`, unless `allow_missing`, and IndexNotFound if
-        `to` has no usable short index.
-        """
-        return run(conn, switch_column(self, to, allow_missing))
-
-    async def switch_async(
-        self, conn: AsyncConn, to: str, *, allow_missing: bool = False
-    ) -> str:
-        """The same as `switch` on an asynchronous connection."""
-        return await run_async(conn, switch_column(self, to, allow_missing))
-
-
-def _in_use(conn: AnyConn, column: ColumnLayout) -> Exchange[MatryoshkaIndex]:
-    forget_index_in_use(conn, column)
-    layout = yield from index_in_use(conn, column, exact=False)
-    names = [field.name for field in fields(IndexLayout)]
-    return MatryoshkaIndex(**{name: getattr(layout, name) for name in names})
 
 
 def _resized(

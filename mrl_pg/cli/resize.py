@@ -20,8 +20,9 @@ from mrl_pg.cli.describe import (
     split_table,
 )
 from mrl_pg.cli.options import PG_DEFAULT, Directory, Dsn, Json, Pg, connection
+from mrl_pg.column import MatryoshkaColumn
 from mrl_pg.errors import InvalidSetting
-from mrl_pg.index import MatryoshkaColumn, MatryoshkaIndex
+from mrl_pg.index import MatryoshkaIndex
 from mrl_pg.kinds import Keep, Kind
 from mrl_pg.resize.report import TARGETS, ResizedIndex, ResizeReport
 

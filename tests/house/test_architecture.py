@@ -38,6 +38,7 @@ LAYERS: tuple[set[str], ...] = (
     {"calibration", "install", "load"},
     {"resize"},
     {"index", "recall"},
+    {"column"},
     {"tune"},
     {PUBLIC},
     {"demo", "report"},
@@ -117,7 +118,7 @@ def test_arrows_point_down(path: Path) -> None:
 
 GROUND_FLOOR = set(
     "__init__ __main__ arguments errors layout kinds vectors source exchange index "
-    "install connect".split()
+    "column install connect".split()
 )
 """Modules directly under mrl_pg, outside any package."""
 
