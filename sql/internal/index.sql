@@ -339,15 +339,10 @@ begin atomic
             false
         ),
         case
-            when _facts.kept_as operator(pg_catalog.=) 'generated'
-            then mrl._is_short_column(
-                pg_catalog.pg_get_expr(value.adbin, value.adrelid),
-                pg_catalog.format_type(short.atttypid, short.atttypmod),
-                _facts.full_column,
-                _facts.dims,
-                _facts.kind
+            when _facts.kept_as operator(pg_catalog.=) any (
+                '{expression,trigger}'::pg_catalog.text[]
             )
-            else mrl._is_kept_prefix(
+            then mrl._is_kept_prefix(
                 class.oid,
                 class.relnamespace::pg_catalog.regnamespace,
                 _facts.full_column,
@@ -357,6 +352,13 @@ begin atomic
                 _facts.dims,
                 _facts.kind,
                 _facts.kept_as
+            )
+            else mrl._is_short_column(
+                pg_catalog.pg_get_expr(value.adbin, value.adrelid),
+                pg_catalog.format_type(short.atttypid, short.atttypmod),
+                _facts.full_column,
+                _facts.dims,
+                _facts.kind
             )
         end
     from pg_catalog.pg_class as class

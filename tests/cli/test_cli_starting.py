@@ -66,7 +66,7 @@ def test_the_server_is_started_without_numpy() -> None:
 
 def test_help_lists_every_command() -> None:
     text = mrl_pg("--help").stdout
-    listed = re.findall(r"^│ (\w+)  +\S", text, re.MULTILINE)
+    listed = re.findall(r"^│ (\w[\w-]*)  +\S", text, re.MULTILINE)
     assert listed == COMMANDS
 
 

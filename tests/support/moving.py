@@ -117,11 +117,13 @@ def held(conn: Conn) -> State:
         ),
         "functions": (
             "select oid::regprocedure::text, pg_get_functiondef(oid),"
-            " coalesce(proacl, acldefault('f', proowner))::text, obj_description(oid)"
+            " coalesce(proacl, acldefault('f', proowner))::text,"
+            " obj_description(oid, 'pg_proc')"
             " from pg_proc where pronamespace = 'mrl'::regnamespace or"
             " proname ~ '^search_(docs|odd)$' order by 1"
         ),
-        "mrl": "select nspacl::text, obj_description(oid) from pg_namespace"
+        "mrl": "select nspacl::text, obj_description(oid, 'pg_namespace')"
+        " from pg_namespace"
         " where nspname = 'mrl'",
     }
     promises = [
