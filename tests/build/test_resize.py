@@ -91,6 +91,9 @@ def test_another_kind_measured_with_real_queries(docs: Conn, database: str) -> N
     docs.execute("select mrl.sample_queries('docs', 'embedding', 1, 50)")
     for row in ROWS[:5]:
         assert OLD.keep_query(docs, row)
+    # a query may take the place of another, which is drawn
+    kept = docs.execute("select cardinality(mrl.kept_queries('docs', 'embedding'))")
+    ((stored,),) = kept.fetchall()
 
     async def act() -> None:
         async with await psycopg.AsyncConnection.connect(
@@ -100,7 +103,7 @@ def test_another_kind_measured_with_real_queries(docs: Conn, database: str) -> N
             report = await index.resize_async(conn, kind="bit", k=3, switch=True)
             assert report.real_queries
             assert report.new.calibration is not None
-            assert report.new.calibration.queries == 5
+            assert report.new.calibration.queries == stored > 0
             await index.switch_async(conn)
 
     asyncio.run(act())
