@@ -101,7 +101,7 @@ def switch(operations: Operations, operation: SwitchMatryoshkaIndexOp) -> None:
     """Have searches that name no index use another one."""
     _check(operations)
     index = in_place(operations, operation.new)
-    run_statement(operations, definitions.call("call_switch_index", index))
+    run_statement(operations, definitions.call("call_switch", index))
 
 
 def _check(operations: Operations) -> None:

@@ -17,9 +17,9 @@ from mrl_pg.build.report import BuildReport
 from mrl_pg.build.row_sample import check_rows
 from mrl_pg.build.steps import Step, carry_out, changes, lock, read_steps
 from mrl_pg.build.verify import verify
-from mrl_pg.catalog.facts import Facts, check_index, check_short
+from mrl_pg.catalog.facts import Facts, check_index, check_installed, check_short
 from mrl_pg.catalog.read import forget_facts, read_facts
-from mrl_pg.errors import IndexMismatch, InvalidSetting, NotInstalled, RebuildRefused
+from mrl_pg.errors import IndexMismatch, InvalidSetting, RebuildRefused
 from mrl_pg.exchange import AnyConn, Exchange, Send, commits_each, transaction
 from mrl_pg.exchange.progress import OnProgress
 from mrl_pg.exchange.server_message import server_message
@@ -126,7 +126,7 @@ def _create_online(
     if verified:
         recall = yield from verify(layout, facts, register.kept_as or "generated")
     done += yield from online.carry_out([register], chosen, watched)
-    report = yield from _report(layout, facts, steps, done)
+    report = yield from report_of(layout, facts, steps, done)
     return replace(report, recall=recall)
 
 
@@ -146,7 +146,7 @@ def _create(
     yield from check_rows(layout, facts)
     with watched():
         done = yield from settings.local(chosen, carry_out(steps))
-    return (yield from _report(layout, facts, steps, done))
+    return (yield from report_of(layout, facts, steps, done))
 
 
 def _is_registered(layout: IndexLayout, facts: Facts) -> Exchange[bool]:
@@ -155,12 +155,13 @@ def _is_registered(layout: IndexLayout, facts: Facts) -> Exchange[bool]:
     return bool(row["registered"])
 
 
-def _report(
+def report_of(
     layout: IndexLayout,
     facts: Facts,
     steps: list[Step],
     done: tuple[tuple[str, float], ...],
 ) -> Exchange[BuildReport]:
+    """The report of a build, with the index as it is now."""
     names = {
         "schema": facts.schema,
         "table": facts.table,
@@ -173,11 +174,7 @@ def _report(
 
 def check(layout: IndexLayout, facts: Facts) -> Facts:
     """Raise NotInstalled, or IndexMismatch for a column or an index of another's."""
-    if not facts.mrl_installed:
-        raise NotInstalled(
-            "the database side of mrl_pg is not installed in this database: run "
-            "mrl_pg.install(conn), `mrl-pg install` or psql -f sql/install.sql"
-        )
+    check_installed(facts)
     check_short(layout, facts)
     check_index(layout, facts)
     return facts

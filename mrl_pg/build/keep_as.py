@@ -6,24 +6,22 @@ from functools import partial
 
 from psycopg import errors, sql
 
-from mrl_pg import source
 from mrl_pg.arguments import check_callable, check_choice, flag
 from mrl_pg.build import online
-from mrl_pg.build.create import rebuild_refused
+from mrl_pg.build.create import rebuild_refused, report_of
 from mrl_pg.build.fill import fill
 from mrl_pg.build.progress import watch
 from mrl_pg.build.report import BuildReport
 from mrl_pg.build.steps import Step, read_steps
 from mrl_pg.catalog import slots
-from mrl_pg.catalog.facts import Facts
+from mrl_pg.catalog.facts import Facts, check_installed
 from mrl_pg.catalog.read import forget_facts, read_facts
 from mrl_pg.errors import (
     IndexMismatch,
     IndexNotFound,
     InvalidSetting,
-    NotInstalled,
 )
-from mrl_pg.exchange import AnyConn, Exchange, Send, commits_each
+from mrl_pg.exchange import AnyConn, Exchange, commits_each
 from mrl_pg.exchange.progress import OnProgress
 from mrl_pg.exchange.server_message import server_message
 from mrl_pg.kinds import KEEPS, Keep
@@ -52,11 +50,7 @@ def keep_as(
             "outside any; open the connection with autocommit=True"
         )
     facts = yield from read_facts(layout)
-    if not facts.mrl_installed:
-        raise NotInstalled(
-            "the database side of mrl_pg is not installed in this database: run "
-            "mrl_pg.install(conn), `mrl-pg install` or psql -f sql/install.sql"
-        )
+    check_installed(facts)
     watched = partial(watch, conn, progress)
     filling = fill(layout, facts, progress)
     body = _keep_as(layout, facts, keep, rebuild, watched, filling)
@@ -75,15 +69,7 @@ def _keep_as(
 ) -> Exchange[BuildReport]:
     steps = yield from _read(layout, facts, keep, rebuild)
     done = yield from online.carry_out(steps, {}, watched, filling)
-    names = {
-        "schema": facts.schema,
-        "table": facts.table,
-        "index_name": layout.name,
-    }
-    (size,) = yield Send(source.statement("index_size"), names)
-    return BuildReport(
-        layout, done, size["index_bytes"], size["rows"], keep, steps[0].why
-    )
+    return (yield from report_of(layout, facts, steps, done))
 
 
 def _read(

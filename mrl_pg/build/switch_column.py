@@ -4,12 +4,11 @@ from psycopg import errors, sql
 
 from mrl_pg import source
 from mrl_pg.arguments import flag
-from mrl_pg.catalog.facts import Facts
+from mrl_pg.catalog.facts import Facts, check_installed
 from mrl_pg.catalog.read import read_facts
 from mrl_pg.errors import (
     IndexNotFound,
     InvalidSetting,
-    NotInstalled,
     TableError,
 )
 from mrl_pg.exchange import Exchange, Send
@@ -47,9 +46,5 @@ def read_column(column: ColumnLayout) -> Exchange[Facts]:
     """Facts of a full column; raises an error if it is not there or cannot be used."""
     layout = IndexLayout(column.table, column.column, dims=1, schema=column.schema)
     facts = yield from read_facts(layout)
-    if not facts.mrl_installed:
-        raise NotInstalled(
-            "the database side of mrl_pg is not installed in this database: run "
-            "mrl_pg.install(conn), `mrl-pg install` or psql -f sql/install.sql"
-        )
+    check_installed(facts)
     return facts

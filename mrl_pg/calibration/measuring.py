@@ -28,15 +28,20 @@ NOT_INSTALLED = (
 )
 
 
-def ready(conn: AnyConn, layout: IndexLayout) -> Exchange[tuple[IndexLayout, Facts]]:
-    """The layout with its names by now, and facts of a table that can be measured."""
+def ready(
+    conn: AnyConn, layout: IndexLayout, *, registered: bool = True
+) -> Exchange[tuple[IndexLayout, Facts]]:
+    """The layout with its names by now, and facts of a table that can be measured.
+
+    `registered`: only by names that the registry knows, under which figures are kept.
+    """
     facts = yield from read_facts(layout)
     if not facts.mrl_installed:
         raise NotInstalled(NOT_INSTALLED)
     try:
         check_ready(layout, facts)
     except (IndexNotFound, IndexMismatch):
-        renamed = yield from find_names(conn, layout, facts, registered=True)
+        renamed = yield from find_names(conn, layout, facts, registered=registered)
         if renamed is None:
             raise
         layout, facts = renamed, (yield from read_facts(renamed))

@@ -12,6 +12,7 @@ from mrl_pg.errors import (
     InvalidSetting,
     NoPrimaryKey,
     NotAVectorColumn,
+    NotInstalled,
     PgvectorMissing,
     PgvectorTooOld,
     PgvectorWarning,
@@ -144,6 +145,15 @@ def check_pgvector(version: str | None) -> None:
             f"pgvector {version} has known faults (overflow in parallel index builds, "
             "index corruption under vacuum): update to 0.8.4 or later",
             PgvectorWarning,
+        )
+
+
+def check_installed(facts: Facts) -> None:
+    """Raise NotInstalled unless the schema mrl is there."""
+    if not facts.mrl_installed:
+        raise NotInstalled(
+            "the database side of mrl_pg is not installed in this database: run "
+            "mrl_pg.install(conn), `mrl-pg install` or psql -f sql/install.sql"
         )
 
 

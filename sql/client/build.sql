@@ -247,7 +247,7 @@ where registry.table_id operator(pg_catalog.=) {table}::pg_catalog.regclass
 -- name: call_switch
 -- Makes an index the one in use.
 -- Slots: table, column, index (literals)
--- Called by: mrl_pg.resize.switch
+-- Called by: mrl_pg.resize.switch, mrl_pg.alembic.carry_out
 select mrl.switch_index(
     {table}::pg_catalog.regclass, {column}, index_name => {index}
 )::pg_catalog.text as name
@@ -272,12 +272,6 @@ select mrl.register(
 -- Slots: table, index (literals)
 -- Called by: mrl_pg.alembic.carry_out, mrl_pg.build.drop
 select mrl.unregister({table}::pg_catalog.regclass, {index})
-
--- name: call_switch_index
--- Makes an index the one in use.
--- Slots: table, column, index (literals)
--- Called by: mrl_pg.alembic.carry_out
-select mrl.switch_index({table}::pg_catalog.regclass, {column}, index_name => {index})
 
 -- name: translated_table
 -- The name of a table whose schema SQLAlchemy fills in later, quoted as a name, not as a literal.
