@@ -69,14 +69,7 @@ begin
         end,
         -- so that sessions that know the old column notice; the order stays as it was
         chosen_at = case
-            when own.index_name = marked[1] then greatest(
-                clock_timestamp(),
-                (
-                    select max(registry.chosen_at) + interval '1 microsecond'
-                    from mrl.registry as registry
-                    where registry.table_id = table_name
-                )
-            )
+            when own.index_name = marked[1] then mrl._choice_now(table_name)
             else own.chosen_at
         end
     where own.entry in (

@@ -40,15 +40,7 @@ begin
     -- raises if there is none, or if it cannot be used
     perform mrl._found(table_name, full_column, dims, kind, index_name);
     update mrl._own_registry as own
-    set chosen_at = greatest(
-        clock_timestamp(),
-        -- later than every other choice, also if the clock was set back meanwhile
-        (
-            select max(registry.chosen_at) + interval '1 microsecond'
-            from mrl.registry as registry
-            where registry.table_id = switch_index.table_name
-        )
-    )
+    set chosen_at = mrl._choice_now(table_name)
     where own.entry in (
             select live.entry
             from mrl._live_tables as live

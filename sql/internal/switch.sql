@@ -1,4 +1,22 @@
--- Full columns of two models in one table.
+-- Which index, and which full column, is in use.
+
+-- The moment of a new choice: later than every other, also if the clock was set back meanwhile.
+-- Called by: mrl.switch_index, mrl.switch_column
+create or replace function mrl._choice_now(table_id regclass)
+returns timestamptz
+language sql
+volatile
+parallel safe
+return greatest(
+    pg_catalog.clock_timestamp(),
+    (
+        select
+            pg_catalog.max(registry.chosen_at)
+                operator(pg_catalog.+) interval '1 microsecond'
+        from mrl.registry as registry
+        where registry.table_id operator(pg_catalog.=) _choice_now.table_id
+    )
+);
 
 -- How many rows have a vector in one full column and none in the other.
 -- Called by: mrl.switch_column

@@ -195,6 +195,7 @@ def test_internal_functions_are_bound_and_labelled(conn: Conn) -> None:
             changing.add(name)
     assert {name for name in changing if name.startswith("_")} == {
         "_add_kept_column",
+        "_choice_now",
         "_created",
         "_end_batch",
         "_fill_next",
