@@ -209,7 +209,8 @@ from mrl._keep_calibration(
     %(points)s::pg_catalog.jsonb,
     %(share)s,
     %(query_count)s,
-    %(row_count)s
+    %(row_count)s,
+    case when %(rows_as_queries)s then 'rows' else 'queries' end
 )
 order by candidates, ef_search
 

@@ -98,7 +98,8 @@ begin
         points,
         counts.share,
         query_count,
-        counts.rows
+        counts.rows,
+        case when queries is null then 'rows' else 'queries' end
     );
 end
 $body$;

@@ -247,7 +247,11 @@ create or replace function mrl._keep_calibration(
     share float8,
     queries int,
     -- the counted rows, for a table without statistics
-    rows bigint
+    rows bigint,
+    -- what the queries were: queries, distances or rows
+    basis text default null,
+    -- 21 quantiles of the exact distance of the k-th row
+    reach float8[] default null
 )
 returns setof mrl.calibrations
 language plpgsql
@@ -282,13 +286,14 @@ begin
         select *
         from jsonb_to_recordset(points) as point (
             candidates int, ef_search int, recall float8, low float8,
-            median_ms float8, p95_ms float8
+            median_ms float8, p95_ms float8, p05 float8, shares float8[], weights float8[]
         )
     ),
     stored as (
         insert into mrl._own_calibrations (
             entry, index_name, k, filter, candidates, ef_search, share,
-            recall, low, median_ms, p95_ms, queries, rows, m, ef_construction
+            recall, low, median_ms, p95_ms, queries, rows, m, ef_construction,
+            basis, p05, shares, weights, reach
         )
         select
             claimed,
@@ -305,7 +310,12 @@ begin
             _keep_calibration.queries,
             coalesce(mrl._rows(_keep_calibration.table_id), _keep_calibration.rows),
             built.m,
-            built.ef_construction
+            built.ef_construction,
+            _keep_calibration.basis,
+            point.p05,
+            point.shares,
+            point.weights,
+            _keep_calibration.reach
         from point
         where not exists (
             select
@@ -333,7 +343,13 @@ begin
         stored.rows,
         stored.m,
         stored.ef_construction,
-        stored.measured_at
+        stored.measured_at,
+        stored.basis,
+        stored.p05,
+        stored.shares,
+        stored.weights,
+        stored.reach,
+        stored.changes
     from stored
     order by stored.median_ms;
 end

@@ -26,6 +26,21 @@ create table if not exists mrl._calibrations (
     m int not null,
     ef_construction int not null,
     measured_at pg_catalog.timestamptz not null default pg_catalog.now(),
+    -- what the queries were: real queries, rows chosen and weighted by the distances of real
+    -- answers, or rows alone
+    basis pg_catalog.text check (
+        basis operator(pg_catalog.=) any ('{queries,distances,rows}'::pg_catalog.text[])
+    ),
+    -- the 5th percentile of the recall of single queries
+    p05 pg_catalog.float8,
+    -- the recalls that single queries had, ascending and distinct, and how many queries (or
+    -- what weight) had each
+    shares pg_catalog.float8[],
+    weights pg_catalog.float8[],
+    -- 21 quantiles (0, .05, … 1) of the exact distance of the k-th row, over the queries
+    reach pg_catalog.float8[],
+    -- rows inserted, updated and deleted until then, as PostgreSQL counts them
+    changes bigint,
     primary key (entry, index_name, k, filter, candidates, ef_search),
     foreign key (entry, index_name) references mrl._registry
         on update cascade on delete cascade

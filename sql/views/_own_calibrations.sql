@@ -20,7 +20,13 @@ select
     point.rows,
     point.m,
     point.ef_construction,
-    point.measured_at
+    point.measured_at,
+    point.basis,
+    point.p05,
+    point.shares,
+    point.weights,
+    point.reach,
+    point.changes
 from mrl._calibrations as point
 where exists (
     select
