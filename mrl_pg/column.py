@@ -8,7 +8,13 @@ from mrl_pg.catalog.in_use import forget_index_in_use, index_in_use
 from mrl_pg.exchange import AnyConn, AsyncConn, Conn, Exchange, run, run_async
 from mrl_pg.index import MatryoshkaIndex
 from mrl_pg.layout import ColumnLayout, IndexLayout
-from mrl_pg.search.by_column import Query, find_in_use, plan_in_use
+from mrl_pg.search.by_column import (
+    Queries,
+    Query,
+    find_in_use,
+    find_many_in_use,
+    plan_in_use,
+)
 from mrl_pg.search.methods import SearchMethods
 from mrl_pg.search.options import SearchKeywords, options_of
 from mrl_pg.search.plan import SearchPlan
@@ -63,6 +69,24 @@ class MatryoshkaColumn(SearchMethods, ColumnLayout):
         """The same as `search` on an asynchronous connection."""
         return await run_async(
             conn, find_in_use(conn, self, query, options_of(options))
+        )
+
+    def search_many(
+        self, conn: Conn, queries: Queries, **options: "Unpack[SearchKeywords]"
+    ) -> list[SearchResult]:
+        """The result of `search` for each query, with one round trip for all.
+
+        `queries` may be a mapping of columns to queries, as many for each column. The
+        server is asked once which column is in use.
+        """
+        return run(conn, find_many_in_use(conn, self, queries, options_of(options)))
+
+    async def search_many_async(
+        self, conn: AsyncConn, queries: Queries, **options: "Unpack[SearchKeywords]"
+    ) -> list[SearchResult]:
+        """The same as `search_many` on an asynchronous connection."""
+        return await run_async(
+            conn, find_many_in_use(conn, self, queries, options_of(options))
         )
 
     def plan(

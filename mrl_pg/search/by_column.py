@@ -1,21 +1,24 @@
 """Searches a column while its model changes: one query for each of its full columns."""
 
 from collections.abc import Mapping
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
-from mrl_pg.arguments import shown
+from mrl_pg.arguments import listed, shown
 from mrl_pg.catalog.in_use import column_in_use
 from mrl_pg.errors import InvalidVector
 from mrl_pg.exchange import AnyConn, Exchange
 from mrl_pg.layout import ColumnLayout
-from mrl_pg.search.find import find, fresh_plan
+from mrl_pg.search.find import find, find_many, fresh_plan
 from mrl_pg.search.options import SearchOptions
 from mrl_pg.search.plan import SearchPlan
 from mrl_pg.search.result import SearchResult
-from mrl_pg.vectors import VectorLike
+from mrl_pg.vectors import VectorLike, VectorsLike
 
 Query: TypeAlias = "VectorLike | Mapping[str, VectorLike]"
 """A vector, or one vector for each full column that may be in use."""
+
+Queries: TypeAlias = "VectorsLike | Mapping[str, VectorsLike]"
+"""Several vectors, or as many for each full column that may be in use."""
 
 
 def find_in_use(
@@ -26,6 +29,23 @@ def find_in_use(
     return (yield from find(conn, column, vector, options))
 
 
+def find_many_in_use(
+    conn: AnyConn, searched: ColumnLayout, queries: Queries, options: SearchOptions
+) -> Exchange[list[SearchResult]]:
+    """Answers of many searches, all in the column that is in use now."""
+    if isinstance(queries, Mapping):
+        queries = {name: listed(given) for name, given in queries.items()}
+        counts = {name: len(given) for name, given in queries.items()}
+        if len(set(counts.values())) > 1:
+            told = ", ".join(f"{shown(name)} has {n}" for name, n in counts.items())
+            raise InvalidVector(
+                f"not as many queries for each column: {told}: give the same queries "
+                "in the same order for each"
+            )
+    column, vectors = yield from _chosen(searched, queries)
+    return (yield from find_many(conn, column, vectors, options))
+
+
 def plan_in_use(
     conn: AnyConn, searched: ColumnLayout, query: Query, options: SearchOptions
 ) -> Exchange[SearchPlan]:
@@ -34,9 +54,7 @@ def plan_in_use(
     return (yield from fresh_plan(conn, column, vector, options))
 
 
-def _chosen(
-    searched: ColumnLayout, query: Query
-) -> Exchange[tuple[ColumnLayout, VectorLike]]:
+def _chosen(searched: ColumnLayout, query: Any) -> Exchange[tuple[ColumnLayout, Any]]:
     if not isinstance(query, Mapping):
         return searched, query
     # read for every search, so that column and query always belong together

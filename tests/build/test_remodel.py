@@ -10,6 +10,7 @@ from psycopg import errors
 from support.command import mrl_pg
 from support.databases import Conn, connect, role
 from support.plans import explain, force_index, indexes
+from support.sql_plans import scanning
 from support.vectors import matryoshka, nearest
 
 from mrl_pg import MatryoshkaColumn, MatryoshkaIndex
@@ -65,18 +66,32 @@ def assert_answers(conn: Conn, index: MatryoshkaIndex, row: int = 7) -> None:
     assert used == (index.column,)
 
 
+def assert_batch(conn: Conn, index: MatryoshkaIndex) -> None:
+    """The same for many searches in one round trip."""
+    rows = OLD if index == BEFORE else NEW
+    many: dict[str, Any] = {"embedding": OLD[[7, 9]], "embedding_v2": [NEW[7], NEW[9]]}
+    with scanning(conn, index.name):
+        batch = DOCS.search_many(conn, many, k=5, candidates=200)
+    assert [found.keys for found in batch] == [
+        nearest(rows, rows[row], 5) for row in (7, 9)
+    ]
+    assert {found.index_name for found in batch} == {index.name}
+
+
 @pytest.mark.parametrize("keep", ["expression", "generated", "trigger"])
 def test_all_switch_at_once_and_back(conn: Conn, database: str, keep: Any) -> None:
     prepare(conn, keep=keep)
     with connect(database) as other:
         force_index(other)
         assert_answers(other, BEFORE)
+        assert_batch(other, BEFORE)
         with conn.transaction():
             assert DOCS.switch(conn, "embedding_v2") == AFTER.name
             assert_answers(conn, AFTER)
             # not before it is committed
             assert_answers(other, BEFORE)
         assert_answers(other, AFTER)
+        assert_batch(other, AFTER)
         # once more changes nothing
         assert DOCS.switch(conn, "embedding_v2") == AFTER.name
         back = MatryoshkaColumn("docs", "embedding_v2")
@@ -159,6 +174,15 @@ def test_async_switches_too(conn: Conn, database: str) -> None:
         ) as other:
             await DOCS.switch_async(other, "embedding_v2")
             found = await DOCS.search_async(other, queries(7), k=5, candidates=200)
+            many: dict[str, Any] = {"embedding": [], "embedding_v2": []}
+            assert await DOCS.search_many_async(other, many) == []
+            (same,) = await DOCS.search_many_async(
+                other,
+                {name: [query] for name, query in queries(7).items()},
+                k=5,
+                candidates=200,
+            )
+            assert same.keys == found.keys
             return found.keys
 
     assert asyncio.run(both()) == nearest(NEW, NEW[7], 5)
@@ -176,6 +200,12 @@ def test_what_is_refused(conn: Conn, database: str) -> None:
     for given in ({"embedding": OLD[7]}, {}, {3: OLD[7]}):
         with pytest.raises(InvalidVector, match="column 'embedding_v2', which is in"):
             DOCS.search(conn, given)  # type: ignore[arg-type]
+    with pytest.raises(InvalidVector, match="column 'embedding_v2', which is in"):
+        DOCS.search_many(conn, {"embedding": OLD[:2]})
+    with pytest.raises(InvalidVector, match="'embedding' has 2, 'embedding_v2' has 1"):
+        DOCS.search_many(conn, {"embedding": OLD[:2], "embedding_v2": NEW[:1]})
+    with pytest.raises(InvalidVector, match="are not several vectors"):
+        DOCS.search_many(conn, {"embedding": 5, "embedding_v2": 5})  # type: ignore[dict-item]
     with connect(role(conn, database, "remodel_stranger")) as stranger:
         conn.execute("grant select on docs to remodel_stranger")
         back = MatryoshkaColumn("docs", "embedding_v2")

@@ -9,44 +9,32 @@ import pytest
 from psycopg import errors
 from support.command import mrl_pg
 from support.databases import Conn, connect, role
-from support.plans import explain, first_pass, force_index
-from support.tables import make_table
-from support.vectors import matryoshka, nearest
+from support.in_use import DOCS, QUERY, ROWS, assert_searched, make_docs
 from typer.testing import CliRunner
 
 from mrl_pg import (
     IndexNotFound,
     InvalidSetting,
-    MatryoshkaColumn,
     MatryoshkaIndex,
     NotInstalled,
 )
 from mrl_pg.cli import resize as shell
 from mrl_pg.cli.app import app
 
-ROWS = matryoshka(400)
-QUERY = ROWS[7] * 0.7 + ROWS[8] * 0.3
-TRUTH = nearest(ROWS, QUERY, 5)
 OLD = MatryoshkaIndex("docs", "embedding", dims=16, m=8, ef_construction=40)
 NEW = MatryoshkaIndex("docs", "embedding", dims=32, m=8, ef_construction=40)
-DOCS = MatryoshkaColumn("docs", "embedding")
 
 
 @pytest.fixture
 def docs(conn: Conn) -> Conn:
-    make_table(conn, ROWS)
-    OLD.create(conn)
-    force_index(conn)
+    make_docs(conn, OLD)
     return conn
 
 
 def assert_in_use(conn: Conn, index: MatryoshkaIndex) -> None:
     """Searches of the column run by this index, and find the nearest rows."""
     assert DOCS.index(conn) == index
-    plan = DOCS.plan(conn, QUERY, k=5, candidates=300)
-    assert first_pass(explain(conn, plan)) == [index.name]
-    found = DOCS.search(conn, QUERY, k=5, candidates=300)
-    assert (found.index_name, found.keys) == (index.name, TRUTH)
+    assert_searched(conn, DOCS, index)
 
 
 def there(conn: Conn) -> list[int]:

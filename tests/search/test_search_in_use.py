@@ -2,15 +2,22 @@
 
 import asyncio
 from collections.abc import Iterator
-from typing import Any
 
 import psycopg
 import pytest
 from support.databases import Conn, connect
-from support.plans import explain, first_pass, force_index
-from support.sql_plans import scanning
+from support.in_use import (
+    DOCS,
+    QUERY,
+    ROWS,
+    TRUTH,
+    assert_by,
+    assert_searched,
+    make_docs,
+)
+from support.plans import force_index
 from support.tables import make_table
-from support.vectors import matryoshka, nearest
+from support.vectors import nearest
 
 from mrl_pg import (
     ColumnNotFound,
@@ -19,24 +26,16 @@ from mrl_pg import (
     MatryoshkaColumn,
     MatryoshkaIndex,
     NotInstalled,
-    SearchResult,
     TableNotFound,
 )
 
-ROWS = matryoshka(500)
-QUERY = ROWS[7] * 0.7 + ROWS[8] * 0.3
-TRUTH = nearest(ROWS, QUERY, 5)
 OLD = MatryoshkaIndex("docs", "embedding", dims=32)
 NEW = MatryoshkaIndex("docs", "embedding", dims=16)
-DOCS = MatryoshkaColumn("docs", "embedding")
 
 
 @pytest.fixture
 def docs(conn: Conn) -> Conn:
-    """A table with one index, which the planner must use."""
-    make_table(conn, ROWS)
-    OLD.create(conn)
-    force_index(conn)
+    make_docs(conn, OLD)
     return conn
 
 
@@ -44,34 +43,6 @@ def switch(conn: Conn, index: MatryoshkaIndex) -> None:
     conn.execute(
         "select mrl.switch_index('docs', 'embedding', index_name => %s)", [index.name]
     )
-
-
-def assert_by(found: SearchResult, index: MatryoshkaIndex, fallback: bool) -> None:
-    assert (found.index_name, found.fallback) == (index.name, fallback)
-    assert found.keys == TRUTH
-
-
-def assert_searched(
-    conn: Conn,
-    searched: MatryoshkaIndex | MatryoshkaColumn,
-    index: MatryoshkaIndex,
-    *,
-    fallback: bool = False,
-    **options: Any,
-) -> None:
-    """A search and a batch scan this index, say so, and find the nearest rows."""
-    options = {"k": 5, "candidates": 300} | options
-    with scanning(conn, index.name):
-        assert_by(searched.search(conn, QUERY, **options), index, fallback)
-    with scanning(conn, index.name):
-        for found in searched.search_many(conn, [QUERY, QUERY], **options):
-            assert_by(found, index, fallback)
-    plan = searched.plan(conn, QUERY, **options)
-    assert first_pass(explain(conn, plan)) == [index.name]
-    assert plan.fallback == fallback
-    exact = searched.search(conn, QUERY, k=5, exact=True)
-    assert (exact.index_name, exact.fallback) == (None, False)
-    assert exact.keys == TRUTH
 
 
 def test_a_process_that_runs_sees_a_switch_at_its_next_search(
@@ -94,7 +65,7 @@ def test_a_process_that_runs_sees_a_switch_at_its_next_search(
             assert DOCS.search(other, QUERY).index_name == OLD.name
             switch(docs, NEW)
             found = DOCS.search(other, QUERY, k=5, filter="id > 0")
-            assert_by(found, NEW, False)
+            assert_by(found, NEW)
 
 
 def test_the_next_after_a_drop(docs: Conn, database: str) -> None:
@@ -143,13 +114,13 @@ def test_async_does_the_same(docs: Conn, database: str) -> None:
             database, autocommit=True
         ) as conn:
             await conn.execute("set enable_seqscan = off")
-            assert_by(await DOCS.search_async(conn, QUERY, k=5), OLD, False)
+            assert_by(await DOCS.search_async(conn, QUERY, k=5), OLD)
             assert_by(await NEW.search_async(conn, QUERY, k=5), OLD, True)
             NEW.create(docs)
             switch(docs, NEW)
             for found in await DOCS.search_many_async(conn, [QUERY], k=5):
-                assert_by(found, NEW, False)
-            assert_by(await NEW.search_async(conn, QUERY, k=5), NEW, False)
+                assert_by(found, NEW)
+            assert_by(await NEW.search_async(conn, QUERY, k=5), NEW)
             plan = await DOCS.plan_async(conn, QUERY)
             assert plan.shape.layout.name == NEW.name
 
