@@ -224,7 +224,8 @@ where class.relname operator(pg_catalog.=) %(table)s
 -- Slots: table, full, value, trigger, key (an oid; a column's number; oids), index (a name)
 -- Called by: mrl_pg.catalog.read, mrl_pg.search.render
 pg_catalog.hash_record_extended(
-    -- functions that read caches, because they take microseconds and a scan must be planned
+    -- functions that read caches, because they take microseconds and a scan must be planned;
+    -- no such function says whether an index is valid
     row(
         {table},
         (
@@ -246,7 +247,14 @@ pg_catalog.hash_record_extended(
             pg_catalog.pg_get_triggerdef({trigger}::pg_catalog.oid)
         ),
         pg_catalog.pg_get_constraintdef({key}::pg_catalog.oid),
-        pg_catalog.to_regclass({index})::pg_catalog.oid,
+        (
+            select state.indexrelid
+            from pg_catalog.pg_index as state
+            where state.indexrelid
+                    operator(pg_catalog.=) pg_catalog.to_regclass({index})::pg_catalog.oid
+                and state.indisvalid
+                and state.indisready
+        ),
         pg_catalog.row_security_active({table})
     ),
     0

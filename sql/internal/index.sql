@@ -281,8 +281,6 @@ returns table (
     full_dims int,
     -- pgvector's schema, with a dot
     extension text,
-    -- whether any relation has the name of the index
-    present boolean,
     index_id oid,
     -- with its schema, too
     index_text text,
@@ -310,11 +308,6 @@ begin atomic
         pg_catalog.format_type(whole.atttypid, whole.atttypmod),
         whole.atttypmod,
         home.extension,
-        pg_catalog.to_regclass(
-            pg_catalog.format(
-                '%s.%I', class.relnamespace::pg_catalog.regnamespace, _facts.index_name
-            )
-        ) is not null,
         state.indexrelid,
         pg_catalog.format(
             '%s.%I', class.relnamespace::pg_catalog.regnamespace, _facts.index_name

@@ -11,7 +11,7 @@ return $template$
         select
         from mrl._facts({short}) as facts
         -- the same checks as in mrl._ordinary
-        where facts.present
+        where facts.usable
             and facts.prefix
     ) then
         perform mrl._check_short({short});

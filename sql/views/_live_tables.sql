@@ -13,6 +13,9 @@ join mrl._identities as identity
 where
     -- a restored dump named the table, and the table has a new number
     known.table_id operator(pg_catalog.<>) known.table_oid
+    -- the table has its name, or a restored dump named it and it has its old number by chance.
+    -- First, because a search asks this, and `born` reads a file
+    or known.named operator(pg_catalog.=) identity.named
     -- the table is the same
     or known.born operator(pg_catalog.=) identity.born
     -- a row that is older than mrl._tables came with pg_upgrade, which keeps numbers
@@ -21,9 +24,7 @@ where
         from pg_catalog.pg_attribute as attribute
         where attribute.attrelid operator(pg_catalog.=) known.tableoid
             and attribute.attnum operator(pg_catalog.=) -5
-    )
-    -- a restored dump named the table, and the table has its old number by chance
-    or known.named operator(pg_catalog.=) identity.named;
+    );
 
 comment on view mrl._live_tables is
 'Internal. Tables that mrl_pg knows and that still exist, with their owners.';

@@ -3,12 +3,14 @@
 import warnings
 
 import pytest
+from psycopg import errors
 from support.databases import Conn, connect
 from support.plans import explain, first_pass, force_index
+from support.servers import index_scans
 from support.tables import make_table
 from support.vectors import matryoshka, nearest
 
-from mrl_pg import MatryoshkaIndex
+from mrl_pg import MatryoshkaColumn, MatryoshkaIndex
 from mrl_pg.errors import (
     IndexMismatch,
     IndexNotFound,
@@ -121,6 +123,40 @@ def test_an_index_left_invalid(conn: Conn) -> None:
         index.search(conn, QUERY)
     index.create(conn)
     assert index.search(conn, QUERY).keys == nearest(VECTORS, QUERY)
+
+
+def test_an_index_that_becomes_invalid_is_noticed(conn: Conn, database: str) -> None:
+    """Of a concurrent drop that was cancelled; searches were exact, and slow."""
+    make_table(conn, VECTORS)
+    named = MatryoshkaIndex("docs", "embedding", dims=32)
+    column = MatryoshkaColumn("docs", "embedding")
+    named.create(conn)
+    conn.execute("select mrl.create_search_function('near', 'docs', 'embedding')")
+    force_index(conn)
+    by_sql = (
+        "select id from mrl.search(null::docs, 'embedding', %s)",
+        "select id from near(%s)",
+    )
+    invalid = "update pg_index set indisvalid = %s where indexrelid = %s::regclass"
+    query = str(QUERY.tolist())
+    with connect(database) as other:
+        for searched in (named, column):
+            for _ in range(2):
+                assert searched.search(conn, QUERY).keys == nearest(VECTORS, QUERY)
+            assert first_pass(explain(conn, searched.plan(conn, QUERY))) == [named.name]
+            other.execute(invalid, [False, named.name])
+            with pytest.raises(IndexNotFound, match="not valid"):
+                searched.search(conn, QUERY)
+            other.execute(invalid, [True, named.name])
+        for statement in by_sql:
+            for _ in range(2):
+                found = conn.execute(statement, [query]).fetchall()
+                assert [key for (key,) in found] == nearest(VECTORS, QUERY)
+            assert index_scans(conn, named.name, statement, query) == 1
+            other.execute(invalid, [False, named.name])
+            with pytest.raises(errors.UndefinedObject, match="not valid"):
+                conn.execute(statement, [query])
+            other.execute(invalid, [True, named.name])
 
 
 def test_pgvector_missing(bare_database: str) -> None:
