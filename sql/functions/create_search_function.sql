@@ -33,6 +33,7 @@ declare
     name text;
     list record;
     query text := format('$%s', coalesce(cardinality(parameters), 0) + 1);
+    made_text text;
     made regprocedure;
 begin
     parameters := coalesce(parameters, '{}');
@@ -45,6 +46,7 @@ begin
         where class.oid = table_name
     ));
     list := mrl._parameter_list(parameters, slots, k);
+    made_text := format('%s(%s)', name, list.types);
     chosen := mrl._for_recall(
         jsonb_build_object(
             'table_id', table_name::oid, 'full_column', full_column, 'k', k,
@@ -92,9 +94,22 @@ begin
         'checks', mrl._render(
             mrl._check_in_function(),
             jsonb_build_object(
+                'made', quote_literal(made_text),
+                'again', quote_literal(
+                    mrl._made_again(
+                        jsonb_build_object(
+                            'k', k, 'candidates', candidates, 'filter', filter,
+                            'parameters', nullif(parameters, '{}')::text, 'dims', slots -> 'dims',
+                            'kind', slots -> 'kind', 'ef_search', ef_search,
+                            'max_scan_tuples', max_scan_tuples, 'recall', recall
+                        ),
+                        name,
+                        index_name is not null
+                    )
+                ),
                 'short',
                 format(
-                    '%L::pg_catalog.regclass, %L, %L, %L, %s, %L, %L, %L',
+                    'pg_catalog.to_regclass(%L), %L, %L, %L, %s, %L, %L, %L',
                     slots ->> 'table',
                     full_column,
                     slots ->> 'short_column',
@@ -141,7 +156,7 @@ begin
     end if;
     slots := slots || jsonb_build_object('k', format('$%s', cardinality(parameters) + 2));
     execute mrl._render(mrl._search_function(), slots);
-    made := format('%s(%s)', name, list.types);
+    made := made_text;
     execute format(
         'comment on function %s is %L',
         made,

@@ -80,3 +80,127 @@ begin
                 'mrl.create_search_function(…, candidates => …)';
 end
 $body$;
+
+-- The call that makes a function again, for format(): names of table, full column and index.
+-- Called by: mrl.create_search_function
+create or replace function mrl._made_again(
+    -- arguments by name; those that are NULL are left out
+    given jsonb,
+    function_name text,
+    -- whether the caller named the index
+    names_index boolean
+)
+returns text
+language plpgsql
+stable
+set search_path = pg_catalog, pg_temp
+as $body$
+declare
+    arguments text;
+begin
+    select string_agg(format(', %s => %L', argument.key, argument.value), '' order by argument.key)
+    into arguments
+    from jsonb_each_text(jsonb_strip_nulls(given)) as argument;
+    return concat(
+        'select mrl.create_search_function(',
+        replace(quote_literal(function_name), '%', '%%'),
+        ', %1$L, %2$L',
+        replace(arguments, '%', '%%'),
+        case when names_index then ', index_name => %3$L' end,
+        ')'
+    );
+end
+$body$;
+
+-- Raises if a made function cannot search; returns if only the index has another name.
+-- Called by: templates/check_in_function.sql
+create or replace function mrl._check_made(
+    -- NULL if no table has the name any more
+    table_id oid,
+    -- all names are those in the text of the function
+    full_column name,
+    short_column name,
+    index_name name,
+    dims int,
+    kind text,
+    distance text,
+    kept_as text,
+    made text,
+    again text
+)
+returns void
+language plpgsql
+stable
+set search_path = pg_catalog, pg_temp
+as $body$
+declare
+    now record;
+begin
+    if exists (
+        select
+        -- NULL would mean every table
+        from mrl._short_indexes(coalesce(table_id, 0)) as index
+        where index.full_column = _check_made.full_column
+            and index.short_column is not distinct from case
+                when _check_made.kept_as <> 'expression' then _check_made.short_column
+            end
+            and index.dims = _check_made.dims
+            and index.kind = _check_made.kind
+            and index.operator_class = mrl._operator_class(
+                _check_made.kind, _check_made.distance
+            )
+            and index.kept_as = _check_made.kept_as
+            and index.usable
+    ) then
+        -- its text names columns, and no index
+        return;
+    elsif not exists (
+        select
+        from unnest(
+            array[
+                _check_made.full_column,
+                case when _check_made.kept_as <> 'expression' then _check_made.short_column end
+            ]
+        ) as named (column_name)
+        left join pg_attribute as attribute
+            on attribute.attrelid = _check_made.table_id
+            and attribute.attname = named.column_name
+            and attribute.attnum > 0
+        where named.column_name is not null
+            and attribute.attname is null
+    ) then
+        perform mrl._check_short(
+            table_id, full_column, short_column, index_name, dims, kind, distance, kept_as
+        );
+        return;
+    end if;
+    -- the names of now; NULL if several indexes could be meant
+    select
+        min(registered.full_now) as full_column,
+        min(coalesce(registered.index_now, registered.index_name)) as index_name
+    into now
+    from mrl._registered(coalesce(table_id, 0)) as registered
+    where registered.dims = _check_made.dims
+        and registered.kind = _check_made.kind
+        and registered.distance = _check_made.distance
+        and registered.kept_as = _check_made.kept_as
+    having count(*) = 1;
+    raise exception 'function % names % by an old name',
+        made,
+        case
+            when table_id is null then 'its table'
+            else format('a column of %s', table_id::regclass)
+        end
+        using errcode = 'object_not_in_prerequisite_state',
+            hint = format(
+                'make it again: drop function %s; %s',
+                made,
+                format(
+                    again,
+                    coalesce(table_id::regclass::text, '…'),
+                    coalesce(now.full_column::text, '…'),
+                    coalesce(now.index_name::text, '…')
+                )
+            );
+end
+$body$;

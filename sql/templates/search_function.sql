@@ -19,9 +19,8 @@ declare
     mrl_before pg_catalog.text[];
     mrl_replaced pg_catalog.text[];
     -- a filter or a policy lets only some rows through
-    mrl_limited pg_catalog.bool := {filtered}
-        or pg_catalog.row_security_active({table_id});
-    mrl_wanted pg_catalog.int8 := case when mrl_limited then {k} else {candidates} end;
+    mrl_limited pg_catalog.bool;
+    mrl_wanted pg_catalog.int8;
     mrl_mode pg_catalog.text;
     mrl_found pg_catalog.record;
     mrl_came pg_catalog.int8 := 0;
@@ -39,6 +38,8 @@ begin
         perform mrl._refuse_k({k}, {candidates});
     end if;
 {checks}
+    mrl_limited := {filtered} or pg_catalog.row_security_active({table_id});
+    mrl_wanted := case when mrl_limited then {k} else {candidates} end;
     if not mrl_limited then
         mrl_before := mrl._enter({settings});
         return query

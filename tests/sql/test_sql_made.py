@@ -19,6 +19,8 @@ MADE = (
 )
 
 
+SHORT = "embedding_32_halfvec"
+
 docs = docs_fixture(prepare=force_index)
 
 
@@ -175,3 +177,40 @@ def test_functions_that_are_refused(
     with refused(errors.InvalidParameterValue, message, hint):
         docs.conn.execute(call.encode())
     assert one(docs.conn, "select to_regproc('refused')") is None
+
+
+RENAMES = {
+    "short column": f"alter table docs rename {SHORT} to brief",
+    "full column": "alter table docs rename embedding to vec",
+    "table": "alter table docs rename to papers",
+}
+
+
+@pytest.mark.parametrize("what", RENAMES)
+def test_a_made_function_after_a_rename(conn: Conn, what: str) -> None:
+    vectors = matryoshka(300)
+    stock(conn, vectors)
+    one(
+        conn,
+        "select mrl.create_search_function('near', 'docs', 'embedding', k => 3, "
+        "filter => 'title <> ''100%''', parameters => array['a int'])",
+    )
+    near = "select id from near(null, %s)"
+    truth = [(key,) for key in nearest(vectors, vectors[5], 3)]
+    conn.execute("alter index docs_embedding_32_halfvec_cosine_hnsw rename to quick")
+    # it does not name its index
+    with scanning(conn, "quick"):
+        assert conn.execute(near, [text(vectors[5])]).fetchall() == truth
+    conn.execute(RENAMES[what].encode())
+    with pytest.raises(errors.ObjectNotInPrerequisiteState) as raised:
+        conn.execute(near, [text(vectors[5])])
+    assert "function public.near(integer, public.vector, int4)" in str(raised.value)
+    hint = raised.value.diag.message_hint or ""
+    again = hint.removeprefix("make it again: ")
+    if what == "table":
+        # only people know the new name
+        again = again.replace("'…'", "'papers'", 1).replace("'…'", "'embedding'", 1)
+    for statement in again.split("; "):
+        conn.execute(statement.encode())
+    with scanning(conn, "quick"):
+        assert conn.execute(near, [text(vectors[5])]).fetchall() == truth
