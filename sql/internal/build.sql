@@ -238,7 +238,7 @@ begin
 end
 $body$;
 
--- The statements that index a partitioned table while others write, one per row.
+-- The statements that index a partitioned table part by part, one per row.
 -- Called by: mrl._create_steps
 create or replace function mrl._partition_steps(
     table_id oid, index_name name, slots jsonb, out step text, out statement text, out how text
@@ -250,6 +250,7 @@ set search_path = pg_catalog, pg_temp
 as $body$
 declare
     part record;
+    online text;
     -- the index and its parts, under whatever names they were attached
     attached oid[] := array(
         select tree.relid
@@ -291,13 +292,14 @@ begin
         ) as state on true
         order by tree.level, class.relname
     loop
-        how := case when part.isleaf then 'concurrently' else 'ddl' end;
+        online := case when part.isleaf then slots ->> 'concurrently' else '' end;
+        how := case online when '' then 'ddl' else 'concurrently' end;
         if part.isleaf and part.usable is false then
             step := 'dropped the invalid index of ' || part.table_name;
             statement := mrl._render(
                 mrl._drop_index(),
                 jsonb_build_object(
-                    'concurrently', ' concurrently',
+                    'concurrently', online,
                     'index', format('%I.%I', part.schema_name, part.index_name)
                 )
             );
@@ -308,7 +310,7 @@ begin
             statement := mrl._render(
                 mrl._create_index(),
                 slots || jsonb_build_object(
-                    'concurrently', case when part.isleaf then ' concurrently' else '' end,
+                    'concurrently', online,
                     'index', quote_ident(part.index_name),
                     'table', case when part.isleaf then '' else 'only ' end || part.table_name
                 )
@@ -407,6 +409,7 @@ declare
     existing record;
     chosen record;
     registered boolean;
+    by_parts boolean;
 begin
     perform mrl._check_layout(dims, kind, distance, m, ef_construction);
     names := mrl._names(slots ->> 'table_name', full_column, dims, kind, distance);
@@ -504,15 +507,15 @@ begin
         return next;
     end if;
     how := case when concurrent then 'concurrently' else 'ddl' end;
-    if concurrent and partitioned then
-        if existing.usable is not true then
-            for step, statement, how in
-                select planned.step, planned.statement, planned.how
-                from mrl._partition_steps(table_name, index_name, slots) as planned
-            loop
-                return next;
-            end loop;
-        end if;
+    -- an index of a partitioned table is not dropped, because its parts would go with it
+    by_parts := partitioned and (concurrent or existing.usable is false);
+    if by_parts and existing.usable is not true then
+        for step, statement, how in
+            select planned.step, planned.statement, planned.how
+            from mrl._partition_steps(table_name, index_name, slots) as planned
+        loop
+            return next;
+        end loop;
     elsif existing.usable is false then
         step := 'dropped the invalid index of that name';
         statement := mrl._render(
@@ -523,7 +526,7 @@ begin
         );
         return next;
     end if;
-    if existing.usable is not true and not (concurrent and partitioned) then
+    if existing.usable is not true and not by_parts then
         step := 'built index ' || index_name;
         statement := mrl._render(
             mrl._create_index(),

@@ -323,16 +323,17 @@ def test_a_partition_without_its_part(conn: Conn, keep: Keep) -> None:
     assert layout.create(conn).changed
     assert found(conn) == {}
     # a part that somebody attached under a name of his own is not built again
-    conn.execute(f"drop index {NAME}".encode())
-    conn.execute(definition.encode())
-    conn.execute(
-        definition.replace(f"{NAME} ON ONLY public.docs", "mine ON public.docs_1")
-    )
-    conn.execute(f"alter index {NAME} attach partition mine".encode())
-    built = layout.create(conn, concurrently=True)
-    assert not any("docs_1_" in label for label, _ in built.done), built
-    assert found(conn) == {}
-    assert_searched(conn, layout, name="mine")
+    for concurrently in (True, False):
+        conn.execute(f"drop index {NAME}".encode())
+        conn.execute(definition.encode())
+        conn.execute(
+            definition.replace(f"{NAME} ON ONLY public.docs", "mine ON public.docs_1")
+        )
+        conn.execute(f"alter index {NAME} attach partition mine".encode())
+        built = layout.create(conn, concurrently=concurrently)
+        assert not any("docs_1_" in label for label, _ in built.done), built
+        assert found(conn) == {}
+        assert_searched(conn, layout, name="mine")
 
 
 def test_a_build_of_another_session_is_not_broken(docs: Conn, database: str) -> None:
