@@ -307,10 +307,11 @@ where pg_catalog.starts_with(space.nspname::pg_catalog.text, 'mrl_tune_')
     )
 
 -- name: scratch_schema
--- A schema for test indexes.
+-- A schema for test indexes, with a first table, by which `status` finds it after a kill.
 -- Slots: schema
 -- Called by: mrl_pg.tune.trial.scratch
 create schema {schema}
+    create table made_by_tune ()
 
 -- name: drop_scratch
 -- Drops a schema for test indexes.

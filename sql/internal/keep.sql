@@ -1,7 +1,7 @@
 -- Another way to keep the short values of an index, built beside the one that is used.
 
 -- The name of an index while another index has its name.
--- Called by: mrl._keep_row, mrl._keep_steps, mrl._swap_kept
+-- Called by: mrl._keep_row, mrl._keep_steps, mrl._swap_kept, mrl._findings
 create or replace function mrl._beside_name(index_name name)
 returns name
 language sql
@@ -64,7 +64,7 @@ end
 $body$;
 
 -- The statements that have an index keep its short values in another way, one per row.
--- Called by: mrl.keep_as_sql, client/build.sql
+-- Called by: mrl.keep_as_sql, mrl._repair_steps, client/build.sql
 create or replace function mrl._keep_steps(
     table_id regclass,
     full_column name,

@@ -301,9 +301,20 @@ begin
             from mrl._keeper_steps(known, found_one.codes) as todo;
         end if;
         if found_one.codes && array[
-            'invalid_index', 'missing_index', 'missing_short_column'
+            'invalid_index', 'missing_index', 'missing_short_column', 'leftover_beside'
         ] then
             begin
+                return query
+                select _repair_steps.table_id, todo.step, todo.statement, todo.how
+                from mrl.registry as main
+                cross join lateral mrl._keep_steps(
+                    main.table_id, main.full_column, main.kept_as, main.dims, main.kind,
+                    main.index_name, false
+                ) as todo
+                where 'leftover_beside' = any (found_one.codes)
+                    and main.table_id = _repair_steps.table_id::regclass
+                    and found_one.index_name = mrl._beside_name(main.index_name);
+                continue when 'leftover_beside' = any (found_one.codes);
                 select * into built from mrl._built(table_id, known.index_now);
                 return query
                 select _repair_steps.table_id, todo.step, todo.statement, todo.how

@@ -300,6 +300,24 @@ begin
 end
 $body$;
 
+-- What to do after an interrupted keep-as; either way leaves one index.
+-- Called by: mrl._findings_of, mrl._findings
+create or replace function mrl._keep_again(
+    table_id oid, full_column name, index_name name, ways text[]
+)
+returns text
+language sql
+stable
+parallel safe
+return pg_catalog.format(
+    'run keep-as again, as %s: select mrl.keep_as_sql(%L, %L, %L, index_name => %L)',
+    pg_catalog.array_to_string(ways, ' or back as '),
+    table_id::pg_catalog.regclass,
+    full_column,
+    ways[1],
+    index_name
+);
+
 -- What is wrong with a registered short column, one row for each thing.
 -- Called by: mrl._findings
 create or replace function mrl._findings_of(
@@ -318,6 +336,7 @@ declare
     short record;
     named regclass;
     keeper record;
+    main record;
     wrong bigint;
 begin
     mends := true;
@@ -336,6 +355,32 @@ begin
         finding := 'renamed_index';
         detail := format('index %I is called %I now', known.index_name, known.index_now);
         return next;
+    end if;
+    select registry.*
+    into main
+    from mrl.registry as registry
+    where registry.table_id = known.table_id::regclass
+        and known.index_name = mrl._beside_name(registry.index_name);
+    if found then
+        -- else another session is at it
+        if mrl._builder(known.table_id) is null then
+            finding := 'leftover_beside';
+            detail := format(
+                'an interrupted keep-as left index %I, which is to take the place of %I or '
+                'had it before',
+                known.index_name, main.index_name
+            );
+            mends := known.usable is not true;
+            remedy := case
+                when mends then 'repair takes away what is left of it'
+                else mrl._keep_again(
+                    known.table_id, main.full_column, main.index_name,
+                    array[known.kept_as, main.kept_as]
+                )
+            end;
+            return next;
+        end if;
+        return;
     end if;
     if known.index_id is not null and not known.usable then
         finding := 'invalid_index';
@@ -616,8 +661,18 @@ begin
         index.kept_as,
         index.index_id,
         index.usable,
-        case when index.usable then 'not_registered' else 'leftover_index' end,
-        case when index.usable
+        case
+            when not index.usable then 'leftover_index'
+            when main.index_name is not null then 'leftover_beside'
+            else 'not_registered'
+        end,
+        case
+            when index.usable and main.index_name is not null
+            then format(
+                'an interrupted keep-as left index %I, which is to take the place of %I',
+                index.index_name, main.index_name
+            )
+            when index.usable
             then format(
                 'index %I is like those of mrl_pg, but the registry does not know it, as '
                 'after a restore of the table alone',
@@ -630,7 +685,14 @@ begin
             )
         end,
         case
+            when index.usable and main.index_name is not null
+            then mrl._keep_again(
+                index.table_id, main.full_column, main.index_name,
+                array[index.kept_as, main.kept_as]
+            )
             when index.usable then 'repair registers it'
+            when main.index_name is not null
+            then 'repair drops it concurrently; to finish it instead, run keep-as again'
             when named.ours then 'repair drops it concurrently; to finish it instead, create '
                 'it again'
             else format(
@@ -638,7 +700,7 @@ begin
                 index.index_name
             )
         end,
-        index.usable or named.ours,
+        named.ours or index.usable and main.index_name is null,
         false
     from mrl._short_indexes(_findings.only_table) as index
     join pg_class as class on class.oid = index.table_id
@@ -654,11 +716,17 @@ begin
     cross join lateral mrl._names(
         class.relname, index.full_column, index.dims, index.kind, told.distance
     ) as names
+    -- which it stands beside
+    left join mrl.registry as main
+        on main.table_id = index.table_id::regclass
+        and mrl._beside_name(main.index_name) = index.index_name
     cross join lateral (
         select
             told.distance,
+            not (index.usable and main.index_name is not null)
+            and (index.index_name = names.index_name or main.index_name is not null)
             -- an index of a partitioned table cannot be dropped concurrently
-            index.index_name = names.index_name and class.relkind <> 'p'
+            and class.relkind <> 'p'
     ) as named (distance, ours)
     where not index.attached
         -- parts of an index belong to the index of the partitioned table
@@ -676,7 +744,10 @@ begin
             where known.index_id = index.index_id
         )
         -- a build that is not done yet
-        and (index.usable or mrl._builder(index.table_id) is null);
+        and (
+            index.usable and main.index_name is null
+            or mrl._builder(index.table_id) is null
+        );
     return query
     select
         short.attrelid,
@@ -691,10 +762,17 @@ begin
         false,
         'leftover_column',
         format('column %I has no index, as an interrupted build leaves it', short.attname),
-        format(
-            'create the index again, or alter table %s drop column %I',
-            short.attrelid::regclass, short.attname
-        ),
+        case
+            when main.index_name is not null
+            then mrl._keep_again(
+                short.attrelid, main.full_column, main.index_name,
+                array['generated', main.kept_as]
+            )
+            else format(
+                'create the index again, or alter table %s drop column %I',
+                short.attrelid::regclass, short.attname
+            )
+        end,
         false,
         false
     from pg_attribute as short
@@ -713,6 +791,14 @@ begin
     join pg_attribute as whole
         on whole.attrelid = short.attrelid
         and whole.attnum = reads.refobjsubid
+    left join lateral (
+        -- an index on an expression, which was to become one on this column
+        select known.*
+        from mrl.registry as known
+        where known.table_id = short.attrelid
+            and known.short_column = short.attname
+        limit 1
+    ) as main on true
     where short.attgenerated = 's'
         and type.typname in ('vector', 'halfvec', 'bit')
         and made.dims > 0
@@ -768,13 +854,29 @@ begin
             'trigger %I is named like those of mrl_pg, but the registry does not know it',
             trigger.tgname
         ),
-        format(
-            'create the index again, or drop trigger %I on %s',
-            trigger.tgname, trigger.tgrelid::regclass
-        ),
+        case
+            when main.index_name is not null
+            then mrl._keep_again(
+                trigger.tgrelid, main.full_column, main.index_name,
+                array['trigger', main.kept_as]
+            )
+            else format(
+                'create the index again, or drop trigger %I on %s',
+                trigger.tgname, trigger.tgrelid::regclass
+            )
+        end,
         false,
         false
     from pg_trigger as trigger
+    left join lateral (
+        -- an index on an expression, which was to become one on its column
+        select known.*
+        from mrl.registry as known
+        where known.table_id = trigger.tgrelid
+            and mrl._trigger_name(known.short_column) = trigger.tgname
+            and known.kept_as = 'expression'
+        limit 1
+    ) as main on true
     where trigger.tgname like 'zz\_mrl\_%'
         and trigger.tgparentid = 0
         and (_findings.only_table is null or trigger.tgrelid = _findings.only_table)

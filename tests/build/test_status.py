@@ -16,6 +16,7 @@ from support.vectors import matryoshka
 
 import mrl_pg
 from mrl_pg import IndexNotFound, InvalidSetting, MatryoshkaIndex, TableNotFound
+from mrl_pg.catalog import slots
 from mrl_pg.kinds import Keep
 
 Conn = psycopg.Connection[Any]
@@ -512,7 +513,12 @@ def test_a_column_that_a_trigger_reads_is_not_dropped_by_chance(docs: Conn) -> N
 
 
 def test_the_schema_of_a_killed_tune_is_dropped(docs: Conn) -> None:
-    docs.execute("create schema mrl_tune_00000001000000ff")
+    made = slots.statement(
+        "scratch_schema", schema=psycopg.sql.Identifier("mrl_tune_00000001000000ff")
+    )
+    docs.execute(made)
+    # killed before its first table
+    assert found(docs) == {"leftover_schema": True}
     docs.execute("create table mrl_tune_00000001000000ff.rows as table docs")
     layout = index("generated", table="rows", schema="mrl_tune_00000001000000ff")
     docs.execute("select pg_advisory_lock(x'00000001000000ff'::bigint)")
