@@ -311,7 +311,7 @@ where pg_catalog.starts_with(space.nspname::pg_catalog.text, 'mrl_tune_')
 -- Slots: schema
 -- Called by: mrl_pg.tune.trial.scratch
 create schema {schema}
-    create table made_by_tune ()
+    create table {schema}.made_by_tune ()
 
 -- name: drop_scratch
 -- Drops a schema for test indexes.

@@ -38,8 +38,9 @@ def first_pass(root: dict[str, Any]) -> list[str]:
 
 
 def indexes(root: dict[str, Any]) -> list[str]:
-    """Every index that the plan touches."""
-    return [node["Index Name"] for node, _ in nodes(root) if "Index Name" in node]
+    """Every index that the plan touches, but those of the catalog."""
+    names = [node["Index Name"] for node, _ in nodes(root) if "Index Name" in node]
+    return [name for name in names if not name.startswith("pg_")]
 
 
 def force_index(conn: Conn) -> None:
