@@ -2,6 +2,8 @@
 # it takes. README gives the same in plain pip commands.
 PYTHON ?= python3
 BIN := .venv/bin
+# Compiled modules are kept, or every program that a test starts compiles mrl_pg again.
+unexport PYTHONDONTWRITEBYTECODE
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 
 .PHONY: demo test check format bench soak extension clean

@@ -19,6 +19,7 @@ from support.folders import temporary_folder
 from support.versions import EVERY_VERSION, add_options, choose, thin
 
 from mrl_pg import install, server
+from mrl_pg.demo import corpus
 from mrl_pg.server import EmbeddedServer
 
 VERSIONS = pytest.StashKey[tuple[int, ...]]()
@@ -98,6 +99,14 @@ def clean_environment() -> Iterator[None]:
         for name in list(os.environ):
             if name.startswith("PG") or name in ("DATABASE_URL", "XDG_RUNTIME_DIR"):
                 patch.delenv(name)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def corpus_read_once() -> Iterator[None]:
+    """Keep the demo's corpus once it has been read, which takes 0.6 s of CPU."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(corpus, "_read", cache(corpus._read))
         yield
 
 

@@ -1,5 +1,6 @@
 """Operations that broke off at any statement, and are run again."""
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -7,7 +8,9 @@ from typing import Any
 
 import psycopg
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 from sqlalchemy.exc import OperationalError
+from support.databases import Server
 from support.scratch import Project, catalog, execute, operating, registry
 
 from mrl_pg import MatryoshkaIndex
@@ -61,6 +64,9 @@ def table(database: str) -> str:
     return database
 
 
+CHANGES = re.compile(r"^\s*(alter|create|drop)\b|\bmrl\.(register|drop_index)\(")
+
+
 class BrokenOffError(Exception):
     """As if the connection were gone."""
 
@@ -70,7 +76,7 @@ def breaking_off(after: int) -> Callable[[str], None]:
     left = [after]
 
     def watch(statement: str) -> None:
-        if not any(word in statement for word in ("alter", "create", "drop", "mrl.")):
+        if not CHANGES.search(statement):
             return
         left[0] -= 1
         if left[0] < 0:
@@ -87,27 +93,37 @@ def invoke(
 
 
 @pytest.mark.parametrize("what", BROKEN_OFF)
-def test_what_broke_off_at_any_statement_is_finished(what: str, table: str) -> None:
+def test_what_broke_off_at_any_statement_is_finished(
+    what: str, table: str, pg_server: Server
+) -> None:
     before, operation = BROKEN_OFF[what]
     for first in before:
         invoke(table, first)
     start = catalog(table)
-    invoke(table, operation)
-    wanted = catalog(table)
+    template = conninfo_to_dict(table)["dbname"]
+    assert isinstance(template, str)
+    with pg_server.fresh(template) as url:
+        invoke(url, operation)
+        wanted = catalog(url)
+        assert wanted != start
+        # run once more, as when a later operation of the revision fails
+        invoke(url, operation)
+        assert catalog(url) == wanted
+        invoke(url, operation.reverse())
+        assert catalog(url) == start
+        invoke(url, operation)
+        assert catalog(url) == wanted
     for statement in range(20):
-        invoke(table, operation.reverse())
-        assert catalog(table) == start
-        try:
-            invoke(table, operation, breaking_off(statement))
-        except BrokenOffError:
-            invoke(table, operation)
-            assert catalog(table) == wanted, f"broken off at statement {statement + 1}"
-        else:
-            break
+        with pg_server.fresh(template) as url:
+            try:
+                invoke(url, operation, breaking_off(statement))
+            except BrokenOffError:
+                invoke(url, operation)
+                assert catalog(url) == wanted, f"broken off at {statement + 1}"
+            else:
+                assert catalog(url) == wanted
+                break
     assert statement > 1
-    # run once more, as when a later operation of the revision fails
-    invoke(table, operation)
-    assert catalog(table) == wanted
 
 
 def test_a_concurrent_build_that_the_server_gave_up(table: str, tmp_path: Path) -> None:

@@ -1,25 +1,16 @@
 """The demo's model and corpus: what ships is small, licensed, and finds words."""
 
-from collections.abc import Iterator
-from functools import cache
 from importlib.resources import files
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from mrl_pg.demo.corpus import EXAMPLES, Gloss, _read, glosses
+from mrl_pg.demo.corpus import EXAMPLES, Gloss, glosses
 from mrl_pg.demo.model import StaticModel, stem, token_ids, words
 from mrl_pg.errors import InvalidSetting
 
 MEGABYTE = 1_000_000
-
-
-@pytest.fixture(scope="module", autouse=True)
-def read_once() -> Iterator[None]:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("mrl_pg.demo.corpus._read", cache(_read))
-        yield
 
 
 @pytest.fixture(scope="module")

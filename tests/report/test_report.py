@@ -225,37 +225,36 @@ def test_the_command_writes_both(url: str, tmp_path: Path) -> None:
 # ------------------------------------------------------------------ in a browser
 
 
-@pytest.mark.parametrize("width", [1280, 390])
-def test_chromium_loads_it_and_nothing_runs_over(
-    html: str, tmp_path: Path, width: int
+def test_chromium_finds_nothing_that_runs_over(html: str, tmp_path: Path) -> None:
+    file = tmp_path / "report.html"
+    file.write_text(looked_at(html, 1280, 390), encoding="utf-8")
+    text, console = browse(file, "--dump-dom", "--window-size=1400,2000")
+    (title,) = re.findall("<title>(.*?)</title>", text)
+    assert sorted(title.split()) == ["1280,1280,0", "390,390,0"]
+    # what is said would have been seen below, too
+    assert len(console) == 2
+
+
+@pytest.mark.parametrize(
+    ("number", "theme"), [(0, colours.DARK), (1, colours.LIGHT)], ids=["dark", "light"]
+)
+def test_chromium_loads_it_in_the_theme_that_is_preferred(
+    html: str, tmp_path: Path, number: int, theme: dict[str, str]
 ) -> None:
     file = tmp_path / "report.html"
     file.write_text(html, encoding="utf-8")
-    text, console = browse(file, "--dump-dom")
+    shot = tmp_path / "shot.png"
+    text, console = browse(
+        file,
+        "--dump-dom",
+        f"--screenshot={shot}",
+        f"--blink-settings=preferredColorScheme={number}",
+    )
     assert console == []
     assert text.count("<figcaption>") == 5
-    file.write_text(looked_at(html, width), encoding="utf-8")
-    text, console = browse(file, "--dump-dom", "--window-size=1400,2000")
-    assert f"<title>{width},{width},0</title>" in text
-    # what is said would have been seen above, too
-    assert len(console) == 1
-
-
-def test_chromium_paints_it_in_the_theme_that_is_preferred(
-    html: str, tmp_path: Path
-) -> None:
-    file = tmp_path / "report.html"
-    file.write_text(html, encoding="utf-8")
-    for number, theme in ((0, colours.DARK), (1, colours.LIGHT)):
-        shot = tmp_path / f"{number}.png"
-        browse(
-            file,
-            f"--screenshot={shot}",
-            f"--blink-settings=preferredColorScheme={number}",
-        )
-        corner = matplotlib.image.imread(shot)[2, 2, :3]
-        painted = "#" + "".join(f"{round(255 * part):02x}" for part in corner)
-        assert painted == theme["surface"]
+    corner = matplotlib.image.imread(shot)[2, 2, :3]
+    painted = "#" + "".join(f"{round(255 * part):02x}" for part in corner)
+    assert painted == theme["surface"]
 
 
 def test_a_plot_is_the_same_each_time(tuning: Tuning) -> None:

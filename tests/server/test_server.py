@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psycopg
 import pytest
-from support.databases import Server
+from support.databases import SETTINGS, Server
 from support.folders import temporary_folder
 from typer.testing import CliRunner
 
@@ -113,7 +113,7 @@ def test_server_is_the_version_asked_for(
 
 def test_settings_are_applied(embedded_server: EmbeddedServer) -> None:
     url = embedded_server.url()
-    assert ask(url, "show shared_buffers") == "256MB"  # given
+    assert ask(url, "show shared_buffers") == SETTINGS["shared_buffers"]  # given
     assert ask(url, "show jit") == "off"  # chosen by settings_for
     if sys.platform != "win32":
         assert ask(url, "show listen_addresses") == ""

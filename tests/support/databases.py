@@ -24,8 +24,9 @@ SETTINGS = {
     "synchronous_commit": "off",
     "wal_level": "minimal",
     "max_wal_senders": "0",
-    # Small enough for several sessions at the same time.
-    "shared_buffers": "256MB",
+    # Small enough for several sessions at the same time. All of it is looked through
+    # whenever a table is dropped.
+    "shared_buffers": "32MB",
     "maintenance_work_mem": "256MB",
     "effective_cache_size": "1GB",
     "max_connections": "50",

@@ -88,23 +88,28 @@ const over = [...document.querySelectorAll("main *")].filter(
   e => !e.closest(".wide, svg") && e.getBoundingClientRect().right > innerWidth + 1);
 const moved = [...document.querySelectorAll(".examples .wide")].filter(
   e => e.scrollWidth > e.clientWidth + 1);
-parent.document.title = [
-  innerWidth, document.documentElement.scrollWidth, over.length + moved.length];
+parent.document.title += ` ${innerWidth},` +
+  `${document.documentElement.scrollWidth},${over.length + moved.length}`;
 console.log("looked");
 </script></body>"""
 
 
-def looked_at(text: str, width: int) -> str:
-    """A page that shows another page at a width, and puts measurements in its title.
+def looked_at(text: str, *widths: int) -> str:
+    """A page that shows another at some widths, and puts measurements in its title.
 
-    The title has the width, the width that the inner page needs, and how many elements
-    are too wide. Tables may be too wide in their own frame, but examples may not. The
-    page is in a frame, because a window is never narrower than 500 pixels.
+    The title has for each width the width, the width that the inner page needs, and how
+    many elements are too wide. Tables may be too wide in their own frame, but examples
+    may not. The page is in frames, because a window is never narrower than 500 pixels.
     """
     # the page's own rule forbids scripts
     open_to = re.sub("<meta http-equiv[^>]*>", "", text).replace("</body>", LOOK)
-    frame = f'style="width:{width}px;height:2000px;border:0"'
-    return f'<!DOCTYPE html><iframe {frame} srcdoc="{escape(open_to)}"></iframe>'
+    page = escape(open_to)
+    frames = [
+        f'<iframe style="width:{width}px;height:2000px;border:0" srcdoc="{page}">'
+        "</iframe>"
+        for width in widths
+    ]
+    return f"<!DOCTYPE html><title></title>{''.join(frames)}"
 
 
 def browse(file: Path, *options: str) -> tuple[str, list[str]]:

@@ -1,5 +1,6 @@
 """Tables of vectors, with an index or without."""
 
+import struct
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -28,19 +29,35 @@ def make_table(
     conn.execute(
         sql.SQL(create).format(name, sql.SQL(f"{full_type}({vectors.shape[1]})"))
     )
-    append(conn, vectors, name)
+    append(conn, vectors, name, full_type=full_type)
     if analyze:
         conn.execute(sql.SQL("analyze {}").format(name))
 
 
 def append(
-    conn: Conn, vectors: Vectors, name: sql.Composable, *, first: int = 1
+    conn: Conn,
+    vectors: Vectors,
+    name: sql.Composable,
+    *,
+    first: int = 1,
+    full_type: str = "vector",
 ) -> None:
-    """Add rows to a table with the columns of `make_table`."""
-    copy = sql.SQL("copy {} (id, n, title, embedding) from stdin").format(name)
-    with conn.cursor() as cursor, cursor.copy(copy) as rows:
-        for i, vector in enumerate(vectors, first):
-            rows.write_row((i, i % 100, f"title {i}", str(vector.tolist())))
+    """Add rows to a table with the columns of `make_table`.
+
+    As bytes: to print and read the numbers of 2,000 rows takes 0.1 s of CPU.
+    """
+    command = "copy {} (id, n, title, embedding) from stdin (format binary)"
+    values = vectors.astype({"vector": ">f4", "halfvec": ">f2"}[full_type])
+    dims = values.shape[1]
+    size = 4 + dims * values.itemsize
+    with conn.cursor() as cursor, cursor.copy(sql.SQL(command).format(name)) as rows:
+        rows.write(b"PGCOPY\n\xff\r\n\0" + bytes(8))
+        for i, vector in enumerate(values, first):
+            title = f"title {i}".encode()
+            start = struct.pack(">hiqiii", 4, 8, i, 4, i % 100, len(title))
+            vector_start = struct.pack(">ihh", size, dims, 0)
+            rows.write(start + title + vector_start + vector.tobytes())
+        rows.write(struct.pack(">h", -1))
 
 
 @dataclass(frozen=True, slots=True)
