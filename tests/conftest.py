@@ -25,11 +25,9 @@ from mrl_pg.server import EmbeddedServer
 VERSIONS = pytest.StashKey[tuple[int, ...]]()
 
 LONG = {
-    "test_tune",
-    "test_server",
-    "test_demo_model",
-    "test_docs_alembic",
-    "test_report",
+    *("test_alembic_autogenerate", "test_alembic_expand", "test_alembic_failures"),
+    *("test_demo", "test_docs_alembic", "test_docs_live", "test_docs_recall"),
+    *("test_fuzz", "test_killed", "test_report", "test_server", "test_tune"),
 }
 """Files that take long, so they start first."""
 

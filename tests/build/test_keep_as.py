@@ -1,7 +1,6 @@
 """An index on an expression becomes a column with an index, and back, beside itself."""
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -9,7 +8,7 @@ import psycopg
 import pytest
 from support.calibrations import EVERYTHING
 from support.command import mrl_pg as command
-from support.databases import connect
+from support.databases import connect, database_fixture
 from support.plans import explain, force_index, indexes
 from support.scratch import catalog
 from support.vectors import matryoshka
@@ -43,12 +42,18 @@ def load(conn: Conn, *parts: str) -> None:
     conn.execute("analyze docs")
 
 
-@pytest.fixture
-def docs(conn: Conn) -> Iterator[Conn]:
-    """A table with rows and an index on an expression."""
+def prepare(conn: Conn) -> None:
     load(conn)
     INDEX.create(conn)
-    yield conn
+
+
+database = database_fixture(prepare, used_by="docs")
+
+
+@pytest.fixture
+def docs(conn: Conn) -> Conn:
+    """A table with rows and an index on an expression."""
+    return conn
 
 
 def assert_exact(conn: Conn) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import psycopg
 import pytest
 from psycopg import errors, sql
+from support.databases import database_fixture
 from support.plans import explain, force_index, indexes
 from support.vectors import matryoshka
 
@@ -28,9 +29,7 @@ FULL = "docs_embedding_hnsw"
 ROWS = matryoshka(600, dims=32)
 
 
-@pytest.fixture
-def docs(conn: Conn) -> Iterator[Conn]:
-    """A table in use: rows, and an index over the full vectors."""
+def prepare(conn: Conn) -> None:
     conn.execute("create table docs (id int primary key, embedding vector(32))")
     with conn.cursor().copy("copy docs (id, embedding) from stdin") as copy:
         for key, row in enumerate(ROWS.tolist()):
@@ -39,7 +38,15 @@ def docs(conn: Conn) -> Iterator[Conn]:
         f"create index {FULL} on docs using hnsw (embedding vector_cosine_ops)"
     )
     conn.execute("analyze docs")
-    yield conn
+
+
+database = database_fixture(prepare, used_by="docs")
+
+
+@pytest.fixture
+def docs(conn: Conn) -> Conn:
+    """A table in use: rows, and an index over the full vectors."""
+    return conn
 
 
 def columns(conn: Conn) -> list[str]:

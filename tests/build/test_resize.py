@@ -8,8 +8,9 @@ import psycopg
 import pytest
 from psycopg import errors
 from support.command import mrl_pg
-from support.databases import Conn, connect, role
+from support.databases import Conn, connect, database_fixture, role
 from support.in_use import DOCS, QUERY, ROWS, assert_searched, make_docs
+from support.plans import force_index
 from typer.testing import CliRunner
 
 from mrl_pg import (
@@ -25,9 +26,12 @@ OLD = MatryoshkaIndex("docs", "embedding", dims=16, m=8, ef_construction=40)
 NEW = MatryoshkaIndex("docs", "embedding", dims=32, m=8, ef_construction=40)
 
 
+database = database_fixture(lambda conn: make_docs(conn, OLD), used_by="docs")
+
+
 @pytest.fixture
 def docs(conn: Conn) -> Conn:
-    make_docs(conn, OLD)
+    force_index(conn)
     return conn
 
 

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ import numpy as np
 import psycopg
 import pytest
 from psycopg import errors
-from support.databases import connect, role
+from support.databases import connect, database_fixture, role
 from support.plans import explain, force_index, indexes
 from support.servers import psql, run
 from support.vectors import matryoshka
@@ -33,13 +33,19 @@ def load(conn: Conn, table: str = "docs") -> None:
             to.write_row([key, str(row)])
 
 
-@pytest.fixture
-def docs(conn: Conn) -> Iterator[Conn]:
-    """A table with rows."""
+def prepare(conn: Conn) -> None:
     conn.execute("create table docs (id int primary key, n int, embedding vector(32))")
     load(conn)
     conn.execute("analyze docs")
-    yield conn
+
+
+database = database_fixture(prepare, used_by="docs")
+
+
+@pytest.fixture
+def docs(conn: Conn) -> Conn:
+    """A table with rows."""
+    return conn
 
 
 def wrong(conn: Conn, short: str = INDEX.short) -> int:

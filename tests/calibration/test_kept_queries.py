@@ -10,7 +10,7 @@ import psycopg
 import pytest
 from psycopg import AsyncConnection, errors
 from support.calibrations import calibrate, recalls_of
-from support.databases import Conn, connect, role
+from support.databases import Conn, connect, database_fixture, role
 from support.installs import catalog
 from support.plans import force_index
 from support.sql_calls import create, many, one, stock, text
@@ -33,10 +33,13 @@ ROOMS = (
 )
 
 
+database = database_fixture(lambda conn: stock(conn, ROWS), used_by="docs")
+
+
 @pytest.fixture
 def docs(conn: Conn) -> Conn:
     """A table with an index, and nothing turned on."""
-    stock(conn, ROWS)
+    force_index(conn)
     return conn
 
 

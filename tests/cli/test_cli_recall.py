@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from support.command import mrl_pg
-from support.databases import Conn, connect
+from support.databases import Conn, connect, database_fixture
 from support.tables import make_table
 from support.vectors import matryoshka
 
@@ -18,12 +18,18 @@ INDEX = MatryoshkaIndex("docs", "embedding", dims=32)
 VECTORS = matryoshka(500)
 
 
-@pytest.fixture
-def describe(conn: Conn, database: str) -> tuple[str, ...]:
-    """A table with an index, as arguments of a command."""
+def prepare(conn: Conn) -> None:
     make_table(conn, VECTORS)
     INDEX.create(conn)
     conn.execute("analyze docs")
+
+
+database = database_fixture(prepare, used_by="describe")
+
+
+@pytest.fixture
+def describe(database: str) -> tuple[str, ...]:
+    """A table with an index, as arguments of a command."""
     return ("docs", "embedding", "--dims", "32", "--dsn", database)
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from psycopg import errors, sql
 from psycopg.conninfo import conninfo_to_dict
-from support.databases import Conn, connect, role
+from support.databases import Conn, connect, database_fixture, role
 from support.moving import LAYOUTS, QUERY, TABLES, answered, create, fill, held
 from support.servers import psql, run
 
@@ -23,9 +23,11 @@ def move(version: int, old: str, new: str, folder: Path, way: str, *how: str) ->
         run(version, "pg_restore", "--exit-on-error", "-d", new, *how, file)
 
 
+database = database_fixture(fill, used_by="filled")
+
+
 @pytest.fixture
 def filled(conn: Conn) -> Conn:
-    fill(conn)
     return conn
 
 

@@ -33,7 +33,7 @@ def test_a_dump_restores_and_searches_alike(
     tmp_path: Path,
     schema: str,
 ) -> None:
-    vectors = matryoshka(800)
+    vectors = matryoshka(300)
     if schema != "public":
         conn.execute(sql.SQL("create schema {}").format(sql.Identifier(schema)))
     make_table(conn, vectors, schema=schema)

@@ -2,6 +2,7 @@
 
 import json
 import math
+from functools import cache
 from typing import Any, Literal
 
 import numpy as np
@@ -9,6 +10,7 @@ import psycopg
 import pytest
 from numpy.typing import NDArray
 from psycopg import sql
+from support.databases import database_fixture
 
 from mrl_pg import MatryoshkaIndex, normalise
 from mrl_pg.demo.compare import Measured, measure
@@ -145,18 +147,29 @@ def test_the_interval_holds_the_truth_as_often_as_it_says(a: float, b: float) ->
 # ------------------------------------------------------------------ with a server
 
 
-@pytest.fixture
-def rows(conn: Conn) -> NDArray[np.float32]:
-    """Vectors in a table `docs`, its key their position; enough to use an index."""
+@cache
+def vectors() -> NDArray[np.float32]:
+    """Enough rows that an index is used."""
     random = np.random.default_rng(11)
-    vectors = random.standard_normal((2_000, 96)).astype(np.float32)
+    return random.standard_normal((2_000, 96)).astype(np.float32)
+
+
+def prepare(conn: Conn) -> None:
     conn.execute("create table docs (id int, embedding vector(96))")
     with conn.cursor().copy("copy docs from stdin") as copy:
-        for i, vector in enumerate(vectors.tolist()):
+        for i, vector in enumerate(vectors().tolist()):
             copy.write_row([i, str(vector)])
     conn.execute("alter table docs add primary key (id)")
     conn.execute("analyze docs")
-    return vectors
+
+
+database = database_fixture(prepare, used_by="rows")
+
+
+@pytest.fixture
+def rows(database: str) -> NDArray[np.float32]:
+    """Vectors in a table `docs`, its key their position."""
+    return vectors()
 
 
 @pytest.mark.parametrize("kind", ["vector", "halfvec"])

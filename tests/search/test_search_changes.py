@@ -9,7 +9,7 @@ import numpy as np
 import psycopg
 import pytest
 from psycopg import errors
-from support.databases import Conn, Server, connect, role
+from support.databases import Conn, Server, connect, database_fixture, role
 from support.plans import explain, first_pass, force_index
 from support.tables import make_table
 from support.vectors import matryoshka, nearest
@@ -29,13 +29,21 @@ VECTORS = matryoshka(300)
 QUERY = VECTORS[4]
 
 
+INDEX = MatryoshkaIndex("docs", "embedding", dims=32)
+
+
+def prepare(conn: Conn) -> None:
+    make_table(conn, VECTORS)
+    INDEX.create(conn)
+
+
+database = database_fixture(prepare, used_by="index")
+
+
 @pytest.fixture
 def index(conn: Conn) -> MatryoshkaIndex:
-    make_table(conn, VECTORS)
-    made = MatryoshkaIndex("docs", "embedding", dims=32)
-    made.create(conn)
-    made.search(conn, QUERY)
-    return made
+    INDEX.search(conn, QUERY)
+    return INDEX
 
 
 def test_a_column_added_later_can_be_asked_for(

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import psycopg
 import pytest
-from support.databases import Conn, connect
+from support.databases import Conn, connect, database_fixture
 from support.in_use import (
     DOCS,
     QUERY,
@@ -33,9 +33,12 @@ OLD = MatryoshkaIndex("docs", "embedding", dims=32)
 NEW = MatryoshkaIndex("docs", "embedding", dims=16)
 
 
+database = database_fixture(lambda conn: make_docs(conn, OLD), used_by="docs")
+
+
 @pytest.fixture
 def docs(conn: Conn) -> Conn:
-    make_docs(conn, OLD)
+    force_index(conn)
     return conn
 
 

@@ -153,3 +153,24 @@ def connection_fixture(prepare: Callable[[Conn], object] | None = None) -> Any:
             yield conn
 
     return connection
+
+
+def database_fixture(prepare: Callable[[Conn], object], *, used_by: str) -> Any:
+    """A module's fixture `database`: `prepare` filled it, for tests with `used_by`.
+
+    It is filled once, and copied for each test that uses the fixture of that name. So
+    they may change it, and no index is built for each. Other tests get an empty one.
+    """
+    name = f"filled_{next(NUMBERS)}"
+
+    def build(url: str) -> None:
+        with connect(url) as conn:
+            prepare(conn)
+
+    @pytest.fixture
+    def database(request: pytest.FixtureRequest, pg_server: Server) -> Iterator[str]:
+        filled = used_by in request.fixturenames
+        with pg_server.copy_of(name, build) if filled else pg_server.fresh() as url:
+            yield url
+
+    return database
