@@ -29,12 +29,12 @@ VECTORS = matryoshka(300)
 QUERY = VECTORS[4]
 
 
-INDEX = MatryoshkaIndex("docs", "embedding", dims=32)
+LAYOUT = MatryoshkaIndex("docs", "embedding", dims=32)
 
 
 def prepare(conn: Conn) -> None:
     make_table(conn, VECTORS)
-    INDEX.create(conn)
+    LAYOUT.create(conn)
 
 
 database = database_fixture(prepare, used_by="index")
@@ -42,8 +42,8 @@ database = database_fixture(prepare, used_by="index")
 
 @pytest.fixture
 def index(conn: Conn) -> MatryoshkaIndex:
-    INDEX.search(conn, QUERY)
-    return INDEX
+    LAYOUT.search(conn, QUERY)
+    return LAYOUT
 
 
 def test_a_column_added_later_can_be_asked_for(
