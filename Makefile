@@ -2,7 +2,7 @@
 # it takes. README gives the same in plain pip commands.
 PYTHON ?= python3
 BIN := .venv/bin
-# Compiled modules are kept, or every program that a test starts compiles mrl_pg again.
+# Compiled modules are kept, or each worker compiles all test files in each run.
 unexport PYTHONDONTWRITEBYTECODE
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 

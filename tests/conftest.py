@@ -1,6 +1,7 @@
 """Databases for tests: a server of each version, and a fresh database for each test."""
 
 import os
+import sys
 
 # Set before NumPy is imported. If each core runs a process of tests, NumPy's threads
 # wait for one another in busy loops. Tests of recall took 30 s of CPU instead of 10 s.
@@ -130,8 +131,12 @@ def prepare(stack: ExitStack, dsn: str | None, version: int) -> Server:
     else:
         # Not pytest's own folder, because pytest closes it to the server's user again.
         folder = stack.enter_context(temporary_folder()) / f"pg{version}"
+        settings = dict(SETTINGS)
+        if version >= 18 and sys.platform != "win32":
+            # a quarter less of CPU for a fresh database
+            settings["file_copy_method"] = "clone"
         running = stack.enter_context(
-            server.embedded(folder, version, settings=SETTINGS)
+            server.embedded(folder, version, settings=settings)
         )
         admin = stack.enter_context(connect(running.url()))
         made = Server(running.url(), version, admin, running)
