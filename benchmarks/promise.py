@@ -1,169 +1,186 @@
-"""Check whether promised recalls hold on other queries, and what they cost.
+"""Check whether promised recalls hold on real queries, and what they cost.
 
-    python benchmarks/promise.py                          # the demo's own vectors
-    python benchmarks/promise.py --vectors sentences.npy  # these rows as well
+    python benchmarks/promise.py                       # the demo's definitions
+    python benchmarks/promise.py --data DIR            # and the sets of a folder
+    python benchmarks/promise.py --data DIR --measure filters --sets NAME
 
-Each index is calibrated on one set of queries, as many as `mrl.calibrate` takes by
-default. `search(recall=…)` is then measured on another set, against exact search. A
-promise holds if the measured recall is at least the target less 0.005. The oracle is
-calibrated on the second set itself, so it is the cheapest search that reaches the
-target there. No query is a row of the table.
+Each index is calibrated as `mrl-pg calibrate docs embedding` does it: with rows as
+queries. With `--basis distances` the distances that other real queries found are kept
+first, with `--basis queries` these queries themselves. `search(recall=…)` is then
+measured on real queries, which are no rows and took part in nothing, against exact
+search.
+
+A promise holds if the measured recall is at least the target less 0.005. The oracle is
+the cheapest pair of candidates and ef_search that reaches the target on the queries
+measured. "Spent" and "walked" are the candidates and ef_search of promises, divided by
+the oracle's.
+
+    promises   every k and target, on two short columns of each set
+    filters    filters at random, about the topic of the queries, and about another one,
+               which let 50 %% to 0.1 %% of the rows through; calibrated with other
+               filters, then with the filter itself ("own")
+    changes    eight changes after a calibration, before and after `analyze`
+    ranking    nDCG@10 on the demo's words, beside exact search
+
+DIR holds a folder for each set, with `rows.npy` and `queries.npy`: float32, a vector
+per line, both in random order, no query among the rows, 3,000 queries or more. For
+`changes` it needs `others.npy`, too: rows of another domain. Embed what your users
+search and what they ask, such as abstracts and titles; slice leading dimensions for
+smaller vectors. The demo's definitions and words are always there: the set `glosses`.
 """
 
 import argparse
-import json
 import tempfile
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import psycopg
-from numpy.typing import NDArray
-from psycopg import Connection
+from promising import changes, filters, ranking
+from promising.cells import Cell, from_json, line, summary, to_json
+from promising.data import DataSet, data_sets
+from promising.oracle import walk
+from promising.table import Basis, Conn, Known, calibrate, make, measure, truth_of
 
 import mrl_pg
 from mrl_pg import MatryoshkaIndex, server
-from mrl_pg.demo.corpus import glosses
-from mrl_pg.demo.model import StaticModel
-from mrl_pg.kinds import Kind
-from mrl_pg.load import load_blocks
-from mrl_pg.recall.score import recall_at_k
-from mrl_pg.recall.truth import nearest
 
 KS = (1, 10, 100)
 TARGETS = (0.9, 0.95, 0.99, 0.999)
-SLACK = 0.005
-MOST = 2000
-"""Queries to calibrate with for k = 1; also the most to measure with."""
+WALKED = 250
+"""Queries that the oracle is found with."""
 
-Vectors = NDArray[np.float32]
+MEASURES = ("promises", "filters", "changes", "ranking")
 
 
-@dataclass(frozen=True, slots=True)
-class Cell:
-    """A promise: the recall asked and measured, and the candidates of an oracle."""
-
-    data: str
-    short: str
-    k: int
-    target: float
-    standing: str
-    measured: float
-    candidates: int
-    oracle: int | None
-
-    @property
-    def holds(self) -> bool:
-        """Whether the measured recall is at least the target less half a percent."""
-        return self.measured >= self.target - SLACK
+def queries_of(k: int) -> int:
+    """How many queries are measured: a single answer says little."""
+    return {1: 1500, 10: 500}.get(k, 300)
 
 
 def main() -> None:
-    """Print a line for each promise, and how many held."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--vectors", type=Path, help=".npy of shape (rows, dims)")
-    parser.add_argument("--rows", type=int, default=20_000)
-    parser.add_argument("--json", action="store_true")
-    args = parser.parse_args()
-    cells: list[Cell] = []
+    """Print a line for each promise, and a summary by standing."""
+    args = arguments()
+    cells: dict[str, list[Cell]] = {name: [] for name in MEASURES}
+    if args.again:
+        for path in args.again:
+            for text in path.read_text().splitlines():
+                name, cell = from_json(text)
+                cells[name].append(cell)
+    else:
+        for name, cell in measured(args):
+            cells[name].append(cell)
+            print(line(cell), flush=True)
+            if args.cells:
+                with args.cells.open("a") as sink:
+                    sink.write(to_json(name, cell) + "\n")
+    for name, some in cells.items():
+        if some:
+            print(f"\n{name}", *summary(some), sep="\n")
+
+
+def measured(args: argparse.Namespace) -> Iterator[tuple[str, Cell]]:
+    """Each cell, and what it is measured for. Prints lines of the ranking."""
     with (
         tempfile.TemporaryDirectory(prefix="mrl_pg_bench_") as folder,
         server.embedded(Path(folder, "data")) as running,
         psycopg.connect(running.url(), autocommit=True) as conn,
     ):
         mrl_pg.install(conn)
-        for data, vectors, kind, dims in tables(args.vectors, args.rows):
-            for cell in promises(conn, data, vectors, kind, dims):
-                cells.append(cell)
-                if not args.json:
-                    print(line(cell), flush=True)
-    kept = [cell for cell in cells if cell.standing == "kept"]
-    share = sum(cell.holds for cell in cells) / len(cells)
-    spent = [cell.candidates / cell.oracle for cell in kept if cell.oracle]
-    summary = {
-        "cells": len(cells),
-        "share that holds": round(share, 3),
-        "out of reach": len(cells) - len(kept),
-        "candidates to the oracle's, median": round(float(np.median(spent)), 2),
-        "at most": round(max(spent), 2),
-    }
-    if args.json:
-        print(json.dumps({"cells": [asdict(c) for c in cells], "summary": summary}))
-    else:
-        print(*(f"{name}: {value}" for name, value in summary.items()), sep="\n")
+        if "ranking" in args.measure:
+            for text in ranking.rankings(conn, args.ranked, args.targets):
+                print(text, flush=True)
+        for data in data_sets(args.data, args.sets, args.rows):
+            common = (data, args.k, args.targets, args.basis, args.sample)
+            if "promises" in args.measure:
+                for cell in promises(conn, args.kinds, *common):
+                    yield "promises", cell
+            if "filters" in args.measure:
+                for cell in filters.promises(conn, *common):
+                    yield "filters", cell
+            if "changes" in args.measure:
+                for cell in changes.promises(running.url(), *common):
+                    yield "changes", cell
 
 
-def tables(path: Path | None, rows: int) -> Iterator[tuple[str, Vectors, Kind, int]]:
-    """Name, vectors (rows, then two sets of queries), and the short column's layout."""
-    count = rows + 2 * MOST
-    rng = np.random.default_rng(0)
-    texts = [gloss.text for gloss in glosses(count)]
-    words = rng.permutation(StaticModel.load().embed(texts))
-    yield "glosses", words, "halfvec", 128
-    yield "glosses", words, "bit", 512
-    if path is not None:
-        stored = np.load(path, mmap_mode="r")
-        chosen = np.sort(rng.choice(len(stored), count, replace=False))
-        others = rng.permutation(np.asarray(stored[chosen], dtype=np.float32))
-        yield path.stem, others, "halfvec", others.shape[1] // 6
-        yield path.stem, others, "bit", others.shape[1]
+def comma(text: str) -> list[str]:
+    """The words of `a,b`."""
+    return text.split(",")
+
+
+def arguments() -> argparse.Namespace:
+    """What the command line asks for."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--data", type=Path, metavar="DIR", help="folder of sets")
+    parser.add_argument("--sets", type=comma, default=[], help="only these: a,b")
+    parser.add_argument(
+        "--measure", choices=MEASURES, nargs="+", default=["promises"], metavar="WHAT"
+    )
+    parser.add_argument(
+        "--basis", choices=("rows", "distances", "queries"), default="rows"
+    )
+    parser.add_argument("--kinds", type=comma, default=["halfvec", "bit"])
+    parser.add_argument(
+        "--k", type=lambda text: [int(k) for k in text.split(",")], default=KS
+    )
+    parser.add_argument(
+        "--targets",
+        type=lambda text: [float(target) for target in text.split(",")],
+        default=TARGETS,
+    )
+    parser.add_argument("--rows", type=int, default=20_000, help="of each set, at most")
+    parser.add_argument("--ranked", type=int, default=120_000, help="rows for ranking")
+    parser.add_argument(
+        "--sample", type=int, help="calibrate on so many queries, not the default"
+    )
+    parser.add_argument(
+        "--cells", type=Path, help="append each cell to this file, as a line of JSON"
+    )
+    parser.add_argument(
+        "--again", type=Path, nargs="+", help="only summarise the cells of these files"
+    )
+    return parser.parse_args()
 
 
 def promises(
-    conn: Connection[Any],
-    data: str,
-    vectors: Vectors,
-    kind: Kind,
-    dims: int,
+    conn: Conn,
+    kinds: list[str],
+    data: DataSet,
+    ks: list[int],
+    targets: list[float],
+    basis: Basis,
+    sample: int | None,
 ) -> Iterator[Cell]:
-    """The promises for every k and target on one table."""
-    rows, for_calibration, for_measuring = np.split(vectors, [-2 * MOST, -MOST])
-    table = f"{data}_{kind}".replace("-", "_")
-    load_blocks(conn, rows, table)
-    index = MatryoshkaIndex(table, "embedding", dims=dims, kind=kind)
-    index.create(conn)
-    conn.execute("analyze")
-    for k in KS:
-        first = for_calibration[: max(500, MOST // k)]
-        second = for_measuring[: max(1000, MOST // k)]
-        with conn.transaction(force_rollback=True):
-            oracle = index.calibrate(conn, k=k, queries=second)
-        index.calibrate(conn, k=k, queries=first)
-        truth = nearest(rows, second, k=k)
-        for target in TARGETS:
-            found = index.search_many(conn, second, k=k, recall=target)
-            recalls = [
-                recall_at_k([hit.distance for hit in hits], edge)
-                for hits, edge in zip(found, truth.distances, strict=True)
-            ]
-            promise = found[0].promise
-            assert promise is not None
-            best = [p for p in oracle.points if p.recall >= target]
-            cheapest = min(best, key=lambda p: p.median_ms, default=None)
-            yield Cell(
-                data,
-                f"{kind}({dims})",
-                k,
-                target,
-                promise.standing,
-                float(np.mean(recalls)),
-                promise.candidates,
-                None if cheapest is None else cheapest.candidates,
-            )
-
-
-def line(cell: Cell) -> str:
-    """A line of the table."""
-    oracle = "none" if cell.oracle is None else f"{cell.oracle:,}"
-    return (
-        f"{cell.data:12} {cell.short:12} k {cell.k:<4} asked {cell.target:<6} "
-        f"got {cell.measured:.4f} with {cell.candidates:>5,} (oracle {oracle:>5}) "
-        f"{'' if cell.holds else 'BROKEN '}{cell.standing}"
-    )
+    """The promises for every k and target on one data set."""
+    most = max(queries_of(k) for k in ks)
+    asked, spare = data.queries[:most], data.queries[most:]
+    for kind, dims in data.shorts:
+        if kind not in kinds:
+            continue
+        index = MatryoshkaIndex("promised", "embedding", dims=dims, kind=kind)
+        conn.execute("drop table if exists promised cascade")
+        make(conn, "promised", data.rows, index)
+        truth = truth_of(conn, index, asked)
+        for k in ks:
+            calibrate(conn, index, k, basis, spare, sample=sample)
+            count = min(queries_of(k), len(asked))
+            few = min(count, WALKED)
+            walks = walk(conn, index, asked[:few], truth.near(k, few), k)
+            known: Known = {}
+            for target in targets:
+                yield measure(
+                    conn,
+                    index,
+                    truth,
+                    data=data.name,
+                    case=f"{kind}({dims})",
+                    k=k,
+                    target=target,
+                    count=count,
+                    known=known,
+                    walks=walks,
+                )
 
 
 if __name__ == "__main__":

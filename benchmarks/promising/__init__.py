@@ -1,0 +1,1 @@
+"""What benchmarks/promise.py does, step by step."""

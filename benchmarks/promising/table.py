@@ -1,0 +1,172 @@
+"""A table with an index, its rows as NumPy sees them, and what searches of it find."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from psycopg import Connection, sql
+
+from mrl_pg import MatryoshkaIndex
+from mrl_pg.load import load_blocks
+from mrl_pg.recall.score import TOLERANCE
+from promising.cells import Cell
+from promising.data import Vectors
+from promising.oracle import Walks
+
+Conn: TypeAlias = Connection[Any]
+Basis: TypeAlias = Literal["rows", "distances", "queries"]
+
+Known: TypeAlias = dict[tuple[int | None, int | None], NDArray[np.float64]]
+"""The recall of each query, by candidates and ef_search."""
+
+DISTANCES_KEPT = 1000
+
+
+def sample_size(k: int) -> int:
+    """As many queries as a calibration takes by default."""
+    return max(500, 2000 // k)
+
+
+def make(
+    conn: Conn,
+    table: str,
+    rows: Vectors,
+    index: MatryoshkaIndex,
+    columns: Mapping[str, NDArray[np.int64]] | None = None,
+) -> None:
+    """Load rows as a user does, and build the index."""
+    load_blocks(conn, rows, table, columns=columns)
+    index.create(conn)
+    conn.execute(sql.SQL("analyze {}").format(sql.Identifier(table)))
+
+
+def calibrate(
+    conn: Conn,
+    index: MatryoshkaIndex,
+    k: int,
+    basis: Basis,
+    asked: Vectors,
+    *,
+    sample: int | None = None,
+    **filter: Any,
+) -> None:
+    """Calibrate as the basis says; `asked` are real queries that are not measured."""
+    names = (index.table, index.column)
+    if basis == "queries":
+        few = asked[: sample or sample_size(k)]
+        conn.execute("select mrl.sample_queries(%s, %s, 1, 2000)", names)
+        conn.execute("select mrl.forget_queries(%s, %s)", names)
+        for query in few:
+            index.keep_query(conn, query)
+        index.calibrate(conn, k=k, real_queries=True, sample=sample, **filter)
+        return
+    if basis == "distances":
+        conn.execute("select mrl.sample_distances(%s, %s, 1, 2000)", names)
+        for result in index.search_many(conn, asked[:DISTANCES_KEPT], k=k):
+            index.keep_distance(conn, result)  # type: ignore[attr-defined]
+    index.calibrate(conn, k=k, sample=sample, **filter)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Truth:
+    """The distances of all rows of a table to the queries measured.
+
+    `far` has the shape (queries, rows), `place` the column of each key.
+    """
+
+    queries: Vectors
+    rows: Vectors
+    place: Mapping[int, int]
+    far: NDArray[np.float32]
+
+    def near(self, k: int, count: int) -> list[set[int]]:
+        """Keys of the k nearest rows of the first `count` queries, and of ties."""
+        keys = list(self.place)
+        far = self.far[:count]
+        edges = np.partition(far, k - 1, axis=1)[:, k - 1] + TOLERANCE
+        return [
+            {keys[i] for i in np.flatnonzero(row <= edge)}
+            for row, edge in zip(far, edges, strict=True)
+        ]
+
+    def recalls(
+        self,
+        found: Sequence[Sequence[int]],
+        k: int,
+        passing: NDArray[np.bool_] | None = None,
+    ) -> NDArray[np.float64]:
+        """The recall of each query's answers, given as keys."""
+        far = self.far[: len(found)]
+        if passing is not None:
+            far = np.where(passing, far, np.inf)
+        last = min(k, int(np.isfinite(far[0]).sum())) - 1
+        edges = np.partition(far, last, axis=1)[:, last] + TOLERANCE
+        hits = [
+            sum(far[i, self.place[key]] <= edges[i] for key in keys)
+            for i, keys in enumerate(found)
+        ]
+        return np.minimum(np.array(hits) / (last + 1), 1.0)
+
+
+def truth_of(conn: Conn, index: MatryoshkaIndex, queries: Vectors) -> Truth:
+    """Read the table, and compare all rows with all queries."""
+    names = sql.Identifier(index.table), sql.Identifier(index.column)
+    statement = sql.SQL("select id, {}::real[] from {}").format(names[1], names[0])
+    keys: list[int] = []
+    parts: list[Vectors] = []
+    with conn.transaction(), conn.cursor("all_rows", binary=True) as cursor:
+        cursor.itersize = 1000
+        cursor.execute(statement)
+        while some := cursor.fetchmany(1000):
+            keys += [key for key, _ in some]
+            parts.append(np.array([vector for _, vector in some], dtype=np.float32))
+    rows = np.concatenate(parts)
+    unit = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    units = queries / np.linalg.norm(queries, axis=1, keepdims=True)
+    place = {key: i for i, key in enumerate(keys)}
+    return Truth(queries, rows, place, (1 - units @ unit.T).astype(np.float32))
+
+
+def measure(
+    conn: Conn,
+    index: MatryoshkaIndex,
+    truth: Truth,
+    *,
+    data: str,
+    case: str,
+    k: int,
+    target: float,
+    count: int,
+    known: Known,
+    walks: Walks | None = None,
+    passing: NDArray[np.bool_] | None = None,
+    **filter: Any,
+) -> Cell:
+    """Ask for a recall with `count` of the queries, and compare with the truth.
+
+    A search that `known` has for another target is not measured again.
+    """
+    queries = truth.queries[:count]
+    first = index.search(conn, queries[0], k=k, recall=target, **filter)
+    promise = first.promise
+    assert promise is not None
+    search = first.candidates, first.ef_search
+    if search not in known:
+        found = index.search_many(conn, queries, k=k, recall=target, **filter)
+        known[search] = truth.recalls([result.keys for result in found], k, passing)
+    recalls = known[search]
+    return Cell(
+        data=data,
+        case=case,
+        k=k,
+        target=target,
+        standing=promise.standing,
+        promised=promise.measured,
+        measured=float(recalls.mean()),
+        p05=float(np.quantile(recalls, 0.05)),
+        candidates=first.candidates,
+        ef_search=first.ef_search,
+        oracle=walks.cheapest(target) if walks else None,
+    )
