@@ -104,7 +104,7 @@ def is_online(
     if steps[-1].kept_as == "generated":
         return False
     # an index that is not registered was not verified
-    return changes(steps) or not (yield from _is_registered(layout, facts))
+    return changes(steps) or any(step.how == "verify" for step in steps)
 
 
 def _create_online(
@@ -119,12 +119,12 @@ def _create_online(
     facts = check(layout, (yield from read_facts(layout)))
     steps = yield from read(layout, facts, rebuild, concurrent=True)
     yield from check_rows(layout, facts)
-    verified = changes(steps) or not (yield from _is_registered(layout, facts))
     *before, register = steps
-    done = yield from online.carry_out(before, chosen, watched, filling)
     recall = None
-    if verified:
-        recall = yield from verify(layout, facts, register.kept_as or "generated")
+    verifying = before.pop() if before and before[-1].how == "verify" else None
+    done = yield from online.carry_out(before, chosen, watched, filling)
+    if verifying is not None:
+        recall = yield from verify(verifying.statement)
     done += yield from online.carry_out([register], chosen, watched)
     report = yield from report_of(layout, facts, steps, done)
     return replace(report, recall=recall)
@@ -147,12 +147,6 @@ def _create(
     with watched():
         done = yield from settings.local(chosen, carry_out(steps))
     return (yield from report_of(layout, facts, steps, done))
-
-
-def _is_registered(layout: IndexLayout, facts: Facts) -> Exchange[bool]:
-    names = {"table_id": facts.table_id, "index": layout.name}
-    (row,) = yield Send(source.statement("is_registered"), names)
-    return bool(row["registered"])
 
 
 def report_of(

@@ -12,6 +12,7 @@ from psycopg import errors
 from mrl_pg import source
 from mrl_pg.build import settings
 from mrl_pg.build.steps import Step
+from mrl_pg.build.verify import verify
 from mrl_pg.errors import BuildRunning
 from mrl_pg.exchange import Exchange, Send, transaction
 
@@ -75,6 +76,8 @@ def carry_out(
         if step.how == "concurrently":
             with watched():
                 yield from concurrently(step.statement, chosen)
+        elif step.how == "verify":
+            yield from verify(step.statement)
         elif step.how in ("fill", "check"):
             given = fill if step.how == "fill" else None
             body = given or _send(step.statement)

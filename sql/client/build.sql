@@ -142,33 +142,6 @@ from mrl.preflight(
     rebuild => {rebuild}
 ) as told
 
--- name: graph_recall
--- The share of the nearest short values that an index finds, on a sample; NULL if unknown.
--- Parameters: table_id, column, short, index, dims, kind, distance, kept_as
--- Called by: mrl_pg.build.verify
-select mrl._graph_recall(
-    %(table_id)s::pg_catalog.oid::pg_catalog.regclass,
-    %(column)s::pg_catalog.name,
-    %(short)s::pg_catalog.name,
-    %(index)s::pg_catalog.name,
-    %(dims)s::pg_catalog.int4,
-    %(kind)s::pg_catalog.text,
-    %(distance)s::pg_catalog.text,
-    %(kept_as)s::pg_catalog.text
-) as recall
-
--- name: is_registered
--- Whether the registry knows an index of a table.
--- Parameters: table_id, index
--- Called by: mrl_pg.build.create
-select exists (
-    select
-    from mrl.registry as registry
-    where registry.table_id
-            operator(pg_catalog.=) %(table_id)s::pg_catalog.oid::pg_catalog.regclass
-        and registry.index_name operator(pg_catalog.=) %(index)s::pg_catalog.name
-) as registered
-
 -- name: wants_workers
 -- Whether parallel workers are worth their start although the table without TOAST is small.
 -- Parameters: table_id

@@ -169,6 +169,7 @@ begin
             -- an entry in a finished graph takes several times as long as in a build
             when todo.how = 'fill' then build.rows * 0.0002 + 10 * graph_seconds
             when todo.how = 'check' then build.rows * 0.00002
+            when todo.how = 'verify' then 0.5
             else 0
         end;
         total := total + seconds;

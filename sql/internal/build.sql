@@ -393,7 +393,7 @@ returns table (
     kept_as text,
     why text,
     -- ddl: needs a lock for a moment; concurrently: runs in no transaction; fill: writes the
-    -- values in batches; check: reads every row; register
+    -- values in batches; check: reads every row; verify: searches; register
     how text
 )
 language plpgsql
@@ -493,7 +493,7 @@ begin
         from mrl.registry as registry
         where registry.table_id = table_name
             and registry.index_name = _create_steps.index_name
-            and registry.kept_as = 'trigger'
+            and registry.kept_as = chosen.kept_as
     );
     if kept_as = 'trigger' and registered is not true then
         how := 'fill';
@@ -542,8 +542,15 @@ begin
         );
         return next;
     end if;
-    how := 'register';
     step := null;
+    if concurrent and registered is not true then
+        how := 'verify';
+        statement := mrl._graph_step(
+            table_name, full_column, short_column, index_name, dims, kind, distance, kept_as
+        );
+        return next;
+    end if;
+    how := 'register';
     statement := format(
         'select mrl.register(%L, %L, %L, %L, %s, %L, %L, kept_as => %L)',
         table_name, full_column, short_column, index_name, dims, kind, distance, kept_as

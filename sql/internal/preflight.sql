@@ -319,7 +319,7 @@ as $body$
 begin
     lock := case
         when how = 'concurrently' then 'SHARE UPDATE EXCLUSIVE'
-        when how in ('check', 'register') then 'ACCESS SHARE'
+        when how in ('check', 'verify', 'register') then 'ACCESS SHARE'
         when how = 'fill' then 'ROW EXCLUSIVE'
         when step like 'built index %' then 'SHARE'
         else 'ACCESS EXCLUSIVE'
@@ -328,6 +328,7 @@ begin
         when not concurrent then 'until the transaction ends'
         when how = 'concurrently' then 'while the index is built'
         when how = 'check' then 'while every row is read'
+        when how = 'verify' then 'while a sample is searched'
         when how = 'fill' then 'about 100 ms for each batch of rows'
         when step like 'added column %' and kept_as = 'generated'
         then 'while the table is rewritten and its indexes are rebuilt'
@@ -425,142 +426,5 @@ begin
         end if;
         return next;
     end loop;
-end
-$body$;
-
--- The share of the nearest short values that an index finds, on a sample; NULL if unknown.
--- Called by: client/build.sql
-create or replace function mrl._graph_recall(
-    table_name regclass,
-    full_column name,
-    short_column name,
-    index_name name,
-    dims int,
-    kind text,
-    distance text,
-    kept_as text
-)
-returns float8
-language plpgsql
-volatile
-set search_path = pg_catalog, pg_temp
-as $body$
-declare
-    slots jsonb := mrl._table(table_name, full_column)
-        || jsonb_build_object('dims', dims, 'kind', kind);
-    short text := mrl._short_name(
-        short_column, full_column, dims, kind, kept_as, slots ->> 'extension'
-    );
-    operator text := format(
-        'operator(%s%s)', slots ->> 'extension', mrl._short_operator(kind, mrl._operator(distance))
-    );
-    -- what an answer of the index holds
-    answers int := 40;
-    part record;
-    pages bigint;
-    run_pages bigint;
-    runs int;
-    sample text;
-    plan text;
-    found bigint;
-    missed bigint;
-    all_found bigint := 0;
-    all_missed bigint := 0;
-begin
-    if row_security_active(table_name) then
-        return null;
-    end if;
-    -- until the transaction ends, which is this statement
-    perform set_config('enable_seqscan', 'off', true);
-    perform set_config('enable_sort', 'off', true);
-    perform set_config('hnsw.ef_search', '400', true);
-    perform set_config('hnsw.iterative_scan', 'off', true);
-    for part in
-        -- the largest parts
-        select
-            state.indrelid::regclass as name,
-            index_class.relname as index_name,
-            pg_relation_size(state.indrelid) as bytes
-        from pg_class as root
-        cross join lateral (
-            select root.oid as relid
-            where root.relkind = 'i'
-            union all
-            select tree.relid
-            from pg_partition_tree(root.oid) as tree
-            where root.relkind = 'I'
-                and tree.isleaf
-        ) as leaf
-        join pg_index as state on state.indexrelid = leaf.relid
-        join pg_class as index_class on index_class.oid = leaf.relid
-        where root.relname = _graph_recall.index_name
-            and root.relnamespace = (
-                select class.relnamespace from pg_class as class where class.oid = table_name
-            )
-        order by 3 desc
-        limit 4
-    loop
-        pages := part.bytes / current_setting('block_size')::int;
-        continue when pages = 0;
-        -- about ten thousand rows, in sixteen places
-        run_pages := 10000.0 * pages / greatest(mrl._count_vectors(part.name, full_column), 1) / 16;
-        runs := case when run_pages * 16 < pages then 16 else 1 end;
-        run_pages := case runs when 1 then pages else greatest(run_pages, 1) end;
-        select string_agg(
-            format(
-                'select tableoid as part, ctid as place, %s as short from only %s '
-                'where %I is not null and ctid >= %L and ctid < %L',
-                short,
-                part.name,
-                full_column,
-                format('(%s,0)', (pages - run_pages) * run / greatest(runs - 1, 1)),
-                format('(%s,0)', (pages - run_pages) * run / greatest(runs - 1, 1) + run_pages)
-            ),
-            ' union all '
-        )
-        into sample
-        from generate_series(0, runs - 1) as run;
-        sample := format(
-            'with sample as materialized (select row_number() over () as number, every.* '
-            'from (%1$s) as every), '
-            -- not a zero vector under cosine, whose distance is NaN
-            'query as materialized (select asked.short, asked.number from sample as asked '
-            'where asked.number %% (1 + (select count(*) from sample) / 20) = 0 '
-            'and (asked.short %2$s asked.short) <> ''NaN''), '
-            'answer as materialized (select query.number, near.* from query cross join lateral ('
-            'select row_of.ctid as place, (%3$s) %2$s query.short as distance from only %4$s as row_of '
-            'order by (%3$s) %2$s query.short limit %5$s) as near), '
-            'reach as (select query.number, query.short, count(answer.place) as answers, '
-            'max(answer.distance) as farthest from query left join answer using (number) '
-            'group by query.number, query.short) ',
-            sample, operator, short, part.name, answers
-        );
-        for plan in
-            execute 'explain (costs off, format json) ' || sample || 'select count(*) from answer'
-        loop
-            if position(to_json(part.index_name)::text in plan) = 0 then
-                return null;
-            end if;
-        end loop;
-        execute sample || format(
-            'select coalesce(sum(seen.found), 0), coalesce(sum(seen.missed), 0) from reach '
-            'cross join lateral (select '
-            'count(*) filter (where answer.place is not null and inside) as found, '
-            'count(*) filter (where answer.place is null and inside) '
-            -- answers that are not there
-            '+ greatest(least(%s, count(*)) - reach.answers, 0) as missed '
-            'from (select sample.place, coalesce(sample.short %s reach.short '
-            -- not what only rounding tells apart
-            '< reach.farthest - 0.000001 - 0.001 * abs(reach.farthest), false) '
-            'as inside from sample where (sample.short %2$s reach.short) <> ''NaN'') as near '
-            'left join answer on answer.place = near.place and answer.number = reach.number'
-            ') as seen',
-            answers, operator
-        )
-        into found, missed;
-        all_found := all_found + found;
-        all_missed := all_missed + missed;
-    end loop;
-    return all_found::float8 / nullif(all_found + all_missed, 0);
 end
 $body$;

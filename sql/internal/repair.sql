@@ -185,9 +185,9 @@ create or replace function mrl._repair_steps(
 returns table (
     table_id oid,
     step text,
-    -- NULL if there is none; then step says why
+    -- NULL if there is none; then step says why. step is NULL if reports leave it out
     statement text,
-    -- ddl: needs a lock for a moment; concurrently: runs in no transaction; register
+    -- as in mrl._create_steps
     how text
 )
 language plpgsql
@@ -224,6 +224,14 @@ begin
         table_id := found_one.table_id;
         slots := jsonb_build_object('concurrently', ' concurrently');
         if 'not_registered' = any (found_one.codes) then
+            how := 'verify';
+            step := null;
+            statement := mrl._graph_step(
+                table_id::regclass, found_one.full_column, found_one.short_column,
+                found_one.index_name, found_one.dims, found_one.kind, found_one.distance,
+                found_one.kept_as
+            );
+            return next;
             how := 'register';
             step := 'registered index ' || found_one.index_name;
             statement := format(

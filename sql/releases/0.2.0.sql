@@ -57,6 +57,8 @@
 \ir ../templates/trigger_function.sql
 \ir ../templates/fill_at_once.sql
 \ir ../templates/fill_pages.sql
+\ir ../templates/graph_places.sql
+\ir ../templates/graph_found.sql
 \ir ../internal/render.sql
 \ir ../internal/kinds.sql
 \ir ../internal/table.sql
@@ -80,6 +82,7 @@
 \ir ../internal/trigger.sql
 \ir ../functions/fill_short_column.sql
 \ir ../internal/build.sql
+\ir ../internal/graph.sql
 \ir ../functions/create_index_sql.sql
 \ir ../internal/preflight.sql
 \ir ../functions/preflight.sql

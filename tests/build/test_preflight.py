@@ -88,6 +88,7 @@ def test_it_changes_nothing(docs: Conn, database: str) -> None:
     told = INDEX.preflight(docs)
     assert [(step.lock, step.held) for step in told.steps] == [
         ("SHARE UPDATE EXCLUSIVE", "while the index is built"),
+        ("ACCESS SHARE", "while a sample is searched"),
         ("ACCESS SHARE", "a moment"),
     ]
     described = ("docs", "embedding", "--dims", "64", "--m", "8")

@@ -409,13 +409,13 @@ def test_wrong_values_are_not_registered(docs: Conn) -> None:
     assert wrong(docs) == 0
 
 
-@pytest.mark.parametrize("after", range(5))
+@pytest.mark.parametrize("after", range(6))
 def test_interrupted_after_each_step_it_is_finished(docs: Conn, after: int) -> None:
     steps = docs.execute(
         "select statement from mrl._create_steps('docs', 'embedding', 16, 'halfvec', "
         "'cosine', 16, 64, null, null, true, 'trigger', false)"
     ).fetchall()
-    assert len(steps) == 5
+    assert len(steps) == 6
     for (statement,) in steps[:after]:
         docs.execute(statement)
     docs.execute("insert into docs values (1000, 0, %s)", [NEW])

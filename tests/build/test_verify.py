@@ -3,12 +3,13 @@
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from psycopg import errors
 from support.command import mrl_pg
 from support.databases import Conn
 from support.tables import make_table
 from support.vectors import matryoshka
 
-from mrl_pg import GraphBroken, IndexNotFound, MatryoshkaIndex, status
+from mrl_pg import GraphBroken, IndexNotFound, MatryoshkaIndex, repair, status
 
 INDEX = MatryoshkaIndex("docs", "embedding", dims=32, keep="expression")
 POOR = MatryoshkaIndex(
@@ -66,6 +67,30 @@ def test_a_broken_graph_is_not_registered(conn: Conn, database: str, keep: str) 
     assert status(conn, "docs") == ()
     with pytest.raises(IndexNotFound):
         INDEX.search(conn, rows[0])
+
+
+def test_statements_keep_as_and_repair_verify_too(conn: Conn, database: str) -> None:
+    make_table(conn, clusters())
+    given = "dims => 32, keep => 'expression', m => 2, ef_construction => 4"
+    todo = conn.execute(
+        f"select mrl.create_index_sql('docs', 'embedding', {given})".encode()
+    ).fetchall()
+    *building, (checking,), _ = todo
+    for (statement,) in building:
+        conn.execute(statement)
+    with pytest.raises(errors.IndexCorrupted, match="finds only") as raised:
+        conn.execute(checking)
+    assert "m = 2" in (raised.value.diag.message_hint or "")
+    with pytest.raises(GraphBroken, match="finds only"):
+        repair(conn)
+    assert conn.execute("select from mrl.registry").fetchall() == []
+    # a build in a transaction does not measure
+    with conn.transaction():
+        POOR.create(conn)
+    with pytest.raises(GraphBroken, match="_beside finds only"):
+        POOR.keep_as(conn, "trigger")
+    kept = "select index_name, kept_as from mrl.indexes"
+    assert conn.execute(kept).fetchall() == [(POOR.name, "expression")]
 
 
 def test_the_largest_partitions_are_searched(conn: Conn) -> None:

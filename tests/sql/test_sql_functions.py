@@ -208,6 +208,7 @@ def test_internal_functions_are_bound_and_labelled(conn: Conn) -> None:
         "_distance_us",
         "_draw_queries",
         "_drop_room",
+        "_check_graph",
         "_enter",
         "_finish",
         "_follow",
