@@ -50,13 +50,19 @@ def append(
     values = vectors.astype({"vector": ">f4", "halfvec": ">f2"}[full_type])
     dims = values.shape[1]
     size = 4 + dims * values.itemsize
+    asked = sql.SQL("select id from {} limit 0").format(name)
+    columns = conn.execute(asked).description
+    assert columns is not None
+    id_size = columns[0].internal_size
+    assert id_size is not None
     with conn.cursor() as cursor, cursor.copy(sql.SQL(command).format(name)) as rows:
         rows.write(b"PGCOPY\n\xff\r\n\0" + bytes(8))
         for i, vector in enumerate(values, first):
             title = f"title {i}".encode()
-            start = struct.pack(">hiqiii", 4, 8, i, 4, i % 100, len(title))
+            start = struct.pack(">hi", 4, id_size) + i.to_bytes(id_size, "big")
+            middle = struct.pack(">iii", 4, i % 100, len(title)) + title
             vector_start = struct.pack(">ihh", size, dims, 0)
-            rows.write(start + title + vector_start + vector.tobytes())
+            rows.write(start + middle + vector_start + vector.tobytes())
         rows.write(struct.pack(">h", -1))
 
 
