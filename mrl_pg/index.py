@@ -326,6 +326,7 @@ class MatryoshkaIndex(SearchMethods, IndexLayout):
         sample: int | None = None,
         queries: "VectorsLike | None" = None,
         real_queries: bool = False,
+        rows: bool = False,
         filter: Filter = None,
         params: Params = None,
         progress: OnProgress | None = None,
@@ -333,14 +334,15 @@ class MatryoshkaIndex(SearchMethods, IndexLayout):
         """Measure what searches find and cost on your rows, for `search(recall=0.99)`.
 
         Compares exact answers with those of wider and wider searches. The queries are
-        `queries`, at most `sample` of the queries that `keep_query` stored
-        (`real_queries=True`), or `sample` random rows (500, or 2,000 for k = 1), whose
-        answers leave out the row itself. The fastest searches for each recall are
-        stored in the database for all interfaces, and replace an older calibration for
-        the same k and `filter`. A search with a `filter` uses a calibration with the
-        same filter, or with filters that let through a similar share of rows. The index
-        is searched about thirty times for each query. `progress` is called during the
-        work.
+        `queries`, at most `sample` of the queries that `keep_query` stored, if these
+        are at least 100 (with `real_queries=True` any number), else, or with
+        `rows=True`, `sample` random rows (500, or 2,000 for k = 1), whose answers leave
+        out the row itself. The result's `basis` says which. The fastest searches for
+        each recall are stored in the database for all interfaces, and replace an older
+        calibration for the same k and `filter`. A search with a `filter` uses a
+        calibration with the same filter, or with filters that let through a similar
+        share of rows. The index is searched about thirty times for each query.
+        `progress` is called during the work.
 
         On an autocommit connection, every 32 queries are compared with all rows by a
         statement of their own, and every 20 queries searched for, so that no lock on
@@ -359,6 +361,7 @@ class MatryoshkaIndex(SearchMethods, IndexLayout):
                 sample=sample,
                 queries=queries,
                 real_queries=real_queries,
+                rows=rows,
                 filter=filter,
                 params=params,
                 progress=progress,
@@ -373,6 +376,7 @@ class MatryoshkaIndex(SearchMethods, IndexLayout):
         sample: int | None = None,
         queries: "VectorsLike | None" = None,
         real_queries: bool = False,
+        rows: bool = False,
         filter: Filter = None,
         params: Params = None,
         progress: OnProgress | None = None,
@@ -387,6 +391,7 @@ class MatryoshkaIndex(SearchMethods, IndexLayout):
                 sample=sample,
                 queries=queries,
                 real_queries=real_queries,
+                rows=rows,
                 filter=filter,
                 params=params,
                 progress=progress,

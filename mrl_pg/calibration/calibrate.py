@@ -1,7 +1,7 @@
 """Has the server measure what searches find and cost, so that recall can be asked."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mrl_pg import arguments
 from mrl_pg.calibration import measuring
@@ -11,15 +11,25 @@ from mrl_pg.exchange import AnyConn, Exchange, Row, Send, commits_each
 from mrl_pg.exchange.progress import OnProgress
 from mrl_pg.layout import IndexLayout
 from mrl_pg.search.filter import Filter, Params, check_filter, written_out
-from mrl_pg.search.promise import check_recall
+from mrl_pg.search.promise import Basis, check_recall
 from mrl_pg.vectors import VectorsLike
+
+ROUNDING = 1e-9
+"""What was measured to be .99 reaches .99, though it was computed."""
+
+QUERIES: dict[Basis, str] = {
+    "queries": "real queries",
+    "distances": "rows that are as far from their answers as real queries",
+    "rows": "rows of the table",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class CalibrationPoint:
     """One measured search: its mean recall, the lower bound `low`, and its times.
 
-    `low` is the bound of a one-sided 95 % interval.
+    `low` is the bound of a one-sided 95 % interval. `p05` is the 5th percentile: one
+    query in twenty found as little.
     """
 
     candidates: int
@@ -28,6 +38,7 @@ class CalibrationPoint:
     low: float
     median_ms: float
     p95_ms: float
+    p05: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +48,10 @@ class Calibration:
     They were measured with `queries` queries on a table of `rows` rows, by PostgreSQL's
     statistics, and are kept in `mrl.calibrations`. `share` is the part of the rows that
     passes the filter, 1 without a filter.
+
+    `basis` says what the queries were: real queries or rows. Rows are easier to find,
+    so with them a search must have `misses` times the misses that are asked for at
+    most, and takes an `ef_search` of at least `least_ef_search`.
     """
 
     layout: IndexLayout
@@ -45,20 +60,30 @@ class Calibration:
     share: float
     queries: int
     rows: int
+    basis: Basis = "queries"
+    misses: float = 1
+    least_ef_search: int = 1
 
     def cheapest(self, recall: float, slack: float = 0.005) -> CalibrationPoint | None:
         """The cheapest search that keeps a recall; None when no search keeps it.
 
         Its mean recall reaches `recall`, and its lower bound reaches `recall` less
-        `slack`, as in `mrl._promised`.
+        `slack`, with a margin if rows were the queries, as in `mrl._promised`.
         """
         recall, slack = check_recall(recall), arguments.number("slack", slack)
-        good = [
-            point
-            for point in self.points
-            if point.recall >= recall and point.low >= recall - slack
-        ]
-        return min(good, key=lambda point: point.median_ms, default=None)
+        # more recall never takes a weaker search, so those for less recall count, too
+        candidates, ef_search, most = 0, self.least_ef_search, 0.0
+        for point in sorted(self.points, key=lambda point: point.median_ms):
+            reached = min(point.recall, point.low + slack)
+            supported = 1 - (1 - reached) / self.misses
+            if supported <= most:
+                continue
+            most = supported
+            candidates = max(candidates, point.candidates)
+            ef_search = max(ef_search, point.ef_search)
+            if supported >= recall - ROUNDING:
+                return replace(point, candidates=candidates, ef_search=ef_search)
+        return None
 
     def __str__(self) -> str:
         """What was measured, in one sentence."""
@@ -70,7 +95,7 @@ class Calibration:
         best = max(self.points, key=lambda point: point.recall)
         return (
             f"{self.layout}: {len(self.points)} searches for k={self.k} measured on "
-            f"{self.queries} queries; recall up to {best.recall:.4f} in "
+            f"{self.queries} {QUERIES[self.basis]}; recall up to {best.recall:.4f} in "
             f"{best.median_ms:.1f} ms"
         )
 
@@ -83,6 +108,7 @@ def calibrate(
     sample: int | None,
     queries: "VectorsLike | None",
     real_queries: bool,
+    rows: bool,
     filter: Filter,
     params: Params,
     progress: OnProgress | None,
@@ -91,18 +117,20 @@ def calibrate(
     check_filter(filter, params)
     arguments.check_callable("progress", progress)
     layout, facts = yield from measuring.ready(conn, layout)
-    values = measuring.values(layout, facts, k, sample, queries, real_queries)
+    values = measuring.values(
+        layout, facts, k, sample, queries, real_queries, rows=rows
+    )
     values["filter"] = written_out(conn, filter, params, facts)
     with (
         measuring.explained(conn, layout, facts, filter),
         measuring.reported(conn, progress),
     ):
         if commits_each(conn):
-            rows = yield from calibrate_in_batches(facts, values, progress)
+            made = yield from calibrate_in_batches(facts, values, progress)
         else:
-            rows = yield Send(measuring.statement("calibrate", facts), values)
+            made = yield Send(measuring.statement("calibrate", facts), values)
     forget_facts(conn, layout)
-    return _calibration(layout, k, rows)
+    return _calibration(layout, k, made)
 
 
 def _calibration(layout: IndexLayout, k: int, rows: Sequence[Row]) -> Calibration:
@@ -114,6 +142,7 @@ def _calibration(layout: IndexLayout, k: int, rows: Sequence[Row]) -> Calibratio
             row["low"],
             row["median_ms"],
             row["p95_ms"],
+            row["p05"],
         )
         for row in rows
     )
@@ -121,5 +150,13 @@ def _calibration(layout: IndexLayout, k: int, rows: Sequence[Row]) -> Calibratio
         return Calibration(layout, k, (), share=1.0, queries=0, rows=0)
     about = rows[0]
     return Calibration(
-        layout, k, points, about["share"], about["queries"], about["rows"]
+        layout,
+        k,
+        points,
+        about["share"],
+        about["queries"],
+        about["rows"],
+        about["basis"],
+        about["misses"],
+        about["least_ef_search"],
     )

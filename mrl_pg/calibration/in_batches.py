@@ -24,7 +24,7 @@ def calibrate_in_batches(
     """The rows that `mrl.calibrate` returns."""
     tell = progress or (lambda _: None)
     queries = yield from batches.draw("draw_calibration", facts, values)
-    values["rows_as_queries"] = values["queries"] is None and not values["real_queries"]
+    values["rows_as_queries"] = any(query.place for query in queries)
     first = values | _of(queries[:1])
     (about,) = yield Send(measuring.statement("calibration_rows", facts), first)
     asked: list[MeasuredQuery] = []

@@ -56,9 +56,15 @@ def values(
     sample: int | None,
     queries: "VectorsLike | None",
     real_queries: bool,
+    rows: bool = False,
 ) -> dict[str, Any]:
     """Parameters of the statement; raises InvalidSetting or InvalidVector."""
-    real_queries = flag("real_queries", real_queries)
+    real_queries, rows = flag("real_queries", real_queries), flag("rows", rows)
+    if rows and (real_queries or queries is not None):
+        raise InvalidSetting(
+            "rows=True and queries were both given: measure with rows of the table or "
+            "with queries"
+        )
     k = check_whole("k", k, 1, MAX_ROWS, "a measurement")
     if sample is not None:
         sample = check_whole("sample", sample, 1, MAX_ROWS, "a measurement")
@@ -84,6 +90,7 @@ def values(
         "index_name": layout.name,
         "queries": vectors,
         "real_queries": real_queries,
+        "as_rows": rows,
     }
 
 

@@ -25,6 +25,7 @@ from mrl_pg.cli.describe import (
 )
 from mrl_pg.cli.options import PG_DEFAULT, Directory, Dsn, Json, Pg, connection, say
 from mrl_pg.cli.search import read_queries
+from mrl_pg.errors import InvalidSetting
 from mrl_pg.exchange.progress import Progress
 
 TARGETS = (0.9, 0.95, 0.99, 0.999)
@@ -49,12 +50,19 @@ def calibrate(
         int | None,
         typer.Option(
             help="Number of queries: random rows, each left out of its own answer, or "
-            "real queries with --real-queries."
+            "stored real queries."
             "  \\[default: 500; for k 1 2,000]"
         ),
     ] = None,
     queries: QueryFile = None,
     real_queries: RealQueries = False,
+    rows: Annotated[
+        bool,
+        typer.Option(
+            "--rows",
+            help="Use rows of the table as queries, although real queries are stored.",
+        ),
+    ] = False,
     filter: Filter = None,
     short: Short = "",
     name: Name = "",
@@ -71,13 +79,16 @@ def calibrate(
     its lock on the table and of its snapshot after each batch of queries.
     Only the owner of the table may calibrate it.
 
-    Rows of the table are often easier to find than real queries. If you have real
-    queries, measure with them.
+    If at least 100 real queries are stored (see `mrl-pg queries`), these are the
+    queries, otherwise random rows. Rows are easier to find than real queries, so with
+    rows a search takes a margin, and says that it rests on rows.
 
     Example: mrl-pg calibrate docs embedding --dims 256 --k 10 --k 100
     """
     index = describe(table, column, dims, kind, distance, short=short, name=name)
     vectors = read_queries(queries, column, real_queries)
+    if rows and (real_queries or vectors is not None):
+        raise InvalidSetting("--rows and queries were both given: leave one out")
     calibrations = []
     with connection(dsn, directory, pg) as conn:
         for count in k or [10]:
@@ -99,6 +110,7 @@ def calibrate(
                         sample=sample,
                         queries=vectors,
                         real_queries=real_queries,
+                        rows=rows,
                         filter=filter,
                         progress=report,
                     )
@@ -112,17 +124,20 @@ def calibrate(
             typer.echo("\n".join([f"{calibration}", *promises(calibration)]))
     if not any(calibration.points for calibration in calibrations):
         raise typer.Exit(NOTHING_MEASURED)
-    if vectors is None and not real_queries:
+    if any(calibration.basis == "rows" for calibration in calibrations):
         say(
             "measured with rows of the table as queries; real queries may find less: "
-            "measure with --queries or --real-queries"
+            "measure with --queries, or store real queries: see `mrl-pg queries`"
         )
+    elif vectors is None and not real_queries:
+        say("measured with the stored real queries; --rows measures with rows")
 
 
 def front(calibration: Calibration) -> Grid:
     """A table of the best searches, cheapest first."""
     grid = Grid(title=f"k = {calibration.k}", title_justify="left")
-    for head in ("candidates", "ef_search", "recall", "above", "median ms", "p95 ms"):
+    heads = ("candidates", "ef_search", "recall", "above", "p05", "median ms", "p95 ms")
+    for head in heads:
         grid.add_column(head, justify="right", no_wrap=True)
     for point in sorted(calibration.points, key=lambda point: point.recall):
         grid.add_row(
@@ -130,6 +145,7 @@ def front(calibration: Calibration) -> Grid:
             str(point.ef_search),
             f"{point.recall:.4f}",
             f"{point.low:.4f}",
+            "" if point.p05 is None else f"{point.p05:.4f}",
             f"{point.median_ms:.2f}",
             f"{point.p95_ms:.2f}",
         )
@@ -143,7 +159,9 @@ def promises(calibration: Calibration) -> list[str]:
     for target in TARGETS if calibration.points else ():
         point = calibration.cheapest(target)
         cost = "no measured search reaches it"
-        if most >= target:
+        if most >= target and calibration.basis == "rows":
+            cost = "not sure, because rows are easier to find: use real queries"
+        elif most >= target:
             cost = f"{calibration.queries} queries are too few to be sure: measure more"
         if point is not None:
             cost = (
@@ -161,6 +179,7 @@ def as_dict(calibration: Calibration) -> dict[str, Any]:
         "index": calibration.layout.name,
         "k": calibration.k,
         "queries": calibration.queries,
+        "basis": calibration.basis,
         "rows": calibration.rows,
         "share": calibration.share,
         "points": [asdict(point) for point in calibration.points],

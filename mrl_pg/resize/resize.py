@@ -65,6 +65,7 @@ def resize(
                 sample=sample,
                 queries=None,
                 real_queries=real,
+                rows=False,
                 filter=None,
                 params=None,
                 progress=progress,

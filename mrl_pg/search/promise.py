@@ -1,27 +1,56 @@
 """Whether a calibration supports the recall that a search asks for."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from mrl_pg import arguments
 from mrl_pg.arguments import shown
 from mrl_pg.errors import InvalidSetting
 
-Standing: TypeAlias = Literal["kept", "unreached", "stale", "uncalibrated"]
-"""Whether a calibration keeps a recall, falls short, is out of date, or is missing.
+Standing: TypeAlias = Literal[
+    "measured", "corrected", "rows", "borrowed", "stale", "unreached", "uncalibrated"
+]
+"""What stands behind a recall.
 
-It is out of date if the table has a fifth more or fewer rows than when it was measured,
-by PostgreSQL's statistics, or if its index was rebuilt with another m or
-ef_construction.
+- `measured`: measured on real queries, which found it.
+- `corrected`: measured on rows that are as far from their answers as real queries.
+- `rows`: measured on rows, which find more than real queries; a margin is added.
+- `borrowed`: measured with another filter, which lets about as many rows through.
+- `stale`: the table or its index has changed since it was measured.
+- `unreached`: no search that was measured is sure to reach it.
+- `uncalibrated`: nothing was measured.
 """
+
+Basis: TypeAlias = Literal["queries", "distances", "rows"]
+"""What was searched for in a calibration.
+
+Real queries; rows that were chosen and weighted by the distances of real answers; or
+any rows of the table.
+"""
+
+_NEXT: dict[Standing, str] = {
+    "rows": "real queries may find less, so calibrate with real queries",
+    "borrowed": "calibrate with this filter",
+    "stale": "{candidates} candidates are taken until you run index.calibrate(conn) or "
+    "`mrl-pg calibrate` again",
+    "uncalibrated": "{candidates} candidates are taken until you run "
+    "index.calibrate(conn) or `mrl-pg calibrate` with the k and the filter of this "
+    "search",
+}
+
+_TOO_FEW = "calibrate with more queries, or with real queries"
+
+_OUT_OF_REACH = "take a larger size, another kind, m or ef_construction, or exact=True"
 
 
 @dataclass(frozen=True, slots=True)
 class Promise:
     """The search that was chosen for a recall, and what was measured of it.
 
-    `measured` is the mean recall and `low` its one-sided lower bound of 95 %. Both are
-    None without a calibration to choose by; `candidates` is then a safe number.
+    `measured` is the mean recall and `low` its one-sided lower bound of 95 %. `p05` is
+    the 5th percentile: one query in twenty found as little. `basis` says what the
+    `queries` were. All are None without a calibration to choose by; `candidates` is
+    then a safe number. `words` says the same to people.
     """
 
     recall: float
@@ -30,32 +59,19 @@ class Promise:
     ef_search: int
     measured: float | None
     low: float | None
+    p05: float | None = None
+    queries: int | None = None
+    basis: Basis | None = None
+    words: str = field(default="", compare=False)
 
     def __str__(self) -> str:
-        """What happened, in one sentence."""
-        if self.measured is None or self.low is None:
-            why = {
-                "stale": "the table or its index has changed since the calibration",
-                "uncalibrated": "there is no calibration",
-            }[self.standing]
-            return (
-                f"recall {self.recall}: {why}, so {self.candidates} candidates are "
-                "taken; run index.calibrate(conn) or `mrl-pg calibrate` with the k and "
-                "the filter of this search"
-            )
-        found = f"{self.measured:.4f} (above {self.low:.4f})"
-        if self.standing == "kept":
-            return f"recall {self.recall}: measured {found}"
-        if self.measured >= self.recall:
-            return (
-                f"recall {self.recall} is not sure: measured {found}, on too few "
-                "queries; calibrate with a larger sample"
-            )
-        return (
-            f"recall {self.recall} is out of reach: the most that was measured is "
-            f"{found}; take a larger size, another kind, m or ef_construction, or "
-            "exact=True"
-        )
+        """What stands behind the recall, and what to do about it, in one sentence."""
+        then = _NEXT.get(self.standing, "")
+        if self.standing == "unreached":
+            below = self.measured is not None and self.measured < self.recall
+            then = _OUT_OF_REACH if below else _TOO_FEW
+        said = [self.words, then.format(candidates=self.candidates)]
+        return f"recall {self.recall}: {'; '.join(part for part in said if part)}"
 
 
 def check_recall(recall: float, what: str = "recall") -> float:

@@ -86,14 +86,7 @@ def _read(conn: AnyConn, facts: Facts, key: _Key) -> Exchange[Promise]:
     }
     with _explained(conn, facts, key):
         (row,) = yield Send(source.statement("promised").encode(), names)
-    return Promise(
-        recall=key.recall,
-        standing=row["standing"],
-        candidates=row["candidates"],
-        ef_search=row["ef_search"],
-        measured=row["measured"],
-        low=row["low"],
-    )
+    return Promise(recall=key.recall, **row)
 
 
 @contextmanager

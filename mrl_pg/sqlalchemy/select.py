@@ -30,7 +30,7 @@ seen: ColumnElement[int] = HITS.c.seen
 """Candidates of the first pass; below `candidates` if it found no more rows."""
 
 standing: ColumnElement[str | None] = HITS.c.standing
-"""The standing of a `recall`: kept, unreached, stale or uncalibrated; else NULL."""
+"""What stands behind a `recall`, as in `Promise`: measured, rows, …; else NULL."""
 
 
 class SelectKeywords(EffortKeywords, total=False):

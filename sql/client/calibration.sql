@@ -5,15 +5,19 @@
 -- Slots: extension (pgvector's schema and a dot)
 -- Called by: mrl_pg.calibration.calibrate
 select
-    candidates,
-    ef_search,
-    recall,
-    low,
-    median_ms,
-    p95_ms,
-    share,
-    queries,
-    rows
+    made.candidates,
+    made.ef_search,
+    made.recall,
+    made.low,
+    made.p05,
+    made.median_ms,
+    made.p95_ms,
+    made.share,
+    made.queries,
+    made.rows,
+    made.basis,
+    margin.misses,
+    margin.least_ef_search
 from mrl.calibrate(
     %(table)s::pg_catalog.regclass,
     %(column)s,
@@ -27,9 +31,11 @@ from mrl.calibrate(
             %(table)s::pg_catalog.regclass, %(column)s, sample => %(sample)s
         )
         else %(queries)s::pg_catalog.text[]::{extension}vector[]
-    end
-)
-order by candidates, ef_search
+    end,
+    rows => %(as_rows)s
+) as made
+cross join lateral mrl._margin(made.basis) as margin
+order by made.candidates, made.ef_search
 
 -- name: draw_calibration
 -- The queries of a calibration, one a row; rows of the table with table and ctid.
@@ -41,7 +47,13 @@ with given as materialized (
         then mrl.kept_queries(
             %(table)s::pg_catalog.regclass, %(column)s, sample => %(sample)s
         )
-        else %(queries)s::pg_catalog.text[]::{extension}vector[]
+        else mrl._queries_or_kept(
+            %(table)s::pg_catalog.regclass,
+            %(column)s,
+            %(sample)s,
+            %(queries)s::pg_catalog.text[]::{extension}vector[],
+            %(as_rows)s
+        )
     end as queries
 )
 select
@@ -192,15 +204,19 @@ from mrl._points(
 -- Parameters: table (its name, quoted), index_name, k, stored_filter, points (JSON), share, …
 -- Called by: mrl_pg.calibration.in_batches
 select
-    candidates,
-    ef_search,
-    recall,
-    low,
-    median_ms,
-    p95_ms,
-    share,
-    queries,
-    rows
+    made.candidates,
+    made.ef_search,
+    made.recall,
+    made.low,
+    made.p05,
+    made.median_ms,
+    made.p95_ms,
+    made.share,
+    made.queries,
+    made.rows,
+    made.basis,
+    margin.misses,
+    margin.least_ef_search
 from mrl._keep_calibration(
     %(table)s::pg_catalog.regclass,
     %(index_name)s,
@@ -211,8 +227,9 @@ from mrl._keep_calibration(
     %(query_count)s,
     %(row_count)s,
     case when %(rows_as_queries)s then 'rows' else 'queries' end
-)
-order by candidates, ef_search
+) as made
+cross join lateral mrl._margin(made.basis) as margin
+order by made.candidates, made.ef_search
 
 -- name: measure
 -- Measures the recall of one short column's searches, and stores the result if keep is true.

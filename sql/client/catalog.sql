@@ -341,7 +341,7 @@ select ({stamp}) as stamp
 -- The cheapest search measured to reach a recall, else a safe search; and which of these it is.
 -- Parameters: table_id, index_name, k, recall, filter
 -- Called by: mrl_pg.search.promised
-select candidates, ef_search, standing, measured, low
+select candidates, ef_search, standing, measured, low, p05, queries, basis, words
 from mrl._promised(
     %(table_id)s::pg_catalog.oid,
     %(index_name)s::pg_catalog.name,

@@ -11,7 +11,8 @@ create or replace function mrl.calibrate(
     dims int default null,
     kind text default null,
     index_name name default null,
-    queries vector[] default null
+    queries vector[] default null,
+    rows boolean default false
 )
 returns setof mrl.calibrations
 language plpgsql
@@ -38,6 +39,9 @@ declare
     points pg_catalog.jsonb := '[]';
     made pg_catalog.jsonb;
 begin
+    queries := mrl._queries_or_kept(
+        table_name, full_column, sample, queries, coalesce(rows, false)
+    );
     plan := mrl._plan_calibration(
         table_name, full_column, k, sample, filter, pg_catalog.cardinality(args), dims,
         kind, index_name, queries
@@ -105,10 +109,11 @@ end
 $body$;
 
 comment on function mrl.calibrate(
-    regclass, name, int, int, text, text[], int, text, name, vector[]
+    regclass, name, int, int, text, text[], int, text, name, vector[], boolean
 ) is
-'Measures recall and time of searches for each number of candidates, over the queries given '
-'or a random sample of the table''s rows (each query leaves out its own row). Stores the '
+'Measures recall and time of searches for each number of candidates, over the queries given, '
+'else over real queries if at least 100 are stored, else (or if rows is true) over a random '
+'sample of the table''s rows (each query leaves out its own row). Stores the '
 'searches that no faster search beats in mrl.calibrations, where recall => 0.99 finds them, '
 'and returns them. With a filter, it measures searches with that filter. The default sample '
 'is 2000 / k queries, at least 500. Reads the whole table once for every few hundred queries, '

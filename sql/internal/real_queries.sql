@@ -292,3 +292,49 @@ begin
         and known.full_column = _kept.full_column;
 end
 $body$;
+
+-- The queries of a calibration: as given, else real queries if enough are stored; NULL for rows.
+-- Called by: mrl.calibrate, client/calibration.sql
+create or replace function mrl._queries_or_kept(
+    table_name regclass,
+    full_column name,
+    sample int,
+    queries vector[],
+    -- the caller wants rows, whatever is stored
+    rows boolean
+)
+returns vector[]
+language plpgsql
+volatile
+set search_path = pg_catalog, pg_temp
+as $body$
+declare
+    -- fewer leave open by more than a hundredth what the recall is
+    enough constant int := 100;
+    kept bigint;
+begin
+    if queries is not null and rows then
+        raise exception 'queries and rows => true were both given'
+            using errcode = 'invalid_parameter_value', hint = 'leave one of them out';
+    elsif queries is not null or rows then
+        return queries;
+    end if;
+    perform mrl.check_owner(table_name);
+    select count(*)
+    into kept
+    from mrl.kept_queries as known
+    where known.table_name = _queries_or_kept.table_name
+        and known.full_column = _queries_or_kept.full_column
+        -- queries of other dimensions were stored before the column changed
+        and mrl._dims(known.query)
+            = (
+                mrl._table(_queries_or_kept.table_name, _queries_or_kept.full_column)
+                ->> 'full_dims'
+            )::int;
+    if kept < enough then
+        return null;
+    end if;
+    raise notice 'measuring with stored real queries';
+    return mrl.kept_queries(table_name, full_column, sample);
+end
+$body$;

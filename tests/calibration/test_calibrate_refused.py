@@ -126,7 +126,7 @@ def test_only_the_owner_calibrates_and_all_may_ask(conn: Conn, database: str) ->
                 stranger.execute(call.encode())
         # it reads them, and its searches use them
         assert stranger.execute(EVERYTHING).fetchall() == before
-        assert promised(stranger).standing == "kept"
+        assert promised(stranger).standing == "measured"
         with notices(stranger) as told:
             assert len(ids(stranger, VECTORS[0], recall=0.99)) == 10
         assert told == []
@@ -156,13 +156,13 @@ def test_a_policy_counts_as_a_filter(conn: Conn, database: str) -> None:
     url = role(conn, database, "tenant_a")
     conn.execute(sql.SQL("grant select on docs to tenant_a"))
     with connect(url) as tenant:
-        assert promised(conn).standing == "kept"
+        assert promised(conn).standing == "measured"
         assert promised(tenant).standing == "uncalibrated"
         with notices(tenant) as told:
             ids(tenant, VECTORS[0], recall=0.99, k=3)
         assert "no calibration for k 3 with a filter" in told[0]
         calibrate(conn, k=10, filter="n < 5", sample=10)
-        assert promised(tenant, recall=0.5).standing == "kept"
+        assert promised(tenant, recall=0.5).standing == "borrowed"
     # forced on the owner, it is measured with the policy, and kept as a filter's
     owner = role(conn, database, "owner")
     conn.execute("alter table docs force row level security, owner to owner")
@@ -173,4 +173,4 @@ def test_a_policy_counts_as_a_filter(conn: Conn, database: str) -> None:
         assert first.share == pytest.approx(0.05)
         with notices(mine) as told:
             ids(mine, VECTORS[0], recall=0.5, k=4)
-        assert told == []
+        assert len(told) == 1 and "with another filter about as selective" in told[0]

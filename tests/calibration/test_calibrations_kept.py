@@ -69,7 +69,7 @@ def test_a_renamed_table_keeps_them(conn: Conn) -> None:
         "select standing from mrl._promised('elsewhere.\"My docs\"'::regclass,"
         " %s, 3, 0.5, false)"
     )
-    assert one(conn, call, NAME) == "kept"
+    assert one(conn, call, NAME) == "rows"
     again = calibrate(conn, 'elsewhere."My docs"', k=3, sample=5)
     assert {row.queries for row in again} == {5}
 
@@ -88,7 +88,7 @@ def test_they_go_with_the_index(conn: Conn, drop: str) -> None:
     put(conn, 50, 0.99, 0.99, 1.0, name=other)
     DROPS[drop](conn)
     assert counts(conn, number) == (1, 0)
-    assert promised(conn, name=other).standing == "kept"
+    assert promised(conn, name=other).standing == "measured"
 
 
 def test_they_go_when_a_table_that_is_gone_is_swept(conn: Conn) -> None:

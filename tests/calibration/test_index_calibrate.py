@@ -70,7 +70,7 @@ def test_a_calibration_is_what_was_kept(docs: Docs) -> None:
     again = docs.index.search(docs.conn, QUERIES[0], k=5, recall=0.5)
     cheapest = found.cheapest(0.5)
     assert cheapest is not None and again.promise is not None
-    assert again.promise.standing == "kept"
+    assert again.promise.standing == "rows"
     assert again.promise.candidates == cheapest.candidates
 
 
@@ -122,7 +122,7 @@ def test_conditions_are_those_of_a_search(
     assert report.filter == filter
     found = docs.index.search(docs.conn, QUERIES[0], k=3, recall=0.5, **options)
     assert found.promise is not None
-    assert found.promise.standing == "kept"
+    assert found.promise.standing == "measured"
 
 
 REFUSED: list[tuple[dict[str, Any], type[Exception], str]] = [

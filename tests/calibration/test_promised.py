@@ -30,11 +30,11 @@ def test_the_cheapest_that_keeps_it_is_taken(docs: Conn) -> None:
     put(docs, 80, 0.97, 0.96, 2.0)
     put(docs, 160, 0.995, 0.99, 4.0)
     put(docs, 2000, 1.0, 0.998, 9.0)
-    assert promised(docs, recall=0.9) == Promised(20, 20, "kept", 0.91, 0.90)
+    assert promised(docs, recall=0.9) == Promised(20, 20, "measured", 0.91, 0.90)
     # by time, not by candidates
-    assert promised(docs, recall=0.95) == Promised(80, 80, "kept", 0.97, 0.96)
-    assert promised(docs, recall=0.99) == Promised(160, 160, "kept", 0.995, 0.99)
-    assert promised(docs, recall=0.999) == Promised(2000, 1000, "kept", 1.0, 0.998)
+    assert promised(docs, recall=0.95) == Promised(80, 80, "measured", 0.97, 0.96)
+    assert promised(docs, recall=0.99) == Promised(160, 160, "measured", 0.995, 0.99)
+    assert promised(docs, recall=0.999) == Promised(2000, 1000, "measured", 1.0, 0.998)
 
 
 def test_mean_and_bound_must_both_keep_it(docs: Conn) -> None:
@@ -94,13 +94,13 @@ def test_filters_have_their_own_the_safest_of_all(docs: Conn) -> None:
     put(docs, 20, 0.99, 0.99, 1.0)
     assert promised(docs, filtered=True).standing == "uncalibrated"
     put(docs, 40, 0.992, 0.99, 1.0, filter="n < 5", ef_search=90)
-    assert promised(docs, filtered=True) == Promised(40, 90, "kept", 0.992, 0.99)
+    assert promised(docs, filtered=True) == Promised(40, 90, "borrowed", 0.992, 0.99)
     put(docs, 60, 0.995, 0.993, 1.0, filter="n < 50", ef_search=70)
     # what any filter that was measured would take
-    assert promised(docs, filtered=True) == Promised(60, 90, "kept", 0.992, 0.99)
+    assert promised(docs, filtered=True) == Promised(60, 90, "borrowed", 0.992, 0.99)
     put(docs, 30, 0.9, 0.88, 1.0, filter="n = 7")
     assert promised(docs, filtered=True) == Promised(60, 90, "unreached", 0.9, 0.88)
-    assert promised(docs) == Promised(20, 20, "kept", 0.99, 0.99)
+    assert promised(docs) == Promised(20, 20, "measured", 0.99, 0.99)
 
 
 @pytest.mark.parametrize(
@@ -126,10 +126,10 @@ def test_a_filter_takes_what_filters_as_selective_take(
     put(docs, 90, 0.99, 0.99, 1.0, filter="n = 1", share=0.01)
     put(docs, 50, 0.99, 0.99, 1.0, filter="n < 50", share=0.5)
     found = promised(docs, filtered=True, share=share, filter="n in (1, 2)")
-    wanted = ("uncalibrated", 480) if candidates is None else ("kept", candidates)
+    wanted = ("uncalibrated", 480) if candidates is None else ("borrowed", candidates)
     assert (found.standing, found.candidates) == wanted
     own = promised(docs, filtered=True, share=share, filter="n = 1")
-    assert (own.standing, own.candidates) == ("kept", 90)
+    assert (own.standing, own.candidates) == ("measured", 90)
 
 
 def test_every_row_speaks_for_filters_that_let_most_through(docs: Conn) -> None:
@@ -149,6 +149,22 @@ def test_a_filter_measured_for_more_answers_alone_counts_too(docs: Conn) -> None
     assert promised(docs, k=10, filtered=True).candidates == 400
 
 
+def test_rows_stand_in_for_queries_with_a_margin(docs: Conn) -> None:
+    put(docs, 20, 0.96, 0.955, 1.0, basis="rows")
+    put(docs, 60, 0.97, 0.965, 2.0, basis="rows")
+    put(docs, 200, 0.999, 0.998, 3.0, basis="rows")
+    # three quarters of the misses that are asked for, and more of the graph
+    assert promised(docs, recall=0.9) == Promised(20, 80, "rows", 0.96, 0.955)
+    assert promised(docs, recall=0.96) == Promised(60, 80, "rows", 0.97, 0.965)
+    assert promised(docs, recall=0.9601) == Promised(200, 200, "rows", 0.999, 0.998)
+    assert promised(docs, recall=0.999) == Promised(200, 200, "unreached", 0.999, 0.998)
+    docs.execute("update mrl._calibrations set basis = 'distances'")
+    assert promised(docs, recall=0.999).standing == "corrected"
+    # of an older version, which did not say
+    docs.execute("update mrl._calibrations set basis = null")
+    assert promised(docs, recall=0.9).standing == "rows"
+
+
 def test_another_index_has_its_own(docs: Conn) -> None:
     put(docs, 20, 0.99, 0.99, 1.0)
     other = create(docs, dims=8)
@@ -161,7 +177,8 @@ def test_another_index_has_its_own(docs: Conn) -> None:
 
 
 @pytest.mark.parametrize(
-    ("rows", "promise"), [(80, "kept"), (120, "kept"), (79, "stale"), (121, "stale")]
+    ("rows", "promise"),
+    [(80, "measured"), (120, "measured"), (79, "stale"), (121, "stale")],
 )
 def test_a_fifth_of_the_rows_may_change(conn: Conn, rows: int, promise: str) -> None:
     # on a table of its own: a rollback does not take back what analyze wrote
@@ -173,7 +190,7 @@ def test_a_fifth_of_the_rows_may_change(conn: Conn, rows: int, promise: str) -> 
         new = matryoshka(rows - 100, seed=2)
         append(conn, new, sql.Identifier("docs"), first=101)
     # PostgreSQL does not know before it looked
-    assert promised(conn).standing == "kept"
+    assert promised(conn).standing == "measured"
     conn.execute("analyze docs")
     found = promised(conn)
     assert found.standing == promise
@@ -185,7 +202,7 @@ def test_a_fifth_of_the_rows_may_change(conn: Conn, rows: int, promise: str) -> 
 def test_an_index_built_with_something_else_is_stale(docs: Conn, options: str) -> None:
     put(docs, 20, 0.99, 0.99, 1.0)
     column = "embedding_32_halfvec halfvec_cosine_ops"
-    for how, promise in ((options, "stale"), ("m = 16", "kept")):
+    for how, promise in ((options, "stale"), ("m = 16", "measured")):
         docs.execute(f"drop index {NAME}".encode())
         made = f"create index {NAME} on docs using hnsw ({column}) with ({how})"
         docs.execute(made.encode())
@@ -199,9 +216,9 @@ def test_a_calibration_before_the_first_analyze_counts_for_itself(conn: Conn) ->
     append(conn, VECTORS, sql.Identifier("docs"))
     (kept, *_) = calibrate(conn, k=3, sample=20)
     assert kept.rows == 100
-    assert promised(conn, k=3, recall=0.5).standing == "kept"
+    assert promised(conn, k=3, recall=0.5).standing == "rows"
     conn.execute("analyze docs")
-    assert promised(conn, k=3, recall=0.5).standing == "kept"
+    assert promised(conn, k=3, recall=0.5).standing == "rows"
 
 
 @pytest.mark.parametrize("recall", [0.0, -0.1, 1.001, float("nan"), None])

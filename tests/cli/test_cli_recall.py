@@ -45,7 +45,7 @@ def test_calibrate_shows_the_front_and_what_a_recall_takes(
 ) -> None:
     done = mrl_pg(*("calibrate", *describe, "--k", "5", "-k", "20", "--sample", "200"))
     assert done.returncode == 0, done.stderr
-    for words in ("k = 5", "k = 20", "median ms", "measured on 200 queries"):
+    for words in ("k = 5", "k = 20", "median ms", "measured on 200 rows"):
         assert words in done.stdout
     for target in ("0.9", "0.95", "0.99", "0.999"):
         assert done.stdout.count(f"recall {target}: ") == 2
@@ -100,13 +100,16 @@ def test_search_says_what_its_recall_rests_on(
     search = ("search", *describe, "--query", str(tmp_path / "query.npy"))
     bare = mrl_pg(*search, "--recall", "0.99")
     assert bare.returncode == 0, bare.stderr
-    assert "recall 0.99: there is no calibration, so 480 candidates" in bare.stderr
+    assert (
+        "recall 0.99: there is no calibration for k 10; 480 candidates are taken until"
+        in bare.stderr
+    )
     made = INDEX.calibrate(conn, sample=200)
     found = json.loads(mrl_pg(*search, "--recall", "0.9", "--json").stdout)
     cheapest = made.cheapest(0.9)
     assert cheapest is not None
     assert found["candidates"] == found["promise"]["candidates"] == cheapest.candidates
-    assert found["promise"]["standing"] == "kept"
+    assert found["promise"]["standing"] == "rows"
     assert "recall 0.9: measured" in mrl_pg(*search, "--recall", "0.9").stderr
     assert json.loads(mrl_pg(*search, "--json").stdout)["promise"] is None
     assert mrl_pg(*search, "--recall", "9").returncode == 2

@@ -166,6 +166,6 @@ def test_a_restored_number_that_happens_to_be_the_old_one_is_its_tables(
     """As in a cluster that was made alike: told by name and owner, then."""
     filled.execute("update mrl._tables set born = '1/2'")
     assert filled.execute(KNOWN).fetchall() == [("docs",)]
-    assert promised(filled, k=3, recall=0.1).standing == "kept"
+    assert promised(filled, k=3, recall=0.1).standing == "rows"
     filled.execute("alter table docs owner to moved_stranger")
     assert filled.execute(KNOWN).fetchall() == []

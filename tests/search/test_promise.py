@@ -18,13 +18,14 @@ from mrl_pg.errors import InvalidSetting, NotInstalled
 from mrl_pg.search.plan import SearchPlan
 
 VECTORS = matryoshka(600)
-KEPT = Promise(0.95, "kept", 30, 30, 0.96, 0.95)
+ON: dict[str, Any] = {"queries": 500, "basis": "queries"}
+KEPT = Promise(0.95, "measured", 30, 30, 0.96, 0.95, **ON)
 
 
 @pytest.fixture(scope="module")
 def docs(pg_server: Server) -> Iterator[Docs]:
     with fresh_docs(pg_server, rows=800) as docs:
-        put(docs.conn, 12, 0.91, 0.9, 1.0, ef_search=33)
+        put(docs.conn, 12, 0.91, 0.9, 1.0, ef_search=22)
         put(docs.conn, 30, 0.96, 0.95, 2.0)
         put(docs.conn, 1500, 0.995, 0.99, 3.0)
         put(docs.conn, 70, 0.96, 0.95, 2.0, filter="n < 50", share=0.5)
@@ -39,14 +40,17 @@ def plan(docs: Docs, **options: Any) -> SearchPlan:
 @pytest.mark.parametrize(
     ("options", "promise"),
     [
-        ({"recall": 0.9}, Promise(0.9, "kept", 12, 33, 0.91, 0.9)),
+        ({"recall": 0.9}, Promise(0.9, "measured", 12, 22, 0.91, 0.9, **ON)),
         ({"recall": 0.95}, KEPT),
         ({"recall": 0.95, "k": 3}, KEPT),
-        ({"recall": 0.99}, Promise(0.99, "kept", 1500, 1000, 0.995, 0.99)),
-        ({"recall": 1}, Promise(1, "unreached", 1500, 1000, 0.995, 0.99)),
+        (
+            {"recall": 0.99},
+            Promise(0.99, "measured", 1500, 1000, 0.995, 0.99, **ON),
+        ),
+        ({"recall": 1}, Promise(1, "unreached", 1500, 1000, 0.995, 0.99, **ON)),
         (
             {"recall": 0.9, "filter": "n < %s", "params": [45]},
-            Promise(0.9, "kept", 70, 70, 0.96, 0.95),
+            Promise(0.9, "borrowed", 70, 70, 0.96, 0.95, **ON),
         ),
         # a tenth as many rows as were measured with any filter
         (
@@ -208,26 +212,74 @@ def test_a_database_without_calibrations_says_what_to_do(
 
 
 @pytest.mark.parametrize(
-    ("promise", "said"),
+    ("recall", "k", "filter", "said"),
     [
-        (KEPT, "recall 0.95: measured 0.9600 (above 0.9500)"),
         (
-            Promise(0.99, "unreached", 30, 30, 0.96, 0.95),
-            "recall 0.99 is out of reach: the most that was measured is 0.9600",
+            0.95,
+            10,
+            None,
+            "recall 0.95: measured 0.9600 on 500 real queries (95 % sure to be above"
+            " 0.9500)",
         ),
         (
-            Promise(0.99, "unreached", 30, 30, 1.0, 0.93),
-            "recall 0.99 is not sure: measured 1.0000 (above 0.9300), on too few",
+            0.999,
+            10,
+            None,
+            "recall 0.999: out of reach, because the most that was measured is 0.9950"
+            " on 500 real queries (95 % sure to be above 0.9900); take a larger size,"
+            " another kind, m or ef_construction, or exact=True",
         ),
         (
-            Promise(0.99, "stale", 480, 480, None, None),
-            "recall 0.99: the table or its index has changed since the calibration",
+            0.99,
+            10,
+            "n < 50",
+            "recall 0.99: not sure, because too few queries were measured: 0.9930 on",
         ),
         (
-            Promise(0.99, "uncalibrated", 480, 480, None, None),
-            "there is no calibration, so 480 candidates are taken; run index.calibr",
+            0.9,
+            10,
+            "n < 45",
+            "recall 0.9: measured 0.9930 on 500 real queries, with another filter about"
+            " as selective (95 % sure to be above 0.9500); calibrate with this filter",
+        ),
+        (
+            0.9,
+            2,
+            "n = 5",
+            "recall 0.9: measured 0.9800 on 500 rows of the table (95 % sure to be"
+            " above 0.9700; 1 query in 20 found at most 0.8000); real queries may find"
+            " less, so calibrate with real queries",
+        ),
+        (
+            0.97,
+            2,
+            "n = 5",
+            "recall 0.97: not sure, because rows must find more than real",
+        ),
+        (
+            0.99,
+            20,
+            None,
+            "recall 0.99: there is no calibration for k 20; 480 candidates are taken",
+        ),
+        (
+            0.99,
+            20,
+            "n < 50",
+            "there is no calibration for k 20 with a filter like this; 480 candidates",
         ),
     ],
 )
-def test_a_promise_is_a_sentence(promise: Promise, said: str) -> None:
-    assert said in str(promise)
+def test_a_promise_is_a_sentence(
+    docs: Docs, recall: float, k: int, filter: str | None, said: str
+) -> None:
+    with docs.conn.transaction(force_rollback=True):
+        docs.conn.execute(
+            "update mrl._calibrations set recall = 0.993 where filter <> ''"
+        )
+        put(docs.conn, 9, 0.98, 0.97, 1, k=2, filter="n = 5", share=0.01, basis="rows")
+        docs.conn.execute("update mrl._calibrations set p05 = 0.8 where k = 2")
+        plan = docs.index.plan(
+            docs.conn, docs.vectors[5], k=k, recall=recall, filter=filter
+        )
+    assert said in str(plan.promise)

@@ -165,7 +165,7 @@ def test_a_promise_is_that_of_the_index_that_answers(docs: Conn) -> None:
     for searched in (DOCS, NEW):
         found = searched.search(docs, QUERY, k=5, recall=0.5)
         assert found.promise is not None
-        assert found.promise.standing == "kept"
+        assert found.promise.standing == "rows"
         assert found.index_name == OLD.name
 
 

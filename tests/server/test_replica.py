@@ -200,7 +200,7 @@ def test_a_recall_is_kept_by_the_calibration_of_the_primary(pair: Pair) -> None:
     answer = pair.index.search(pair.replica, query, k=5, recall=0.5)
     assert [(key,) for key in answer.keys] == found
     assert answer.promise is not None
-    assert answer.promise.standing == "kept"
+    assert answer.promise.standing == "rows"
 
 
 def test_queries_are_kept_on_the_primary_alone(pair: Pair) -> None:

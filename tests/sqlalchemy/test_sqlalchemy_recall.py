@@ -93,7 +93,7 @@ def test_what_was_renamed_is_calibrated_still(
     statements, table, index = RENAMED[what]
     for statement in statements:
         conn.execute(statement.encode())
-    assert found(engine, table, index) == (7, "kept")
+    assert found(engine, table, index) == (7, "rows")
 
 
 def test_another_distance_has_a_calibration_of_its_own(

@@ -21,7 +21,7 @@ EVERYTHING = "select * from mrl.calibrations order by 1, 2, 3, 4, 5, 6"
 
 
 class Promised(NamedTuple):
-    """One row of mrl._promised."""
+    """One row of mrl._promised, without what it says to people."""
 
     candidates: int
     ef_search: int
@@ -51,7 +51,10 @@ def promised(
     name: str = NAME,
 ) -> Promised:
     """The row of mrl._promised for a search with a recall."""
-    call = "select * from mrl._promised('docs'::regclass, %s, %s, %s, %s, %s, %s)"
+    call = (
+        "select candidates, ef_search, standing, measured, low"
+        " from mrl._promised('docs'::regclass, %s, %s, %s, %s, %s, %s)"
+    )
     values = [name, k, recall, filtered, share, filter]
     (row,) = conn.execute(call, values).fetchall()
     return Promised(*row)
@@ -69,19 +72,20 @@ def put(
     share: float = 1,
     ef_search: int | None = None,
     name: str = NAME,
+    basis: str | None = "queries",
 ) -> None:
     """Store a made-up calibration of the index in its present state."""
     conn.execute(
         "insert into mrl._calibrations (entry, index_name, k, filter, candidates,"
         " ef_search, share, recall, low, median_ms, p95_ms, queries, rows, m,"
-        " ef_construction) select known.entry, %s, %s, %s, %s, %s, %s, %s, %s,"
+        " ef_construction, basis) select known.entry, %s, %s, %s, %s, %s, %s, %s, %s,"
         " %s, %s, 500, coalesce(mrl._rows('docs'::regclass), 0), built.m,"
-        " built.ef_construction"
+        " built.ef_construction, %s"
         " from mrl._built('docs'::regclass, %s) as built, mrl._live_tables as known"
         " where known.table_id = 'docs'::regclass",
         [
             *(name, k, filter, candidates, ef_search or min(candidates, 1000)),
-            *(share, recall, low, ms, 2 * ms, name),
+            *(share, recall, low, ms, 2 * ms, basis, name),
         ],
     )
 

@@ -127,7 +127,7 @@ def held(conn: Conn) -> State:
         " where nspname = 'mrl'",
     }
     promises = [
-        index.search(conn, VECTORS[7], k=3, recall=0.5).promise for index in PYTHON
+        index.search(conn, VECTORS[7], k=3, recall=0.2).promise for index in PYTHON
     ]
     return {
         name: conn.execute(statement.encode()).fetchall()
