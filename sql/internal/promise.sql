@@ -268,7 +268,6 @@ create or replace function mrl._promise_in_words(
 returns text
 language plpgsql
 stable
-parallel safe
 set search_path = pg_catalog, pg_temp
 as $body$
 begin

@@ -118,7 +118,6 @@ CALLERS_PATH = {
         "_draw_queries",
         "_enter",
         "_finish",
-        "_queries_or_kept",
         "_query_shares",
         "_share",
         "_table_of",
