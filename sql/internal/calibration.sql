@@ -283,11 +283,15 @@ begin
     );
     return query
     with point as (
-        select *
+        -- Walks of more than 1000 have the same settings for fewer candidates. Where rows changed
+        -- between two of them, the lower recall counts.
+        select distinct on (point.candidates, point.ef_search) *
         from jsonb_to_recordset(points) as point (
             candidates int, ef_search int, recall float8, low float8,
             median_ms float8, p95_ms float8, p05 float8, shares float8[], weights float8[]
         )
+        order by
+            point.candidates, point.ef_search, point.recall, point.low, point.median_ms
     ),
     stored as (
         insert into mrl._own_calibrations (

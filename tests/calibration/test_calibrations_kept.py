@@ -1,5 +1,6 @@
 """How long calibrations and kept recalls stay: renames, drops, releases, uninstalls."""
 
+import json
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -56,6 +57,22 @@ def test_two_at_once_end_one_after_the_other(conn: Conn, database: str) -> None:
                 time.sleep(0.01)
         found = second.result(30)
     assert [point.candidates for point in found] == [1000]
+
+
+def test_rows_that_change_between_two_walks_end_no_calibration(conn: Conn) -> None:
+    """Two walks with ef_search 1000 measured other recalls: duplicate key value."""
+    measured(conn)
+    name = conn.execute("select index_name from mrl.indexes").fetchone()
+    point = {"candidates": 640, "ef_search": 1000, "low": 0.8, "p95_ms": 1}
+    walks = [
+        point | {"recall": 0.95, "median_ms": 2},
+        point | {"recall": 0.9, "median_ms": 1},
+    ]
+    keep = "select mrl._keep_calibration('docs', %s, 10, '', %s, 1, 9, 9)"
+    assert name is not None
+    conn.execute(keep, [name[0], json.dumps(walks)])
+    kept = "select recall from mrl.calibrations where k = 10"
+    assert conn.execute(kept).fetchall() == [(0.9,)]
 
 
 def test_a_renamed_table_keeps_them(conn: Conn) -> None:
