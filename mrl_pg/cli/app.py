@@ -25,7 +25,7 @@ class MrlPg(LazyGroup):
         "keep-as": "mrl_pg.cli.create:keep_as",
         "drop": "mrl_pg.cli.create:drop",
         "resize": "mrl_pg.cli.resize:resize",
-        "switch": "mrl_pg.cli.resize:switch",
+        "switch": "mrl_pg.cli.switch:switch",
         "indexes": "mrl_pg.cli.indexes:indexes",
         "status": "mrl_pg.cli.status:status",
         "repair": "mrl_pg.cli.status:repair",

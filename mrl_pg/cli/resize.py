@@ -1,25 +1,24 @@
-"""`mrl-pg resize` and `mrl-pg switch`: another size or kind, and the one in use."""
+"""`mrl-pg resize`: another size or kind, built and measured beside the one in use."""
 
 import json
+import shlex
 import sys
+from collections.abc import Iterable
 from dataclasses import asdict
 from typing import Annotated, Any, cast
 
 import typer
 
+from mrl_pg.build.status import IndexStatus, status
 from mrl_pg.cli.create import Memory, Workers, watched
 from mrl_pg.cli.describe import (
     Column,
-    DistanceName,
     KeepName,
-    KindName,
-    Name,
-    Short,
     Table,
-    describe,
     split_table,
 )
 from mrl_pg.cli.options import PG_DEFAULT, Directory, Dsn, Json, Pg, connection
+from mrl_pg.cli.switch import named
 from mrl_pg.column import MatryoshkaColumn
 from mrl_pg.errors import InvalidSetting
 from mrl_pg.index import MatryoshkaIndex
@@ -89,13 +88,18 @@ def resize(
     find, how long they take and how large they are. On a terminal it then asks whether
     to switch; otherwise it switches only with --switch. Searches that name no index
     use the new one from then on. The old one stays until --drop-old or `mrl-pg drop`.
-    `mrl-pg switch` goes back.
+    `mrl-pg switch` goes back. If a run breaks off, run it again.
 
     Example: mrl-pg resize docs embedding --dims 512 --switch
     """
     schema, bare = split_table(table)
     with connection(dsn, directory, pg) as conn:
         old = MatryoshkaColumn(bare, column, schema).index(conn)
+        if (dims or kind) and _is_that(old, dims, kind):
+            # a run before this one may have broken off after its switch
+            known = status(conn, bare, schema=schema)
+            _say_in_use(old, (table, column), known, keep, drop_old, as_json)
+            return
         if drop_old and not (switch or yes or _may_ask(as_json)):
             raise InvalidSetting(
                 "--drop-old without --switch: searches use the old index until then"
@@ -130,78 +134,43 @@ def resize(
         typer.echo(json.dumps(as_dict(report), indent=2))
 
 
-def switch(
-    table: Table,
-    column: Column,
-    dims: Annotated[
-        int | None,
-        typer.Option("--dims", "-d", help="Dimensions of the short vectors."),
-    ] = None,
-    kind: KindName = "halfvec",
-    distance: DistanceName = "cosine",
-    short: Short = "",
-    name: Name = "",
-    to: Annotated[
-        str | None,
-        typer.Option(
-            metavar="COLUMN",
-            help="Another column of full vectors, those of another model: searches "
-            "that bring a query for each column use it in place of COLUMN.",
-        ),
-    ] = None,
-    allow_missing: Annotated[
-        bool,
-        typer.Option(
-            "--allow-missing",
-            help="With --to: although rows with an old vector have no new one.",
-        ),
-    ] = False,
-    dsn: Dsn = None,
-    directory: Directory = None,
-    pg: Pg = PG_DEFAULT,
-    as_json: Json = False,
+def _is_that(index: MatryoshkaIndex, dims: int | None, kind: str | None) -> bool:
+    return (dims or index.dims, kind or index.kind) == (index.dims, index.kind)
+
+
+def _say_in_use(
+    index: MatryoshkaIndex,
+    place: tuple[str, str],
+    known: Iterable[IndexStatus],
+    keep: str | None,
+    drop_old: bool,
+    as_json: bool,
 ) -> None:
-    """Make an index, or the column of another model, the one in use from now on.
-
-    With --dims: searches that name no index use that index. With --to: searches that
-    bring a query for each column use the other column. Programs that run notice it at
-    their next search. Nothing is locked or built. To go back, run it with the old
-    index, or with both columns exchanged.
-
-    Example: mrl-pg switch docs embedding --dims 256
-
-    Example: mrl-pg switch docs embedding --to embedding_v2
-    """
-    if (dims is None) == (to is None):
+    """Say that nothing is to be built; raises InvalidSetting if something is left."""
+    same = [state for state in known if state.column == index.column]
+    kept_as = [state.kept_as for state in same if state.name == index.name]
+    if keep and [keep] != kept_as:
         raise InvalidSetting(
-            "switch to what? give either --dims of another index of the column, or "
-            "--to with another column"
+            f"{index} is kept as {', '.join(kept_as)}: `mrl-pg keep-as` changes that"
         )
-    with connection(dsn, directory, pg) as conn:
-        if to is not None:
-            schema, bare = split_table(table)
-            answers = MatryoshkaColumn(bare, column, schema).switch(
-                conn, to, allow_missing=allow_missing
-            )
-            told = {"table": table, "column": column, "in_use": to, "index": answers}
-            said = f"searches with a query for each column use {to} and {answers} now"
-        elif dims is not None:
-            index = describe(
-                table, column, dims, kind, distance, short=short, name=name
-            )
-            index.switch(conn)
-            told = _named(index)
-            said = f"{index}: searches that name no index use {index.name} now"
+    others: list[str] = []
+    for state in same:
+        if state.name and state.name != index.name:
+            size = ("--dims", str(state.dims), "--kind", str(state.kind))
+            words = ("mrl-pg", "drop", *place, *size, "--name", state.name)
+            others.append(shlex.join(words))
+    if drop_old and others:
+        raise InvalidSetting(
+            f"searches that name no index use {index.name} already, so nothing says "
+            f"which index is the old one: drop it by name, {' or '.join(others)}"
+        )
+    said = f"{index}: searches that name no index use {index.name} already"
+    told = {**named(index), "switched": True, "built": False}
     typer.echo(json.dumps(told, indent=2) if as_json else said)
 
 
 def _may_ask(as_json: bool) -> bool:
     return sys.stdin.isatty() and not as_json
-
-
-def _named(index: Any) -> dict[str, Any]:
-    names = ("table", "column", "dims", "kind", "distance")
-    return {name: getattr(index, name) for name in names} | {"index": index.name}
 
 
 def as_dict(report: ResizeReport) -> dict[str, Any]:
@@ -219,7 +188,7 @@ def as_dict(report: ResizeReport) -> dict[str, Any]:
 
 
 def _index(one: ResizedIndex) -> dict[str, Any]:
-    known = _named(one.layout) | {"index_bytes": one.index_bytes}
+    known = named(one.layout) | {"index_bytes": one.index_bytes}
     if one.calibration is None:
         return known
     points = {target: one.calibration.cheapest(target) for target in TARGETS}

@@ -158,6 +158,15 @@ def test_in_the_shell(docs: Conn, database: str) -> None:
     assert "without --switch" in command(database, *again, "--drop-old", code=2)
     assert command(database, *again, "--switch")["switched"]
     assert_in_use(docs, NEW)
+    # as after a run that was killed when it had switched
+    told = command(database, *again, "--switch")
+    assert (told["index"], told["switched"], told["built"]) == (NEW.name, True, False)
+    left = command(database, *again, "--switch", "--drop-old", code=2)
+    assert (
+        f"mrl-pg drop docs embedding --dims 16 --kind halfvec --name {OLD.name}" in left
+    )
+    other = command(database, *again, "--switch", "--keep", "trigger", code=2)
+    assert "`mrl-pg keep-as` changes that" in other
     told = command(database, "switch", *place, "--dims", "16")
     assert told["index"] == OLD.name
     assert_in_use(docs, OLD)
