@@ -63,8 +63,9 @@ def create(
         report = yield from online.alone(layout, facts.table_id, body)
     elif commits_each(conn):
         # all later statements on the table wait behind one that waits for its lock
-        limits = {"lock_timeout": online.LOCK_TIMEOUT}
-        report = yield from online.with_short_lock(at_once, {}, limits)
+        report = yield from online.with_short_lock(
+            at_once, {}, facts.table_id, limits={}
+        )
     else:
         report = yield from transaction(at_once())
     forget_facts(conn, layout)
@@ -122,10 +123,10 @@ def _create_online(
     *before, register = steps
     recall = None
     verifying = before.pop() if before and before[-1].how == "verify" else None
-    done = yield from online.carry_out(before, chosen, watched, filling)
+    done = yield from online.carry_out(before, chosen, watched, facts.table_id, filling)
     if verifying is not None:
         recall = yield from verify(verifying.statement)
-    done += yield from online.carry_out([register], chosen, watched)
+    done += yield from online.carry_out([register], chosen, watched, facts.table_id)
     report = yield from report_of(layout, facts, steps, done)
     return replace(report, recall=recall)
 

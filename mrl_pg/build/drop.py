@@ -30,7 +30,9 @@ def drop(conn: AnyConn, layout: IndexLayout) -> Exchange[BuildReport]:
     elif facts.expression_ours:
         report = yield from _drop_concurrently(layout, facts)
     else:
-        report = yield from online.with_short_lock(lambda: _drop(layout, facts), {})
+        report = yield from online.with_short_lock(
+            lambda: _drop(layout, facts), {}, facts.table_id
+        )
     forget_facts(conn, layout)
     return report
 
@@ -44,9 +46,15 @@ def _drop_concurrently(layout: IndexLayout, facts: Facts) -> Exchange[BuildRepor
         yield from online.concurrently(dropped.as_string(), {})
     except errors.FeatureNotSupported:
         # of a partitioned table, which PostgreSQL drops in a transaction alone
-        return (yield from online.with_short_lock(lambda: _drop(layout, facts), {}))
+        return (
+            yield from online.with_short_lock(
+                lambda: _drop(layout, facts), {}, facts.table_id
+            )
+        )
     took = time.perf_counter() - start
-    rest = yield from online.with_short_lock(lambda: _drop(layout, facts), {})
+    rest = yield from online.with_short_lock(
+        lambda: _drop(layout, facts), {}, facts.table_id
+    )
     return replace(rest, done=((f"dropped index {layout.name}", took), *rest.done))
 
 

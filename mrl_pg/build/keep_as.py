@@ -68,7 +68,7 @@ def _keep_as(
     filling: Exchange[None],
 ) -> Exchange[BuildReport]:
     steps = yield from _read(layout, facts, keep, rebuild)
-    done = yield from online.carry_out(steps, {}, watched, filling)
+    done = yield from online.carry_out(steps, {}, watched, facts.table_id, filling)
     return (yield from report_of(layout, facts, steps, done))
 
 

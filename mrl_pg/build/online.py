@@ -21,11 +21,15 @@ T = TypeVar("T")
 LOCK_TIMEOUT = "500ms"
 """How long a statement may wait for a lock, because later statements wait behind it."""
 
-SHORT_LOCK = {"lock_timeout": LOCK_TIMEOUT, "statement_timeout": "0"}
-"""The limits of a transaction that needs a lock for a moment."""
-
 LOCK_TRIES = 60
 """How often such a statement is tried, about a second apart."""
+
+FIRST_TIMEOUT = "50ms"
+FIRST_TRIES = 20
+"""The first tries are shorter, and follow each other sooner; most need no more."""
+
+SHORT_LOCK = {"statement_timeout": "0"}
+"""Limits of a transaction that needs a lock for a moment, beside that of the lock."""
 
 NO_TIMEOUTS = {"lock_timeout": "0", "statement_timeout": "0"}
 """`lock_timeout` also ends a concurrent build that waits for an old transaction."""
@@ -62,13 +66,15 @@ def carry_out(
     steps: Iterable[Step],
     chosen: settings.Settings,
     watched: Callable[[], AbstractContextManager[None]],
+    table_id: int,
     fill: Exchange[None] | None = None,
 ) -> Exchange[tuple[tuple[str, float], ...]]:
     """Send the statements outside any transaction; answers what reports name.
 
-    A statement that needs a lock gives up after LOCK_TIMEOUT and is tried again, so
-    that nobody waits longer than that behind it. `fill`, if given, is carried out
-    instead of the statement that fills a column, which says nothing of its progress.
+    A statement that needs a lock gives up after FIRST_TIMEOUT, in later tries after
+    LOCK_TIMEOUT, and is tried again, so that nobody waits longer than that behind it.
+    `fill`, if given, is carried out instead of the statement that fills a column, which
+    says nothing of its progress.
     """
     done = []
     for step in steps:
@@ -83,7 +89,7 @@ def carry_out(
             body = given or _send(step.statement)
             yield from settings.of_session({"statement_timeout": "0"}, body)
         else:
-            yield from with_short_lock(partial(_send, step.statement), chosen)
+            yield from with_short_lock(partial(_send, step.statement), chosen, table_id)
         if step.label is not None:
             done.append((step.label, time.perf_counter() - start))
     return tuple(done)
@@ -97,21 +103,41 @@ def concurrently(statement: str, chosen: settings.Settings) -> Exchange[None]:
 def with_short_lock(
     verb: Callable[[], Exchange[T]],
     chosen: settings.Settings,
+    table_id: int,
     limits: settings.Settings = SHORT_LOCK,
 ) -> Exchange[T]:
-    """Carry out a verb in a transaction of its own; again if a lock does not come."""
-    limited = {**chosen, **limits}
-    tries = LOCK_TRIES
+    """Carry out a verb in a transaction of its own; again if a lock does not come.
+
+    Autovacuum lets go of a table only when somebody has waited for longer than that. So
+    later tries first wait for a lock that keeps nobody else from reading and writing.
+    """
+    tries = 0
     while True:
-        tries -= 1
+        tries += 1
+        early = tries <= FIRST_TRIES
+        lasts = FIRST_TIMEOUT if early else LOCK_TIMEOUT
+        limited = {**chosen, **limits, "lock_timeout": lasts}
+        body = settings.until_commit(limited, verb())
         try:
-            return (yield from transaction(settings.until_commit(limited, verb())))
+            return (
+                yield from transaction(
+                    body if tries == 1 else _outlast_vacuum(table_id, body)
+                )
+            )
         except errors.LockNotAvailable:
-            if not tries:
+            if tries == FIRST_TRIES + LOCK_TRIES:
                 raise
         # not all at the same moment, if several wait
-        seconds = {"seconds": random.uniform(0.5, 1.5)}
-        yield Send(source.statement("sleep"), seconds)
+        seconds = random.uniform(0.1, 0.4) if early else random.uniform(0.5, 1.5)
+        yield Send(source.statement("sleep"), {"seconds": seconds})
+
+
+def _outlast_vacuum(table_id: int, body: Exchange[T]) -> Exchange[T]:
+    """Keep autovacuum from the table, and carry out the rest of a transaction."""
+    (row,) = yield Send(source.statement("outlast_vacuum"), {"table_id": table_id})
+    if row["statement"]:
+        yield Send(row["statement"])
+    return (yield from body)
 
 
 def _send(statement: str) -> Exchange[None]:

@@ -118,7 +118,8 @@ def update(
     yield from _check(run, blocks(paths))
     if job.addition is not None:
         add = Send(job.addition)
-        yield from online.with_short_lock(partial(_send, add), {})
+        table_id = facts.rows[0]["table_id"]
+        yield from online.with_short_lock(partial(_send, add), {}, table_id)
     with Prefetch(filter(len, blocks(paths))) as prefetch:
         block = yield Call(prefetch.pending().result)
         while block is not None:

@@ -24,6 +24,30 @@ select pg_catalog.set_config(%(name)s, %(value)s, false)
 -- Called by: mrl_pg.build.online
 select pg_catalog.pg_sleep(%(seconds)s::pg_catalog.float8)
 
+-- name: outlast_vacuum
+-- The statement for a lock that autovacuum gives way to; it may last until the server sees to that.
+-- Parameters: table_id
+-- Called by: mrl_pg.build.online
+select
+    -- PostgreSQL cancels an autovacuum when a session has waited that long for it
+    pg_catalog.set_config(
+        'lock_timeout',
+        pg_catalog.concat(setting.setting::pg_catalog.int8 operator(pg_catalog.+) 1000, 'ms'),
+        true
+    ),
+    (
+        select pg_catalog.format(
+            'lock table %%I.%%I in share update exclusive mode', home.nspname, class.relname
+        )
+        from pg_catalog.pg_class as class
+        join pg_catalog.pg_namespace as home
+            on home.oid operator(pg_catalog.=) class.relnamespace
+        where class.oid operator(pg_catalog.=) %(table_id)s::pg_catalog.oid
+            and class.relkind operator(pg_catalog.=) any ('{r,p}'::pg_catalog."char"[])
+    ) as statement
+from pg_catalog.pg_settings as setting
+where setting.name operator(pg_catalog.=) 'deadlock_timeout'
+
 -- name: begin_build
 -- Whether no other session builds on this table now; it then may not until `end_build`.
 -- Parameters: table_id

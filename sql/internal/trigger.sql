@@ -211,6 +211,8 @@ begin
         return;
     end if;
     perform mrl._check_keeper(table_id, short_column);
+    -- first a lock behind which nobody waits, and which an autovacuum gives way to
+    execute mrl._render(mrl._lock_table(), slots);
     execute format(
         -- kept in the row, so that builds read it in one pass and in parallel
         'alter table %s add column %I %s, alter column %2$I set storage main',

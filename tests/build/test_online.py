@@ -358,7 +358,7 @@ def test_a_drop_of_a_column_keeps_nobody_waiting_behind_a_reader(
         dropping = threading.Thread(target=index.drop, args=[docs])
         dropping.start()
         with psycopg.connect(database, autocommit=True) as writer:
-            # passes between two tries, or waits for one of 500 ms
+            # passes between two tries, or waits for one of at most 500 ms
             writer.execute("set lock_timeout = '5s'")
             for _ in range(5):
                 writer.execute("update docs set embedding = embedding where id = 7")
