@@ -36,7 +36,7 @@ format: .venv/installed  ## put the code in house style
 bench: .venv/installed  ## one pass against two; made-up rows without VECTORS=file.npy
 	$(BIN)/python benchmarks/passes.py $(if $(VECTORS),--vectors $(VECTORS))
 
-soak: .venv/installed  ## hit create, drop and repair while four writers work; HITS=100
+soak: .venv/installed  ## hit all commands that change a table in use; HITS=100
 	$(BIN)/python benchmarks/soak.py --hits $(or $(HITS),100)
 
 extension: .venv/installed  ## dist/extension, for create extension mrl_pg

@@ -1,19 +1,23 @@
-"""Hit create, resize, switch, repair and drop while four writers work; check the rest.
+"""Hit every command that changes a table while others write and search; check the rest.
 
     python benchmarks/soak.py --hits 100
-    python benchmarks/soak.py --hits 12 --rows 3000     # in about a minute
+    python benchmarks/soak.py --hits 12 --rows 1000     # in about a minute
 
-Each round takes one way to keep short values, and runs the commands of a life: create,
-create another size beside it and switch to that, drop the first, repair what was broken
-by hand, drop. Each is hit while it runs, at its steps in turn and at random: the client
-is killed, its server process is terminated, cancelled or killed, or the whole server is
-killed with -9. Then the command runs until it succeeds.
+A life has three scenes, for each way to keep short values. Another size: create, resize
+and switch, and back, which drops the one between. Another way: create, keep-as, and
+back, repair what was broken by hand. Another model: create, fill a second column of
+full vectors from a file while the application writes both, create, switch, drop the
+index and the column of the old model. Commands are hit while they run, at their steps
+in turn and at random: the client is killed, its server process is terminated, cancelled
+or killed, or the whole server is killed with -9. Then the command runs until it
+succeeds. The hits are spread over all commands.
 
-The script fails if a committed row is lost, if a short value is not that of the full
-vector, if `mrl.status()` finds anything, or nothing where something is left, or if the
+Four writers and a reader work all the time. The script fails if a committed row is
+lost, if a search fails or misses its row, if a short value is not that of the full
+vector, if `mrl.status()` finds anything, or nothing where something is left, or if an
 index finds less than the same index built again. It prints the hits that found the
-command in its work, the longest wait of a writer with and without us, and how long a
-lock was held that keeps others from writing.
+command in its work, the longest wait of a writer with and without us, what writers
+waited for, and how long a lock was held that keeps others from writing.
 """
 
 import argparse
@@ -26,26 +30,23 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import product
 from pathlib import Path
 
-import numpy as np
-import psycopg
-from soaking import checks, hits
-from soaking.verbs import Verb, switch
+from soaking import checks, hits, lives, table
+from soaking.reader import Reader, reading
+from soaking.verbs import Verb
 from soaking.watcher import Watcher, watching
-from soaking.writers import DIMS, Writer, longest, writing
+from soaking.writers import Writer, longest, writing
 
-import mrl_pg
 from mrl_pg import MatryoshkaIndex, server
-from mrl_pg.kinds import Keep, Kind
-from mrl_pg.load import load_blocks
 from mrl_pg.server import VERSIONS, programs
+
+MOST_HITS = 5
+"""How often a command is hit at most before it may succeed."""
 
 QUIET = 2.0
 """Seconds of a sample of the writers alone."""
-
-SIZES: tuple[tuple[int, Kind], ...] = ((128, "bit"), (64, "halfvec"))
-"""The first size of an index, and the size that it is changed to."""
 
 
 def start(folder: Path, version: int) -> str:
@@ -61,20 +62,6 @@ def other_programs(folder: Path) -> int:
     return version
 
 
-def load(url: str, rows: int) -> None:
-    """A table in use: rows, and an index over the full vectors."""
-    with psycopg.connect(url, autocommit=True) as conn:
-        mrl_pg.install(conn)
-        scale = np.arange(1, DIMS + 1) ** -0.5
-        made = np.random.default_rng(0).normal(size=(rows, DIMS)) * scale
-        load_blocks(conn, made.astype(np.float32), "docs")
-        conn.execute("alter table docs add column note int")
-        conn.execute(
-            "create index docs_full on docs using hnsw "
-            "(embedding vector_cosine_ops) with (m = 4, ef_construction = 8)"
-        )
-
-
 @dataclass
 class Soak:
     """A server that is used, and what was seen so far."""
@@ -82,8 +69,16 @@ class Soak:
     url: str
     hitter: hits.Hitter
     writers: list[Writer]
+    reader: Reader
     watcher: Watcher
+    rows: int
     wanted: int
+    commands: int
+    """In each round; the hits are spread over those of one."""
+    run: int = 0
+    """Commands so far."""
+    before: int = 0
+    """How many indexes there were before this command."""
     struck: Counter[tuple[str, str]] = field(default_factory=Counter)
     steps: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     missed: int = 0
@@ -102,27 +97,39 @@ class Soak:
         time.sleep(QUIET)
         self.quiet.append(longest(self.writers, began, time.monotonic()))
 
+    @property
+    def due(self) -> bool:
+        """Whether the next command is to be hit."""
+        hit = self.struck.total()
+        return hit < min(self.wanted, self.wanted * self.run / self.commands)
+
     @contextmanager
     def timed(self, verb: Verb) -> Iterator[None]:
         """Note how long writers wait, and locks last, in the block."""
-        self.watcher.label = verb.keep
+        self.watcher.label = f"{verb.name} {verb.keep}"
         began = time.monotonic()
         yield
         waited = longest(self.writers, began, time.monotonic())
-        self.busy.setdefault(verb.keep, []).append(waited)
+        self.busy.setdefault(self.watcher.label, []).append(waited)
 
     def carry_out(self, verb: Verb, there: list[MatryoshkaIndex]) -> None:
         """Run a verb, hit it, run it until it succeeds, and check what is there."""
-        verb.prepare(self.url)
-        if not self.over:
-            self.hit(verb)
+        self.run += 1
+        # what is broken by hand may have no index
+        self.reader.must = bool(self.before and there) and verb.name != "repair"
+        self.before = len(there)
+        for _ in range(MOST_HITS):
+            if self.due:
+                self.hit(verb)
         began = time.monotonic()
         with self.timed(verb):
             verb.finish(self.url)
         kind = verb.name, verb.keep
         took = time.monotonic() - began
         self.hitter.typical[kind] = max(self.hitter.typical.get(kind, 0), took)
-        checks.check(self.url, there, self.writers)
+        self.watcher.label = ""
+        checks.check(self.url, there, self.writers, self.rows)
+        self.reader.must = False
 
     def hit(self, verb: Verb) -> None:
         """Run a verb and hit it."""
@@ -147,44 +154,35 @@ class Soak:
             flush=True,
         )
 
-    def life(self, keep: Keep) -> None:
-        """Create, resize, switch, drop the old, repair and drop the new."""
-        first, second = (
-            MatryoshkaIndex("docs", "embedding", dims=dims, kind=kind, keep=keep)
-            for dims, kind in SIZES
-        )
-        self.carry_out(Verb("create", first, keep), [first])
-        checks.check_recall(self.url, first)
-        self.carry_out(Verb("create", second, keep), [first, second])
-        switch(self.url, second)
-        self.carry_out(Verb("drop", first, keep), [second])
-        self.carry_out(Verb("repair", second, keep), [second])
-        checks.check_recall(self.url, second)
-        self.carry_out(Verb("drop", second, keep), [])
-        self.watcher.label = ""
-        self.rest()
-
     def report(self) -> None:
         """Print what was seen."""
         print(f"\nhits in the work of a command ({self.missed} came too late):")
         for (keep, how), count in sorted(self.struck.items()):
             print(f"  {keep:10} {how:10} {count}")
+        print(
+            f"searches: {self.reader.searches}, of which {self.reader.found} found the "
+            f"row whose vector was the query; {self.reader.without} while no index was "
+            f"there; {len(self.reader.failed)} failed"
+        )
         print("at:")
         for (name, keep, step), count in sorted(self.steps.items()):
-            print(f"  {name:7} {keep:10} {step:26} {count}")
+            print(f"  {name:7} {keep:10} {step:28} {count}")
         print(f"longest wait of a writer in each {QUIET:.0f} s without us, ms:")
         print(f"  {spread(self.quiet)}")
-        print("longest wait of a writer in each command, ms:")
-        for keep, waits in self.busy.items():
-            print(f"  {keep:10} {spread(waits)}")
         print(
-            "longest time that a lock above SHARE UPDATE EXCLUSIVE was held, and was "
-            f"waited for, ms ({self.watcher.looks} looks, at most "
-            f"{self.watcher.gap:.0f} ms apart):"
+            "longest wait of a writer in each command, ms; and how long a lock above "
+            "SHARE UPDATE EXCLUSIVE was held, and waited for, at most, ms "
+            f"({self.watcher.looks} looks, at most {self.watcher.gap:.0f} ms apart):"
         )
-        for keep in self.busy:
-            held, waited = self.watcher.held, self.watcher.waited
-            print(f"  {keep:10} {held.get(keep, 0):.0f}, {waited.get(keep, 0):.0f}")
+        held, waited = self.watcher.held, self.watcher.waited
+        for label, waits in sorted(self.busy.items()):
+            locks = f"{held.get(label, 0):.0f}, {waited.get(label, 0):.0f}"
+            print(f"  {label:20} {spread(waits)}; {locks}")
+        print("what writers waited for, outside hits, 20 ms and more:")
+        blocked = sorted((-most, what) for what, most in self.watcher.blocked.items())
+        for most, what in blocked:
+            if most < -20 and not what.startswith("hit"):
+                print(f"  {-most:5.0f} ms  {what}")
 
 
 def spread(waits: list[float]) -> str:
@@ -213,33 +211,40 @@ def main() -> None:
             url, folder, partial(start, folder, version), random.Random(args.seed)
         )
         try:
-            load(url, args.rows)
-            with writing(url) as writers, watching(url) as watcher:
-                soak = Soak(url, hitter, writers, watcher, args.hits)
+            table.load(url, args.rows)
+            keeps = args.keep.split(",")
+            commands = len(keeps) * sum(lives.COMMANDS)
+            with (
+                writing(url) as writers,
+                reading(url, args.rows, writers) as reader,
+                watching(url) as watcher,
+            ):
+                soak = Soak(
+                    url,
+                    hitter,
+                    writers,
+                    reader,
+                    watcher,
+                    args.rows,
+                    args.hits,
+                    commands,
+                )
+                scenes = lives.Lives(url, Path(home), writers, soak.carry_out)
                 for _ in range(3):
                     soak.rest()
-                for _ in range(2 + args.hits // 3):
-                    for keep in args.keep.split(","):
-                        soak.life(keep)
+                for _ in range(2 + args.hits // len(keeps)):
+                    for number, keep in product(range(len(lives.COMMANDS)), keeps):
+                        scenes.scene(number, keep)
+                        soak.rest()
                     if soak.over:
                         break
                 else:
                     raise SystemExit(f"only {soak.struck.total()} hits")
-                check_base(url, args.rows)
             soak.report()
+            reader.check()
         finally:
             server.stop(folder, version)
     print(f"{time.monotonic() - began:.0f} s")
-
-
-def check_base(url: str, rows: int) -> None:
-    """Raise SystemExit if a row is lost that nobody wrote."""
-    with psycopg.connect(url) as conn:
-        counted = conn.execute(
-            "select count(*) from docs where id <= %s", [rows]
-        ).fetchone()
-    if counted != (rows,):
-        raise SystemExit(f"{counted} of the first {rows} rows are there")
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 import os
 import random
 import signal
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -15,6 +14,7 @@ import psycopg
 
 from mrl_pg import server
 from mrl_pg.server import postmaster
+from soaking.process import Running
 from soaking.verbs import HELD, Verb
 from soaking.watcher import APPLICATION
 
@@ -88,17 +88,17 @@ class Hitter:
             running = verb.start(self.url)
             struck = self._reach(conn, running, verb, step, delay, how)
         if struck is None:
-            running.communicate()
+            running.wait()
             return None
         if how == "server":
             self.restart()
-        running.communicate()
+        running.wait()
         return struck if running.returncode else None
 
     def _reach(
         self,
         conn: Conn,
-        running: "subprocess.Popen[str]",
+        running: Running,
         verb: Verb,
         step: str | None,
         delay: float,
@@ -106,7 +106,7 @@ class Hitter:
     ) -> Hit | None:
         """Wait for the moment, and hit."""
         began = None
-        while running.poll() is None:
+        while running.returncode is None:
             for pid, query, busy, building in conn.execute(RUNNING, [APPLICATION]):
                 at = next((part for part in verb.steps if part in query), None)
                 if not (building or (busy and at)):
@@ -120,12 +120,12 @@ class Hitter:
     def _hit(
         self,
         conn: Conn,
-        running: "subprocess.Popen[str]",
+        running: Running,
         how: str,
         pid: int,
         query: str,
     ) -> Hit | None:
-        if running.poll() is not None:
+        if running.returncode is not None:
             return None
         if how == "client":
             running.kill()

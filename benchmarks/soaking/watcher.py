@@ -1,10 +1,11 @@
-"""A session that looks every 5 ms which strong locks on the table are held."""
+"""A session that looks every 5 ms which locks are held, and who waits for whom."""
 
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import psycopg
 
@@ -23,6 +24,27 @@ where activity.application_name = %s
 """
 
 
+WRITER = "soak writer"
+"""The application name of the writers."""
+
+BLOCKED = """
+select
+    writer.pid,
+    concat_ws(
+        ' ',
+        nullif(blocker.application_name, ''),
+        nullif(blocker.backend_type, 'client backend'),
+        left(regexp_replace(blocker.query, '\\s+', ' ', 'g'), 70)
+    ) as blocked_by
+from pg_stat_activity as writer
+cross join lateral unnest(pg_blocking_pids(writer.pid)) as first (pid)
+join pg_stat_activity as blocker on blocker.pid = first.pid
+where writer.application_name = %s
+    and writer.wait_event_type = 'Lock'
+"""
+"""Writers that wait for a lock, and what the sessions do that they wait for."""
+
+
 @dataclass(eq=False)
 class Watcher(threading.Thread):
     """Notes how long locks above SHARE UPDATE EXCLUSIVE are held, and waited for."""
@@ -35,6 +57,8 @@ class Watcher(threading.Thread):
     """The longest milliseconds of such a lock, by label, at most one look too long."""
     waited: dict[str, float] = field(default_factory=dict)
     """The longest milliseconds that somebody waited for such a lock."""
+    blocked: dict[str, float] = field(default_factory=dict)
+    """The longest milliseconds that a writer waited, by what another session did."""
     looks: int = 0
     gap: float = 0
     """The longest milliseconds between two looks."""
@@ -52,9 +76,10 @@ class Watcher(threading.Thread):
             except psycopg.OperationalError:
                 time.sleep(0.1)
 
-    def _watch(self, conn: psycopg.Connection[tuple[int, str, bool]]) -> None:
+    def _watch(self, conn: psycopg.Connection[Any]) -> None:
         # the look before the lock was first seen
         since: dict[tuple[int, str, bool], float] = {}
+        waits: dict[tuple[int, str], float] = {}
         before = time.monotonic()
         while not self.done.wait(0.005):
             now = time.monotonic()
@@ -65,6 +90,12 @@ class Watcher(threading.Thread):
                 took = 1000 * (now - since[lock])
                 longest[self.label] = max(longest.get(self.label, 0), took)
             since = {lock: start for lock, start in since.items() if lock in seen}
+            waiting = set(conn.execute(BLOCKED, [WRITER]).fetchall())
+            for wait in waiting:
+                took = 1000 * (now - waits.setdefault(wait, before))
+                what = f"{self.label}: {wait[1]}"
+                self.blocked[what] = max(self.blocked.get(what, 0), took)
+            waits = {wait: start for wait, start in waits.items() if wait in waiting}
             self.gap = max(self.gap, 1000 * (now - before))
             self.looks += 1
             before = now

@@ -8,29 +8,21 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 import psycopg
 
-DIMS = 256
-
-FIRST_KEY = 10_000_000
-"""Rows below it are there from the start, and nobody changes them."""
-
-
-def vector(seed: int) -> str:
-    """The vector of a row as text, from the number that the row holds beside it."""
-    scale = np.arange(1, DIMS + 1) ** -0.5
-    made = np.random.default_rng(seed).normal(size=DIMS) * scale
-    return str((made / np.linalg.norm(made)).round(5).tolist())
+from soaking.table import COLUMNS, FIRST_KEY, text
+from soaking.watcher import WRITER
 
 
 @dataclass(eq=False)
 class Writer(threading.Thread):
-    """Inserts, updates and deletes rows of its own, about a hundred a second."""
+    """Inserts, updates and deletes rows of its own, some thirty a second."""
 
     url: str
     number: int
     done: threading.Event
+    columns: tuple[str, ...] = COLUMNS[:1]
+    """The columns of full vectors that are written."""
     rows: dict[int, int] = field(default_factory=dict)
     """What is committed: the number that each row holds."""
     gone: set[int] = field(default_factory=set)
@@ -52,12 +44,14 @@ class Writer(threading.Thread):
         key = FIRST_KEY * self.number
         while not self.done.is_set():
             try:
-                with psycopg.connect(self.url, autocommit=True) as conn:
+                with psycopg.connect(
+                    self.url, autocommit=True, application_name=WRITER
+                ) as conn:
                     while not self.done.is_set():
                         key += 1
                         with self.writing:
                             self._write(conn, draw, key)
-                        time.sleep(0.01)
+                        time.sleep(0.03)
             except psycopg.OperationalError:
                 time.sleep(0.2)
 
@@ -68,19 +62,22 @@ class Writer(threading.Thread):
         if kind != "insert":
             key = draw.choice(list(self.rows))
         seed = draw.randrange(1 << 30)
-        text = vector(seed)
+        texts = [text(seed, column) for column in self.columns]
         doubtful = key in self.unsure
         self.unsure.add(key)
         start = time.monotonic()
         if kind == "insert":
+            names = ", ".join(("id", "note", *self.columns))
+            slots = ", ".join(("%s", "%s", *("%s::vector" for _ in texts)))
             done = conn.execute(
-                "insert into docs (id, note, embedding) values (%s, %s, %s::vector)",
-                [key, seed, text],
+                f"insert into docs ({names}) values ({slots})".encode(),
+                [key, seed, *texts],
             )
         elif kind == "update":
+            sets = ", ".join(f"{column} = %s::vector" for column in self.columns)
             done = conn.execute(
-                "update docs set note = %s, embedding = %s::vector where id = %s",
-                [seed, text, key],
+                f"update docs set note = %s, {sets} where id = %s".encode(),
+                [seed, *texts, key],
             )
         else:
             done = conn.execute("delete from docs where id = %s", [key])
@@ -109,6 +106,27 @@ def writing(url: str, count: int = 4) -> Iterator[list[Writer]]:
         done.set()
         for writer in writers:
             writer.join()
+
+
+def write_to(writers: list[Writer], *columns: str) -> None:
+    """From now on write other columns of full vectors, in the rows that are written."""
+    with paused(writers):
+        for writer in writers:
+            writer.columns = columns
+
+
+def catch_up(url: str, column: str) -> None:
+    """Write a column of full vectors in all rows that writers made, as they would."""
+    with psycopg.connect(url, autocommit=True) as conn:
+        made = conn.execute(
+            "select id, note from docs where id >= %s", [FIRST_KEY]
+        ).fetchall()
+        for key, note in made:
+            conn.execute(
+                f"update docs set {column} = %s::vector "
+                "where id = %s and note = %s".encode(),
+                [text(note, column), key, note],
+            )
 
 
 @contextmanager
