@@ -33,6 +33,7 @@ from functools import partial
 from itertools import product
 from pathlib import Path
 
+import psycopg
 from soaking import checks, hits, lives, table
 from soaking.reader import Reader, reading
 from soaking.verbs import Verb
@@ -73,6 +74,8 @@ class Soak:
     watcher: Watcher
     rows: int
     wanted: int
+    until: float
+    """The moment after which nothing is hit any more."""
     commands: int
     """In each round; the hits are spread over those of one."""
     run: int = 0
@@ -89,7 +92,7 @@ class Soak:
     @property
     def over(self) -> bool:
         """Whether there were enough hits."""
-        return self.struck.total() >= self.wanted
+        return self.struck.total() >= self.wanted or time.monotonic() > self.until
 
     def rest(self) -> None:
         """Note how long writers wait without us."""
@@ -101,7 +104,9 @@ class Soak:
     def due(self) -> bool:
         """Whether the next command is to be hit."""
         hit = self.struck.total()
-        return hit < min(self.wanted, self.wanted * self.run / self.commands)
+        return not self.over and hit < min(
+            self.wanted, self.wanted * self.run / self.commands
+        )
 
     @contextmanager
     def timed(self, verb: Verb) -> Iterator[None]:
@@ -147,7 +152,12 @@ class Soak:
             self.struck[verb.keep, how] += 1
             at = next((step for step in verb.steps if step in struck.query), "between")
             self.steps[verb.name, verb.keep, at] += 1
-        checks.check_named(self.url)
+        try:
+            checks.check_named(self.url)
+        except psycopg.OperationalError:
+            # the server noticed only now that one of its processes was killed
+            hits.ready(self.hitter.folder, self.url)
+            checks.check_named(self.url)
         print(
             f"{self.struck.total():3} of {self.wanted}: {verb.keep} {verb.name}, {how} "
             f"{'hit' if struck else 'missed'}",
@@ -197,6 +207,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--hits", type=int, default=100)
+    parser.add_argument("--minutes", type=float, default=1e6, help="of hits, at most")
     parser.add_argument("--rows", type=int, default=20_000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--keep", default="expression,trigger,generated")
@@ -227,6 +238,7 @@ def main() -> None:
                     watcher,
                     args.rows,
                     args.hits,
+                    time.monotonic() + 60 * args.minutes,
                     commands,
                 )
                 scenes = lives.Lives(url, Path(home), writers, soak.carry_out)
@@ -238,10 +250,10 @@ def main() -> None:
                         soak.rest()
                     if soak.over:
                         break
-                else:
-                    raise SystemExit(f"only {soak.struck.total()} hits")
             soak.report()
             reader.check()
+            if soak.struck.total() < args.hits:
+                raise SystemExit(f"only {soak.struck.total()} hits")
         finally:
             server.stop(folder, version)
     print(f"{time.monotonic() - began:.0f} s")
