@@ -13,7 +13,7 @@ from support.servers import index_scans, run_as_server, wait
 from support.tables import append, make_table
 from support.vectors import Vectors, matryoshka, nearest
 
-from mrl_pg import MatryoshkaIndex, install, server
+from mrl_pg import MatryoshkaIndex, Progress, install, server
 
 SEARCHES = {
     "mrl.search": "select id from mrl.search(null::docs, 'embedding', %s, k => 7)",
@@ -240,3 +240,40 @@ def test_python_fails_there_in_the_same_words(pair: Pair) -> None:
         other.create(pair.replica)
     with pytest.raises(errors.Error, match=READ_ONLY):
         install(pair.replica)
+
+
+def test_a_fill_waits_for_a_standby_that_lags(pair: Pair) -> None:
+    index = MatryoshkaIndex("docs", "embedding", dims=8, keep="trigger")
+    count = f"select count(*) from docs where {index.short} is not null"
+    filled: list[int] = []
+
+    def progress(told: Progress) -> None:
+        if "waiting for a standby that lags" in told.stage and not filled:
+            with connect(pair.primary.info.dsn) as other:
+                filled.extend(other.execute(count.encode()).fetchall()[0])
+            pair.replica.execute("select pg_wal_replay_resume()")
+
+    paused = "select pg_get_wal_replay_pause_state() = 'paused'"
+    pair.replica.execute("select pg_wal_replay_pause()")
+    try:
+        wait("pause", lambda: pair.replica.execute(paused).fetchone() == (True,))
+        # more than the 64 MB by which a standby may lag
+        pair.primary.execute(
+            "select pg_logical_emit_message(false, 'lag', repeat('x', 70000000))"
+        )
+        index.create(pair.primary, progress=progress)
+    finally:
+        pair.replica.execute("select pg_wal_replay_resume()")
+    # it waited before its first row, and went on
+    assert filled == [0]
+    assert pair.primary.execute(count.encode()).fetchone() == (len(pair.vectors),)
+    catch_up(pair.primary, pair.replica)
+    query = matryoshka(1, seed=7)[0]
+    wanted = nearest(pair.vectors, query, 7)
+    for conn in (pair.primary, pair.replica):
+        found = index.search(conn, query, k=7, candidates=len(pair.vectors))
+        assert found.keys == wanted
+        plan = index.plan(conn, query, k=7, candidates=len(pair.vectors))
+        assert first_pass(explain(conn, plan)) == [index.name]
+    index.drop(pair.primary)
+    catch_up(pair.primary, pair.replica)

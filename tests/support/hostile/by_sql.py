@@ -41,6 +41,9 @@ FUNCTIONS = {
     "index_bytes": 1,
     "version": 1,
     "indexes": 1,
+    "status": 3,
+    "repair_sql": 3,
+    "keep_as_sql": 3,
 }
 SEARCHES = (
     "search",
@@ -52,6 +55,7 @@ SEARCHES = (
 READING = (
     *SEARCHES[:4],
     *("create_index_sql", "preflight", "kept_queries", "truncate", "index_bytes"),
+    *("status", "repair_sql", "keep_as_sql"),
 )
 
 # SQL can hold neither NUL nor half a character
@@ -504,6 +508,12 @@ def _arguments(
             lambda: f"{vector()}::{draw.one(('vector', 'halfvec'))}", VECTORS
         )
         return {"v": typed, "dims": short}
+    if function in ("status", "repair_sql"):
+        check_rows = Argument(lambda: "true", FLAGS, 0.5)
+        return {"only_table": name, "check_rows": check_rows}
+    if function == "keep_as_sql":
+        keep = Argument(lambda: draw.one(("'expression'", "'trigger'")), WORDS)
+        return {**place, "keep": keep, **which}
     if function == "index_bytes":
         return {"index": Argument(lambda: literal(layout.name), TABLES)}
     return {}
