@@ -62,6 +62,7 @@
 \ir ../internal/render.sql
 \ir ../internal/kinds.sql
 \ir ../internal/table.sql
+\ir ../internal/short_column.sql
 \ir ../internal/index.sql
 \ir ../functions/check_owner.sql
 \ir ../internal/rights.sql
@@ -81,6 +82,7 @@
 \ir ../functions/create_search_function.sql
 \ir ../internal/trigger.sql
 \ir ../functions/fill_short_column.sql
+\ir ../internal/partition.sql
 \ir ../internal/build.sql
 \ir ../internal/graph.sql
 \ir ../functions/create_index_sql.sql
@@ -92,6 +94,7 @@
 \ir ../internal/switch.sql
 \ir ../functions/in_use_column.sql
 \ir ../functions/switch_column.sql
+\ir ../internal/registered.sql
 \ir ../internal/status.sql
 \ir ../internal/repair.sql
 \ir ../functions/status.sql
