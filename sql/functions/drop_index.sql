@@ -30,17 +30,7 @@ begin
         and (drop_index.dims is null or registry.dims = drop_index.dims)
         and (drop_index.kind is null or registry.kind = drop_index.kind)
         and (drop_index.index_name is null or registry.index_name = drop_index.index_name);
-    if not found then
-        raise exception 'column %.% has no such short column',
-            table_name, quote_ident(full_column)
-            using errcode = 'undefined_object', hint = 'select * from mrl.indexes';
-    elsif known.matches > 1 then
-        raise exception 'column %.% has % short columns like that',
-            table_name, quote_ident(full_column), known.matches
-            using errcode = 'ambiguous_parameter',
-                hint = 'choose a short column with dims, kind or index_name: '
-                    'select * from mrl.indexes';
-    end if;
+    perform mrl._check_one(table_name, full_column, known.matches);
     slots := slots || jsonb_build_object(
         'short', quote_ident(known.short_column),
         'index', format('%I.%I', known.nspname, known.index_name)

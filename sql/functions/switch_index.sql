@@ -31,11 +31,7 @@ begin
             or switch_index.index_name in (registered.index_name, registered.index_now)
         );
     if known.matches > 1 then
-        raise exception 'column %.% has % short columns like that',
-            table_name, quote_ident(full_column), known.matches
-            using errcode = 'ambiguous_parameter',
-                hint = 'choose a short column with dims, kind or index_name: '
-                    'select * from mrl.indexes';
+        perform mrl._check_one(table_name, full_column, known.matches);
     end if;
     -- raises if there is none, or if it cannot be used
     perform mrl._found(table_name, full_column, dims, kind, index_name);

@@ -40,17 +40,8 @@ begin
             where other.table_id = _keep_row.table_id
                 and row.index_name = mrl._beside_name(other.index_name)
         );
-    if not found then
-        raise exception 'column %.% has no such short column',
-            table_id, quote_ident(full_column)
-            using errcode = 'undefined_object', hint = 'select * from mrl.indexes';
-    elsif known.matches > 1 then
-        raise exception 'column %.% has % short columns like that',
-            table_id, quote_ident(full_column), known.matches
-            using errcode = 'ambiguous_parameter',
-                hint = 'choose a short column with dims, kind or index_name: '
-                    'select * from mrl.indexes';
-    elsif known.usable is not true
+    perform mrl._check_one(table_id, full_column, known.matches);
+    if known.usable is not true
         or (known.index_now, known.full_now, known.short_now)
             is distinct from (known.index_name, known.full_column, known.short_column)
     then

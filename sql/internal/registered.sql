@@ -220,3 +220,31 @@ begin
         or known.table_id = _registered.only_table;
 end
 $body$;
+
+-- Raises unless exactly one short column of a full column is meant.
+-- Called by: mrl.drop_index, mrl.switch_index, mrl._keep_row
+create or replace function mrl._check_one(
+    table_id regclass,
+    full_column name,
+    -- how many are like that; NULL means none
+    matches bigint
+)
+returns void
+language plpgsql
+stable
+set search_path = pg_catalog, pg_temp
+as $body$
+begin
+    if coalesce(matches, 0) = 0 then
+        raise exception 'column %.% has no such short column',
+            table_id, quote_ident(full_column)
+            using errcode = 'undefined_object', hint = 'select * from mrl.indexes';
+    elsif matches > 1 then
+        raise exception 'column %.% has % short columns like that',
+            table_id, quote_ident(full_column), matches
+            using errcode = 'ambiguous_parameter',
+                hint = 'choose a short column with dims, kind or index_name: '
+                    'select * from mrl.indexes';
+    end if;
+end
+$body$;

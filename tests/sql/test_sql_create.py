@@ -82,7 +82,7 @@ def test_it_makes_what_python_makes(
 def test_statements_for_a_table_in_use(conn: Conn) -> None:
     make_table(conn, VECTORS)
     told = steps(conn)
-    assert [step.split()[0] for step in told] == ["alter", "create", "select"]
+    assert [step.split()[0] for step in told] == ["alter", "create", "select", "select"]
     assert "create index concurrently docs_embedding_32" in told[1]
     for step in told:
         conn.execute(step.encode())
@@ -104,19 +104,19 @@ def test_an_empty_name_is_none(conn: Conn) -> None:
 
 def test_a_build_that_broke_off_is_finished(conn: Conn) -> None:
     make_table(conn, VECTORS)
-    first, build, register = steps(conn)
+    first, build, check, register = steps(conn)
     conn.execute(first.encode())
-    assert steps(conn) == [build, register]
+    assert steps(conn) == [build, check, register]
     conn.execute(build.encode())
     name = "docs_embedding_32_halfvec_cosine_hnsw"
     broken = "update pg_index set indisvalid = false where indexrelid = %s::regclass"
     conn.execute(broken.encode(), [name])
     with refused(errors.UndefinedObject, f"index {name} of public.docs is not valid"):
         conn.execute(register.encode())
-    drop, again, last = steps(conn)
+    drop, *rest = steps(conn)
     assert drop.startswith("drop index concurrently")
-    assert (again, last) == (build, register)
-    for step in (drop, again, last):
+    assert rest == [build, check, register]
+    for step in (drop, *rest):
         conn.execute(step.encode())
     assert steps(conn) == [register]
     conn.execute(broken.encode(), [name])
@@ -141,7 +141,7 @@ def test_a_partitioned_table_is_built_part_by_part(conn: Conn) -> None:
     before = catalog(conn, numbers=True), catalog(conn, "docs_0")
     told = steps(conn)
     assert ["concurrently" in step for step in told] == [
-        *(False, False, True, True, False, False, False)
+        *(False, False, True, True, False, False, False, False)
     ]
     index = MatryoshkaIndex("docs", "embedding", dims=32)
     index.create(conn)
