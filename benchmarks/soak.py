@@ -120,6 +120,7 @@ class Soak:
     def carry_out(self, verb: Verb, there: list[MatryoshkaIndex]) -> None:
         """Run a verb, hit it, run it until it succeeds, and check what is there."""
         self.run += 1
+        self.reader.during = f"{verb.keep} {verb.name}"
         # what is broken by hand may have no index
         self.reader.must = bool(self.before and there) and verb.name != "repair"
         self.before = len(there)
@@ -133,6 +134,7 @@ class Soak:
         took = time.monotonic() - began
         self.hitter.typical[kind] = max(self.hitter.typical.get(kind, 0), took)
         self.watcher.label = ""
+        self.reader.during = f"after {verb.keep} {verb.name}"
         checks.check(self.url, there, self.writers, self.rows)
         self.reader.must = False
 
@@ -247,7 +249,7 @@ def main() -> None:
                 for _ in range(2 + args.hits // len(keeps)):
                     for number, keep in product(range(len(lives.COMMANDS)), keeps):
                         scenes.scene(number, keep)
-                        soak.rest()
+                    soak.rest()
                     if soak.over:
                         break
             soak.report()

@@ -34,6 +34,8 @@ class Reader(threading.Thread):
     """Searches that found no index to use."""
     must: bool = False
     """Whether there is a usable index all the time."""
+    during: str = ""
+    """What is running now, set by whoever runs it."""
     failed: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -53,7 +55,7 @@ class Reader(threading.Thread):
             except psycopg.OperationalError:
                 time.sleep(0.2)
             except Exception as error:
-                self.failed.append(f"a search failed: {error!r}")
+                self.failed.append(f"{self.during}: a search failed: {error!r}")
 
     def _search(self, conn: psycopg.Connection[Any], key: int) -> None:
         must = self.must
@@ -66,7 +68,7 @@ class Reader(threading.Thread):
             except IndexNotFound as error:
                 self.without += 1
                 if must and self.must:
-                    self.failed.append(f"there is an index, and a search says {error}")
+                    self.failed.append(f"{self.during}: there is an index: {error!r}")
                 return
         self.searches += 1
         self.found += key in keys

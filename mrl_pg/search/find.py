@@ -23,6 +23,9 @@ from mrl_pg.vectors import VectorLike, VectorsLike
 
 T = TypeVar("T")
 
+TRIES = 5
+"""How often a search is tried while others change its table; most need one."""
+
 LeftOver: TypeAlias = dict[int, bool]
 """Whether the table holds more rows, by the number of candidates seen."""
 
@@ -37,7 +40,7 @@ def find(
             answer = yield Find(plan.statement, plan.bound, plan.prepared)
             return (yield from _complete(plan, answer, {}))
 
-    return (yield from _twice(conn, searched, query, options, once))
+    return (yield from _until_fresh(conn, searched, query, options, once))
 
 
 def find_many(
@@ -59,7 +62,7 @@ def find_many(
                 results.append((yield from _complete(own, answer, left_over)))
         return results
 
-    return (yield from _twice(conn, searched, vectors[0], options, once))
+    return (yield from _until_fresh(conn, searched, vectors[0], options, once))
 
 
 def fresh_plan(
@@ -159,21 +162,23 @@ def _decide(
         )
 
 
-def _twice(
+def _until_fresh(
     conn: AnyConn,
     searched: Searched,
     query: VectorLike,
     options: SearchOptions,
     once: Callable[[SearchPlan, bool], Exchange[T]],
 ) -> Exchange[T]:
-    """Carry out a plan; if its facts were stale, once more with fresh facts."""
+    """Carry out a plan; while its facts are stale, again with fresh facts."""
     plan = yield from prepare(conn, searched, query, options)
-    try:
-        return (yield from once(plan, False))
-    except Stale:
-        forget_index_in_use(conn, searched)
-    plan = yield from prepare(conn, searched, query, options)
-    return (yield from once(plan.unprepared(), True))
+    for _ in range(TRIES - 1):
+        try:
+            return (yield from once(plan, False))
+        except Stale:
+            forget_index_in_use(conn, searched)
+        fresh = yield from prepare(conn, searched, query, options)
+        plan = fresh.unprepared()
+    return (yield from once(plan, True))
 
 
 def _complete(

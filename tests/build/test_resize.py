@@ -11,6 +11,7 @@ from support.command import mrl_pg
 from support.databases import Conn, connect, database_fixture, role
 from support.in_use import DOCS, QUERY, ROWS, assert_searched, make_docs
 from support.plans import force_index
+from support.verbs import intercepted
 from typer.testing import CliRunner
 
 from mrl_pg import (
@@ -21,6 +22,9 @@ from mrl_pg import (
 )
 from mrl_pg.cli import resize as shell
 from mrl_pg.cli.app import app
+from mrl_pg.exchange import Exchange, Find, Request, run
+from mrl_pg.search.find import find
+from mrl_pg.search.options import SearchOptions
 
 OLD = MatryoshkaIndex("docs", "embedding", dims=16, m=8, ef_construction=40)
 NEW = MatryoshkaIndex("docs", "embedding", dims=32, m=8, ef_construction=40)
@@ -137,6 +141,25 @@ def test_a_renamed_index_is_switched_to(docs: Conn) -> None:
     docs.execute(f"alter index {NEW.name} rename to nearest".encode())
     NEW.switch(docs)
     assert DOCS.search(docs, QUERY, k=5).index_name == "nearest"
+
+
+def test_a_search_outlasts_several_changes_of_its_table(docs: Conn) -> None:
+    """A switch before each of two tries: the table changes while the search runs."""
+    NEW.create(docs)
+    changes = [NEW, OLD, NEW]
+    DOCS.search(docs, QUERY, k=5)
+
+    def handle(request: Request) -> Exchange[object]:
+        if isinstance(request, Find) and changes:
+            with connect(docs.info.dsn) as other:
+                changes.pop().switch(other)
+        return (yield request)
+
+    search = find(docs, DOCS, QUERY, SearchOptions(k=5))
+    result = run(docs, intercepted(search, handle))
+    assert changes == []
+    assert result.index_name == NEW.name
+    assert result.keys == NEW.search(docs, QUERY, k=5, exact=True).keys
 
 
 def command(database: str, *arguments: str, code: int = 0) -> Any:
