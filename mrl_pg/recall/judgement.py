@@ -1,11 +1,11 @@
-"""The judgement whether rows are fit for truncation, with its figures."""
+"""What leading dimensions find, compared with others: the verdict and its figures."""
 
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, TypeAlias
 
 from mrl_pg.recall.score import three_digits
 
-Verdict: TypeAlias = Literal["fit", "not fit", "unclear"]
+Verdict: TypeAlias = Literal["gain", "small gain", "no gain", "unclear"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,9 @@ class PrefixRecall:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """Whether rows are fit for truncation, with the figures of the judgement.
+    """Whether leading dimensions find more than others on some rows, with the figures.
+
+    The verdict is about these rows. It says nothing about the training of the model.
 
     `difference` says how much more leading dimensions find than random dimensions,
     averaged over the sizes `judged`, from full / 32 to full / 2. Its 95 % interval is

@@ -1,12 +1,13 @@
-"""Judges from the rows, not from the model's name, whether vectors suit truncation.
+"""Judges from rows whether their leading dimensions find more than other dimensions.
 
 It compares the leading dimensions with as many others: random dimensions, and the last
-dimensions. Vectors are fit for truncation if the leading dimensions find more of the
-true neighbours at most sizes. The length of the leading part says nothing, because a
-large value that is the same in all rows does not tell rows apart.
+dimensions. The verdict is `gain` if the leading dimensions find more of the true
+neighbours at most sizes. The length of the leading part says nothing, because a large
+value that is the same in all rows does not tell rows apart.
 
-A Matryoshka loss makes vectors fit for truncation. So does ordering the dimensions by
-variance (PCA). So the verdict is about the rows and not about the model.
+A Matryoshka loss makes such vectors. So does ordering the dimensions by variance (PCA).
+Short texts and few rows make the gain of any model smaller. So the verdict is about the
+rows and never about the model.
 """
 
 import math
@@ -23,19 +24,21 @@ from mrl_pg.recall.subsets import BLOCK, recalls
 from mrl_pg.vectors import normalise
 
 MORE = 0.01
-"""Rows are fit if leading dimensions surely find this much more than random ones.
+"""There is a gain if leading dimensions surely find this much more than random ones.
+
+A smaller gain that is sure is a `small gain`.
 
 Measured with the defaults on samples of 150 to 5,000 rows. Vectors trained with a
 Matryoshka loss had differences of +.133 to +.174 (the demo's model) and +.071 to +.099
 (a model of 1536 dimensions on sentences). Other vectors (all-MiniLM-L6-v2 on the same
 sentences, and all of these with their dimensions shuffled or rotated) had -.009 to
-+.014 with 5,000 rows, and -.031 to +.051 with 150 rows. The verdict was fit for none of
-320 samples of the other vectors, and for all 51 samples of the trained vectors.
++.014 with 5,000 rows, and -.031 to +.051 with 150 rows. There was a gain in none of 320
+samples of the other vectors, and in all 51 samples of the trained vectors.
 """
 
 SAME = 0.06
-"""Rows are not fit if leading dimensions surely find less than this share of the rows
-that random dimensions miss.
+"""There is no gain if chance explains the difference, and leading dimensions surely
+find less than this share of the rows that random dimensions miss.
 
 It is a share, because with few rows random dimensions miss little, and the difference
 is small. With 5,000 rows, trained models find .23 (the demo's) and .19 of the missed
@@ -173,22 +176,9 @@ def _verdict(
     room = 1 - float(shares[2:, judged].mean())
     ahead = sum(sizes[i].low > 0 for i in judged)
     example = sizes[max((i for i in judged if ends[i] <= full / 4), default=judged[0])]
-    verdict: Verdict = "unclear"
-    if queries < FEWEST_QUERIES:
-        why = f"{queries} queries are too few to tell"
-    elif room < ROOM:
-        why = "any dimensions find nearly all, so sample more rows to tell"
-    elif low > MORE and 2 * ahead >= len(judged):
-        verdict = "fit"
-        why = "the leading dimensions carry more than others"
-    elif high < SAME * room:
-        verdict = "not fit"
-        why = f"the leading dimensions carry {'less' if high < 0 else 'no more'}"
-        why += " than others"
-    else:
-        why = "the difference may be chance, so sample more rows and queries"
+    verdict, why = _words(low, high, queries, room, ahead, len(judged))
     reason = (
-        f"{verdict} for truncation, measured on {rows:,} rows, {queries:,} queries: "
+        f"{verdict} on these rows ({rows:,} rows, {queries:,} queries): "
         f"the first {example.dims} of {full} dimensions find "
         f"{three_digits(example.leading)} of the true top {k}, random {example.dims} "
         f"find {three_digits(example.random)}; over {len(judged)} sizes the difference "
@@ -198,6 +188,29 @@ def _verdict(
     return Judgement(
         verdict, reason, full, rows, queries, k, difference, low, high, chosen, sizes
     )
+
+
+def _words(
+    low: float, high: float, queries: int, room: float, ahead: int, sizes: int
+) -> tuple[Verdict, str]:
+    """The verdict and the reason, which say no more than the interval does."""
+    if queries < FEWEST_QUERIES:
+        return "unclear", f"{queries} queries are too few to tell"
+    if room < ROOM:
+        return "unclear", "any dimensions find nearly all, so sample more rows to tell"
+    if low > MORE and 2 * ahead >= sizes:
+        return "gain", "the leading dimensions find more than others"
+    if low > 0:
+        where = f"at {ahead} of {sizes} sizes" if low > MORE else "but only a little"
+        return "small gain", f"the leading dimensions find more than others, {where}"
+    if high < 0:
+        return "no gain", "the leading dimensions find less than others"
+    if high < SAME * room:
+        return "no gain", (
+            "the leading dimensions find no more than others. Other texts of the same "
+            "model may show a gain, above all longer texts"
+        )
+    return "unclear", "the difference may be chance, so sample more rows and queries"
 
 
 def _difference(shares: NDArray[np.float64]) -> tuple[float, float, float]:

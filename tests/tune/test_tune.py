@@ -316,9 +316,9 @@ def test_rows_without_order_are_told_from_trained_ones(
     make_table(conn, (vectors @ rotation).astype(np.float32))
     found = tune(conn, "docs", "embedding", plan=True, **QUICK)
     assert found.judgement is not None
-    assert found.judgement.verdict == "not fit"
+    assert found.judgement.verdict == "no gain"
     assert not found.recommendation.worth_it
-    assert any("not fit" in reason for reason in found.recommendation.against)
+    assert any("no gain" in reason for reason in found.recommendation.against)
 
 
 def test_signs_that_are_all_the_same_are_told(conn: Conn, vectors: Vectors) -> None:

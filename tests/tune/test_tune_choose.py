@@ -233,7 +233,7 @@ def test_the_cheapest_is_sure_before_it_is_fast_and_small_when_as_fast() -> None
 
 
 def judged(verdict: Verdict) -> Judgement:
-    reason = f"{verdict} for truncation, measured on 5,000 rows"
+    reason = f"{verdict} on these rows (5,000 rows, 200 queries)"
     return Judgement(
         verdict,
         reason,
@@ -252,7 +252,7 @@ def judged(verdict: Verdict) -> Judgement:
 def test_the_recommendation_names_one_setting_for_every_door() -> None:
     bits, goal = option("bit", 1536, 2, 100), Goal(recall=0.95)
     points = [point(0.97, 2, bits, low=0.96)]
-    advice = recommend(LAYOUT, TABLE, goal, 1.0, judged("fit"), [bits], points)
+    advice = recommend(LAYOUT, TABLE, goal, 1.0, judged("gain"), [bits], points)
     assert (advice.name, advice.candidates, advice.ef_search) == ("bit(1536)", 100, 200)
     assert advice.worth_it
     assert advice.measured
@@ -339,11 +339,11 @@ def test_a_second_copy_is_made_where_it_fits() -> None:
 def test_it_speaks_up_when_nothing_short_is_worth_it() -> None:
     goal = Goal(recall=0.95)
     none = [option("bit", 1536, None, 100)]
-    advice = recommend(LAYOUT, TABLE, goal, 1.0, judged("not fit"), none, [])
+    advice = recommend(LAYOUT, TABLE, goal, 1.0, judged("no gain"), none, [])
     assert advice.name is None
     assert advice.commands is None
     assert not advice.worth_it
-    assert any("not fit" in reason for reason in advice.against)
+    assert any("no gain on these rows" in reason for reason in advice.against)
     assert any("within 1000 candidates" in reason for reason in advice.against)
 
     bits = option("bit", 1536, 2, 100)

@@ -174,10 +174,10 @@ def _against(
     points: Sequence[Point],
 ) -> list[str]:
     sentences = []
-    if judgement is not None and judgement.verdict == "not fit":
+    if judgement is not None and judgement.verdict == "no gain":
         sentences.append(
-            f"these rows are {judgement.reason}. Signs of all dimensions (bit) may "
-            "work, but prefixes lose more rows than necessary"
+            f"{judgement.reason}. On these rows, prefixes lose more than necessary, "
+            "but signs of all dimensions (bit) may work"
         )
     if options and all(option.candidates is None for option in options):
         sentences.append(

@@ -34,7 +34,7 @@ from mrl_pg.tune.rows.stream import Reader, Sample
 from mrl_pg.tune.rows.table import TableFacts
 
 JUDGED_ROWS = 5_000
-"""Rows to judge for truncation: 31 MB for 1536 dimensions."""
+"""Rows to judge: 31 MB for 1536 dimensions."""
 
 
 def read_rows(
@@ -98,7 +98,7 @@ def read_rows(
         sign_rows=sign_rows,
         sign_codes=sign_codes,
     )
-    progress(Progress("judging whether prefixes are fit"))
+    progress(Progress("judging the leading dimensions"))
     return truth, _judged(judged, goal), read
 
 
@@ -134,6 +134,6 @@ def _signs(rows: NDArray[np.float32]) -> tuple[int, int]:
 
 
 def _judged(rows: NDArray[np.float32], goal: Goal) -> Judgement | None:
-    """Whether prefixes are fit; None if there are too few rows or dimensions."""
+    """What leading dimensions find; None if there are too few rows or dimensions."""
     rows = rows[rows.any(axis=1)][:JUDGED_ROWS]
     return judge(rows, k=10) if len(rows) >= 100 and rows.shape[1] >= 16 else None
