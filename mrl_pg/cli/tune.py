@@ -33,12 +33,12 @@ Target = Annotated[
 ]
 Model = Annotated[
     str | None,
-    typer.Option(help="Embedding model: its trained sizes are tried."),
+    typer.Option(help="Embedding model: its published sizes are tried as well."),
 ]
 Sizes = Annotated[
     str,
     typer.Option(
-        help="Sizes to try, comma separated. Default: the model's, or 64, 128, …",
+        help="Sizes to try, comma separated. Default: 64, 128, 256 … and the model's.",
         show_default=False,
     ),
 ]
@@ -107,17 +107,27 @@ QueriesSql = Annotated[
     str | None,
     typer.Option(
         metavar="SELECT",
-        help='Statement that selects query vectors: "select embedding from asked". '
-        "Real queries are best. By default, the queries are rows that are held out.",
+        help='Statement that selects query vectors: "select embedding from asked".',
         rich_help_panel=QUERIES,
     ),
 ]
 RealQueries = Annotated[
-    bool,
+    bool | None,
     typer.Option(
-        "--real-queries",
-        help="Use the stored real queries: see `mrl-pg queries`.",
+        "--real-queries/--no-real-queries",
+        help="Use the stored real queries (see `mrl-pg queries`), or rows. Default: "
+        "real queries if at least 100 are stored, else rows.",
         rich_help_panel=QUERIES,
+        show_default=False,
+    ),
+]
+Minutes = Annotated[
+    float | None,
+    typer.Option(
+        help="Stop about then, with the best found so far. Reading the rows is not "
+        "cut short; for less of that, lower --sample-rows.",
+        rich_help_panel=WORK,
+        show_default=False,
     ),
 ]
 
@@ -171,9 +181,10 @@ def tune(
     sample: Count = 500,
     queries_file: QueriesFile = None,
     queries_sql: QueriesSql = None,
-    real_queries: RealQueries = False,
+    real_queries: RealQueries = None,
     sample_rows: SampleRows = 200_000,
     seed: Seed = 0,
+    minutes: Minutes = None,
     report: Page = None,
     plots: Plots = None,
     show: Show = "",
@@ -187,14 +198,19 @@ def tune(
     Reads the rows once, computes the exact answers of the queries, and predicts from
     the same pass what every size and kind would find. Then copies the rows it read
     into a temporary schema, builds the few indexes that could be best, measures them,
-    and recommends one, with the commands.
+    and recommends one, with the commands: create, calibrate, search --recall. If an
+    exact search is fast enough, or one pass over full vectors is faster, it says so
+    first, and from how many rows to come back.
+
+    Real queries are best: --queries, or stored ones. Rows are easier to find than what
+    people ask, so with rows as queries the target is stricter, and may not be enough.
 
     Your table is never written to. Its rows are read some pages at a time, so that no
     lock on it and no snapshot is held for long. The copy and the indexes live in a
     schema of their own, which is dropped at the end, also after Ctrl-C. They need disk
     space while tune runs. If tune is killed, the next run drops what it left.
 
-    Example: mrl-pg tune docs embedding --k 10 --recall 0.99
+    Example: mrl-pg tune docs embedding --k 10 --recall 0.99 --queries asked.npy
     """
     if report is not None or plots is not None:
         reports.ready(report, plots)
@@ -224,6 +240,7 @@ def tune(
             real_queries=real_queries,
             sample_rows=sample_rows,
             seed=seed,
+            minutes=minutes,
             show=[name.strip() for name in show.split(",")] if show else (),
             progress=shown_by(update),
         )

@@ -79,7 +79,9 @@ def measured(tuning: Tuning) -> Table | None:
                 "" if point.candidates is None else f"{point.candidates}",
                 "" if point.ef_search is None else f"{point.ef_search}",
                 values.recall(point.recall.mean),
-                f"{values.recall(point.recall.low)} to "
+                ""
+                if point.exact
+                else f"{values.recall(point.recall.low)} to "
                 f"{values.recall(point.recall.high)}",
                 f"{point.median_ms:.2f}",
                 point.p95,
@@ -111,8 +113,6 @@ def stored(tuning: Tuning) -> Table | None:
             pair.toast.name,
             f"{pair.toast.candidates}",
             f"{pair.toast.ef_search}",
-            f"{pair.toast.median_ms:.2f}",
-            f"{pair.plain.median_ms:.2f}",
             values.recall(pair.ratio),
             f"{values.recall(pair.low)} to {values.recall(pair.high)}",
         )
@@ -122,12 +122,10 @@ def stored(tuning: Tuning) -> Table | None:
         "index",
         "candidates",
         "ef_search",
-        "in TOAST, ms",
-        "in the row, ms",
         "share of the time",
         "95 % interval",
     )
-    about = "Median times with full vectors in TOAST and in the row, on two copies"
+    about = "Time with full vectors in the row, as a share of the time with TOAST"
     return Table(about, head, tuple(rows)) if rows else None
 
 
@@ -165,6 +163,8 @@ def about(tuning: Tuning) -> list[tuple[str, str]]:
             f"mrl_pg {VERSION}, PostgreSQL {table.server}, pgvector {table.pgvector}",
         ),
     ]
+    if tuning.noise is not None:
+        facts.append(("noise", f"{tuning.noise}"))
     if read.zero_rows:
         facts.append(("rows of zeros", f"{read.zero_rows:,}, in no cosine index"))
     return facts

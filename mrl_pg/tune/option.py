@@ -20,7 +20,9 @@ PREFIX_SHARE = 0.5
 class Goal:
     """The recall at k that searches of a column must reach, by a distance.
 
-    Every index that is tried has the graph parameters `m` and `ef_construction`.
+    Every index that is tried has the graph parameters `m` and `ef_construction`. A
+    measurement may have the share `misses` of the misses that a search may have, and no
+    `ef_search` is below `least_ef`: see `mrl_pg.tune.margin`.
     """
 
     k: int = 10
@@ -28,6 +30,8 @@ class Goal:
     distance: Distance = "cosine"
     m: int = 16
     ef_construction: int = 64
+    misses: float = 1.0
+    least_ef: int = 1
 
     def __post_init__(self) -> None:
         """Raise InvalidSetting for a goal that no search can reach."""
@@ -48,9 +52,14 @@ class Goal:
         object.__setattr__(self, "recall", recall)
 
     @property
+    def wanted(self) -> float:
+        """The mean recall that a measurement must reach."""
+        return 1 - self.misses * (1 - self.recall)
+
+    @property
     def prefix_recall(self) -> float:
         """The recall that the prefix must reach, so that HNSW may miss rows, too."""
-        return 1 - PREFIX_SHARE * (1 - self.recall)
+        return 1 - PREFIX_SHARE * (1 - self.wanted)
 
 
 @dataclass(frozen=True, slots=True)

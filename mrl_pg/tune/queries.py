@@ -36,6 +36,12 @@ from mrl_pg.vectors import VectorLike, as_vector
 MOST_REAL_QUERIES = 10_000
 """The most queries that `mrl.sample_queries` keeps."""
 
+REAL_QUERIES = "real queries"
+"""The origin of queries that `keep_query` kept."""
+
+FEWEST_REAL_QUERIES = 100
+"""With fewer stored real queries, tune takes rows unless you ask for real queries."""
+
 SPARE = 2
 """Rows to read for each held-out row, so that a random sample is hardly too small."""
 
@@ -45,19 +51,24 @@ class Queries:
     """Query vectors and where they came from.
 
     `zeros` vectors were left out because they have no direction. `held` are the
-    held-out rows, if the queries are rows of the table.
+    held-out rows, if the queries are rows of the table. `note` says what could be had
+    instead.
     """
 
     vectors: NDArray[np.float32]
     origin: str
     zeros: int = 0
     held: TableRows | None = None
+    note: str = ""
 
 
 def choose_queries(
     conn: Conn, facts: Facts, table: TableFacts, request: TuneRequest
 ) -> Queries:
-    """The queries that a request names, or held-out rows when it names none."""
+    """The queries that a request names, else stored real queries, else rows.
+
+    Rows are held out. They stand in for questions, see `mrl_pg.tune.margin`.
+    """
     column, count, seed = request.layout.column, request.sample, request.seed
     if request.queries is not None:
         return from_vectors(request.queries, facts.full_dims)
@@ -69,7 +80,31 @@ def choose_queries(
         return from_sql(conn, facts, request.queries_sql, count=count)
     if request.real_queries:
         return from_real_queries(conn, facts, column, count=count, seed=seed)
-    return held_out(conn, facts, column, rows=table.rows, count=count, seed=seed)
+    note = ""
+    if request.real_queries is None:
+        real = _stored(conn, facts, column, count=count, seed=seed)
+        stored = 0 if real is None else len(real.vectors)
+        if real is not None and stored >= min(count, FEWEST_REAL_QUERIES):
+            return real
+        if stored:
+            note = (
+                f"{stored} real queries are stored, which are too few to take them "
+                "without being asked: --real-queries does (real_queries=True in Python)"
+            )
+    rows = held_out(conn, facts, column, rows=table.rows, count=count, seed=seed)
+    return replace(rows, note=note)
+
+
+def _stored(
+    conn: Conn, facts: Facts, column: str, *, count: int, seed: int
+) -> Queries | None:
+    """Stored real queries; None if there are none that this role may read."""
+    try:
+        return from_real_queries(conn, facts, column, count=count, seed=seed)
+    except (InvalidSetting, InvalidVector, NotInstalled):
+        return None
+    except errors.InsufficientPrivilege:
+        return None
 
 
 def held_out(
@@ -153,7 +188,7 @@ def from_real_queries(
     )
     try:
         real = _selected(
-            conn, facts, statement.as_string(), MOST_REAL_QUERIES, "real queries"
+            conn, facts, statement.as_string(), MOST_REAL_QUERIES, REAL_QUERIES
         )
     except errors.NoDataFound as error:
         raise InvalidSetting(f"{server_message(error)}") from error

@@ -14,6 +14,7 @@ from mrl_pg.tune.predict.growth import Growth
 from mrl_pg.tune.predict.shortlist import STEPS, needed
 from mrl_pg.tune.rows.table import TableFacts
 from mrl_pg.tune.trial.front import front
+from mrl_pg.tune.trial.noise import Noise
 from mrl_pg.tune.trial.point import Point
 from mrl_pg.tune.trial.scratch import TrialIndex
 from mrl_pg.tune.trial.storage import Storage
@@ -29,7 +30,7 @@ class Read:
     rows of the table, they find themselves and recall looks too good. `growth` says how
     the needed candidates grow with the rows, if the sample was large enough to measure
     that. `sign_rows` different rows have `sign_codes` different combinations of signs,
-    over all dimensions.
+    over all dimensions. `note` says which better queries could be had.
     """
 
     rows: int
@@ -44,6 +45,12 @@ class Read:
     growth: Growth = field(default_factory=dict)
     sign_rows: int = 0
     sign_codes: int = 0
+    note: str = ""
+
+    @property
+    def finds_itself(self) -> bool:
+        """Whether so many queries have a row at distance 0 that they may be rows."""
+        return self.themselves > self.queries // 10
 
     @property
     def signs_tell(self) -> bool:
@@ -72,6 +79,28 @@ class Tuning:
     recommendation: Recommendation
     examples: tuple[Example, ...] = ()
     storage: Storage | None = None
+    noise: Noise | None = None
+
+    @property
+    def warnings(self) -> list[str]:
+        """What makes the figures less sure, in plain sentences."""
+        read, goal = self.read, self.goal
+        sentences = []
+        if read.finds_itself:
+            sentences.append(
+                f"{read.themselves:,} queries have a row at distance 0. If they are "
+                "rows of the table, recall looks better than it is"
+            )
+        if goal.misses < 1:
+            sentences.append(
+                "the queries are rows, which are easier to find than what people ask. "
+                f"So the target is recall {goal.wanted:.4g} on rows, with ef_search "
+                f"{goal.least_ef} or more. That may not be enough. Real queries are "
+                "better: --queries FILE, or `mrl-pg queries`"
+            )
+        if read.note:
+            sentences.append(read.note)
+        return sentences
 
     @property
     def front(self) -> tuple[Point, ...]:
@@ -98,6 +127,7 @@ class Tuning:
             "built": [asdict(built) for built in self.built],
             "points": [point.as_dict() for point in self.points],
             "storage": self.storage and self.storage.as_dict(),
+            "noise": self.noise and self.noise.as_dict(),
             "front": [point.as_dict() for point in self.front],
             "recommendation": self.recommendation.as_dict(),
             "examples": [example.as_dict() for example in self.examples],
@@ -129,11 +159,7 @@ class Tuning:
             yield f"{read.zero_rows:,} rows of zeros: no cosine index has or finds them"
         if read.zero_queries:
             yield f"{read.zero_queries:,} queries of zeros were left out"
-        if read.themselves > read.queries // 10:
-            yield (
-                f"{read.themselves:,} queries have a row at distance 0. If they are "
-                "rows of the table, recall looks better than it is"
-            )
+        yield from self.warnings
         if self.judgement is not None:
             yield self.judgement.reason
         if not read.signs_tell:
@@ -175,17 +201,24 @@ class Tuning:
         for point in self.front:
             yield f"  {point}"
         for pair in self.storage.pairs if self.storage else ():
-            yield "Measured again, with full vectors in TOAST, then in the row:"
-            yield f"  {pair.toast}"
-            yield f"  {pair.plain}"
+            yield (
+                f"With full vectors in the row, {pair.toast.setting} took {pair.share} "
+                "that it takes with TOAST"
+            )
+        if self.noise is not None:
+            yield f"Noise: {self.noise}"
 
     def _recommended(self) -> Iterator[str]:
         advice = self.recommendation
+        if advice.not_yet is not None:
+            yield f"{advice.not_yet}"
+            yield ""
         if advice.name is None:
             yield "No short index is recommended."
         else:
+            what = "Recommended" if advice.not_yet is None else "The best short index"
             yield (
-                f"Recommended: {advice.name}, {advice.candidates} candidates, "
+                f"{what}: {advice.name}, {advice.candidates} candidates, "
                 f"ef_search {advice.ef_search}"
             )
         for reason in advice.reasons:

@@ -38,9 +38,10 @@ class TuneRequest:
     queries: Sequence[VectorLike] | None
     queries_file: "str | PathLike[str] | None"
     queries_sql: str | None
-    real_queries: bool
+    real_queries: bool | None
     sample_rows: int
     seed: int
+    minutes: float | None
     show: Sequence[str]
     progress: OnProgress
 
@@ -58,6 +59,7 @@ class TuneRequest:
         for name in ("plan", "real_queries", "rival", "storage"):
             value = getattr(self, name)
             checked[name] = None if value is None else arguments.flag(name, value)
+        checked["minutes"] = None if self.minutes is None else _minutes(self.minutes)
         show = self.show
         checked["show"] = (
             (show,) if isinstance(show, str) else arguments.names("show", show)
@@ -76,7 +78,7 @@ class TuneRequest:
             arguments.check_text("queries_sql", self.queries_sql)
         sources = (self.queries, self.queries_file, self.queries_sql)
         given = [source is not None for source in sources]
-        if sum([*given, self.real_queries]) > 1:
+        if sum([*given, bool(self.real_queries)]) > 1:
             raise InvalidSetting(
                 "pass only one of queries, queries_file, queries_sql and real_queries"
             )
@@ -85,10 +87,12 @@ class TuneRequest:
         """The ways to store, and the sizes, to predict for vectors of size `full`."""
         sizes = self.sizes
         published = _published(self.model, sizes)
+        forms = forms_of(sizes, full)
         if published is not None:
             # a column that holds prefixes already may be shorter than every size
-            sizes = [size for size in published if size < full] or [full]
-        return forms_of(sizes, full)
+            known = [size for size in published if size < full]
+            forms += [form for form in forms_of(known or [full], full)]
+        return list(dict.fromkeys(forms))
 
 
 def silent(_progress: Progress) -> None:
@@ -101,6 +105,16 @@ def _kinds(kinds: Sequence[Kind]) -> tuple[Kind, ...]:
     if not chosen or any(kind not in KINDS for kind in chosen):
         raise InvalidSetting(f"kinds={list(chosen)}. Choose from {', '.join(KINDS)}")
     return tuple(kind for kind in KINDS if kind in chosen)
+
+
+def _minutes(minutes: float) -> float:
+    given = arguments.number("minutes", minutes)
+    if not 0 < given < float("inf"):
+        raise InvalidSetting(
+            f"minutes={arguments.shown(minutes)} is not above 0. Pass a number of "
+            "minutes, or none for no limit"
+        )
+    return given
 
 
 def _sizes(sizes: Sequence[int]) -> tuple[int, ...]:

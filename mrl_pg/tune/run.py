@@ -7,9 +7,11 @@ from os import PathLike
 from mrl_pg.catalog.facts import Facts
 from mrl_pg.exchange import Conn, cursors
 from mrl_pg.exchange.progress import OnProgress
+from mrl_pg.index import MatryoshkaIndex
 from mrl_pg.kinds import Distance, Kind
 from mrl_pg.layout import IndexLayout
 from mrl_pg.recall.nested import Nested
+from mrl_pg.tune.advice.commands import Source
 from mrl_pg.tune.advice.examples import (
     columns_to_show,
     examples,
@@ -17,7 +19,9 @@ from mrl_pg.tune.advice.examples import (
     to_show,
 )
 from mrl_pg.tune.advice.recommend import recommend
+from mrl_pg.tune.budget import Budget
 from mrl_pg.tune.in_thread import in_thread
+from mrl_pg.tune.margin import for_rows
 from mrl_pg.tune.option import Goal, Option
 from mrl_pg.tune.predict.cost_model import scaled
 from mrl_pg.tune.predict.shortlist import EVERY_KIND, could_win, options
@@ -31,9 +35,14 @@ from mrl_pg.tune.rows.sample_table import SampleTable, sample_table
 from mrl_pg.tune.rows.stream import Sample
 from mrl_pg.tune.rows.table import TableFacts
 from mrl_pg.tune.transactions import short_transactions
+from mrl_pg.tune.trial.point import Point
+from mrl_pg.tune.trial.run_settings import exact
 from mrl_pg.tune.trial.scratch import check_may_create, scratch
 from mrl_pg.tune.trial.try_options import Trials, rival_fits, try_options
 from mrl_pg.vectors import VectorLike
+
+SMALL_BYTES = 200_000_000
+"""The most bytes of full vectors for which `--plan` times an exact search."""
 
 
 def tune(
@@ -58,16 +67,17 @@ def tune(
     queries: Sequence[VectorLike] | None = None,
     queries_file: "str | PathLike[str] | None" = None,
     queries_sql: str | None = None,
-    real_queries: bool = False,
+    real_queries: bool | None = None,
     sample_rows: int = 200_000,
     seed: int = 0,
+    minutes: float | None = None,
     show: Sequence[str] = (),
     progress: OnProgress | None = None,
 ) -> Tuning:
     """The best size, kind and settings for the rows of a table, and the figures.
 
     Reads about `sample_rows` rows at most, once, and computes the recall of every kind
-    and size (`sizes`, or the sizes of `model`, or `models.ladder`). Unless `plan` is
+    and size (`sizes`, or `models.ladder` and the sizes of `model`). Unless `plan` is
     true, it copies these rows and builds the `tries` indexes that could win on the
     copy. With `rival` it also builds an index over full vectors (default: if that index
     fits `effective_cache_size`). With `storage` it times the best settings on a second
@@ -82,7 +92,13 @@ def tune(
     The queries are the vectors `queries`, or at most `sample` vectors of a file that
     `mrl_pg.load` reads (`queries_file`), or the first `sample` vectors that
     `queries_sql` selects, or, with `real_queries`, at most `sample` of the queries that
-    `MatryoshkaIndex.keep_query` kept. Otherwise `sample` rows are held out as queries.
+    `MatryoshkaIndex.keep_query` kept. By default the queries are those that were kept,
+    if there are at least 100. Otherwise, and with `real_queries=False`, `sample` rows
+    are held out as queries. Rows are easier to find than what people ask, so the goal
+    is stricter then: see `mrl_pg.tune.margin`.
+
+    After `minutes` no further index is built and no further query measured. The result
+    is then the best that was found so far. The pass over the rows is not cut short.
     Examples name rows by primary key; `show` adds columns. `progress` is called with a
     `Progress` while the work goes on.
 
@@ -114,6 +130,7 @@ def tune(
         real_queries=real_queries,
         sample_rows=sample_rows,
         seed=seed,
+        minutes=minutes,
         show=show,
         progress=silent if progress is None else progress,
     )
@@ -125,6 +142,7 @@ def tune(
 def _tune(conn: Conn, request: TuneRequest, stack: ExitStack) -> Tuning:
     """The five steps; the stack closes what they open."""
     goal, column = request.goal, request.layout.column
+    budget = Budget.of(request.minutes)
     facts, known = tables.read(conn, request.layout)
     shown = columns_to_show(facts, request.show)
     if not request.plan:
@@ -151,6 +169,8 @@ def _tune(conn: Conn, request: TuneRequest, stack: ExitStack) -> Tuning:
         keep,
         request.progress,
     )
+    if queries.held is not None or read.finds_itself:
+        goal = for_rows(goal)
     # now, before rows move: the trials may take long
     listed = read_listed(conn, facts, shown, example_queries)
     predicted = options(
@@ -162,9 +182,14 @@ def _tune(conn: Conn, request: TuneRequest, stack: ExitStack) -> Tuning:
         growth=read.growth,
     )
     trials = Trials()
-    if keep is not None:
+    points: Sequence[Point] = ()
+    if keep is None:
+        points = _exact(conn, known, request, queries, truth)
+    else:
         picked = could_win(predicted, request.tries)
-        trials = _try(conn, facts, known, request, keep, queries, truth, picked)
+        trials = _try(
+            conn, facts, known, request, goal, keep, queries, truth, picked, budget
+        )
         seconds = {index.name: index.seconds for index in trials.built}
         predicted = scaled(predicted, seconds, truth.rows, goal)
     advice = recommend(
@@ -174,8 +199,10 @@ def _tune(conn: Conn, request: TuneRequest, stack: ExitStack) -> Tuning:
         read.share,
         judgement,
         predicted,
-        trials.points,
+        trials.points or points,
         trials.storage,
+        source=Source.of(request, queries.origin),
+        notes=_left_out(request, trials, budget),
     )
     built = [index.name for index in trials.built]
     sizes_shown = to_show(predicted, advice, built)
@@ -192,7 +219,35 @@ def _tune(conn: Conn, request: TuneRequest, stack: ExitStack) -> Tuning:
         advice,
         examples(listed, example_queries, sizes_shown),
         trials.storage,
+        trials.noise,
     )
+
+
+def _exact(
+    conn: Conn, known: TableFacts, request: TuneRequest, queries: Queries, truth: Nested
+) -> list[Point]:
+    """The exact search of a small table itself, which needs no right but to select."""
+    if known.rows * known.full_bytes > SMALL_BYTES:
+        return []
+    layout = request.layout
+    bare = MatryoshkaIndex(
+        layout.table,
+        layout.column,
+        dims=1,
+        distance=layout.distance,
+        schema=layout.schema,
+    )
+    return [exact(conn, bare, queries, truth, request.goal.k)]
+
+
+def _left_out(request: TuneRequest, trials: Trials, budget: Budget) -> list[str]:
+    """A sentence about what the time that was given left out."""
+    if request.plan or not budget.limited or (trials.built and not trials.left_out):
+        return []
+    known = f"the {request.minutes:g} minutes that were given are over"
+    if not trials.built:
+        return [f"{known}, and no index was tried in time"]
+    return [f"{known}: measured were {trials.left_out}. This is the best found so far"]
 
 
 def _try(
@@ -200,15 +255,19 @@ def _try(
     facts: Facts,
     known: TableFacts,
     request: TuneRequest,
+    goal: Goal,
     sample: SampleTable,
     queries: Queries,
     truth: Nested,
     picked: Sequence[Option],
+    budget: Budget,
 ) -> Trials:
     """Build the picked options on a copy of the rows, and measure them."""
-    fits = rival_fits(known, request.goal)
+    if budget.up:
+        return Trials()
+    fits = rival_fits(known, goal)
     rival = fits if request.rival is None else request.rival
-    with scratch(conn, facts, known, request.goal) as place:
+    with scratch(conn, facts, known, goal) as place:
         return try_options(
             place,
             request.layout.column,
@@ -218,6 +277,7 @@ def _try(
             picked,
             rival,
             request.storage,
+            budget,
             request.progress,
         )
 

@@ -358,8 +358,21 @@ alter table {table} alter column {column} set storage plain; alter table {table}
 alter table {table} alter column {column} set storage plain
 
 -- name: recommended
--- The SQL that is printed with a recommendation: build the index, then search with it.
--- Slots: table (text), name, column, dims, options, k, candidates, ef_search, index_name
+-- The SQL that is printed with a recommendation: build the index, calibrate it, search.
+-- Slots: table (text), name, column, dims, options, k, recall, index_name, queries
 -- Called by: mrl_pg.tune.advice.commands
 select mrl.create_index({table}, {column}, dims => {dims}{options});
-select * from mrl.search(null::{name}, {column}, $1, k => {k}, candidates => {candidates}, ef_search => {ef_search}, index_name => {index_name});
+select * from mrl.calibrate({table}, {column}, k => {k}, index_name => {index_name}{queries});
+select * from mrl.search(null::{name}, {column}, $1, k => {k}, recall => {recall}, index_name => {index_name});
+
+-- name: recommended_kept
+-- Calibrates with the queries that were kept, in what `recommended` prints.
+-- Slots: table (text), column
+-- Called by: mrl_pg.tune.advice.commands
+, queries => mrl.kept_queries({table}, {column})
+
+-- name: recommended_selected
+-- Calibrates with the queries of a statement, in what `recommended` prints.
+-- Slots: select
+-- Called by: mrl_pg.tune.advice.commands
+, queries => array({select})

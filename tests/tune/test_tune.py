@@ -26,7 +26,11 @@ from mrl_pg.errors import (
 )
 from mrl_pg.kinds import Distance, Kind
 from mrl_pg.recall.nested import nested
-from mrl_pg.tune import Tuning, tune, tune_async
+from mrl_pg.tune import Tuning, queries, tune, tune_async
+from mrl_pg.tune.advice import recommend
+from mrl_pg.tune.advice.not_yet import NotYet
+from mrl_pg.tune.budget import Budget
+from mrl_pg.tune.margin import LEAST_EF_SEARCH, ROW_MISSES
 from mrl_pg.tune.rows import read_rows
 from mrl_pg.tune.trial.scratch import Scratch
 
@@ -119,8 +123,15 @@ def test_the_ceiling_is_what_exact_search_of_the_short_column_finds(
 
 
 def test_a_plan_builds_nothing_and_needs_no_more_than_select(
-    docs: Conn, url: str
+    docs: Conn, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    def verdict(table: Any, goal: Any, share: float, points: Any, _: Any) -> NotYet:
+        (exact,) = points
+        assert exact.exact
+        assert exact.recall.queries >= 5
+        return NotYet("it is fast", 7)
+
+    monkeypatch.setattr(recommend, "not_yet", verdict)
     reader = role(docs, url, "tune_reader")
     docs.execute("grant select on docs to tune_reader")
     with connect(reader) as conn:
@@ -137,6 +148,8 @@ def test_a_plan_builds_nothing_and_needs_no_more_than_select(
     assert not found.recommendation.measured
     assert found.recommendation.name is not None
     assert "predicted, not measured" in str(found)
+    # an exact search needs no more rights; if it is fast, no index is needed yet
+    assert found.recommendation.not_yet == NotYet("it is fast", 7)
 
 
 # ------------------------------------------------------------------ what is measured
@@ -146,7 +159,9 @@ def test_the_recommendation_keeps_its_recall_by_every_door(
     docs: Conn, conn: Conn, vectors: Vectors
 ) -> None:
     stages: list[Progress] = []
-    found = tune(docs, "docs", "embedding", progress=stages.append, **QUICK)
+    found = tune(
+        docs, "docs", "embedding", queries=list(ASKED), progress=stages.append, **QUICK
+    )
     texts = list(dict.fromkeys(stage.stage.split()[0] for stage in stages))
     assert texts == ["reading", "judging", "copying", "building", "measuring"]
     assert stages[-1].done == stages[-1].total == 40
@@ -172,6 +187,7 @@ def test_the_recommendation_keeps_its_recall_by_every_door(
     make_table(conn, vectors)
     query = ASKED[0]
     scope: dict[str, Any] = {"conn": conn, "query": query, **vars(mrl_pg)}
+    scope["queries"] = ASKED
     *setup, search = advice.commands.python.splitlines()
     exec("\n".join(setup), scope)
     recalls = []
@@ -179,7 +195,7 @@ def test_the_recommendation_keeps_its_recall_by_every_door(
         scope["query"] = query
         recalls.append(recall(eval(search, scope), nearest(vectors, query)))
     assert np.mean(recalls) >= 0.9
-    create, select, _ = advice.commands.sql.split(";")
+    create, _, select, _ = advice.commands.sql.split(";")
     conn.execute(create)
     rows = conn.execute(
         select.replace("$1", "%s"),
@@ -238,7 +254,7 @@ def test_full_vectors_in_toast_are_measured_in_the_row_as_well(conn: Conn) -> No
     assert one.toast.recall.mean >= 0.9
     assert one.plain.recall.mean == pytest.approx(one.toast.recall.mean, abs=0.05)
     assert 0 < one.low <= one.ratio <= one.high
-    assert f"{one.plain.median_ms:.2f} ms" in str(found)
+    assert one.share in str(found)
     answer = found.as_dict()["storage"]["pairs"][0]
     assert answer["toast"]["name"] == answer["plain"]["name"]
     # by the command as it is printed, and the rewrite that the index brings
@@ -277,7 +293,9 @@ def test_queries_of_a_statement_that_are_rows_are_noticed(docs: Conn) -> None:
     assert "40 queries have a row at distance 0" in str(found)
 
 
-def test_queries_that_were_kept_are_asked(conn: Conn, vectors: Vectors) -> None:
+def test_queries_that_were_kept_are_asked(
+    conn: Conn, vectors: Vectors, monkeypatch: pytest.MonkeyPatch
+) -> None:
     make_table(conn, vectors[:600])
     given = {"plan": True, "real_queries": True, **QUICK, "sample": 3}
     with pytest.raises(InvalidSetting, match=r"is stored; select mrl\.sample_queries"):
@@ -289,6 +307,19 @@ def test_queries_that_were_kept_are_asked(conn: Conn, vectors: Vectors) -> None:
         conn.execute(keep, [str(query.tolist())])
     found = tune(conn, "docs", "embedding", **given)
     assert (found.read.queries, found.read.themselves) == (3, 0)
+    assert found.goal.misses == 1
+    # by themselves they are taken only if there are enough
+    rows = tune(conn, "docs", "embedding", **{**given, "real_queries": None})
+    assert rows.read.origin == "held-out rows"
+    assert "3 real queries are stored" in str(rows)
+    assert (rows.goal.misses, rows.goal.least_ef) == (ROW_MISSES, LEAST_EF_SEARCH)
+    assert "the target is recall 0.925 on rows" in str(rows)
+    monkeypatch.setattr(queries, "FEWEST_REAL_QUERIES", 3)
+    real = tune(conn, "docs", "embedding", **{**given, "real_queries": None})
+    assert real.read.origin == "real queries"
+    assert real.recommendation.commands is not None
+    assert "queries => mrl.kept_queries(" in real.recommendation.commands.sql
+    assert "--real-queries" in real.recommendation.commands.shell
     # the same three for the same seed
     again = tune(conn, "docs", "embedding", **given)
     assert (found.curves[0].places == again.curves[0].places).all()
@@ -375,6 +406,7 @@ def test_a_transaction_of_the_caller_is_not_touched(docs: Conn) -> None:
         ({"queries_file": "a.npy", "queries_sql": "b"}, InvalidSetting, "only one of"),
         ({"queries_sql": "b", "real_queries": True}, InvalidSetting, "only one of"),
         ({"m": 1}, InvalidSetting, "m=1"),
+        ({"minutes": 0}, InvalidSetting, "minutes=0"),
     ],
 )
 def test_bad_input_is_named_before_anything_is_done(
@@ -422,10 +454,29 @@ def test_a_tuning_goes_into_json_and_words(docs: Conn) -> None:
     assert "schema='public'" in text
 
 
-def test_a_models_sizes_are_those_tried(docs: Conn) -> None:
-    found = tune(
-        docs, "docs", "embedding", plan=True, model="nomic-embed-text-v1.5", **QUICK
+def test_the_best_so_far_comes_when_the_time_is_up(
+    docs: Conn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # no time for another build after the first, nor for more queries than must be
+    left = iter([60.0] * 4 + [0.0] * 10_000)
+    monkeypatch.setattr(Budget, "left", property(lambda budget: next(left)))
+    found = tune(docs, "docs", "embedding", minutes=1, queries=list(ASKED), **QUICK)
+    assert [built.name for built in found.built] == [found.points[0].name]
+    assert {point.recall.queries for point in found.points} == {20}
+    said = " ".join(found.recommendation.reasons + found.recommendation.against)
+    assert (
+        "the 1 minutes that were given are over: measured were 1 of 3 indexes" in said
     )
-    # of 64 to 512 that are published none is short of 64 dimensions
-    assert {curve.dims for curve in found.curves} == {64}
-    assert {option.name for option in found.options} == {"bit(64)"}
+    assert "20 of 40 queries. This is the best found so far" in said
+
+
+def test_a_build_that_takes_too_long_is_given_up(docs: Conn, url: str) -> None:
+    with connect(url) as conn:
+        known = conn.execute("show statement_timeout").fetchone()
+        found = tune(
+            conn, "docs", "embedding", minutes=1e-9, queries=list(ASKED), **QUICK
+        )
+        assert conn.execute("show statement_timeout").fetchone() == known
+    assert (found.built, found.points) == ((), ())
+    assert not found.recommendation.measured
+    assert "no index was tried in time" in str(found)

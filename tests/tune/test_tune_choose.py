@@ -1,5 +1,6 @@
 """Choosing as arithmetic: what is needed, what could win, what is said. No server."""
 
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -13,18 +14,33 @@ from mrl_pg.layout import IndexLayout
 from mrl_pg.recall.curve import MOST_CANDIDATES, Curve
 from mrl_pg.recall.judgement import Judgement, Verdict
 from mrl_pg.recall.score import Recall
+from mrl_pg.tune.advice.not_yet import NotYet
 from mrl_pg.tune.advice.recommend import recommend
+from mrl_pg.tune.margin import LEAST_EF_SEARCH, ROW_MISSES, for_rows
 from mrl_pg.tune.option import Goal, Option
-from mrl_pg.tune.predict.cost_model import build_seconds, scaled
+from mrl_pg.tune.predict.cost_model import build_seconds, graph_ef, scaled
 from mrl_pg.tune.predict.growth import grown, measured
 from mrl_pg.tune.predict.index_size import column_bytes, index_bytes
 from mrl_pg.tune.predict.shortlist import could_win, needed, options
+from mrl_pg.tune.request import TuneRequest, silent
 from mrl_pg.tune.trial.front import cheapest, front
+from mrl_pg.tune.trial.noise import noise
 from mrl_pg.tune.trial.point import Point
 from mrl_pg.tune.trial.point import point as timed
 from mrl_pg.tune.trial.storage import concerns, contenders, pair, refusal, unmeasured
 
 LAYOUT = IndexLayout("docs", "embedding", dims=1)
+
+
+def request(**given: Any) -> TuneRequest:
+    """The arguments of a `tune`, with the defaults of the command."""
+    usual: dict[str, Any] = dict.fromkeys(
+        ["model", "sizes", "rival", "storage", "queries", "queries_file", "queries_sql"]
+    )
+    usual |= {"real_queries": None, "minutes": None, "show": (), "progress": silent}
+    usual |= {"plan": False, "tries": 3, "sample": 500, "sample_rows": 1, "seed": 0}
+    usual |= {"goal": Goal(), "layout": LAYOUT, "kinds": ["halfvec", "bit"]}
+    return TuneRequest(**usual | given)
 
 
 def curve(dims: int, stored: Stored = "floats", *, lose: float = 1.0) -> Curve:
@@ -259,8 +275,10 @@ def test_the_recommendation_names_one_setting_for_every_door() -> None:
     commands = advice.commands
     assert commands is not None
     assert "--dims 1536 --kind bit" in commands.shell
-    assert "candidates => 100, ef_search => 200" in commands.sql
-    assert "candidates=100, ef_search=200" in commands.python
+    for text in (commands.sql, commands.python, commands.shell, commands.sqlalchemy):
+        *_, last = text.splitlines()
+        assert re.search("recall(=| => | )0.95", last)
+        assert "calibrate" in text
     assert "Matryoshka(1536, kind='bit')" in commands.sqlalchemy
     assert any("maintenance_work_mem" in reason for reason in advice.reasons)
 
@@ -352,12 +370,100 @@ def test_it_speaks_up_when_nothing_short_is_worth_it() -> None:
     advice = recommend(LAYOUT, TABLE, goal, 1.0, None, [bits], points)
     assert advice.name == "bit(1536)"
     assert not advice.worth_it
-    assert any("one pass over full vectors is faster" in x for x in advice.against)
-    assert any("an exact search takes 4.0 ms" in x for x in advice.against)
+    assert advice.against == ()
 
     low = recommend(LAYOUT, TABLE, goal, 1.0, None, [bits], [point(0.9, 2, bits)])
     assert low.name is None
     assert any("no setting that was tried reaches" in x for x in low.against)
+
+
+def test_no_short_index_yet_comes_before_a_recommendation() -> None:
+    """It was one *But* among others, and did not say until when it holds."""
+    bits, goal = option("bit", 1536, 2, 100), Goal(recall=0.95)
+    table = replace(TABLE, rows=10_000)
+    exact = Point("exact search", None, None, Recall(1, 1, 1, 20), 4.0, 5.0)
+    best, rival = point(0.97, 5, bits, low=0.96), point(0.99, 2, low=0.98)
+
+    def verdict(*points: Point, share: float = 1, **facts: Any) -> NotYet | None:
+        given = LAYOUT, replace(table, **facts), goal, share, None, [bits], points
+        advice = recommend(*given)
+        assert advice.name == "bit(1536)"
+        assert advice.worth_it == (advice.not_yet is None)
+        return advice.not_yet
+
+    # an exact search of five times as many rows takes 20 ms
+    found = verdict(best, rival, exact)
+    assert found is not None
+    assert found.rows == 50_000
+    assert str(found).startswith("You need no short index yet: an exact search takes 4")
+    assert str(found).endswith("Come back when the table has about 50,000 rows.")
+    # a tenth of the rows was read, so all rows take 40 ms; one pass is faster
+    found = verdict(best, rival, exact, share=0.1)
+    assert found is not None
+    assert "one pass over full vectors is faster" in found.reason
+    # until its index does not fit any more: 100 times as many rows
+    full = index_bytes("halfvec", 1536, 10_000)
+    found = verdict(best, rival, cache_bytes=100 * full)
+    assert found is not None
+    assert found.rows == 1_000_000
+    assert verdict(best, rival, cache_bytes=full - 1) is None
+    assert verdict(best, point(0.99, 4.9, low=0.98)) is None
+    assert verdict(best, point(0.94, 2, low=0.98)) is None
+    # with full vectors in the row the short index is as fast
+    fast = pair(best, best, [5.0] * 50, [2.1] * 50)
+    costs = replace(unmeasured(TABLE, "embedding", ""), pairs=(fast,))
+    given = LAYOUT, table, goal, 1.0, None, [bits], [best, rival], costs
+    assert recommend(*given).not_yet is None
+
+
+def test_an_exact_search_has_no_interval() -> None:
+    """It was printed as 1.000 (.839 to 1.000)."""
+    given: dict[str, Any] = {"recalls": [1.0] * 20, "times": [1.0] * 20, "k": 10}
+    exact = timed("exact search", None, None, None, **given)
+    assert str(exact) == "exact search: 1.00 ms (p95 1.00)"
+    plain = exact.as_dict()["recall"]
+    assert plain == {"mean": 1, "low": None, "high": None, "queries": 20}
+    assert timed("one", 10, 10, None, **given).recall.low < 1
+
+
+def test_rows_as_queries_make_the_goal_stricter() -> None:
+    goal = for_rows(Goal(recall=0.94))
+    assert goal.recall == 0.94
+    assert goal.wanted == pytest.approx(1 - 0.06 * ROW_MISSES)
+    assert graph_ef(goal) >= LEAST_EF_SEARCH
+    one = curve(512)
+    assert needed(one, goal)[0] == needed(one, Goal(recall=goal.wanted))[0]
+    bits = option("bit", 1536, 2, 100)
+    weak, strong = point(0.95, 1, bits, low=0.945), point(0.985, 2, bits, low=0.97)
+    assert cheapest([weak, strong], Goal(recall=0.94)) == (weak, True)
+    assert cheapest([weak, strong], goal) == (strong, True)
+    low = recommend(LAYOUT, TABLE, goal, 1.0, None, [bits], [weak])
+    assert any("which is 0.955 with rows as queries" in text for text in low.against)
+
+
+def test_noise_is_what_repeated_searches_differ_by() -> None:
+    quiet = noise([1.0, 2.0, 3.0], [1.1, 2.0, 2.7])
+    assert quiet is not None
+    assert 1 < quiet.median < quiet.most < 1.12
+    assert not quiet.busy
+    assert "busy" not in str(quiet)
+    busy = noise([1.0, 2.0, 3.0], [2.0, 1.0, 9.0])
+    assert busy is not None
+    assert busy.median == 2
+    assert "The machine is busy" in str(busy)
+    assert noise([], []) is None
+
+
+def test_the_sizes_of_a_model_are_tried_beside_the_usual_sizes() -> None:
+    """With --model text-embedding-3-small, the 256 of README was not among them."""
+    usual = set(request().forms(1536))
+    small = set(request(model="text-embedding-3-small").forms(1536))
+    assert ("floats", 256) in usual <= small
+    assert ("floats", 512) in small
+    other = set(request(model="text-embedding-3-large").forms(3072))
+    assert {("floats", 256), ("floats", 512), ("floats", 1024)} <= other
+    given = request(sizes=[100]).forms(1536)
+    assert set(given) == {("floats", 100), ("bits", 100), ("bits", 1536)}
 
 
 def test_sizes_follow_the_page() -> None:

@@ -41,9 +41,15 @@ def test_tune_recommends_and_leaves_nothing(
     words = mrl_pg("tune", "docs", "embedding", *QUICK, "--plan", "--dsn", database)
     assert words.returncode == 0, words.stderr
     assert "Recommended:" in words.stdout
-    create = next(x for x in words.stdout.splitlines() if x.startswith("mrl-pg create"))
-    made = mrl_pg(*create.split()[1:], "--dsn", database)
-    assert made.returncode == 0, made.stderr
+    # what is printed last is what people run
+    printed = [x for x in words.stdout.splitlines() if x.startswith("mrl-pg ")]
+    np.save(tmp_path / "query.npy", docs[3])
+    for line in printed:
+        given = line.replace("query.npy", str(tmp_path / "query.npy")).split()[1:]
+        done = mrl_pg(*given, "--dsn", database)
+        assert done.returncode == 0, done.stderr
+    assert [line.split()[1] for line in printed] == ["create", "calibrate", "search"]
+    assert "--recall 0.9 " in printed[-1]
 
 
 @pytest.mark.parametrize(
@@ -70,6 +76,8 @@ def test_errors_are_one_line_with_an_exit_code(
 def test_help_teaches() -> None:
     text = " ".join(mrl_pg("tune", "--help").stdout.split())
     assert "Example: mrl-pg tune docs embedding --k 10 --recall 0.99" in text
+    assert "with rows as queries the target is stricter" in text
+    assert "--minutes" in text
     assert "never written to" in text
     assert "--queries-sql" in text
     assert "--no-storage" in text

@@ -19,7 +19,7 @@ from mrl_pg import MatryoshkaIndex
 from mrl_pg.cli.app import app
 from mrl_pg.cli.describe import split_table
 from mrl_pg.sqlalchemy import Matryoshka, search
-from mrl_pg.tune.advice.commands import Commands, commands
+from mrl_pg.tune.advice.commands import Commands, Source, commands
 from mrl_pg.tune.rows import table as tables
 
 NASTY = [
@@ -49,7 +49,7 @@ def printed(name: str) -> Commands:
     index = MatryoshkaIndex(
         name, name, dims=256, kind="bit", distance="l2", m=32, schema=name
     )
-    return commands(index, TABLE, 10, 100, 200)
+    return commands(index, TABLE, 10, 0.95, Source(file=name))
 
 
 @pytest.mark.parametrize("name", NASTY)
@@ -80,15 +80,19 @@ def test_any_name_is_printed_so_that_it_can_be_run(name: str) -> None:
 
     # the words of a shell, as the command line reads them
     verbs = typer.main.get_command(app)
-    for verb in ("create", "search"):
+    for verb in ("create", "calibrate", "search"):
         start = text.shell.index(f"mrl-pg {verb}")
-        end = text.shell.find("\nmrl-pg search", start + 1)
+        end = text.shell.find("\nmrl-pg ", start + 1)
         words = shlex.split(text.shell[start : None if end < 0 else end])
         command = verbs.commands[verb]  # type: ignore[attr-defined]
         read = command.make_context(verb, words[2:]).params
         assert split_table(read["table"]) == (name, name)
         assert (read["column"], read["dims"], read["kind"]) == (name, 256, "bit")
         assert read["distance"] == "l2"
+        if verb == "calibrate":
+            assert f"{read['queries']}" == name
+        if verb == "search":
+            assert read["recall"] == 0.95
 
 
 def test_the_sql_of_awkward_names_runs(conn: Conn) -> None:
@@ -108,10 +112,15 @@ def test_the_sql_of_awkward_names_runs(conn: Conn) -> None:
         'Docs.v2 "%s"', "a {} 'col'", dims=16, distance="l2", schema="it's my"
     )
     _, known = tables.read(conn, index)
-    create, search, _ = commands(index, known, 5, 60, 60).sql.split(";")
+    rows = Source(select='select "a {} \'col\'" from "it\'s my"."Docs.v2 ""%s"""')
+    create, calibrate, search, _ = commands(index, known, 5, 0.9, rows).sql.split(";")
     conn.execute(create)
+    measured = conn.execute(calibrate.encode()).fetchall()
+    assert measured
     query = sql.Literal(str(vectors[3].tolist())).as_string(None)
     found = conn.execute(search.replace("$1", query)).fetchall()
-    hits = index.search(conn, vectors[3], k=5, candidates=60)
+    hits = index.search(conn, vectors[3], k=5, recall=0.9)
+    assert hits.promise is not None
+    assert hits.promise.candidates == hits.candidates
     assert [row[0] for row in found] == [hit.key for hit in hits]
     assert found[0][0] == 4

@@ -1,6 +1,7 @@
-"""The commands of each interface that make an index and search it."""
+"""The commands of each interface that make an index, calibrate it and search it."""
 
 import keyword
+import os
 import shlex
 import unicodedata
 from collections.abc import Mapping
@@ -11,6 +12,8 @@ from psycopg import sql
 
 from mrl_pg.catalog import slots
 from mrl_pg.index import MatryoshkaIndex
+from mrl_pg.tune.queries import REAL_QUERIES
+from mrl_pg.tune.request import TuneRequest
 from mrl_pg.tune.rows.table import TableFacts
 
 TAKEN = {"metadata", "registry"}
@@ -27,32 +30,81 @@ class Commands:
     sqlalchemy: str
 
 
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The queries that were measured, to calibrate with them; by default rows.
+
+    They come from a `file`, from the statement `select`, are `kept` real queries, or
+    are `given` in Python.
+    """
+
+    file: str = ""
+    select: str = ""
+    kept: bool = False
+    given: bool = False
+
+    @classmethod
+    def of(cls, request: TuneRequest, origin: str) -> "Source":
+        """The queries that a request measured with, which came from `origin`."""
+        file = request.queries_file
+        return cls(
+            "" if file is None else os.fspath(file),
+            (request.queries_sql or "").strip().rstrip(";"),
+            origin == REAL_QUERIES,
+            request.queries is not None,
+        )
+
+    @property
+    def in_python(self) -> str:
+        """The argument of `calibrate`."""
+        if self.kept:
+            return ", real_queries=True"
+        return ", queries=queries" if self.file or self.select or self.given else ""
+
+    @property
+    def in_shell(self) -> list[str]:
+        """The options of `mrl-pg calibrate`."""
+        if self.kept:
+            return ["--real-queries"]
+        return ["--queries", self.file] if self.file else []
+
+    def in_sql(self, table: str, column: str) -> sql.Composable:
+        """The argument of `mrl.calibrate`."""
+        if self.kept:
+            names = {"table": sql.Literal(table), "column": sql.Literal(column)}
+            return slots.statement("recommended_kept", **names)
+        if self.select:
+            return slots.statement("recommended_selected", select=sql.SQL(self.select))
+        return sql.SQL("")
+
+
 def commands(
-    index: MatryoshkaIndex, table: TableFacts, k: int, candidates: int, ef_search: int
+    index: MatryoshkaIndex, table: TableFacts, k: int, recall: float, source: Source
 ) -> Commands:
-    """The commands for one index and search, in each interface."""
+    """The commands for one index, its calibration and a search, in each interface."""
     graph = {"m": (index.m, 16), "ef_construction": (index.ef_construction, 64)}
     other = {key: value for key, (value, usual) in graph.items() if value != usual}
     named = dict[str, Any](kind=index.kind)
     if index.distance != "cosine":
         named["distance"] = index.distance
     named |= other
-    search = f"candidates={candidates}, ef_search={ef_search}"
+    search = f"k={k}, recall={recall:g}"
     in_python = "".join(f", {key}={value!r}" for key, value in named.items())
     schema = f", schema={index.schema!r}" if index.schema else ""
     attribute, renamed = _attribute(index.column)
     kind = table.full_type.upper()
     return Commands(
-        shell=_in_shell(index, other, k, candidates, ef_search),
-        sql=_in_sql(index, table, named, k, candidates, ef_search),
+        shell=_in_shell(index, other, k, recall, source),
+        sql=_in_sql(index, table, named, k, recall, source),
         python=f"index = MatryoshkaIndex({index.table!r}, {index.column!r}, "
         f"dims={index.dims}{in_python}{schema})\n"
         "index.create(conn)\n"
-        f"index.search(conn, query, k={k}, {search})",
+        f"index.calibrate(conn, k={k}{source.in_python})\n"
+        f"index.search(conn, query, {search})",
         sqlalchemy=f"{attribute} = mapped_column({renamed}{kind}({table.full_dims}), "
         f"Matryoshka({index.dims}{in_python}))\n"
-        "# then: alembic revision --autogenerate, alembic upgrade head\n"
-        f"search(select(Doc), Doc.{attribute}, query, k={k}, {search})",
+        "# then: alembic revision --autogenerate, alembic upgrade head, and calibrate\n"
+        f"search(select(Doc), Doc.{attribute}, query, {search})",
     )
 
 
@@ -60,8 +112,8 @@ def _in_shell(
     index: MatryoshkaIndex,
     other: Mapping[str, int],
     k: int,
-    candidates: int,
-    ef_search: int,
+    recall: float,
+    source: Source,
 ) -> str:
     names = [name for name in (index.schema, index.table) if name]
     where = [".".join(map(_as_argument, names)), index.column]
@@ -71,10 +123,13 @@ def _in_shell(
     graph = []
     for key, value in other.items():
         graph += [f"--{key.replace('_', '-')}", f"{value}"]
-    how = ["--candidates", f"{candidates}", "--ef-search", f"{ef_search}"]
-    how += ["-k", f"{k}", "--query", "query.npy"]
+    how = ["-k", f"{k}", "--recall", f"{recall:g}", "--query", "query.npy"]
     lines = []
-    for command in (["create", *what, *graph], ["search", *what, *how]):
+    for command in (
+        ["create", *what, *graph],
+        ["calibrate", *what, "-k", f"{k}", *source.in_shell],
+        ["search", *what, *how],
+    ):
         verb, *options = command
         if any(name.startswith("-") for name in where):
             # behind `--`, names that begin with a hyphen are not read as options
@@ -112,8 +167,8 @@ def _in_sql(
     table: TableFacts,
     named: Mapping[str, Any],
     k: int,
-    candidates: int,
-    ef_search: int,
+    recall: float,
+    source: Source,
 ) -> str:
     options = [
         sql.SQL(", {} => {}").format(sql.SQL(key), sql.Literal(value))
@@ -128,8 +183,8 @@ def _in_sql(
         dims=sql.Literal(index.dims),
         options=sql.Composed(options),
         k=sql.Literal(k),
-        candidates=sql.Literal(candidates),
-        ef_search=sql.Literal(ef_search),
+        recall=sql.Literal(recall),
         index_name=sql.Literal(index.name),
+        queries=source.in_sql(table.name, index.column),
     )
     return f"{text.as_string(None)};"

@@ -9,19 +9,17 @@ from mrl_pg.layout import IndexLayout
 from mrl_pg.recall.judgement import Judgement
 from mrl_pg.recall.score import three_digits
 from mrl_pg.search.options import MAX_EF_SEARCH
-from mrl_pg.tune.advice.commands import Commands, commands
+from mrl_pg.tune.advice.commands import Commands, Source, commands
+from mrl_pg.tune.advice.not_yet import NotYet, not_yet
 from mrl_pg.tune.option import Goal, Option
 from mrl_pg.tune.predict.cost_model import graph_ef
 from mrl_pg.tune.predict.growth import grown
 from mrl_pg.tune.predict.index_size import index_bytes
 from mrl_pg.tune.predict.shortlist import could_win
 from mrl_pg.tune.rows.table import TableFacts
-from mrl_pg.tune.trial.front import ABOUT_EQUAL, cheapest
+from mrl_pg.tune.trial.front import cheapest
 from mrl_pg.tune.trial.point import Point
 from mrl_pg.tune.trial.storage import WIDEST, Storage, concerns, row_bytes
-
-QUICK_EXACT_MS = 20.0
-"""An exact search that takes no longer than this is fast enough without an index."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +28,7 @@ class Recommendation:
 
     `measured` says whether the index was tried on these rows, or is only predicted.
     `reasons` are plain sentences. `against` are the reasons against a short index.
+    `not_yet` comes first: with it, a short index would not make searches faster yet.
     """
 
     name: str | None
@@ -41,11 +40,12 @@ class Recommendation:
     reasons: tuple[str, ...]
     against: tuple[str, ...]
     commands: Commands | None
+    not_yet: NotYet | None = None
 
     @property
     def worth_it(self) -> bool:
         """Whether a short index is recommended and nothing speaks against it."""
-        return self.name is not None and not self.against
+        return self.name is not None and not self.against and self.not_yet is None
 
     def as_dict(self) -> dict[str, Any]:
         """All fields as types that JSON has."""
@@ -63,20 +63,30 @@ def recommend(
     options: Sequence[Option],
     points: Sequence[Point],
     storage: Storage | None = None,
+    *,
+    source: Source | None = None,
+    notes: Sequence[str] = (),
 ) -> Recommendation:
-    """The best measured setting, or the best predicted setting if none was measured."""
-    against = list(_against(table, goal, share, judgement, options, points))
+    """The best measured setting, or the best predicted setting if none was measured.
+
+    The commands calibrate with the queries of `source`. `notes` are further reasons.
+    """
+    against = list(_against(goal, judgement, options))
+    verdict = not_yet(table, goal, share, points, storage)
     short = [point for point in points if point.option is not None]
     if short:
         point, sure = cheapest(short, goal)
         if point is None:
             best = max(short, key=lambda p: p.recall.mean)
+            strict = ""
+            if goal.misses < 1:
+                strict = f", which is {goal.wanted:.4g} with rows as queries"
             against.append(
-                f"no setting that was tried reaches recall {goal.recall:g}. The best "
-                f"is {best}. Try a larger --m and --ef-construction, which make a "
-                "better graph"
+                f"no setting that was tried reaches recall {goal.recall:g}{strict}. "
+                f"The best is {best}. Try a larger --m and --ef-construction, which "
+                "make a better graph"
             )
-            return _nothing(against)
+            return _nothing([*against, *notes], verdict)
         chosen = point.option
         reason = [str(point)]
         if not sure:
@@ -88,7 +98,7 @@ def recommend(
     else:
         able = [option for option in options if option.candidates is not None]
         if not able:
-            return _nothing(against)
+            return _nothing([*against, *notes], verdict)
         chosen = could_win(able, 1)[0]
         candidates = chosen.candidates
         ef = max(candidates or 0, graph_ef(goal))
@@ -98,7 +108,7 @@ def recommend(
             f"top {goal.k} if the index misses none of them"
         ]
     if chosen is None or candidates is None or ef is None:
-        return _nothing(against)
+        return _nothing([*against, *notes], verdict)
     if short and share < 1:
         more = min(grown(candidates, goal.k, share, chosen.growth), MAX_EF_SEARCH)
         ef = min(round(ef * more / candidates), MAX_EF_SEARCH)
@@ -107,6 +117,7 @@ def recommend(
             f"predict {more}. Calibrate the index after you build it"
         )
         candidates = more
+    reason.extend(notes)
     # after trials, the option in `options` has a build time scaled by real builds
     scaled = next((option for option in options if option.name == chosen.name), chosen)
     reason.extend(_costs(table, goal, scaled))
@@ -136,12 +147,15 @@ def recommend(
         bool(short),
         tuple(reason),
         tuple(against),
-        commands(index, table, goal.k, candidates, max(ef, candidates)),
+        commands(index, table, goal.k, goal.recall, source or Source()),
+        verdict,
     )
 
 
-def _nothing(against: list[str]) -> Recommendation:
-    return Recommendation(None, None, None, None, None, False, (), tuple(against), None)
+def _nothing(against: list[str], verdict: NotYet | None) -> Recommendation:
+    return Recommendation(
+        None, None, None, None, None, False, (), tuple(against), None, verdict
+    )
 
 
 def _costs(table: TableFacts, goal: Goal, option: Option) -> list[str]:
@@ -166,12 +180,7 @@ def _costs(table: TableFacts, goal: Goal, option: Option) -> list[str]:
 
 
 def _against(
-    table: TableFacts,
-    goal: Goal,
-    share: float,
-    judgement: Judgement | None,
-    options: Sequence[Option],
-    points: Sequence[Point],
+    goal: Goal, judgement: Judgement | None, options: Sequence[Option]
 ) -> list[str]:
     sentences = []
     if judgement is not None and judgement.verdict == "no gain":
@@ -183,22 +192,6 @@ def _against(
         sentences.append(
             f"no prefix reaches recall {goal.recall:g} within 1000 candidates. Index "
             "the full vectors (halfvec up to 4000 dimensions), or lower the recall"
-        )
-    exact = next((p for p in points if p.ef_search is None), None)
-    # on a sample, this time says nothing about the whole table, which has more rows
-    if exact is not None and share >= 1 and exact.median_ms <= QUICK_EXACT_MS:
-        sentences.append(
-            f"an exact search takes {exact.median_ms:.1f} ms, so you need no index "
-            "unless the table grows"
-        )
-    rival, _ = cheapest(
-        [p for p in points if p.candidates is None and p.ef_search], goal
-    )
-    best, _ = cheapest([p for p in points if p.option is not None], goal)
-    if rival and best and rival.median_ms * ABOUT_EQUAL <= best.median_ms:
-        sentences.append(
-            "one pass over full vectors is faster while its index fits in memory "
-            f"({rival})"
         )
     return sentences
 

@@ -43,7 +43,7 @@ def search_ms(kind: Kind, candidates: int, table: TableFacts, goal: Goal) -> flo
 def graph_ef(goal: Goal) -> int:
     """A guess at the smallest ef_search with which HNSW does not miss too many rows."""
     ef = GRAPH_EF * 64 / goal.ef_construction / (1 - goal.recall)
-    return round(min(max(ef, 40), MOST_CANDIDATES))
+    return round(min(max(ef, 40, goal.least_ef), MOST_CANDIDATES))
 
 
 def build_seconds(kind: Kind, dims: int, rows: int, goal: Goal) -> float:

@@ -97,6 +97,7 @@ def read_rows(
         growth=growth,
         sign_rows=sign_rows,
         sign_codes=sign_codes,
+        note=queries.note,
     )
     progress(Progress("judging the leading dimensions"))
     return truth, _judged(judged, goal), read

@@ -18,18 +18,21 @@ def front(points: Sequence[Point]) -> tuple[Point, ...]:
     return tuple(best)
 
 
+def reaches(point: Point, goal: Goal, *, sure: bool) -> bool:
+    """Whether a point reaches a goal; `sure` if its interval's low end does, too."""
+    enough = point.recall.mean >= goal.wanted
+    return enough and (not sure or point.recall.low >= goal.recall)
+
+
 def cheapest(points: Sequence[Point], goal: Goal) -> tuple[Point | None, bool]:
     """The fastest setting for a goal, and whether its interval's low end reaches it.
 
-    A setting whose low end reaches the goal comes before a setting whose mean does.
+    A setting whose low end reaches the goal comes before a setting of which only the
+    mean does.
     Among settings that are about as fast, the setting with the smallest index wins.
     """
     for sure in (True, False):
-        able = [
-            p
-            for p in points
-            if (p.recall.low if sure else p.recall.mean) >= goal.recall
-        ]
+        able = [p for p in points if reaches(p, goal, sure=sure)]
         if able:
             fastest = min(p.median_ms for p in able)
             near = [p for p in able if p.median_ms <= ABOUT_EQUAL * fastest]

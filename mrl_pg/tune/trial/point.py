@@ -1,7 +1,7 @@
 """The measured recall and time of one setting of an index."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -35,25 +35,38 @@ class Point:
         """`3.40`, or `-` when too few queries were timed."""
         return "-" if self.p95_ms is None else f"{self.p95_ms:.2f}"
 
-    def __str__(self) -> str:
-        """`bit(1536), 160 candidates, ef_search 320: recall …, 2.1 ms (p95 3.4)`."""
+    @property
+    def exact(self) -> bool:
+        """Whether this is an exact search, which has no interval: it misses nothing."""
+        return self.ef_search is None
+
+    @property
+    def setting(self) -> str:
+        """`bit(1536), 160 candidates, ef_search 320`."""
         parts = [self.name]
         if self.candidates is not None:
             parts.append(f"{self.candidates} candidates")
         if self.ef_search is not None:
             parts.append(f"ef_search {self.ef_search}")
+        return ", ".join(parts)
+
+    def __str__(self) -> str:
+        """`bit(1536), 160 candidates, ef_search 320: recall …, 2.1 ms (p95 3.4)`."""
         few = f"median of {self.recall.queries}"
         known = few if self.p95_ms is None else f"p95 {self.p95}"
-        times = f"{self.median_ms:.2f} ms ({known})"
-        return f"{', '.join(parts)}: recall {self.recall}, {times}"
+        recall = "" if self.exact else f"recall {self.recall}, "
+        return f"{self.setting}: {recall}{self.median_ms:.2f} ms ({known})"
 
     def as_dict(self) -> dict[str, Any]:
         """All fields as types that JSON has, without the option."""
+        recall: dict[str, Any] = asdict(self.recall)
+        if self.exact:
+            recall |= {"low": None, "high": None}
         return {
             "name": self.name,
             "candidates": self.candidates,
             "ef_search": self.ef_search,
-            "recall": asdict(self.recall),
+            "recall": recall,
             "median_ms": self.median_ms,
             "p95_ms": self.p95_ms,
         }
@@ -71,11 +84,14 @@ def point(
 ) -> Point:
     """The point of a setting, from the recall and the milliseconds of each query."""
     enough = len(times) >= FEWEST_FOR_P95
+    recall = summarise(recalls, k)
+    if ef_search is None:
+        recall = replace(recall, low=recall.mean, high=recall.mean)
     return Point(
         name,
         candidates,
         ef_search,
-        summarise(recalls, k),
+        recall,
         float(np.median(times)),
         float(np.quantile(times, 0.95)) if enough else None,
         option,

@@ -8,12 +8,16 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from mrl_pg.exchange import Conn
+from mrl_pg.index import MatryoshkaIndex
 from mrl_pg.recall.nested import Nested
 from mrl_pg.recall.score import recall_at_k
 from mrl_pg.search.options import MAX_EF_SEARCH
+from mrl_pg.tune.budget import Budget
 from mrl_pg.tune.option import Goal, Option
 from mrl_pg.tune.queries import Queries
 from mrl_pg.tune.transactions import set_session
+from mrl_pg.tune.trial.noise import REPEATED, Noise, noise
 from mrl_pg.tune.trial.point import Point, point
 from mrl_pg.tune.trial.scratch import Scratch, rival_name
 from mrl_pg.tune.trial.single_pass import SinglePass
@@ -31,6 +35,12 @@ SINGLE_EF = (40, 80, 160, 320, 640)
 
 WARM = 50
 """Queries that each setting answers before timing, to plan it and to fill caches."""
+
+WARM_SHARE = 0.4
+"""The share of the time that is left, if it is limited, for warming up."""
+
+FEWEST_QUERIES = 20
+"""Queries that are asked although the time is up."""
 
 ENOUGH = 0.25
 """A setting that loses at most this share of the allowed loss needs no more effort."""
@@ -54,10 +64,13 @@ def of_option(scratch: Scratch, option: Option, most: int) -> list[Setting]:
     k = scratch.goal.k
     predicted = option.candidates or MAX_EF_SEARCH
     counts = {max(k, round(predicted * part)) for part in (0.5, 1, 2)}
+    least = scratch.goal.least_ef
     return [
         two_passes(scratch, option, count, ef)
         for count in sorted({min(count, MAX_EF_SEARCH, most) for count in counts})
-        for ef in sorted({min(part * count, MAX_EF_SEARCH) for part in (1, 2, 4)})
+        for ef in sorted(
+            {min(max(part * count, least), MAX_EF_SEARCH) for part in (1, 2, 4)}
+        )
     ]
 
 
@@ -95,24 +108,37 @@ def of_rival(scratch: Scratch, rival: SinglePass) -> list[Setting]:
     return [
         Setting((rival_name(scratch.table), None, ef, None), ready(ef), search, far)
         for ef in SINGLE_EF
-        if ef >= k
+        if ef >= max(k, scratch.goal.least_ef)
     ]
 
 
-def exact(scratch: Scratch, queries: Queries, truth: Nested) -> Point:
-    """The point of an exact search of the copy, timed with a few queries."""
-    bare, k = scratch.bare(), scratch.goal.k
+def exact(
+    conn: Conn, bare: MatryoshkaIndex, queries: Queries, truth: Nested, k: int
+) -> Point:
+    """The point of an exact search of a table, timed with a few queries."""
     times: list[float] = []
     recalls: list[float] = []
     for query, limit in zip(queries.vectors[:EXACT], truth.limits, strict=False):
         if len(times) >= FEWEST_EXACT and sum(times) > 1000 * EXACT_SECONDS:
             break
         start = time.perf_counter()
-        hits = bare.search(scratch.conn, query, k=k, exact=True)
+        hits = bare.search(conn, query, k=k, exact=True)
         times.append(1000 * (time.perf_counter() - start))
         far = [hit.distance for hit in hits]
         recalls.append(_recall(far, limit, k))
     return point("exact search", None, None, None, recalls=recalls, times=times, k=k)
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """The points of settings, and how unsure their times are.
+
+    `left_out` settings and queries were not measured, because the time was up.
+    """
+
+    points: list[Point]
+    noise: Noise | None
+    left_out: str
 
 
 def measure(
@@ -120,15 +146,43 @@ def measure(
     queries: Queries,
     truth: Nested,
     goal: Goal,
+    budget: Budget,
     advance: Callable[[int, int], Any],
-) -> list[Point]:
+) -> Measured:
     """The points of the settings that are worth measuring, with every query.
 
-    First each setting answers WARM queries, which show the settings to leave out.
-    `advance` is called with the number of queries done, and of all queries.
+    First each setting answers WARM queries, which show the settings to leave out. Last
+    each repeats REPEATED queries, which shows the noise. `advance` is called with the
+    number of queries done, and of all queries.
     """
-    useful = _worth(settings, queries, truth, goal)
-    return [measured for measured, _ in timed(useful, queries, truth, goal, advance)]
+    useful, tried = _worth(settings, queries, truth, goal, budget.part(WARM_SHARE))
+    times = timed(useful, queries, truth, goal, budget, advance)
+    points = [measured for measured, _ in times]
+    counted = points[0].recall.queries if points else 0
+    said = []
+    if tried < len(settings):
+        said.append(f"{tried} of {len(settings)} settings")
+    if counted < len(queries.vectors):
+        said.append(f"{counted} of {len(queries.vectors)} queries")
+    repeated = _noise(useful, queries, [each for _, each in times])
+    return Measured(points, repeated, " with ".join(said))
+
+
+def _noise(
+    settings: Sequence[Setting], queries: Queries, times: Sequence[Sequence[float]]
+) -> Noise | None:
+    """Repeat some searches of each setting, in turn, and compare the times."""
+    first: list[float] = []
+    again: list[float] = []
+    counted = min(map(len, times), default=0)
+    for i, query in enumerate(queries.vectors[: min(REPEATED, counted)]):
+        for setting, before in zip(settings, times, strict=True):
+            setting.ready()
+            start = time.perf_counter()
+            setting.search(query)
+            again.append(1000 * (time.perf_counter() - start))
+            first.append(before[i])
+    return noise(first, again)
 
 
 def timed(
@@ -136,17 +190,21 @@ def timed(
     queries: Queries,
     truth: Nested,
     goal: Goal,
+    budget: Budget,
     advance: Callable[[int, int], Any],
 ) -> list[tuple[Point, list[float]]]:
     """The point and the times of every setting, with every query.
 
     The first setting changes from query to query, so that a machine that slows down
-    slows all settings alike.
+    slows all settings alike. When the time is up, no more queries are asked, but at
+    least FEWEST_QUERIES are.
     """
     total = len(queries.vectors)
     recalls: list[list[float]] = [[] for _ in settings]
     times: list[list[float]] = [[] for _ in settings]
     for i, query in enumerate(queries.vectors):
+        if budget.up and i >= FEWEST_QUERIES:
+            break
         for turn in range(len(settings)):
             which = (i + turn) % len(settings)
             setting = settings[which]
@@ -172,13 +230,22 @@ def warm(settings: Sequence[Setting], queries: Queries) -> None:
 
 
 def _worth(
-    settings: Sequence[Setting], queries: Queries, truth: Nested, goal: Goal
-) -> list[Setting]:
-    """The settings that do not do more work than a setting that loses little enough."""
-    enough = 1 - ENOUGH * (1 - goal.recall)
+    settings: Sequence[Setting],
+    queries: Queries,
+    truth: Nested,
+    goal: Goal,
+    budget: Budget,
+) -> tuple[list[Setting], int]:
+    """The settings that do not do more work than a setting that loses little enough.
+
+    Also how many settings were looked at before the time was up, at least one.
+    """
+    enough = 1 - ENOUGH * (1 - goal.wanted)
     useful: list[Setting] = []
     known: list[tuple[str, int, int]] = []
-    for setting in settings:
+    for number, setting in enumerate(settings):
+        if budget.up and useful:
+            return useful, number
         name, candidates, ef, _ = setting.point
         wide = candidates or 0, ef or 0
         if any(n == name and c <= wide[0] and e <= wide[1] for n, c, e in known):
@@ -191,7 +258,7 @@ def _worth(
         if float(np.mean(recalls)) >= enough:
             known.append((name, *wide))
         useful.append(setting)
-    return useful
+    return useful, len(settings)
 
 
 def _recall(far: Sequence[float], limit: float, k: int) -> float:

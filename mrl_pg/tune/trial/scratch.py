@@ -7,7 +7,7 @@ schema. The next `tune` of the same role drops it.
 
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 
@@ -20,6 +20,7 @@ from mrl_pg.catalog.facts import Facts
 from mrl_pg.errors import InvalidSetting
 from mrl_pg.exchange import Conn, cursors
 from mrl_pg.index import MatryoshkaIndex
+from mrl_pg.tune.budget import Budget
 from mrl_pg.tune.option import Goal, Option
 from mrl_pg.tune.rows.sample_table import SampleTable
 from mrl_pg.tune.rows.table import TableFacts, full_type
@@ -117,6 +118,21 @@ class Scratch:
         extension = slots.home(self.facts.extension_schema)
         for option in short:
             yield definitions.add_short_column(self.index(option), copied, extension)
+
+    def build_within(
+        self, budget: Budget, make: Callable[[], TrialIndex]
+    ) -> TrialIndex | None:
+        """Build an index, or None if the time is up before the build is done."""
+        if not budget.limited:
+            return make()
+        limit = f"{1 + 1000 * budget.left:.0f}"
+        try:
+            with session_settings(self.conn, {"statement_timeout": limit}):
+                return make()
+        except errors.QueryCanceled:
+            if not budget.up:
+                raise
+            return None
 
     def build(self, option: Option) -> TrialIndex:
         """Build the short index of an option."""

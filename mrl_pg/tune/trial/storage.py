@@ -20,7 +20,7 @@ from mrl_pg.tune.predict.index_size import (
     value_bytes,
 )
 from mrl_pg.tune.rows.table import TableFacts
-from mrl_pg.tune.trial.front import ABOUT_EQUAL, cheapest
+from mrl_pg.tune.trial.front import ABOUT_EQUAL, cheapest, reaches
 from mrl_pg.tune.trial.point import Point
 
 MOST_BYTES = 2_000_000_000
@@ -55,6 +55,12 @@ class Pair:
     def faster(self) -> bool:
         """Whether the row is surely faster, and by at least the factor ABOUT_EQUAL."""
         return self.high < 1 and self.ratio * ABOUT_EQUAL <= 1
+
+    @property
+    def share(self) -> str:
+        """`.785 of the time (.771 to .801)`."""
+        ratio, low, high = (three_digits(x) for x in (self.ratio, self.low, self.high))
+        return f"{ratio} of the time ({low} to {high})"
 
     def as_dict(self) -> dict[str, Any]:
         """All fields as types that JSON has."""
@@ -102,14 +108,9 @@ class Storage:
                 f"{self.skipped}"
             ]
         first, *others = self.pairs
-        share = (
-            f"{three_digits(first.ratio)} of the time ({three_digits(first.low)} to "
-            f"{three_digits(first.high)})"
-        )
         result = (
-            f"with full vectors in the row instead of TOAST, a search took {share}: "
-            f"{first.plain.median_ms:.2f} ms instead of "
-            f"{first.toast.median_ms:.2f} ms, on two copies of the rows read"
+            "with full vectors in the row instead of TOAST, a search took "
+            f"{first.share}, on two copies of the rows read"
         )
         if not first.faster:
             return [f"{result}. This is not surely a tenth faster, so change nothing"]
@@ -125,7 +126,10 @@ class Storage:
         ]
         for pair in others:
             if pair.plain.median_ms < first.plain.median_ms:
-                sentences.append(f"another setting was even faster: {pair.plain}")
+                sentences.append(
+                    f"with full vectors in the row, {pair.toast.setting} was even "
+                    f"faster; it took {pair.share} that it takes with TOAST"
+                )
         return sentences
 
 
@@ -173,9 +177,7 @@ def contenders(points: Sequence[Point], goal: Goal, table: TableFacts) -> list[P
     best, sure = cheapest(short, goal)
     if best is None:
         return []
-    able = [
-        p for p in short if (p.recall.low if sure else p.recall.mean) >= goal.recall
-    ]
+    able = [p for p in short if reaches(p, goal, sure=sure)]
     gain = (RERANK_MS[True] - RERANK_MS[False]) * table.full_bytes / RERANK_BYTES
     other = min(able, key=lambda p: p.median_ms - gain * (p.candidates or 0))
     return [best] if other == best else [best, other]

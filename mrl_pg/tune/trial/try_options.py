@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from mrl_pg.exchange.progress import OnProgress, Progress
 from mrl_pg.kinds import KINDS
 from mrl_pg.recall.nested import Nested
+from mrl_pg.tune.budget import Budget
 from mrl_pg.tune.option import Goal, Option
 from mrl_pg.tune.predict.index_size import index_bytes
 from mrl_pg.tune.queries import Queries
@@ -14,18 +16,29 @@ from mrl_pg.tune.rows.sample_table import SampleTable
 from mrl_pg.tune.rows.table import TableFacts
 from mrl_pg.tune.trial import run_settings as trial
 from mrl_pg.tune.trial import storage as storages
+from mrl_pg.tune.trial.noise import Noise
 from mrl_pg.tune.trial.point import Point
 from mrl_pg.tune.trial.scratch import Scratch, TrialIndex, rival_name
 from mrl_pg.tune.trial.storage import Storage
 
+BUILD_SHARE = 0.6
+"""The share of the time that is left, if it is limited, for building indexes."""
+
+TIME_UP = "the time was up"
+
 
 @dataclass(frozen=True, slots=True)
 class Trials:
-    """What was built and measured; `storage` is None if full vectors are in the row."""
+    """What was built and measured; `storage` is None if full vectors are in the row.
+
+    `left_out` says what was not, because the time was up.
+    """
 
     built: tuple[TrialIndex, ...] = ()
     points: tuple[Point, ...] = ()
     storage: Storage | None = None
+    noise: Noise | None = None
+    left_out: str = ""
 
 
 def try_options(
@@ -37,33 +50,77 @@ def try_options(
     picked: Sequence[Option],
     rival: bool,
     storage: bool | None,
+    budget: Budget,
     progress: OnProgress,
 ) -> Trials:
-    """Build options on a copy and measure their settings, the best in the row, too."""
+    """Build options on a copy and measure their settings, the best in the row, too.
+
+    When the time is up, the result is what was measured up to then.
+    """
     out = storages.concerns(place.table, picked)
     # with the short columns of all options, the server might move full vectors to TOAST
     # that it would keep in the row with a single short column
     place = place if out else replace(place, storage="plain")
     progress(Progress(f"copying {truth.rows:,} rows"))
     place.copy(sample, picked)
+    # first, because it says most about a small table if the time is short
+    exact = trial.exact(place.conn, place.bare(), queries, truth, place.goal.k)
+    rival = rival and place.facts.full_dims <= KINDS["halfvec"].most_dims
+    built, settings = _build(place, picked, rival, truth, budget, progress)
+    advance = _advance(progress, "measuring")
+    done = trial.measure(settings, queries, truth, place.goal, budget, advance)
+    points = [*done.points, exact]
+    wanted = len(picked) + rival
+    said = f"{len(built)} of {wanted} indexes" if len(built) < wanted else ""
+    both = (
+        _both(place, column, queries, truth, points, storage, budget, progress)
+        if out
+        else None
+    )
+    left_out = ", ".join(part for part in (said, done.left_out) if part)
+    return Trials(tuple(built), tuple(points), both, done.noise, left_out)
+
+
+def _build(
+    place: Scratch,
+    picked: Sequence[Option],
+    rival: bool,
+    truth: Nested,
+    budget: Budget,
+    progress: OnProgress,
+) -> tuple[list[TrialIndex], list[trial.Setting]]:
+    """Build indexes, and list the settings of each that was built in time."""
+    time = budget.part(BUILD_SHARE)
     built: list[TrialIndex] = []
     settings: list[trial.Setting] = []
+
+    def build(
+        name: str,
+        make: Callable[[], TrialIndex],
+        to_measure: Callable[[], list[trial.Setting]],
+    ) -> None:
+        if time.up:
+            return
+        progress(Progress(f"building {name}"))
+        index = place.build_within(time, make)
+        if index is not None:
+            built.append(index)
+            settings.extend(to_measure())
+
     for option in picked:
-        progress(Progress(f"building {option.name}"))
-        built.append(place.build(option))
-        settings += trial.of_option(place, option, truth.rows)
-    if rival and place.facts.full_dims <= KINDS["halfvec"].most_dims:
-        progress(Progress(f"building {rival_name(place.table)}"))
+        build(
+            option.name,
+            partial(place.build, option),
+            partial(trial.of_option, place, option, truth.rows),
+        )
+    if rival:
         single = place.rival()
-        built.append(place.build_rival(single))
-        settings += trial.of_rival(place, single)
-    advance = _advance(progress, "measuring")
-    points = trial.measure(settings, queries, truth, place.goal, advance)
-    points.append(trial.exact(place, queries, truth))
-    both = (
-        _both(place, column, queries, truth, points, storage, progress) if out else None
-    )
-    return Trials(tuple(built), tuple(points), both)
+        build(
+            rival_name(place.table),
+            partial(place.build_rival, single),
+            partial(trial.of_rival, place, single),
+        )
+    return built, settings
 
 
 def _both(
@@ -73,6 +130,7 @@ def _both(
     truth: Nested,
     points: Sequence[Point],
     wanted: bool | None,
+    budget: Budget,
     progress: OnProgress,
 ) -> Storage:
     """Time the best settings again, with full vectors in TOAST and in the row."""
@@ -80,6 +138,8 @@ def _both(
     why = storages.refusal(place.table, tried, truth.rows, place.goal, wanted)
     if not why and not place.toast_bytes():
         why = "without the table's other columns, the copy has them in the row"
+    if not why and budget.up:
+        why = TIME_UP
     costs = storages.unmeasured(place.table, column, why)
     if why:
         return costs
@@ -88,7 +148,8 @@ def _both(
     other = place.in_row(list(options.values()))
     for option in options.values():
         progress(Progress(f"building {option.name} on the second copy"))
-        other.build(option)
+        if other.build_within(budget, partial(other.build, option)) is None:
+            return replace(costs, skipped=TIME_UP)
     settings = [
         trial.two_passes(where, point.option, point.candidates, point.ef_search)
         for point in tried
@@ -97,7 +158,7 @@ def _both(
     ]
     trial.warm(settings, queries)
     advance = _advance(progress, "measuring both copies")
-    times = trial.timed(settings, queries, truth, place.goal, advance)
+    times = trial.timed(settings, queries, truth, place.goal, budget, advance)
     pairs = [
         storages.pair(toast, plain, in_toast, in_row)
         for (toast, in_toast), (plain, in_row) in zip(
