@@ -82,10 +82,10 @@ def choose_queries(
         return from_real_queries(conn, facts, column, count=count, seed=seed)
     note = ""
     if request.real_queries is None:
-        real = _stored(conn, facts, column, count=count, seed=seed)
+        real = _stored(conn, facts, column, seed)
         stored = 0 if real is None else len(real.vectors)
-        if real is not None and stored >= min(count, FEWEST_REAL_QUERIES):
-            return real
+        if real is not None and stored >= FEWEST_REAL_QUERIES:
+            return replace(real, vectors=real.vectors[:count])
         if stored:
             note = (
                 f"{stored} real queries are stored, which are too few to take them "
@@ -95,12 +95,11 @@ def choose_queries(
     return replace(rows, note=note)
 
 
-def _stored(
-    conn: Conn, facts: Facts, column: str, *, count: int, seed: int
-) -> Queries | None:
-    """Stored real queries; None if there are none that this role may read."""
+def _stored(conn: Conn, facts: Facts, column: str, seed: int) -> Queries | None:
+    """All stored real queries; None if there are none that this role may read."""
+    most = MOST_REAL_QUERIES
     try:
-        return from_real_queries(conn, facts, column, count=count, seed=seed)
+        return from_real_queries(conn, facts, column, count=most, seed=seed)
     except (InvalidSetting, InvalidVector, NotInstalled):
         return None
     except errors.InsufficientPrivilege:

@@ -1,11 +1,11 @@
 """The commands of each interface that make an index, calibrate it and search it."""
 
 import keyword
-import os
 import shlex
 import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from psycopg import sql
@@ -48,7 +48,8 @@ class Source:
         """The queries that a request measured with, which came from `origin`."""
         file = request.queries_file
         return cls(
-            "" if file is None else os.fspath(file),
+            # without its folder, because reports are passed on
+            "" if file is None else Path(file).name,
             (request.queries_sql or "").strip().rstrip(";"),
             origin == REAL_QUERIES,
             request.queries is not None,
