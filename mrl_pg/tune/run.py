@@ -11,7 +11,7 @@ from mrl_pg.index import MatryoshkaIndex
 from mrl_pg.kinds import Distance, Kind
 from mrl_pg.layout import IndexLayout
 from mrl_pg.recall.nested import Nested
-from mrl_pg.tune.advice.commands import Source
+from mrl_pg.tune.advice.commands import QueryOrigin
 from mrl_pg.tune.advice.examples import (
     columns_to_show,
     examples,
@@ -201,7 +201,7 @@ def _tune(conn: Conn, request: TuneRequest, stack: ExitStack) -> Tuning:
         predicted,
         trials.points or points,
         trials.storage,
-        source=Source.of(request, queries.origin),
+        source=QueryOrigin.of(request, queries.origin),
         notes=_left_out(request, trials, budget),
     )
     built = [index.name for index in trials.built]

@@ -91,6 +91,7 @@ OWN = {
     ("recommended", "name"): "public.docs",
     ("graph_found", "places"): "select null::pg_catalog.tid as place, $1 as short",
     ("graph_found", "answers"): "40",
+    ("recommended", "queries"): ", queries => null",
 }
 """The same, for slots of one file."""
 
@@ -115,6 +116,8 @@ PARTS = {
     "key_hash": "select {}",
     "key_seed": "select {}",
     "drawn_by_hash": "select true {}",
+    "recommended_kept": "select mrl.calibrate('', ''{})",
+    "recommended_selected": "select mrl.calibrate('', ''{})",
     "unnested": "select {}",
     "row_vector_differs": "select {} from public.a as mrl_row, public.b as mrl_file",
     "gate": "with mrl_before as (select 1) select {}",

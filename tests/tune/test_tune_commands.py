@@ -19,7 +19,7 @@ from mrl_pg import MatryoshkaIndex
 from mrl_pg.cli.app import app
 from mrl_pg.cli.describe import split_table
 from mrl_pg.sqlalchemy import Matryoshka, search
-from mrl_pg.tune.advice.commands import Commands, Source, commands
+from mrl_pg.tune.advice.commands import Commands, QueryOrigin, commands
 from mrl_pg.tune.rows import table as tables
 
 NASTY = [
@@ -49,7 +49,7 @@ def printed(name: str) -> Commands:
     index = MatryoshkaIndex(
         name, name, dims=256, kind="bit", distance="l2", m=32, schema=name
     )
-    return commands(index, TABLE, 10, 0.95, Source(file=name))
+    return commands(index, TABLE, 10, 0.95, QueryOrigin(file=name))
 
 
 @pytest.mark.parametrize("name", NASTY)
@@ -112,7 +112,7 @@ def test_the_sql_of_awkward_names_runs(conn: Conn) -> None:
         'Docs.v2 "%s"', "a {} 'col'", dims=16, distance="l2", schema="it's my"
     )
     _, known = tables.read(conn, index)
-    rows = Source(select='select "a {} \'col\'" from "it\'s my"."Docs.v2 ""%s"""')
+    rows = QueryOrigin(select='select "a {} \'col\'" from "it\'s my"."Docs.v2 ""%s"""')
     create, calibrate, search, _ = commands(index, known, 5, 0.9, rows).sql.split(";")
     conn.execute(create)
     measured = conn.execute(calibrate.encode()).fetchall()

@@ -31,7 +31,7 @@ class Commands:
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class QueryOrigin:
     """The queries that were measured, to calibrate with them; by default rows.
 
     They come from a `file`, from the statement `select`, are `kept` real queries, or
@@ -44,7 +44,7 @@ class Source:
     given: bool = False
 
     @classmethod
-    def of(cls, request: TuneRequest, origin: str) -> "Source":
+    def of(cls, request: TuneRequest, origin: str) -> "QueryOrigin":
         """The queries that a request measured with, which came from `origin`."""
         file = request.queries_file
         return cls(
@@ -80,7 +80,11 @@ class Source:
 
 
 def commands(
-    index: MatryoshkaIndex, table: TableFacts, k: int, recall: float, source: Source
+    index: MatryoshkaIndex,
+    table: TableFacts,
+    k: int,
+    recall: float,
+    origin: QueryOrigin,
 ) -> Commands:
     """The commands for one index, its calibration and a search, in each interface."""
     graph = {"m": (index.m, 16), "ef_construction": (index.ef_construction, 64)}
@@ -95,12 +99,12 @@ def commands(
     attribute, renamed = _attribute(index.column)
     kind = table.full_type.upper()
     return Commands(
-        shell=_in_shell(index, other, k, recall, source),
-        sql=_in_sql(index, table, named, k, recall, source),
+        shell=_in_shell(index, other, k, recall, origin),
+        sql=_in_sql(index, table, named, k, recall, origin),
         python=f"index = MatryoshkaIndex({index.table!r}, {index.column!r}, "
         f"dims={index.dims}{in_python}{schema})\n"
         "index.create(conn)\n"
-        f"index.calibrate(conn, k={k}{source.in_python})\n"
+        f"index.calibrate(conn, k={k}{origin.in_python})\n"
         f"index.search(conn, query, {search})",
         sqlalchemy=f"{attribute} = mapped_column({renamed}{kind}({table.full_dims}), "
         f"Matryoshka({index.dims}{in_python}))\n"
@@ -114,7 +118,7 @@ def _in_shell(
     other: Mapping[str, int],
     k: int,
     recall: float,
-    source: Source,
+    origin: QueryOrigin,
 ) -> str:
     names = [name for name in (index.schema, index.table) if name]
     where = [".".join(map(_as_argument, names)), index.column]
@@ -128,7 +132,7 @@ def _in_shell(
     lines = []
     for command in (
         ["create", *what, *graph],
-        ["calibrate", *what, "-k", f"{k}", *source.in_shell],
+        ["calibrate", *what, "-k", f"{k}", *origin.in_shell],
         ["search", *what, *how],
     ):
         verb, *options = command
@@ -169,7 +173,7 @@ def _in_sql(
     named: Mapping[str, Any],
     k: int,
     recall: float,
-    source: Source,
+    origin: QueryOrigin,
 ) -> str:
     options = [
         sql.SQL(", {} => {}").format(sql.SQL(key), sql.Literal(value))
@@ -186,6 +190,6 @@ def _in_sql(
         k=sql.Literal(k),
         recall=sql.Literal(recall),
         index_name=sql.Literal(index.name),
-        queries=source.in_sql(table.name, index.column),
+        queries=origin.in_sql(table.name, index.column),
     )
     return f"{text.as_string(None)};"

@@ -9,7 +9,7 @@ from mrl_pg.layout import IndexLayout
 from mrl_pg.recall.judgement import Judgement
 from mrl_pg.recall.score import three_digits
 from mrl_pg.search.options import MAX_EF_SEARCH
-from mrl_pg.tune.advice.commands import Commands, Source, commands
+from mrl_pg.tune.advice.commands import Commands, QueryOrigin, commands
 from mrl_pg.tune.advice.not_yet import NotYet, not_yet
 from mrl_pg.tune.option import Goal, Option
 from mrl_pg.tune.predict.cost_model import graph_ef
@@ -64,7 +64,7 @@ def recommend(
     points: Sequence[Point],
     storage: Storage | None = None,
     *,
-    source: Source | None = None,
+    source: QueryOrigin | None = None,
     notes: Sequence[str] = (),
 ) -> Recommendation:
     """The best measured setting, or the best predicted setting if none was measured.
@@ -147,7 +147,7 @@ def recommend(
         bool(short),
         tuple(reason),
         tuple(against),
-        commands(index, table, goal.k, goal.recall, source or Source()),
+        commands(index, table, goal.k, goal.recall, source or QueryOrigin()),
         verdict,
     )
 

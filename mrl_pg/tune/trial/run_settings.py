@@ -130,7 +130,7 @@ def exact(
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
+class Measurement:
     """The points of settings, and how unsure their times are.
 
     `left_out` settings and queries were not measured, because the time was up.
@@ -148,7 +148,7 @@ def measure(
     goal: Goal,
     budget: Budget,
     advance: Callable[[int, int], Any],
-) -> Measured:
+) -> Measurement:
     """The points of the settings that are worth measuring, with every query.
 
     First each setting answers WARM queries, which show the settings to leave out. Last
@@ -165,7 +165,7 @@ def measure(
     if counted < len(queries.vectors):
         said.append(f"{counted} of {len(queries.vectors)} queries")
     repeated = _noise(useful, queries, [each for _, each in times])
-    return Measured(points, repeated, " with ".join(said))
+    return Measurement(points, repeated, " with ".join(said))
 
 
 def _noise(
