@@ -38,6 +38,7 @@ begin
                         ('registry', 'SELECT', null),
                         ('calibrations', 'SELECT', null),
                         ('measurements', 'SELECT', null),
+                        ('metrics', 'SELECT', null),
                         ('query_sampling', 'SELECT', null),
                         ('kept_queries', 'SELECT', null),
                         -- so that any role may dump them

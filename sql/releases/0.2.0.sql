@@ -112,6 +112,7 @@
 \ir ../functions/keep_query.sql
 \ir ../functions/kept_queries.sql
 \ir ../views/indexes.sql
+\ir ../views/metrics.sql
 \ir ../refuse_strangers.sql
 \ir ../refresh.sql
 \ir ../grants.sql
