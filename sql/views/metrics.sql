@@ -38,8 +38,8 @@ select
     -- the mean recall that was measured, its lower bound, and the 5th percentile
     promised.measured as recall,
     promised.low as recall_low,
-    chosen.p05 as recall_p05,
-    chosen.queries,
+    promised.p05 as recall_p05,
+    promised.queries,
     -- 1 or 0, because exporters take numbers
     (promised.standing operator(pg_catalog.=) 'stale')::pg_catalog.int4 as stale,
     (promised.standing operator(pg_catalog.=) 'unreached')::pg_catalog.int4 as unreached,
@@ -63,17 +63,6 @@ cross join (
 cross join lateral mrl._promised(
     watched.table_id::pg_catalog.oid, watched.index_name, watched.k, target.recall, false
 ) as promised
-left join lateral (
-    select known.p05, known.queries
-    from mrl.calibrations as known
-    where known.table_id operator(pg_catalog.=) watched.table_id
-        and known.index_name operator(pg_catalog.=) watched.index_name
-        and known.k operator(pg_catalog.=) watched.k
-        and known.filter operator(pg_catalog.=) ''
-        and known.recall operator(pg_catalog.=) promised.measured
-        and known.low operator(pg_catalog.=) promised.low
-    limit 1
-) as chosen on true
 left join lateral (
     select measured.recall, measured.low, measured.measured_at
     from mrl.measurements as measured

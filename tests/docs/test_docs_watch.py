@@ -33,6 +33,7 @@ def test_the_view_says_how_promises_stand(docs: Docs) -> None:
         (5, target) for target in (0.9, 0.95, 0.99, 0.999)
     ]
     first = found[0]
+    assert first["standing"] == "measured"
     assert (first["stale"], first["unreached"], first["uncalibrated"]) == (0, 0, 0)
     assert first["queries"] == 120
     assert 0.9 <= float(str(first["recall"])) <= 1

@@ -313,6 +313,9 @@ def test_queries_that_were_kept_are_asked(
     assert rows.read.origin == "held-out rows"
     assert re.search(r"\n\d real queries are stored, which are too few", str(rows))
     assert (rows.goal.misses, rows.goal.least_ef) == (ROW_MISSES, LEAST_EF_SEARCH)
+    # as calibrations do
+    margin = conn.execute("select * from mrl._margin('rows')").fetchone()
+    assert margin == (ROW_MISSES, LEAST_EF_SEARCH)
     assert "the target is recall 0.925 on rows" in str(rows)
     monkeypatch.setattr(queries, "FEWEST_REAL_QUERIES", 3)
     real = tune(conn, "docs", "embedding", **{**given, "real_queries": None})
