@@ -30,6 +30,7 @@ begin
     end if;
 end
 $drop$;
+drop view if exists mrl.metrics;
 drop view if exists mrl.indexes;
 drop view if exists mrl._claims;
 drop view if exists mrl._removals;
