@@ -52,6 +52,7 @@ DROPPED = "drop an expression index, outside a transaction"
 STEPS: dict[tuple[Keep, Verb, bool], dict[str, str]] = {
     ("expression", creates, False): {
         "create index concurrently": "expression index, concurrently",
+        "select mrl._check_graph": "check the graph of a new index on a sample",
     },
     ("expression", creates, True): {
         "create index": "expression index in a transaction",
