@@ -127,7 +127,8 @@ def test_what_broke_off_at_any_statement_is_finished(
 
 
 def test_a_concurrent_build_that_the_server_gave_up(table: str, tmp_path: Path) -> None:
-    project = Project(tmp_path, table, options={"transaction_per_migration": True})
+    options = {"transaction_per_migration": True}
+    project = Project(tmp_path, table, options=options, one_session=False)
     project.write(
         "op.create_matryoshka_index('docs', 'embedding', dims=4, concurrently=True)",
         "op.drop_matryoshka_index('docs', 'embedding', dims=4, concurrently=True)",

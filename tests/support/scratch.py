@@ -23,6 +23,7 @@ from sqlalchemy.pool import NullPool
 import mrl_pg.alembic
 from mrl_pg import server
 from mrl_pg.sqlalchemy import Matryoshka
+from support.databases import CLOSING, Conn, connect
 
 mrl_pg.alembic.register()
 
@@ -41,6 +42,45 @@ def engine(url: str) -> Iterator[Engine]:
     made = engine_of(sqlalchemy_url(url), poolclass=NullPool)
     yield made
     made.dispose()
+
+
+KEPT: dict[tuple[str, bool], Engine] = {}
+"""Engines of the test that runs, by URL and whether they keep a connection."""
+
+
+def kept_engine(url: str, *, one_session: bool = False) -> Engine:
+    """An engine that serves a whole test.
+
+    So statements are compiled once. With `one_session`, commands one after another run
+    on one connection, whose server process has read the catalogs already.
+    """
+    key = (url, one_session)
+    if key not in KEPT:
+        given: dict[str, Any] = {} if one_session else {"poolclass": NullPool}
+        KEPT[key] = engine_of(sqlalchemy_url(url), **given)
+    return KEPT[key]
+
+
+OBSERVERS: dict[str, Conn] = {}
+"""Connections that read catalogs, by URL."""
+
+
+def observer(url: str) -> Conn:
+    """A connection that only reads, kept because a first look at catalogs is dear."""
+    if url not in OBSERVERS:
+        OBSERVERS[url] = connect(url)
+    return OBSERVERS[url]
+
+
+def close_all() -> None:
+    """Close the connections of a test."""
+    while KEPT:
+        KEPT.popitem()[1].dispose()
+    while OBSERVERS:
+        OBSERVERS.popitem()[1].close()
+
+
+CLOSING.append(close_all)
 
 
 # ------------------------------------------------------------------ what is there
@@ -74,21 +114,20 @@ REGISTRY = (
 
 def catalog(url: str) -> Catalog:
     """Tables, indexes, extensions and registry of a database, as text."""
-    with psycopg.connect(url, autocommit=True) as conn:
-        queries = dict(CATALOG)
-        installed = conn.execute("select to_regclass('mrl.indexes') is not null")
-        if installed.fetchall() == [(True,)]:
-            queries["registry"] = REGISTRY
-        return {
-            what: sorted(repr(row) for row in conn.execute(query.encode()).fetchall())
-            for what, query in queries.items()
-        }
+    conn = observer(url)
+    queries = dict(CATALOG)
+    installed = conn.execute("select to_regclass('mrl.indexes') is not null")
+    if installed.fetchall() == [(True,)]:
+        queries["registry"] = REGISTRY
+    return {
+        what: sorted(repr(row) for row in conn.execute(query.encode()).fetchall())
+        for what, query in queries.items()
+    }
 
 
 def registry(url: str) -> list[tuple[str, str, int, str, str, str, int, int, bool]]:
     """`(table, short, dims, kind, distance, index, m, ef_construction, usable)`."""
-    with psycopg.connect(url) as conn:
-        rows = conn.execute(REGISTRY.encode()).fetchall()
+    rows = observer(url).execute(REGISTRY.encode()).fetchall()
     return sorted((row[0], *row[2:]) for row in rows)
 
 
@@ -182,7 +221,11 @@ def _nothing(connection: Connection) -> None:
 
 @dataclass
 class Project:
-    """Alembic's commands in this process, on models that a test makes."""
+    """Alembic's commands in this process, on models that a test makes.
+
+    They share a session of the server, unless `one_session` is false or `before`
+    changes the session.
+    """
 
     folder: Path
     url: str
@@ -191,6 +234,7 @@ class Project:
     before: Any = _nothing
     revisions: list[str] = field(default_factory=list)
     printed: io.StringIO = field(default_factory=io.StringIO)
+    one_session: bool = True
 
     def __post_init__(self) -> None:
         (self.folder / "versions").mkdir(parents=True, exist_ok=True)
@@ -198,25 +242,24 @@ class Project:
         mako = (TEMPLATE / "script.py.mako").read_text()
         (self.folder / "script.py.mako").write_text(mako)
 
-    @contextmanager
-    def _config(self) -> Iterator[Config]:
+    def _config(self) -> Config:
         config = Config(stdout=io.StringIO(), output_buffer=self.printed)
         config.set_main_option("script_location", str(self.folder).replace("%", "%%"))
-        with engine(self.url) as made:
-            config.attributes.update(
-                metadata=self.metadata,
-                options=self.options,
-                engine=made,
-                before=self.before,
-            )
-            yield config
+        config.attributes.update(
+            metadata=self.metadata,
+            options=self.options,
+            engine=kept_engine(
+                self.url, one_session=self.one_session and self.before is _nothing
+            ),
+            before=self.before,
+        )
+        return config
 
     def revise(self, metadata: MetaData | None = None) -> str:
         """Have autogenerate write a revision for the models; returns its text."""
         self.metadata = metadata if metadata is not None else self.metadata
         name = f"r{len(self.revisions) + 1}"
-        with self._config() as config:
-            command.revision(config, "auto", autogenerate=True, rev_id=name)
+        command.revision(self._config(), "auto", autogenerate=True, rev_id=name)
         self.revisions.append(name)
         text = (self.folder / "versions" / f"{name}_auto.py").read_text()
         compile(text, name, "exec")
@@ -235,25 +278,21 @@ class Project:
 
     def upgrade(self, to: str = "head") -> None:
         """`alembic upgrade`."""
-        with self._config() as config:
-            command.upgrade(config, to)
+        command.upgrade(self._config(), to)
 
     def downgrade(self, to: str = "-1") -> None:
         """`alembic downgrade`."""
-        with self._config() as config:
-            command.downgrade(config, to)
+        command.downgrade(self._config(), to)
 
     def check(self) -> None:
         """`alembic check`: raises if models and database differ."""
-        with self._config() as config:
-            command.check(config)
+        command.check(self._config())
 
     def text(self, revisions: str, *, down: bool = False) -> str:
         """The output of `--sql`."""
         self.printed = io.StringIO()
-        with self._config() as config:
-            run = command.downgrade if down else command.upgrade
-            run(config, revisions, sql=True)
+        run = command.downgrade if down else command.upgrade
+        run(self._config(), revisions, sql=True)
         return self.printed.getvalue()
 
     def step(self, metadata: MetaData) -> str:
@@ -292,7 +331,7 @@ def operating(
 
     `begun`: in a transaction that the caller began.
     """
-    with engine(url) as made, made.connect() as connection:
+    with kept_engine(url).connect() as connection:
         if watch is not None:
             event.listen(
                 connection,
