@@ -336,7 +336,7 @@ class MatryoshkaIndex(SearchMethods, IndexLayout):
         Compares exact answers with those of wider and wider searches. The queries are
         `queries`, at most `sample` of the queries that `keep_query` stored, if these
         are at least 100 (with `real_queries=True` any number), else, or with
-        `rows=True`, `sample` random rows (500, or 2,000 for k = 1), whose answers leave
+        `rows=True`, `sample` random rows (700, or 2,000 for k = 1), whose answers leave
         out the row itself. The result's `basis` says which. The fastest searches for
         each recall are stored in the database for all interfaces, and replace an older
         calibration for the same k and `filter`. A search with a `filter` uses a

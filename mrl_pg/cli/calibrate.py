@@ -51,7 +51,7 @@ def calibrate(
         typer.Option(
             help="Number of queries: random rows, each left out of its own answer, or "
             "stored real queries."
-            "  \\[default: 500; for k 1 2,000]"
+            "  \\[default: 700; for k 1 2,000]"
         ),
     ] = None,
     queries: QueryFile = None,

@@ -44,7 +44,6 @@ def measure(
     the search, to warm the caches and to compute recall. `advance` is called after each
     query of each search, also in the warm-up.
     """
-    k = truth.rows.shape[1]
     recalls: dict[str, list[float]] = {label: [] for label in searches}
     seconds: dict[str, list[float]] = {label: [] for label in searches}
     for label, search in searches.items():
@@ -66,7 +65,7 @@ def measure(
     return [
         Measured(
             label,
-            summarise(recalls[label], k),
+            summarise(recalls[label]),
             *(1000 * float(value) for value in _times(seconds[label])),
         )
         for label in labels

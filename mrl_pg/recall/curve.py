@@ -30,7 +30,7 @@ class Curve:
         """Recall, with its interval, if this many candidates go to the second pass."""
         k = self.places.shape[1]
         shares = (self.places < candidates).sum(axis=1) / k
-        return summarise(shares.tolist(), k)
+        return summarise(shares.tolist())
 
     def candidates_for(self, recall: float) -> int | None:
         """The fewest candidates with a mean recall of at least `recall`, at least k.

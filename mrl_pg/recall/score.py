@@ -14,6 +14,11 @@ Z95 = 1.959964
 """The standard normal quantile of a two-sided 95 % interval."""
 
 
+FAILED = 0.65
+"""Part of a query that finds nothing, which a bound adds to those measured. With it,
+the bound of recalls of 0 and 1 is that of Clopper and Pearson (1934)."""
+
+
 @dataclass(frozen=True, slots=True)
 class Recall:
     """Mean recall over `queries` queries, with a 95 % interval from `low` to `high`."""
@@ -50,20 +55,40 @@ def recall_at_k(
     return min(k, sum(distance <= edge for distance in found)) / k
 
 
-def summarise(recalls: Sequence[float], k: int) -> Recall:
-    """Mean recall with Wilson's interval (Wilson 1927), adapted to groups of answers.
+def summarise(
+    recalls: Sequence[float], weights: Sequence[float] | None = None
+) -> Recall:
+    """Mean recall with an interval, neither end of which falls if a query finds more.
 
-    The k answers of a query often fail together, so the sample size per query is
-    p (1 - p) / variance of the queries' recalls, at least 1 and at most k.
+    `weights` say what each query counts, by default 1.
     """
-    n = len(recalls)
-    p = float(np.mean(recalls))
-    spread = float(np.var(recalls, ddof=1)) if n > 1 else 0.0
-    size = n * p * (1 - p) / spread if spread > 0 else float(n)
-    size = min(max(size, float(n)), float(n * k))
-    z2 = Z95**2 / size
-    centre = (p + z2 / 2) / (1 + z2)
-    reach = Z95 * math.sqrt(p * (1 - p) / size + z2 / (4 * size)) / (1 + z2)
+    shares = np.asarray(recalls, dtype=np.float64)
+    counts = np.ones(len(shares)) if weights is None else np.asarray(weights, float)
+    mean = float(np.sum(shares * counts) / np.sum(counts))
     # rounding must not put the mean outside the interval
-    low, high = min(p, centre - reach), max(p, centre + reach)
-    return Recall(p, max(0.0, low), min(1.0, high), n)
+    low = min(mean, lower_bound(shares, counts))
+    high = max(mean, 1 - lower_bound(1 - shares, counts))
+    return Recall(mean, low, high, len(shares))
+
+
+def lower_bound(
+    recalls: NDArray[np.floating], weights: NDArray[np.floating], z: float = Z95
+) -> float:
+    """The lower bound of a mean recall; `mrl._lower_bound` explains it."""
+    shares, places = np.unique(recalls, return_inverse=True)
+    tally = np.bincount(places, weights)
+    size = np.sum(tally) ** 2 / np.sum(np.square(weights))
+    sizes = tally * size / np.sum(tally)
+    if not np.any(shares[sizes > 0] > 0):
+        return 0.0
+    least, most = -40.0, 60.0
+    for _ in range(64):
+        tilt = math.exp((least + most) / 2)
+        part = float(np.sum(sizes / (1 + tilt * shares))) + FAILED
+        ratio = float(np.sum(sizes * np.log(1 + tilt * shares)))
+        ratio += (size + FAILED) * math.log(part / (size + FAILED))
+        if ratio < z * z / 2:
+            least = (least + most) / 2
+        else:
+            most = (least + most) / 2
+    return float(np.sum(sizes * shares / (1 + tilt * shares)) / part)

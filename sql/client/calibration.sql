@@ -346,14 +346,13 @@ cross join lateral mrl._query_shares(
 
 -- name: recall_and_losses
 -- Recall with its interval and its losses, from the shares of each query.
--- Parameters: recalls, shortlists, prefixes, k
+-- Parameters: recalls, shortlists, prefixes
 -- Called by: mrl_pg.calibration.recall_report
 select found.*, pg_catalog.clock_timestamp() as measured_at
 from mrl._recall_and_losses(
     %(recalls)s::pg_catalog.float8[],
     %(shortlists)s::pg_catalog.float8[],
-    %(prefixes)s::pg_catalog.float8[],
-    %(k)s
+    %(prefixes)s::pg_catalog.float8[]
 ) as found
 
 -- name: keep_measurement

@@ -116,6 +116,6 @@ comment on function mrl.calibrate(
 'sample of the table''s rows (each query leaves out its own row). Stores the '
 'searches that no faster search beats in mrl.calibrations, where recall => 0.99 finds them, '
 'and returns them. With a filter, it measures searches with that filter. The default sample '
-'is 2000 / k queries, at least 500. Reads the whole table once for every few hundred queries, '
+'is 2000 / k queries, at least 700. Reads the whole table once for every few hundred queries, '
 'all in one transaction, which holds its lock on the table and its snapshot until the end; '
 'mrl-pg calibrate lets go of both after each batch.';

@@ -78,7 +78,7 @@ begin
         found.recall, found.low, found.high, found.loss_graph, found.loss_shortlist,
         found.loss_prefix, found.measured
     into recall, low, high, loss_graph, loss_shortlist, loss_prefix, measured
-    from mrl._recall_and_losses(recalls, shortlists, prefixes, k) as found;
+    from mrl._recall_and_losses(recalls, shortlists, prefixes) as found;
     if keep and measured operator(pg_catalog.>) 0 then
         perform mrl._keep_measurement(
             row(

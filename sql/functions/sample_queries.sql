@@ -25,7 +25,7 @@ begin
     elsif not most between 1 and 10000 then
         raise exception 'most % is outside 1 to 10000', most
             using errcode = 'invalid_parameter_value',
-                hint = 'a calibration needs about 500 queries';
+                hint = 'a calibration needs about 700 queries';
     end if;
     perform mrl._sweep();
     insert into mrl._claims (table_id)

@@ -75,7 +75,7 @@ begin
         mean as (
             select
                 level,
-                mrl._interval(array_agg(recall order by number), _points.k, 1.644854) as interval
+                mrl._interval(array_agg(recall order by number), z => 1.644854) as interval
             from tally
             group by level
         ),
@@ -170,7 +170,7 @@ begin
             using errcode = 'invalid_parameter_value';
     end if;
     -- precision depends on the number of answers, so a small k needs more queries
-    sample := coalesce(sample, greatest(500, 2000 / k));
+    sample := coalesce(sample, greatest(700, 2000 / k));
     if sample < 1 then
         raise exception 'sample % is below 1', sample
             using errcode = 'invalid_parameter_value', hint = 'give a number of queries';

@@ -1,10 +1,78 @@
 -- Measures the recall of searches, and stores the results.
 
--- Mean recall with a 95 % interval (Wilson, 1927), wider if the answers of a query fail together.
+-- The lower bound of a mean recall. It never falls if a query finds more.
+-- Called by: mrl._interval; mrl_pg.recall.score does so in Python
+create or replace function mrl._lower_bound(
+    -- the recall of each query, and what each query counts
+    recalls float8[],
+    weights float8[],
+    -- quantile of the standard normal distribution
+    z float8
+)
+returns float8
+language plpgsql
+immutable
+parallel safe
+set search_path = pg_catalog, pg_temp
+as $body$
+declare
+    -- part of a query that finds nothing, beside those that were measured. With it, the bound
+    -- of recalls of 0 and 1 is that of Clopper and Pearson (1934)
+    failed constant float8 := 0.65;
+    steps constant int := 64;
+    -- what all queries count together: the effective number of queries (Kish, 1965)
+    size float8;
+    shares float8[];
+    sizes float8[];
+    least float8 := -40;
+    most float8 := 60;
+    tilt float8;
+    part float8;
+    ratio float8;
+begin
+    select power(sum(weight), 2) / sum(weight * weight)
+    into size
+    from unnest(weights) as weight;
+    select array_agg(recall), array_agg(of_recall)
+    into shares, sizes
+    from (
+        select recall, sum(weight) * size / sum(sum(weight)) over () as of_recall
+        from unnest(recalls, weights) as query (recall, weight)
+        group by recall
+        having sum(weight) > 0
+    ) as tally;
+    if not coalesce(0 < any (shares), false) then
+        return case when size > 0 then 0 end;
+    end if;
+    -- The least mean of all distributions that the empirical likelihood ratio (Owen, 1988) does
+    -- not refuse. They give a recall less weight the higher it is.
+    for step in 1 .. steps loop
+        tilt := exp((least + most) / 2);
+        select
+            sum(tally.size / (1 + tilt * share)) + failed,
+            sum(tally.size * ln(1 + tilt * share))
+        into part, ratio
+        from unnest(shares, sizes) as tally (share, size);
+        ratio := ratio + (size + failed) * ln(part / (size + failed));
+        if ratio < z * z / 2 then
+            least := (least + most) / 2;
+        else
+            most := (least + most) / 2;
+        end if;
+    end loop;
+    return (
+        select sum(tally.size * share / (1 + tilt * share)) / part
+        from unnest(shares, sizes) as tally (share, size)
+    );
+end
+$body$;
+
+-- Mean recall with a 95 % interval. Neither end falls if a query finds more.
 -- Called by: mrl._recall_and_losses, mrl._points; mrl_pg.recall.score does so in Python
 create or replace function mrl._interval(
     recalls float8[],
-    k int,
+    -- what each query counts; by default all count the same
+    weights float8[] default null,
     -- quantile of the standard normal distribution; the default gives a two-sided interval
     z float8 default 1.959964,
     out mean float8,
@@ -16,29 +84,25 @@ immutable
 parallel safe
 set search_path = pg_catalog, pg_temp
 as $body$
-declare
-    n float8 := cardinality(recalls);
-    spread float8;
-    size float8;
-    share float8;
-    centre float8;
-    reach float8;
 begin
-    if n = 0 then
-        return;
-    end if;
-    select avg(recall), coalesce(var_samp(recall), 0)
-    into mean, spread
-    from unnest(recalls) as recall;
-    -- the k answers of one query count as at least 1 and at most k independent answers
-    size := case when spread > 0 then n * mean * (1 - mean) / spread else n end;
-    size := least(greatest(size, n), n * k);
-    share := z * z / size;
-    centre := (mean + share / 2) / (1 + share);
-    reach := z * sqrt(mean * (1 - mean) / size + share / (4 * size)) / (1 + share);
+    weights := coalesce(weights, array_fill(1::float8, array[cardinality(recalls)]));
+    select sum(recall * weight) / sum(weight)
+    into mean
+    from unnest(recalls, weights) as query (recall, weight);
     -- rounding must not put the mean outside the interval
-    low := greatest(0, least(mean, centre - reach));
-    high := least(1, greatest(mean, centre + reach));
+    low := least(mean, mrl._lower_bound(recalls, weights, z));
+    high := greatest(
+        mean,
+        1 - mrl._lower_bound(
+            array(
+                select 1 - recall
+                from unnest(recalls) with ordinality as query (recall, number)
+                order by number
+            ),
+            weights,
+            z
+        )
+    );
 end
 $body$;
 
@@ -62,7 +126,6 @@ create or replace function mrl._recall_and_losses(
     shortlists float8[],
     -- and by short vectors that are not re-ranked
     prefixes float8[],
-    k int,
     out recall float8,
     out low float8,
     out high float8,
@@ -84,7 +147,7 @@ begin atomic
         mrl._loss(shortlists),
         mrl._loss(prefixes),
         pg_catalog.cardinality(recalls)
-    from mrl._interval(recalls, k) as interval;
+    from mrl._interval(recalls) as interval;
 end;
 
 -- The queries of a measurement: each vector and, if it is a row, its table and ctid.

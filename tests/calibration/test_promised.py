@@ -1,7 +1,9 @@
 """mrl._promised: the cheapest search that keeps a recall, or a safe one."""
 
 from collections.abc import Iterator
+from itertools import pairwise
 
+import numpy as np
 import pytest
 from psycopg import errors, sql
 from support.calibrations import NAME, Promised, calibrate, promised, put
@@ -37,6 +39,26 @@ def test_the_cheapest_that_keeps_it_is_taken(docs: Conn) -> None:
     assert promised(docs, recall=0.999) == Promised(2000, 1000, "measured", 1.0, 0.998)
 
 
+def test_more_recall_never_takes_less(docs: Conn) -> None:
+    random = np.random.default_rng(5)
+    for _ in range(8):
+        docs.execute("delete from mrl._calibrations")
+        for filter in ("", "n < 5", "n < 50"):
+            for ef_search in range(20, 100, 20):
+                width = int(random.integers(10, ef_search + 1))
+                recall = float(random.uniform(0.9, 1))
+                low, ms = recall - float(random.uniform(0, 0.02)), random.uniform(1, 9)
+                put(docs, width, recall, low, ms, filter=filter, ef_search=ef_search)
+        for filtered in (False, True):
+            asked = [
+                promised(docs, recall=share, filtered=filtered)
+                for share in (0.5, 0.9, 0.93, 0.95, 0.97, 0.99, 1)
+            ]
+            for less, more in pairwise(asked):
+                assert more.candidates >= less.candidates
+                assert more.ef_search >= less.ef_search
+
+
 def test_mean_and_bound_must_both_keep_it(docs: Conn) -> None:
     put(docs, 20, 0.989, 0.989, 1.0)
     put(docs, 40, 0.99, 0.9849, 2.0)
@@ -53,7 +75,7 @@ def test_out_of_reach_is_the_most_thorough(docs: Conn) -> None:
 
 
 def test_of_few_queries_the_highest_mean_is_taken(docs: Conn) -> None:
-    """Where all queries found all, Wilson's bound is wider than a step before."""
+    """The bound may lie far below a mean of few queries."""
     put(docs, 20, 0.99, 0.98, 1.0)
     put(docs, 40, 1.0, 0.93, 2.0)
     assert promised(docs, recall=0.999) == Promised(40, 40, "unreached", 1, 0.93)

@@ -45,11 +45,11 @@ def test_the_page_runs_as_written(
             assert done.returncode == 0, done.stderr
             # rows were measured, and no real queries
             told = [line for line in done.stderr.splitlines() if "WARNING" in line]
-            assert all("500 rows of the table" in line for line in told)
+            assert all("700 rows of the table" in line for line in told)
             printed += done.stdout
     scope["conn"].close()
     assert shown == 4
-    for words in ("recall 0.99: ", "is the 95 % interval", "measured on 500 rows"):
+    for words in ("recall 0.99: ", "is the 95 % interval", "measured on 700 rows"):
         assert words in printed
 
 

@@ -17,7 +17,7 @@ from mrl_pg.demo.compare import Measured, measure
 from mrl_pg.demo.short_pass import nearest_short
 from mrl_pg.exchange.vectors import QueryVector
 from mrl_pg.kinds import Distance
-from mrl_pg.recall.score import TOLERANCE, Recall, recall_at_k, summarise
+from mrl_pg.recall.score import TOLERANCE, Recall, lower_bound, recall_at_k, summarise
 from mrl_pg.recall.truth import BLOCK_ROWS, distances, nearest
 from mrl_pg.tune.trial.single_pass import SinglePass, single_pass
 from mrl_pg.vectors import wire
@@ -114,15 +114,63 @@ def test_an_interval_covers_its_mean_within_bounds(k: int, queries: int) -> None
     random = np.random.default_rng(9)
     for chance in (0, 0.02, 0.5, 0.97, 1):
         recalls = random.binomial(k, chance, queries) / k
-        answer = summarise(recalls.tolist(), k)
+        answer = summarise(recalls.tolist())
         assert 0 <= answer.low <= answer.mean <= answer.high <= 1
         assert answer.mean == pytest.approx(recalls.mean())
         assert answer.queries == queries
         assert answer.high - answer.low > 0
 
 
+def test_a_bound_never_falls_when_a_query_finds_more() -> None:
+    """With Wilson's interval a perfect search was refused, and a worse one taken."""
+    random = np.random.default_rng(11)
+    for number in range(400):
+        size = int(random.integers(1, 60))
+        recalls = random.binomial(10, random.beta(9, 1), size) / 10
+        weights = random.exponential(size=size).tolist() if number % 2 else None
+        better = recalls.copy()
+        chosen = random.random(size) < random.random()
+        better[chosen] += (1 - better[chosen]) * random.random(size)[chosen]
+        worse, more = (
+            summarise(found.tolist(), weights) for found in (recalls, better)
+        )
+        assert more.mean >= worse.mean - 1e-12
+        assert more.low >= worse.low - 1e-12
+        assert more.high >= worse.high - 1e-12
+    missed_once = summarise([0.9, *[1.0] * 499])
+    assert summarise([1.0] * 500).low > missed_once.low
+
+
+def test_a_weight_counts_like_a_repeated_query() -> None:
+    once = summarise([0.7, 0.9, 1.0, 1.0], [3, 3, 3, 3])
+    assert once == summarise([0.7, 0.9, 1.0, 1.0])
+    # one query counts for nothing, and unequal weights say less
+    assert summarise([0.2, 0.8, 1], [0, 1, 1]).low == summarise([0.8, 1]).low
+    equal, unequal = (summarise([0.8] * 4, w) for w in ([1] * 4, [9, 1, 1, 1]))
+    assert equal.mean == pytest.approx(unequal.mean)
+    assert unequal.low < equal.low
+
+
+@pytest.mark.parametrize("queries", [50, 500])
+@pytest.mark.parametrize("recall", [0.9, 0.95, 0.99, 0.995, 0.999])
+def test_a_one_sided_bound_is_below_the_truth_as_often_as_it_says(
+    queries: int, recall: float
+) -> None:
+    """All answers of a query fail together: nothing is known of a query but 0 or 1."""
+    random = np.random.default_rng(12)
+    found = random.binomial(queries, recall, 2000)
+    bounds = {
+        hits: lower_bound(
+            np.array([0.0, 1.0]), np.array([queries - hits, hits]), 1.644854
+        )
+        for hits in set(found.tolist())
+    }
+    covered = np.mean([bounds[hits] <= recall for hits in found.tolist()])
+    assert covered >= 0.94
+
+
 def test_a_perfect_sample_is_not_certainty() -> None:
-    few, many = summarise([1.0] * 20, 10), summarise([1.0] * 2000, 10)
+    few, many = summarise([1.0] * 20), summarise([1.0] * 2000)
     assert few.mean == many.mean == few.high == many.high == 1
     assert few.low < many.low < 1
 
@@ -139,7 +187,7 @@ def test_the_interval_holds_the_truth_as_often_as_it_says(a: float, b: float) ->
     covered = 0
     for _ in range(300):
         chance = random.beta(a, b, 150)
-        answer = summarise((random.binomial(10, chance) / 10).tolist(), 10)
+        answer = summarise((random.binomial(10, chance) / 10).tolist())
         covered += answer.low <= a / (a + b) <= answer.high
     assert covered / 300 >= 0.93
 

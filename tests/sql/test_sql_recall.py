@@ -14,6 +14,7 @@ from support.sql_plans import ordered, planned, scanning
 from support.sql_state import refused
 from support.tables import Docs, append, fresh_docs, make_table
 from support.vectors import distances, matryoshka
+from support.versions import one_version
 
 from mrl_pg.kinds import Distance
 from mrl_pg.recall.score import TOLERANCE, summarise
@@ -124,7 +125,7 @@ def test_recall_is_that_of_the_search(docs: Docs, options: dict[str, Any]) -> No
         edge = np.sort(far[among])[9] + TOLERANCE
         recalls.append(sum(distance <= edge for _, distance in hits) / 10)
     found = measure(docs.conn, candidates=15, queries=texts(asked), **options)
-    wanted = summarise(recalls, 10)
+    wanted = summarise(recalls)
     assert found.recall == pytest.approx(wanted.mean, abs=1e-9)
     assert found.low == pytest.approx(wanted.low, abs=1e-9)
     assert found.high == pytest.approx(wanted.high, abs=1e-9)
@@ -242,3 +243,16 @@ def test_zero_vectors_and_partitions(conn: Conn) -> None:
     assert (found.measured, found.recall, found.loss_shortlist) == (190, 1, 0)
     assert len(ordered(planned(conn, "keys", [vectors[0]], candidates=100))) == 2
     assert len(keys(conn, vectors[0], k=199, candidates=200)) == 190
+
+
+@one_version
+def test_the_interval_is_that_of_python(docs: Docs) -> None:
+    random = np.random.default_rng(3)
+    call = "select mean, low, high from mrl._interval(%s, %s)"
+    samples = [(random.binomial(10, 0.9, size) / 10).tolist() for size in (1, 7, 120)]
+    for recalls in (*samples, [0.0, 0.0], [1.0] * 30):
+        for weights in (None, random.exponential(size=len(recalls)).tolist()):
+            wanted = summarise(recalls, weights)
+            (found,) = docs.conn.execute(call, [recalls, weights]).fetchall()
+            assert found == pytest.approx((wanted.mean, wanted.low, wanted.high))
+    assert docs.conn.execute(call, [[], None]).fetchone() == (None, None, None)

@@ -1,6 +1,5 @@
 """Calibrations for tests: measured by the server, computed here, or made up."""
 
-import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -9,6 +8,7 @@ from psycopg import sql
 from psycopg.rows import namedtuple_row
 
 from mrl_pg.kinds import Distance
+from mrl_pg.recall import score
 from support.databases import Conn
 from support.sql_calls import named
 from support.vectors import TOLERANCE, Vectors, distances
@@ -90,15 +90,12 @@ def put(
     )
 
 
-def lower_bound(recalls: Sequence[float], k: int) -> float:
-    """Wilson's one-sided lower bound, if the answers of a query fail together."""
-    n, p = len(recalls), float(np.mean(recalls))
-    spread = float(np.var(recalls, ddof=1))
-    size = n * p * (1 - p) / spread if spread > 0 else n
-    size = min(max(size, n), n * k)
-    root = math.sqrt(p * (1 - p) / size + Z**2 / (4 * size**2))
-    low = (p + Z**2 / (2 * size) - Z * root) / (1 + Z**2 / size)
-    return max(0.0, min(p, low))
+def lower_bound(
+    recalls: Sequence[float], weights: Sequence[float] | None = None
+) -> float:
+    """The one-sided lower bound of the mean recall: the server's must be the same."""
+    counts = np.ones(len(recalls)) if weights is None else np.asarray(weights, float)
+    return score.lower_bound(np.asarray(recalls), counts, Z)
 
 
 def recalls_of(

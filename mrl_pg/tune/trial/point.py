@@ -84,7 +84,7 @@ def point(
 ) -> Point:
     """The point of a setting, from the recall and the milliseconds of each query."""
     enough = len(times) >= FEWEST_FOR_P95
-    recall = summarise(recalls, k)
+    recall = summarise(recalls)
     if ef_search is None:
         recall = replace(recall, low=recall.mean, high=recall.mean)
     return Point(
