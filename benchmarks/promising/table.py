@@ -113,7 +113,9 @@ class Truth:
 def truth_of(conn: Conn, index: MatryoshkaIndex, queries: Vectors) -> Truth:
     """Read the table, and compare all rows with all queries."""
     names = sql.Identifier(index.table), sql.Identifier(index.column)
-    statement = sql.SQL("select id, {}::real[] from {} order by id").format(names[1], names[0])
+    statement = sql.SQL("select id, {}::real[] from {} order by id").format(
+        names[1], names[0]
+    )
     keys: list[int] = []
     parts: list[Vectors] = []
     with conn.transaction(), conn.cursor("all_rows", binary=True) as cursor:
