@@ -69,21 +69,28 @@ def load(
     ],
     table: Annotated[
         str,
-        typer.Option(
+        typer.Argument(
+            metavar="TABLE",
             help="Table to create or append to: docs, schema.docs, or quoted as in SQL "
             "if a name contains a dot. Capital letters stay.",
         ),
     ],
     column: Annotated[
         str,
+        typer.Argument(
+            metavar="COLUMN", help="The table's column of vectors, such as embedding."
+        ),
+    ],
+    vectors: Annotated[
+        str | None,
         typer.Option(
             help="Where the file has the vectors: a column, a matrix of an .npz, a "
             "path into JSON (data.0.embedding), or a pattern of columns "
-            "with one number each ('dim_*'). The table's column gets this name, the "
-            "last name of the path, or embedding for a pattern.",
+            "with one number each ('dim_*').  \\[default: COLUMN]",
             rich_help_panel=FILE,
+            show_default=False,
         ),
-    ] = "embedding",
+    ] = None,
     key: Annotated[
         str | None,
         typer.Option(
@@ -110,12 +117,14 @@ def load(
             rich_help_panel=UPDATE,
         ),
     ] = False,
-    into: Annotated[
-        str | None,
+    only_missing: Annotated[
+        bool,
         typer.Option(
-            help="Name of the table's vector column, if it differs from --column."
+            "--only-missing",
+            help="With --update: leave rows alone that have a vector in the column.",
+            rich_help_panel=UPDATE,
         ),
-    ] = None,
+    ] = False,
     columns: Annotated[
         str,
         typer.Option(
@@ -189,14 +198,14 @@ def load(
     If the table does not exist, it is created, with types from the file's first rows.
     Either all rows are loaded, or none, and the error names the bad rows.
 
-    Example: mrl-pg load articles.parquet --table docs --column embedding
+    Example: mrl-pg load articles.parquet docs embedding
 
     --update writes vectors into rows that are there, in batches that each commit. Bad
     rows of the file are refused before anything changes. After an interruption, run it
     again: rows that hold the same vector are not written. Exit code 2: some keys have
     no row, or the server refused some rows. 10: others held some rows.
 
-    Example: mrl-pg load vectors.parquet --table docs --into embedding_v2 --update
+    Example: mrl-pg load vectors.parquet docs embedding_v2 --vectors embedding --update
 
     \b
     in the file          in a new table        loads into columns of type
@@ -225,8 +234,9 @@ def load(
                 schema=schema or None,
                 column=column,
                 key=None if key is None else split_names(key),
-                into=into,
+                vectors=vectors,
                 add_column=add_column,
+                only_missing=only_missing,
                 vector_bytes=vector_bytes.value if vector_bytes else None,
                 delimiter="\t" if delimiter in ("\\t", "tab") else delimiter,
                 header=header,
@@ -239,8 +249,12 @@ def load(
             rest = replace(updated, held=NONE)
             raise typer.Exit(TRY_AGAIN if rest.complete else InvalidFile.exit_code)
         return
-    if add_column:
-        raise InvalidSetting("--add-column is for --update: add --update")
+    for option, flagged in (
+        ("--add-column", add_column),
+        ("--only-missing", only_missing),
+    ):
+        if flagged:
+            raise InvalidSetting(f"{option} is for --update: add --update")
     with connection(dsn, directory, pg) as conn, watched(file) as progress:
         report = load_file(
             conn,
@@ -249,7 +263,7 @@ def load(
             schema=schema or None,
             column=column,
             key="id" if key is None else key,
-            into=into,
+            vectors=vectors,
             columns=split_names(columns),
             skip=split_names(skip),
             vector_bytes=vector_bytes.value if vector_bytes else None,

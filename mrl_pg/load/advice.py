@@ -38,9 +38,9 @@ def where_vectors_are(block: Block) -> str:
             )
     paths = list(_paths(block))[:3]
     if paths:
-        named = " or ".join(f"--column '{path}'" for path in paths)
-        return f"name it with column= ({named})"
-    return "name it with column= (--column)"
+        named = " or ".join(f"--vectors '{path}'" for path in paths)
+        return f"name it with vectors= ({named})"
+    return "name it with vectors= (--vectors)"
 
 
 def not_utf8(byte: int) -> str:

@@ -27,16 +27,17 @@ ALL_DIMENSIONS = re.compile(r"[*?\[]")
 class Choice:
     """Which columns of a file the caller chose.
 
-    `column` says where the vectors are: a column, a matrix of an archive, a path into
-    JSON such as `data.0.embedding`, or a pattern such as `dim_*` for columns with one
-    number each. `columns` and `skip` are patterns for the columns other than the
-    vectors and the key. `keys`, if there are any, are all that is loaded beside the
-    vectors.
+    `column` is the table's column of vectors. `vectors` says where the file has them:
+    a column, a matrix of an archive, a path into JSON such as `data.0.embedding`, or a
+    pattern such as `dim_*` for columns with one number each; by default the name of
+    the table's column. `columns` and `skip` are patterns for the columns other than
+    the vectors and the key. `keys`, if there are any, are all that is loaded beside
+    the vectors.
     """
 
     column: str = "embedding"
     key: str = "id"
-    into: str | None = None
+    vectors: str | None = None
     columns: Sequence[str] = ()
     skip: Sequence[str] = ()
     vector_bytes: VectorBytes | None = None
@@ -45,7 +46,8 @@ class Choice:
 
     def __post_init__(self) -> None:
         """Raise InvalidSetting for values that no file can match."""
-        for what in ("column", "key", *(("into",) if self.into is not None else ())):
+        named = ("vectors",) if self.vectors is not None else ()
+        for what in ("column", "key", *named):
             arguments.check_text(what, getattr(self, what))
         for what in ("columns", "skip"):
             given = arguments.names(what, getattr(self, what))
@@ -55,12 +57,9 @@ class Choice:
             arguments.check_choice("vector_bytes", self.vector_bytes, known)
 
     @property
-    def vectors(self) -> str:
-        """Name of the table's vector column."""
-        if self.into is not None:
-            return self.into
-        name = _last(self.column)
-        return "embedding" if ALL_DIMENSIONS.search(name) else name
+    def source(self) -> str:
+        """Where the file has the vectors."""
+        return self.column if self.vectors is None else self.vectors
 
     @property
     def key_name(self) -> str:
@@ -85,7 +84,7 @@ class Choice:
     def apply(self, block: Block) -> Block:
         """The block with the chosen columns only, under their names in the table."""
         sources = self._vector_sources(block.names)
-        plain = sources == [self.column] == [self.vectors]
+        plain = sources == [self.source] == [self.column]
         if plain and not (self.columns or self.skip or self.vector_bytes or self.keys):
             if self.key in block.names or self.key_name == self.key:
                 return block
@@ -101,8 +100,8 @@ class Choice:
             if heads:
                 self._add(out, _last(path), [_walk(v, path) for v in block[heads[0]]])
         if sources:
-            self._add(out, self.vectors, self._vectors(block, sources, bad))
-            types.pop(self.vectors, None)
+            self._add(out, self.column, self._vectors(block, sources, bad))
+            types.pop(self.column, None)
         if not out:
             out[""] = [None] * len(block)
         return replace(
@@ -135,26 +134,26 @@ class Choice:
         if name in out:
             raise InvalidFile(
                 f"two columns of the file would be loaded as {name!r}: name the "
-                "vectors' column with into= (--into), or leave the other column out "
+                "vectors' column with column= (COLUMN), or leave the other column out "
                 "with skip= (--skip)"
             )
         out[name] = values
 
     def _vector_sources(self, names: Sequence[str]) -> list[str]:
-        if self.column in names:
-            return [self.column]
-        if ALL_DIMENSIONS.search(self.column):
-            return _numbered([n for n in names if fnmatchcase(n, self.column)])
-        return _head(self.column, names)
+        if self.source in names:
+            return [self.source]
+        if ALL_DIMENSIONS.search(self.source):
+            return _numbered([n for n in names if fnmatchcase(n, self.source)])
+        return _head(self.source, names)
 
     def _vectors(self, block: Block, sources: list[str], bad: dict[int, str]) -> Values:
         values: Values
-        if self.column in block.names:
-            values = block[self.column]
-        elif ALL_DIMENSIONS.search(self.column):
+        if self.source in block.names:
+            values = block[self.source]
+        elif ALL_DIMENSIONS.search(self.source):
             return _assembled(block, sources, bad)
         else:
-            values = [_walk(value, self.column) for value in block[sources[0]]]
+            values = [_walk(value, self.source) for value in block[sources[0]]]
         if self.vector_bytes is None:
             return values
         return [

@@ -45,7 +45,7 @@ def load(
     schema: str | None = None,
     column: str = "embedding",
     key: str = "id",
-    into: str | None = None,
+    vectors: str | None = None,
     columns: Sequence[str] = (),
     skip: Sequence[str] = (),
     vector_bytes: VectorBytes | None = None,
@@ -64,14 +64,14 @@ def load(
     the server fills. If the table exists, the rows are appended, `key` and `kind` have
     no effect, and `storage` is refused.
 
-    `column` says where the file has the vectors: a column or matrix, a path into JSON
-    such as `data.0.embedding`, or a pattern such as `dim_*`. `into` is the table's name
-    for that column. `columns` and `skip` are patterns that choose among the other
-    columns. Everything happens in one transaction (a savepoint in yours), so that the
-    database is unchanged after an error. Raises InvalidFile naming the rows it cannot
-    load.
+    `column` is the table's column of vectors. `vectors` says where the file has them,
+    if under another name: a column or matrix, a path into JSON such as
+    `data.0.embedding`, or a pattern such as `dim_*`. `columns` and `skip` are patterns
+    that choose among the other columns. Everything happens in one transaction (a
+    savepoint in yours), so that the database is unchanged after an error. Raises
+    InvalidFile naming the rows it cannot load.
     """
-    choice = Choice(column, key, into, columns, skip, vector_bytes)
+    choice = Choice(column, key, vectors, columns, skip, vector_bytes)
     text = TextForm(delimiter, header, encoding)
     destination = _destination(path, table, schema, choice, kind, storage)
     blocks = read(path, choice, text, block_rows=block_rows)
@@ -86,7 +86,7 @@ async def load_async(
     schema: str | None = None,
     column: str = "embedding",
     key: str = "id",
-    into: str | None = None,
+    vectors: str | None = None,
     columns: Sequence[str] = (),
     skip: Sequence[str] = (),
     vector_bytes: VectorBytes | None = None,
@@ -99,7 +99,7 @@ async def load_async(
     progress: OnProgress | None = None,
 ) -> LoadReport:
     """Like `load`, on an asynchronous connection; a thread reads the file."""
-    choice = Choice(column, key, into, columns, skip, vector_bytes)
+    choice = Choice(column, key, vectors, columns, skip, vector_bytes)
     text = TextForm(delimiter, header, encoding)
     destination = _destination(path, table, schema, choice, kind, storage)
     blocks = read(path, choice, text, block_rows=block_rows)
@@ -116,7 +116,7 @@ def _destination(
 ) -> Destination:
     name = Path(path).name if isinstance(path, (str, PathLike)) else "the file"
     return Destination(
-        name, table, schema, choice.vectors, choice.key_name, kind, storage
+        name, table, schema, choice.column, choice.key_name, kind, storage
     )
 
 

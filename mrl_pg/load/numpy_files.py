@@ -55,10 +55,10 @@ def npy_blocks(
                 "are a matrix of floats, one vector per row; if these are vectors, "
                 "save array.reshape(rows, -1).astype('float32')"
             )
-        yield from split(array, choice.column, {}, block_rows)
+        yield from split(array, choice.source, {}, block_rows)
         return
     fields = {name: array[name] for name in choice.reads(array.dtype.names)}
-    name = choice.column if choice.column in fields else next(iter(fields))
+    name = choice.source if choice.source in fields else next(iter(fields))
     yield from split(fields.pop(name), name, fields, block_rows)
 
 
@@ -99,7 +99,7 @@ def npz_blocks(
         others, notes = _others(path, archive, heads, choice, head.shape[0])
         if head.fortran:  # cannot be streamed, because rows are not contiguous
             whole = _whole(archive, name)
-            for block in split(whole, choice.column, others, block_rows):
+            for block in split(whole, choice.source, others, block_rows):
                 yield Block(
                     block.names,
                     block.columns,
@@ -118,7 +118,7 @@ def npz_blocks(
                 matrix = np.frombuffer(data, head.dtype).reshape(count, dims)
                 parts = (values[start : start + count] for values in others.values())
                 yield Block(
-                    (choice.column, *others),
+                    (choice.source, *others),
                     (matrix, *parts),
                     first=start,
                     total=total,
@@ -138,7 +138,7 @@ def _others(
     for name, head in heads.items():
         if not choice.wants(name):
             continue
-        if len(head.shape) != 1 or name == choice.column:
+        if len(head.shape) != 1 or name == choice.source:
             left_out.append(name)
             continue
         if head.dtype.hasobject:
@@ -168,12 +168,12 @@ def _matrix_name(path: Path, heads: Mapping[str, Head], choice: Choice) -> str:
         for name, head in heads.items()
         if len(head.shape) == 2 and head.dtype.kind == "f"
     ]
-    if choice.column in matrices:
-        return choice.column
+    if choice.source in matrices:
+        return choice.source
     if len(matrices) != 1:
         others = (f"{name}: {head}" for name, head in heads.items())
         held = ", ".join(matrices or others) or "no array at all"
-        option = f" (--column {matrices[0]})" if matrices else ""
+        option = f" (--vectors {matrices[0]})" if matrices else ""
         raise InvalidFile(
             f"{path.name} holds {len(matrices)} matrices of floats ({held}): name the "
             f"matrix of vectors with column={option}"

@@ -116,7 +116,7 @@ def _append(destination: Destination, first: Block, facts: ServerFacts) -> Job:
             f"table {where!r} has no column {', '.join(map(repr, missing))} of "
             f"{destination.origin}; it has: {', '.join(known)}: "
             f"{add_or_leave(*missing)}"
-            + ", or name the table's column with into= (--into)"
+            + ", or name the table's column with column= (COLUMN)"
             * (destination.column in missing)
         )
     skipped = tuple(name for name in first.names if known[name]["generated"])

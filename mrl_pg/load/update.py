@@ -88,6 +88,7 @@ def update(
     session: Session,
     *,
     add_column: bool,
+    only_missing: bool,
     progress: OnProgress | None,
 ) -> Exchange[UpdateReport]:
     """Update the rows that the input names.
@@ -105,12 +106,13 @@ def update(
     first: Block | None = yield Call(partial(next, blocks(paths), None))
     if first is None or not len(first):
         raise InvalidFile(f"{destination.origin} holds no rows: nothing to update")
-    job = decide_update(destination, unique, first, facts)
+    job = decide_update(destination, unique, first, facts, only_missing)
     report = UpdateReport(
         job.where,
         destination.column,
         job.vectors.dims or 0,
         added=job.addition is not None,
+        only_missing=only_missing,
         counted=COUNTED[first.form],
         notes=job.notes,
     )

@@ -30,9 +30,10 @@ class UpdateTarget:
     table: str
     schema: str | None
     column: str
-    into: str | None
+    vectors: str | None
     key: "str | Sequence[str] | None"
     add_column: bool
+    only_missing: bool
     kind: VectorKind
 
     def keys(self) -> tuple[str, ...]:
@@ -52,7 +53,7 @@ class UpdateTarget:
 
     def destination(self, origin: str) -> Destination:
         """The same for statements; raises InvalidSetting."""
-        column = Choice(self.column, into=self.into).vectors
+        column = Choice(self.column, vectors=self.vectors).column
         # it has no part in this, because no table is made
         unused = "id" if column != "id" else "key"
         return Destination(origin, self.table, self.schema, column, unused, self.kind)
@@ -68,13 +69,13 @@ def from_file(
     progress: OnProgress | None,
 ) -> Exchange[UpdateReport]:
     """The verb that updates from a file."""
-    column, into = target.column, target.into
-    Choice(column, into=into, vector_bytes=vector_bytes)
+    column, vectors = target.column, target.vectors
+    Choice(column, vectors=vectors, vector_bytes=vector_bytes)
     checked_rows(block_rows)
     name = Path(path).name if isinstance(path, (str, PathLike)) else "the file"
 
     def blocks(keys: tuple[str, ...]) -> Iterator[Block]:
-        choice = Choice(column, keys[0], into, (), (), vector_bytes, keys)
+        choice = Choice(column, keys[0], vectors, (), (), vector_bytes, keys)
         return read(path, choice, text, block_rows=block_rows)
 
     return _verb(conn, blocks, target, name, progress)
@@ -119,5 +120,6 @@ def _verb(
         target.keys(),
         Session(cursors.encoding(conn), zone or "set"),
         add_column=flag("add_column", target.add_column),
+        only_missing=flag("only_missing", target.only_missing),
         progress=progress,
     )

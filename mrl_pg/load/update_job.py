@@ -120,7 +120,7 @@ def check_table(
         raise ColumnNotFound(
             f"table {where!r} has no column {destination.column!r}; it has: "
             f"{', '.join(known)}: add it with add_column=True (--add-column), or name "
-            "another with into= (--into)"
+            "another with column= (COLUMN)"
         )
     if row is not None and (row["type"] not in VECTOR_WIRE or row["generated"]):
         raise NotAVectorColumn(
@@ -156,7 +156,11 @@ def chosen_key(
 
 
 def decide_update(
-    destination: Destination, key: UniqueKey, first: Block, facts: ServerFacts
+    destination: Destination,
+    key: UniqueKey,
+    first: Block,
+    facts: ServerFacts,
+    only_missing: bool,
 ) -> UpdateJob:
     """The job for a file that starts with `first`; raises InvalidFile."""
     origin = destination.origin
@@ -194,7 +198,14 @@ def decide_update(
     )
     inner = {c.name: f"mrl_key_{i}" for i, c in enumerate(keys)}
     inner[vectors.name] = "mrl_vector"
-    extension = home(schema)
+    if only_missing:
+        differs = statement("row_vector_missing", column=name(destination.column))
+    else:
+        differs = statement(
+            "row_vector_differs",
+            column=name(destination.column),
+            extension=home(schema),
+        )
     update = statement(
         "update_rows",
         table=table,
@@ -203,9 +214,7 @@ def decide_update(
         names=comma(sql.Identifier(inner[column.name]) for column in columns),
         casts=comma(_cast(inner[column.name], column, schema) for column in columns),
         same_key=sql.SQL(" and ").join(_same(key, inner)),
-        differs=statement(
-            "row_vector_differs", column=name(destination.column), extension=extension
-        ),
+        differs=differs,
     )
     added = statement(
         "add_vector_column",

@@ -36,10 +36,11 @@ class UpdateReport:
     """What an update by key did to one column.
 
     Of `rows` in the file, `updated` now have the vector of the file, and `unchanged`
-    had it before. `null_vectors` have no vector in the file, so their rows were left
-    alone. `missing` have no row in the table, `refused` were refused by the server,
-    `kept` were kept by a trigger, and `held` were held by other transactions.
-    `added` says that the column was added. `bytes` were sent to the server.
+    had it before, or any vector if `only_missing`. `null_vectors` have no vector in the
+    file, so their rows were left alone. `missing` have no row in the table, `refused`
+    were refused by the server, `kept` were kept by a trigger, and `held` were held by
+    other transactions. `added` says that the column was added. `bytes` were sent to the
+    server.
     """
 
     table: str
@@ -54,6 +55,7 @@ class UpdateReport:
     kept: SkippedRows = NONE
     held: SkippedRows = NONE
     added: bool = False
+    only_missing: bool = False
     seconds: float = 0.0
     bytes: int = 0
     counted: str = ""
@@ -61,15 +63,16 @@ class UpdateReport:
 
     @property
     def complete(self) -> bool:
-        """Whether every vector of the file is in the table now."""
+        """Whether every row of the file has its vector in the table now."""
         return not any(getattr(self, name).count for name in LISTS)
 
     def __str__(self) -> str:
         """`Updated 9,990 rows of docs.embedding_v2 (1536 dimensions) in 0.9 s …`."""
         rate = self.rows / self.seconds if self.seconds else 0.0
         size = f"{self.bytes / 1e6:,.1f} MB"
+        same = "a vector" if self.only_missing else "the same vector"
         counts = (
-            (self.unchanged, "held the same vector already"),
+            (self.unchanged, f"held {same} already"),
             (self.null_vectors, "without a vector in the file"),
         )
         more = "".join(f", {count:,} {what}" for count, what in counts if count)

@@ -24,8 +24,9 @@ def update(
     schema: str | None = None,
     column: str = "embedding",
     key: "str | Sequence[str] | None" = None,
-    into: str | None = None,
+    vectors: str | None = None,
     add_column: bool = False,
+    only_missing: bool = False,
     vector_bytes: VectorBytes | None = None,
     delimiter: str | None = None,
     header: bool = True,
@@ -38,8 +39,9 @@ def update(
 
     `key` names the columns that find a row, in the file and in the table: by default
     the primary key, else the columns of a unique index. Other columns of the file are
-    not read. `column` and `into` are those of `load`. `add_column` adds the column if
-    it is missing, with type `kind`.
+    not read. `column` and `vectors` are those of `load`. `add_column` adds the column
+    if it is missing, with type `kind`. `only_missing` leaves rows alone that have a
+    vector in the column, for example a newer vector from the application.
 
     The file is read twice: first all of it is checked, so that bad rows raise
     InvalidFile before anything is changed. Then batches of about 100 ms are updated,
@@ -48,7 +50,9 @@ def update(
     interruption. Rows without a vector in the file are left alone. The report names
     keys that no row has, and rows that the server refused.
     """
-    target = UpdateTarget(table, schema, column, into, key, add_column, kind)
+    target = UpdateTarget(
+        table, schema, column, vectors, key, add_column, only_missing, kind
+    )
     return run(
         conn,
         from_file(
@@ -71,8 +75,9 @@ async def update_async(
     schema: str | None = None,
     column: str = "embedding",
     key: "str | Sequence[str] | None" = None,
-    into: str | None = None,
+    vectors: str | None = None,
     add_column: bool = False,
+    only_missing: bool = False,
     vector_bytes: VectorBytes | None = None,
     delimiter: str | None = None,
     header: bool = True,
@@ -82,7 +87,9 @@ async def update_async(
     progress: OnProgress | None = None,
 ) -> UpdateReport:
     """Like `update`, on an asynchronous connection; a thread reads the file."""
-    target = UpdateTarget(table, schema, column, into, key, add_column, kind)
+    target = UpdateTarget(
+        table, schema, column, vectors, key, add_column, only_missing, kind
+    )
     return await run_async(
         conn,
         from_file(
@@ -107,6 +114,7 @@ def update_blocks(
     column: str = "embedding",
     key: "str | Sequence[str] | None" = None,
     add_column: bool = False,
+    only_missing: bool = False,
     kind: VectorKind = "vector",
     block_rows: int | None = None,
     progress: OnProgress | None = None,
@@ -117,7 +125,9 @@ def update_blocks(
 
         update_blocks(conn, vectors, "docs", columns={"id": ids}, column="embedding_v2")
     """
-    target = UpdateTarget(table, schema, column, None, key, add_column, kind)
+    target = UpdateTarget(
+        table, schema, column, None, key, add_column, only_missing, kind
+    )
     return run(conn, from_memory(conn, vectors, target, columns, block_rows, progress))
 
 
@@ -131,12 +141,15 @@ async def update_blocks_async(
     column: str = "embedding",
     key: "str | Sequence[str] | None" = None,
     add_column: bool = False,
+    only_missing: bool = False,
     kind: VectorKind = "vector",
     block_rows: int | None = None,
     progress: OnProgress | None = None,
 ) -> UpdateReport:
     """Like `update_blocks`, on an asynchronous connection."""
-    target = UpdateTarget(table, schema, column, None, key, add_column, kind)
+    target = UpdateTarget(
+        table, schema, column, None, key, add_column, only_missing, kind
+    )
     return await run_async(
         conn, from_memory(conn, vectors, target, columns, block_rows, progress)
     )

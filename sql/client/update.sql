@@ -149,3 +149,9 @@ select
     mrl_row.{column} is null
     or mrl_row.{column} operator({extension}<>) mrl_file.mrl_vector
 )
+
+-- name: row_vector_missing
+-- Whether a row of the table holds no vector.
+-- Slots: column
+-- Called by: mrl_pg.load.update_job, within update_rows
+(mrl_row.{column} is null)

@@ -269,7 +269,7 @@ def test_a_quoted_table_from_load_to_drop(
     name = '"a.b"'
     describe = (name, "embedding", "--dims", "32", "--dsn", bare_database)
     for arguments in (
-        ("load", file, "--table", name, "--dsn", bare_database),
+        ("load", file, name, "embedding", "--dsn", bare_database),
         ("create", *describe),
         ("search", *describe, "--query", str(tmp_path / "query.npy")),
         ("drop", *describe),

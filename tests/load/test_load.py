@@ -678,14 +678,14 @@ def test_command(
 ) -> None:
     conn.execute('create schema "My.S"')
     np.save(tmp_path / "v.npy", vectors)
-    options = ("--column", "Vec", "--type", "halfvec", "--storage", "plain")
-    target = ("--table", '"My.S".Docs', "--key", "k", "--dsn", database)
+    options = ("--type", "halfvec", "--storage", "plain")
+    target = ('"My.S".Docs', "Vec", "--key", "k", "--dsn", database)
     done = mrl_pg("load", tmp_path / "v.npy", *target, *options)
     assert (done.returncode, done.stdout[:41]) == (
         0,
         "Loaded 25 rows of 6 dimensions into My.S.",
     ), done.stderr
-    done = mrl_pg("load", tmp_path / "v.npy", *target, "--column", "Vec", "--json")
+    done = mrl_pg("load", tmp_path / "v.npy", *target, "--json")
     report = json.loads(done.stdout)
     assert (report["rows"], report["created"], report["dims"]) == (ROWS, False, DIMS)
     types = column_types(conn, '"My.S"."Docs"')
@@ -697,14 +697,16 @@ def test_command(
 def test_command_errors(database: str, conn: Conn, tmp_path: Path) -> None:
     path = tmp_path / "d.jsonl"
     path.write_text('{"embedding": [1]}\n{"embedding": ["a"]}\n')
-    done = mrl_pg("load", path, "--table", "docs", "--dsn", database)
+    done = mrl_pg("load", path, "docs", "embedding", "--dsn", database)
     assert (done.returncode, done.stdout) == (2, "")
     assert "row 2: 'a' at position 0 is not a number" in done.stderr
     assert "Traceback" not in done.stderr
-    assert mrl_pg("load", path, "--table", "a.b.c", "--dsn", database).returncode == 2
+    bad = mrl_pg("load", path, "a.b.c", "embedding", "--dsn", database)
+    assert bad.returncode == 2
     conn.execute("create view docs as select 1 as embedding")
     path.write_text('{"embedding": [1]}\n')
-    assert mrl_pg("load", path, "--table", "docs", "--dsn", database).returncode == 3
+    done = mrl_pg("load", path, "docs", "embedding", "--dsn", database)
+    assert done.returncode == 3
     assert tables(conn) == []
 
 

@@ -71,7 +71,7 @@ def test_a_batch_gives_its_other_keys_but_not_the_vectors_again(
         conn,
         path,
         "docs",
-        column="response.body.data.0.embedding",
+        vectors="response.body.data.0.embedding",
         key="custom_id",
         block_rows=2,
     )
@@ -92,7 +92,7 @@ def test_a_batch_gives_its_other_keys_but_not_the_vectors_again(
         conn,
         path,
         "docs",
-        column="response.body.data.0.embedding",
+        vectors="response.body.data.0.embedding",
         key="custom_id",
         columns=paths,
     )
@@ -132,8 +132,10 @@ def test_a_pattern_of_no_column_is_named(
 
 def test_two_columns_of_one_name(conn: Conn, tmp_path: Path) -> None:
     path = write(tmp_path / "d.jsonl", json_lines({"a": {"e": [1]}, "e": 1}))
-    assert "name the vectors' column with into=" in refused(conn, path, column="a.e")
-    load(conn, path, "docs", column="a.e", into="v")
+    assert "name the vectors' column with column=" in refused(
+        conn, path, column="e", vectors="a.e"
+    )
+    load(conn, path, "docs", column="v", vectors="a.e")
     assert set(types(conn)) == {"id", "e", "v"}
     same = saved(arrow.Table.from_arrays([arrow.array(VECTORS)] * 2, ["e", "e"]))
     twice = write(tmp_path / "twice.parquet", same)
@@ -143,7 +145,7 @@ def test_two_columns_of_one_name(conn: Conn, tmp_path: Path) -> None:
 
 def test_dimensions_of_their_own_columns(conn: Conn, tmp_path: Path) -> None:
     path = write(tmp_path / "d.csv", WIDE + "3,,,\n")
-    report = load(conn, path, "docs", column="dim_*", into="v")
+    report = load(conn, path, "docs", column="v", vectors="dim_*")
     assert (report.null_vectors, set(types(conn))) == (1, {"id", "v"})
     empty(conn)
     for row, why in [
@@ -151,10 +153,10 @@ def test_dimensions_of_their_own_columns(conn: Conn, tmp_path: Path) -> None:
         ("3,1,x,1", "row 4: column 'dim_10': 'x' is not a number"),
     ]:
         write(path, WIDE + row)
-        assert why in refused(conn, path, column="dim_*")
+        assert why in refused(conn, path, vectors="dim_*")
     numbers = {f"d{i}": MATRIX[:, i] for i in (2, 0, 1)}
     write(tmp_path / "d.parquet", saved(arrow.table(numbers)))
-    load(conn, tmp_path / "d.parquet", "docs", column="d[0-9]")
+    load(conn, tmp_path / "d.parquet", "docs", vectors="d[0-9]")
     assert texts(conn, "embedding") == STORED
 
 
@@ -231,7 +233,7 @@ def test_settings_of_a_file_are_checked(conn: Conn, tmp_path: Path) -> None:
         ({"skip": 5}, "skip=5 is no list"),
         ({"column": None}, "column=None is not text"),
         ({"key": b"id"}, "key=b'id' is not text"),
-        ({"into": ["embedding"]}, "into=.* is not text"),
+        ({"vectors": ["embedding"]}, "vectors=.* is not text"),
         ({"delimiter": 5}, "delimiter=5 is not text"),
         ({"encoding": b"utf8"}, "encoding=b'utf8' is not text"),
         ({"header": "no"}, "header='no' is neither True nor False"),
@@ -239,7 +241,7 @@ def test_settings_of_a_file_are_checked(conn: Conn, tmp_path: Path) -> None:
         ({"kind": []}, "kind=\\[\\] is unknown"),
         ({"block_rows": "5"}, "block_rows='5' is not a whole number"),
         ({"vector_bytes": "bfloat16"}, "choose one of 'float16', 'float32'"),
-        ({"into": "x" * 64}, "has 64 bytes"),
+        ({"column": "x" * 64}, "has 64 bytes"),
     ]
     for options, why in cases:
         with pytest.raises((InvalidSetting, InvalidFile), match=why):
@@ -248,13 +250,13 @@ def test_settings_of_a_file_are_checked(conn: Conn, tmp_path: Path) -> None:
 
 def test_the_command_takes_it_all(conn: Conn, tmp_path: Path) -> None:
     path = write(tmp_path / "d.csv", f"k\ta\tb\tv\n1\t2\t3\t{BASE64[0]}\n")
-    options = ["--column", "v", "--into", "embedding", "--key", "k"]
+    options = ["--vectors", "v", "--key", "k"]
     options += ["--delimiter", r"\t", "--vector-bytes", "float32", "--skip", "b"]
     options += ["--encoding", "latin-1", "--columns", "a,b", "--dsn", conn.info.dsn]
-    done = mrl_pg("load", path, "--table", "docs", *options)
+    done = mrl_pg("load", path, "docs", "embedding", *options)
     assert done.returncode == 0, done.stderr
     assert set(types(conn)) == {"k", "a", "embedding"}
     assert texts(conn, "embedding") == STORED[:1]
-    done = mrl_pg("load", path, "--table", "docs", "--no-header", *options)
+    done = mrl_pg("load", path, "docs", "embedding", "--no-header", *options)
     assert (done.returncode, done.stdout) == (2, "")
     assert "Traceback" not in done.stderr

@@ -114,6 +114,22 @@ def test_a_second_run_writes_nothing(conn: Conn) -> None:
     assert places(conn)[:30] == before[:30]
 
 
+def test_only_missing_keeps_what_the_application_wrote(
+    conn: Conn, database: str, tmp_path: Path
+) -> None:
+    make_docs(conn)
+    newer = -NEW[:10]
+    columns = {"id": IDS[:10]}
+    update_blocks(conn, newer, "docs", columns=columns, column="v2")
+    as_csv(path := tmp_path / "vectors.csv")
+    words = ["load", str(path), "docs", "v2", "--dsn", database, "--only-missing"]
+    assert mrl_pg(*words).returncode == 2
+    done = mrl_pg(*words, "--update")
+    assert done.returncode == 0, done.stderr
+    assert ", 10 held a vector already; 40 in the file" in done.stdout
+    assert np.array_equal(stored(conn), [*newer, *NEW[10:]])
+
+
 @pytest.mark.parametrize("keep", ["generated", "trigger", "expression"])
 def test_short_values_follow(conn: Conn, keep: Any) -> None:
     """A composite key in a partitioned table; its index is made while v2 is NULL."""
@@ -273,6 +289,7 @@ REFUSED: list[tuple[dict[str, Any], type[MrlError], str]] = [
     ({"key": 3}, InvalidSetting, "key=3"),
     ({"key": "a\0"}, InvalidSetting, "key="),
     ({"add_column": 2}, InvalidSetting, "add_column=2"),
+    ({"only_missing": 2}, InvalidSetting, "only_missing=2"),
     ({"columns": None}, InvalidSetting, "columns=None"),
     ({"columns": {"id": IDS[:3]}}, InvalidFile, "values"),
     ({"progress": 1}, InvalidSetting, "progress=1"),
@@ -302,7 +319,7 @@ def test_the_shell_says_what_is_missing(
 ) -> None:
     make_docs(conn, "")
     as_csv(path := tmp_path / "vectors.csv")
-    words = ["load", str(path), "--table", "docs", "--column", "v2", "--dsn", database]
+    words = ["load", str(path), "docs", "v2", "--dsn", database]
     done = mrl_pg(*words, "--update")
     assert (done.returncode, "--add-column" in done.stderr) == (3, True)
     done = mrl_pg(*words, "--update", "--add-column", "--key", "id")

@@ -147,7 +147,7 @@ LOADED: dict[str, tuple[str | bytes, dict[str, Any]]] = {
     ),
     "batch.jsonl": (
         BATCHES,
-        {"column": "response.body.data.0.embedding", "key": "custom_id"},
+        {"vectors": "response.body.data.0.embedding", "key": "custom_id"},
     ),
     # CSV
     "tabs.tsv": (CSV.replace(",", "\t", 1).replace(',"', '\t"'), {}),
@@ -157,12 +157,12 @@ LOADED: dict[str, tuple[str | bytes, dict[str, Any]]] = {
     "printed.csv": ('embedding\n"[1.5 2. \n 3.]"\n[4. 5. 6.]\n', {}),
     "utf16.csv": (CSV.encode("utf-16"), {}),
     "pandas.csv": (',embedding\n0,"[1.5,2,3]"\n1,"[4,5,6]"\n', {}),
-    "wide.csv": (WIDE, {"column": "dim_*"}),
+    "wide.csv": (WIDE, {"vectors": "dim_*"}),
     "no_header.csv": (
         '1,"[1.5,2,3]"\n2,"[4,5,6]"\n',
-        {"header": False, "key": "c1", "column": "c2", "into": "embedding"},
+        {"header": False, "key": "c1", "vectors": "c2"},
     ),
-    "only_numbers.csv": ("1.5,2,3\n4,5,6\n", {"header": False, "column": "c?"}),
+    "only_numbers.csv": ("1.5,2,3\n4,5,6\n", {"header": False, "vectors": "c?"}),
     # NumPy
     "big_endian.npy": (array(MATRIX.astype(">f8")), {}),
     "records.npy": (array(records()), {}),
@@ -190,7 +190,7 @@ LOADED: dict[str, tuple[str | bytes, dict[str, Any]]] = {
     "bytes.parquet": (saved(table(RAW)), {"vector_bytes": "float32"}),
     "struct.parquet": (
         saved(table([{"of": v} for v in VECTORS])),
-        {"column": "embedding.of", "into": "embedding"},
+        {"vectors": "embedding.of"},
     ),
     "stream.arrow": (streamed(table(VECTORS)), {}),
     "file.arrow": (filed(table(VECTORS)), {}),
@@ -282,7 +282,7 @@ REFUSED: dict[str, tuple[str | bytes, str]] = {
     "fields.npy": (array(STRUCT), "no column 'embedding'"),
     # .npz
     "two.npz": (archive(a=MATRIX, b=MATRIX), "(a, b)"),
-    "which.npz": (archive(a=MATRIX, b=MATRIX), "(--column a)"),
+    "which.npz": (archive(a=MATRIX, b=MATRIX), "(--vectors a)"),
     "whole.npz": (archive(a=MATRIX.astype(int)), "a: an array of shape (2, 3) and"),
     "ids.npz": (
         archive(a=MATRIX, ids=np.array(["a", "b"], object)),
@@ -327,7 +327,7 @@ REFUSED: dict[str, tuple[str | bytes, str]] = {
     "deep.jsonl": (f'{{"embedding": [1], "a": {NESTED}}}', "nested too deep"),
     "latin.jsonl": (b'{"embedding": [1], "t": "\xe9"}', "(--encoding latin-1, utf-16"),
     "utf16le.jsonl": (LINES.encode("utf-16-le"), "--encoding"),
-    "path.jsonl": (BATCHES, "(--column 'response.body.data.0.embedding')"),
+    "path.jsonl": (BATCHES, "(--vectors 'response.body.data.0.embedding')"),
     "base64.jsonl": (
         json_lines({"embedding": BASE64[0]}),
         "is it base64? name their number type with vector_bytes= (--vector-bytes",
@@ -337,7 +337,7 @@ REFUSED: dict[str, tuple[str | bytes, str]] = {
     "semicolons2.csv": ("id;embedding\n1;[1,2]\n", "(--delimiter ';')"),
     "tabs.csv": ("id\tembedding\n1\t[1,2]\n", "(--delimiter '\\t')"),
     "no_header.csv": ("1,2,3\n4,5,6\n", "header=False (--no-header)"),
-    "wide.csv": (WIDE + "3,1,2,3\n", "(--column 'dim_*')"),
+    "wide.csv": (WIDE + "3,1,2,3\n", "(--vectors 'dim_*')"),
     "latin.csv": ('t,embedding\né,"[1]"\n'.encode("latin-1"), "(--encoding latin-1"),
     "short.csv": ('embedding\n"[1 ... 2]"\n', "NumPy left numbers out"),
     "bare.csv": ('embedding\n"1,2"\n', "is not a vector like [1,2,3]"),
