@@ -8,12 +8,21 @@ from mrl_pg.sqlalchemy.create import install
 from mrl_pg.sqlalchemy.declare import Matryoshka, indexes_of
 from mrl_pg.sqlalchemy.listeners import register
 from mrl_pg.sqlalchemy.reflect import Registered, registered
-from mrl_pg.sqlalchemy.select import distance, search, seen, standing
+from mrl_pg.sqlalchemy.select import (
+    distance,
+    fallback,
+    index_name,
+    search,
+    seen,
+    standing,
+)
 
 __all__ = [
     "Matryoshka",
     "Registered",
     "distance",
+    "fallback",
+    "index_name",
     "indexes_of",
     "install",
     "register",

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import BigInteger, Float, Text, column
+from sqlalchemy import BigInteger, Boolean, Float, Text, column
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.selectable import TableClause
 
@@ -32,6 +32,8 @@ HITS = Hits(
     column("distance", Float()),
     column("seen", BigInteger()),
     column("standing", Text()),
+    column("index_name", Text()),
+    column("fallback", Boolean()),
     *(column(f"key_{place}") for place in range(1, MOST_KEYS + 1)),
 )
 """The k rows found, by key, as the rest of a statement sees them."""

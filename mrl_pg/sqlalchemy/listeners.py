@@ -10,8 +10,7 @@ from sqlalchemy import Engine, MetaData, Table
 
 from mrl_pg.arguments import flag
 from mrl_pg.errors import InvalidSetting
-from mrl_pg.sqlalchemy import declare, mismatch, reflect, vector
-from mrl_pg.sqlalchemy import fallback as fallbacks
+from mrl_pg.sqlalchemy import declare, mismatch, reflect, stand_in, vector
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
@@ -30,9 +29,11 @@ def register(
     it again changes nothing.
 
     `fallback=True`: while the declared index is not there, as before a migration, the
-    engine's searches use another index of the same column and distance, and the log
-    says so. The engine reads the registry when it first connects, and then every ten
-    seconds as long as a declared index is missing.
+    engine's searches use another index of the same column and distance. The columns
+    `index_name` and `fallback` of a search say so, and the log does. The engine reads
+    the registry when it first connects, and then every ten seconds as long as a
+    declared index is missing. With `schema_translate_map`, the other index must be in
+    every schema that has such a table.
 
     Raises InvalidSetting for anything else.
     """
@@ -43,7 +44,7 @@ def register(
             vector.listen(own)
             mismatch.listen(own)
             if fallback:
-                fallbacks.listen(own)
+                stand_in.listen(own)
         elif own is MetaData:
             reflect.listen(Table)
             declare.listen_to_every_table()

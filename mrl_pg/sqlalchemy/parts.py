@@ -71,6 +71,13 @@ def standing(effort: Effort) -> sql.SQL:
     return sql.SQL(",\n    (select mrl_standing from mrl_before) as standing")
 
 
+def answered_by(index: sql.Composable, stands_in: bool) -> sql.Composed:
+    """Further columns: the index, and whether it stands in for the declared one."""
+    return sql.SQL(
+        ",\n    {}::pg_catalog.text as index_name,\n    {} as fallback"
+    ).format(index, sql.Literal(stands_in))
+
+
 def promise(
     layout: IndexLayout,
     effort: Effort,

@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any
 
 from psycopg import sql
-from sqlalchemy import BigInteger, ColumnClause, Float, String, Text, column
+from sqlalchemy import BigInteger, Boolean, ColumnClause, Float, String, Text, column
 from sqlalchemy.exc import CompileError
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.elements import ClauseElement
@@ -16,7 +16,7 @@ from mrl_pg.catalog import slots
 from mrl_pg.layout import IndexLayout
 from mrl_pg.search import render
 from mrl_pg.search.effort import Effort
-from mrl_pg.sqlalchemy import fallback, parts
+from mrl_pg.sqlalchemy import parts, stand_in
 from mrl_pg.sqlalchemy.hits import HITS
 from mrl_pg.sqlalchemy.statement import Later, members
 from mrl_pg.sqlalchemy.within import refuse_surroundings
@@ -71,6 +71,8 @@ class Passes(ClauseElement):
             column("distance", Float()),
             column("seen", BigInteger()),
             column("standing", Text()),
+            column("index_name", Text()),
+            column("fallback", Boolean()),
         ]
         # TextualSelect is typed for a text, but it only compiles it
         select = TextualSelect(self, rows, positional=True)  # type: ignore[arg-type]
@@ -118,7 +120,11 @@ def _compile(element: Passes, compiler: Any, **kw: Any) -> str:
         columns=slots.comma(sql.SQL(quote(key.name)) for key in own.primary_key),
         names=slots.comma(keys),
         keys=slots.comma(keys),
-        extra=parts.standing(effort),
+        extra=parts.standing(effort)
+        + parts.answered_by(
+            sql.NULL if effort.scan == "exact" else _literal(compiler, layout.name),
+            layout is not element.layout,
+        ),
         promise=_promise(element, layout, compiler, condition is not None),
     )
     return render.search(layout, effort, written).as_string()
@@ -126,11 +132,10 @@ def _compile(element: Passes, compiler: Any, **kw: Any) -> str:
 
 def _layout(element: Passes, compiler: Any) -> IndexLayout:
     """The index to search by: the declared one, or what an engine falls back on."""
-    named = compiler.preparer.format_table(_base(element))
-    # in a schema that SQLAlchemy writes later, nothing is known of the table
-    if element.effort.scan == "exact" or "__[SCHEMA_" in named:
+    if element.effort.scan == "exact":
         return element.layout
-    return fallback.usable(compiler.dialect, element.layout)
+    named = compiler.preparer.format_table(_base(element))
+    return stand_in.usable(compiler.dialect, element.layout, "__[SCHEMA_" in named)
 
 
 def _short(layout: IndexLayout, quote: Callable[[str], str]) -> sql.Composable:

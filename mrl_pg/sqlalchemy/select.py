@@ -32,6 +32,12 @@ seen: ColumnElement[int] = HITS.c.seen
 standing: ColumnElement[str | None] = HITS.c.standing
 """What stands behind a `recall`, as in `Promise`: measured, rows, …; else NULL."""
 
+index_name: ColumnElement[str | None] = HITS.c.index_name
+"""The index that the statement searches by; NULL in an exact search."""
+
+fallback: ColumnElement[bool] = HITS.c.fallback
+"""Whether that is another index than the declared one, which is not there."""
+
 
 class SelectKeywords(EffortKeywords, total=False):
     """Options for a search by a Select, which itself filters and names columns."""

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -28,7 +29,14 @@ from support.tables import make_table
 from support.vectors import matryoshka
 
 from mrl_pg import MatryoshkaIndex
-from mrl_pg.sqlalchemy import Matryoshka, fallback, register, search
+from mrl_pg.sqlalchemy import (
+    Matryoshka,
+    fallback,
+    index_name,
+    register,
+    search,
+    stand_in,
+)
 
 VECTORS = matryoshka(300)
 QUERY = VECTORS[3]
@@ -48,6 +56,7 @@ def model(*declared: Matryoshka) -> Table:
 
 NEWER = model(Matryoshka(32))
 STATEMENT = search(select(NEWER.c.id), NEWER.c.embedding, QUERY, candidates=300)
+TOLD = search(select(index_name, fallback), NEWER.c.embedding, QUERY, k=1)
 
 
 @pytest.fixture
@@ -86,16 +95,23 @@ def test_newer_code_searches_by_what_is_there_until_the_migration(
     with caplog.at_level(logging.WARNING, "mrl_pg.sqlalchemy"):
         assert again(engine) == OLD.name
     assert f"is not there yet: searches use {OLD.name}" in caplog.text
+    with engine.connect() as connection:
+        assert connection.execute(TOLD).all() == [(OLD.name, True)]
+        exact_too = search(
+            select(index_name, fallback), NEWER.c.embedding, QUERY, k=1, exact=True
+        )
+        assert connection.execute(exact_too).all() == [(None, False)]
     # expand
     NEW.create(docs, rebuild=True)
-    monkeypatch.setattr(fallback, "SECONDS", 1e9)
+    monkeypatch.setattr(stand_in, "SECONDS", 1e9)
     assert again(engine) == OLD.name
-    monkeypatch.setattr(fallback, "SECONDS", 0.0)
+    monkeypatch.setattr(stand_in, "SECONDS", 0.0)
     assert again(engine) == NEW.name
     # nothing is missing, so nothing is read
     with engine.connect() as connection, sending(engine) as sent:
         assert list(connection.scalars(STATEMENT)) == exact(VECTORS, QUERY)
-    assert len(sent.statements) == 1
+        assert connection.execute(TOLD).all() == [(NEW.name, False)]
+    assert len(sent.statements) == 2
     # contract
     OLD.drop(docs)
     assert again(engine) == NEW.name
@@ -139,6 +155,36 @@ def test_the_session_of_an_application_begins_as_always(
     engine.dispose()
 
 
+def test_a_schema_of_each_tenant(
+    conn: Conn, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One compiled statement serves all tenants, so an index counts if all have it."""
+    monkeypatch.setattr(stand_in, "SECONDS", 0.0)
+    tenants = ("tenant_1", "tenant_2")
+    for schema in tenants:
+        conn.execute(f"create schema {schema}".encode())
+        make_table(conn, VECTORS, schema=schema)
+        replace(OLD, schema=schema).create(conn)
+    engine = create_engine(sqlalchemy_url(database))
+    register(engine, fallback=True)
+
+    def assert_all_use(index: MatryoshkaIndex, stands_in: bool) -> None:
+        for schema in tenants:
+            tenant = engine.execution_options(schema_translate_map={None: schema})
+            assert again(tenant) == index.name
+            with tenant.connect() as connection:
+                told = connection.execute(TOLD).all()
+            assert told == [(index.name, stands_in)]
+
+    assert_all_use(OLD, True)
+    for schema in tenants:
+        # not before the last tenant has it
+        assert_all_use(OLD, True)
+        replace(NEW, schema=schema).create(conn, rebuild=True)
+    assert_all_use(NEW, False)
+    engine.dispose()
+
+
 def test_without_it_and_without_mrl_a_search_says_what_is_missing(
     docs: Conn, database: str, bare_database: str
 ) -> None:
@@ -155,7 +201,7 @@ def test_without_it_and_without_mrl_a_search_says_what_is_missing(
 
 
 def test_asyncpg(docs: Conn, database: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fallback, "SECONDS", 0.0)
+    monkeypatch.setattr(stand_in, "SECONDS", 0.0)
 
     async def main(migrate: Callable[[], object]) -> list[str]:
         engine = create_async_engine(sqlalchemy_url(database, "asyncpg"))

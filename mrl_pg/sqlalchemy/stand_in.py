@@ -14,6 +14,7 @@ from weakref import WeakKeyDictionary
 from sqlalchemy import Connection, Dialect, Engine, event
 from sqlalchemy.exc import DBAPIError
 
+from mrl_pg.index import MatryoshkaIndex
 from mrl_pg.layout import IndexLayout
 from mrl_pg.sqlalchemy.hits import HITS
 from mrl_pg.sqlalchemy.reflect import Registered, readable, registered
@@ -50,21 +51,33 @@ def listen(engine: Engine | type[Engine]) -> None:
     event.listen(engine, "handle_error", _failed)
 
 
-def usable(dialect: Dialect, layout: IndexLayout) -> IndexLayout:
-    """The layout, or that of another usable index of its column if it is not there."""
+def usable(dialect: Dialect, layout: IndexLayout, translated: bool) -> IndexLayout:
+    """The layout, or that of another usable index of its column if it is not there.
+
+    If `translated`, SQLAlchemy writes the schema later, and keeps the statement for all
+    schemas. So an index counts if it is usable in each schema that has such a table.
+    """
     known = _known.get(dialect)
     if known is None:
         return layout
-    of_column = [
-        found.index
-        for found in known.found
-        if found.usable
-        and (found.index.table, found.index.column) == (layout.table, layout.column)
-        and (found.index.schema == layout.schema if layout.schema else found.visible)
+    tables: dict[str, list[MatryoshkaIndex]] = {}
+    for found in known.found:
+        index = found.index
+        if (index.table, index.column) != (layout.table, layout.column):
+            continue
+        here = index.schema == layout.schema if layout.schema else found.visible
+        if translated or here:
+            of_table = tables.setdefault(index.schema, [])
+            of_table += [index] if found.usable else []
+    first, *rest = tables.values() or [[]]
+    everywhere = [
+        index
+        for index in first
+        if all(any(_same(index, other) for other in others) for others in rest)
     ]
-    if any(_same(index, layout) for index in of_column):
+    if any(_same(index, layout) for index in everywhere):
         return layout
-    others = [index for index in of_column if index.distance == layout.distance]
+    others = [index for index in everywhere if index.distance == layout.distance]
     if not others:
         return layout
     known.missing = True
@@ -74,13 +87,12 @@ def usable(dialect: Dialect, layout: IndexLayout) -> IndexLayout:
 
 def _same(index: IndexLayout, layout: IndexLayout) -> bool:
     """Whether a search for one of them finds the other."""
-    return (index.dims, index.kind, index.distance, index.short, index.keep) == (
+    return (index.dims, index.kind, index.distance, index.short) == (
         layout.dims,
         layout.kind,
         layout.distance,
         layout.short,
-        layout.keep or "generated",
-    )
+    ) and (index.keep or "generated") == (layout.keep or "generated")
 
 
 def _connected(connection: Connection) -> None:
