@@ -13,7 +13,14 @@ from typing import Any
 
 import numpy as np
 
-from mrl_pg.load import load, load_async, load_blocks
+from mrl_pg.load import (
+    load,
+    load_async,
+    load_blocks,
+    update,
+    update_async,
+    update_blocks,
+)
 from support.hostile import values
 from support.hostile.draw import Argument, Draw
 from support.hostile.ground import Place
@@ -188,21 +195,30 @@ def draw(draw: Draw, world: str) -> Input:
     if draw.chance(0.25):
         array = draw.one(ARRAYS) if draw.chance(0.5) else ARRAYS[0]
         beside = draw.one(BESIDE) if draw.chance(0.5) else BESIDE[1]
+        by_key = draw.chance(0.4)
+        if by_key:
+            of = _of_update(draw, of)
+            beside = draw.one(BESIDE) if draw.chance(0.3) else "{'id': [1, 2, 3]}"
         given = draw.arguments(of)
-        line = f"load_blocks(conn, {array}, columns={beside}, {_listed(given)})"
+        name = "update_blocks" if by_key else "load_blocks"
+        line = f"{name}(conn, {array}, columns={beside}, {_listed(given)})"
         return Input(
             "load",
             world,
             f"{line}\n[{chosen}]",
-            partial(_act_array, array, beside, given, chosen),
+            partial(_act_array, array, beside, given, chosen, by_key),
             changes=True,
+            # each batch is committed
+            in_steps=by_key,
         )
+    by_key = draw.chance(0.3)
+    if by_key:
+        of = _of_update(draw, of)
     given = draw.arguments(
         {
             **of,
-            "into": Argument(lambda: "'embedding'", values.TEXTS, 0.05),
-            "columns": Argument(lambda: "['title']", values.COLUMNS, 0.1),
-            "skip": Argument(lambda: "['titl*']", values.COLUMNS, 0.1),
+            "vectors": Argument(lambda: "'embedding'", values.TEXTS, 0.05),
+            **({} if by_key else _of_load()),
             "vector_bytes": Argument(lambda: "'float32'", values.TEXTS, 0.02),
             "delimiter": Argument(lambda: "','", values.TEXTS, 0.05),
             "header": Argument(lambda: "True", values.FLAGS, 0.05),
@@ -211,14 +227,36 @@ def draw(draw: Draw, world: str) -> Input:
     )
     suffix = draw.one(FORMATS)
     content, about = _content(draw, suffix)
-    line = f"load{'_async' * is_async}(conn, <{about}>, {_listed(given)})"
+    name = "update" if by_key else "load"
+    line = f"{name}{'_async' * is_async}(conn, <{about}>, {_listed(given)})"
     return Input(
         "load",
         world,
         f"{line}\n[{chosen}]",
-        partial(_act_file, suffix, content, given, chosen, is_async),
+        partial(_act_file, suffix, content, given, chosen, is_async, by_key),
         changes=True,
+        in_steps=by_key,
     )
+
+
+def _of_load() -> dict[str, Argument]:
+    return {
+        "columns": Argument(lambda: "['title']", values.COLUMNS, 0.1),
+        "skip": Argument(lambda: "['titl*']", values.COLUMNS, 0.1),
+    }
+
+
+def _of_update(draw: Draw, of: Mapping[str, Argument]) -> dict[str, Argument]:
+    """Arguments of an update by key, from those of a load."""
+    shared = {name: one for name, one in of.items() if name != "storage"}
+    added = {
+        "table": Argument(lambda: repr(draw.one(TABLES[2:])), values.TEXTS),
+        "column": Argument(lambda: draw.one(("'embedding'", "'more'")), values.TEXTS),
+        "key": Argument(lambda: "['id']", values.COLUMNS, 0.2),
+        "add_column": Argument(lambda: "True", values.FLAGS, 0.3),
+        "only_missing": Argument(lambda: "True", values.FLAGS, 0.2),
+    }
+    return shared | added
 
 
 def _listed(given: Mapping[str, str]) -> str:
@@ -357,6 +395,7 @@ def _act_file(
     given: Mapping[str, str],
     chosen: State,
     is_async: bool,
+    by_key: bool,
     place: Place,
 ) -> Answer:
     with warnings.catch_warnings():
@@ -367,34 +406,47 @@ def _act_file(
         path = Path(folder, f"file{suffix}")
         path.write_bytes(whole)
         if is_async:
-            report = asyncio.run(_load(place, chosen, path, arguments))
+            report = asyncio.run(_load(place, chosen, path, arguments, by_key))
         else:
             with session(place.url, chosen, place.world.extension) as opened:
                 before = _count(opened.conn, arguments)
-                report = load(opened.conn, path, **arguments)
-                _check(before, _count(opened.conn, arguments), report.rows)
+                report = (update if by_key else load)(opened.conn, path, **arguments)
+                added = 0 if by_key else report.rows
+                _check(before, _count(opened.conn, arguments), added)
     str(report)
     return Answer()
 
 
 async def _load(
-    place: Place, chosen: State, path: Path, arguments: Mapping[str, Any]
+    place: Place,
+    chosen: State,
+    path: Path,
+    arguments: Mapping[str, Any],
+    by_key: bool,
 ) -> Any:
+    act = update_async if by_key else load_async
     async with session_async(place.url, chosen, place.world.extension) as opened:
-        return await load_async(opened.conn, path, **arguments)
+        return await act(opened.conn, path, **arguments)
 
 
 def _act_array(
-    array: str, beside: str, given: Mapping[str, str], chosen: State, place: Place
+    array: str,
+    beside: str,
+    given: Mapping[str, str],
+    chosen: State,
+    by_key: bool,
+    place: Place,
 ) -> Answer:
+    act: Any = update_blocks if by_key else load_blocks
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         arguments = {name: value(text) for name, text in given.items()}
         matrix, columns = value(array), value(beside)
     with session(place.url, chosen, place.world.extension) as opened:
         before = _count(opened.conn, arguments)
-        report = load_blocks(opened.conn, matrix, columns=columns, **arguments)
-        _check(before, _count(opened.conn, arguments), report.rows)
+        report = act(opened.conn, matrix, columns=columns, **arguments)
+        added = 0 if by_key else report.rows
+        _check(before, _count(opened.conn, arguments), added)
     return Answer()
 
 

@@ -15,7 +15,7 @@ from support.hostile.draw import Argument, Draw
 from support.hostile.ground import Place
 from support.hostile.inputs import Input
 from support.hostile.judge import Answer, Expected, Hang
-from support.hostile.tables import WORLDS, Table
+from support.hostile.tables import MODELS, SECOND, WORLDS, Table
 from support.hostile.values import value
 
 COMMANDS = {
@@ -23,6 +23,7 @@ COMMANDS = {
     "create": 10.0,
     "drop": 6.0,
     "switch": 3.0,
+    "remodel": 2.0,
     "resize": 3.0,
     "calibrate": 6.0,
     "recall": 8.0,
@@ -118,7 +119,7 @@ def draw(draw: Draw, world: str) -> Input:
         f"mrl-pg {arguments}\n(query.json holds {query})",
         act,
         filtered="--filter" in given,
-        changes=name not in ("search", "indexes"),
+        changes=name not in ("search", "indexes", "remodel"),
     )
 
 
@@ -161,6 +162,12 @@ def _arguments(
         memory = {"--maintenance-work-mem": Argument(lambda: "64MB", WORDS, 0.1)}
         workers = {"--workers": Argument(lambda: "0", NUMBERS, 0.1)}
         return {**place, **index, **memory, **workers, **shown}
+    if name == "remodel" or (name == "switch" and draw.chance(0.3)):
+        models = {
+            "TABLE": Argument(lambda: MODELS.name, WORDS),
+            "COLUMN": Argument(lambda: MODELS.column, WORDS),
+        }
+        return {**models, "--to": Argument(lambda: SECOND, WORDS), **shown}
     if name in ("drop", "switch"):
         return {**place, **index, **shown}
     if name == "resize":
@@ -200,8 +207,10 @@ def _arguments(
         other = {"--key": Argument(lambda: "id", WORDS, 0.2)}
         return {
             "FILE": rows,
-            "--table": into,
-            "--column": place["COLUMN"],
+            "TABLE": into,
+            "COLUMN": place["COLUMN"],
+            "--update": Argument(lambda: "(flag)", ["(flag)"], 0.3),
+            "--add-column": Argument(lambda: "(flag)", ["(flag)"], 0.1),
             **other,
             **shown,
         }

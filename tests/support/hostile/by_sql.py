@@ -15,7 +15,7 @@ from support.hostile.ground import Place
 from support.hostile.inputs import Input
 from support.hostile.judge import Answer, Expected
 from support.hostile.session import Session, session, state
-from support.hostile.tables import WORLDS, Row, Table
+from support.hostile.tables import MODELS, SECOND, WORLDS, Row, Table
 from support.hostile.values import INJECTIONS, TEXTS, value
 
 FUNCTIONS = {
@@ -29,6 +29,8 @@ FUNCTIONS = {
     "preflight": 3,
     "drop_index": 4,
     "switch_index": 4,
+    "switch_column": 4,
+    "in_use_column": 1,
     "recall": 5,
     "calibrate": 4,
     "sample_queries": 3,
@@ -55,7 +57,7 @@ SEARCHES = (
 READING = (
     *SEARCHES[:4],
     *("create_index_sql", "preflight", "kept_queries", "truncate", "index_bytes"),
-    *("status", "repair_sql", "keep_as_sql"),
+    *("status", "repair_sql", "keep_as_sql", "in_use_column"),
 )
 
 # SQL can hold neither NUL nor half a character
@@ -460,6 +462,15 @@ def _arguments(
                 else {}
             ),
         }
+    if function in ("switch_column", "in_use_column"):
+        models = Argument(lambda: literal(MODELS.name), TABLES)
+        first = Argument(lambda: literal(MODELS.column), WORDS)
+        second = Argument(lambda: literal(SECOND), WORDS)
+        allow = Argument(lambda: "true", FLAGS, 0.3)
+        if function == "in_use_column":
+            return {"table_name": models, "full_column": first}
+        both = {"from_column": first, "to_column": second}
+        return {"table_name": models, **both, "allow_missing": allow}
     if function in ("drop_index", "switch_index"):
         return {
             **place,

@@ -9,7 +9,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import FrameType
 
-from support.hostile import by_alchemy, by_alembic, by_file, by_python, by_shell, by_sql
+from support.hostile import (
+    by_alchemy,
+    by_alembic,
+    by_column,
+    by_file,
+    by_python,
+    by_shell,
+    by_sql,
+)
 from support.hostile.draw import Draw
 from support.hostile.ground import Ground
 from support.hostile.inputs import Input
@@ -26,6 +34,7 @@ INTERFACES: Mapping[str, tuple[float, Callable[[Draw, str], Input]]] = {
     "Alembic": (4, by_alembic.draw),
     "load": (7, by_file.draw),
     "mrl-pg": (5, by_shell.draw),
+    "MatryoshkaColumn": (4, by_column.draw),
 }
 
 USUAL_WORLDS = {

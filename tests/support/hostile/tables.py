@@ -217,6 +217,13 @@ def tables() -> dict[str, Table]:
     }
 
 
+SECOND = "second"
+"""The column of another model in MODELS, with the same vectors."""
+
+MODELS = Table("models", rows=rows(vectors(80)))
+"""A table with two full columns, each with an index; not among `tables`."""
+
+
 @dataclass(frozen=True, slots=True)
 class World:
     """A database for inputs: its name, its tables, and what is installed.
@@ -271,6 +278,8 @@ def build(conn: Conn, world: World) -> None:
                     layout.create(conn)
     for statement in BAD:
         conn.execute(statement)
+    if world.installed:
+        _make_models(conn)
     conn.execute("analyze")
 
 
@@ -325,6 +334,18 @@ def _make(conn: Conn, table: Table) -> None:
     conn.execute(
         sql.SQL("grant usage on schema {} to public").format(ident(table.schema))
     )
+
+
+def _make_models(conn: Conn) -> None:
+    _make(conn, MODELS)
+    add = f"alter table {MODELS.name} add {SECOND} vector({DIMS})"
+    conn.execute(add.encode())
+    conn.execute(f"update {MODELS.name} set {SECOND} = {MODELS.column}".encode())
+    for column in (MODELS.column, SECOND):
+        index = MatryoshkaIndex(MODELS.name, column, dims=4, keep="expression")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", NotUnitLengthWarning)
+            index.create(conn)
 
 
 def _key(table: Table) -> str:
