@@ -5,13 +5,14 @@ from pathlib import Path
 import pytest
 from psycopg import sql
 from support.databases import Conn, connect, role
+from support.moving import assert_switched, fill_models
 from support.plans import explain, first_pass, force_index
 from support.servers import psql, run
 from support.tables import make_table
 from support.vectors import assert_true, matryoshka, nearest
 
 import mrl_pg
-from mrl_pg import MatryoshkaIndex
+from mrl_pg import MatryoshkaColumn, MatryoshkaIndex
 from mrl_pg.install import VERSION
 from mrl_pg.kinds import Kind
 
@@ -70,6 +71,20 @@ def test_a_dump_restores_and_searches_alike(
             assert not index.create(restored).changed
             assert index.drop(restored).changed
         assert restored.execute(REGISTRY).fetchall() == []
+
+
+def test_a_dump_keeps_the_column_and_the_index_in_use(
+    conn: Conn, database: str, bare_database: str, pg_version: int, tmp_path: Path
+) -> None:
+    fill_models(conn)
+    file = tmp_path / "dump.sql"
+    run(pg_version, "pg_dump", "-d", database, "-f", str(file))
+    psql(pg_version, bare_database, "-f", str(file))
+    with connect(bare_database) as restored:
+        assert_switched(restored)
+        # and it can be switched back
+        back = MatryoshkaColumn("models", "second").switch(restored, "embedding")
+        assert back.index_name == "models_embedding_16_halfvec_cosine_hnsw"
 
 
 def test_any_role_dumps_it_all_while_no_query_is_sampled(

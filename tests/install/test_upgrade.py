@@ -8,7 +8,7 @@ import pytest
 from psycopg import sql
 from support.databases import SETTINGS, Conn, connect
 from support.folders import make_folder, temporary_folder
-from support.moving import State, answered, fill, held
+from support.moving import State, answered, assert_switched, fill, fill_models, held
 from support.servers import run, run_as_server
 from support.tables import append
 from support.vectors import matryoshka
@@ -42,6 +42,7 @@ def before(folder: Path) -> Before:
     ):
         install(conn)
         fill(conn)
+        fill_models(conn)
         # called otherwise since, and gone: the registry keeps the one, not the other
         for name in ("early", "dropped"):
             columns = "(id int primary key, embedding vector(9))"
@@ -81,6 +82,7 @@ def check(conn: Conn, before: Before) -> None:
     known = conn.execute("select table_name::text from mrl.indexes").fetchall()
     assert ("late",) in known
     assert answered(conn) == before.answered
+    assert_switched(conn)
     assert str(install(conn)).endswith("refreshed it")
     assert held(conn) == before.held
     assert answered(conn) == before.answered

@@ -4,10 +4,10 @@ from typing import Any, TypeAlias
 
 from psycopg import RawCursor, sql
 
-from mrl_pg import MatryoshkaIndex
+from mrl_pg import MatryoshkaColumn, MatryoshkaIndex
 from mrl_pg.kinds import Distance, Kind
 from support.databases import Conn
-from support.plans import force_index
+from support.plans import explain, force_index, indexes
 from support.servers import index_scans
 from support.tables import append, make_table
 from support.vectors import matryoshka, nearest
@@ -37,6 +37,37 @@ PYTHON = (
         "100% odd", "embedding", dims=48, kind="vector", schema="my schema"
     ),
 )
+
+
+def fill_models(conn: Conn) -> None:
+    """A table of two models, whose searches were switched to the second."""
+    make_table(conn, VECTORS, table="models")
+    conn.execute("alter table models add second vector(64)")
+    conn.execute(
+        "update models set second = (select far.embedding from models as far"
+        " where far.id = 301 - models.id)"
+    )
+    for column, dims in (("embedding", 16), ("second", 16), ("second", 40)):
+        conn.execute(
+            "select mrl.create_index('models', %s, dims => %s, keep => 'expression')",
+            [column, dims],
+        )
+    conn.execute("select mrl.switch_index('models', 'second', dims => 40)")
+    conn.execute("select mrl.switch_column('models', 'embedding', 'second')")
+
+
+def assert_switched(conn: Conn) -> None:
+    """Searches of the table of two models use the index that was chosen, and find."""
+    used = "select mrl.in_use_column('models', 'embedding')"
+    assert conn.execute(used).fetchall() == [("second",)]
+    models = MatryoshkaColumn("models", "embedding")
+    queries = {"embedding": VECTORS[7], "second": VECTORS[3]}
+    force_index(conn)
+    found = models.search(conn, queries, k=5, candidates=ALL)
+    assert found.index_name == "models_second_40_halfvec_cosine_hnsw"
+    assert found.keys == [301 - key for key in nearest(VECTORS, VECTORS[3], 5)]
+    plan = explain(conn, models.plan(conn, queries, k=5, candidates=ALL))
+    assert found.index_name in indexes(plan)
 
 
 def fill(conn: Conn) -> None:
@@ -101,6 +132,9 @@ def held(conn: Conn) -> State:
             "select table_name::text, full_column, full_dims, short_column, dims, kind,"
             " distance, index_name, m, ef_construction, usable, created_at"
             " from mrl.indexes order by index_name"
+        ),
+        "chosen": (
+            "select index_name, in_place_of, chosen_at from mrl.registry order by 1"
         ),
         "mrl.calibrations": (
             "select * from mrl.calibrations order by table_id::text, k, filter,"
