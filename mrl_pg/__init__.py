@@ -46,9 +46,11 @@ if typing.TYPE_CHECKING:
         PlannedStep,
         Preflight,
     )
+    from mrl_pg.build.remodel import RemodelStatus
     from mrl_pg.build.repair import RepairReport, repair, repair_async
     from mrl_pg.build.report import BuildReport
     from mrl_pg.build.status import Finding, IndexStatus, status, status_async
+    from mrl_pg.build.switch_column import SwitchReport
     from mrl_pg.calibration.calibrate import Calibration, CalibrationPoint
     from mrl_pg.calibration.recall_report import RecallReport
     from mrl_pg.column import MatryoshkaColumn
@@ -97,6 +99,7 @@ __all__ = [
     "Promise",
     "RebuildRefused",
     "RecallReport",
+    "RemodelStatus",
     "RepairReport",
     "ResizeReport",
     "ResizedIndex",
@@ -104,6 +107,7 @@ __all__ = [
     "SearchResult",
     "ServerError",
     "ShortIndexError",
+    "SwitchReport",
     "TableError",
     "TableNotFound",
     "install",
@@ -134,10 +138,12 @@ _MODULES = {
     "Progress": "exchange.progress",
     "Promise": "search.promise",
     "RecallReport": "calibration.recall_report",
+    "RemodelStatus": "build.remodel",
     "RepairReport": "build.repair",
     "ResizeReport": "resize.report",
     "ResizedIndex": "resize.report",
     "SearchResult": "search.result",
+    "SwitchReport": "build.switch_column",
     "normalise": "vectors",
     "repair": "build.repair",
     "repair_async": "build.repair",

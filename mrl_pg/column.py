@@ -3,7 +3,8 @@
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
-from mrl_pg.build.switch_column import switch_column
+from mrl_pg.build.remodel import RemodelStatus, remodel_status
+from mrl_pg.build.switch_column import SwitchReport, switch_column
 from mrl_pg.catalog.in_use import forget_index_in_use, index_in_use
 from mrl_pg.exchange import AnyConn, AsyncConn, Conn, Exchange, run, run_async
 from mrl_pg.index import MatryoshkaIndex
@@ -103,24 +104,41 @@ class MatryoshkaColumn(SearchMethods, ColumnLayout):
             conn, plan_in_use(conn, self, query, options_of(options))
         )
 
-    def switch(self, conn: Conn, to: str, *, allow_missing: bool = False) -> str:
+    def switch(
+        self, conn: Conn, to: str, *, allow_missing: bool = False
+    ) -> SwitchReport:
         """Make column `to` the one in use in place of this one.
 
         Searches with a query for each column take it from their next call on, or from
         the end of your transaction on. To go back, switch from `to` to this column.
-        Answers the name of the index that answers now.
+
+        After the switch it waits up to 10 seconds for transactions that wrote to the
+        table before, and counts the rows that have no vector in `to`: the report's
+        `missing`. In a transaction of yours it does not, and `missing` is None.
 
         Only the table's owner may. Raises TableError while rows that have a vector in
         this column have none in `to`, unless `allow_missing`, and IndexNotFound if
         `to` has no usable short index.
         """
-        return run(conn, switch_column(self, to, allow_missing))
+        return run(conn, switch_column(conn, self, to, allow_missing))
 
     async def switch_async(
         self, conn: AsyncConn, to: str, *, allow_missing: bool = False
-    ) -> str:
+    ) -> SwitchReport:
         """The same as `switch` on an asynchronous connection."""
-        return await run_async(conn, switch_column(self, to, allow_missing))
+        return await run_async(conn, switch_column(conn, self, to, allow_missing))
+
+    def remodel_status(self, conn: Conn, to: str) -> RemodelStatus:
+        """How far the change to column `to` of another model is, and the next step.
+
+        Reads every row to count those without a new vector. Raises TableError if
+        row-level security hides rows.
+        """
+        return run(conn, remodel_status(self, to))
+
+    async def remodel_status_async(self, conn: AsyncConn, to: str) -> RemodelStatus:
+        """The same as `remodel_status` on an asynchronous connection."""
+        return await run_async(conn, remodel_status(self, to))
 
 
 def _in_use(conn: AnyConn, column: ColumnLayout) -> Exchange[MatryoshkaIndex]:

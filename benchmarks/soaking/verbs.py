@@ -152,8 +152,8 @@ def drop(index: MatryoshkaIndex, keep: Keep) -> Verb:
 
 def fill(path: Path, column: str, keep: Keep) -> Verb:
     """Add a column for the vectors of another model, and fill it from a file."""
-    into = ("--column", column, "--into", column, "--update", "--add-column")
-    arguments = ("load", str(path), "--table", "docs", *into, "--json")
+    into = ("docs", column, "--update", "--add-column")
+    arguments = ("load", str(path), *into, "--json")
     return Verb("load", keep, arguments, LOADED, partly=True)
 
 

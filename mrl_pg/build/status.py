@@ -76,7 +76,8 @@ def status(
     """The short columns of a table, or of all tables, and what is wrong with each.
 
     It only reads the catalog. With `rows=True` it also reads every row whose short
-    value a trigger keeps, and counts the wrong values. Any role may ask.
+    value a trigger keeps, and counts the wrong values; and after a switch to the column
+    of another model, it counts the rows without a vector there. Any role may ask.
 
     Raises TableNotFound, InvalidSetting and NotInstalled.
     """

@@ -26,6 +26,7 @@ class MrlPg(LazyGroup):
         "drop": "mrl_pg.cli.create:drop",
         "resize": "mrl_pg.cli.resize:resize",
         "switch": "mrl_pg.cli.switch:switch",
+        "remodel": "mrl_pg.cli.switch:remodel",
         "indexes": "mrl_pg.cli.indexes:indexes",
         "status": "mrl_pg.cli.status:status",
         "repair": "mrl_pg.cli.status:repair",

@@ -8,7 +8,7 @@ import typer
 from psycopg import errors
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
 from mrl_pg import source
 from mrl_pg.cli.options import PG_DEFAULT, Directory, Dsn, Json, Pg, connection
@@ -42,9 +42,9 @@ def indexes(
     if not rows:
         typer.echo("no short columns yet: mrl-pg create TABLE COLUMN --dims 256")
         return
-    table = Table(
-        "table", "full", "short", "distance", "index", "size", "rows", "state"
-    )
+    # a name that is too long for the terminal goes on in the next line
+    heads = ("table", "full", "short", "distance", "index", "size", "rows", "state")
+    table = Table(*(Column(head, overflow="fold") for head in heads))
     columns = Counter((row["table_name"], row["full_column"]) for row in rows)
     for row in rows:
         several = columns[row["table_name"], row["full_column"]] > 1

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
 from mrl_pg.build.repair import RepairReport
 from mrl_pg.build.repair import repair as mend
@@ -30,7 +30,7 @@ Rows = Annotated[
     typer.Option(
         "--rows",
         help="Also read every row whose short value a trigger keeps, and count wrong "
-        "values.",
+        "values; and count rows without a vector of the model that is in use.",
     ),
 ]
 
@@ -116,7 +116,9 @@ def _report(report: RepairReport) -> dict[str, object]:
 
 
 def _print(states: tuple[IndexStatus, ...]) -> None:
-    table = Table("table", "full", "short", "kept as", "index", "size", "rows", "state")
+    # a name that is too long for the terminal goes on in the next line
+    heads = ("table", "full", "short", "kept as", "index", "size", "rows", "state")
+    table = Table(*(Column(head, overflow="fold") for head in heads))
     for state in states:
         table.add_row(
             escape(f"{state.schema}.{state.table}"),

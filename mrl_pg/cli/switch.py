@@ -1,6 +1,7 @@
-"""`mrl-pg switch`: another index or another full column as the one in use."""
+"""`mrl-pg switch` and `remodel`: another index or full column as the one in use."""
 
 import json
+from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
@@ -17,7 +18,7 @@ from mrl_pg.cli.describe import (
 )
 from mrl_pg.cli.options import PG_DEFAULT, Directory, Dsn, Json, Pg, connection
 from mrl_pg.column import MatryoshkaColumn
-from mrl_pg.errors import InvalidSetting
+from mrl_pg.errors import InvalidSetting, TableError
 
 
 def switch(
@@ -58,6 +59,9 @@ def switch(
     their next search. Nothing is locked or built. To go back, run it with the old
     index, or with both columns exchanged.
 
+    After a switch with --to it counts the rows that others wrote meanwhile without a
+    new vector. If there are any, the exit code is 3, and the switch stays.
+
     Example: mrl-pg switch docs embedding --dims 256
 
     Example: mrl-pg switch docs embedding --to embedding_v2
@@ -67,14 +71,23 @@ def switch(
             "switch to what? give either --dims of another index of the column, or "
             "--to with another column"
         )
+    code = 0
     with connection(dsn, directory, pg) as conn:
         if to is not None:
             schema, bare = split_table(table)
-            answers = MatryoshkaColumn(bare, column, schema).switch(
+            report = MatryoshkaColumn(bare, column, schema).switch(
                 conn, to, allow_missing=allow_missing
             )
-            told = {"table": table, "column": column, "in_use": to, "index": answers}
-            said = f"searches with a query for each column use {to} and {answers} now"
+            told = {
+                "table": table,
+                "column": column,
+                "in_use": to,
+                "index": report.index_name,
+                "missing": report.missing,
+                "uncommitted": list(report.writers),
+            }
+            said = str(report)
+            code = TableError.exit_code if report.missing and not allow_missing else 0
         elif dims is not None:
             index = describe(
                 table, column, dims, kind, distance, short=short, name=name
@@ -83,6 +96,36 @@ def switch(
             told = named(index)
             said = f"{index}: searches that name no index use {index.name} now"
     typer.echo(json.dumps(told, indent=2) if as_json else said)
+    if code:
+        raise typer.Exit(code)
+
+
+def remodel(
+    table: Table,
+    column: Column,
+    to: Annotated[
+        str,
+        typer.Option(
+            metavar="COLUMN", help="The column of full vectors of the other model."
+        ),
+    ],
+    dsn: Dsn = None,
+    directory: Directory = None,
+    pg: Pg = PG_DEFAULT,
+    as_json: Json = False,
+) -> None:
+    """Show how far the change to the vectors of another model is, and the next step.
+
+    It shows whether the new column is there, how many rows have a new vector, which
+    short indexes the new column has, and which column searches use. It reads every row
+    and changes nothing. docs/remodel.md has the steps.
+
+    Example: mrl-pg remodel docs embedding --to embedding_v2
+    """
+    schema, bare = split_table(table)
+    with connection(dsn, directory, pg) as conn:
+        known = MatryoshkaColumn(bare, column, schema).remodel_status(conn, to)
+    typer.echo(json.dumps(asdict(known), indent=2) if as_json else str(known))
 
 
 def named(index: Any) -> dict[str, Any]:

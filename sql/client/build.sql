@@ -287,3 +287,33 @@ select
         %(to_column)s::pg_catalog.name,
         %(allow_missing)s::pg_catalog.bool
     )::pg_catalog.text as answers
+
+-- name: writers_of
+-- Transactions of others that hold the lock of writing on a table, or on a partition of it.
+-- Parameters: table_id
+-- Called by: mrl_pg.build.switch_column
+select distinct held.virtualtransaction as transaction, held.pid
+from pg_catalog.pg_locks as held
+join pg_catalog.pg_database as base on base.oid operator(pg_catalog.=) held.database
+where base.datname operator(pg_catalog.=) pg_catalog.current_database()
+    and held.relation operator(pg_catalog.=) any (
+        select tree.relid
+        from mrl._tree(%(table_id)s::pg_catalog.oid) as tree
+    )
+    and held.mode operator(pg_catalog.=) any (
+        array['RowExclusiveLock', 'ShareRowExclusiveLock', 'ExclusiveLock']
+    )
+    and held.granted
+    -- a prepared transaction has no process
+    and (held.pid is null or held.pid operator(pg_catalog.<>) pg_catalog.pg_backend_pid())
+
+-- name: count_vectors
+-- How many rows with a vector in one column have one in the other, and how many have none.
+-- Slots: table, table_name (a literal), from_column, to_column
+-- Called by: mrl_pg.build.switch_column
+select
+    pg_catalog.count({to_column}) as filled,
+    pg_catalog.count(*) operator(pg_catalog.-) pg_catalog.count({to_column}) as missing,
+    pg_catalog.row_security_active({table_name}::pg_catalog.regclass) as hidden
+from {table}
+where {from_column} is not null

@@ -56,4 +56,4 @@ comment on function mrl.status(regclass, boolean) is
 'Short columns made by mrl_pg: how values are kept, the size of the index, estimated rows, and '
 'what is wrong, one row for each finding. finding is NULL if nothing is wrong; mends says '
 'whether mrl.repair_sql mends it. check_rows also reads every row whose short value a trigger '
-'keeps.';
+'keeps, and counts rows without a vector in the column of another model that is in use.';

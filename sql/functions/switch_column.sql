@@ -45,7 +45,7 @@ begin
                 missing, slots ->> 'table', quote_ident(from_column), slots ->> 'full'
                 using errcode = 'object_not_in_prerequisite_state',
                     hint = 'fill them first (mrl-pg load --update), or let searches miss them '
-                        'with allow_missing => true';
+                        'with allow_missing';
         end if;
     end if;
     select
@@ -85,5 +85,7 @@ comment on function mrl.switch_column(regclass, name, name, boolean) is
 'Makes to_column the full column in use in place of from_column, for mrl.in_use_column and for '
 'searches of MatryoshkaColumn that have a query for each. Refused while rows that have a vector '
 'in from_column have none in to_column (allow_missing allows that), or if to_column has no '
-'usable short index. Locks and rebuilds nothing. Only the owner of the table may. Back: call '
-'it with the columns exchanged. Returns the name of the index that answers now.';
+'usable short index. Rows that others write meanwhile are not counted; '
+'mrl.status(table_name, check_rows => true) counts them afterwards. Locks and rebuilds nothing. '
+'Only the owner of the table may. Back: call it with the columns exchanged. Returns the name of '
+'the index that answers now.';

@@ -73,7 +73,7 @@ return pg_catalog.format(
 create or replace function mrl._findings_of(
     -- a row of mrl._registered
     known record,
-    -- whether to read every row of a table whose short values a trigger keeps
+    -- whether to read every row if a trigger keeps short values, or another column is in use
     check_rows boolean
 )
 returns table (finding text, detail text, remedy text, mends boolean)
@@ -88,6 +88,7 @@ declare
     keeper record;
     main record;
     wrong bigint;
+    replaced name;
 begin
     mends := true;
     remedy := 'repair writes the new name into the registry';
@@ -299,6 +300,23 @@ begin
             return next;
         end if;
     end if;
+    if check_rows and not row_security_active(known.table_id) then
+        replaced := mrl._replaced_column(known.table_id, known.index_name);
+        wrong := case when replaced is not null
+            then mrl._missing_vectors(known.table_id, replaced, known.full_now)
+        end;
+        if wrong > 0 then
+            finding := 'missing_vectors';
+            detail := format(
+                '%s rows have a vector in column %I and none in %I, which searches use in its '
+                'place',
+                wrong, replaced, known.full_now
+            );
+            remedy := 'fill them with `mrl-pg load --update`, or switch back';
+            mends := false;
+            return next;
+        end if;
+    end if;
 end
 $body$;
 
@@ -349,7 +367,7 @@ $body$;
 create or replace function mrl._findings(
     -- NULL means every table
     only_table oid,
-    -- whether to read every row of tables whose short values a trigger keeps
+    -- whether to read every row if a trigger keeps short values, or another column is in use
     check_rows boolean
 )
 returns table (

@@ -1,6 +1,9 @@
 """Another model: a second full column beside the first, and the switch between them."""
 
 import asyncio
+import json
+import time
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -13,7 +16,8 @@ from support.plans import explain, force_index, indexes
 from support.sql_plans import scanning
 from support.vectors import matryoshka, nearest
 
-from mrl_pg import MatryoshkaColumn, MatryoshkaIndex
+from mrl_pg import MatryoshkaColumn, MatryoshkaIndex, status
+from mrl_pg.build import switch_column
 from mrl_pg.errors import (
     ColumnNotFound,
     IndexNotFound,
@@ -46,6 +50,15 @@ def prepare(conn: Conn, filled: int = 300, keep: Any = None) -> None:
         conn, NEW[:filled], "docs", columns={"id": IDS[:filled]}, column="embedding_v2"
     )
     force_index(conn)
+
+
+def found(conn: Conn, **options: Any) -> dict[str, bool]:
+    """Codes of what is wrong, and whether `repair` mends each."""
+    return {
+        finding.code: finding.mends
+        for state in status(conn, **options)
+        for finding in state.findings
+    }
 
 
 def queries(row: int) -> dict[str, Any]:
@@ -86,16 +99,20 @@ def test_all_switch_at_once_and_back(conn: Conn, database: str, keep: Any) -> No
         assert_answers(other, BEFORE)
         assert_batch(other, BEFORE)
         with conn.transaction():
-            assert DOCS.switch(conn, "embedding_v2") == AFTER.name
+            report = DOCS.switch(conn, "embedding_v2")
+            # others see it later, so nothing is counted yet
+            assert (report.index_name, report.missing) == (AFTER.name, None)
+            assert not report.complete
             assert_answers(conn, AFTER)
             # not before it is committed
             assert_answers(other, BEFORE)
         assert_answers(other, AFTER)
         assert_batch(other, AFTER)
         # once more changes nothing
-        assert DOCS.switch(conn, "embedding_v2") == AFTER.name
+        report = DOCS.switch(conn, "embedding_v2")
+        assert (report.index_name, report.complete) == (AFTER.name, True)
         back = MatryoshkaColumn("docs", "embedding_v2")
-        assert back.switch(conn, "embedding") == BEFORE.name
+        assert back.switch(conn, "embedding").index_name == BEFORE.name
         assert_answers(other, BEFORE)
         used = "select mrl.in_use_column('docs', 'embedding_v2')"
         assert other.execute(used).fetchone() == ("embedding",)
@@ -107,9 +124,104 @@ def test_a_switch_waits_for_every_vector(conn: Conn) -> None:
     with pytest.raises(TableError, match=r"8 rows of .* have a vector in emb"):
         DOCS.switch(conn, "embedding_v2")
     assert_answers(conn, BEFORE)
-    assert DOCS.switch(conn, "embedding_v2", allow_missing=True) == AFTER.name
+    report = DOCS.switch(conn, "embedding_v2", allow_missing=True)
+    assert (report.index_name, report.missing) == (AFTER.name, 8)
     found = DOCS.search(conn, queries(7), k=5, candidates=200)
     assert found.keys == nearest(NEW[:290], NEW[7], 5)
+
+
+def test_rows_that_others_write_during_a_switch_are_counted(
+    conn: Conn, database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prepare(conn)
+    insert = "insert into docs (id, embedding) values (%s, %s)"
+    with connect(database) as other:
+        other.execute("begin")
+        other.execute(insert, [301, str(OLD[0].tolist())])
+        # the switch waits for it, as it may be too old to know the new column
+        monkeypatch.setattr(time, "sleep", lambda _: other.execute("commit"))
+        report = DOCS.switch(conn, "embedding_v2")
+        assert (report.missing, report.writers, report.complete) == (1, (), False)
+        assert "1 rows of public.docs have a vector in embedding" in str(report)
+        assert found(conn, rows=True) == {"missing_vectors": False}
+        # who only asks the catalog does not read rows
+        assert found(conn) == {}
+        update_blocks(
+            conn, NEW[:1], "docs", columns={"id": [301]}, column="embedding_v2"
+        )
+        assert found(conn, rows=True) == {}
+        other.execute("begin")
+        other.execute(insert, [302, str(OLD[0].tolist())])
+        monkeypatch.setattr(switch_column, "WRITER_SECONDS", 0)
+        report = DOCS.switch(conn, "embedding_v2")
+        assert report.missing == 0
+        assert report.writers == (other.info.backend_pid,)
+        assert "have not committed yet were not counted" in str(report)
+        other.execute("rollback")
+
+
+def test_status_counts_for_the_column_in_use_alone(conn: Conn) -> None:
+    prepare(conn)
+    conn.execute("update docs set embedding_v2 = null where id < 4")
+    # two columns need not be of two models
+    assert found(conn, rows=True) == {}
+    DOCS.switch(conn, "embedding_v2", allow_missing=True)
+    MatryoshkaIndex("docs", "embedding_v2", dims=40).create(conn, rebuild=True)
+    conn.execute("alter table docs rename embedding to first")
+    details = conn.execute(
+        "select detail from mrl.status('docs', true) where finding = 'missing_vectors'"
+    )
+    ((detail,),) = details.fetchall()
+    assert detail.startswith("3 rows have a vector in column first and none in embedd")
+    conn.execute("alter table docs drop first cascade")
+    assert "missing_vectors" not in found(conn, rows=True)
+
+
+def test_how_far_it_is(conn: Conn, database: str) -> None:
+    words = ("remodel", "docs", "embedding", "--to", "embedding_v2", "--dsn", database)
+
+    def next_step() -> str:
+        stand = DOCS.remodel_status(conn, "embedding_v2")
+        said = mrl_pg(*words)
+        assert (said.returncode, said.stdout) == (0, f"{stand}\n"), said.stderr
+        assert json.loads(mrl_pg(*words, "--json").stdout) == json.loads(
+            json.dumps(asdict(stand))
+        )
+        return stand.next_step
+
+    conn.execute("create table docs (id int primary key, embedding vector(32))")
+    load = "mrl-pg load FILE docs embedding_v2 --update --only-missing"
+    assert next_step() == f"{load} --add-column"
+    conn.execute("drop table docs")
+    prepare(conn, filled=290)
+    stand = DOCS.remodel_status(conn, "embedding_v2")
+    assert (stand.filled, stand.missing, stand.in_use) == (290, 10, "embedding")
+    assert stand.indexes == (AFTER.name,)
+    assert next_step() == load
+    conn.execute("delete from docs where id > 290")
+    assert next_step() == "mrl-pg switch docs embedding --to embedding_v2"
+    AFTER.drop(conn)
+    assert next_step() == "mrl-pg create docs embedding_v2 --dims NUMBER"
+    AFTER.create(conn, rebuild=True)
+    DOCS.switch(conn, "embedding_v2")
+    drop = "mrl-pg drop docs embedding --dims 16 --kind halfvec, when"
+    assert next_step().startswith(drop)
+    BEFORE.drop(conn)
+    assert next_step() == "nothing; the old column can be dropped"
+    with pytest.raises(InvalidSetting, match="both the old and the new"):
+        DOCS.remodel_status(conn, "embedding")
+    with pytest.raises(ColumnNotFound):
+        MatryoshkaColumn("docs", "nothing").remodel_status(conn, "embedding")
+
+
+def test_who_does_not_see_every_row_counts_none(conn: Conn, database: str) -> None:
+    prepare(conn)
+    conn.execute("alter table docs enable row level security")
+    with connect(role(conn, database, "remodel_reader")) as reader:
+        conn.execute("grant select on docs to remodel_reader")
+        with pytest.raises(TableError, match="row-level security hides rows"):
+            DOCS.remodel_status(reader, "embedding_v2")
+        assert found(reader, rows=True) == {}
 
 
 def test_a_switch_needs_an_index_that_can_be_used(conn: Conn) -> None:
@@ -172,7 +284,9 @@ def test_async_switches_too(conn: Conn, database: str) -> None:
         async with await psycopg.AsyncConnection.connect(
             database, autocommit=True
         ) as other:
-            await DOCS.switch_async(other, "embedding_v2")
+            assert (await DOCS.switch_async(other, "embedding_v2")).complete
+            stand = await DOCS.remodel_status_async(other, "embedding_v2")
+            assert stand.switched
             found = await DOCS.search_async(other, queries(7), k=5, candidates=200)
             many: dict[str, Any] = {"embedding": [], "embedding_v2": []}
             assert await DOCS.search_many_async(other, many) == []

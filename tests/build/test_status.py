@@ -380,6 +380,8 @@ def test_the_shell(docs: Conn, database: str) -> None:
     fine = command.mrl_pg("status", "docs", "--dsn", database)
     assert fine.returncode == 0, fine.stderr
     assert "ok" in fine.stdout
+    # names are never cut
+    assert "…" not in fine.stdout
     docs.execute(f"alter index {NAME} rename to quick".encode())
     broken = command.mrl_pg("status", "--json", "--dsn", database)
     assert broken.returncode == 4

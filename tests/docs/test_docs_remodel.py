@@ -37,9 +37,12 @@ def test_the_page_runs_as_written(
         [block for block in page if block.language == language]
         for language in ("sh", "python", "sql")
     )
-    for command in commands[0].text.splitlines():
+    fill, overview, status, switch = commands
+    for command in fill.text.splitlines():
         done = mrl_pg(*shlex.split(command)[1:], "--dsn", database)
         assert done.returncode == 0, done.stderr
+    done = mrl_pg(*shlex.split(overview.text)[1:], "--dsn", database)
+    assert done.stdout == overview.shown
     force_index(conn)
     scope: dict[str, Any] = {
         "conn": conn,
@@ -52,9 +55,9 @@ def test_the_page_runs_as_written(
     assert scope["after"].keys == nearest(NEW, NEW[9], 10)
     plan = scope["docs"].plan(conn, scope["queries"])
     assert "docs_embedding_v2_32_halfvec_cosine_hnsw" in indexes(explain(conn, plan))
-    (command,) = commands[1].text.splitlines()
-    done = mrl_pg(*shlex.split(command)[1:], "--dsn", database)
-    assert done.returncode == 0, done.stderr
+    for block in (status, switch):
+        done = mrl_pg(*shlex.split(block.text)[1:], "--dsn", database)
+        assert done.returncode == 0, done.stderr
     assert "docs_embedding_v2_32_halfvec_cosine_hnsw" in done.stdout
     answers = [
         conn.execute(text).fetchone()
