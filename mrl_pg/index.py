@@ -18,6 +18,7 @@ from mrl_pg.resize.report import ResizeReport
 from mrl_pg.search.filter import Filter, Params
 from mrl_pg.search.methods import SearchMethods
 from mrl_pg.search.options import FilteredKeywords, options_of
+from mrl_pg.search.result import SearchResult
 from mrl_pg.vectors import VectorLike, VectorsLike
 
 if TYPE_CHECKING:
@@ -488,6 +489,25 @@ class MatryoshkaIndex(SearchMethods, IndexLayout):
     async def keep_query_async(self, conn: AsyncConn, query: VectorLike) -> bool:
         """The same as `keep_query` on an asynchronous connection."""
         return await run_async(conn, real_queries.keep_query(conn, self, query))
+
+    def keep_distance(self, conn: Conn, result: SearchResult) -> bool:
+        """Store how far the last answer of a random part of the searches is.
+
+        It stores a number with k and the day, and nothing of the query. `calibrate`
+        compares with these distances what it measures, so that it holds for real
+        queries. Does nothing until the table's owner allows it with
+        `mrl.sample_distances` or `mrl-pg queries --distances`, for a search with a
+        filter or with fewer than k answers, on a replica, or in a transaction that is
+        read-only, has failed or is above read committed. Returns whether the distance
+        was stored.
+
+        Raises InvalidSetting and NotInstalled.
+        """
+        return run(conn, real_queries.keep_distance(conn, self, result))
+
+    async def keep_distance_async(self, conn: AsyncConn, result: SearchResult) -> bool:
+        """The same as `keep_distance` on an asynchronous connection."""
+        return await run_async(conn, real_queries.keep_distance(conn, self, result))
 
 
 def _resized(

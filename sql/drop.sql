@@ -35,7 +35,9 @@ drop view if exists mrl.indexes;
 drop view if exists mrl._claims;
 drop view if exists mrl._removals;
 drop view if exists mrl.query_inbox;
+drop view if exists mrl.distance_inbox;
 drop view if exists mrl.kept_queries;
+drop view if exists mrl.kept_distances;
 do $drop$
 declare
     -- by name alone, because after pgvector is dropped the functions over its types are gone
@@ -55,7 +57,8 @@ begin
                         'preflight', 'drop_index', 'switch_index', 'switch_column',
                         'in_use_column', 'fill_short_column', 'keep_as_sql', 'status',
                         'repair_sql', 'recall', 'calibrate', 'sample_queries',
-                        'forget_queries', 'keep_query', 'kept_queries', 'register',
+                        'sample_distances', 'forget_queries', 'keep_query', 'keep_distance',
+                        'kept_queries', 'register',
                         'unregister', 'check_owner', 'index_bytes', 'truncate',
                         'refuse_dims', 'version'
                     ]

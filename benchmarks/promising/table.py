@@ -65,7 +65,7 @@ def calibrate(
     if basis == "distances":
         conn.execute("select mrl.sample_distances(%s, %s, 1, 2000)", names)
         for result in index.search_many(conn, asked[:DISTANCES_KEPT], k=k):
-            index.keep_distance(conn, result)  # type: ignore[attr-defined]
+            index.keep_distance(conn, result)
     index.calibrate(conn, k=k, sample=sample, **filter)
 
 

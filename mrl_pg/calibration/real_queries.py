@@ -1,17 +1,19 @@
-"""Keeps real queries now and then, so that recall is measured on what is asked.
+"""Keeps real queries, or distances of answers, so that recall is true for them.
 
-Off until the table's owner turns it on: `mrl.sample_queries` or `mrl-pg queries`.
+Off until the table's owner turns it on: `mrl.sample_queries`, `mrl.sample_distances` or
+`mrl-pg queries`.
 """
 
 import time
 from dataclasses import asdict, dataclass
 from datetime import date
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 from weakref import WeakKeyDictionary
 
 from psycopg import errors, pq, sql
 
 from mrl_pg import source
+from mrl_pg.arguments import shown
 from mrl_pg.calibration import measuring
 from mrl_pg.catalog.facts import Facts
 from mrl_pg.catalog.read import known_facts, not_installed
@@ -22,6 +24,7 @@ from mrl_pg.exchange.server_message import server_message
 from mrl_pg.exchange.vectors import QueryVector
 from mrl_pg.layout import IndexLayout
 from mrl_pg.search.plan import as_query
+from mrl_pg.search.result import SearchResult
 from mrl_pg.vectors import VectorLike
 
 T = TypeVar("T")
@@ -32,25 +35,37 @@ SHARE_SECONDS = 60.0
 LAYOUTS = 500
 """Most layouts whose share is remembered per connection."""
 
-_Shares: TypeAlias = Recent[IndexLayout, tuple[float, float]]
 
-_shares: WeakKeyDictionary[AnyConn, _Shares] = WeakKeyDictionary()
-"""Shares, each with the time when it is to be read again."""
+class _Shares(NamedTuple):
+    """The shares of queries and distances, and when they are to be read again."""
+
+    queries: float
+    distances: float
+    until: float
+
+
+_Known: TypeAlias = Recent[IndexLayout, _Shares]
+
+_shares: WeakKeyDictionary[AnyConn, _Known] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """Which queries of a column are kept from now on, and how many were kept so far.
+    """What of a column's searches is kept from now on, and how much was kept so far.
 
     `share` is the part of the queries that is kept, and `most` how many at most. `kept`
-    is how many there are now, and `oldest` the day of the oldest query. `kept` is 0 and
-    `oldest` None for a role that does not own the table.
+    is how many there are now, and `oldest` the day of the oldest query. The others say
+    the same of distances of answers. `kept` and `distances` are 0 and `oldest` is None
+    for a role that does not own the table.
     """
 
     share: float
     most: int
     kept: int
     oldest: date | None
+    distance_share: float = 0.0
+    most_distances: int = 1000
+    distances: int = 0
 
     def as_dict(self) -> dict[str, Any]:
         """The same as JSON takes it."""
@@ -60,7 +75,14 @@ class Sampling:
         """What is in force, in one sentence."""
         state = f"a share of {self.share:.12g} is kept" if self.share else "off"
         since = f", the oldest from {self.oldest}" if self.oldest else ""
-        return f"{state}: {self.kept} queries, of {self.most} at most{since}"
+        text = f"{state}: {self.kept} queries, of {self.most} at most{since}"
+        if self.distance_share or self.distances:
+            share = f"a share of {self.distance_share:.12g} is kept"
+            text += (
+                f"; distances: {share if self.distance_share else 'off'}, "
+                f"{self.distances} of {self.most_distances} at most"
+            )
+        return text
 
 
 def keep_query(conn: AnyConn, layout: IndexLayout, query: VectorLike) -> Exchange[bool]:
@@ -68,14 +90,27 @@ def keep_query(conn: AnyConn, layout: IndexLayout, query: VectorLike) -> Exchang
     if _failed(conn):
         return False
     facts = yield from known_facts(conn, layout)
-    share = _known(conn, layout)
-    if share is None:
-        rows = yield from _whole(conn, _send(_asked("query_share", layout)))
-        share = _learn(conn, layout, rows)
-    if not share:
+    if not (yield from _known_shares(conn, layout)).queries:
         return False
     offer = _offer(layout, facts, as_query(layout, facts, query))
     rows = yield from _whole(conn, _send(offer))
+    return bool(_only(rows))
+
+
+def keep_distance(
+    conn: AnyConn, layout: IndexLayout, result: SearchResult
+) -> Exchange[bool]:
+    """Offer the distance of a last answer; see `MatryoshkaIndex.keep_distance`."""
+    if not isinstance(result, SearchResult):
+        raise InvalidSetting(
+            f"result={shown(result)}: give what search returned, a SearchResult"
+        )
+    if result.filtered or len(result) < result.k or _failed(conn):
+        return False
+    if not (yield from _known_shares(conn, layout)).distances:
+        return False
+    values = {"k": result.k, "distance": result[-1].distance}
+    rows = yield from _whole(conn, _send(_asked("keep_distance", layout, **values)))
     return bool(_only(rows))
 
 
@@ -91,14 +126,25 @@ def sample_queries(
     return (yield from in_force(layout))
 
 
+def sample_distances(
+    layout: IndexLayout, *, share: float, most: int | None = None
+) -> Exchange[Sampling]:
+    """Have a share of the distances of answers kept, as `sample_queries` does queries.
+
+    A distance is a number, kept with k and the day. Raises InvalidSetting.
+    """
+    yield from _send(_asked("sample_distances", layout, share=share, most=most))
+    return (yield from in_force(layout))
+
+
 def forget_queries(layout: IndexLayout, *, before: date | None = None) -> Exchange[int]:
-    """Delete all real queries, or those from before a day; answers how many."""
+    """Delete all real queries and distances, or those from before a day; how many."""
     rows = yield from _send(_asked("forget_queries", layout, before=before))
     return int(_only(rows))
 
 
 def in_force(layout: IndexLayout) -> Exchange[Sampling]:
-    """What is in force for the queries of a full column."""
+    """What is in force for the queries and distances of a full column."""
     rows = yield from _send(_asked("sampling", layout))
     return Sampling(**rows[0]) if rows else Sampling(0.0, 0, 0, None)
 
@@ -129,18 +175,17 @@ def _send(request: Send) -> Exchange[list[Row]]:
     return rows
 
 
-def _known(conn: AnyConn, layout: IndexLayout) -> float | None:
-    """The share, when it was read a moment ago."""
-    known = _shares.get(conn)
-    share, until = (known and known.get(layout)) or (0.0, 0.0)
-    return share if time.monotonic() < until else None
-
-
-def _learn(conn: AnyConn, layout: IndexLayout, rows: list[Row]) -> float:
-    share: float = _only(rows) if rows else 0.0
+def _known_shares(conn: AnyConn, layout: IndexLayout) -> Exchange[_Shares]:
+    """The shares of a full column, from the server once a minute and connection."""
     known = _shares.setdefault(conn, Recent(LAYOUTS))
-    known.put(layout, (share, time.monotonic() + SHARE_SECONDS))
-    return share
+    shares = known.get(layout)
+    if shares is None or time.monotonic() >= shares.until:
+        rows = yield from _whole(conn, _send(_asked("query_shares", layout)))
+        row = rows[0] if rows else {"share": 0.0, "distance_share": 0.0}
+        until = time.monotonic() + SHARE_SECONDS
+        shares = _Shares(row["share"], row["distance_share"], until)
+        known.put(layout, shares)
+    return shares
 
 
 def _only(rows: list[Row]) -> Any:

@@ -36,7 +36,8 @@ class SearchResult(Sequence[Hit]):
     `exact=True`. `promise` says whether the calibration supports a requested recall.
 
     `index_name` is the index that answered, None for an exact search. `fallback` is
-    true if another index was named, which is not there.
+    true if another index was named, which is not there. `filtered` is true if a filter
+    or row-level security let only some rows through.
     """
 
     hits: tuple[Hit, ...]
@@ -49,6 +50,7 @@ class SearchResult(Sequence[Hit]):
     promise: Promise | None = None
     index_name: str | None = None
     fallback: bool = False
+    filtered: bool = False
 
     @property
     def keys(self) -> list[Any]:
@@ -108,6 +110,7 @@ class Found:
             promise=plan.promise,
             index_name=None if effort.scan == "exact" else plan.shape.layout.name,
             fallback=plan.fallback,
+            filtered=plan.shape.filter is not None or plan.shape.facts.row_security,
         )
 
 

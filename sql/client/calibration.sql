@@ -426,23 +426,42 @@ select
     sampling.share,
     sampling.most,
     kept.kept,
-    kept.oldest
+    kept.oldest,
+    sampling.distance_share,
+    sampling.most_distances,
+    kept.distances
 from mrl.query_sampling as sampling
 cross join lateral mrl._kept(sampling.table_id, sampling.full_column) as kept
 where sampling.table_id operator(pg_catalog.=) %(table)s::pg_catalog.regclass
     and sampling.full_column operator(pg_catalog.=) %(column)s
 
--- name: query_share
--- The share of a column's queries that is stored; no row if it was never set.
+-- name: keep_distance
+-- Offers the distance of a k-th answer, which the server stores at random.
+-- Parameters: table (its name, quoted), column, k, distance
+-- Called by: mrl_pg.calibration.real_queries
+select mrl.keep_distance(
+    %(table)s::pg_catalog.regclass, %(column)s, %(k)s, %(distance)s::pg_catalog.float8
+)
+
+-- name: sample_distances
+-- Sets the share of a column's distances that is stored.
+-- Parameters: table (its name, quoted), column, share, most
+-- Called by: mrl_pg.calibration.real_queries
+select mrl.sample_distances(
+    %(table)s::pg_catalog.regclass, %(column)s, share => %(share)s, most => %(most)s
+)
+
+-- name: query_shares
+-- The shares of a column's queries and distances that are stored; no row if never set.
 -- Parameters: table (its name, quoted), column
 -- Called by: mrl_pg.calibration.real_queries
-select sampling.share
+select sampling.share, sampling.distance_share
 from mrl.query_sampling as sampling
 where sampling.table_id operator(pg_catalog.=) pg_catalog.to_regclass(%(table)s)
     and sampling.full_column operator(pg_catalog.=) %(column)s
 
 -- name: forget_queries
--- Deletes real queries of a column.
+-- Deletes real queries and distances of a column.
 -- Parameters: table (its name, quoted), column, before (a day, or NULL for all)
 -- Called by: mrl_pg.calibration.real_queries
 select mrl.forget_queries(%(table)s::pg_catalog.regclass, %(column)s, before => %(before)s)

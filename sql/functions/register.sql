@@ -22,8 +22,11 @@ as $body$
 #variable_conflict use_column
 declare
     claimed int;
+    reports text;
 begin
     perform mrl.check_owner(register.table_id);
+    -- so that the next calibration, in any session, knows the changes that this one has counted
+    reports := pg_stat_force_next_flush()::text;
     kept_as := coalesce(
         register.kept_as,
         mrl._kept_as(

@@ -14,26 +14,8 @@ set search_path = pg_catalog, pg_temp
 as $body$
 #variable_conflict use_column
 declare
-    claimed int;
+    claimed int := mrl._claim_sampling(table_name, full_column, share, most);
 begin
-    perform mrl.check_owner(table_name);
-    perform mrl._table(table_name, full_column);
-    if share is null or not share between 0 and 1 then
-        raise exception 'share % is not from 0 to 1', coalesce(share::text, 'NULL')
-            using errcode = 'invalid_parameter_value',
-                hint = 'for example 0.01, one query in a hundred; 0 turns sampling off';
-    elsif not most between 1 and 10000 then
-        raise exception 'most % is outside 1 to 10000', most
-            using errcode = 'invalid_parameter_value',
-                hint = 'a calibration needs about 700 queries';
-    end if;
-    perform mrl._sweep();
-    insert into mrl._claims (table_id)
-    values (table_name)
-    returning _claims.entry into claimed;
-    insert into mrl._own_sampling (entry, full_column, share, most)
-    values (claimed, sample_queries.full_column, 0, 1000)
-    on conflict (entry, full_column) do nothing;
     -- makes the trigger create or drop the query table
     update mrl._own_sampling as known
     set share = sample_queries.share,

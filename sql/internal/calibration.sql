@@ -261,10 +261,15 @@ as $body$
 #variable_conflict use_column
 declare
     built record;
+    counts record;
     claimed int;
+    reports text;
 begin
     perform mrl.check_owner(_keep_calibration.table_id);
     built := mrl._built(_keep_calibration.table_id, _keep_calibration.index_name);
+    counts := mrl._counts(_keep_calibration.table_id);
+    -- so that other sessions soon see the changes that this one has counted
+    reports := pg_stat_force_next_flush()::text;
     insert into mrl._claims (table_id)
     values (_keep_calibration.table_id)
     returning _claims.entry into claimed;
@@ -297,7 +302,7 @@ begin
         insert into mrl._own_calibrations (
             entry, index_name, k, filter, candidates, ef_search, share,
             recall, low, median_ms, p95_ms, queries, rows, m, ef_construction,
-            basis, p05, shares, weights, reach
+            basis, p05, shares, weights, reach, changes, born
         )
         select
             claimed,
@@ -312,14 +317,16 @@ begin
             point.median_ms,
             point.p95_ms,
             _keep_calibration.queries,
-            coalesce(mrl._rows(_keep_calibration.table_id), _keep_calibration.rows),
+            coalesce(counts.rows::bigint, _keep_calibration.rows),
             built.m,
             built.ef_construction,
             _keep_calibration.basis,
             point.p05,
             point.shares,
             point.weights,
-            _keep_calibration.reach
+            _keep_calibration.reach,
+            counts.changes,
+            (select live.born from mrl._live_tables as live where live.entry = claimed)
         from point
         where not exists (
             select
@@ -353,7 +360,8 @@ begin
         stored.shares,
         stored.weights,
         stored.reach,
-        stored.changes
+        stored.changes,
+        stored.born
     from stored
     order by stored.median_ms;
 end

@@ -1,4 +1,4 @@
--- Real queries: the tables that hold them, who adds them, and who may read them.
+-- Real queries and distances: the tables that hold them, who adds them, and who may read them.
 
 -- Creates, resizes or drops the table for real queries of a column after its settings change.
 -- Called by: mrl._query_sampling
@@ -19,21 +19,35 @@ begin
     end if;
     room := format('mrl.%I', '_queries_' || new.room);
     own := format('mrl.%I', '_own_queries_' || new.room);
-    if to_regclass(own) is null and new.share > 0 then
+    if to_regclass(own) is null and greatest(new.share, new.distance_share) > 0 then
         perform mrl._make_room(new.room);
     elsif to_regclass(own) is null then
         -- in case the table exists without its column of vectors
         perform mrl._drop_room(new.room, false);
         return null;
     end if;
-    -- queries are in random slots, so random queries are deleted
-    execute format('delete from %s where slot > $1', room) using new.most;
-    if new.share > 0 then
+    -- queries and distances are in random slots, so random ones are deleted
+    execute format(
+        'update %s set kept_on = null, query = null where slot > $1 and query is not null', room
+    )
+    using new.most;
+    execute format(
+        'update %s set measured_on = null, k = null, distance = null, calibrated_at = null'
+        ' where slot > $1 and distance is not null',
+        room
+    )
+    using new.most_distances;
+    execute format('delete from %s where slot > $1 and distance is null', room)
+    using greatest(new.most, case when new.distance_share > 0 then new.most_distances end);
+    if greatest(new.share, new.distance_share) > 0 then
         execute format(
             'insert into %s (slot) select generate_series(1, $1) on conflict do nothing',
             room
         )
-        using new.most;
+        using greatest(
+            case when new.share > 0 then new.most end,
+            case when new.distance_share > 0 then new.most_distances end
+        );
     else
         perform mrl._drop_room(new.room, true);
     end if;
@@ -60,13 +74,13 @@ declare
     );
 begin
     -- "drop extension vector cascade" drops the column of vectors
-    if not exists (
-        select
+    if (
+        select count(*)
         from pg_attribute as attribute
         where attribute.attrelid = to_regclass(format('mrl.%I', made))
-            and attribute.attname = 'query'
+            and attribute.attname in ('query', 'calibrated_at')
             and not attribute.attisdropped
-    ) then
+    ) < 2 then
         if to_regclass(format('mrl.%I', made)) is not null then
             execute format('drop table mrl.%I cascade', made);
         end if;
@@ -77,7 +91,13 @@ begin
                 'slot int primary key check (slot > 0),'
                 -- a day, because an exact time could lead to a request and to a person
                 ' kept_on date,'
-                ' query %I.vector)'
+                ' query %I.vector,'
+                -- of an answer: how many rows were asked for, and the distance of the last
+                ' measured_on date,'
+                ' k int,'
+                ' distance float8,'
+                -- of the newest calibration at that time
+                ' calibrated_at timestamptz)'
             -- half of each page stays free, so that the page can hold the new query of a slot
             ' with (fillfactor = 50)',
             made, home
@@ -85,12 +105,14 @@ begin
         execute format(
             'comment on table mrl.%I is %L',
             made,
-            'Real queries, each a vector and a day. Read them through mrl.kept_queries.'
+            'Real queries, each a vector and a day, and distances of answers. Read them '
+            'through mrl.kept_queries and mrl.kept_distances.'
         );
     end if;
     execute format(
         'create or replace view mrl.%I with (security_barrier) as'
-            ' select kept.slot, kept.kept_on, kept.query from mrl.%I as kept'
+            ' select kept.slot, kept.kept_on, kept.query, kept.measured_on, kept.k,'
+            ' kept.distance, kept.calibrated_at from mrl.%I as kept'
             ' where exists (select from mrl._query_sampling as sampling'
             ' join mrl._live_tables as live'
             ' on live.entry operator(pg_catalog.=) sampling.entry'
@@ -102,7 +124,7 @@ begin
     execute format(
         'comment on view mrl.%I is %L',
         own,
-        'Internal. Real queries of a column of a table that you own.'
+        'Internal. Real queries and distances of a column of a table that you own.'
     );
     perform mrl._grant(array[format('mrl.%I', made), format('mrl.%I', own)]);
 end
@@ -124,6 +146,8 @@ declare
     made name := '_queries_' || room;
     own name := '_own_queries_' || room;
     waits text := current_setting('lock_timeout');
+    holds constant text := 'select exists ('
+        'select from mrl.%I where query is not null or distance is not null)';
     filled boolean := false;
 begin
     if to_regclass(format('mrl.%I', made)) is null
@@ -132,8 +156,7 @@ begin
     then
         return;
     elsif if_empty then
-        execute format('select exists (select from mrl.%I where query is not null)', made)
-        into filled;
+        execute format(holds, made) into filled;
     end if;
     if filled then
         return;
@@ -143,8 +166,7 @@ begin
         execute format('lock table mrl.%I in access exclusive mode', made);
         if if_empty then
             -- again, because a query may have been stored before the lock
-            execute format('select exists (select from mrl.%I where query is not null)', made)
-            into filled;
+            execute format(holds, made) into filled;
         end if;
         if not filled then
             -- cascade, so that an object of another role cannot prevent the drop
@@ -181,13 +203,6 @@ set search_path = pg_catalog, pg_temp
 as $body$
 declare
     sampled record;
-    room text;
-    -- not random(), because the caller may have set its seed
-    lots double precision[] := array(
-        select ('x' || translate(left(lot::text, 13), '-', ''))::bit(48)::bigint / 2.0 ^ 48
-        from unnest(array[gen_random_uuid(), gen_random_uuid()]) as lot
-    );
-    taken int;
 begin
     select
         sampling.share,
@@ -207,14 +222,8 @@ begin
         and sampling.share > 0;
     if not found then
         return null;
-    elsif not has_column_privilege(
-        new.asked_by, new.table_id::oid, sampled.attnum, 'select'
-    ) then
-        raise exception 'role % may not read %.%',
-            new.asked_by, new.table_id, quote_ident(new.full_column)
-            using errcode = 'insufficient_privilege',
-                hint = 'only a role that may read a column can store a query of the column';
     end if;
+    perform mrl._check_reader(new.asked_by, new.table_id, sampled.attnum, new.full_column);
     -- for each query, not only for stored queries, because rare errors are hard to find
     if new.query is null
         or mrl._dims(new.query) <> sampled.full_dims
@@ -222,34 +231,162 @@ begin
     then
         perform mrl._refuse_query(new.query, mrl._full(new.table_id, new.full_column));
     end if;
-    if lots[1] >= sampled.share
+    return case
+        when mrl._put_in_slot(
+            sampled.room,
+            sampled.share,
+            sampled.most,
+            'kept_on = $1, query = $2',
+            new.query,
+            null,
+            null,
+            null
+        )
+        then new
+    end;
+end
+$body$;
+
+-- Raises unless a role may read a column, because only readers add queries and distances.
+-- Called by: mrl._take_query, mrl._take_distance
+create or replace function mrl._check_reader(
+    role_name name, table_id regclass, attnum smallint, full_column name
+)
+returns void
+language plpgsql
+stable
+set search_path = pg_catalog, pg_temp
+as $body$
+begin
+    if not has_column_privilege(role_name, table_id::oid, attnum, 'select') then
+        raise exception 'role % may not read %.%',
+            role_name, table_id, quote_ident(full_column)
+            using errcode = 'insufficient_privilege',
+                hint = 'only a role that may read a column can store a query of the column';
+    end if;
+end
+$body$;
+
+-- Puts a value into a random slot of a column's table, if it is drawn; whether it did.
+-- Called by: mrl._take_query, mrl._take_distance
+create or replace function mrl._put_in_slot(
+    room int,
+    share float8,
+    most int,
+    -- what is set: $1 is the day, $2 to $5 are the values
+    settings text,
+    query vector,
+    k int,
+    distance float8,
+    calibrated_at timestamptz
+)
+returns boolean
+language plpgsql
+volatile
+set search_path = pg_catalog, pg_temp
+as $body$
+declare
+    made text := format('mrl.%I', '_queries_' || room);
+    -- not random(), because the caller may have set its seed
+    lots double precision[] := array(
+        select ('x' || translate(left(lot::text, 13), '-', ''))::bit(48)::bigint / 2.0 ^ 48
+        from unnest(array[gen_random_uuid(), gen_random_uuid()]) as lot
+    );
+    taken int;
+begin
+    if lots[1] >= share
         -- above read committed, a slot that another session just filled would be an error
         or current_setting('transaction_isolation') <> 'read committed'
     then
-        return null;
+        return false;
     end if;
-    room := format('mrl.%I', '_queries_' || sampled.room);
     -- a random slot needs no counter, for which sessions would wait; a slot that another
     -- session is filling is skipped
     begin
-        execute format('lock table %s in row exclusive mode nowait', room);
+        execute format('lock table %s in row exclusive mode nowait', made);
         execute format(
-            'update %s set kept_on = $1, query = $2'
-            ' where slot = (select slot from %1$s where slot = $3 for update skip locked)',
-            room
+            'update %s set %s'
+            ' where slot = (select slot from %1$s where slot = $6 for update skip locked)',
+            made, settings
         )
         using
             -- not the start of the transaction, which may be long ago
             (clock_timestamp() at time zone 'UTC')::date,
-            new.query,
-            1 + floor(lots[2] * sampled.most)::int;
+            query,
+            k,
+            distance,
+            calibrated_at,
+            1 + floor(lots[2] * most)::int;
         get diagnostics taken = row_count;
     exception
         -- sampling is just being turned off, or a restore left the table out
         when lock_not_available or undefined_table then
             taken := 0;
     end;
-    return case when taken > 0 then new end;
+    return taken > 0;
+end
+$body$;
+
+-- Stores a random share of the distances that are offered by roles that may read the column.
+-- Called by: mrl.distance_inbox
+create or replace function mrl._take_distance()
+returns trigger
+language plpgsql
+volatile
+security definer
+set search_path = pg_catalog, pg_temp
+as $body$
+declare
+    sampled record;
+begin
+    select
+        sampling.entry,
+        sampling.distance_share,
+        sampling.most_distances,
+        sampling.room,
+        attribute.attnum
+    into sampled
+    from mrl._query_sampling as sampling
+    join mrl._live_tables as live on live.entry = sampling.entry
+    join pg_attribute as attribute
+        on attribute.attrelid = live.table_id
+        and attribute.attname = sampling.full_column
+        and not attribute.attisdropped
+    where live.table_id = new.table_id
+        and sampling.full_column = new.full_column
+        and sampling.distance_share > 0;
+    if not found then
+        return null;
+    end if;
+    perform mrl._check_reader(new.asked_by, new.table_id, sampled.attnum, new.full_column);
+    -- for each distance, not only for stored ones, because rare errors are hard to find
+    if new.k is null or new.k < 1 then
+        raise exception 'k % is below 1', coalesce(new.k::text, 'NULL')
+            using errcode = 'invalid_parameter_value';
+    elsif new.distance is null
+        or new.distance in ('NaN', 'infinity', '-infinity')
+    then
+        raise exception 'distance % is not a number', coalesce(new.distance::text, 'NULL')
+            using errcode = 'invalid_parameter_value',
+                hint = 'give the distance of the k-th answer';
+    end if;
+    return case
+        when mrl._put_in_slot(
+            sampled.room,
+            sampled.distance_share,
+            sampled.most_distances,
+            'measured_on = $1, k = $3, distance = $4, calibrated_at = $5',
+            null,
+            new.k,
+            new.distance,
+            (
+                select max(point.measured_at)
+                from mrl._calibrations as point
+                where point.entry = sampled.entry
+            )
+        )
+        then new
+    end;
 end
 $body$;
 
@@ -272,13 +409,71 @@ begin
 end
 $body$;
 
--- The number of real queries of a column and the day of the oldest, for the owner of its table.
--- Called by: mrl.sample_queries, client/calibration.sql
+-- The distances of answers from one column, if the caller may read them.
+-- Called by: mrl.kept_distances
+create or replace function mrl._distances_in(room int)
+returns table (kept_on date, k int, distance float8)
+language plpgsql
+stable
+set search_path = pg_catalog, pg_temp
+as $body$
+declare
+    own text := format('mrl.%I', '_own_queries_' || room);
+begin
+    if to_regclass(own) is not null then
+        return query execute format(
+            'select measured_on, k, distance from %s where distance is not null', own
+        );
+    end if;
+end
+$body$;
+
+-- Checks the settings of a sampling, and finds or writes its row with nothing turned on.
+-- Called by: mrl.sample_queries, mrl.sample_distances
+create or replace function mrl._claim_sampling(
+    table_name regclass, full_column name, share float8, most int
+)
+-- the number of the table
+returns int
+language plpgsql
+volatile
+set search_path = pg_catalog, pg_temp
+as $body$
+#variable_conflict use_column
+declare
+    claimed int;
+begin
+    perform mrl.check_owner(table_name);
+    perform mrl._table(table_name, full_column);
+    if share is null or not share between 0 and 1 then
+        raise exception 'share % is not from 0 to 1', coalesce(share::text, 'NULL')
+            using errcode = 'invalid_parameter_value',
+                hint = 'for example 0.01, one query in a hundred; 0 turns sampling off';
+    elsif not most between 1 and 10000 then
+        raise exception 'most % is outside 1 to 10000', most
+            using errcode = 'invalid_parameter_value',
+                hint = 'a calibration needs about 700 queries';
+    end if;
+    perform mrl._sweep();
+    insert into mrl._claims (table_id)
+    values (table_name)
+    returning _claims.entry into claimed;
+    insert into mrl._own_sampling (entry, full_column, share, most)
+    values (claimed, _claim_sampling.full_column, 0, 1000)
+    on conflict (entry, full_column) do nothing;
+    return claimed;
+end
+$body$;
+
+-- How many real queries and distances of a column are stored, for the owner of its table.
+-- Called by: mrl.sample_queries, mrl.sample_distances, client/calibration.sql
 create or replace function mrl._kept(
     table_name regclass,
     full_column name,
     out kept bigint,
-    out oldest date
+    -- the day of the oldest query
+    out oldest date,
+    out distances bigint
 )
 language plpgsql
 stable
@@ -288,6 +483,11 @@ begin
     select count(*), min(known.kept_on)
     into kept, oldest
     from mrl.kept_queries as known
+    where known.table_name = _kept.table_name
+        and known.full_column = _kept.full_column;
+    select count(*)
+    into distances
+    from mrl.kept_distances as known
     where known.table_name = _kept.table_name
         and known.full_column = _kept.full_column;
 end

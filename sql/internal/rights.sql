@@ -41,6 +41,7 @@ begin
                         ('metrics', 'SELECT', null),
                         ('query_sampling', 'SELECT', null),
                         ('kept_queries', 'SELECT', null),
+                        ('kept_distances', 'SELECT', null),
                         -- so that any role may dump them
                         ('_registry', 'SELECT', null),
                         ('_calibrations', 'SELECT', null),
@@ -68,10 +69,16 @@ begin
                         ('_own_sampling', 'INSERT', 'most'),
                         ('_own_sampling', 'UPDATE', 'share'),
                         ('_own_sampling', 'UPDATE', 'most'),
-                        -- these show the real queries of a role's own tables, one per column
+                        ('_own_sampling', 'UPDATE', 'distance_share'),
+                        ('_own_sampling', 'UPDATE', 'most_distances'),
+                        -- these show what is stored of a role's own tables, one per column
                         ('_own_queries_', 'SELECT', null),
                         ('_own_queries_', 'UPDATE', 'kept_on'),
                         ('_own_queries_', 'UPDATE', 'query'),
+                        ('_own_queries_', 'UPDATE', 'measured_on'),
+                        ('_own_queries_', 'UPDATE', 'k'),
+                        ('_own_queries_', 'UPDATE', 'distance'),
+                        ('_own_queries_', 'UPDATE', 'calibrated_at'),
                         -- these only take rows; the server fills in the calling role
                         ('_claims', 'INSERT', 'table_id'),
                         ('_claims', 'SELECT', 'entry'),
@@ -81,7 +88,11 @@ begin
                         ('_removals', 'INSERT', 'filter'),
                         ('query_inbox', 'INSERT', 'table_id'),
                         ('query_inbox', 'INSERT', 'full_column'),
-                        ('query_inbox', 'INSERT', 'query')
+                        ('query_inbox', 'INSERT', 'query'),
+                        ('distance_inbox', 'INSERT', 'table_id'),
+                        ('distance_inbox', 'INSERT', 'full_column'),
+                        ('distance_inbox', 'INSERT', 'k'),
+                        ('distance_inbox', 'INSERT', 'distance')
                 ) as given (name, privilege, part)
                 join pg_class as class
                     on given.name in (class.relname, rtrim(class.relname, '0123456789'))

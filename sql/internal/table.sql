@@ -257,7 +257,7 @@ begin atomic
 end;
 
 -- The estimated rows of a table with its partitions and children; NULL before the first analyze.
--- Called by: mrl._share, mrl._promised, mrl._count_passing, mrl._keep_calibration
+-- Called by: mrl._share, mrl._count_passing
 create or replace function mrl._rows(table_id oid)
 returns bigint
 language sql

@@ -72,7 +72,9 @@
 \ir ../internal/filter.sql
 \ir ../internal/effort.sql
 \ir ../internal/statement.sql
+\ir ../internal/change.sql
 \ir ../internal/promise.sql
+\ir ../internal/warn_promise.sql
 \ir ../internal/plan.sql
 \ir ../functions/search.sql
 \ir ../functions/search_keys.sql
@@ -106,10 +108,14 @@
 \ir ../internal/calibration.sql
 \ir ../functions/calibrate.sql
 \ir ../views/query_inbox.sql
+\ir ../views/distance_inbox.sql
 \ir ../views/kept_queries.sql
+\ir ../views/kept_distances.sql
 \ir ../functions/sample_queries.sql
+\ir ../functions/sample_distances.sql
 \ir ../functions/forget_queries.sql
 \ir ../functions/keep_query.sql
+\ir ../functions/keep_distance.sql
 \ir ../functions/kept_queries.sql
 \ir ../views/indexes.sql
 \ir ../views/metrics.sql

@@ -41,6 +41,8 @@ create table if not exists mrl._calibrations (
     reach pg_catalog.float8[],
     -- rows inserted, updated and deleted until then, as PostgreSQL counts them
     changes bigint,
+    -- what identified the table then, as in mrl._tables
+    born pg_catalog.text,
     primary key (entry, index_name, k, filter, candidates, ef_search),
     foreign key (entry, index_name) references mrl._registry
         on update cascade on delete cascade

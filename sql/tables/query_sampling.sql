@@ -1,6 +1,6 @@
--- Full columns whose queries are stored: the share, the limit and the number of the query table.
+-- Full columns whose queries or distances are stored: shares, limits, the number of the table.
 -- mrl._query_sampling
--- Called by: mrl.query_sampling, mrl._own_sampling, mrl._take_query, mrl._sweep, refresh.sql
+-- Called by: mrl.query_sampling, mrl._own_sampling, mrl._take_query, mrl._take_distance, …
 create table if not exists mrl._query_sampling (
     entry int not null references mrl._tables on delete cascade,
     full_column pg_catalog.name not null,
@@ -15,6 +15,15 @@ create table if not exists mrl._query_sampling (
     ),
     -- the number in the name mrl._queries_…, a table that exists while it is needed
     room int not null generated always as identity unique,
+    -- the same for distances of answers
+    distance_share pg_catalog.float8 not null default 0 check (
+        distance_share operator(pg_catalog.>=) 0
+            and distance_share operator(pg_catalog.<=) 1
+    ),
+    most_distances int not null default 1000 check (
+        most_distances operator(pg_catalog.>=) 1
+            and most_distances operator(pg_catalog.<=) 10000
+    ),
     primary key (entry, full_column)
 );
 
@@ -24,6 +33,7 @@ after update or delete on mrl._query_sampling
 for each row execute function mrl._keep_room();
 
 comment on table mrl._query_sampling is
-'Internal. Columns whose queries are stored. Read them through mrl.query_sampling.';
+'Internal. Columns whose queries or distances are stored. Read them through '
+'mrl.query_sampling.';
 comment on sequence mrl._query_sampling_room_seq is
 'Internal. Numbers of the tables that hold real queries.';

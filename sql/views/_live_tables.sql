@@ -5,7 +5,8 @@ create or replace view mrl._live_tables as
 select
     known.entry,
     known.table_id,
-    identity.owner
+    identity.owner,
+    identity.born
 from mrl._tables as known
 join mrl._identities as identity
     on identity.table_oid operator(pg_catalog.=) known.table_id

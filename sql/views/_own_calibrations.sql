@@ -26,7 +26,8 @@ select
     point.shares,
     point.weights,
     point.reach,
-    point.changes
+    point.changes,
+    point.born
 from mrl._calibrations as point
 where exists (
     select

@@ -1,6 +1,6 @@
 -- Query sampling of tables that the caller owns. It is written through this view only.
 -- mrl._own_sampling
--- Called by: mrl.sample_queries, mrl.forget_queries
+-- Called by: mrl.sample_queries, mrl.sample_distances, mrl.forget_queries
 create or replace view mrl._own_sampling
 with (security_barrier)
 as
@@ -9,7 +9,9 @@ select
     sampling.full_column,
     sampling.share,
     sampling.most,
-    sampling.room
+    sampling.room,
+    sampling.distance_share,
+    sampling.most_distances
 from mrl._query_sampling as sampling
 where exists (
     select

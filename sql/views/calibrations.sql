@@ -24,7 +24,8 @@ select
     point.shares,
     point.weights,
     point.reach,
-    point.changes
+    point.changes,
+    point.born
 from mrl._calibrations as point
 join mrl._live_tables as live on live.entry operator(pg_catalog.=) point.entry;
 

@@ -26,6 +26,7 @@ ROWS = matryoshka(300)
 QUERIES = matryoshka(30, seed=7)
 INDEX = MatryoshkaIndex("docs", "embedding", dims=32)
 KEEP = "select mrl.keep_query('docs', 'embedding', %s)"
+DISTANCES = "select array(select distance from mrl.kept_distances where k = 3)"
 KEPT = "select mrl.kept_queries('docs', 'embedding')::text[]"
 ROOMS = (
     "select array_agg(relname::text order by 1) from pg_class"
@@ -198,6 +199,15 @@ def test_only_the_owner_reads_and_only_readers_write(docs: Conn, database: str) 
         assert kept_ones(owner) == printed(docs, QUERIES[:1])
         with pytest.raises(errors.InsufficientPrivilege, match="may not read"):
             keep(stranger, QUERIES[1])
+        keep_distance = "select mrl.keep_distance('docs', 'embedding', 3, 0.5)"
+        one(owner, "select mrl.sample_distances('docs', 'embedding', 1, 10)")
+        assert one(reader, keep_distance)
+        with pytest.raises(errors.InsufficientPrivilege, match="may not read"):
+            one(stranger, keep_distance)
+        assert one(owner, DISTANCES) == [0.5]
+        for conn in (reader, stranger):
+            assert one(conn, DISTANCES) == []
+            assert one(conn, "select count(*) from mrl.kept_distances") == 0
         assert one(owner, "select count(*) from mrl.kept_queries") > 0
         for conn in (reader, stranger):
             assert one(conn, "select count(*) from mrl.kept_queries") == 0
@@ -207,6 +217,12 @@ def test_only_the_owner_reads_and_only_readers_write(docs: Conn, database: str) 
                 "select mrl.forget_queries('docs', 'embedding')",
                 "select query from mrl._queries_1",
                 "select query from mrl.query_inbox",
+                "select distance from mrl.distance_inbox",
+                "select distance from mrl._queries_1",
+                "select mrl.sample_distances('docs', 'embedding')",
+                "delete from mrl.distance_inbox",
+                "insert into mrl.distance_inbox (table_id, full_column, k, distance,"
+                " asked_by) values ('docs', 'embedding', 1, 1, 'kept_owner')",
                 "update mrl.query_inbox set query = null returning query",
                 "delete from mrl.query_inbox",
                 "delete from mrl._own_queries_1",
@@ -356,6 +372,50 @@ def test_they_follow_their_table_and_go_with_it(docs: Conn) -> None:
     docs.execute("drop table docs")
     make_table(docs, ROWS)
     create(docs)
+    assert not rooms(docs)
+
+
+def test_distances_are_numbers_of_unfiltered_answers(docs: Conn, database: str) -> None:
+    result = INDEX.search(docs, QUERIES[0], k=3)
+    assert not INDEX.keep_distance(docs, result)
+    with connect(database) as conn:
+        assert not rooms(docs)
+        turn_on = real_queries.sample_distances(INDEX, share=1, most=400)
+        told = run(docs, turn_on)
+        assert (told.share, told.distance_share, told.most_distances) == (0, 1, 400)
+        assert size(docs) == 400
+        assert INDEX.keep_distance(conn, result)
+        assert one(docs, DISTANCES) == [result[-1].distance]
+        days = docs.execute("select kept_on, k from mrl.kept_distances").fetchall()
+        assert days == [(datetime.now(timezone.utc).date(), 3)]
+        # with a filter, or with too few answers, it is another distance
+        some = INDEX.search(conn, QUERIES[1], k=3, filter="n < 50")
+        all_of_them = INDEX.search(conn, QUERIES[1], k=500, candidates=500)
+        assert not INDEX.keep_distance(conn, some)
+        assert not INDEX.keep_distance(conn, all_of_them)
+        with pytest.raises(InvalidSetting, match="give what search returned"):
+            INDEX.keep_distance(conn, [1.0])  # type: ignore[arg-type]
+        for call in ("0, 0.5", "null, 0.5", "3, 'NaN'", "3, 'infinity'", "3, null"):
+            with pytest.raises(errors.InvalidParameterValue):
+                one(docs, f"select mrl.keep_distance('docs', 'embedding', {call})")
+
+    async def ask() -> bool:
+        async with await AsyncConnection.connect(database) as conn:
+            return await INDEX.keep_distance_async(conn, result)
+
+    assert asyncio.run(ask())
+    # queries have their own share and their own bound in the same table
+    assert one(docs, "select count(*) from mrl.kept_queries") == 0
+    sample(docs, 1, 4)
+    assert keep(docs, QUERIES[0])
+    assert size(docs) == 400
+    assert 1 <= len(one(docs, DISTANCES)) <= 2
+    one(docs, "select mrl.sample_distances('docs', 'embedding', 0, 300)")
+    assert not one(docs, "select mrl.keep_distance('docs', 'embedding', 3, 0.5)")
+    sample(docs, 0, 4)
+    assert rooms(docs)
+    before = len(one(docs, DISTANCES))
+    assert one(docs, "select mrl.forget_queries('docs', 'embedding')") == 1 + before
     assert not rooms(docs)
 
 

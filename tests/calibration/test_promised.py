@@ -8,7 +8,7 @@ import pytest
 from psycopg import errors, sql
 from support.calibrations import NAME, Promised, calibrate, promised, put
 from support.databases import Conn, connection_fixture
-from support.sql_calls import create, stock
+from support.sql_calls import create, one, stock
 from support.sql_state import refused
 from support.tables import append
 from support.vectors import matryoshka
@@ -211,13 +211,110 @@ def test_a_fifth_of_the_rows_may_change(conn: Conn, rows: int, promise: str) -> 
     else:
         new = matryoshka(rows - 100, seed=2)
         append(conn, new, sql.Identifier("docs"), first=101)
-    # PostgreSQL does not know before it looked
-    assert promised(conn).standing == "measured"
+    # PostgreSQL counts changes before it looks at the rows
+    assert promised(conn).standing == promise
     conn.execute("analyze docs")
     found = promised(conn)
     assert found.standing == promise
+    # and looks at the rows if it does not count
+    conn.execute("update mrl._calibrations set changes = null")
+    assert promised(conn).standing == promise
     if promise == "stale":
         assert found == Promised(480, 480, "stale", None, None)
+
+
+REPLACED = {
+    "in place": (
+        "update docs set embedding = (select other.embedding from docs as other"
+        " where other.id = docs.id % 100 + 1)"
+    ),
+    "truncate and copy": (
+        "create temp table old as select id, n, title, embedding from docs;"
+        " truncate docs; insert into docs (id, n, title, embedding) select * from old"
+    ),
+    "delete and insert": (
+        "create temp table old as select id, n, title, embedding from docs;"
+        " delete from docs;"
+        " insert into docs (id, n, title, embedding) select * from old"
+    ),
+}
+
+
+@pytest.mark.parametrize("how", REPLACED)
+def test_rows_replaced_at_the_same_count_are_noticed(conn: Conn, how: str) -> None:
+    stock(conn, VECTORS)
+    put(conn, 20, 0.99, 0.99, 1.0)
+    with conn.transaction(force_rollback=True):
+        conn.execute(REPLACED[how].encode())
+        # in the transaction that does it, too
+        assert promised(conn).standing == "stale"
+    conn.execute("truncate mrl._calibrations")
+    conn.execute("vacuum docs")
+    put(conn, 20, 0.99, 0.99, 1.0)
+    assert promised(conn).standing == "measured"
+    conn.execute(REPLACED[how].encode())
+    assert promised(conn).standing == "stale"
+    conn.execute("analyze docs")
+    assert promised(conn).standing == "stale"
+    words = "select words from mrl._promised('docs'::regclass, %s, 10, 0.9, false)"
+    assert "00 rows were inserted, updated or deleted since" in one(conn, words, NAME)
+
+
+def test_changes_are_counted_through_a_reset_and_a_restore(conn: Conn) -> None:
+    stock(conn, VECTORS)
+    put(conn, 20, 0.99, 0.99, 1.0)
+    # other sessions may not have reported theirs yet
+    conn.execute("update mrl._calibrations set changes = changes + 15")
+    assert promised(conn).standing == "measured"
+    conn.execute("update mrl._calibrations set changes = changes + 5000")
+    # counted anew, and all rows have been inserted since
+    assert promised(conn).standing == "stale"
+    conn.execute("update mrl._calibrations set born = 'elsewhere'")
+    assert promised(conn).standing == "measured"
+    conn.execute(REPLACED["in place"].encode())
+    assert promised(conn).standing == "stale"
+
+
+def test_changes_of_partitions_are_added(conn: Conn) -> None:
+    conn.execute(
+        "create table parts (id int, n int) partition by hash (id);"
+        "create table part_0 partition of parts"
+        " for values with (modulus 2, remainder 0);"
+        "create table part_1 partition of parts"
+        " for values with (modulus 2, remainder 1)"
+    )
+    conn.execute("insert into parts select i, i from generate_series(1, 50) as i")
+    conn.execute("delete from parts where id <= 10")
+    conn.execute("analyze parts")
+    counts = "select rows, unsure, changes from mrl._counts('parts'::regclass)"
+    assert conn.execute(counts).fetchall() == [(40, 0, 60)]
+
+
+def test_answers_at_other_distances_end_a_promise(conn: Conn) -> None:
+    stock(conn, VECTORS)
+    put(conn, 20, 0.99, 0.99, 1.0)
+    put(conn, 20, 0.99, 0.99, 1.0, k=3, basis="rows")
+    one(conn, "select mrl.sample_distances('docs', 'embedding', 1, 400)")
+    even = [place / 20 for place in range(21)]
+    conn.execute("update mrl._calibrations set reach = %s", [even])
+    keep = (
+        "select count(mrl.keep_distance("
+        "'docs', 'embedding', %s, i * 387 %% 1000 * %s::float8))"
+        " from generate_series(1, 999) as i"
+    )
+    one(conn, keep, 10, 0.001)
+    assert one(conn, "select count(*) from mrl.kept_distances") > 200
+    assert promised(conn).standing == "measured"
+    one(conn, "select mrl.forget_queries('docs', 'embedding')")
+    one(conn, keep, 10, 0.0007)
+    assert promised(conn).standing == "stale"
+    assert promised(conn, filtered=True, share=1).standing == "borrowed"
+    # what was kept before the calibration says nothing about it
+    conn.execute("update mrl._calibrations set measured_at = now() + interval '1 s'")
+    assert promised(conn).standing == "measured"
+    # rows are at other distances from the beginning
+    one(conn, keep, 3, 0.0007)
+    assert promised(conn, k=3, recall=0.9).standing == "rows"
 
 
 @pytest.mark.parametrize("options", ["m = 8", "ef_construction = 100"])

@@ -232,7 +232,10 @@ def test_real_queries_are_kept_and_asked_with(
     queries = ("queries", "docs", "embedding", "--dsn", database)
     on = mrl_pg(*queries, "--share", "1", "--most", "20", "--json")
     assert on.returncode == 0, on.stderr
-    told = {"share": 1.0, "most": 20, "kept": 0, "oldest": None}
+    told = {
+        **{"share": 1.0, "most": 20, "kept": 0, "oldest": None},
+        **{"distance_share": 0.0, "most_distances": 1000, "distances": 0},
+    }
     assert json.loads(on.stdout) == told
     for query in matryoshka(12, seed=5):
         assert INDEX.keep_query(conn, query)

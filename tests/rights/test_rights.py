@@ -41,6 +41,8 @@ ATTACKS = {
     "no sampling": "select mrl.sample_queries('public.docs', 'embedding', 0)",
     "forget": "select mrl.forget_queries('public.docs', 'embedding')",
     "erase": "update mrl._own_queries_1 set query = null, kept_on = null",
+    "no distances": "select mrl.sample_distances('public.docs', 'embedding', 0)",
+    "erase distances": "update mrl._own_queries_1 set distance = null, k = null",
     "sample": "update mrl._own_sampling set share = 0",
     "remove": f"insert into mrl._removals (entry, index_name) select {ENTRY}, '{NAME}'",
     "remove for another": (
@@ -71,6 +73,7 @@ KNOWN = (
     " to_jsonb(array(select t from mrl._measurements as t order by 1)),"
     " to_jsonb(array(select t from mrl._query_sampling as t order by 1)),"
     " to_jsonb(array(select t from mrl.kept_queries as t order by 1)),"
+    " to_jsonb(array(select t from mrl.kept_distances as t order by 1)),"
     " to_jsonb(array(select t from mrl._tables as t where t.table_id ="
     " 'docs'::regclass))"
 )
@@ -105,6 +108,8 @@ def cluster(pg_server: Server) -> Iterator[Cluster]:
             assert one(
                 owner, "select mrl.keep_query('docs', 'embedding', %s)", text(ROWS[0])
             )
+            owner.execute("select mrl.sample_distances('docs', 'embedding', 1, 5)")
+            assert one(owner, "select mrl.keep_distance('docs', 'embedding', 10, 0.5)")
             stranger.execute("create table mine (id int)")
             stranger.execute("insert into mine values (1)")
             yield Cluster(root, owner, stranger)
@@ -297,6 +302,7 @@ def test_nobody_keeps_a_room_by_building_on_it(cluster: Cluster) -> None:
     rooms = "select relname from pg_class where relname ~ '^_queries_[0-9]+$'"
     assert cluster.root.execute(rooms).fetchall() == [("_queries_1",)]
     cluster.owner.execute("select mrl.sample_queries('docs', 'embedding', 0)")
+    cluster.owner.execute("select mrl.sample_distances('docs', 'embedding', 0)")
     cluster.owner.execute("select mrl.forget_queries('docs', 'embedding')")
     assert cluster.root.execute(rooms).fetchall() == []
     assert one(cluster.root, "select to_regclass('on_it') is null") is True

@@ -127,7 +127,7 @@ CALLERS_PATH = {
         "calibrate",
         "recall",
     ),
-    *("keep_query", "search", "search_keys", "search_many"),
+    *("keep_distance", "keep_query", "search", "search_keys", "search_many"),
     # filling a column runs the triggers of the table
     *("create_index", "fill_short_column", "_fill_next"),
 }
@@ -162,6 +162,7 @@ def test_labels_tell_the_truth(conn: Conn) -> None:
         ("in_use_column", "s", "u", True, False, FIXED),
         ("index_bytes", "s", "s", True, True, None),
         ("keep_as_sql", "s", "u", False, False, FIXED),
+        ("keep_distance", "v", "u", False, False, None),
         ("keep_query", "v", "u", False, False, None),
         ("kept_queries", "v", "u", False, False, FIXED),
         ("preflight", "v", "u", False, False, FIXED),
@@ -169,6 +170,7 @@ def test_labels_tell_the_truth(conn: Conn) -> None:
         ("refuse_dims", "i", "s", False, False, FIXED),
         ("register", "v", "u", False, False, FIXED),
         ("repair_sql", "s", "u", False, False, FIXED),
+        ("sample_distances", "v", "u", False, False, FIXED),
         ("sample_queries", "v", "u", False, False, FIXED),
         ("search", "v", "u", False, False, None),
         ("search_keys", "v", "u", False, False, None),
@@ -203,6 +205,7 @@ def test_internal_functions_are_bound_and_labelled(conn: Conn) -> None:
         "_build_size",
         "_build_workers",
         "_claim",
+        "_claim_sampling",
         "_count_passing",
         "_count_vectors",
         "_distance_us",
@@ -219,6 +222,7 @@ def test_internal_functions_are_bound_and_labelled(conn: Conn) -> None:
         "_keep_room",
         "_make_keeper",
         "_make_room",
+        "_put_in_slot",
         "_queries_or_kept",
         "_query_shares",
         "_ms_since",
@@ -229,6 +233,7 @@ def test_internal_functions_are_bound_and_labelled(conn: Conn) -> None:
         "_standby_lag",
         "_swap_kept",
         "_sweep",
+        "_take_distance",
         "_take_query",
         "_truth",
         "_waits_for",
@@ -251,7 +256,8 @@ def test_only_what_mrl_keeps_is_written_with_its_owners_rights(conn: Conn) -> No
         "and prosecdef order by proname"
     )
     assert [name for (name,) in definer] == [
-        *("_claim", "_keep_room", "_remove", "_sweep", "_take_query"),
+        *("_claim", "_drifted", "_keep_room", "_remove", "_sweep"),
+        *("_take_distance", "_take_query"),
     ]
 
 

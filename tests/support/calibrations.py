@@ -78,10 +78,12 @@ def put(
     conn.execute(
         "insert into mrl._calibrations (entry, index_name, k, filter, candidates,"
         " ef_search, share, recall, low, median_ms, p95_ms, queries, rows, m,"
-        " ef_construction, basis) select known.entry, %s, %s, %s, %s, %s, %s, %s, %s,"
-        " %s, %s, 500, coalesce(mrl._rows('docs'::regclass), 0), built.m,"
-        " built.ef_construction, %s"
-        " from mrl._built('docs'::regclass, %s) as built, mrl._live_tables as known"
+        " ef_construction, basis, changes, born) select known.entry, %s, %s, %s, %s,"
+        " %s, %s, %s, %s, %s, %s, 500, coalesce(mrl._rows('docs'::regclass), 0),"
+        " built.m,"
+        " built.ef_construction, %s, counts.changes, known.born"
+        " from mrl._built('docs'::regclass, %s) as built, mrl._live_tables as known,"
+        " mrl._counts('docs'::regclass) as counts"
         " where known.table_id = 'docs'::regclass",
         [
             *(name, k, filter, candidates, ef_search or min(candidates, 1000)),

@@ -35,6 +35,8 @@ FUNCTIONS = {
     "calibrate": 4,
     "sample_queries": 3,
     "keep_query": 4,
+    "sample_distances": 2,
+    "keep_distance": 3,
     "forget_queries": 2,
     "kept_queries": 2,
     "register": 3,
@@ -491,7 +493,9 @@ def _arguments(
         }
     if function == "calibrate":
         return {**place, "k": k, "sample": sample, **which, "queries": maybe}
-    if function == "sample_queries":
+    if function == "keep_distance":
+        return {**place, "k": k, "distance": Argument(lambda: "0.5", FLOATS)}
+    if function in ("sample_queries", "sample_distances"):
         share = Argument(lambda: draw.one(("0", "1", "0.5")), FLOATS)
         return {**place, "share": share, "most": Argument(lambda: "5", NUMBERS, 0.5)}
     if function == "keep_query":
