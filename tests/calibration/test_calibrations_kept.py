@@ -84,7 +84,7 @@ def test_a_renamed_table_keeps_them(conn: Conn) -> None:
     assert counts(conn, number) == before
     call = (
         "select standing from mrl._promised('elsewhere.\"My docs\"'::regclass,"
-        " %s, 3, 0.5, false)"
+        " %s, 3, 0.1, false)"
     )
     assert one(conn, call, NAME) == "rows"
     again = calibrate(conn, 'elsewhere."My docs"', k=3, sample=5)
