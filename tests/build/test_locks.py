@@ -15,8 +15,10 @@ from support.verbs import MODES, intercepted, looked_at, strongest, text_of
 
 from mrl_pg import MatryoshkaIndex
 from mrl_pg.build import create, drop, keep_as, repair
+from mrl_pg.build.switch_column import switch_column
 from mrl_pg.exchange import Exchange, Request, Send, run
 from mrl_pg.kinds import Keep
+from mrl_pg.layout import ColumnLayout
 
 ROWS = matryoshka(60, dims=32)
 
@@ -218,9 +220,29 @@ def test_a_trigger_is_repaired_in_a_moment(
     assert_as_on_the_page(found, {BROKEN[broken]: MENDED, "call": COMPUTED})
 
 
+COUNTED = (
+    "switch to the column of another model: count the rows without a new vector, before "
+    "and after"
+)
+
+
+def test_rows_without_a_new_vector_are_counted_as_by_a_reader(
+    docs: Conn, other: Conn
+) -> None:
+    docs.execute("alter table docs add column other vector(32)")
+    docs.execute("update docs set other = embedding")
+    for column in ("embedding", "other"):
+        MatryoshkaIndex("docs", column, dims=16, keep="expression").create(docs)
+    verb = switch_column(docs, ColumnLayout("docs", "embedding"), "other", False)
+    found = held(docs, other, verb)
+    starts = ["select mrl.switch_column(", "select pg_catalog.count("]
+    assert_as_on_the_page(found, dict.fromkeys(starts, COUNTED))
+
+
 def test_no_lock_on_the_page_is_left_out() -> None:
     tested = {step for steps in STEPS.values() for step in steps.values()}
-    tested |= {step for _, step in PARTED.values()} | {EXCHANGED, MENDED, COMPUTED}
+    tested |= {step for _, step in PARTED.values()}
+    tested |= {EXCHANGED, MENDED, COMPUTED, COUNTED}
     assert tested == set(LOCKS)
 
 

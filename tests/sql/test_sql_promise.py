@@ -175,7 +175,7 @@ def test_the_hint_is_a_call_that_helps(bare: Conn) -> None:
 
 def test_a_search_without_a_recall_looks_at_no_calibration(docs: Conn) -> None:
     """It is told apart before anything is looked up: mrl._ordinary still plans it."""
-    docs.execute("drop function mrl._promised")
+    docs.execute("drop function mrl._promised cascade")
     docs.execute("drop function mrl._plan")
     search = "select id from mrl.search(null::docs, 'embedding', %s)"
     assert index_scans(docs, NAME, search, text(QUERY)) == 1

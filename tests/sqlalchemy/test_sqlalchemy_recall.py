@@ -41,6 +41,8 @@ def engine(database: str, conn: Conn) -> Iterator[Engine]:
     with engine.begin() as connection:
         rows = [{"id": i, "embedding": row} for i, row in enumerate(ROWS.tolist())]
         connection.execute(insert(docs), rows)
+    # a session that ends reports what it changed, which is no change after calibrating
+    engine.dispose()
     conn.execute("analyze docs")
     calibrate(conn, k=1, sample=20)
     yield engine
