@@ -221,8 +221,8 @@ def test_a_trigger_is_repaired_in_a_moment(
 
 
 COUNTED = (
-    "switch to the column of another model: count the rows without a new vector, before "
-    "and after"
+    "switch to the column of another model: count the rows without a new vector, "
+    "before and after"
 )
 
 
