@@ -66,7 +66,12 @@ def calibrate_in_batches(
         points += json.loads(row["points"] or "[]")
         if not row["go_on"]:
             break
-    measured = {"points": json.dumps(points), "query_count": len(asked)}
+    measured = {
+        "points": json.dumps(points),
+        "query_count": len(asked),
+        "edges": edges,
+        "totals": totals,
+    }
     keep = source.statement("keep_calibration").encode()
     rows: list[Row] = yield Send(keep, values | about | measured)
     return rows

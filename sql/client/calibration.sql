@@ -226,7 +226,8 @@ from mrl._keep_calibration(
     %(share)s,
     %(query_count)s,
     %(row_count)s,
-    case when %(rows_as_queries)s then 'rows' else 'queries' end
+    case when %(rows_as_queries)s then 'rows' else 'queries' end,
+    mrl._reach(%(k)s, %(edges)s::pg_catalog.float8[], %(totals)s::pg_catalog.int4[])
 ) as made
 cross join lateral mrl._margin(made.basis) as margin
 order by made.candidates, made.ef_search

@@ -103,7 +103,8 @@ begin
         counts.share,
         query_count,
         counts.rows,
-        case when queries is null then 'rows' else 'queries' end
+        case when queries is null then 'rows' else 'queries' end,
+        mrl._reach(k, edges, totals)
     );
 end
 $body$;

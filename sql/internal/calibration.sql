@@ -31,6 +31,34 @@ begin atomic
     order by candidates;
 end;
 
+-- How far the k-th row is from the queries: 21 quantiles of its exact distance, from 0 to 1.
+-- Called by: mrl.calibrate, client/calibration.sql
+create or replace function mrl._reach(
+    k int,
+    -- as mrl._truth returns them
+    edges float8[],
+    totals int[]
+)
+returns float8[]
+language sql
+immutable
+parallel safe
+begin atomic
+    select pg_catalog.percentile_cont(
+        array(
+            select step operator(pg_catalog./) 20::pg_catalog.float8
+            from pg_catalog.generate_series(0, 20) as step
+        )
+    ) within group (
+        -- mrl._edge adds the errors of single precision
+        order by query.edge operator(pg_catalog.-) 1e-5::pg_catalog.float8
+    )
+    from rows from (
+        pg_catalog.unnest(edges), pg_catalog.unnest(totals)
+    ) as query (edge, total)
+    where query.total operator(pg_catalog.=) k;
+end;
+
 -- Recall and time for each number of candidates up to the number of a timed search.
 -- Called by: mrl.calibrate, client/calibration.sql
 create or replace function mrl._points(
@@ -75,7 +103,9 @@ begin
         mean as (
             select
                 level,
-                mrl._interval(array_agg(recall order by number), z => 1.644854) as interval
+                mrl._interval(array_agg(recall order by number), z => 1.644854) as interval,
+                -- one query in twenty found as little
+                percentile_disc(0.05) within group (order by recall) as p05
             from tally
             group by level
         ),
@@ -91,6 +121,7 @@ begin
                 'ef_search', _points.ef_search,
                 'recall', (mean.interval).mean,
                 'low', (mean.interval).low,
+                'p05', mean.p05,
                 -- re-ranking takes the same time for each candidate
                 'median_ms', times.few[1] + part.of_all * (times.all_of_them[1] - times.few[1]),
                 'p95_ms', times.few[2] + part.of_all * (times.all_of_them[2] - times.few[2])

@@ -11,7 +11,7 @@ from support.plans import force_index
 from support.sql_calls import create, many, one, stock, text
 from support.sql_plans import ordered, planned, scanning
 from support.tables import Docs, fresh_docs
-from support.vectors import matryoshka
+from support.vectors import distances, matryoshka
 
 ROWS = 400
 QUERIES = matryoshka(25, seed=7)
@@ -47,11 +47,17 @@ def test_points_are_what_searches_find(
         found = recalls_of(answers, docs.vectors, QUERIES, k, among=among)
         assert point.recall == pytest.approx(np.mean(found), abs=1e-9)
         assert point.low == pytest.approx(lower_bound(found), abs=1e-6)
+        least = np.quantile(found, 0.05, method="inverted_cdf")
+        assert point.p05 == pytest.approx(least, abs=1e-9)
         assert 0 < point.median_ms <= point.p95_ms
         assert point.ef_search >= point.candidates >= k
     assert {(point.index_name, point.k, point.queries) for point in kept} == {
         (name, k, len(ASKED))
     }
+    rows = docs.vectors if among is None else docs.vectors[among]
+    edges = [np.sort(distances(rows, query, "cosine"))[k - 1] for query in QUERIES]
+    reach = np.quantile(edges, np.linspace(0, 1, 21))
+    assert all(point.reach == pytest.approx(reach, abs=1e-6) for point in kept)
     share = 0.3 if "filter" in options else 1
     assert {(point.rows, point.m, point.ef_construction) for point in kept} == {
         (ROWS, 16, 64)

@@ -31,8 +31,8 @@ from mrl_pg.errors import (
 
 QUERIES = matryoshka(20, seed=8)
 KEPT = (
-    "select candidates, ef_search, recall, low, median_ms, p95_ms from mrl.calibrations"
-    " where k = %s and filter = %s order by candidates, ef_search"
+    "select candidates, ef_search, recall, low, median_ms, p95_ms, p05"
+    " from mrl.calibrations where k = %s and filter = %s order by candidates, ef_search"
 )
 
 
