@@ -2,6 +2,7 @@
 
 import io
 from dataclasses import dataclass
+from importlib.util import cache_from_source
 from pathlib import Path
 from subprocess import CompletedProcess
 
@@ -55,11 +56,11 @@ class App:
         path = self.folder / name
         text = path.read_text()
         assert old in text, f"{name}: no {old!r}"
-        path.write_text(text.replace(old, new))
+        write_module(path, text.replace(old, new))
 
     def models(self, text: str) -> None:
         """Write models.py."""
-        (self.folder / "models.py").write_text(text)
+        write_module(self.folder / "models.py", text)
 
     def run(self, *commands: str) -> CompletedProcess[str]:
         """Run `alembic …`; several commands one after the other, which saves time."""
@@ -82,3 +83,13 @@ class App:
         text = path.read_text()
         compile(text, path, "exec")
         return text
+
+
+def write_module(path: Path, text: str) -> None:
+    """Write a module and forget what was compiled of it.
+
+    Python takes a compiled module for new if its source has the same size and was
+    written in the same second.
+    """
+    path.write_text(text)
+    Path(cache_from_source(path)).unlink(missing_ok=True)
