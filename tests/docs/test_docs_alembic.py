@@ -11,6 +11,7 @@ from textwrap import dedent, indent
 import psycopg
 import pytest
 from support.pages import ROOT, blocks, psycopg_url
+from support.scratch_app import write_module
 from support.scripts import run_script
 
 from mrl_pg import server
@@ -51,12 +52,12 @@ class Application:
         before = path.read_text()
         text, count = re.subn(what, lambda _: by, before, flags=re.MULTILINE)
         assert count == 1, f"{what} in {name}"
-        path.write_text(text)
+        write_module(path, text)
 
     def python(self, block: str) -> None:
         """Put a block where the page says that it belongs."""
         if block.startswith("# models.py\n"):
-            (self.folder / "models.py").write_text(block)
+            write_module(self.folder / "models.py", block)
         elif "target_metadata = " in block:
             self.replace("migrations/env.py", "^target_metadata = None$", block)
         elif block.startswith("from mrl_pg.alembic import op"):
