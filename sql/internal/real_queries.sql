@@ -192,6 +192,45 @@ begin
 end
 $body$;
 
+-- The settings of a column's queries and distances, with the column's dimensions and number.
+-- Called by: mrl._take_query, mrl._take_distance
+create or replace function mrl._sampled(table_id regclass, full_column name)
+returns table (
+    entry int,
+    room int,
+    share float8,
+    most int,
+    distance_share float8,
+    most_distances int,
+    full_dims int,
+    attnum smallint
+)
+language plpgsql
+stable
+set search_path = pg_catalog, pg_temp
+as $body$
+begin
+    return query
+    select
+        sampling.entry,
+        sampling.room,
+        sampling.share,
+        sampling.most,
+        sampling.distance_share,
+        sampling.most_distances,
+        attribute.atttypmod,
+        attribute.attnum
+    from mrl._query_sampling as sampling
+    join mrl._live_tables as live on live.entry = sampling.entry
+    join pg_attribute as attribute
+        on attribute.attrelid = live.table_id
+        and attribute.attname = sampling.full_column
+        and not attribute.attisdropped
+    where live.table_id = _sampled.table_id
+        and sampling.full_column = _sampled.full_column;
+end
+$body$;
+
 -- Stores a random share of the queries that are offered by roles that may read the column.
 -- Called by: mrl.query_inbox
 create or replace function mrl._take_query()
@@ -204,22 +243,10 @@ as $body$
 declare
     sampled record;
 begin
-    select
-        sampling.share,
-        sampling.most,
-        sampling.room,
-        attribute.atttypmod as full_dims,
-        attribute.attnum
+    select *
     into sampled
-    from mrl._query_sampling as sampling
-    join mrl._live_tables as live on live.entry = sampling.entry
-    join pg_attribute as attribute
-        on attribute.attrelid = live.table_id
-        and attribute.attname = sampling.full_column
-        and not attribute.attisdropped
-    where live.table_id = new.table_id
-        and sampling.full_column = new.full_column
-        and sampling.share > 0;
+    from mrl._sampled(new.table_id, new.full_column)
+    where share > 0;
     if not found then
         return null;
     end if;
@@ -339,22 +366,10 @@ as $body$
 declare
     sampled record;
 begin
-    select
-        sampling.entry,
-        sampling.distance_share,
-        sampling.most_distances,
-        sampling.room,
-        attribute.attnum
+    select *
     into sampled
-    from mrl._query_sampling as sampling
-    join mrl._live_tables as live on live.entry = sampling.entry
-    join pg_attribute as attribute
-        on attribute.attrelid = live.table_id
-        and attribute.attname = sampling.full_column
-        and not attribute.attisdropped
-    where live.table_id = new.table_id
-        and sampling.full_column = new.full_column
-        and sampling.distance_share > 0;
+    from mrl._sampled(new.table_id, new.full_column)
+    where distance_share > 0;
     if not found then
         return null;
     end if;

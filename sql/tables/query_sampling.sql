@@ -1,6 +1,6 @@
 -- Full columns whose queries or distances are stored: shares, limits, the number of the table.
 -- mrl._query_sampling
--- Called by: mrl.query_sampling, mrl._own_sampling, mrl._take_query, mrl._take_distance, …
+-- Called by: mrl.query_sampling, mrl._own_sampling, mrl._sampled, mrl._drifted, …
 create table if not exists mrl._query_sampling (
     entry int not null references mrl._tables on delete cascade,
     full_column pg_catalog.name not null,
