@@ -9,7 +9,7 @@ from mrl_pg import source
 from mrl_pg.arguments import flag
 from mrl_pg.catalog.read import not_installed
 from mrl_pg.errors import NotInstalled, TableNotFound
-from mrl_pg.exchange import AsyncConn, Conn, Exchange, Row, Send, run, run_async
+from mrl_pg.exchange import AsyncConn, Conn, Exchange, Row, look, run, run_async
 from mrl_pg.layout import check_name
 
 
@@ -106,7 +106,7 @@ def find_table(table: str | None, schema: str) -> Exchange[int | None]:
         check_name(what, text)
     parts = (schema, table) if schema else (table,)
     name = sql.Identifier(*parts).as_string()
-    (row,) = yield Send(source.statement("find_table"), {"name": name})
+    (row,) = yield from look(source.statement("find_table"), {"name": name})
     if row["table_id"] is None:
         raise TableNotFound(
             f"table {name} does not exist or is not on the search path: "
@@ -119,7 +119,7 @@ def find_table(table: str | None, schema: str) -> Exchange[int | None]:
 def read_status(table_id: int | None, rows: bool) -> Exchange[tuple[IndexStatus, ...]]:
     """The short columns of a table, or of all tables; raises NotInstalled."""
     try:
-        read = yield Send(
+        read = yield from look(
             source.statement("status"), {"table_id": table_id, "check_rows": rows}
         )
     except errors.Error as error:

@@ -8,7 +8,7 @@ from psycopg import sql
 
 from mrl_pg.catalog import slots
 from mrl_pg.catalog.facts import Facts
-from mrl_pg.exchange import Exchange, Script, Send
+from mrl_pg.exchange import Exchange, Script, Send, look
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class Step:
 
 def read_steps(query: sql.Composed) -> Exchange[list[Step]]:
     """The steps that a query answers: a name and a statement in each row."""
-    rows = yield Send(query)
+    rows = yield from look(query)
     return [
         Step(
             row["step"],

@@ -11,7 +11,7 @@ from typing import Any
 from mrl_pg import source
 from mrl_pg.calibration import measuring
 from mrl_pg.catalog.facts import Facts
-from mrl_pg.exchange import Exchange, Send
+from mrl_pg.exchange import Exchange, Send, look
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,5 +33,5 @@ def draw(
     """The queries of a measurement, which the statement `name` draws."""
     if values["filter"] is not None:
         yield Send(source.statement("check_measured_filter").encode(), values)
-    rows = yield Send(measuring.statement(name, facts), values)
+    rows = yield from look(measuring.statement(name, facts), values)
     return [MeasuredQuery(**row) for row in rows]

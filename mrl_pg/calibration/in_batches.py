@@ -8,7 +8,7 @@ from mrl_pg import source
 from mrl_pg.calibration import batches, measuring
 from mrl_pg.calibration.batches import MeasuredQuery
 from mrl_pg.catalog.facts import Facts
-from mrl_pg.exchange import Exchange, Row, Send
+from mrl_pg.exchange import Exchange, Row, Send, look
 from mrl_pg.exchange.progress import OnProgress, Progress
 
 COMPARED = 32
@@ -26,13 +26,13 @@ def calibrate_in_batches(
     queries = yield from batches.draw("draw_calibration", facts, values)
     values["rows_as_queries"] = any(query.place for query in queries)
     first = values | _of(queries[:1])
-    (about,) = yield Send(measuring.statement("calibration_rows", facts), first)
+    (about,) = yield from look(measuring.statement("calibration_rows", facts), first)
     asked: list[MeasuredQuery] = []
     edges: list[float] = []
     totals: list[int] = []
     for start, some in _parts(queries, COMPARED):
         truth = measuring.statement("calibration_truth", facts)
-        (row,) = yield Send(truth, values | _of(some), binary=True)
+        (row,) = yield from look(truth, values | _of(some), binary=True)
         for query, edge, total in zip(
             some, row["distances"], row["totals"], strict=True
         ):
@@ -54,7 +54,7 @@ def calibrate_in_batches(
                 "level": level,
                 "timed": max(0, about["timed"] - start),
             }
-            (row,) = yield Send(walk, values | batch, binary=True)
+            (row,) = yield from look(walk, values | batch, binary=True)
             for name, part in found.items():
                 part += row[name]
             done = start + len(some)

@@ -8,7 +8,7 @@ from mrl_pg import arguments, source
 from mrl_pg.calibration import batches, measuring
 from mrl_pg.catalog.facts import Facts
 from mrl_pg.catalog.read import read_facts
-from mrl_pg.exchange import AnyConn, Exchange, Row, Send, commits_each
+from mrl_pg.exchange import AnyConn, Exchange, Row, Send, commits_each, look
 from mrl_pg.exchange.progress import OnProgress, Progress
 from mrl_pg.layout import IndexLayout
 from mrl_pg.search.effort import decide_effort
@@ -111,7 +111,7 @@ def _measure_in_batches(
     measure = measuring.statement("measure_query", facts)
     shares = []
     for number, query in enumerate(queries, 1):
-        (row,) = yield Send(measure, values | asdict(query), binary=True)
+        (row,) = yield from look(measure, values | asdict(query), binary=True)
         if row["graph"] is not None:
             shares.append(row)
         if progress is not None:
@@ -122,7 +122,7 @@ def _measure_in_batches(
         "prefixes": [row["prefix"] for row in shares],
     }
     summary = source.statement("recall_and_losses").encode()
-    (figures,) = yield Send(summary, values | passes, binary=True)
+    (figures,) = yield from look(summary, values | passes, binary=True)
     if values["keep"] and shares:
         keep = source.statement("keep_measurement").encode()
         yield Send(keep, values | figures)
@@ -135,7 +135,7 @@ def history(conn: AnyConn, layout: IndexLayout) -> Exchange[list[RecallReport]]:
     facts = yield from read_facts(layout)
     names = {"table_id": facts.table_id, "index_name": layout.name}
     with measuring.explained(conn, layout, facts, None):
-        rows = yield Send(source.statement("measurements"), names, binary=True)
+        rows = yield from look(source.statement("measurements"), names, binary=True)
     return [_report(layout, row, None) for row in rows]
 
 

@@ -38,8 +38,8 @@ class Facts:
 
     `stamp` changes with everything that a search relies on: the table, its row-level
     security for the current role, the full column `full_number`, the expression
-    `short_value` of the short column or its trigger `short_trigger`, the primary key
-    `key_id` and the index.
+    `short_value` of the short column or its trigger `short_trigger` and its number
+    `kept_number`, the primary key `key_id` and the index.
     `expression_ours`: the index is on the expression that computes short values, so
     that a search needs no short column.
     """
@@ -67,6 +67,7 @@ class Facts:
     full_number: int
     short_value: int | None
     short_trigger: int | None
+    kept_number: int | None
     key_id: int
     stamp: int
 

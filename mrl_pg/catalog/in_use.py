@@ -4,9 +4,8 @@ The index in use is read once per connection and cached. Its `registry_stamp` is
 of the stamp that every such search returns, so that the next search notices a switch.
 """
 
-from collections.abc import Mapping
 from functools import cache
-from typing import Any, TypeVar
+from typing import TypeVar
 from weakref import WeakKeyDictionary
 
 from psycopg import sql
@@ -16,7 +15,7 @@ from mrl_pg.catalog.read import MISSING, TABLES, known_facts, not_installed
 from mrl_pg.catalog.recent import Recent
 from mrl_pg.catalog.slots import statement
 from mrl_pg.errors import IndexNotFound, NotInstalled
-from mrl_pg.exchange import AnyConn, Exchange, Send
+from mrl_pg.exchange import AnyConn, Exchange, Row, look
 from mrl_pg.layout import ColumnLayout, IndexInUse, IndexLayout, Searched
 
 Layout = TypeVar("Layout", bound=IndexLayout)
@@ -88,12 +87,10 @@ def column_in_use(searched: Searched) -> Exchange[ColumnLayout]:
     return ColumnLayout(searched.table, column, searched.schema)
 
 
-def _read(
-    searched: Searched, query: bytes | None = None
-) -> Exchange[list[Mapping[str, Any]]]:
+def _read(searched: Searched, query: bytes | None = None) -> Exchange[list[Row]]:
     names = {"table": _name_of(searched), "column": searched.column}
     try:
-        rows: list[Mapping[str, Any]] = yield Send(query or _indexes_of(), names)
+        rows = yield from look(query or _indexes_of(), names)
     except MISSING as error:
         if not not_installed(error):
             raise
@@ -114,7 +111,7 @@ def _name_of(searched: Searched) -> str:
     return sql.Identifier(*parts).as_string()
 
 
-def _layout(kind: type[Layout], column: ColumnLayout, row: Mapping[str, Any]) -> Layout:
+def _layout(kind: type[Layout], column: ColumnLayout, row: Row) -> Layout:
     names = ("dims", "kind", "distance", "short", "name", "m", "ef_construction")
     given = {name: row[name] for name in names}
     if kind is IndexInUse:

@@ -6,7 +6,6 @@ also returns the current `stamp` of the table. If the stamp differs, or after an
 """
 
 import re
-from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
 from typing import Any
@@ -18,7 +17,7 @@ from mrl_pg import source
 from mrl_pg.catalog import slots
 from mrl_pg.catalog.facts import Facts, decide, function_of
 from mrl_pg.catalog.recent import Recent
-from mrl_pg.exchange import AnyConn, Exchange, Send
+from mrl_pg.exchange import AnyConn, Exchange, Row, look
 from mrl_pg.layout import IndexInUse, IndexLayout
 
 TABLES = 500
@@ -46,8 +45,8 @@ def known_facts(conn: AnyConn, layout: IndexLayout) -> Exchange[Facts]:
 
 def read_facts(layout: IndexLayout) -> Exchange[Facts]:
     """Facts from the server now, by two short queries; raises as `known_facts`."""
-    extension = yield Send(source.statement("pgvector").encode())
-    table = yield Send(_table_facts(), _table_names(layout))
+    extension = yield from look(source.statement("pgvector").encode())
+    table = yield from look(_table_facts(), _table_names(layout))
     facts = decide(layout, _first(extension) or {}, _first(table))
     if isinstance(layout, IndexInUse):
         # as the statement of a search combines them
@@ -89,7 +88,7 @@ def find_names(
         "registered": registered,
     }
     try:
-        rows = yield Send(source.statement("find_names").encode(), parameters)
+        rows = yield from look(source.statement("find_names").encode(), parameters)
     except MISSING:
         # the database side is older than mrl_pg
         return None
@@ -109,7 +108,7 @@ def not_installed(error: errors.Error) -> bool:
     return isinstance(error, MISSING) and bool(re.search(r'[ "]mrl[."]', message))
 
 
-def _first(rows: list[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+def _first(rows: list[Row]) -> Row | None:
     return rows[0] if rows else None
 
 
@@ -132,6 +131,7 @@ def _table_facts() -> bytes:
         full=sql.Identifier("full_column", "number"),
         value=sql.Identifier("short_column", "value"),
         trigger=sql.Identifier("short_column", "trigger"),
+        kept=sql.Identifier("short_column", "kept"),
         key=sql.Identifier("primary_key", "oid"),
         index=sql.SQL("pg_catalog.format('%%I.%%I', space.nspname, %(index)s)"),
     )

@@ -8,6 +8,7 @@ connection; `mrl_pg.sqlalchemy.driver` does so on a connection of SQLAlchemy.
 
 from mrl_pg.exchange.connections import AnyConn, AsyncConn, Conn, commits_each
 from mrl_pg.exchange.drivers import carry_out, run, run_async
+from mrl_pg.exchange.look import is_gone, look
 from mrl_pg.exchange.requests import (
     BeginTransaction,
     Call,
@@ -40,6 +41,8 @@ __all__ = [
     "Send",
     "carry_out",
     "commits_each",
+    "is_gone",
+    "look",
     "run",
     "run_async",
     "transaction",

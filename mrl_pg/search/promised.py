@@ -13,7 +13,7 @@ from mrl_pg.catalog.facts import Facts
 from mrl_pg.catalog.read import forget_facts, known_facts, not_installed
 from mrl_pg.catalog.recent import Recent
 from mrl_pg.errors import NotInstalled
-from mrl_pg.exchange import AnyConn, Exchange, Send
+from mrl_pg.exchange import AnyConn, Exchange, look
 from mrl_pg.layout import IndexLayout
 from mrl_pg.search.filter import about_filter, refusal, written_out
 from mrl_pg.search.options import SearchOptions
@@ -85,7 +85,7 @@ def _read(conn: AnyConn, facts: Facts, key: _Key) -> Exchange[Promise]:
         "filter": key.filter,
     }
     with _explained(conn, facts, key):
-        (row,) = yield Send(source.statement("promised").encode(), names)
+        (row,) = yield from look(source.statement("promised").encode(), names)
     return Promise(recall=key.recall, **row)
 
 

@@ -183,6 +183,7 @@ def _stamp(layout: IndexLayout, facts: Facts, table: sql.Identifier) -> sql.Comp
         full=sql.Literal(facts.full_number),
         value=sql.Literal(facts.short_value),
         trigger=sql.Literal(facts.short_trigger),
+        kept=sql.Literal(facts.kept_number),
         key=sql.Literal(facts.key_id),
         index=_index(layout, facts),
     )

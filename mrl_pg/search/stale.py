@@ -8,7 +8,7 @@ from psycopg import errors, pq
 
 from mrl_pg.catalog.read import forget_facts
 from mrl_pg.errors import MrlError, TableError
-from mrl_pg.exchange import AnyConn
+from mrl_pg.exchange import AnyConn, is_gone
 from mrl_pg.search.filter import about_filter, refusal, written_out
 from mrl_pg.search.plan import SearchPlan
 from mrl_pg.search.shape import Shape
@@ -24,7 +24,7 @@ MOVED = (
     errors.UndefinedTable,
     errors.DataException,
 )
-"""Errors of the server that a changed table may cause."""
+"""Errors of the server that a changed table may cause, beside those of `is_gone`."""
 
 LOST = (
     errors.DuplicatePreparedStatement,
@@ -78,7 +78,7 @@ def explained(conn: AnyConn, plan: SearchPlan, *, last: bool) -> Iterator[None]:
         if isinstance(error, LOST) and plan.prepared:
             _losses[conn] = losses(conn) + 1
         idle = conn.info.transaction_status == pq.TransactionStatus.IDLE
-        if isinstance(error, (*MOVED, *LOST)) and idle and not last:
+        if (isinstance(error, (*MOVED, *LOST)) or is_gone(error)) and idle and not last:
             raise Stale from error
         if shape.filter is None or not about_filter(error):
             raise

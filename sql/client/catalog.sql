@@ -44,6 +44,7 @@ select
     full_column.number::pg_catalog.int4 as full_number,
     short_column.value as short_value,
     short_column.trigger as short_trigger,
+    short_column.kept as kept_number,
     primary_key.oid as key_id,
     full_column.type as full_type,
     full_column.dims as full_dims,
@@ -115,6 +116,7 @@ left join lateral (
             then attribute.atttypmod
         end as dims,
         keeper.trigger,
+        case when keeper.trigger is not null then attribute.attnum end as kept,
         case
             when attribute.attgenerated operator(pg_catalog.=) 's'
             then pg_catalog.pg_get_expr(value.adbin, value.adrelid)
@@ -221,7 +223,7 @@ where class.relname operator(pg_catalog.=) %(table)s
 
 -- name: stamp
 -- A number that changes with the facts of a table; searches then read the facts again.
--- Slots: table, full, value, trigger, key (an oid; a column's number; oids), index (a name)
+-- Slots: table, full, value, trigger, kept, key (oids; numbers of columns), index (a name)
 -- Called by: mrl_pg.catalog.read, mrl_pg.search.render
 pg_catalog.hash_record_extended(
     -- functions that read caches, because they take microseconds and a scan must be planned;
@@ -235,17 +237,29 @@ pg_catalog.hash_record_extended(
                 {full}
             )
         ).identity,
-        -- the short column, by how it is generated, or by its trigger
-        coalesce(
-            (
-                pg_catalog.pg_identify_object(
-                    'pg_catalog.pg_attrdef'::pg_catalog.regclass,
-                    {value}::pg_catalog.oid,
-                    0
-                )
-            ).identity,
-            pg_catalog.pg_get_triggerdef({trigger}::pg_catalog.oid)
-        ),
+        -- the short column, by how it is generated, or by its trigger and its name;
+        -- pg_get_triggerdef would raise an error while another session drops the trigger
+        (
+            pg_catalog.pg_identify_object(
+                'pg_catalog.pg_attrdef'::pg_catalog.regclass,
+                {value}::pg_catalog.oid,
+                0
+            )
+        ).identity,
+        (
+            pg_catalog.pg_identify_object(
+                'pg_catalog.pg_trigger'::pg_catalog.regclass,
+                {trigger}::pg_catalog.oid,
+                0
+            )
+        ).identity,
+        (
+            pg_catalog.pg_identify_object(
+                'pg_catalog.pg_class'::pg_catalog.regclass,
+                {table},
+                {kept}::pg_catalog.int4
+            )
+        ).identity,
         pg_catalog.pg_get_constraintdef({key}::pg_catalog.oid),
         (
             select state.indexrelid
