@@ -1,5 +1,6 @@
 """MatryoshkaIndex: the layout of a short column, and a method for each task."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -326,6 +327,7 @@ class MatryoshkaIndex(SearchMethods, IndexLayout):
         k: int = 10,
         sample: int | None = None,
         queries: "VectorsLike | None" = None,
+        weights: Sequence[float] | None = None,
         real_queries: bool = False,
         rows: bool = False,
         filter: Filter = None,
@@ -342,10 +344,11 @@ class MatryoshkaIndex(SearchMethods, IndexLayout):
         each recall are stored in the database for all interfaces, and replace an older
         calibration for the same k and `filter`. A search with a `filter` uses a
         calibration with the same filter, or with filters that let through a similar
-        share of rows. The index is searched about thirty times for each query.
-        `progress` is called during the work.
+        share of rows. Exact search is stored, too, if the index is no faster. `weights`
+        say what each of the `queries` counts, by default 1. `progress` is called during
+        the work, and first says about how long it takes.
 
-        On an autocommit connection, every 32 queries are compared with all rows by a
+        On an autocommit connection, every 64 queries are compared with all rows by a
         statement of their own, and every 20 queries searched for, so that no lock on
         the table and no snapshot is held for longer. In a transaction, all of it is one
         statement, and both are held until the transaction ends.
@@ -361,6 +364,7 @@ class MatryoshkaIndex(SearchMethods, IndexLayout):
                 k=k,
                 sample=sample,
                 queries=queries,
+                weights=weights,
                 real_queries=real_queries,
                 rows=rows,
                 filter=filter,
@@ -376,6 +380,7 @@ class MatryoshkaIndex(SearchMethods, IndexLayout):
         k: int = 10,
         sample: int | None = None,
         queries: "VectorsLike | None" = None,
+        weights: Sequence[float] | None = None,
         real_queries: bool = False,
         rows: bool = False,
         filter: Filter = None,
@@ -391,6 +396,7 @@ class MatryoshkaIndex(SearchMethods, IndexLayout):
                 k=k,
                 sample=sample,
                 queries=queries,
+                weights=weights,
                 real_queries=real_queries,
                 rows=rows,
                 filter=filter,

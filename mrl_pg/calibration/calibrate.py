@@ -1,5 +1,6 @@
 """Has the server measure what searches find and cost, so that recall can be asked."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -7,6 +8,7 @@ from mrl_pg import arguments
 from mrl_pg.calibration import measuring
 from mrl_pg.calibration.in_batches import calibrate_in_batches
 from mrl_pg.catalog.read import forget_facts
+from mrl_pg.errors import InvalidSetting
 from mrl_pg.exchange import AnyConn, Exchange, Row, Send, commits_each
 from mrl_pg.exchange.progress import OnProgress
 from mrl_pg.layout import IndexLayout
@@ -29,11 +31,12 @@ class CalibrationPoint:
     """One measured search: its mean recall, the lower bound `low`, and its times.
 
     `low` is the bound of a one-sided 95 % interval. `p05` is the 5th percentile: one
-    query in twenty found as little.
+    query in twenty found as little. `candidates` and `ef_search` are None for exact
+    search.
     """
 
-    candidates: int
-    ef_search: int
+    candidates: int | None
+    ef_search: int | None
     recall: float
     low: float
     median_ms: float
@@ -52,6 +55,9 @@ class Calibration:
     `basis` says what the queries were: real queries or rows. Rows are easier to find,
     so with them a search must have `misses` times the misses that are asked for at
     most, and takes an `ef_search` of at least `least_ef_search`.
+    `noise` is the median part by which times of the same search differed; None if all
+    was measured by one statement, in which case the server warns. `is_busy` if that is
+    so much that the times mean little.
     """
 
     layout: IndexLayout
@@ -63,6 +69,8 @@ class Calibration:
     basis: Basis = "queries"
     misses: float = 1
     least_ef_search: int = 1
+    noise: float | None = None
+    is_busy: bool = False
 
     def cheapest(self, recall: float, slack: float = 0.005) -> CalibrationPoint | None:
         """The cheapest search that keeps a recall; None when no search keeps it.
@@ -79,6 +87,10 @@ class Calibration:
             if supported <= most:
                 continue
             most = supported
+            if point.candidates is None or point.ef_search is None:
+                if supported >= recall - ROUNDING:
+                    return point
+                continue
             candidates = max(candidates, point.candidates)
             ef_search = max(ef_search, point.ef_search)
             if supported >= recall - ROUNDING:
@@ -112,6 +124,7 @@ def calibrate(
     filter: Filter,
     params: Params,
     progress: OnProgress | None,
+    weights: Sequence[float] | None = None,
 ) -> Exchange[Calibration]:
     """Measure the searches of one short column; see `MatryoshkaIndex.calibrate`."""
     check_filter(filter, params)
@@ -120,20 +133,46 @@ def calibrate(
     values = measuring.values(
         layout, facts, k, sample, queries, real_queries, rows=rows
     )
+    values["weights"] = _weights(weights, values["queries"])
     values["filter"] = written_out(conn, filter, params, facts)
     with (
         measuring.explained(conn, layout, facts, filter),
         measuring.reported(conn, progress),
     ):
         if commits_each(conn):
-            made = yield from calibrate_in_batches(facts, values, progress)
+            made, noise = yield from calibrate_in_batches(facts, values, progress)
         else:
             made = yield Send(measuring.statement("calibrate", facts), values)
+            # the server has warned
+            noise = {"noise": None, "is_busy": False}
     forget_facts(conn, layout)
-    return _calibration(layout, k, made)
+    return _calibration(layout, k, made, noise)
 
 
-def _calibration(layout: IndexLayout, k: int, rows: Sequence[Row]) -> Calibration:
+def _weights(
+    weights: Sequence[float] | None, queries: Sequence[str] | None
+) -> list[float] | None:
+    """The weights of the queries; raises InvalidSetting."""
+    if weights is None:
+        return None
+    checked = [arguments.number("weights", weight) for weight in weights]
+    if queries is None or len(checked) != len(queries):
+        raise InvalidSetting(
+            f"{len(checked)} weights were given for "
+            f"{'no' if queries is None else len(queries)} queries: give queries=, and "
+            "a weight for each of them"
+        )
+    for weight in checked:
+        if not 0 < weight < math.inf:
+            raise InvalidSetting(
+                f"weights: {weight} is not a positive number: leave such a query out"
+            )
+    return checked
+
+
+def _calibration(
+    layout: IndexLayout, k: int, rows: Sequence[Row], noise: Row
+) -> Calibration:
     points = tuple(
         CalibrationPoint(
             row["candidates"],
@@ -159,4 +198,6 @@ def _calibration(layout: IndexLayout, k: int, rows: Sequence[Row]) -> Calibratio
         about["basis"],
         about["misses"],
         about["least_ef_search"],
+        noise["noise"],
+        bool(noise["is_busy"]),
     )

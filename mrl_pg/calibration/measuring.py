@@ -91,6 +91,7 @@ def values(
         "queries": vectors,
         "real_queries": real_queries,
         "as_rows": rows,
+        "weights": None,
     }
 
 

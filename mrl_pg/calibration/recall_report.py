@@ -1,7 +1,7 @@
 """Has the server measure the recall of a search on demand, and reads what was kept."""
 
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import datetime, timezone
 from typing import Any
 
 from mrl_pg import arguments, source
@@ -25,13 +25,15 @@ class RecallReport:
 
     `loss_graph` is what HNSW missed, `loss_shortlist` what more candidates would have
     found; with `recall` they add up to 1. `loss_prefix` is what a search without the
-    second pass would lose. All are None when no query had anything to find.
+    second pass would lose. All are None when no query had anything to find. An exact
+    search, which a `recall` may choose, has no candidates, finds everything, and is not
+    measured.
     """
 
     layout: IndexLayout
     k: int
-    candidates: int
-    ef_search: int
+    candidates: int | None
+    ef_search: int | None
     filter: str
     recall: float | None
     low: float | None
@@ -56,6 +58,8 @@ class RecallReport:
 
     def __str__(self) -> str:
         """What was measured, and what lost the rest, in two sentences."""
+        if self.candidates is None:
+            return f"{self.layout}: exact search for k={self.k}, which finds everything"
         search = f"k={self.k}, {self.candidates} candidates, ef_search {self.ef_search}"
         search += f", where {self.filter}" if self.filter else ""
         if self.recall is None or self.low is None or self.high is None:
@@ -88,6 +92,15 @@ def recall(
     condition = written_out(conn, options.filter, options.params, facts)
     promise = yield from read_promise(conn, layout, options)
     effort = decide_effort(options, promise=promise, goes_on=False)
+    if promise is not None and effort.scan == "exact":
+        report = _exact_report(layout, options.k, condition or "", promise)
+        if keep:
+            with measuring.explained(conn, layout, facts, options.filter):
+                yield Send(source.statement("check_may_keep").encode(), values)
+                figures = {**asdict(report), "measured": 0, "promise": None}
+                stored = source.statement("keep_measurement").encode()
+                yield Send(stored, values | figures | {"filter": condition})
+        return report
     values |= asdict(effort) | {"filter": condition, "keep": keep}
     with (
         measuring.explained(conn, layout, facts, options.filter),
@@ -137,6 +150,27 @@ def history(conn: AnyConn, layout: IndexLayout) -> Exchange[list[RecallReport]]:
     with measuring.explained(conn, layout, facts, None):
         rows = yield from look(source.statement("measurements"), names, binary=True)
     return [_report(layout, row, None) for row in rows]
+
+
+def _exact_report(
+    layout: IndexLayout, k: int, filter: str, promise: Promise
+) -> RecallReport:
+    return RecallReport(
+        layout=layout,
+        k=k,
+        candidates=None,
+        ef_search=None,
+        filter=filter,
+        recall=1.0,
+        low=1.0,
+        high=1.0,
+        loss_graph=0.0,
+        loss_shortlist=0.0,
+        loss_prefix=0.0,
+        queries=0,
+        measured_at=datetime.now(timezone.utc),
+        promise=promise,
+    )
 
 
 def _report(

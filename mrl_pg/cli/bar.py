@@ -1,5 +1,7 @@
 """The progress bar of every command that may take long."""
 
+import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeAlias
@@ -34,10 +36,17 @@ def shown_by(update: Update, title: str = "") -> OnProgress:
     return show
 
 
+LINE_SECONDS = 10.0
+"""A pipe or a file gets a line after so many seconds, if it gets lines."""
+
+
 @contextmanager
-def bar(title: str, *columns: ProgressColumn, **fields: Any) -> Iterator[Update]:
+def bar(
+    title: str, *columns: ProgressColumn, lines: bool = False, **fields: Any
+) -> Iterator[Update]:
     """A bar on stderr that disappears after the block; a pipe or a file gets no bar.
 
+    With `lines`, a pipe or a file gets a line of text every LINE_SECONDS instead.
     `columns` stand after the bar, by default percentage and time. `fields` are their
     first values. Text is shown unchanged, never read as markup.
     """
@@ -51,8 +60,15 @@ def bar(title: str, *columns: ProgressColumn, **fields: Any) -> Iterator[Update]
         disable=not console.is_terminal,
     ) as shown:
         task = shown.add_task(title, total=None, **fields)
+        due = time.monotonic() + LINE_SECONDS
 
         def update(**changes: Any) -> None:
+            nonlocal due
             shown.update(task, **changes)
+            if lines and not console.is_terminal and time.monotonic() >= due:
+                now = shown.tasks[task]
+                share = "" if now.total is None else f" ({now.percentage:.0f} %)"
+                print(f"{now.description}{share}", file=sys.stderr, flush=True)
+                due = time.monotonic() + LINE_SECONDS
 
         yield update

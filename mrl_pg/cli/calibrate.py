@@ -74,10 +74,11 @@ def calibrate(
     """Measure recall and time of searches of your rows, for `search --recall 0.99`.
 
     Stores the best searches in mrl.calibrations, for SQL and Python too: no other
-    search has both more recall and less time. Reads the whole table once for every
-    32 queries, and searches the index about thirty times for each query. Lets go of
-    its lock on the table and of its snapshot after each batch of queries.
-    Only the owner of the table may calibrate it.
+    search has both more recall and less time. Exact search is stored too, where the
+    index is no faster. Says first about how long it takes. Reads the whole table once
+    for every 64 queries, and searches the index more and more widely for the queries
+    that it does not answer in full. Lets go of its lock on the table and of its
+    snapshot after each batch of queries. Only the owner of the table may calibrate it.
 
     If at least 100 real queries are stored (see `mrl-pg queries`), these are the
     queries, otherwise random rows. Rows are easier to find than real queries, so with
@@ -92,11 +93,14 @@ def calibrate(
     calibrations = []
     with connection(dsn, directory, pg) as conn:
         for count in k or [10]:
-            with bar(f"k {count}: exact answers") as update:
+            with bar(f"k {count}: exact answers", lines=True) as update:
 
                 def report(
                     progress: Progress, count: int = count, update: Any = update
                 ) -> None:
+                    if not progress.done:
+                        # how long it takes, before anything is done
+                        say(f"k {count}: {progress.stage}")
                     update(
                         description=f"k {count}: {progress.stage}",
                         completed=progress.done,
@@ -122,6 +126,13 @@ def calibrate(
             if calibration.points:
                 Console().print(front(calibration))
             typer.echo("\n".join([f"{calibration}", *promises(calibration)]))
+    for calibration in calibrations:
+        if calibration.is_busy:
+            say(
+                f"k {calibration.k}: times of the same search differed by "
+                f"{calibration.noise:.0%}: the server is too busy for times to mean "
+                "much, so a search may not take what is fastest; calibrate again later"
+            )
     if not any(calibration.points for calibration in calibrations):
         raise typer.Exit(NOTHING_MEASURED)
     if any(calibration.basis == "rows" for calibration in calibrations):
@@ -141,8 +152,8 @@ def front(calibration: Calibration) -> Grid:
         grid.add_column(head, justify="right", no_wrap=True)
     for point in sorted(calibration.points, key=lambda point: point.recall):
         grid.add_row(
-            str(point.candidates),
-            str(point.ef_search),
+            "exact" if point.candidates is None else str(point.candidates),
+            "" if point.ef_search is None else str(point.ef_search),
             f"{point.recall:.4f}",
             f"{point.low:.4f}",
             "" if point.p05 is None else f"{point.p05:.4f}",
@@ -164,10 +175,10 @@ def promises(calibration: Calibration) -> list[str]:
         elif most >= target:
             cost = f"{calibration.queries} queries are too few to be sure: measure more"
         if point is not None:
-            cost = (
-                f"{point.candidates} candidates, ef_search {point.ef_search}, "
-                f"{point.median_ms:.2f} ms"
-            )
+            search = f"{point.candidates} candidates, ef_search {point.ef_search}"
+            if point.candidates is None:
+                search = "exact search"
+            cost = f"{search}, {point.median_ms:.2f} ms"
         lines.append(f"recall {target}: {cost}")
     return lines
 
@@ -182,6 +193,7 @@ def as_dict(calibration: Calibration) -> dict[str, Any]:
         "basis": calibration.basis,
         "rows": calibration.rows,
         "share": calibration.share,
+        "noise": calibration.noise,
         "points": [asdict(point) for point in calibration.points],
         "targets": {
             target: None if point is None else asdict(point)

@@ -128,6 +128,8 @@ def in_words(report: RecallReport) -> list[str]:
     """A report for people: the recall, each loss, and what to do about it."""
     if report.recall is None or report.low is None or report.high is None:
         return [f"{report}"]
+    if report.candidates is None:
+        return [f"exact search finds the true {report.k} nearest: nothing was measured"]
     graph, shortlist = report.loss_graph or 0, report.loss_shortlist or 0
     prefix = report.loss_prefix or 0
     return [
@@ -158,7 +160,7 @@ def _show(reports: list[RecallReport], as_json: bool) -> None:
         grid.add_row(
             f"{report.measured_at:%Y-%m-%d %H:%M}",
             str(report.k),
-            str(report.candidates),
+            "exact" if report.candidates is None else str(report.candidates),
             f"{report.recall:.4f}",
             f"{report.low:.4f}-{report.high:.4f}",
             str(report.queries),

@@ -60,11 +60,14 @@ def decide_effort(
 ) -> Effort:
     """Candidates and settings, from the promise if there is one, else from the options.
 
-    An `ef_search` of the options replaces the promise's. `goes_on`: the scan continues
+    An `ef_search` of the options replaces the promise's, unless exact search was
+    promised, which has neither. `goes_on`: the scan continues
     past ef_search if that brings too few rows. Raises InvalidSetting.
     """
     candidates, ef_search = options.candidates, options.ef_search
     if promise is not None:
+        if promise.candidates is None:
+            options = replace(options, exact=True)
         candidates, ef_search = promise.candidates, ef_search or promise.ef_search
     return _effort(options, candidates, ef_search, goes_on)
 

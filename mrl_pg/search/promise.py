@@ -50,13 +50,14 @@ class Promise:
     `measured` is the mean recall and `low` its one-sided lower bound of 95 %. `p05` is
     the 5th percentile: one query in twenty found as little. `basis` says what the
     `queries` were. All are None without a calibration to choose by; `candidates` is
-    then a safe number. `words` says the same to people.
+    then a safe number. `candidates` and `ef_search` are None where exact search was
+    fastest. `words` says the same to people.
     """
 
     recall: float
     standing: Standing
-    candidates: int
-    ef_search: int
+    candidates: int | None
+    ef_search: int | None
     measured: float | None
     low: float | None
     p05: float | None = None

@@ -83,7 +83,14 @@ def search(layout: IndexLayout, effort: Effort, parts: Parts) -> sql.Composed:
         **scanned,
     )
     if effort.recall is not None:
-        passes = statement("promised_pass", passes=passes)
+        passes = statement(
+            "promised_pass",
+            passes=passes,
+            full=parts.full,
+            query=_OF_QUERY.format(full_query),
+            names=parts.names,
+            **scanned,
+        )
     return template(
         "two_pass",
         promise=parts.promise,

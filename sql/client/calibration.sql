@@ -32,7 +32,8 @@ from mrl.calibrate(
         )
         else %(queries)s::pg_catalog.text[]::{extension}vector[]
     end,
-    rows => %(as_rows)s
+    rows => %(as_rows)s,
+    weights => %(weights)s::pg_catalog.float8[]
 ) as made
 cross join lateral mrl._margin(made.basis) as margin
 order by made.candidates, made.ef_search
@@ -111,6 +112,44 @@ cross join lateral mrl._count_passing(
     %(table)s::pg_catalog.regclass, plan.counting, null
 ) as counted
 
+-- name: calibration_probe
+-- Milliseconds of an exact search and of some first passes, to estimate what calibrating takes.
+-- Slots: extension (pgvector's schema and a dot)
+-- Called by: mrl_pg.calibration.in_batches
+select
+    mrl._exact_times(
+        plan.edge,
+        null,
+        %(queries)s::pg_catalog.text[]::{extension}vector[],
+        %(parts)s::pg_catalog.oid[],
+        %(places)s::pg_catalog.tid[],
+        0
+    ) as exact,
+    mrl._exact_times(
+        plan.near_edge,
+        null,
+        %(queries)s::pg_catalog.text[]::{extension}vector[],
+        %(parts)s::pg_catalog.oid[],
+        %(places)s::pg_catalog.tid[],
+        'infinity'
+    ) as near
+from mrl._plan_calibration(
+    %(table)s::pg_catalog.regclass,
+    %(column)s,
+    %(k)s,
+    %(sample)s,
+    %(filter)s,
+    null,
+    null,
+    null,
+    %(index_name)s,
+    -- a row of the table leaves itself out, any other query does not
+    case
+        when not %(rows_as_queries)s
+        then %(queries)s::pg_catalog.text[]::{extension}vector[]
+    end
+) as plan
+
 -- name: calibration_truth
 -- The exact distance of each query to its k-th nearest row, and how many rows it has to find.
 -- Slots: extension (pgvector's schema and a dot)
@@ -150,8 +189,10 @@ cross join lateral mrl._truth(
 -- Called by: mrl_pg.calibration.in_batches
 select
     walked.near::pg_catalog.text[] as near,
+    walked.spots_found::pg_catalog.text[] as spots,
     walked.shortest,
-    walked.longest
+    walked.longest,
+    walked.again
 from mrl._plan_calibration(
     %(table)s::pg_catalog.regclass,
     %(column)s,
@@ -170,6 +211,7 @@ from mrl._plan_calibration(
 ) as plan
 cross join lateral mrl._walk(
     plan.pass,
+    plan.known_pass,
     plan.spare,
     plan.limited,
     %(k)s,
@@ -179,25 +221,76 @@ cross join lateral mrl._walk(
     %(queries)s::pg_catalog.text[]::{extension}vector[],
     %(parts)s::pg_catalog.oid[],
     %(places)s::pg_catalog.tid[],
-    %(edges)s::pg_catalog.float8[]
+    %(edges)s::pg_catalog.float8[],
+    %(unsettled)s::pg_catalog.bool[],
+    %(known)s::pg_catalog.text[]::pg_catalog.jsonb[]
 ) as walked
 
 -- name: calibration_points
--- Recall and time for each number of candidates up to some, and whether more may find more.
--- Parameters: k, level, near (JSON), totals, shortest, longest
+-- Recall and time for each number of candidates up to some.
+-- Parameters: k, level, near (JSON), totals, weights, shortest, longest
 -- Called by: mrl_pg.calibration.in_batches
 select
-    made.points::pg_catalog.text as points,
-    mrl._wider_may_help(coalesce(made.points, '[]'), %(level)s) as go_on
-from mrl._points(
+    coalesce(
+        mrl._points(
+            %(k)s,
+            %(level)s,
+            least(%(level)s, 1000),
+            %(near)s::pg_catalog.text[]::pg_catalog.jsonb[],
+            %(totals)s::pg_catalog.int4[],
+            %(weights)s::pg_catalog.float8[],
+            %(shortest)s::pg_catalog.float8[],
+            %(longest)s::pg_catalog.float8[]
+        ),
+        '[]'
+    )::pg_catalog.text as points
+
+-- name: wider_may_help
+-- Whether a wider search can still find more, and the slowest median so far.
+-- Parameters: points (JSON)
+-- Called by: mrl_pg.calibration.in_batches
+select
+    mrl._wider_may_help(%(points)s::pg_catalog.jsonb) as go_on,
+    mrl._slowest(%(points)s::pg_catalog.jsonb) as slowest
+
+-- name: calibration_exact
+-- Milliseconds of exact searches.
+-- Slots: extension (pgvector's schema and a dot)
+-- Called by: mrl_pg.calibration.in_batches
+select
+    mrl._exact_times(
+        plan.edge,
+        null,
+        %(queries)s::pg_catalog.text[]::{extension}vector[],
+        %(parts)s::pg_catalog.oid[],
+        %(places)s::pg_catalog.tid[],
+        %(slowest)s
+    ) as times
+from mrl._plan_calibration(
+    %(table)s::pg_catalog.regclass,
+    %(column)s,
     %(k)s,
-    %(level)s,
-    least(%(level)s, 1000),
-    %(near)s::pg_catalog.text[]::pg_catalog.jsonb[],
-    %(totals)s::pg_catalog.int4[],
-    %(shortest)s::pg_catalog.float8[],
-    %(longest)s::pg_catalog.float8[]
-) as made (points)
+    %(sample)s,
+    %(filter)s,
+    null,
+    null,
+    null,
+    %(index_name)s,
+    -- a row of the table leaves itself out, any other query does not
+    case
+        when not %(rows_as_queries)s
+        then %(queries)s::pg_catalog.text[]::{extension}vector[]
+    end
+) as plan
+
+-- name: calibration_noise
+-- Part by which times of the same search differ, and whether that is too much.
+-- Parameters: shortest, again
+-- Called by: mrl_pg.calibration.in_batches
+select found.noise, found.noise operator(pg_catalog.>) mrl._most_noise() as is_busy
+from mrl._noise(
+    %(shortest)s::pg_catalog.float8[], %(again)s::pg_catalog.float8[]
+) as found (noise)
 
 -- name: keep_calibration
 -- Stores a calibration that was measured in batches, and returns it.
@@ -222,12 +315,22 @@ from mrl._keep_calibration(
     %(index_name)s,
     %(k)s,
     %(stored_filter)s,
-    %(points)s::pg_catalog.jsonb,
+    %(points)s::pg_catalog.jsonb
+        operator(pg_catalog.||) mrl._exact_point(
+            %(points)s::pg_catalog.jsonb,
+            %(exact_times)s::pg_catalog.float8[],
+            %(weights)s::pg_catalog.float8[]
+        ),
     %(share)s,
     %(query_count)s,
     %(row_count)s,
     case when %(rows_as_queries)s then 'rows' else 'queries' end,
-    mrl._reach(%(k)s, %(edges)s::pg_catalog.float8[], %(totals)s::pg_catalog.int4[])
+    mrl._reach(
+        %(k)s,
+        %(edges)s::pg_catalog.float8[],
+        %(totals)s::pg_catalog.int4[],
+        %(weights)s::pg_catalog.float8[]
+    )
 ) as made
 cross join lateral mrl._margin(made.basis) as margin
 order by made.candidates, made.ef_search

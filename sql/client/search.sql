@@ -63,7 +63,10 @@ end
 -- Called by: mrl_pg.sqlalchemy.parts
 ,
     mrl_promise.candidates as mrl_candidates,
-    mrl_promise.ef_search as mrl_ef_search,
+    -- pgvector takes no NULL
+    coalesce(mrl_promise.ef_search, 1) as mrl_ef_search,
+    -- how many rows exact search reads: all, or none
+    case when mrl_promise.candidates is not null then 0 end as mrl_rows,
     mrl_promise.standing as mrl_standing
 from mrl._promised(
     {table}::pg_catalog.regclass,
@@ -74,11 +77,32 @@ from mrl._promised(
 ) as mrl_promise
 
 -- name: promised_pass
--- A first pass with as many candidates as a calibration says.
--- Slots: passes (its own limit, a literal, makes the planner use the index)
+-- A first pass with as many candidates as a calibration says, or every row for exact search.
+-- Slots: passes (its own limit, a literal, makes the planner use the index), columns, names, …
 -- Called by: mrl_pg.search.render
-select *
-from (
+(
+    select *
+    from (
 {passes}
-) as mrl_pass
-limit (select mrl_candidates from mrl_before)
+    ) as mrl_pass
+    limit (select coalesce(mrl_before.mrl_candidates, 0) from mrl_before)
+)
+union all
+-- The planner takes a limit that it does not know for a tenth of the rows. Two of them keep the
+-- cost of a scan that rarely runs below that from which PostgreSQL compiles statements (JIT).
+(
+    select *
+    from (
+        select *
+        from (
+            select
+                {columns},
+                {full} operator({extension}{operator}) {query}
+            from {table}
+            where true{filter}
+            offset 0
+        ) as mrl_pass ({names}, distance)
+        limit (select mrl_before.mrl_rows from mrl_before)
+    ) as mrl_pass
+    limit (select mrl_before.mrl_rows from mrl_before)
+)

@@ -12,7 +12,9 @@ create or replace function mrl.calibrate(
     kind text default null,
     index_name name default null,
     queries vector[] default null,
-    rows boolean default false
+    rows boolean default false,
+    -- what each of the queries counts
+    weights float8[] default null
 )
 returns setof mrl.calibrations
 language plpgsql
@@ -26,18 +28,28 @@ declare
     counts pg_catalog.record;
     drawn pg_catalog.record;
     truth pg_catalog.record;
+    chosen pg_catalog.record;
     walked pg_catalog.record;
-    -- for each query: vector, table, row, distance of the k-th nearest row, rows to find
+    -- for each query: vector, table, row, distance of the k-th nearest row, rows to find,
+    -- what it counts, and the places of the near rows among the candidates
     fulls queries%type;
     parts pg_catalog.oid[];
     spots pg_catalog.tid[];
     edges double precision[];
     totals int[];
+    counting double precision[];
+    near pg_catalog.jsonb[];
+    -- wider searches need not be asked
+    settled boolean[];
+    -- where the near rows are
+    known pg_catalog.jsonb[];
     last int;
     level int;
     query_count int;
     points pg_catalog.jsonb := '[]';
-    made pg_catalog.jsonb;
+    shortest double precision[];
+    again double precision[];
+    noise double precision;
 begin
     queries := mrl._queries_or_kept(
         table_name, full_column, sample, queries, coalesce(rows, false)
@@ -46,6 +58,7 @@ begin
         table_name, full_column, k, sample, filter, pg_catalog.cardinality(args), dims,
         kind, index_name, queries
     );
+    perform mrl._check_weights(weights, pg_catalog.cardinality(queries));
     -- raises if the filter contains further statements
     perform mrl._share(table_name, filter, args);
     counts := mrl._count_passing(table_name, plan.counting, args);
@@ -74,6 +87,10 @@ begin
             totals := pg_catalog.array_append(
                 totals, truth.totals[place operator(pg_catalog.-) start operator(pg_catalog.+) 1]
             );
+            counting := pg_catalog.array_append(counting, coalesce(weights[place], 1));
+            near := pg_catalog.array_append(near, '[]'::pg_catalog.jsonb);
+            settled := pg_catalog.array_append(settled, false);
+            known := pg_catalog.array_append(known, null::pg_catalog.jsonb);
         end loop;
         -- mrl_pg.calibration.measuring reads the detail
         raise notice 'exact answers of % queries', last
@@ -81,17 +98,51 @@ begin
     end loop;
     query_count := coalesce(pg_catalog.cardinality(totals), 0);
     for level in select * from mrl._levels(k) loop
+        chosen := mrl._to_walk(
+            mrl._timed_queries(), settled, near, totals, fulls, parts, spots, edges, known
+        );
         walked := mrl._walk(
-            plan.pass, plan.spare, plan.limited, k, level, mrl._timed_queries(), args, fulls,
-            parts, spots, edges
+            plan.pass, plan.known_pass, plan.spare, plan.limited, k, level, mrl._timed_queries(), args,
+            chosen.fulls, chosen.parts, chosen.spots, chosen.edges, chosen.unsettled,
+            chosen.known
         );
-        made := mrl._points(
-            k, level, least(level, 1000), walked.near, totals, walked.shortest, walked.longest
+        for place in 1 .. coalesce(pg_catalog.cardinality(chosen.numbers), 0) loop
+            continue when walked.near[place] is null;
+            settled[chosen.numbers[place]] := mrl._settled(
+                near[chosen.numbers[place]], walked.near[place],
+                totals[chosen.numbers[place]], level
+            );
+            near[chosen.numbers[place]] := walked.near[place];
+            known[chosen.numbers[place]] := walked.spots_found[place];
+        end loop;
+        points := points operator(pg_catalog.||) coalesce(
+            mrl._points(
+                k, level, least(level, 1000), near, totals, counting, walked.shortest,
+                walked.longest
+            ),
+            '[]'
         );
-        points := points operator(pg_catalog.||) coalesce(made, '[]');
+        shortest := shortest operator(pg_catalog.||) walked.shortest;
+        again := again operator(pg_catalog.||) walked.again;
         raise notice '% candidates measured on % queries', level, query_count;
-        exit when not mrl._wider_may_help(coalesce(made, '[]'), level);
+        exit when not mrl._wider_may_help(points);
     end loop;
+    last := least(mrl._timed_queries(), query_count);
+    points := points operator(pg_catalog.||) mrl._exact_point(
+        points,
+        mrl._exact_times(
+            plan.edge, args, fulls[1:last], parts[1:last], spots[1:last],
+            mrl._slowest(points)
+        ),
+        counting
+    );
+    noise := mrl._noise(shortest, again);
+    if noise operator(pg_catalog.>) mrl._most_noise() then
+        raise notice 'times of the same search differed by % %%',
+                pg_catalog.round(100 operator(pg_catalog.*) noise::pg_catalog.numeric)
+            using hint = 'the server is busy, so a search may not take what is fastest; '
+                'calibrate again when it is not';
+    end if;
     return query
     select *
     from mrl._keep_calibration(
@@ -104,19 +155,21 @@ begin
         query_count,
         counts.rows,
         case when queries is null then 'rows' else 'queries' end,
-        mrl._reach(k, edges, totals)
+        mrl._reach(k, edges, totals, counting)
     );
 end
 $body$;
 
 comment on function mrl.calibrate(
-    regclass, name, int, int, text, text[], int, text, name, vector[], boolean
+    regclass, name, int, int, text, text[], int, text, name, vector[], boolean,
+    float8[]
 ) is
 'Measures recall and time of searches for each number of candidates, over the queries given, '
 'else over real queries if at least 100 are stored, else (or if rows is true) over a random '
 'sample of the table''s rows (each query leaves out its own row). Stores the '
 'searches that no faster search beats in mrl.calibrations, where recall => 0.99 finds them, '
-'and returns them. With a filter, it measures searches with that filter. The default sample '
+'and returns them. weights: what each of the queries counts. With a filter, it measures '
+'searches with that filter. The default sample '
 'is 2000 / k queries, at least 700. Reads the whole table once for every few hundred queries, '
 'all in one transaction, which holds its lock on the table and its snapshot until the end; '
 'mrl-pg calibrate lets go of both after each batch.';

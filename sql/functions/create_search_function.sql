@@ -78,7 +78,8 @@ begin
         'query', query,
         -- a subquery, because plans do not depend on its value, so all calls share one plan
         'k', format('(select $%s)', cardinality(parameters) + 2),
-        'candidates', effort.candidates,
+        -- an exact search answers any k
+        'candidates', case when chosen.exact then 1000000000 else effort.candidates end,
         'seen', 'mrl_came',
         'cosine', slots ->> 'operator' = '<=>',
         'facts', format(
@@ -128,12 +129,22 @@ begin
         'settings_again', settings_again
     );
     slots := slots || jsonb_build_object(
-        'passes', mrl._passes(slots, format('%s::%s', query, slots ->> 'type'), false)
+        'passes', mrl._passes(slots, format('%s::%s', query, slots ->> 'type'), false),
+        'exact', slots || jsonb_build_object(
+            'query', format('%s::%s', query, slots ->> 'type'),
+            'key_names', slots -> 'names',
+            'extra', ''
+        )
     );
     slots := slots || jsonb_build_object(
         'statement', mrl._render(
             mrl._answers(),
-            slots || jsonb_build_object('nearest', mrl._render(mrl._nearest(), slots))
+            slots || jsonb_build_object(
+                'nearest', case
+                    when chosen.exact then mrl._render(mrl._exact(), slots -> 'exact')
+                    else mrl._render(mrl._nearest(), slots)
+                end
+            )
         ),
         'statement_again', mrl._render(
             mrl._answers(),
@@ -141,10 +152,19 @@ begin
                 'answer', format(
                     'mrl_row.*::%s as mrl_hit, mrl_pass.seen as mrl_seen', slots ->> 'table'
                 ),
-                'nearest', mrl._render(
-                    mrl._nearest(),
-                    slots || jsonb_build_object('least', 0, 'extra', mrl._seen())
-                )
+                'nearest', case
+                    when chosen.exact
+                    then mrl._render(
+                        mrl._exact(),
+                        (slots -> 'exact') || jsonb_build_object(
+                            'extra', ', null::pg_catalog.int8 as seen'
+                        )
+                    )
+                    else mrl._render(
+                        mrl._nearest(),
+                        slots || jsonb_build_object('least', 0, 'extra', mrl._seen())
+                    )
+                end
             )
         ),
         'left_over', mrl._render(mrl._more_rows(), slots)

@@ -69,7 +69,7 @@ begin
     );
     slots := slots || jsonb_build_object('gate', mrl._render(mrl._gate(), slots));
     return format(e'-- %s: the query, a vector(%s)\n', query, slots ->> 'full_dims')
-        || case when limited
+        || case when limited and not chosen.exact
             then e'-- do not cache the plan: a plan for other values may find too few rows;\n'
                 '-- set plan_cache_mode = force_custom_plan, or do not prepare the statement\n'
             else ''
@@ -85,12 +85,15 @@ begin
                     ),
                     'mrl_pass.distance'
                 ),
-                'nearest', mrl._render(
-                    mrl._two_pass(),
-                    slots || jsonb_build_object(
-                        'passes', mrl._passes(slots, '"full"', true)
+                'nearest', case
+                    when chosen.exact then mrl._render(mrl._exact(), slots)
+                    else mrl._render(
+                        mrl._two_pass(),
+                        slots || jsonb_build_object(
+                            'passes', mrl._passes(slots, '"full"', true)
+                        )
                     )
-                )
+                end
             )
         );
 end

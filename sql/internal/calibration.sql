@@ -31,32 +31,71 @@ begin atomic
     order by candidates;
 end;
 
--- How far the k-th row is from the queries: 21 quantiles of its exact distance, from 0 to 1.
--- Called by: mrl.calibrate, client/calibration.sql
-create or replace function mrl._reach(
-    k int,
-    -- as mrl._truth returns them
-    edges float8[],
-    totals int[]
+-- Quantiles of some amounts: the least amount that so large a share of the weights does not exceed.
+-- Called by: mrl._points, mrl._reach
+create or replace function mrl._quantiles(
+    amounts float8[], weights float8[], asked float8[]
 )
 returns float8[]
 language sql
 immutable
 parallel safe
 begin atomic
-    select pg_catalog.percentile_cont(
+    with tally as (
+        select
+            part.amount,
+            pg_catalog.sum(part.weight) over (order by part.amount) as up_to,
+            pg_catalog.sum(part.weight) over () as total
+        from rows from (
+            pg_catalog.unnest(amounts), pg_catalog.unnest(weights)
+        ) as part (amount, weight)
+        where part.weight operator(pg_catalog.>) 0
+    )
+    select pg_catalog.array_agg(
+        (
+            select pg_catalog.min(tally.amount)
+            from tally
+            -- less what sums of weights lose by rounding
+            where tally.up_to operator(pg_catalog.>=) (
+                (wanted.share operator(pg_catalog.-) 1e-9::pg_catalog.float8)
+                    operator(pg_catalog.*) tally.total
+            )
+        )
+        order by wanted.number
+    )
+    from pg_catalog.unnest(asked) with ordinality as wanted (share, number);
+end;
+
+-- How far the k-th row is from the queries: 21 quantiles of its exact distance, from 0 to 1.
+-- Called by: mrl.calibrate, client/calibration.sql
+create or replace function mrl._reach(
+    k int,
+    -- as mrl._truth returns them
+    edges float8[],
+    totals int[],
+    weights float8[]
+)
+returns float8[]
+language sql
+immutable
+parallel safe
+begin atomic
+    select mrl._quantiles(
+        pg_catalog.array_agg(
+            -- mrl._edge adds the errors of single precision
+            query.edge operator(pg_catalog.-) 1e-5::pg_catalog.float8
+        ),
+        pg_catalog.array_agg(query.weight),
         array(
             select step operator(pg_catalog./) 20::pg_catalog.float8
             from pg_catalog.generate_series(0, 20) as step
         )
-    ) within group (
-        -- mrl._edge adds the errors of single precision
-        order by query.edge operator(pg_catalog.-) 1e-5::pg_catalog.float8
     )
     from rows from (
-        pg_catalog.unnest(edges), pg_catalog.unnest(totals)
-    ) as query (edge, total)
-    where query.total operator(pg_catalog.=) k;
+        pg_catalog.unnest(edges), pg_catalog.unnest(totals), pg_catalog.unnest(weights)
+    ) as query (edge, total, weight)
+    where query.total operator(pg_catalog.=) k
+    having pg_catalog.count(*) operator(pg_catalog.>) 0;
 end;
 
 -- Recall and time for each number of candidates up to the number of a timed search.
@@ -65,9 +104,11 @@ create or replace function mrl._points(
     k int,
     candidates int,
     ef_search int,
-    -- for each query: positions of near candidates as a JSON array, and how many rows to find
+    -- for each query: positions of near candidates as a JSON array, how many rows to find,
+    -- and what the query counts
     near jsonb[],
     totals int[],
+    weights float8[],
     -- for each timed query: milliseconds with k and with all candidates re-ranked
     shortest float8[],
     longest float8[]
@@ -81,13 +122,15 @@ begin
     return (
         with query as (
             select *
-            from unnest(near, totals) with ordinality as query (near, total, number)
+            from unnest(near, totals, weights) with ordinality
+                as query (near, total, weight, number)
             where total > 0
         ),
         tally as (
             select
                 level,
                 query.number,
+                query.weight,
                 least(
                     (
                         select count(*)
@@ -99,14 +142,30 @@ begin
             from query
             cross join mrl._levels(_points.k) as level
             where level <= _points.candidates
+                -- ef_search is the same for all that are above it, which were measured before
+                and (level = _points.candidates or _points.candidates <= _points.ef_search)
         ),
         mean as (
             select
                 level,
-                mrl._interval(array_agg(recall order by number), z => 1.644854) as interval,
-                -- one query in twenty found as little
-                percentile_disc(0.05) within group (order by recall) as p05
+                mrl._interval(
+                    array_agg(recall order by number),
+                    array_agg(weight order by number),
+                    1.644854
+                ) as interval
             from tally
+            group by level
+        ),
+        single as (
+            select
+                level,
+                array_agg(recall order by recall) as shares,
+                array_agg(weight order by recall) as weights
+            from (
+                select level, recall, sum(weight) as weight
+                from tally
+                group by level, recall
+            ) as alike
             group by level
         ),
         times as (
@@ -121,13 +180,22 @@ begin
                 'ef_search', _points.ef_search,
                 'recall', (mean.interval).mean,
                 'low', (mean.interval).low,
-                'p05', mean.p05,
+                'p05', (mrl._quantiles(single.shares, single.weights, array[0.05]))[1],
+                'shares', single.shares,
+                'weights', single.weights,
                 -- re-ranking takes the same time for each candidate
-                'median_ms', times.few[1] + part.of_all * (times.all_of_them[1] - times.few[1]),
-                'p95_ms', times.few[2] + part.of_all * (times.all_of_them[2] - times.few[2])
+                'median_ms', coalesce(
+                    times.few[1] + part.of_all * (times.all_of_them[1] - times.few[1]),
+                    times.all_of_them[1]
+                ),
+                'p95_ms', coalesce(
+                    times.few[2] + part.of_all * (times.all_of_them[2] - times.few[2]),
+                    times.all_of_them[2]
+                )
             )
         )
         from mean
+        join single on single.level = mean.level
         cross join times
         cross join lateral (
             select (mean.level - _points.k)::float8
@@ -171,8 +239,10 @@ create or replace function mrl._plan_calibration(
     out edges text,
     -- the number of queries that are searched at once
     out batch int,
-    -- the timed search, in which mrl.calibrate replaces {candidates}
+    -- the timed search, in which mrl._walk replaces {candidates}; and the same without reading
+    -- full vectors, for rows that are known to be near
     out pass text,
+    out known_pass text,
     -- candidates per query that do not count: 1 if a sampled row finds itself, else 0
     out spare int,
     -- a filter or a policy lets only some rows through
@@ -222,7 +292,6 @@ begin
         'key_names', slots ->> 'names',
         'sample', sample,
         'queries', '$17',
-        'edge', '$20',
         'candidates', '{candidates}',
         'other', mrl._not_itself(
             queries is null, (slots ->> 'parts')::boolean, '$18', '$19'
@@ -239,7 +308,7 @@ begin
     sampling := mrl._render(
         case when queries is null then mrl._sample() else mrl._given() end, slots
     );
-    effort := mrl._effort(k + spare, greatest(4 * k, 100), null, null, limited);
+    effort := mrl._effort(k + spare, greatest(2 * k, 40), null, null, limited);
     near_settings := effort.settings;
     near_edge := mrl._render(
         mrl._edge(),
@@ -255,9 +324,24 @@ begin
     );
     edges := mrl._render(mrl._edges(), slots);
     batch := greatest(1, batch_bytes / (4 * (slots ->> 'full_dims')::int));
+    slots := slots || jsonb_build_object(
+        'passes', passes,
+        'spot', case
+            when (slots ->> 'parts')::boolean
+            then 'pg_catalog.concat(mrl_part, '' '', mrl_place)'
+            else 'mrl_place::pg_catalog.text'
+        end
+    );
     pass := mrl._render(
         mrl._near_places(),
-        slots || jsonb_build_object('passes', passes)
+        slots || jsonb_build_object('near', 'distance operator(pg_catalog.<=) $20')
+    );
+    -- the planner leaves out a distance that is not used
+    known_pass := mrl._render(
+        mrl._near_places(),
+        slots || jsonb_build_object(
+            'near', 'mrl_spot operator(pg_catalog.=) any ($21::pg_catalog.text[])'
+        )
     );
     counting := format(
         'select pg_catalog.count(*) as count, '
@@ -362,7 +446,9 @@ begin
         where not exists (
             select
             from point as better
-            where better.recall >= point.recall
+            -- exact search may be fastest with one filter, and the index with another
+            where better.candidates is not null
+                and better.recall >= point.recall
                 and better.low >= point.low
                 and (better.median_ms, better.candidates, better.ef_search)
                     < (point.median_ms, point.candidates, point.ef_search)
@@ -468,6 +554,7 @@ $body$;
 create or replace function mrl._walk(
     -- as mrl._plan_calibration makes them
     pass text,
+    known_pass text,
     spare int,
     limited boolean,
     k int,
@@ -475,16 +562,24 @@ create or replace function mrl._walk(
     -- how many of the queries are timed, from the first on
     timed int,
     args text[],
-    -- of each query: vector, table and row, and the exact distance of the k-th row
+    -- of each query: vector, table and row, the exact distance of the k-th row, and whether
+    -- narrower searches leave open what it finds; the others are walked only to be timed
     fulls vector[],
     parts oid[],
     spots tid[],
     edges float8[],
-    -- places of the near rows as a JSON array
+    unsettled boolean[],
+    -- where its near rows are, as a JSON array, if a narrower search found them all
+    known jsonb[],
+    -- places of the near rows among the candidates, and where they are in the table, each as a
+    -- JSON array; NULL if the query was not walked
     out near jsonb[],
+    out spots_found jsonb[],
     -- milliseconds when k and when all candidates were re-ranked; NULL if not timed
     out shortest float8[],
-    out longest float8[]
+    out longest float8[],
+    -- the first of them once more, to know what times of the same search differ by
+    out again float8[]
 )
 language plpgsql
 volatile
@@ -493,6 +588,10 @@ as $body$
 -- no search_path of its own, so that PostgreSQL looks up the filter's names as the caller does
 #variable_conflict use_variable
 declare
+    -- no more queries are timed after this, except the first few
+    most_ms constant double precision := 500;
+    fewest constant int := 5;
+    repeated constant int := 3;
     effort pg_catalog.record := mrl._effort(
         k operator(pg_catalog.+) spare,
         candidates operator(pg_catalog.+) spare,
@@ -500,43 +599,276 @@ declare
         null,
         limited
     );
-    places bigint[];
+    wide pg_catalog.text := pg_catalog.replace(
+        pass, '{candidates}', effort.candidates::pg_catalog.text
+    );
+    -- the same scan with the fewest candidates re-ranked, to know the cost of re-ranking
+    narrow pg_catalog.text := pg_catalog.replace(
+        pass, '{candidates}', (k operator(pg_catalog.+) spare)::pg_catalog.text
+    );
+    narrower pg_catalog.text := pg_catalog.replace(
+        known_pass, '{candidates}', effort.candidates::pg_catalog.text
+    );
+    found pg_catalog.record;
+    unused pg_catalog.record;
+    spent double precision := 0;
+    is_timed boolean;
     start pg_catalog.timestamptz;
     before pg_catalog.text[];
     replaced pg_catalog.text[];
 begin
     near := '{}';
+    spots_found := '{}';
     before := mrl._enter(effort.settings);
     for place in 1 .. coalesce(pg_catalog.cardinality(fulls), 0) loop
+        is_timed := place operator(pg_catalog.<=) timed and (
+            place operator(pg_catalog.<=) fewest or spent operator(pg_catalog.<) most_ms
+        );
+        longest[place] := null;
+        shortest[place] := null;
+        again[place] := null;
+        near[place] := null;
+        spots_found[place] := null;
+        continue when not (is_timed or unsettled[place]);
+        if not is_timed and known[place] is not null then
+            execute narrower into found
+                using args[1], args[2], args[3], args[4], args[5], args[6], args[7],
+                    args[8], args[9], args[10], args[11], args[12], args[13], args[14],
+                    args[15], args[16], fulls[place], parts[place], spots[place],
+                    edges[place],
+                    array(select pg_catalog.jsonb_array_elements_text(known[place]));
+            -- else a row has moved since, or this search misses it
+            if pg_catalog.cardinality(found.places)
+                operator(pg_catalog.=) pg_catalog.jsonb_array_length(known[place])
+            then
+                near[place] := pg_catalog.to_jsonb(found.places);
+                spots_found[place] := known[place];
+                continue;
+            end if;
+        end if;
         start := pg_catalog.clock_timestamp();
-        execute pg_catalog.replace(
-            pass, '{candidates}', effort.candidates::pg_catalog.text
-        ) into places
+        execute wide into found
             using args[1], args[2], args[3], args[4], args[5], args[6], args[7],
                 args[8], args[9], args[10], args[11], args[12], args[13], args[14],
                 args[15], args[16], fulls[place], parts[place], spots[place],
                 edges[place];
         longest[place] := mrl._ms_since(start);
-        near := pg_catalog.array_append(
-            near, pg_catalog.to_jsonb(coalesce(places, '{}'))
-        );
-        if place operator(pg_catalog.>) timed then
+        near[place] := pg_catalog.to_jsonb(coalesce(found.places, '{}'));
+        spots_found[place] := pg_catalog.to_jsonb(coalesce(found.spots, '{}'));
+        if not is_timed then
             longest[place] := null;
-            shortest[place] := null;
             continue;
         end if;
-        -- the same scan with the fewest candidates re-ranked, to know the cost of re-ranking
-        start := pg_catalog.clock_timestamp();
-        execute pg_catalog.replace(
-            pass, '{candidates}', (k operator(pg_catalog.+) spare)::pg_catalog.text
-        ) into places
-            using args[1], args[2], args[3], args[4], args[5], args[6], args[7],
-                args[8], args[9], args[10], args[11], args[12], args[13], args[14],
-                args[15], args[16], fulls[place], parts[place], spots[place],
-                edges[place];
-        shortest[place] := mrl._ms_since(start);
+        spent := spent operator(pg_catalog.+) longest[place];
+        -- above 1000 candidates only searches that re-rank all of them are stored
+        continue when candidates operator(pg_catalog.>) 1000;
+        for attempt in 1 .. 2 loop
+            exit when attempt operator(pg_catalog.>) 1
+                and place operator(pg_catalog.>) repeated;
+            start := pg_catalog.clock_timestamp();
+            execute narrow into unused
+                using args[1], args[2], args[3], args[4], args[5], args[6], args[7],
+                    args[8], args[9], args[10], args[11], args[12], args[13], args[14],
+                    args[15], args[16], fulls[place], parts[place], spots[place],
+                    edges[place];
+            if attempt operator(pg_catalog.=) 1 then
+                shortest[place] := mrl._ms_since(start);
+                spent := spent operator(pg_catalog.+) shortest[place];
+            else
+                again[place] := mrl._ms_since(start);
+            end if;
+        end loop;
     end loop;
     replaced := mrl._enter(before);
+end
+$body$;
+
+-- Whether a query finds in a wider search what it found, at the same places.
+-- Called by: mrl.calibrate; mrl_pg.calibration.in_batches does so in Python
+create or replace function mrl._settled(
+    -- places of the near rows by the search before and by this one, and how many rows to find
+    before jsonb,
+    near jsonb,
+    total int,
+    -- candidates of this search
+    candidates int
+)
+returns boolean
+language sql
+immutable
+parallel safe
+-- benchmarks/calibrate.py measures what this rule does to the mean recalls
+return pg_catalog.jsonb_array_length(near) operator(pg_catalog.>=) total
+    and near operator(pg_catalog.=) before
+    and (2 operator(pg_catalog.*) (near operator(pg_catalog.->>) (-1))::int)
+        operator(pg_catalog.<=) candidates;
+
+-- The queries that a wider search walks: those that are timed, and those that are not settled.
+-- Called by: mrl.calibrate
+create or replace function mrl._to_walk(
+    -- how many of the queries are timed, from the first on
+    timed int,
+    -- of each query: whether it is settled, places of its near rows so far, rows to find; and
+    -- as mrl._walk takes them
+    settled boolean[],
+    near jsonb[],
+    totals int[],
+    inout fulls vector[],
+    inout parts oid[],
+    inout spots tid[],
+    inout edges float8[],
+    inout known jsonb[],
+    out unsettled boolean[],
+    out numbers int[]
+)
+language sql
+immutable
+parallel safe
+begin atomic
+    select
+        pg_catalog.array_agg(query.full_value order by query.number),
+        pg_catalog.array_agg(query.part order by query.number),
+        pg_catalog.array_agg(query.spot order by query.number),
+        pg_catalog.array_agg(query.edge order by query.number),
+        pg_catalog.array_agg(
+            case
+                when pg_catalog.jsonb_array_length(query.near)
+                    operator(pg_catalog.>=) query.total
+                then query.known_spots
+            end
+            order by query.number
+        ),
+        pg_catalog.array_agg(not query.is_settled order by query.number),
+        pg_catalog.array_agg(query.number::int order by query.number)
+    from rows from (
+        pg_catalog.unnest(settled),
+        pg_catalog.unnest(near),
+        pg_catalog.unnest(totals),
+        pg_catalog.unnest(fulls),
+        pg_catalog.unnest(parts),
+        pg_catalog.unnest(spots),
+        pg_catalog.unnest(edges),
+        pg_catalog.unnest(known)
+    ) with ordinality as query (
+        is_settled, near, total, full_value, part, spot, edge, known_spots, number
+    )
+    where query.number operator(pg_catalog.<=) timed
+        or not query.is_settled;
+end;
+
+-- Refuses weights that are not one positive number for each query that the caller gives.
+-- Called by: mrl.calibrate
+create or replace function mrl._check_weights(weights float8[], queries int)
+returns void
+language plpgsql
+immutable
+parallel safe
+set search_path = pg_catalog, pg_temp
+as $body$
+begin
+    if weights is null then
+        return;
+    elsif queries is null then
+        raise exception 'weights were given without queries'
+            using errcode = 'invalid_parameter_value',
+                hint = 'give queries, and a weight for each of them';
+    elsif cardinality(weights) <> queries then
+        raise exception '% weights were given for % queries', cardinality(weights), queries
+            using errcode = 'invalid_parameter_value', hint = 'give a weight for each query';
+    elsif not coalesce(
+        0 < all (weights) and 'infinity' > all (weights), false
+    ) then
+        raise exception 'a weight is not a positive number'
+            using errcode = 'invalid_parameter_value', hint = 'leave such a query out';
+    end if;
+end
+$body$;
+
+-- Milliseconds of some searches, which end with one that takes longer than what it competes with.
+-- Called by: mrl.calibrate, client/calibration.sql
+create or replace function mrl._exact_times(
+    -- an exact search or a first pass, as mrl._plan_calibration makes it
+    edge text,
+    args text[],
+    -- of each query to be timed: vector, table and row
+    fulls vector[],
+    parts oid[],
+    spots tid[],
+    -- for exact search, milliseconds of the slowest search by the index
+    most_ms float8
+)
+returns float8[]
+language plpgsql
+volatile
+parallel unsafe
+as $body$
+-- no search_path of its own, so that PostgreSQL looks up the filter's names as the caller does
+#variable_conflict use_variable
+declare
+    times double precision[] := '{}';
+    spent double precision := 0;
+    start pg_catalog.timestamptz;
+    unused pg_catalog.record;
+begin
+    for place in 1 .. coalesce(pg_catalog.cardinality(fulls), 0) loop
+        start := pg_catalog.clock_timestamp();
+        execute edge into unused
+            using args[1], args[2], args[3], args[4], args[5], args[6], args[7], args[8],
+                args[9], args[10], args[11], args[12], args[13], args[14], args[15],
+                args[16], fulls[place], parts[place], spots[place];
+        times := pg_catalog.array_append(times, mrl._ms_since(start));
+        spent := spent operator(pg_catalog.+) times[place];
+        exit when times[place] operator(pg_catalog.>) most_ms
+            or place operator(pg_catalog.>=) 5 and spent operator(pg_catalog.>) 1000;
+    end loop;
+    return times;
+end
+$body$;
+
+-- The slowest median of some points.
+-- Called by: mrl._exact_point, mrl.calibrate, client/calibration.sql
+create or replace function mrl._slowest(points jsonb)
+returns float8
+language sql
+immutable
+parallel safe
+return (
+    select pg_catalog.max((point operator(pg_catalog.->>) 'median_ms')::pg_catalog.float8)
+    from pg_catalog.jsonb_array_elements(points) as point
+);
+
+-- Exact search as a point, which has no candidates; no point if searches by the index are faster.
+-- Called by: mrl.calibrate, client/calibration.sql
+create or replace function mrl._exact_point(points jsonb, times float8[], weights float8[])
+returns jsonb
+language plpgsql
+immutable
+parallel safe
+set search_path = pg_catalog, pg_temp
+as $body$
+declare
+    milliseconds float8[] := (
+        select percentile_cont(array[0.5, 0.95]) within group (order by took)
+        from unnest(times) as took
+    );
+begin
+    if milliseconds[1] is null
+        or milliseconds[1] > coalesce(mrl._slowest(points), 'infinity')
+    then
+        return '[]';
+    end if;
+    -- it finds everything by definition, so there is nothing to be sure of
+    return jsonb_build_array(
+        jsonb_build_object(
+            'recall', 1,
+            'low', 1,
+            'p05', 1,
+            'shares', array[1],
+            'weights', array[(select sum(weight) from unnest(weights) as weight)],
+            'median_ms', milliseconds[1],
+            'p95_ms', milliseconds[2]
+        )
+    );
 end
 $body$;
 
@@ -547,22 +879,67 @@ returns int
 language sql
 immutable
 parallel safe
-return 200;
+return 20;
 
--- Whether a wider search can still find more than the widest that was measured.
+-- Whether a wider search can still find more than those that were measured.
 -- Called by: mrl.calibrate, client/calibration.sql
-create or replace function mrl._wider_may_help(points jsonb, candidates int)
+create or replace function mrl._wider_may_help(points jsonb)
 returns boolean
 language sql
 immutable
 parallel safe
-return exists (
-    select
-    from pg_catalog.jsonb_array_elements(points) as point
-    where (point operator(pg_catalog.->>) 'candidates')::int operator(pg_catalog.=) candidates
-        -- a recall above any that is asked for
-        and (point operator(pg_catalog.->>) 'recall')::pg_catalog.float8
-            operator(pg_catalog.<) 0.9995
+begin atomic
+    -- a recall above any that is asked for, or no better than with an eighth of the candidates
+    with widest as (
+        select
+            (point operator(pg_catalog.->>) 'candidates')::int as candidates,
+            pg_catalog.max(
+                (point operator(pg_catalog.->>) 'recall')::pg_catalog.float8
+            ) as recall
+        from pg_catalog.jsonb_array_elements(points) as point
+        where (point operator(pg_catalog.->>) 'ef_search')::int
+            operator(pg_catalog.=) least((point operator(pg_catalog.->>) 'candidates')::int, 1000)
+        group by 1
+        order by 1 desc
+        limit 7
+    )
+    select coalesce(
+        pg_catalog.max(widest.recall) operator(pg_catalog.<) 0.9995
+        and (
+            pg_catalog.count(*) operator(pg_catalog.<) 7
+            or pg_catalog.max(widest.recall) operator(pg_catalog.-) pg_catalog.min(widest.recall)
+                operator(pg_catalog.>=) 0.0005
+        ),
+        false
+    )
+    from widest;
+end;
+
+-- Times of the same search that differ by a larger part than this say little.
+-- Called by: mrl.calibrate, client/calibration.sql
+create or replace function mrl._most_noise()
+returns float8
+language sql
+immutable
+parallel safe
+return 0.25;
+
+-- Part by which times of the same search differ, in the median; NULL if none was repeated.
+-- Called by: mrl.calibrate, client/calibration.sql
+create or replace function mrl._noise(times float8[], again float8[])
+returns float8
+language sql
+immutable
+parallel safe
+return (
+    select pg_catalog.percentile_cont(0.5) within group (
+        order by pg_catalog.abs(took.first operator(pg_catalog.-) took.second)
+            operator(pg_catalog./) least(took.first, took.second)
+    )
+    from rows from (
+        pg_catalog.unnest(times), pg_catalog.unnest(again)
+    ) as took (first, second)
+    where took.second is not null
 );
 
 -- Rows that a role sees of a table, and the share of rows that pass the filter.

@@ -33,6 +33,8 @@ declare
     slots jsonb;
     chosen record;
     effort record;
+    -- as the caller asked, or because exact search is fastest among those that keep the recall
+    is_exact boolean;
     least int;
     key text;
     answer text;
@@ -71,6 +73,7 @@ begin
     else
         chosen := mrl._for_recall(asked, slots, limited);
     end if;
+    is_exact := chosen.exact;
     effort := mrl._effort(
         given.k,
         chosen.candidates,
@@ -78,8 +81,8 @@ begin
         given.max_scan_tuples,
         limited or given.again
     );
-    guarded := not (limited or given.again or given.exact);
-    settings := case when not given.exact then effort.settings end;
+    guarded := not (limited or given.again or is_exact);
+    settings := case when not is_exact then effort.settings end;
     -- with a filter the number of rows in the answer is counted instead
     counted := given.again and not limited;
     wanted := case when limited then given.k else effort.candidates end;
@@ -105,8 +108,8 @@ begin
         'least', least,
         'k', given.k
     );
-    if form = 'batch' or given.exact then
-        statement := mrl._compose(form, slots, given.exact, counted);
+    if form = 'batch' or is_exact then
+        statement := mrl._compose(form, slots, is_exact, counted);
     else
         statement := mrl._statement(
             slots ->> 'kind',
@@ -127,7 +130,7 @@ begin
             (slots ->> 'dims')::int
         );
     end if;
-    if not (guarded or given.exact) then
+    if not (guarded or is_exact) then
         left_over := mrl._render(
             mrl._more_rows(),
             slots || jsonb_build_object(

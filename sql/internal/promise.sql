@@ -100,6 +100,7 @@ create or replace function mrl._promised(
     -- the share of the table's rows that the filter selects, and the filter with its values
     share float8 default null,
     filter text default null,
+    -- both NULL if exact search keeps the recall and is fastest
     out candidates int,
     out ef_search int,
     -- measured, corrected, rows, borrowed, stale, unreached or uncalibrated
@@ -126,8 +127,9 @@ declare
     counts record;
     known record;
     point mrl.calibrations;
-    -- the search of each filter
+    -- the search of each filter by the index, and whether exact search is to be preferred to it
     chosen mrl.calibrations[] := '{}';
+    exact_is_best boolean[] := '{}';
     reached int := 0;
     supported float8;
     change text;
@@ -151,7 +153,9 @@ begin
             point,
             margin.least_ef_search,
             -- the most that may be asked of this search
-            1 - (1 - least(point.recall, point.low + slack)) / margin.misses as supports
+            1 - (1 - least(point.recall, point.low + slack)) / margin.misses as supports,
+            min(case when point.candidates is null then point.median_ms end)
+                over (partition by point.filter) as exact_ms
         from mrl._measured_for(
             _promised.table_id,
             _promised.index_name,
@@ -165,8 +169,10 @@ begin
     loop
         -- for each filter, from the fastest search on
         point := known.point;
+        continue when point.candidates is null;
         if point.filter is distinct from chosen[cardinality(chosen)].filter then
             chosen := array_append(chosen, point);
+            exact_is_best := array_append(exact_is_best, known.exact_ms is not null);
             supported := 0;
         end if;
         -- a faster search reaches the recall; rounding must not refuse what was measured
@@ -180,6 +186,9 @@ begin
         if supported >= _promised.recall - 1e-9 then
             reached := reached + 1;
             chosen[cardinality(chosen)] := point;
+            exact_is_best[cardinality(chosen)] := coalesce(
+                known.exact_ms <= point.median_ms, false
+            );
         -- not the bound, which is far below the mean if every query found everything
         elsif point.recall > chosen[cardinality(chosen)].recall then
             chosen[cardinality(chosen)] := point;
@@ -214,13 +223,23 @@ begin
     standing := case
         when cardinality(chosen) = 0 then 'uncalibrated'
         when change is not null then 'stale'
+        -- it finds everything, whatever was measured
+        when true = all (exact_is_best) then 'measured'
         when reached < cardinality(chosen) then 'unreached'
         when chosen[1].filter is distinct from own_filter then 'borrowed'
         when basis = 'queries' then 'measured'
         when basis = 'distances' then 'corrected'
         else 'rows'
     end;
-    if standing not in ('uncalibrated', 'stale') then
+    if standing = 'measured' and true = all (exact_is_best) then
+        candidates := null;
+        ef_search := null;
+        measured := 1;
+        low := 1;
+        p05 := 1;
+        words := 'exact search, which finds everything and was faster than by the index';
+        return;
+    elsif standing not in ('uncalibrated', 'stale') then
         words := mrl._promise_in_words(
             standing, _promised.recall, measured, low, p05, queries, basis
         );

@@ -115,7 +115,9 @@ create or replace function mrl._for_recall(
     -- a filter or a policy lets only some rows through
     limited boolean,
     out candidates int,
-    out ef_search int
+    out ef_search int,
+    -- exact search keeps the recall and is fastest
+    out exact boolean
 )
 language plpgsql
 stable
@@ -124,6 +126,7 @@ as $body$
 declare
     promised record;
 begin
+    exact := false;
     candidates := asked ->> 'candidates';
     ef_search := asked ->> 'ef_search';
     -- candidates that the caller gives come before the recall
@@ -140,7 +143,8 @@ begin
         concat_ws(' ', asked ->> 'filter', mrl._args(asked)::text)
     );
     candidates := promised.candidates;
-    ef_search := coalesce(ef_search, promised.ef_search);
+    exact := candidates is null;
+    ef_search := case when not exact then coalesce(ef_search, promised.ef_search) end;
     -- the first try has warned already
     if not coalesce((asked ->> 'again')::boolean, false) then
         perform mrl._warn_promise(

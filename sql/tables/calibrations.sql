@@ -7,8 +7,9 @@ create table if not exists mrl._calibrations (
     k int not null check (k operator(pg_catalog.>) 0),
     -- empty for every row, else a condition and the values it was measured with
     filter pg_catalog.text not null,
-    candidates int not null check (candidates operator(pg_catalog.>=) k),
-    ef_search int not null check (
+    -- both are NULL for exact search
+    candidates int check (candidates operator(pg_catalog.>=) k),
+    ef_search int check (
         ef_search operator(pg_catalog.>=) 1
             and ef_search operator(pg_catalog.<=) 1000
     ),
@@ -43,7 +44,8 @@ create table if not exists mrl._calibrations (
     changes bigint,
     -- what identified the table then, as in mrl._tables
     born pg_catalog.text,
-    primary key (entry, index_name, k, filter, candidates, ef_search),
+    unique nulls not distinct (entry, index_name, k, filter, candidates, ef_search),
+    check ((candidates is null) operator(pg_catalog.=) (ef_search is null)),
     foreign key (entry, index_name) references mrl._registry
         on update cascade on delete cascade
 );

@@ -8,8 +8,9 @@ create table if not exists mrl._measurements (
     k int not null,
     -- empty for every row, else a condition and the values it was measured with
     filter pg_catalog.text not null,
-    candidates int not null,
-    ef_search int not null,
+    -- both are NULL for exact search, which is not measured
+    candidates int,
+    ef_search int,
     recall pg_catalog.float8 not null,
     low pg_catalog.float8 not null,
     high pg_catalog.float8 not null,

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 from psycopg import AsyncConnection, errors, sql
 from support.calibrations import calibrate as kept_by
+from support.calibrations import without_exact
 from support.databases import Conn, connect, role
 from support.plans import force_index
 from support.sql_calls import one, text
@@ -32,7 +34,8 @@ from mrl_pg.errors import (
 QUERIES = matryoshka(20, seed=8)
 KEPT = (
     "select candidates, ef_search, recall, low, median_ms, p95_ms, p05"
-    " from mrl.calibrations where k = %s and filter = %s order by candidates, ef_search"
+    " from mrl.calibrations"
+    " where k = %s and filter = %s order by candidates, ef_search"
 )
 
 
@@ -55,12 +58,14 @@ def test_a_calibration_is_what_was_kept(docs: Docs) -> None:
         1.0,
     )
     lines = [report.stage for report in reports]
-    assert lines[:2] == [
+    # first, how long it takes
+    assert re.fullmatch(r"this takes about \d+ seconds: 500 rows", lines[0])
+    assert lines[1:3] == [
         "exact answers of 30 queries",
         "5 candidates measured on 20 queries",
     ]
-    assert [(report.done, report.total) for report in reports[:2]] == [
-        *((30, 30), (20, 30))
+    assert [(report.done, report.total) for report in reports[:3]] == [
+        *((0, 30), (30, 30), (20, 30))
     ]
     assert str(found).startswith(f"{docs.index}: {len(found.points)} searches for k=5")
     # nobody listens any more
@@ -80,13 +85,15 @@ def test_the_twin_measures_the_same(docs: Docs) -> None:
             for name in ("seqscan", "bitmapscan", "sort"):
                 await conn.execute(f"set enable_{name} = off".encode())
             made = await docs.index.calibrate_async(conn, k=4, queries=QUERIES)
+            assert made.points == points(docs.conn, 4)
+            without_exact(docs.conn)
             report = await docs.index.recall_async(
                 conn, k=4, queries=QUERIES, recall=0.5, keep=True
             )
             return made, report, await docs.index.history_async(conn)
 
     made, report, history = asyncio.run(ask())
-    assert made.points == points(docs.conn, 4)
+    assert made.queries == len(QUERIES)
     again = docs.index.recall(docs.conn, k=4, queries=QUERIES, recall=0.5)
     assert replace(again, measured_at=report.measured_at) == report
     assert [one.recall for one in history] == [report.recall]

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support.calibrations import never_exact
 from support.command import mrl_pg
 from support.databases import Conn, connect, database_fixture
 from support.tables import make_table
@@ -22,6 +23,7 @@ def prepare(conn: Conn) -> None:
     make_table(conn, VECTORS)
     INDEX.create(conn)
     conn.execute("analyze docs")
+    never_exact(conn)
 
 
 database = database_fixture(prepare, used_by="describe")

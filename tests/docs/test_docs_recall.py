@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.calibrations import never_exact
 from support.pages import ROOT, blocks, psycopg_url, run_python
 from support.scripts import run_script
 
@@ -36,6 +37,7 @@ def test_the_page_runs_as_written(
     for block in page:
         if block.language == "python":
             shown += run_python([block], scope, capsys)
+            never_exact(scope["conn"])
         elif block.language != "crontab":
             script = block.text
             if block.language == "sql":

@@ -23,8 +23,8 @@ EVERYTHING = "select * from mrl.calibrations order by 1, 2, 3, 4, 5, 6"
 class Promised(NamedTuple):
     """One row of mrl._promised, without what it says to people."""
 
-    candidates: int
-    ef_search: int
+    candidates: int | None
+    ef_search: int | None
     standing: str
     measured: float | None
     low: float | None
@@ -33,11 +33,34 @@ class Promised(NamedTuple):
 def calibrate(
     conn: Conn, table: str = "docs", column: str = "embedding", **options: Any
 ) -> list[Any]:
-    """Rows that mrl.calibrate stored."""
+    """Searches by the index that mrl.calibrate stored.
+
+    Exact search is taken away again: whether it is stored depends on times.
+    """
     call = sql.SQL("select * from mrl.calibrate({}, {}{})").format(
         sql.Literal(table), sql.Literal(column), named(options)
     )
-    return conn.cursor(row_factory=namedtuple_row).execute(call).fetchall()
+    cursor = conn.cursor(row_factory=namedtuple_row)
+    made: list[Any] = [*cursor.execute(call)]
+    without_exact(conn)
+    return [point for point in made if point.candidates is not None]
+
+
+def without_exact(conn: Conn) -> None:
+    """Take exact search away from all calibrations, if the role may."""
+    conn.execute(
+        "do $$ begin delete from mrl._calibrations where candidates is null;"
+        " exception when insufficient_privilege then null; end $$"
+    )
+
+
+def never_exact(conn: Conn) -> None:
+    """Let no calibration of this database store exact search: that depends on times."""
+    conn.execute(
+        "create or replace function mrl._exact_point("
+        "points jsonb, times float8[], weights float8[]) returns jsonb language sql"
+        " immutable parallel safe return '[]'::jsonb"
+    )
 
 
 def promised(
@@ -62,7 +85,7 @@ def promised(
 
 def put(
     conn: Conn,
-    candidates: int,
+    candidates: int | None,
     recall: float,
     low: float,
     ms: float,
@@ -74,7 +97,11 @@ def put(
     name: str = NAME,
     basis: str | None = "queries",
 ) -> None:
-    """Store a made-up calibration of the index in its present state."""
+    """Store a made-up calibration of the index in its present state.
+
+    `candidates` None: of exact search.
+    """
+    width = None if candidates is None else ef_search or min(candidates, 1000)
     conn.execute(
         "insert into mrl._calibrations (entry, index_name, k, filter, candidates,"
         " ef_search, share, recall, low, median_ms, p95_ms, queries, rows, m,"
@@ -86,7 +113,7 @@ def put(
         " mrl._counts('docs'::regclass) as counts"
         " where known.table_id = 'docs'::regclass",
         [
-            *(name, k, filter, candidates, ef_search or min(candidates, 1000)),
+            *(name, k, filter, candidates, width),
             *(share, recall, low, ms, 2 * ms, basis, name),
         ],
     )
