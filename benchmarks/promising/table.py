@@ -26,7 +26,7 @@ DISTANCES_KEPT = 1000
 
 def sample_size(k: int) -> int:
     """As many queries as a calibration takes by default."""
-    return max(500, 2000 // k)
+    return max(700, 2000 // k)
 
 
 def make(

@@ -22,6 +22,7 @@ ROUNDING = 1e-9
 QUERIES: dict[Basis, str] = {
     "queries": "real queries",
     "distances": "rows that are as far from their answers as real queries",
+    "unlike": "rows of the table, which real queries are unlike",
     "rows": "rows of the table",
 }
 
@@ -54,7 +55,8 @@ class Calibration:
 
     `basis` says what the queries were: real queries or rows. Rows are easier to find,
     so with them a search must have `misses` times the misses that are asked for at
-    most, and takes an `ef_search` of at least `least_ef_search`.
+    most, and takes an `ef_search` of at least `least_ef_search`. `misses` is None if
+    real queries are unlike the rows, so that only exact search keeps a recall.
     `noise` is the median part by which times of the same search differed; None if all
     was measured by one statement, in which case the server warns. `is_busy` if that is
     so much that the times mean little.
@@ -67,7 +69,7 @@ class Calibration:
     queries: int
     rows: int
     basis: Basis = "queries"
-    misses: float = 1
+    misses: float | None = 1
     least_ef_search: int = 1
     noise: float | None = None
     is_busy: bool = False
@@ -82,15 +84,15 @@ class Calibration:
         # more recall never takes a weaker search, so those for less recall count, too
         candidates, ef_search, most = 0, self.least_ef_search, 0.0
         for point in sorted(self.points, key=lambda point: point.median_ms):
+            if point.candidates is None or point.ef_search is None:
+                return point
+            if self.misses is None:
+                continue
             reached = min(point.recall, point.low + slack)
             supported = 1 - (1 - reached) / self.misses
             if supported <= most:
                 continue
             most = supported
-            if point.candidates is None or point.ef_search is None:
-                if supported >= recall - ROUNDING:
-                    return point
-                continue
             candidates = max(candidates, point.candidates)
             ef_search = max(ef_search, point.ef_search)
             if supported >= recall - ROUNDING:

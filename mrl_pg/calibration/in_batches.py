@@ -11,6 +11,7 @@ from mrl_pg.calibration.batches import MeasuredQuery
 from mrl_pg.catalog.facts import Facts
 from mrl_pg.exchange import Exchange, Row, Send, look
 from mrl_pg.exchange.progress import OnProgress, Progress
+from mrl_pg.search.promise import Basis
 
 COMPARED = 64
 """Queries that a statement compares with every row. More would read rows less often."""
@@ -87,6 +88,7 @@ def calibrate_in_batches(
         stage = f"this takes {about_time(seconds)}: {about['row_count']:,} rows"
         tell(Progress(stage, 0, len(queries)))
     asked = yield from _compare(facts, values, queries, tell)
+    basis, asked = yield from _choose(facts, values, asked)
     points: list[Any] = []
     slowest, times = None, Times()
     wider = source.statement("wider_may_help").encode()
@@ -106,6 +108,7 @@ def calibrate_in_batches(
     measured = {
         "points": json.dumps(points),
         "exact_times": row["times"],
+        "basis": basis,
         "query_count": len(asked),
         "edges": [query.edge for query in asked],
         "totals": [query.total for query in asked],
@@ -139,10 +142,7 @@ def about_time(seconds: float) -> str:
 def _compare(
     facts: Facts, values: dict[str, Any], queries: list[MeasuredQuery], tell: OnProgress
 ) -> Exchange[list[AskedQuery]]:
-    """The queries that have rows to find, with their exact answers.
-
-    Some have none: the filter selects only the query itself, or the query is zero.
-    """
+    """The queries with their exact answers."""
     weights = values["weights"] or [1.0] * len(queries)
     truth = measuring.statement("calibration_truth", facts)
     asked = []
@@ -150,10 +150,30 @@ def _compare(
         (row,) = yield from look(truth, values | _of(some), binary=True)
         own = weights[start : start + len(some)]
         answers = zip(some, row["distances"], row["totals"], own, strict=True)
-        asked += [AskedQuery(*answer) for answer in answers if answer[2]]
+        asked += [AskedQuery(*answer) for answer in answers]
         done = start + len(some)
         tell(Progress(f"exact answers of {done} queries", done, len(queries)))
     return asked
+
+
+def _choose(
+    facts: Facts, values: dict[str, Any], asked: list[AskedQuery]
+) -> Exchange[tuple[Basis, list[AskedQuery]]]:
+    """What the queries stand for, and those that are measured.
+
+    Rows are chosen by the distances of real answers, if enough of them are stored.
+    A query without rows to find is left out: the filter selects only the query itself,
+    or the query is zero.
+    """
+    if not values["rows_as_queries"]:
+        return "queries", [query for query in asked if query.total]
+    choose = measuring.statement("calibration_rows_to_measure", facts)
+    drawn = {
+        "edges": [query.edge for query in asked],
+        "totals": [query.total for query in asked],
+    }
+    (row,) = yield from look(choose, values | drawn, binary=True)
+    return row["basis"], [asked[number - 1] for number in row["numbers"]]
 
 
 def _search(

@@ -135,7 +135,18 @@ def calibrate(
             )
     if not any(calibration.points for calibration in calibrations):
         raise typer.Exit(NOTHING_MEASURED)
-    if any(calibration.basis == "rows" for calibration in calibrations):
+    if any(calibration.basis == "unlike" for calibration in calibrations):
+        say(
+            "real queries are unlike the rows, by the stored distances of their "
+            "answers, so nothing is promised: measure with --queries, or store real "
+            "queries: see `mrl-pg queries`"
+        )
+    elif any(calibration.basis == "distances" for calibration in calibrations):
+        say(
+            "measured with rows that are as far from their answers as real queries; "
+            "--rows measures with any rows"
+        )
+    elif any(calibration.basis == "rows" for calibration in calibrations):
         say(
             "measured with rows of the table as queries; real queries may find less: "
             "measure with --queries, or store real queries: see `mrl-pg queries`"
@@ -170,7 +181,9 @@ def promises(calibration: Calibration) -> list[str]:
     for target in TARGETS if calibration.points else ():
         point = calibration.cheapest(target)
         cost = "no measured search reaches it"
-        if most >= target and calibration.basis == "rows":
+        if most >= target and calibration.basis == "unlike":
+            cost = "not sure, because real queries are unlike rows: use real queries"
+        elif most >= target and calibration.basis == "rows":
             cost = "not sure, because rows are easier to find: use real queries"
         elif most >= target:
             cost = f"{calibration.queries} queries are too few to be sure: measure more"

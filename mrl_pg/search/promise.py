@@ -21,11 +21,11 @@ Standing: TypeAlias = Literal[
 - `uncalibrated`: nothing was measured.
 """
 
-Basis: TypeAlias = Literal["queries", "distances", "rows"]
+Basis: TypeAlias = Literal["queries", "distances", "unlike", "rows"]
 """What was searched for in a calibration.
 
-Real queries; rows that were chosen and weighted by the distances of real answers; or
-any rows of the table.
+Real queries; rows that were chosen by the distances of real answers; rows though real
+queries are unlike them, by these distances; or any rows of the table.
 """
 
 _NEXT: dict[Standing, str] = {

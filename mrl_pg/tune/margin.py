@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from mrl_pg.tune.option import Goal
 
-ROW_MISSES = 0.75
+ROW_MISSES = 0.5
 """The share of the misses that rows may have, of those that a search may have."""
 
 LEAST_EF_SEARCH = 80

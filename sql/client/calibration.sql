@@ -72,7 +72,15 @@ cross join lateral mrl._plan_calibration(
     null,
     null,
     %(index_name)s,
-    given.queries
+    given.queries,
+    mrl._distances_to_match(
+        %(table)s::pg_catalog.regclass,
+        %(column)s,
+        %(k)s,
+        %(filter)s,
+        given.queries,
+        %(as_rows)s
+    ) is not null
 ) as plan
 cross join lateral mrl._draw_queries(plan.sampling, null, given.queries) as drawn
 cross join lateral rows from (
@@ -182,6 +190,38 @@ cross join lateral mrl._truth(
     %(parts)s::pg_catalog.oid[],
     %(places)s::pg_catalog.tid[]
 ) as truth
+
+-- name: calibration_rows_to_measure
+-- The rows among those drawn that are measured, as numbers from 1, and what they stand for.
+-- Slots: extension (pgvector's schema and a dot)
+-- Called by: mrl_pg.calibration.in_batches
+select measured.numbers, measured.basis
+from mrl._plan_calibration(
+    %(table)s::pg_catalog.regclass,
+    %(column)s,
+    %(k)s,
+    %(sample)s,
+    %(filter)s,
+    null,
+    null,
+    null,
+    %(index_name)s,
+    null::{extension}vector[]
+) as plan
+cross join lateral mrl._rows_to_measure(
+    %(k)s,
+    %(edges)s::pg_catalog.float8[],
+    %(totals)s::pg_catalog.int4[],
+    mrl._distances_to_match(
+        %(table)s::pg_catalog.regclass,
+        %(column)s,
+        %(k)s,
+        %(filter)s,
+        null::{extension}vector[],
+        %(as_rows)s
+    ),
+    plan.most
+) as measured
 
 -- name: calibration_walk
 -- What a search with some number of candidates finds for some queries, and its times.
@@ -324,7 +364,7 @@ from mrl._keep_calibration(
     %(share)s,
     %(query_count)s,
     %(row_count)s,
-    case when %(rows_as_queries)s then 'rows' else 'queries' end,
+    %(basis)s,
     mrl._reach(
         %(k)s,
         %(edges)s::pg_catalog.float8[],

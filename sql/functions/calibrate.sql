@@ -41,9 +41,16 @@ declare
     near pg_catalog.jsonb[];
     -- wider searches need not be asked
     settled boolean[];
+    -- distances of real answers, if rows are chosen by them, and the places of those chosen
+    distances double precision[];
+    measured pg_catalog.record;
     -- where the near rows are
     known pg_catalog.jsonb[];
+    -- the distance and the number of rows to find of all that were drawn
+    all_edges double precision[] := '{}';
+    all_totals int[] := '{}';
     last int;
+    place int;
     level int;
     query_count int;
     points pg_catalog.jsonb := '[]';
@@ -54,9 +61,12 @@ begin
     queries := mrl._queries_or_kept(
         table_name, full_column, sample, queries, coalesce(rows, false)
     );
+    distances := mrl._distances_to_match(
+        table_name, full_column, k, filter, queries, coalesce(rows, false)
+    );
     plan := mrl._plan_calibration(
         table_name, full_column, k, sample, filter, pg_catalog.cardinality(args), dims,
-        kind, index_name, queries
+        kind, index_name, queries, distances is not null
     );
     perform mrl._check_weights(weights, pg_catalog.cardinality(queries));
     -- raises if the filter contains further statements
@@ -72,31 +82,28 @@ begin
             plan.near_edge, plan.edge, plan.edges, k, plan.near_settings, args,
             drawn.fulls[start:last], drawn.parts[start:last], drawn.spots[start:last]
         );
-        for place in start .. last loop
-            -- leaves out queries without rows to find: the filter selects only them, or they are 0
-            continue when truth.totals[
-                place operator(pg_catalog.-) start operator(pg_catalog.+) 1
-            ] operator(pg_catalog.=) 0;
-            fulls := pg_catalog.array_append(fulls, drawn.fulls[place]);
-            parts := pg_catalog.array_append(parts, drawn.parts[place]);
-            spots := pg_catalog.array_append(spots, drawn.spots[place]);
-            edges := pg_catalog.array_append(
-                edges,
-                truth.distances[place operator(pg_catalog.-) start operator(pg_catalog.+) 1]
-            );
-            totals := pg_catalog.array_append(
-                totals, truth.totals[place operator(pg_catalog.-) start operator(pg_catalog.+) 1]
-            );
-            counting := pg_catalog.array_append(counting, coalesce(weights[place], 1));
-            near := pg_catalog.array_append(near, '[]'::pg_catalog.jsonb);
-            settled := pg_catalog.array_append(settled, false);
-            known := pg_catalog.array_append(known, null::pg_catalog.jsonb);
-        end loop;
+        all_edges := all_edges operator(pg_catalog.||) truth.distances;
+        all_totals := all_totals operator(pg_catalog.||) truth.totals;
         -- mrl_pg.calibration.measuring reads the detail
         raise notice 'exact answers of % queries', last
             using detail = pg_catalog.format('%s of %s', last, query_count);
     end loop;
-    query_count := coalesce(pg_catalog.cardinality(totals), 0);
+    measured := mrl._rows_to_measure(
+        k, all_edges, all_totals, distances,
+        case when queries is null then plan.most else query_count end
+    );
+    query_count := pg_catalog.cardinality(measured.numbers);
+    foreach place in array measured.numbers loop
+        fulls := pg_catalog.array_append(fulls, drawn.fulls[place]);
+        parts := pg_catalog.array_append(parts, drawn.parts[place]);
+        spots := pg_catalog.array_append(spots, drawn.spots[place]);
+        edges := pg_catalog.array_append(edges, all_edges[place]);
+        totals := pg_catalog.array_append(totals, all_totals[place]);
+        counting := pg_catalog.array_append(counting, coalesce(weights[place], 1));
+        near := pg_catalog.array_append(near, '[]'::pg_catalog.jsonb);
+        settled := pg_catalog.array_append(settled, false);
+        known := pg_catalog.array_append(known, null::pg_catalog.jsonb);
+    end loop;
     for level in select * from mrl._levels(k) loop
         chosen := mrl._to_walk(
             mrl._timed_queries(), settled, near, totals, fulls, parts, spots, edges, known
@@ -154,7 +161,7 @@ begin
         counts.share,
         query_count,
         counts.rows,
-        case when queries is null then 'rows' else 'queries' end,
+        case when queries is null then measured.basis else 'queries' end,
         mrl._reach(k, edges, totals, counting)
     );
 end

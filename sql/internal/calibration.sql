@@ -229,8 +229,12 @@ create or replace function mrl._plan_calibration(
     kind text,
     index_name name,
     queries vector[],
+    -- more rows are drawn, of which some are chosen by the distance of their answers
+    by_distance boolean default false,
     out slots jsonb,
     out sampling text,
+    -- the number of rows that are measured
+    out most int,
     -- statements for the distance of the k-th nearest row: by a first pass with its settings,
     -- by exact search, and by exact search for many queries at once
     out near_edge text,
@@ -278,6 +282,10 @@ begin
     end if;
     perform mrl._check_filter(filter, arguments);
     perform mrl._check_queries(queries, slots);
+    most := sample;
+    if by_distance then
+        sample := least(sample::bigint * mrl._drawn_for_each(), 2147483647);
+    end if;
     limited := filter is not null or row_security_active(table_name);
     -- a sampled row is its own nearest row, so a search takes one more and leaves itself out
     spare := case when queries is null then 1 else 0 end;

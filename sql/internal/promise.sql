@@ -69,9 +69,10 @@ end;
 -- What a promise asks of a calibration, by what its queries were.
 -- Called by: mrl._promised, client/calibration.sql
 create or replace function mrl._margin(
-    -- queries, distances or rows; NULL counts as rows
+    -- queries, distances, unlike or rows; NULL counts as rows
     basis text,
-    -- the share of the misses that a measurement may have of those that a search may have
+    -- the share of the misses that a measurement may have of those that a search may have; NULL
+    -- if it says nothing of real queries
     out misses float8,
     out least_ef_search int
 )
@@ -80,13 +81,14 @@ immutable
 parallel safe
 begin atomic
     -- rows are easier to find than real queries: each is a node of the graph, and has rows
-    -- like it
+    -- like it; docs/measured/recall.md says how these figures were found
     select
-        case when real_ones.asked then 1 else 0.75 end,
-        case when real_ones.asked then 1 else 80 end
-    from (
-        select coalesce(_margin.basis operator(pg_catalog.<>) 'rows', false)
-    ) as real_ones (asked);
+        case
+            when _margin.basis operator(pg_catalog.=) any ('{queries,distances}') then 1
+            when _margin.basis operator(pg_catalog.=) 'unlike' then null
+            else 0.5
+        end,
+        case when _margin.basis operator(pg_catalog.=) 'queries' then 1 else 80 end;
 end;
 
 -- The cheapest search measured to reach a recall, else a safe search; and which of these it is.
@@ -203,6 +205,7 @@ begin
         min(of_filter.queries),
         case
             when bool_and(of_filter.basis is not distinct from 'queries') then 'queries'
+            when bool_or(of_filter.basis = 'unlike') then 'unlike'
             when bool_and(coalesce(of_filter.basis <> 'rows', false)) then 'distances'
             else 'rows'
         end,
@@ -215,7 +218,7 @@ begin
     into candidates, ef_search, measured, low, p05, queries, basis, change
     from unnest(chosen) as of_filter;
     -- rows are at other distances than real queries from the beginning
-    if change is null and not filtered and basis <> 'rows'
+    if change is null and not filtered and basis in ('queries', 'distances')
         and mrl._drifted(_promised.table_id, _promised.index_name, chosen[1].k)
     then
         change := 'answers are at other distances than at the calibration';

@@ -21,6 +21,8 @@ begin
         case
             when standing <> 'unreached' then 'measured '
             when measured < recall then 'out of reach, because the most that was measured is '
+            when basis = 'unlike'
+            then 'not sure, because real queries are unlike the rows that were measured: '
             when basis = 'rows' then 'not sure, because rows must find more than real queries: '
             else 'not sure, because too few queries were measured: '
         end,
@@ -66,7 +68,7 @@ declare
         case when filtered then ', filter => …' end,
         case
             when promised.standing = 'rows'
-                or promised.basis = 'rows' and promised.standing = 'unreached'
+                or promised.basis in ('rows', 'unlike') and promised.standing = 'unreached'
             then ', queries => …'
             when promised.measured >= recall and promised.standing = 'unreached'
             then ', sample => …'
@@ -86,7 +88,7 @@ begin
             then call || '; until then the search takes a safe number of candidates'
             when promised.measured >= recall
             then call || case
-                when promised.basis = 'rows' then ' with real queries'
+                when promised.basis in ('rows', 'unlike') then ' with real queries'
                 else ' with a larger sample'
             end
             else 'use more dims, another kind, a larger m or ef_construction, or exact => true'

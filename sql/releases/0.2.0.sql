@@ -105,6 +105,7 @@
 \ir ../functions/keep_as_sql.sql
 \ir ../internal/recall.sql
 \ir ../functions/recall.sql
+\ir ../internal/alike.sql
 \ir ../internal/calibration.sql
 \ir ../functions/calibrate.sql
 \ir ../views/query_inbox.sql

@@ -27,10 +27,10 @@ create table if not exists mrl._calibrations (
     m int not null,
     ef_construction int not null,
     measured_at pg_catalog.timestamptz not null default pg_catalog.now(),
-    -- what the queries were: real queries, rows chosen and weighted by the distances of real
-    -- answers, or rows alone
+    -- what the queries were: real queries, rows chosen by the distances of real answers, rows
+    -- though real queries are unlike them, or rows alone
     basis pg_catalog.text check (
-        basis operator(pg_catalog.=) any ('{queries,distances,rows}'::pg_catalog.text[])
+        basis operator(pg_catalog.=) any ('{queries,distances,unlike,rows}'::pg_catalog.text[])
     ),
     -- the 5th percentile of the recall of single queries
     p05 pg_catalog.float8,

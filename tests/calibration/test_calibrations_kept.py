@@ -26,7 +26,7 @@ COUNTS = (
 def measured(conn: Conn) -> int:
     """A table with calibrations and a kept recall; its number."""
     stock(conn, VECTORS)
-    calibrate(conn, k=3, sample=4)
+    calibrate(conn, k=3, sample=20)
     one(conn, "select mrl.recall('docs', 'embedding', sample => 3, keep => true)")
     number: int = one(conn, "select 'docs'::regclass::oid")
     assert all(counts(conn, number))

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from psycopg import AsyncConnection, errors, sql
 from support.calibrations import calibrate as kept_by
-from support.calibrations import without_exact
+from support.calibrations import never_exact
 from support.databases import Conn, connect, role
 from support.plans import force_index
 from support.sql_calls import one, text
@@ -39,7 +39,13 @@ KEPT = (
 )
 
 
-docs = docs_fixture(rows=500, prepare=force_index)
+def prepare(conn: Conn) -> None:
+    """Searches use the index, however fast they are."""
+    force_index(conn)
+    never_exact(conn)
+
+
+docs = docs_fixture(rows=500, prepare=prepare)
 
 
 def points(conn: Conn, k: int, filter: str = "") -> tuple[CalibrationPoint, ...]:
@@ -86,7 +92,6 @@ def test_the_twin_measures_the_same(docs: Docs) -> None:
                 await conn.execute(f"set enable_{name} = off".encode())
             made = await docs.index.calibrate_async(conn, k=4, queries=QUERIES)
             assert made.points == points(docs.conn, 4)
-            without_exact(docs.conn)
             report = await docs.index.recall_async(
                 conn, k=4, queries=QUERIES, recall=0.5, keep=True
             )

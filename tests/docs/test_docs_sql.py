@@ -11,6 +11,7 @@ from typing import NamedTuple
 import psycopg
 import pytest
 from psycopg import sql
+from support.calibrations import NEVER_EXACT
 from support.databases import Server, connect, role
 
 from mrl_pg import server, source
@@ -158,7 +159,7 @@ def test_the_readme_runs_as_written(reader: Reader) -> None:
     (install,) = blocks(ROOT / "README.md", "sh")
     reader.shell(install.text)
     (example,) = blocks(ROOT / "README.md", "sql")
-    _, output = reader.psql([README_TABLE, example.text])
+    _, _, output = reader.psql([f"{NEVER_EXACT};", README_TABLE, example.text])
     printed = lines(output)
     assert " docs_embedding_256_halfvec_cosine_hnsw" in printed
     assert any(re.match(r" +42 \| title 42 +\| +0$", line) for line in printed)

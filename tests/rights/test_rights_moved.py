@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.calibrations import promised
+from support.calibrations import never_exact, promised
 from support.databases import Conn, connect, role
 from support.servers import psql, run
 from support.sql_calls import create, one, stock, text
@@ -27,6 +27,7 @@ def filled(conn: Conn, database: str) -> Iterator[Conn]:
     for name in OWNERS:
         role(conn, database, name)
     conn.execute("grant create on schema public to moved_owner, moved_stranger")
+    never_exact(conn)
     conn.execute("set role moved_owner")
     stock(conn, ROWS)
     know(conn)
@@ -38,7 +39,7 @@ def filled(conn: Conn, database: str) -> Iterator[Conn]:
 
 def know(conn: Conn) -> None:
     """Calibrate, measure, and keep a query."""
-    conn.execute("select mrl.calibrate('docs', 'embedding', k => 3, sample => 4)")
+    conn.execute("select mrl.calibrate('docs', 'embedding', k => 3, sample => 20)")
     conn.execute(
         "select mrl.recall('docs', 'embedding', k => 3, sample => 3, keep => true)"
     )

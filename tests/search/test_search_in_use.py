@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import psycopg
 import pytest
+from support.calibrations import never_exact
 from support.databases import Conn, connect, database_fixture
 from support.in_use import (
     DOCS,
@@ -161,6 +162,7 @@ def test_a_scan_that_goes_on_says_so_too(docs: Conn) -> None:
 
 
 def test_a_promise_is_that_of_the_index_that_answers(docs: Conn) -> None:
+    never_exact(docs)
     OLD.calibrate(docs, k=5, sample=20)
     for searched in (DOCS, NEW):
         found = searched.search(docs, QUERY, k=5, recall=0.5)

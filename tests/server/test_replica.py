@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 from psycopg import AsyncConnection, RawCursor, errors, sql
+from support.calibrations import never_exact
 from support.databases import SETTINGS, Conn, connect
 from support.folders import make_folder, temporary_folder
 from support.plans import explain, first_pass, force_index
@@ -186,6 +187,7 @@ def test_recall_can_be_measured_there(pair: Pair) -> None:
 
 
 def test_a_recall_is_kept_by_the_calibration_of_the_primary(pair: Pair) -> None:
+    never_exact(pair.primary)
     pair.index.calibrate(pair.primary, k=5, sample=20)
     catch_up(pair.primary, pair.replica)
     everything = "select * from mrl.calibrations order by candidates, ef_search"

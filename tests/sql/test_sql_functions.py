@@ -230,6 +230,7 @@ def test_internal_functions_are_bound_and_labelled(conn: Conn) -> None:
         "_ms_since",
         "_other_indexes",
         "_remove",
+        "_rows_to_measure",
         # explain, and settings, are no queries
         "_share",
         "_standby_lag",

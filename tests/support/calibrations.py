@@ -17,6 +17,11 @@ Z = 1.6448536269514722
 """Standard normal quantile: one-sided, 95 %."""
 
 NAME = "docs_embedding_32_halfvec_cosine_hnsw"
+NEVER_EXACT = (
+    "create or replace function mrl._exact_point("
+    "points jsonb, times float8[], weights float8[]) returns jsonb language sql"
+    " immutable parallel safe return '[]'::jsonb"
+)
 EVERYTHING = "select * from mrl.calibrations order by 1, 2, 3, 4, 5, 6"
 
 
@@ -56,11 +61,7 @@ def without_exact(conn: Conn) -> None:
 
 def never_exact(conn: Conn) -> None:
     """Let no calibration of this database store exact search: that depends on times."""
-    conn.execute(
-        "create or replace function mrl._exact_point("
-        "points jsonb, times float8[], weights float8[]) returns jsonb language sql"
-        " immutable parallel safe return '[]'::jsonb"
-    )
+    conn.execute(NEVER_EXACT)
 
 
 def promised(

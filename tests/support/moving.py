@@ -6,6 +6,7 @@ from psycopg import RawCursor, sql
 
 from mrl_pg import MatryoshkaColumn, MatryoshkaIndex
 from mrl_pg.kinds import Distance, Kind
+from support.calibrations import without_exact
 from support.databases import Conn
 from support.plans import explain, force_index, indexes
 from support.servers import index_scans
@@ -104,8 +105,9 @@ def fill(conn: Conn) -> None:
 def measure(conn: Conn, table: str) -> None:
     """Store a calibration, a calibration with a filter, and a recall of a table."""
     for rest in ("", ", filter => 'n < $1::int', args => array['50']"):
-        call = f"select mrl.calibrate(%s, 'embedding', k => 3, sample => 4{rest})"
+        call = f"select mrl.calibrate(%s, 'embedding', k => 3, sample => 20{rest})"
         conn.execute(call.encode(), [table])
+    without_exact(conn)
     conn.execute(
         "select mrl.recall(%s, 'embedding', sample => 3, keep => true)", [table]
     )

@@ -316,7 +316,7 @@ def test_queries_that_were_kept_are_asked(
     # as calibrations do
     margin = conn.execute("select * from mrl._margin('rows')").fetchone()
     assert margin == (ROW_MISSES, LEAST_EF_SEARCH)
-    assert "the target is recall 0.925 on rows" in str(rows)
+    assert "the target is recall 0.95 on rows" in str(rows)
     monkeypatch.setattr(queries, "FEWEST_REAL_QUERIES", 3)
     real = tune(conn, "docs", "embedding", **{**given, "real_queries": None})
     assert real.read.origin == "real queries"
