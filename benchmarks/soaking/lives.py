@@ -1,6 +1,7 @@
 """What happens to a table in use: the commands of its scenes, in their order."""
 
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
@@ -93,7 +94,9 @@ class Lives:
         index_full(self.url, new)
         self.carry_out(verbs.create(after, keep), [before, after])
         checks.check_both(self.url, old, before)
-        self.carry_out(verbs.switch_column(old, new, keep), [before, after])
+        write = partial(catch_up, self.url, new)
+        switch = verbs.switch_column(old, new, keep, write)
+        self.carry_out(switch, [before, after])
         checks.check_both(self.url, old, after)
         self.carry_out(verbs.drop(before, keep), [after])
         checks.check_both(self.url, old, after)

@@ -1,6 +1,7 @@
 """The commands of a life, as the shell runs them, and where they are hit."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -80,6 +81,8 @@ class Verb:
     """The command that it names if it finds that only this is left to do."""
     partly: bool = False
     """Whether it is done, too, if some rows are gone meanwhile."""
+    between: Callable[[], object] | None = None
+    """What the application does before it runs the command again."""
 
     @property
     def is_long(self) -> bool:
@@ -104,6 +107,8 @@ class Verb:
                 return
             if code not in self.again:
                 raise SystemExit(f"mrl-pg {self.arguments} exits {code}: {said}")
+            if self.between is not None:
+                self.between()
             time.sleep(0.5)
         raise SystemExit(f"mrl-pg {self.arguments} never succeeds: {said}")
 
@@ -157,10 +162,14 @@ def fill(path: Path, column: str, keep: Keep) -> Verb:
     return Verb("load", keep, arguments, LOADED, partly=True)
 
 
-def switch_column(old: str, new: str, keep: Keep) -> Verb:
-    """Make another full column the one in use."""
+def switch_column(old: str, new: str, keep: Keep, write: Callable[[], object]) -> Verb:
+    """Make another full column the one in use.
+
+    `write` writes the vectors that it says are missing, with exit code 3.
+    """
     arguments = ("switch", "docs", old, "--to", new)
-    return Verb("switch", keep, arguments, ("mrl.switch_column(",))
+    steps = ("mrl.switch_column(",)
+    return Verb("switch", keep, arguments, steps, again=(3, *AGAIN), between=write)
 
 
 def _named(command: str, index: MatryoshkaIndex) -> tuple[str, ...]:
