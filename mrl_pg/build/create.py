@@ -16,7 +16,6 @@ from mrl_pg.build.progress import watch
 from mrl_pg.build.report import BuildReport
 from mrl_pg.build.row_sample import check_rows
 from mrl_pg.build.steps import Step, carry_out, changes, lock, read_steps
-from mrl_pg.build.verify import verify
 from mrl_pg.catalog.facts import Facts, check_index, check_installed, check_short
 from mrl_pg.catalog.read import forget_facts, read_facts
 from mrl_pg.errors import IndexMismatch, InvalidSetting, RebuildRefused
@@ -120,15 +119,8 @@ def _create_online(
     facts = check(layout, (yield from read_facts(layout)))
     steps = yield from read(layout, facts, rebuild, concurrent=True)
     yield from check_rows(layout, facts)
-    *before, register = steps
-    recall = None
-    verifying = before.pop() if before and before[-1].how == "verify" else None
-    done = yield from online.carry_out(before, chosen, watched, facts.table_id, filling)
-    if verifying is not None:
-        recall = yield from verify(verifying.statement)
-    done += yield from online.carry_out([register], chosen, watched, facts.table_id)
-    report = yield from report_of(layout, facts, steps, done)
-    return replace(report, recall=recall)
+    made = yield from online.carry_out(steps, chosen, watched, facts.table_id, filling)
+    return (yield from report_of(layout, facts, steps, made.done, made.recall))
 
 
 def _create(
@@ -155,6 +147,7 @@ def report_of(
     facts: Facts,
     steps: list[Step],
     done: tuple[tuple[str, float], ...],
+    recall: float | None = None,
 ) -> Exchange[BuildReport]:
     """The report of a build, with the index as it is now."""
     names = {
@@ -164,7 +157,8 @@ def report_of(
     }
     (size,) = yield Send(source.statement("index_size"), names)
     kept_as, why = steps[-1].kept_as, steps[-1].why
-    return BuildReport(layout, done, size["index_bytes"], size["rows"], kept_as, why)
+    bytes, rows = size["index_bytes"], size["rows"]
+    return BuildReport(layout, done, bytes, rows, kept_as, why, recall)
 
 
 def check(layout: IndexLayout, facts: Facts) -> Facts:

@@ -92,12 +92,13 @@ def build_unseen(layout: IndexLayout, *, has_column: bool) -> list[sql.Composed]
     table = sql.Identifier(*filter(None, (layout.schema, layout.table)))
     path = home("")
     build = create_index(layout, table, path, concurrently=True)
-    steps = [build, call("call_register", layout)]
+    # searches do not know the index yet
+    steps = [build, call("call_check_graph", layout), call("call_register", layout)]
     if layout.keep == "trigger":
         # the server fills in where pgvector is
         before = [] if has_column else [call("call_add_kept_column", layout)]
         before.append(call("call_fill", layout))
-        return [*before, build, call("call_check_values", layout), steps[-1]]
+        return [*before, build, call("call_check_values", layout), *steps[1:]]
     if has_column or layout.keep == "expression":
         return steps
     # the column of another index stays
@@ -132,6 +133,8 @@ def call(
         "concurrent": sql.Literal(concurrent),
         "keep": sql.Literal(layout.keep),
         "kept_as": sql.Literal(layout.keep),
+        # where the graph is alike for both kinds of column
+        "made_as": sql.Literal(layout.keep or "generated"),
         "rebuild": allowed,
     }
     asked = named(source.statement(what))

@@ -1,18 +1,19 @@
 """Drops a short column and its index; nobody waits for longer than a moment."""
 
 import time
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from psycopg import errors, sql
 
+from mrl_pg import source
 from mrl_pg.build import definitions, online
 from mrl_pg.build.report import BuildReport
 from mrl_pg.build.steps import Step, carry_out_at_once, changes, lock, read_steps
 from mrl_pg.catalog import slots
 from mrl_pg.catalog.facts import Facts, check_short
-from mrl_pg.catalog.read import forget_facts, read_facts
+from mrl_pg.catalog.read import MISSING, forget_facts, read_facts
 from mrl_pg.errors import IndexMismatch
-from mrl_pg.exchange import AnyConn, Exchange, commits_each, transaction
+from mrl_pg.exchange import AnyConn, Exchange, commits_each, look, transaction
 from mrl_pg.layout import IndexLayout
 
 
@@ -22,23 +23,68 @@ def drop(conn: AnyConn, layout: IndexLayout) -> Exchange[BuildReport]:
     Takes an ACCESS EXCLUSIVE lock for a moment; nothing is rewritten. If the lock does
     not come at once, and `conn` is outside a transaction, it is tried again. An index
     without a column is then dropped concurrently, without such a lock. Works where the
-    schema `mrl` was removed, too.
+    schema `mrl` was removed, too. An index or a column that was renamed by hand is
+    found by the registry's name for it.
     """
-    facts = _check(layout, (yield from read_facts(layout)))
+    facts = yield from read_facts(layout)
+    now = _Named(layout, layout.name)
+    if facts.mrl_installed and facts.index_operator_class != layout.operator_class:
+        now = yield from _names_of(layout, facts)
+        if now.layout != layout:
+            facts = yield from read_facts(now.layout)
+    facts = _check(now.layout, facts)
     if not commits_each(conn):
-        report = yield from transaction(_drop(layout, facts))
+        report = yield from transaction(_drop(now, facts))
     elif facts.expression_ours:
-        report = yield from _drop_concurrently(layout, facts)
+        report = yield from _drop_concurrently(now, facts)
     else:
         report = yield from online.with_short_lock(
-            lambda: _drop(layout, facts), {}, facts.table_id
+            lambda: _drop(now, facts), {}, facts.table_id
         )
     forget_facts(conn, layout)
     return report
 
 
-def _drop_concurrently(layout: IndexLayout, facts: Facts) -> Exchange[BuildReport]:
+@dataclass(frozen=True, slots=True)
+class _Named:
+    """A layout with the names of now, and what the registry calls the index."""
+
+    layout: IndexLayout
+    known_name: str
+
+
+def _names_of(layout: IndexLayout, facts: Facts) -> Exchange[_Named]:
+    """The registered index that the layout describes, whatever it is called by now.
+
+    An index that is only like it is another one.
+    """
+    like = {
+        "table_id": facts.table_id,
+        "column": layout.column,
+        "dims": layout.dims,
+        "kind": layout.kind,
+        "distance": layout.distance,
+    }
+    try:
+        rows = yield from look(source.statement("names_of").encode(), like)
+    except MISSING:
+        # the database side is older than mrl_pg
+        rows = []
+    for row in rows:
+        names = [row["known_name"], row["name"]]
+        if not layout.named_by_hand:
+            # the default name of now, if that of then was a default, too
+            then = replace(layout, column=row["known_column"], short="", name="")
+            names += [layout.name] * (then.name == row["known_name"])
+        if layout.name in names:
+            now = replace(layout, name=row["name"], short=row["short"])
+            return _Named(now, row["known_name"])
+    return _Named(layout, layout.name)
+
+
+def _drop_concurrently(now: _Named, facts: Facts) -> Exchange[BuildReport]:
     """Drop an index that no column belongs to."""
+    layout = now.layout
     start = time.perf_counter()
     index = sql.Identifier(facts.schema, layout.name)
     dropped = definitions.drop_index(index, concurrently=True)
@@ -48,23 +94,24 @@ def _drop_concurrently(layout: IndexLayout, facts: Facts) -> Exchange[BuildRepor
         # of a partitioned table, which PostgreSQL drops in a transaction alone
         return (
             yield from online.with_short_lock(
-                lambda: _drop(layout, facts), {}, facts.table_id
+                lambda: _drop(now, facts), {}, facts.table_id
             )
         )
     took = time.perf_counter() - start
     rest = yield from online.with_short_lock(
-        lambda: _drop(layout, facts), {}, facts.table_id
+        lambda: _drop(now, facts), {}, facts.table_id
     )
     return replace(rest, done=((f"dropped index {layout.name}", took), *rest.done))
 
 
-def _drop(layout: IndexLayout, facts: Facts) -> Exchange[BuildReport]:
-    steps = yield from _read(layout, facts)
+def _drop(now: _Named, facts: Facts) -> Exchange[BuildReport]:
+    layout = now.layout
+    steps = yield from _read(now, facts)
     if changes(steps):
         yield from lock(facts)
         # another session may have changed it meanwhile
         facts = _check(layout, (yield from read_facts(layout)))
-        steps = yield from _read(layout, facts)
+        steps = yield from _read(now, facts)
     return BuildReport(layout, (yield from carry_out_at_once(steps)))
 
 
@@ -80,16 +127,18 @@ def _check(layout: IndexLayout, facts: Facts) -> Facts:
     return facts
 
 
-def _read(layout: IndexLayout, facts: Facts) -> Exchange[list[Step]]:
+def _read(now: _Named, facts: Facts) -> Exchange[list[Step]]:
     """The steps, by the template that `mrl.drop_index` uses."""
+    layout = now.layout
     table = slots.table_of(facts)
     index = sql.Identifier(facts.schema, layout.name)
-    named, known_as = sql.Literal(table.as_string()), sql.Literal(layout.name)
-    unregister = slots.statement("call_unregister", table=named, index=known_as)
+    named, index_name = sql.Literal(table.as_string()), sql.Literal(layout.name)
+    known = sql.Literal(now.known_name)
+    unregister = slots.statement("call_unregister", table=named, index=known)
     query = slots.template(
         "drop_steps",
         table=named,
-        index=known_as,
+        index=index_name,
         short=sql.Literal(layout.short),
         # `_check` has looked at it
         ours=sql.SQL("true"),

@@ -68,8 +68,8 @@ def _keep_as(
     filling: Exchange[None],
 ) -> Exchange[BuildReport]:
     steps = yield from _read(layout, facts, keep, rebuild)
-    done = yield from online.carry_out(steps, {}, watched, facts.table_id, filling)
-    return (yield from report_of(layout, facts, steps, done))
+    made = yield from online.carry_out(steps, {}, watched, facts.table_id, filling)
+    return (yield from report_of(layout, facts, steps, made.done, made.recall))
 
 
 def _read(

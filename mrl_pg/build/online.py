@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, suppress
 from functools import partial
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from psycopg import errors
 
@@ -17,6 +17,14 @@ from mrl_pg.errors import BuildRunning
 from mrl_pg.exchange import Exchange, Send, transaction
 
 T = TypeVar("T")
+
+
+class Carried(NamedTuple):
+    """What reports name of each step, its seconds, and the recall of a new index."""
+
+    done: tuple[tuple[str, float], ...]
+    recall: float | None
+
 
 LOCK_TIMEOUT = "500ms"
 """How long a statement may wait for a lock, because later statements wait behind it."""
@@ -68,8 +76,8 @@ def carry_out(
     watched: Callable[[], AbstractContextManager[None]],
     table_id: int,
     fill: Exchange[None] | None = None,
-) -> Exchange[tuple[tuple[str, float], ...]]:
-    """Send the statements outside any transaction; answers what reports name.
+) -> Exchange[Carried]:
+    """Send the statements outside any transaction.
 
     A statement that needs a lock gives up after FIRST_TIMEOUT, in later tries after
     LOCK_TIMEOUT, and is tried again, so that nobody waits longer than that behind it.
@@ -77,13 +85,14 @@ def carry_out(
     says nothing of its progress.
     """
     done = []
+    recall: float | None = None
     for step in steps:
         start = time.perf_counter()
         if step.how == "concurrently":
             with watched():
                 yield from concurrently(step.statement, chosen)
         elif step.how == "verify":
-            yield from verify(step.statement)
+            recall = yield from verify(step.statement)
         elif step.how in ("fill", "check"):
             given = fill if step.how == "fill" else None
             body = given or _send(step.statement)
@@ -92,7 +101,7 @@ def carry_out(
             yield from with_short_lock(partial(_send, step.statement), chosen, table_id)
         if step.label is not None:
             done.append((step.label, time.perf_counter() - start))
-    return tuple(done)
+    return Carried(tuple(done), recall)
 
 
 def concurrently(statement: str, chosen: settings.Settings) -> Exchange[None]:

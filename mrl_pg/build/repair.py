@@ -133,7 +133,7 @@ def _mend(
         steps = [step for step in todo if step.statement]
         if dry_run or not any(step.statement not in sent for step in steps):
             break
-        done += yield from online.carry_out(steps, {}, nullcontext, table_id)
+        done += (yield from online.carry_out(steps, {}, nullcontext, table_id)).done
         sent += [step.statement for step in steps]
     if dry_run:
         sent = [step.statement for step in steps]

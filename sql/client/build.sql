@@ -231,6 +231,37 @@ call mrl.fill_short_column({table}::pg_catalog.regclass, {column}, {short})
 -- Called by: mrl_pg.build.definitions
 select mrl._check_values({table}::pg_catalog.regclass, {column}, {short})
 
+-- name: call_check_graph
+-- Raises if the graph of a new index is broken.
+-- Slots: table, column, short, index, kind, distance, made_as (literals), dims
+-- Called by: mrl_pg.build.definitions
+select mrl._check_graph(
+    {table}::pg_catalog.regclass,
+    {column},
+    {short},
+    {index},
+    {dims},
+    {kind},
+    {distance},
+    {made_as}
+)
+
+-- name: names_of
+-- The registered indexes of a full column like one: names in the registry, and names of now.
+-- Parameters: table_id, column, dims, kind, distance
+-- Called by: mrl_pg.build.drop
+select
+    registered.full_column::pg_catalog.text as known_column,
+    registered.index_name::pg_catalog.text as known_name,
+    coalesce(registered.index_now, registered.index_name)::pg_catalog.text as name,
+    registered.short_now::pg_catalog.text as short
+from mrl._registered(%(table_id)s::pg_catalog.oid) as registered
+where coalesce(registered.full_now, registered.full_column)
+        operator(pg_catalog.=) %(column)s::pg_catalog.name
+    and registered.dims operator(pg_catalog.=) %(dims)s
+    and registered.kind operator(pg_catalog.=) %(kind)s
+    and registered.distance operator(pg_catalog.=) %(distance)s
+
 -- name: call_drop_index
 -- Makes the server drop a short column and its index; no row if none is registered.
 -- Slots: table, column, index (literals)

@@ -20,27 +20,44 @@ declare
 begin
     perform mrl.check_owner(table_name);
     execute mrl._render(mrl._lock_table(), slots);
-    select registry.*, space.nspname, count(*) over () as matches
+    select
+        registered.*,
+        -- after a rename by hand, or the old name if the index is gone
+        coalesce(registered.index_now, registered.index_name) as name_now,
+        space.nspname,
+        count(*) over () as matches
     into known
-    from mrl.registry as registry
-    join pg_class as class on class.oid = registry.table_id
+    from mrl._registered(table_name) as registered
+    join pg_class as class on class.oid = registered.table_id
     join pg_namespace as space on space.oid = class.relnamespace
-    where registry.table_id = drop_index.table_name
-        and registry.full_column = drop_index.full_column
-        and (drop_index.dims is null or registry.dims = drop_index.dims)
-        and (drop_index.kind is null or registry.kind = drop_index.kind)
-        and (drop_index.index_name is null or registry.index_name = drop_index.index_name);
+    where (
+            coalesce(registered.full_now, registered.full_column) = drop_index.full_column
+            -- an old name that no column has now
+            or registered.full_column = drop_index.full_column
+            and not exists (
+                select
+                from pg_attribute as other
+                where other.attrelid = drop_index.table_name
+                    and other.attname = drop_index.full_column
+            )
+        )
+        and (drop_index.dims is null or registered.dims = drop_index.dims)
+        and (drop_index.kind is null or registered.kind = drop_index.kind)
+        and (
+            drop_index.index_name is null
+            or drop_index.index_name in (registered.index_name, registered.index_now)
+        );
     perform mrl._check_one(table_name, full_column, known.matches);
     slots := slots || jsonb_build_object(
-        'short', quote_ident(known.short_column),
-        'index', format('%I.%I', known.nspname, known.index_name)
+        'short', quote_ident(known.short_now),
+        'index', format('%I.%I', known.nspname, known.name_now)
     );
     for step in execute mrl._render(
         mrl._drop_steps(),
         jsonb_build_object(
             'table', quote_literal(table_name),
-            'short', quote_literal(known.short_column),
-            'index', quote_literal(known.index_name),
+            'short', quote_literal(known.short_now),
+            'index', quote_literal(known.name_now),
             -- the prefix of any column, because the full column may have been renamed
             'ours', format(
                 'exists ('
@@ -59,7 +76,7 @@ begin
     ) loop
         execute step.statement;
     end loop;
-    return known.index_name;
+    return known.name_now;
 end
 $body$;
 

@@ -1,5 +1,6 @@
 """--sql: text that psql runs, to the catalog that Alembic makes online."""
 
+import re
 from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,6 +17,14 @@ from mrl_pg.alembic import CreateMatryoshkaIndexOp, ResizeMatryoshkaIndexOp
 from mrl_pg.install import VERSION
 
 ODD = ("""My "docs" 5%% :a %(b)s {}""", "it's :an %s {embedding}\\", 'The "app" %s:x')
+
+
+STEPS = {
+    "create index concurrently": "build, ",
+    "mrl._check_graph(": "check, ",
+    "mrl.register(": "register, ",
+}
+STEP = re.compile("|".join(map(re.escape, STEPS)))
 
 
 def names(table: str, column: str, schema: str) -> str:
@@ -74,7 +83,11 @@ def test_psql_makes_of_it_what_alembic_makes(
     execute(database, "drop table alembic_version")
     steps = list(online)
     for before, after in pairwise(steps):
-        psql(database, pg_version, project.text(f"{before}:{after}"))
+        text = project.text(f"{before}:{after}")
+        # the graph is checked before searches learn of the index
+        order = "".join(STEPS[step] for step in STEP.findall(text))
+        assert order.count("build") == order.count("build, check, register, ")
+        psql(database, pg_version, text)
         assert catalog(database) == online[after], after
     for after, before in pairwise(steps[::-1]):
         psql(database, pg_version, project.text(f"{after}:{before}", down=True))

@@ -151,6 +151,22 @@ def test_mrl_create_index_has_the_same_locks(docs: Conn, other: Conn) -> None:
             assert strongest(other, docs.info.backend_pid) == LOCKS[step]
 
 
+def test_a_lock_in_a_transaction_lasts_until_it_ends(docs: Conn, other: Conn) -> None:
+    assert "each of these locks lasts until you commit or roll back" in PAGE
+    index = MatryoshkaIndex("docs", "embedding", dims=16, keep="expression")
+    steps = {
+        "expression index in a transaction": index.create,
+        "drop an index in a transaction": index.drop,
+    }
+    pid = docs.info.backend_pid
+    for step, verb in steps.items():
+        with docs.transaction():
+            verb(docs)
+            docs.execute("select 1")
+            assert strongest(other, pid) == LOCKS[step]
+        assert strongest(other, pid) is None
+
+
 INDEX = MatryoshkaIndex("docs", "embedding", dims=16, keep="expression")
 PART_INDEX = f"docs_low_{INDEX.name}"
 PARTED = {

@@ -93,6 +93,33 @@ def test_statements_keep_as_and_repair_verify_too(conn: Conn, database: str) -> 
     assert conn.execute(kept).fetchall() == [(POOR.name, "expression")]
 
 
+def test_keep_as_reports_the_recall(conn: Conn) -> None:
+    make_table(conn, matryoshka(1000))
+    INDEX.create(conn)
+    report = INDEX.keep_as(conn, "trigger")
+    assert report.recall is not None
+    assert report.recall >= 0.95
+    assert f"finds {report.recall:.0%} of the nearest short values" in str(report)
+    assert INDEX.keep_as(conn, "trigger").recall is None
+
+
+def test_repair_says_that_a_graph_is_broken_which_it_built_again(conn: Conn) -> None:
+    rows = clusters()
+    make_table(conn, rows)
+    with conn.transaction():
+        POOR.create(conn)
+    conn.execute(
+        "update pg_index set indisvalid = false where indexrelid = %s::regclass",
+        [POOR.name],
+    )
+    with pytest.raises(IndexNotFound):
+        POOR.search(conn, rows[0])
+    with pytest.raises(GraphBroken, match="finds only"):
+        repair(conn)
+    # as docs/live.md says
+    assert POOR.search(conn, rows[0], k=1).index_name == POOR.name
+
+
 def test_the_largest_partitions_are_searched(conn: Conn) -> None:
     conn.execute(
         "create table docs (id bigint primary key, n int, title text, "
