@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+from psycopg import errors
 
 from mrl_pg import server
 from mrl_pg.server import postmaster
@@ -33,7 +34,8 @@ select
         where lock.pid = activity.pid
             and lock.locktype = 'advisory'
             and lock.classid = 1836215405
-    ) as building
+    ) as building,
+    pg_blocking_pids(activity.pid) as blockers
 from pg_stat_activity as activity
 where activity.application_name = %s
     and strpos(activity.query, 'pg_stat_progress') = 0
@@ -61,6 +63,41 @@ class Hit:
 
 
 @dataclass(slots=True)
+class Holder:
+    """A session whose lock makes a step of milliseconds wait until it is hit."""
+
+    conn: Conn
+    lock: str | None
+    """The table and the mode; None if the step takes long enough by itself."""
+    passing: str | None = None
+    """A statement of an earlier step, for which it let go."""
+    holds: bool = False
+
+    @property
+    def pid(self) -> int:
+        """The server process that holds the lock."""
+        return self.conn.info.backend_pid
+
+    def take(self) -> None:
+        """Take the lock, unless it is held, or does not come soon."""
+        if self.lock is None or self.holds:
+            return
+        self.passing = None
+        self.conn.execute("begin; set local lock_timeout = '20ms'")
+        try:
+            self.conn.execute(f"lock table {self.lock} mode".encode())
+        except errors.LockNotAvailable:
+            self.conn.execute("rollback")
+        else:
+            self.holds = True
+
+    def let_pass(self, query: str) -> None:
+        """Let go of the lock while a statement runs."""
+        self.conn.execute("rollback")
+        self.holds, self.passing = False, query
+
+
+@dataclass(slots=True)
 class Hitter:
     """Hits verbs, at their steps in turn and at random moments."""
 
@@ -81,12 +118,13 @@ class Hitter:
         step = steps[turn % len(steps)]
         delay = self.draw.random() * self.typical.get(kind, 1)
         with ExitStack() as stack:
-            if step in HELD:
-                holder = stack.enter_context(connected(self.url))
-                holder.execute(f"begin; lock table {HELD[step]} mode".encode())
+            holder = Holder(
+                stack.enter_context(connected(self.url)), HELD.get(step or "")
+            )
+            holder.take()
             conn = stack.enter_context(connected(self.url))
             running = verb.start(self.url)
-            struck = self._reach(conn, running, verb, step, delay, how)
+            struck = self._reach(conn, running, verb, step, delay, how, holder)
         if struck is None:
             running.wait()
             return None
@@ -103,12 +141,20 @@ class Hitter:
         step: str | None,
         delay: float,
         how: str,
+        holder: "Holder",
     ) -> Hit | None:
         """Wait for the moment, and hit."""
         began = None
         while running.returncode is None:
-            for pid, query, busy, building in conn.execute(RUNNING, [APPLICATION]):
+            for pid, query, busy, building, blockers in conn.execute(
+                RUNNING, [APPLICATION]
+            ):
                 at = next((part for part in verb.steps if part in query), None)
+                if at != step and holder.pid in blockers:
+                    # a step before
+                    holder.let_pass(query)
+                elif holder.passing not in (None, query) or not busy:
+                    holder.take()
                 if not (building or (busy and at)):
                     continue
                 began = began or time.monotonic()

@@ -59,7 +59,10 @@ HELD = {
     "add column": "docs in row exclusive",
     "alter table": "docs in row exclusive",
 }
-"""What another session locks, so that a step of milliseconds waits until it is hit."""
+"""What another session locks, so that a step of milliseconds waits until it is hit.
+
+An earlier step that waits for that lock, too, may pass.
+"""
 
 AGAIN = (6, 10)
 """Exit codes after which a command is run again; another session may still build."""
