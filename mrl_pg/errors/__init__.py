@@ -95,7 +95,10 @@ class IndexMismatch(ShortIndexError):
 
 
 class GraphBroken(ShortIndexError):
-    """A new index finds too few of the nearest short values; it is not registered."""
+    """A new index finds too few of the nearest short values; it is not registered.
+
+    An index that was, and that `repair` built again, still is.
+    """
 
     exit_code = 7
 
