@@ -1,9 +1,9 @@
 """Creates a short column and its index, concurrently or in one transaction."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 
 from psycopg.errors import DuplicateColumn, ObjectNotInPrerequisiteState
@@ -55,8 +55,9 @@ def create(
     watched = partial(watch, conn, progress)
     rebuild = flag("rebuild", rebuild)
     chosen |= yield from _more_workers(facts)
-    at_once = partial(_create, layout, facts, rebuild, chosen, watched)
-    if (yield from is_online(conn, layout, facts, rebuild, concurrently)):
+    plan = yield from decide(conn, layout, facts, rebuild, concurrently)
+    at_once = partial(_create, layout, facts, rebuild, chosen, watched, plan.steps)
+    if plan.online:
         filling = fill(layout, facts, progress)
         body = _create_online(layout, facts, rebuild, chosen, watched, filling)
         report = yield from online.alone(layout, facts.table_id, body)
@@ -80,14 +81,22 @@ def _more_workers(facts: Facts) -> Exchange[dict[str, str]]:
     return {"min_parallel_table_scan_size": "0"} if row["wanted"] else {}
 
 
-def is_online(
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Whether to build concurrently, and the steps of that if they were looked at."""
+
+    online: bool
+    steps: tuple[Step, ...] = ()
+
+
+def decide(
     conn: AnyConn,
     layout: IndexLayout,
     facts: Facts,
     rebuild: bool,
     concurrently: bool | None,
-) -> Exchange[bool]:
-    """Whether to build concurrently: if asked, else if possible and of any use."""
+) -> Exchange[Plan]:
+    """Build concurrently if asked, else if possible and of any use."""
     possible = commits_each(conn)
     if concurrently is not None:
         if flag("concurrently", concurrently) and not possible:
@@ -96,15 +105,14 @@ def is_online(
                 "concurrently only outside any; open the connection with "
                 "autocommit=True, or leave concurrently out"
             )
-        return bool(concurrently)
+        return Plan(bool(concurrently))
     if not possible:
-        return False
+        return Plan(False)
     # the choice for an online build, which may be another one than in a transaction
-    steps = yield from read(layout, facts, rebuild, concurrent=True)
-    if steps[-1].kept_as == "generated":
-        return False
+    steps = tuple((yield from read(layout, facts, rebuild, concurrent=True)))
     # an index that is not registered was not verified
-    return changes(steps) or any(step.how == "verify" for step in steps)
+    useful = changes(steps) or any(step.how == "verify" for step in steps)
+    return Plan(useful and steps[-1].kept_as != "generated", steps)
 
 
 def _create_online(
@@ -129,12 +137,12 @@ def _create(
     rebuild: bool,
     chosen: settings.Settings,
     watched: Callable[[], AbstractContextManager[None]],
+    seen: Sequence[Step],
 ) -> Exchange[BuildReport]:
-    steps = yield from read(layout, facts, rebuild)
+    steps = seen if changes(seen) else (yield from read(layout, facts, rebuild))
     if changes(steps):
         yield from lock(facts)
-        # another session may have built it meanwhile
-        facts = check(layout, (yield from read_facts(layout)))
+        # another session may have built it meanwhile; the server looks at all of it
         steps = yield from read(layout, facts, rebuild)
     yield from check_rows(layout, facts)
     with watched():
@@ -145,7 +153,7 @@ def _create(
 def report_of(
     layout: IndexLayout,
     facts: Facts,
-    steps: list[Step],
+    steps: Sequence[Step],
     done: tuple[tuple[str, float], ...],
     recall: float | None = None,
 ) -> Exchange[BuildReport]:

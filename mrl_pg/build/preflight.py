@@ -138,8 +138,10 @@ def preflight(
     facts = create.check(layout, (yield from read_facts(layout)))
     rebuild = flag("rebuild", rebuild)
     # what is refused is said, not raised
-    online = yield from create.is_online(conn, layout, facts, True, concurrently)
-    yield from create.read(layout, facts, True, concurrent=online)
+    plan = yield from create.decide(conn, layout, facts, True, concurrently)
+    online = plan.online
+    if not (online and plan.steps):
+        yield from create.read(layout, facts, True, concurrent=online)
     query = definitions.call(
         "preflight",
         replace(layout, schema=facts.schema),

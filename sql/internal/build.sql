@@ -357,13 +357,16 @@ begin
         );
         return next;
     end if;
-    registered := existing.usable and exists (
-        select
-        from mrl.registry as registry
-        where registry.table_id = table_name
-            and registry.index_name = _create_steps.index_name
-            and registry.kept_as = chosen.kept_as
-    );
+    -- apart, because without an index the query need not even be planned
+    if existing.usable then
+        registered := exists (
+            select
+            from mrl.registry as registry
+            where registry.table_id = table_name
+                and registry.index_name = _create_steps.index_name
+                and registry.kept_as = chosen.kept_as
+        );
+    end if;
     if kept_as = 'trigger' and registered is not true then
         how := 'fill';
         step := 'filled column ' || short_column;
