@@ -89,8 +89,6 @@ returns jsonb
 language plpgsql
 stable
 set search_path = pg_catalog, pg_temp
--- the joins as written: to compare their orders takes longer than the rest
-set join_collapse_limit = 1
 as $body$
 declare
     facts record;
