@@ -15,7 +15,7 @@ from support.vectors import matryoshka, nearest
 from mrl_pg import MatryoshkaColumn, MatryoshkaIndex, server
 from mrl_pg.kinds import Kind
 
-ROWS = matryoshka(200, dims=512)
+ROWS = matryoshka(60, dims=512)
 QUERY = matryoshka(1, dims=512, seed=2)[0]
 
 
