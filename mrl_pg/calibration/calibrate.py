@@ -13,11 +13,14 @@ from mrl_pg.exchange import AnyConn, Exchange, Row, Send, commits_each
 from mrl_pg.exchange.progress import OnProgress
 from mrl_pg.layout import IndexLayout
 from mrl_pg.search.filter import Filter, Params, check_filter, written_out
-from mrl_pg.search.promise import Basis, check_recall
+from mrl_pg.search.promise import Basis, check_quantile, check_recall
 from mrl_pg.vectors import VectorsLike
 
 ROUNDING = 1e-9
 """What was measured to be .99 reaches .99, though it was computed."""
+
+Z95 = 1.644854
+"""The standard normal quantile of a one-sided 95 % bound."""
 
 QUERIES: dict[Basis, str] = {
     "queries": "real queries",
@@ -32,8 +35,9 @@ class CalibrationPoint:
     """One measured search: its mean recall, the lower bound `low`, and its times.
 
     `low` is the bound of a one-sided 95 % interval. `p05` is the 5th percentile: one
-    query in twenty found as little. `candidates` and `ef_search` are None for exact
-    search.
+    query in twenty found as little. `shares` are the recalls that single queries had,
+    ascending, and `weights` how many queries had each. `candidates` and `ef_search` are
+    None for exact search.
     """
 
     candidates: int | None
@@ -43,6 +47,8 @@ class CalibrationPoint:
     median_ms: float
     p95_ms: float
     p05: float | None = None
+    shares: tuple[float, ...] = ()
+    weights: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,30 +80,43 @@ class Calibration:
     noise: float | None = None
     is_busy: bool = False
 
-    def cheapest(self, recall: float, slack: float = 0.005) -> CalibrationPoint | None:
+    def cheapest(
+        self, recall: float, quantile: float | None = None, slack: float = 0.005
+    ) -> CalibrationPoint | None:
         """The cheapest search that keeps a recall; None when no search keeps it.
 
         Its mean recall reaches `recall`, and its lower bound reaches `recall` less
-        `slack`, with a margin if rows were the queries, as in `mrl._promised`.
+        `slack`, with a margin if rows were the queries, as in `mrl._promised`. With a
+        `quantile`, the share of single queries that reach `recall` does the same.
         """
         recall, slack = check_recall(recall), arguments.number("slack", slack)
-        # more recall never takes a weaker search, so those for less recall count, too
+        if quantile is not None:
+            quantile = check_quantile(quantile, recall)
+        # more recall or a higher quantile never takes a weaker search, so those for
+        # less count, too
         candidates, ef_search, most = 0, self.least_ef_search, 0.0
         for point in sorted(self.points, key=lambda point: point.median_ms):
             if point.candidates is None or point.ef_search is None:
                 return point
-            if self.misses is None:
+            supported = self._supported(point.recall, point.low + slack)
+            if supported <= most and quantile is None:
                 continue
-            reached = min(point.recall, point.low + slack)
-            supported = 1 - (1 - reached) / self.misses
-            if supported <= most:
-                continue
-            most = supported
+            most = max(most, supported)
+            keeps = supported >= recall - ROUNDING
+            if keeps and quantile is not None:
+                found, low = found_by(point.shares, point.weights, recall)
+                keeps = self._supported(found, low + slack) >= quantile - ROUNDING
             candidates = max(candidates, point.candidates)
             ef_search = max(ef_search, point.ef_search)
-            if supported >= recall - ROUNDING:
+            if keeps:
                 return replace(point, candidates=candidates, ef_search=ef_search)
         return None
+
+    def _supported(self, measured: float, low: float) -> float:
+        """The most that may be asked of a search, by what it reached."""
+        if self.misses is None:
+            return -math.inf
+        return 1 - (1 - min(measured, low)) / self.misses
 
     def __str__(self) -> str:
         """What was measured, in one sentence."""
@@ -151,6 +170,24 @@ def calibrate(
     return _calibration(layout, k, made, noise)
 
 
+def found_by(
+    shares: Sequence[float], weights: Sequence[float], recall: float
+) -> tuple[float, float]:
+    """The share of single queries that found a recall, and its one-sided lower bound.
+
+    `mrl._found_by` explains it. `shares` are the recalls that queries had, and
+    `weights` how many queries had each; without any, nobody knows what was found.
+    """
+    if not shares:
+        return -math.inf, -math.inf
+    size = sum(weights)
+    pairs = zip(shares, weights, strict=True)
+    found = sum(weight for share, weight in pairs if share >= recall - ROUNDING) / size
+    spread = found * (1 - found) / size + (Z95 / (2 * size)) ** 2
+    low = found + Z95**2 / (2 * size) - Z95 * math.sqrt(max(0, spread))
+    return found, max(0, low / (1 + Z95**2 / size))
+
+
 def _weights(
     weights: Sequence[float] | None, queries: Sequence[str] | None
 ) -> list[float] | None:
@@ -184,6 +221,8 @@ def _calibration(
             row["median_ms"],
             row["p95_ms"],
             row["p05"],
+            tuple(row["shares"] or ()),
+            tuple(row["weights"] or ()),
         )
         for row in rows
     )

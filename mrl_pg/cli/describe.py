@@ -70,6 +70,14 @@ Recall: TypeAlias = Annotated[
         "it in `mrl-pg calibrate`.",
     ),
 ]
+Quantile: TypeAlias = Annotated[
+    float | None,
+    typer.Option(
+        "--quantile",
+        help="With --recall: the share of single queries that are to find it, such as "
+        "0.95; without it, only their mean is.",
+    ),
+]
 QueryFile: TypeAlias = Annotated[
     Path | None,
     typer.Option(

@@ -18,6 +18,7 @@ from mrl_pg.cli.describe import (
     Filter,
     KindName,
     Name,
+    Quantile,
     QueryFile,
     RealQueries,
     Recall,
@@ -62,6 +63,7 @@ def recall(
         ),
     ] = None,
     promised: Recall = None,
+    quantile: Quantile = None,
     filter: Filter = None,
     floor: Annotated[
         float | None,
@@ -106,6 +108,7 @@ def recall(
                 ef_search=ef_search,
                 filter=filter,
                 recall=promised,
+                quantile=quantile,
                 keep=keep,
                 progress=lambda progress: update(
                     description=f"{index}: {progress.stage}",

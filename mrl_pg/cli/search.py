@@ -17,6 +17,7 @@ from mrl_pg.cli.describe import (
     Filter,
     KindName,
     Name,
+    Quantile,
     Recall,
     Short,
     Table,
@@ -75,6 +76,7 @@ def search(
         bool, typer.Option("--exact", help="Compare every row; use no index.")
     ] = False,
     recall: Recall = None,
+    quantile: Quantile = None,
     short: Short = "",
     name: Name = "",
     dsn: Dsn = None,
@@ -100,6 +102,7 @@ def search(
             columns=[part.strip() for part in columns.split(",") if part.strip()],
             exact=exact,
             recall=recall,
+            quantile=quantile,
         )
     if result.fallback:
         say(

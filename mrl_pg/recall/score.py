@@ -13,7 +13,6 @@ TOLERANCE = 1e-5
 Z95 = 1.959964
 """The standard normal quantile of a two-sided 95 % interval."""
 
-
 FAILED = 0.65
 """Part of a query that finds nothing, which a bound adds to those measured. With it,
 the bound of recalls of 0 and 1 is that of Clopper and Pearson (1934)."""

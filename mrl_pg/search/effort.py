@@ -36,8 +36,8 @@ class Effort:
     `candidates` and `ef_search` are None for an exact search. `least_scan_tuples`
     and `scan_memory` only raise the session's own `hnsw.max_scan_tuples` and
     `hnsw.scan_mem_multiplier`; `max_scan_tuples` replaces the first of these. With a
-    `recall` the statement reads the calibration itself, and `candidates` is the most
-    that it may use.
+    `recall` the statement reads the calibration itself, by the `quantile` if there is
+    one, and `candidates` is the most that it may use.
     """
 
     k: int
@@ -48,6 +48,7 @@ class Effort:
     least_scan_tuples: int
     scan_memory: int
     recall: float | None = None
+    quantile: float | None = None
 
 
 def default_candidates(k: int) -> int:
@@ -79,7 +80,7 @@ def promised_effort(options: SearchOptions) -> Effort:
     """
     most = max(MOST_PROMISED, SAFEST * options.k)
     chosen = _effort(options, most, options.ef_search, goes_on=True)
-    return replace(chosen, recall=options.recall)
+    return replace(chosen, recall=options.recall, quantile=options.quantile)
 
 
 def _effort(

@@ -38,6 +38,8 @@ class SearchMethods(Searched):
         - `recall`, such as 0.95: uses the cheapest search that reached this recall in
           `calibrate`, unless you give `candidates`. The result's `promise` says whether
           the calibration supports it.
+        - `quantile`, such as 0.95, with a `recall`: so large a share of the queries is
+          to find that recall, each by itself; otherwise only their mean is.
         - `filter`, with its values in `params`: a condition on the table's columns in
           SQL, for the first pass.
         - `columns` (none): columns to return with each hit.

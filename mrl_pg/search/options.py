@@ -8,7 +8,7 @@ from mrl_pg import arguments
 from mrl_pg.arguments import shown
 from mrl_pg.errors import InvalidSetting
 from mrl_pg.search.filter import Filter, Params, check_filter
-from mrl_pg.search.promise import check_recall
+from mrl_pg.search.promise import check_quantile, check_recall
 
 MAX_ROWS = 1_000_000_000
 """The most rows that a search may return; PostgreSQL's integers end at twice that."""
@@ -25,6 +25,7 @@ class EffortKeywords(TypedDict, total=False):
     ef_search: int | None
     max_scan_tuples: int | None
     recall: float | None
+    quantile: float | None
 
 
 class FilteredKeywords(EffortKeywords, total=False):
@@ -50,6 +51,7 @@ class SearchOptions:
     ef_search: int | None = None
     max_scan_tuples: int | None = None
     recall: float | None = None
+    quantile: float | None = None
     filter: Filter = None
     params: Params = None
     columns: Sequence[str] = ()
@@ -71,6 +73,8 @@ class SearchOptions:
             taken[field] = value if value is None else check_count(field, value, most)
         if self.recall is not None:
             taken["recall"] = check_recall(self.recall)
+        if self.quantile is not None:
+            taken["quantile"] = check_quantile(self.quantile, self.recall)
         check_filter(self.filter, self.params)
         for field, value in taken.items():
             object.__setattr__(self, field, value)

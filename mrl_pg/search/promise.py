@@ -38,6 +38,8 @@ _NEXT: dict[Standing, str] = {
     "search",
 }
 
+_OTHER_K = "calibrate with the k of this search"
+
 _TOO_FEW = "calibrate with more queries, or with real queries"
 
 _OUT_OF_REACH = "take a larger size, another kind, m or ef_construction, or exact=True"
@@ -51,7 +53,8 @@ class Promise:
     the 5th percentile: one query in twenty found as little. `basis` says what the
     `queries` were. All are None without a calibration to choose by; `candidates` is
     then a safe number. `candidates` and `ef_search` are None where exact search was
-    fastest. `words` says the same to people.
+    fastest. With a `quantile`, `found_by` is the share of the queries that found the
+    recall, None if that is not known. `words` says the same to people.
     """
 
     recall: float
@@ -63,16 +66,30 @@ class Promise:
     p05: float | None = None
     queries: int | None = None
     basis: Basis | None = None
+    quantile: float | None = None
+    found_by: float | None = None
     words: str = field(default="", compare=False)
 
     def __str__(self) -> str:
         """What stands behind the recall, and what to do about it, in one sentence."""
         then = _NEXT.get(self.standing, "")
         if self.standing == "unreached":
-            below = self.measured is not None and self.measured < self.recall
-            then = _OUT_OF_REACH if below else _TOO_FEW
+            then = self._next()
         said = [self.words, then.format(candidates=self.candidates)]
-        return f"recall {self.recall}: {'; '.join(part for part in said if part)}"
+        asked = f"recall {self.recall}"
+        if self.quantile is not None:
+            asked += f", quantile {self.quantile}"
+        return f"{asked}: {'; '.join(part for part in said if part)}"
+
+    def _next(self) -> str:
+        """What to do if no measured search is sure to reach it."""
+        if self.measured is not None and self.measured < self.recall:
+            return _OUT_OF_REACH
+        if self.quantile is None:
+            return _TOO_FEW
+        if self.found_by is None:
+            return _OTHER_K
+        return _OUT_OF_REACH if self.found_by < self.quantile else _TOO_FEW
 
 
 def check_recall(recall: float, what: str = "recall") -> float:
@@ -85,5 +102,27 @@ def check_recall(recall: float, what: str = "recall") -> float:
         raise InvalidSetting(
             f"{what}={shown(recall)} is not a share above 0 and at most 1: "
             f"give, for example, {what}=0.99"
+        )
+    return share
+
+
+def check_quantile(quantile: float, recall: float | None) -> float:
+    """The quantile; raises InvalidSetting unless it is above 0 and below 1.
+
+    And unless there is a recall, which so many queries are to find.
+    """
+    if recall is None:
+        raise InvalidSetting(
+            f"quantile={shown(quantile)} was given without a recall: say what so many "
+            "queries are to find, for example recall=0.95"
+        )
+    try:
+        share = arguments.number("quantile", quantile)
+    except InvalidSetting:
+        share = 0.0
+    if not 0 < share < 1:
+        raise InvalidSetting(
+            f"quantile={shown(quantile)} is not a share above 0 and below 1: give, for "
+            "example, quantile=0.95; for all queries give exact=True"
         )
     return share

@@ -36,6 +36,7 @@ class _Key(NamedTuple):
     k: int
     recall: float
     filter: str | None
+    quantile: float | None
 
 
 class _Known(NamedTuple):
@@ -63,7 +64,7 @@ def read_promise(
         return None
     facts = yield from known_facts(conn, layout)
     filter = written_out(conn, options.filter, options.params, facts)
-    key = _Key(layout, options.k, options.recall or 0, filter)
+    key = _Key(layout, options.k, options.recall or 0, filter, options.quantile)
     promises = _known.setdefault(conn, Recent(PROMISES))
     known = promises.get(key)
     # a promise is valid only with the facts that it was read with
@@ -83,10 +84,11 @@ def _read(conn: AnyConn, facts: Facts, key: _Key) -> Exchange[Promise]:
         "k": key.k,
         "recall": key.recall,
         "filter": key.filter,
+        "quantile": key.quantile,
     }
     with _explained(conn, facts, key):
         (row,) = yield from look(source.statement("promised").encode(), names)
-    return Promise(recall=key.recall, **row)
+    return Promise(recall=key.recall, quantile=key.quantile, **row)
 
 
 @contextmanager

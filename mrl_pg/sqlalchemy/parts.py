@@ -96,4 +96,5 @@ def promise(
         k=sql.Literal(effort.k),
         recall=sql.Literal(effort.recall),
         filtered=sql.Literal(filtered),
+        quantile=sql.Literal(effort.quantile),
     )

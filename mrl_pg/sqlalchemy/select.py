@@ -67,7 +67,8 @@ def search(
     `query`: full size, as a list, an array, a Vector or a HalfVector, or a
     `bindparam` to give it later. `index`: an index to use instead of the first that is
     declared on the column. `recall` uses the cheapest search that reached this recall
-    in `mrl.calibrate`. The statement reads the calibration when it runs; select
+    in `mrl.calibrate`; with a `quantile`, so large a share of single queries reached
+    it. The statement reads the calibration when it runs; select
     `standing` to see whether it supports the recall. The other options are as in
     `MatryoshkaIndex.search`. The scan continues past `ef_search` if too few rows came,
     because a single statement cannot search again; select `seen` with `distance` to

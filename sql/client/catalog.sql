@@ -353,9 +353,10 @@ select ({stamp}) as stamp
 
 -- name: promised
 -- The cheapest search measured to reach a recall, else a safe search; and which of these it is.
--- Parameters: table_id, index_name, k, recall, filter
+-- Parameters: table_id, index_name, k, recall, filter, quantile
 -- Called by: mrl_pg.search.promised
-select candidates, ef_search, standing, measured, low, p05, queries, basis, words
+select
+    candidates, ef_search, standing, measured, low, p05, queries, basis, found_by, words
 from mrl._promised(
     %(table_id)s::pg_catalog.oid,
     %(index_name)s::pg_catalog.name,
@@ -363,7 +364,8 @@ from mrl._promised(
     %(recall)s::pg_catalog.float8,
     %(filter)s::pg_catalog.text is not null,
     mrl._share(%(table_id)s::pg_catalog.oid, %(filter)s::pg_catalog.text, null),
-    %(filter)s::pg_catalog.text
+    %(filter)s::pg_catalog.text,
+    %(quantile)s::pg_catalog.float8
 )
 
 -- name: indexes

@@ -59,7 +59,7 @@ end
 
 -- name: promise
 -- Columns of mrl_before in a search for a recall: candidates and ef_search that reach it.
--- Slots: table, index, short, distance (literals), k, recall, filtered
+-- Slots: table, index, short, distance (literals), k, recall, filtered, quantile
 -- Called by: mrl_pg.sqlalchemy.parts
 ,
     mrl_promise.candidates as mrl_candidates,
@@ -73,7 +73,8 @@ from mrl._promised(
     mrl._index_of({table}::pg_catalog.regclass, {index}, {short}, {distance}),
     {k},
     {recall},
-    {filtered}
+    {filtered},
+    quantile => {quantile}
 ) as mrl_promise
 
 -- name: promised_pass

@@ -15,7 +15,8 @@ create or replace function mrl.create_search_function(
     index_name name default null,
     ef_search int default null,
     max_scan_tuples int default null,
-    recall float8 default null
+    recall float8 default null,
+    quantile float8 default null
 )
 returns regprocedure
 language plpgsql
@@ -51,7 +52,7 @@ begin
         jsonb_build_object(
             'table_id', table_name::oid, 'full_column', full_column, 'k', k,
             'candidates', candidates, 'filter', filter, 'ef_search', ef_search,
-            'recall', recall
+            'recall', recall, 'quantile', quantile
         ),
         slots,
         limited
@@ -102,7 +103,8 @@ begin
                             'k', k, 'candidates', candidates, 'filter', filter,
                             'parameters', nullif(parameters, '{}')::text, 'dims', slots -> 'dims',
                             'kind', slots -> 'kind', 'ef_search', ef_search,
-                            'max_scan_tuples', max_scan_tuples, 'recall', recall
+                            'max_scan_tuples', max_scan_tuples, 'recall', recall,
+                            'quantile', quantile
                         ),
                         name,
                         index_name is not null
@@ -191,7 +193,8 @@ end
 $body$;
 
 comment on function mrl.create_search_function(
-    text, regclass, name, int, int, text, text[], int, text, name, int, int, float8
+    text, regclass, name, int, int, text, text[], int, text, name, int, int, float8,
+    float8
 ) is
 'Makes a function (the filter''s parameters, query, k) that returns rows of one table and that '
 'PostgREST can call by RPC. It is made in the table''s schema unless function_name has a '

@@ -15,7 +15,8 @@ create or replace function mrl.search(
     ef_search int default null,
     max_scan_tuples int default null,
     exact boolean default false,
-    recall float8 default null
+    recall float8 default null,
+    quantile float8 default null
 )
 returns setof anyelement
 language plpgsql
@@ -37,7 +38,7 @@ begin
     -- NULL means the default
     exact := coalesce(exact, false);
     if filter is null and args is null and ef_search is null
-        and max_scan_tuples is null and not exact and recall is null
+        and max_scan_tuples is null and not exact and recall is null and quantile is null
     then
         plan := mrl._ordinary(
             pg_catalog.pg_typeof(of_type), full_column, query, k, candidates, dims, kind,
@@ -64,7 +65,8 @@ begin
         'table_id', mrl._table_of(pg_catalog.pg_typeof(of_type)), 'full_column', full_column,
         'k', k, 'candidates', candidates, 'filter', filter, 'args', args, 'dims', dims,
         'kind', kind, 'index_name', index_name, 'ef_search', ef_search,
-        'max_scan_tuples', max_scan_tuples, 'exact', exact, 'recall', recall
+        'max_scan_tuples', max_scan_tuples, 'exact', exact, 'recall', recall,
+        'quantile', quantile
     );
     for attempt in first_try .. 2 loop
         plan := mrl._begin('rows', array[query], arguments, attempt operator(pg_catalog.=) 2);
@@ -95,7 +97,7 @@ $body$;
 
 comment on function mrl.search(
     anyelement, name, vector, int, int, text, text[], int, text, name, int,
-    int, boolean, float8
+    int, boolean, float8, float8
 ) is
 'The k rows nearest to a query, as rows of the table whose type is passed as NULL, '
 'nearest first. A short index finds candidates, and full vectors order them. '
@@ -103,6 +105,7 @@ comment on function mrl.search(
 'tenant = $1::int. '
 'dims, kind or index_name: the short column to use; without them, the one '
 'in use, which is the oldest until mrl.switch_index chooses another. '
-'recall: use the cheapest search that reached this recall in mrl.calibrate. '
+'recall: use the cheapest search that reached this recall in mrl.calibrate; with a quantile, '
+'one by which so large a share of single queries found it. '
 'Warns if it finds fewer candidates than asked (with a filter: fewer rows than k) although '
 'the table holds more.';

@@ -16,7 +16,8 @@ create or replace function mrl.search_keys(
     ef_search int default null,
     max_scan_tuples int default null,
     exact boolean default false,
-    recall float8 default null
+    recall float8 default null,
+    quantile float8 default null
 )
 returns table (key anyelement, distance double precision)
 language plpgsql
@@ -38,7 +39,8 @@ begin
         'key_type', pg_catalog.pg_typeof(of_type)::pg_catalog.oid,
         'k', k, 'candidates', candidates, 'filter', filter, 'args', args, 'dims', dims,
         'kind', kind, 'index_name', index_name, 'ef_search', ef_search,
-        'max_scan_tuples', max_scan_tuples, 'exact', exact, 'recall', recall
+        'max_scan_tuples', max_scan_tuples, 'exact', exact, 'recall', recall,
+        'quantile', quantile
     );
     for attempt in 1 .. 2 loop
         plan := mrl._begin('keys', array[query], arguments, attempt operator(pg_catalog.=) 2);
@@ -71,7 +73,7 @@ $body$;
 
 comment on function mrl.search_keys(
     anyelement, regclass, name, vector, int, int, text, text[], int, text,
-    name, int, int, boolean, float8
+    name, int, int, boolean, float8, float8
 ) is
 'Keys and true distances of the k rows nearest to a query, nearest first. The key has the '
 'type that is passed as NULL; pass jsonb for a key of several columns. Otherwise like '

@@ -15,7 +15,8 @@ create or replace function mrl.search_many(
     ef_search int default null,
     max_scan_tuples int default null,
     exact boolean default false,
-    recall float8 default null
+    recall float8 default null,
+    quantile float8 default null
 )
 returns table (query int, hit anyelement, distance double precision)
 language plpgsql
@@ -45,7 +46,8 @@ begin
         'table_id', mrl._table_of(pg_catalog.pg_typeof(of_type)), 'full_column', full_column,
         'k', k, 'candidates', candidates, 'filter', filter, 'args', args, 'dims', dims,
         'kind', kind, 'index_name', index_name, 'ef_search', ef_search,
-        'max_scan_tuples', max_scan_tuples, 'exact', exact, 'recall', recall
+        'max_scan_tuples', max_scan_tuples, 'exact', exact, 'recall', recall,
+        'quantile', quantile
     );
     queries := queries[:];
     numbers := array(select pg_catalog.generate_series(1, pg_catalog.cardinality(queries)));
@@ -115,7 +117,7 @@ $body$;
 
 comment on function mrl.search_many(
     anyelement, name, vector[], int, int, text, text[], int, text, name, int,
-    int, boolean, float8
+    int, boolean, float8, float8
 ) is
 'The k rows nearest to each of many queries, with one plan: number of the query (from 1), '
 'row and true distance, nearest first within each query. Otherwise like mrl.search.';

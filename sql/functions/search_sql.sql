@@ -13,7 +13,8 @@ create or replace function mrl.search_sql(
     ef_search int default null,
     max_scan_tuples int default null,
     columns name[] default null,
-    recall float8 default null
+    recall float8 default null,
+    quantile float8 default null
 )
 returns text
 language plpgsql
@@ -35,7 +36,7 @@ begin
         jsonb_build_object(
             'table_id', table_name::oid, 'full_column', full_column, 'k', k,
             'candidates', candidates, 'filter', filter, 'ef_search', ef_search,
-            'recall', recall
+            'recall', recall, 'quantile', quantile
         ),
         slots,
         limited
@@ -100,11 +101,12 @@ end
 $body$;
 
 comment on function mrl.search_sql(
-    regclass, name, int, int, text, int, text, name, int, int, name[], float8
+    regclass, name, int, int, text, int, text, name, int, int, name[], float8,
+    float8
 ) is
 'The two-pass search as one plain SELECT, to prepare and send with any driver. The last '
 'parameter is the query; the parameters before it belong to the filter. Returns columns (by '
 'default the primary key) and the true distance. It changes settings and restores them. '
 'With a filter, or on a table under row-level security, do not keep it prepared, because a '
 'plan that was made for other values may find too few rows. '
-'recall: as calibrated on the day when the statement is printed.';
+'recall, quantile: as calibrated on the day when the statement is printed.';

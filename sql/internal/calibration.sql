@@ -121,7 +121,12 @@ as $body$
 begin
     return (
         with query as (
-            select *
+            select
+                near,
+                total,
+                -- the effective number of queries together (Kish, 1965)
+                weight * sum(weight) over () / sum(weight * weight) over () as weight,
+                number
             from unnest(near, totals, weights) with ordinality
                 as query (near, total, weight, number)
             where total > 0
@@ -359,6 +364,40 @@ begin
 end
 $body$;
 
+-- Whether as many queries of one search as of another found any recall that can be asked for.
+-- Called by: mrl._keep_calibration
+create or replace function mrl._finds_as_much(
+    shares float8[],
+    weights float8[],
+    -- of the other search, NULL if nobody knows
+    other_shares float8[],
+    other_weights float8[]
+)
+returns boolean
+language plpgsql
+immutable
+parallel safe
+set search_path = pg_catalog, pg_temp
+as $body$
+begin
+    return other_shares is null or (
+        -- rounding must not tell apart what is the same
+        select min(ahead) >= -1e-9
+        from (
+            -- from the highest recall down, the share of queries that found it, less the other's
+            select sum(part) over (order by share desc) as ahead
+            from (
+                select share, weight / sum(weight) over () as part
+                from unnest(shares, weights) as own (share, weight)
+                union all
+                select share, -weight / sum(weight) over ()
+                from unnest(other_shares, other_weights) as other (share, weight)
+            ) as single
+        ) as running
+    );
+end
+$body$;
+
 -- Stores the points of a calibration that no other point beats, and deletes the older calibration.
 -- Called by: mrl.calibrate, client/calibration.sql
 create or replace function mrl._keep_calibration(
@@ -458,6 +497,9 @@ begin
             where better.candidates is not null
                 and better.recall >= point.recall
                 and better.low >= point.low
+                and mrl._finds_as_much(
+                    better.shares, better.weights, point.shares, point.weights
+                )
                 and (better.median_ms, better.candidates, better.ef_search)
                     < (point.median_ms, point.candidates, point.ef_search)
         )

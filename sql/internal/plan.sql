@@ -45,7 +45,7 @@ begin
     from jsonb_to_record(asked) as given (
         table_id oid, key_type oid, full_column name, k int, candidates int, filter text,
         args text[], dims int, kind text, index_name name, ef_search int,
-        max_scan_tuples int, exact boolean, recall float8, again boolean
+        max_scan_tuples int, exact boolean, again boolean
     );
     if given.exact then
         slots := mrl._full(
@@ -68,11 +68,7 @@ begin
         perform mrl._check_filter(given.filter, cardinality(given.args));
     end if;
     limited := given.filter is not null or row_security_active(given.table_id);
-    if given.exact then
-        chosen := given;
-    else
-        chosen := mrl._for_recall(asked, slots, limited);
-    end if;
+    chosen := mrl._for_recall(asked, slots, limited);
     is_exact := chosen.exact;
     effort := mrl._effort(
         given.k,

@@ -91,6 +91,44 @@ begin atomic
         case when _margin.basis operator(pg_catalog.=) 'queries' then 1 else 80 end;
 end;
 
+-- The share of single queries that found a recall, and its one-sided lower bound of 95 %.
+-- Called by: mrl._promised; mrl_pg.calibration.calibrate does so in Python
+create or replace function mrl._found_by(
+    -- the recalls that single queries had, and how many queries had each
+    shares float8[],
+    weights float8[],
+    recall float8,
+    out part float8,
+    out low float8
+)
+language plpgsql
+immutable
+parallel safe
+set search_path = pg_catalog, pg_temp
+as $body$
+declare
+    -- quantile of the standard normal distribution
+    z constant float8 := 1.644854;
+    size float8;
+begin
+    select
+        sum(single.weight),
+        -- rounding must not refuse what was measured
+        sum(case when single.share >= recall - 1e-9 then single.weight else 0 end)
+            / sum(single.weight)
+    into size, part
+    from unnest(shares, weights) as single (share, weight);
+    -- Wilson (1927). It never falls if more queries find the recall.
+    low := greatest(
+        0,
+        (
+            part + z * z / (2 * size)
+            - z * sqrt(greatest(0, part * (1 - part)) / size + power(z / (2 * size), 2))
+        ) / (1 + z * z / size)
+    );
+end
+$body$;
+
 -- The cheapest search measured to reach a recall, else a safe search; and which of these it is.
 -- Called by: mrl._for_recall, client/catalog.sql, client/search.sql
 create or replace function mrl._promised(
@@ -102,6 +140,8 @@ create or replace function mrl._promised(
     -- the share of the table's rows that the filter selects, and the filter with its values
     share float8 default null,
     filter text default null,
+    -- the share of single queries that are to find the recall; NULL if only the mean counts
+    quantile float8 default null,
     -- both NULL if exact search keeps the recall and is fastest
     out candidates int,
     out ef_search int,
@@ -114,6 +154,9 @@ create or replace function mrl._promised(
     out p05 float8,
     out queries int,
     out basis text,
+    -- the share of these queries that found the recall; NULL without a quantile, and if it is
+    -- not known
+    out found_by float8,
     -- what stands behind the recall, for people
     out words text
 )
@@ -132,6 +175,11 @@ declare
     -- the search of each filter by the index, and whether exact search is to be preferred to it
     chosen mrl.calibrations[] := '{}';
     exact_is_best boolean[] := '{}';
+    -- the share of the queries that found the recall by it, and the bound of that share
+    found_bys float8[] := '{}';
+    found_lows float8[] := '{}';
+    found_low float8;
+    keeps boolean;
     reached int := 0;
     supported float8;
     change text;
@@ -156,6 +204,10 @@ begin
             margin.least_ef_search,
             -- the most that may be asked of this search
             1 - (1 - least(point.recall, point.low + slack)) / margin.misses as supports,
+            single.part as found_by,
+            single.low as found_low,
+            -- the highest quantile that may be asked of it with this recall
+            1 - (1 - least(single.part, single.low + slack)) / margin.misses as quantile,
             min(case when point.candidates is null then point.median_ms end)
                 over (partition by point.filter) as exact_ms
         from mrl._measured_for(
@@ -167,6 +219,13 @@ begin
             own_filter
         ) as point
         cross join lateral mrl._margin(point.basis) as margin
+        -- the first answers of a query may be those that it misses, so single queries say
+        -- nothing about fewer answers
+        left join lateral mrl._found_by(
+            point.shares, point.weights, _promised.recall
+        ) as single
+            on _promised.quantile is not null
+            and point.k = _promised.k
         order by point.filter, point.median_ms, supports desc
     loop
         -- for each filter, from the fastest search on
@@ -175,25 +234,41 @@ begin
         if point.filter is distinct from chosen[cardinality(chosen)].filter then
             chosen := array_append(chosen, point);
             exact_is_best := array_append(exact_is_best, known.exact_ms is not null);
+            found_bys := array_append(found_bys, known.found_by);
+            found_lows := array_append(found_lows, known.found_low);
             supported := 0;
+            keeps := false;
         end if;
-        -- a faster search reaches the recall; rounding must not refuse what was measured
-        continue when supported >= _promised.recall - 1e-9;
-        if known.supports > supported then
-            supported := known.supports;
-            -- what is taken for less recall counts, too, so that more recall never takes less
+        -- a faster search keeps the recall
+        continue when keeps;
+        -- what is taken for less counts, too, so that more recall or a higher quantile never
+        -- takes less
+        if known.supports > supported or _promised.quantile is not null then
+            supported := greatest(supported, known.supports);
             candidates := greatest(candidates, point.candidates);
             ef_search := greatest(ef_search, point.ef_search, known.least_ef_search);
         end if;
-        if supported >= _promised.recall - 1e-9 then
+        -- rounding must not refuse what was measured
+        keeps := known.supports >= _promised.recall - 1e-9
+            and (
+                _promised.quantile is null
+                or coalesce(known.quantile >= _promised.quantile - 1e-9, false)
+            );
+        if keeps then
             reached := reached + 1;
             chosen[cardinality(chosen)] := point;
+            found_bys[cardinality(chosen)] := known.found_by;
+            found_lows[cardinality(chosen)] := known.found_low;
             exact_is_best[cardinality(chosen)] := coalesce(
                 known.exact_ms <= point.median_ms, false
             );
         -- not the bound, which is far below the mean if every query found everything
-        elsif point.recall > chosen[cardinality(chosen)].recall then
+        elsif (coalesce(known.found_by, 0), point.recall)
+            > (coalesce(found_bys[cardinality(chosen)], 0), chosen[cardinality(chosen)].recall)
+        then
             chosen[cardinality(chosen)] := point;
+            found_bys[cardinality(chosen)] := known.found_by;
+            found_lows[cardinality(chosen)] := known.found_low;
         end if;
     end loop;
     select
@@ -217,6 +292,10 @@ begin
         )
     into candidates, ef_search, measured, low, p05, queries, basis, change
     from unnest(chosen) as of_filter;
+    if array_position(found_bys, null) is null then
+        found_by := (select min(share) from unnest(found_bys) as share);
+        found_low := (select min(share) from unnest(found_lows) as share);
+    end if;
     -- rows are at other distances than real queries from the beginning
     if change is null and not filtered and basis in ('queries', 'distances')
         and mrl._drifted(_promised.table_id, _promised.index_name, chosen[1].k)
@@ -240,11 +319,13 @@ begin
         measured := 1;
         low := 1;
         p05 := 1;
+        found_by := case when quantile is not null then 1 end;
         words := 'exact search, which finds everything and was faster than by the index';
         return;
     elsif standing not in ('uncalibrated', 'stale') then
         words := mrl._promise_in_words(
-            standing, _promised.recall, measured, low, p05, queries, basis
+            standing, _promised.recall, measured, low, p05, queries, basis, quantile, found_by,
+            found_low
         );
         return;
     end if;
@@ -253,11 +334,12 @@ begin
     p05 := null;
     queries := null;
     basis := null;
+    found_by := null;
     -- more than embeddings of sentences with 1536 dimensions needed; see docs/recall.md
     candidates := least(
         mrl._default_candidates(_promised.k) * case
-            when _promised.recall <= 0.95 then 1
-            when _promised.recall <= 0.99 then 3
+            when _promised.recall <= 0.95 and quantile is null then 1
+            when _promised.recall <= 0.95 or _promised.recall <= 0.99 and quantile is null then 3
             else 8
         end,
         1000000000

@@ -9,32 +9,69 @@ create or replace function mrl._promise_in_words(
     low float8,
     p05 float8,
     queries int,
-    basis text
+    basis text,
+    -- NULL if only the mean was asked for; the share of the queries that found the recall, and
+    -- its bound
+    quantile float8,
+    found_by float8,
+    found_low float8
 )
 returns text
 language plpgsql
 stable
 set search_path = pg_catalog, pg_temp
 as $body$
-begin
-    return concat(
-        case
-            when standing <> 'unreached' then 'measured '
-            when measured < recall then 'out of reach, because the most that was measured is '
-            when basis = 'unlike'
-            then 'not sure, because real queries are unlike the rows that were measured: '
-            when basis = 'rows' then 'not sure, because rows must find more than real queries: '
-            else 'not sure, because too few queries were measured: '
-        end,
-        round(measured::numeric, 4),
-        ' on ',
+declare
+    unsure text := case
+        when basis = 'unlike'
+        then 'not sure, because real queries are unlike the rows that were measured: '
+        when basis = 'rows' then 'not sure, because rows must find more than real queries: '
+        else 'not sure, because too few queries were measured: '
+    end;
+    asked text := concat(
         queries,
         case basis
             when 'queries' then ' real queries'
             when 'distances' then ' rows that are as far from their answers as real queries'
             else ' rows of the table'
+        end
+    );
+    borrowed text := case
+        when standing = 'borrowed' then ', with another filter about as selective'
+    end;
+begin
+    if measured >= recall and found_by is not null then
+        return concat(
+            case
+                when standing <> 'unreached' then null
+                when found_by < quantile then 'out of reach, because at most '
+                else unsure
+            end,
+            trim_scale(trunc(100 * found_by::numeric, 1)),
+            ' % of ',
+            asked,
+            ' found at least ',
+            recall,
+            borrowed,
+            format(
+                ' (95 %% sure to be above %s %%; %s on average)',
+                trim_scale(trunc(100 * found_low::numeric, 1)),
+                round(measured::numeric, 4)
+            )
+        );
+    end if;
+    return concat(
+        case
+            when standing <> 'unreached' then 'measured '
+            when measured < recall then 'out of reach, because the most that was measured is '
+            when quantile is not null
+            then 'not known for single queries, because they were measured for another k: '
+            else unsure
         end,
-        case when standing = 'borrowed' then ', with another filter about as selective' end,
+        round(measured::numeric, 4),
+        ' on ',
+        asked,
+        borrowed,
         format(' (95 %% sure to be above %s', round(low::numeric, 4)),
         '; 1 query in 20 found at most ' || round(p05::numeric, 4),
         ')'
@@ -48,6 +85,7 @@ create or replace function mrl._warn_promise(
     -- the row that mrl._promised returned
     promised record,
     recall float8,
+    quantile float8,
     slots jsonb,
     full_column text,
     k int,
@@ -59,6 +97,10 @@ stable
 set search_path = pg_catalog, pg_temp
 as $body$
 declare
+    -- so much was found, as far as anybody knows
+    enough boolean := promised.measured >= recall
+        and coalesce(promised.found_by >= quantile, true);
+    unknown boolean := enough and quantile is not null and promised.found_by is null;
     call text := format(
         'select mrl.calibrate(%L, %L, index_name => %L, k => %s%s%s)',
         slots ->> 'table',
@@ -70,7 +112,7 @@ declare
             when promised.standing = 'rows'
                 or promised.basis in ('rows', 'unlike') and promised.standing = 'unreached'
             then ', queries => …'
-            when promised.measured >= recall and promised.standing = 'unreached'
+            when enough and not unknown and promised.standing = 'unreached'
             then ', sample => …'
         end
     );
@@ -78,7 +120,7 @@ begin
     if promised.standing in ('measured', 'corrected') then
         return;
     end if;
-    raise warning 'recall %: %', recall, promised.words
+    raise warning 'recall %: %', concat_ws(', quantile ', recall, quantile), promised.words
         using hint = case
             when promised.standing = 'rows'
             then call || ' with real queries, such as mrl.kept_queries returns: they may find less'
@@ -86,9 +128,10 @@ begin
             then call || ' with this filter'
             when promised.standing <> 'unreached'
             then call || '; until then the search takes a safe number of candidates'
-            when promised.measured >= recall
+            when enough
             then call || case
                 when promised.basis in ('rows', 'unlike') then ' with real queries'
+                when unknown then ', for this k'
                 else ' with a larger sample'
             end
             else 'use more dims, another kind, a larger m or ef_construction, or exact => true'
@@ -108,6 +151,28 @@ return (
     from pg_catalog.jsonb_to_record(asked) as given (args pg_catalog.text[])
 );
 
+-- Refuses a quantile without a recall, or one that is not a share of queries.
+-- Called by: mrl._for_recall
+create or replace function mrl._check_quantile(quantile float8, recall float8)
+returns void
+language plpgsql
+immutable
+parallel safe
+set search_path = pg_catalog, pg_temp
+as $body$
+begin
+    if quantile is not null and recall is null then
+        raise exception 'quantile % was given without a recall', quantile
+            using errcode = 'invalid_parameter_value',
+                hint = 'say what so many queries are to find: recall => 0.95';
+    elsif not coalesce(quantile > 0 and quantile < 1, true) then
+        raise exception 'quantile % is not a share above 0 and below 1', quantile
+            using errcode = 'invalid_parameter_value',
+                hint = 'for example quantile => 0.95; for all queries pass exact => true';
+    end if;
+end
+$body$;
+
 -- Candidates and ef_search for a recall: as given, else as calibrated, with a warning if needed.
 -- Called by: mrl._plan, mrl.search_sql, mrl.create_search_function
 create or replace function mrl._for_recall(
@@ -118,7 +183,7 @@ create or replace function mrl._for_recall(
     limited boolean,
     out candidates int,
     out ef_search int,
-    -- exact search keeps the recall and is fastest
+    -- the caller asked for exact search, or it keeps the recall and is fastest
     out exact boolean
 )
 language plpgsql
@@ -127,12 +192,16 @@ set search_path = pg_catalog, pg_temp
 as $body$
 declare
     promised record;
+    quantile float8 := asked ->> 'quantile';
 begin
-    exact := false;
+    exact := coalesce((asked ->> 'exact')::boolean, false);
     candidates := asked ->> 'candidates';
     ef_search := asked ->> 'ef_search';
-    -- candidates that the caller gives come before the recall
-    if asked ->> 'recall' is null or candidates is not null then
+    if quantile is not null then
+        perform mrl._check_quantile(quantile, (asked ->> 'recall')::float8);
+    end if;
+    -- what the caller says comes before the recall
+    if asked ->> 'recall' is null or candidates is not null or exact then
         return;
     end if;
     promised := mrl._promised(
@@ -142,7 +211,8 @@ begin
         (asked ->> 'recall')::float8,
         limited,
         (asked ->> 'share')::float8,
-        concat_ws(' ', asked ->> 'filter', mrl._args(asked)::text)
+        concat_ws(' ', asked ->> 'filter', mrl._args(asked)::text),
+        quantile
     );
     candidates := promised.candidates;
     exact := candidates is null;
@@ -152,6 +222,7 @@ begin
         perform mrl._warn_promise(
             promised,
             (asked ->> 'recall')::float8,
+            quantile,
             slots,
             asked ->> 'full_column',
             (asked ->> 'k')::int,

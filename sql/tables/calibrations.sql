@@ -34,8 +34,8 @@ create table if not exists mrl._calibrations (
     ),
     -- the 5th percentile of the recall of single queries
     p05 pg_catalog.float8,
-    -- the recalls that single queries had, ascending and distinct, and how many queries (or
-    -- what weight) had each
+    -- the recalls that single queries had, ascending and distinct, and how many queries had
+    -- each; with weights, as many parts of the effective number of queries (Kish, 1965)
     shares pg_catalog.float8[],
     weights pg_catalog.float8[],
     -- 21 quantiles (0, .05, … 1) of the exact distance of the k-th row, over the queries

@@ -54,9 +54,11 @@ def test_recalls_of_single_queries_are_stored(docs: Docs, weighted: bool) -> Non
         for recall, weight in zip(found, weights, strict=True):
             tally[recall] += weight
         assert point.shares == sorted(tally)
-        wanted = [tally[share] for share in point.shares]
+        # all together, the effective number of queries
+        size = weights.sum() / np.square(weights).sum()
+        wanted = [tally[share] * size for share in point.shares]
         assert point.weights == pytest.approx(wanted)
-        up_to = np.cumsum(wanted) / weights.sum()
+        up_to = np.cumsum(wanted) / sum(wanted)
         assert point.p05 == point.shares[int(np.argmax(up_to >= 0.05))]
     far = [np.sort(distances(docs.vectors, q, "cosine"))[4] for q in QUERIES]
     reach = made[0].reach

@@ -33,7 +33,8 @@ from mrl_pg.errors import (
 
 QUERIES = matryoshka(20, seed=8)
 KEPT = (
-    "select candidates, ef_search, recall, low, median_ms, p95_ms, p05"
+    "select candidates, ef_search, recall, low, median_ms, p95_ms, p05,"
+    " shares, weights"
     " from mrl.calibrations"
     " where k = %s and filter = %s order by candidates, ef_search"
 )
@@ -51,7 +52,8 @@ docs = docs_fixture(rows=500, prepare=prepare)
 def points(conn: Conn, k: int, filter: str = "") -> tuple[CalibrationPoint, ...]:
     """What is kept in the database."""
     return tuple(
-        CalibrationPoint(*row) for row in conn.execute(KEPT, [k, filter]).fetchall()
+        CalibrationPoint(*row, tuple(shares), tuple(weights))
+        for *row, shares, weights in conn.execute(KEPT, [k, filter]).fetchall()
     )
 
 

@@ -57,6 +57,11 @@ def test_calibrate_shows_the_front_and_what_a_recall_takes(
     assert promise is not None
     took = f"{promise.candidates} candidates, ef_search {promise.ef_search}, "
     assert f"recall 0.9: {took}" in done.stdout
+    asked = ("--k", "5", "--recall", "0.8", "--quantile", "0.5")
+    done = mrl_pg(*("recall", *describe, *asked, "--sample", "5"))
+    assert done.returncode == 0, done.stderr
+    assert "recall 0.8, quantile 0.5: " in done.stderr
+    assert " % of 200 rows of the table found at least 0.8 (" in done.stderr
 
 
 def test_calibrate_says_whose_queries_it_measured_with(

@@ -1,7 +1,9 @@
 """search(recall=…) from Python: what the result promises, and what it costs to know."""
 
 import asyncio
+import re
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -26,7 +28,7 @@ KEPT = Promise(0.95, "measured", 30, 30, 0.96, 0.95, **ON)
 def docs(pg_server: Server) -> Iterator[Docs]:
     with fresh_docs(pg_server, rows=800) as docs:
         put(docs.conn, 12, 0.91, 0.9, 1.0, ef_search=22)
-        put(docs.conn, 30, 0.96, 0.95, 2.0)
+        put(docs.conn, 30, 0.96, 0.95, 2.0, shares={0.7: 50, 1: 450})
         put(docs.conn, 1500, 0.995, 0.99, 3.0)
         put(docs.conn, 70, 0.96, 0.95, 2.0, filter="n < 50", share=0.5)
         force_index(docs.conn)
@@ -43,6 +45,10 @@ def plan(docs: Docs, **options: Any) -> SearchPlan:
         ({"recall": 0.9}, Promise(0.9, "measured", 12, 22, 0.91, 0.9, **ON)),
         ({"recall": 0.95}, KEPT),
         ({"recall": 0.95, "k": 3}, KEPT),
+        (
+            {"recall": 0.95, "quantile": 0.88},
+            replace(KEPT, quantile=0.88, found_by=0.9),
+        ),
         (
             {"recall": 0.99},
             Promise(0.99, "measured", 1500, 1000, 0.995, 0.99, **ON),
@@ -107,6 +113,45 @@ def test_what_is_no_recall_is_refused(docs: Docs, recall: Any) -> None:
     for options in ({}, {"candidates": 50}, {"exact": True}):
         with pytest.raises(InvalidSetting, match="not a share above 0 and at most 1"):
             docs.index.search(docs.conn, docs.vectors[0], recall=recall, **options)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"quantile": 0.9}, "quantile=0.9 was given without a recall: say what"),
+        ({"recall": 0.9, "quantile": 1}, "quantile=1 is not a share above 0 and"),
+        ({"recall": 0.9, "quantile": "x"}, "quantile='x' is not a share above 0"),
+        ({"recall": 0.9, "quantile": 0, "exact": True}, "quantile=0 is not a share"),
+    ],
+)
+def test_what_is_no_quantile_is_refused(
+    docs: Docs, options: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(InvalidSetting, match=re.escape(words)):
+        docs.index.search(docs.conn, docs.vectors[0], **options)
+    options.pop("exact", None)
+    with pytest.raises(InvalidSetting, match=re.escape(words)):
+        docs.index.recall(docs.conn, sample=1, **options)
+
+
+def test_recall_measures_the_search_of_a_quantile(docs: Docs) -> None:
+    report = docs.index.recall(docs.conn, sample=2, recall=0.95, quantile=0.88)
+    assert (report.candidates, report.ef_search) == (30, 30)
+    assert report.promise is not None
+    assert str(report.promise) == (
+        "recall 0.95, quantile 0.88: 90 % of 500 real queries found at least 0.95"
+        " (95 % sure to be above 87.5 %; 0.9600 on average)"
+    )
+    unknown = docs.index.plan(
+        docs.conn, docs.vectors[0], k=3, recall=0.9, quantile=0.88
+    ).promise
+    assert str(unknown).endswith("; calibrate with the k of this search")
+    beyond = docs.index.plan(
+        docs.conn, docs.vectors[0], recall=0.9, quantile=0.99
+    ).promise
+    assert str(beyond).endswith("or exact=True")
+    few = docs.index.plan(docs.conn, docs.vectors[0], recall=0.9, quantile=0.89).promise
+    assert str(few).endswith("; calibrate with more queries, or with real queries")
 
 
 @pytest.fixture

@@ -27,6 +27,7 @@ def docs(shared: Conn) -> Iterator[Conn]:
     with shared.transaction(force_rollback=True):
         put(shared, 12, 0.91, 0.9, 1.0, ef_search=22)
         put(shared, 30, 0.96, 0.95, 2.0)
+        put(shared, 200, 0.97, 0.96, 2.5, shares={0.7: 5, 1: 495})
         put(shared, 1500, 0.995, 0.99, 3.0)
         put(shared, 70, 0.96, 0.95, 2.0, filter="n < 50", share=0.5)
         yield shared
@@ -40,10 +41,13 @@ def effort(conn: Conn, **options: Any) -> tuple[int, str, str]:
         "'table_id', 'docs'::regclass::oid, 'full_column', 'embedding',"
         " 'k', %(k)s::int, 'candidates', %(candidates)s::int,"
         " 'filter', %(filter)s::text, 'ef_search', %(ef_search)s::int,"
-        " 'exact', %(exact)s::bool, 'recall', %(recall)s::float8, 'again', false,"
+        " 'exact', %(exact)s::bool, 'recall', %(recall)s::float8,"
+        " 'quantile', %(quantile)s::float8, 'again', false,"
         " 'share', mrl._share('docs'::regclass, %(filter)s, null)))"
     )
-    names = ("k", "candidates", "filter", "ef_search", "exact", "recall")
+    names = (
+        *("k", "candidates", "filter", "ef_search", "exact", "recall", "quantile"),
+    )
     given = {"query": text(QUERY), **dict.fromkeys(names), "k": 10, "exact": False}
     ((statement, settings),) = conn.execute(calls.encode(), {**given, **options})
     limits = [
@@ -57,6 +61,7 @@ def effort(conn: Conn, **options: Any) -> tuple[int, str, str]:
     [
         ({"recall": 0.9}, (12, "22", "off")),
         ({"recall": 0.95}, (30, "30", "off")),
+        ({"recall": 0.95, "quantile": 0.95}, (200, "200", "off")),
         ({"recall": 0.99}, (1500, "1000", "relaxed_order")),
         ({"recall": 0.95, "filter": "n < 50"}, (70, "70", "relaxed_order")),
         # what is named wins
@@ -87,9 +92,15 @@ def test_the_calibrated_search_is_run(
 
 
 def test_a_printed_statement_has_the_candidates_in_it(docs: Conn) -> None:
-    for recall, candidates, ef_search in ((0.9, 12, 22), (0.95, 30, 30)):
-        call = "select mrl.search_sql('docs', 'embedding', recall => %s)"
-        statement = one(docs, call, recall)
+    for recall, quantile, candidates, ef_search in (
+        (0.9, None, 12, 22),
+        (0.95, None, 30, 30),
+        (0.95, 0.95, 200, 200),
+    ):
+        call = (
+            "select mrl.search_sql('docs', 'embedding', recall => %s, quantile => %s)"
+        )
+        statement = one(docs, call, recall, quantile)
         assert f"limit {candidates}\n" in statement
         assert f"set_config('hnsw.ef_search', '{ef_search}'" in statement
         root = prepared(docs, statement, ["vector"], [text(QUERY)])
@@ -112,6 +123,70 @@ def test_a_made_function_keeps_the_candidates(docs: Conn) -> None:
     assert rows == [(key,) for key in ids(docs, QUERY, recall=0.9)]
     with refused(errors.InvalidParameterValue, "k 13 is outside 1 to 12"):
         docs.execute("select id from near(%s, 13)", [text(QUERY)])
+
+
+def test_a_made_function_keeps_the_quantile(docs: Conn) -> None:
+    one(
+        docs,
+        "select mrl.create_search_function('near', 'docs', 'embedding',"
+        " recall => 0.95, quantile => 0.95)",
+    )
+    made = one(docs, "select prosrc from pg_proc where proname = 'near'")
+    assert "limit 200\n" in made
+    # what it says to call if it has to be made again
+    assert "quantile => ''0.95''" in made
+    rows = docs.execute("select id from near(%s)", [text(QUERY)]).fetchall()
+    found = ids(docs, QUERY, recall=0.95, quantile=0.95)
+    assert rows == [(key,) for key in found]
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "select mrl.search(null::docs, 'embedding', '{}', {})",
+        "select mrl.search_many(null::docs, 'embedding', array['{}']::vector[], {})",
+        "select mrl.search_sql('docs', 'embedding', {1})",
+        "select mrl.create_search_function('near', 'docs', 'embedding', {1})",
+    ],
+)
+def test_what_is_no_quantile_is_refused(docs: Conn, call: str) -> None:
+    for options, words, hint in (
+        ("quantile => 0.9", "0.9 was given without a recall", "recall => 0.95"),
+        ("quantile => 1, recall => 0.9", "1 is not a share above 0", "exact => true"),
+        (
+            "quantile => 'nan', recall => 1, candidates => 9",
+            "NaN is not",
+            "quantile =>",
+        ),
+    ):
+        refusal = refused(errors.InvalidParameterValue, f"quantile {words}", hint)
+        with refusal, docs.transaction():
+            docs.execute(call.format(text(QUERY), options).encode())
+
+
+def test_a_quantile_that_is_not_kept_is_said_with_what_helps(docs: Conn) -> None:
+    asked = [
+        (0.95, 0.999, 10, "out of reach, because at most 99 % of", "use more dims"),
+        (0.95, 0.989, 10, "too few queries were measured: 99 % of", "sample => …"),
+        (0.8, 0.5, 3, "measured for another k: 0.9950 on", "k => 3), for this k"),
+    ]
+    told: list[tuple[str, str]] = []
+
+    def hear(diag: errors.Diagnostic) -> None:
+        told.append((diag.message_primary or "", diag.message_hint or ""))
+
+    docs.add_notice_handler(hear)
+    try:
+        for recall, quantile, k, _, _ in asked:
+            ids(docs, QUERY, recall=recall, quantile=quantile, k=k)
+    finally:
+        docs.remove_notice_handler(hear)
+    for (said, then), (recall, quantile, _, words, hint) in zip(
+        told, asked, strict=True
+    ):
+        assert said.startswith(f"recall {recall}, quantile {quantile}: ")
+        assert words in said
+        assert hint in then
 
 
 @pytest.fixture

@@ -8,12 +8,12 @@ import pytest
 from pgvector.sqlalchemy import VECTOR
 from sqlalchemy import Column, Engine, Integer, MetaData, Table, insert, select
 from sqlalchemy.orm import Session
-from support.calibrations import calibrate
+from support.calibrations import calibrate, put
 from support.databases import Conn, Server
 from support.search_models import ask, open_engine
 from support.vectors import matryoshka
 
-from mrl_pg.sqlalchemy import Matryoshka, search, standing
+from mrl_pg.sqlalchemy import Matryoshka, search, seen, standing
 
 ROWS = matryoshka(200, dims=16)
 INDEX = "docs_embedding_8_halfvec_cosine_hnsw"
@@ -107,6 +107,20 @@ def test_another_distance_has_a_calibration_of_its_own(
         7,
         "uncalibrated",
     )
+
+
+def test_a_quantile_is_read_by_the_statement(engine: Engine, conn: Conn) -> None:
+    docs = model(Matryoshka(8))
+    searched = [
+        search(select(docs.c.id, seen), docs.c.embedding, ROWS[7], k=1, recall=0.5, **q)
+        for q in ({}, {"quantile": 0.95})
+    ]
+    conn.execute("delete from mrl._calibrations")
+    put(conn, 5, 0.9, 0.9, 1.0, k=1, name=INDEX, shares={0: 50, 1: 450})
+    put(conn, 60, 0.9, 0.9, 2.0, k=1, name=INDEX, shares={0: 1, 1: 499})
+    with Session(engine) as session:
+        answers = [ask(session, asked, scans=[INDEX]) for asked in searched]
+    assert answers == [[(7, 5)], [(7, 60)]]
 
 
 def found(engine: Engine, table: Table, index: str) -> tuple[int, str]:

@@ -1,6 +1,6 @@
 """Calibrations for tests: measured by the server, computed here, or made up."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -72,14 +72,15 @@ def promised(
     filtered: bool = False,
     share: float | None = None,
     filter: str | None = None,
+    quantile: float | None = None,
     name: str = NAME,
 ) -> Promised:
     """The row of mrl._promised for a search with a recall."""
     call = (
         "select candidates, ef_search, standing, measured, low"
-        " from mrl._promised('docs'::regclass, %s, %s, %s, %s, %s, %s)"
+        " from mrl._promised('docs'::regclass, %s, %s, %s, %s, %s, %s, %s)"
     )
-    values = [name, k, recall, filtered, share, filter]
+    values = [name, k, recall, filtered, share, filter, quantile]
     (row,) = conn.execute(call, values).fetchall()
     return Promised(*row)
 
@@ -97,25 +98,29 @@ def put(
     ef_search: int | None = None,
     name: str = NAME,
     basis: str | None = "queries",
+    shares: Mapping[float, float] | None = None,
 ) -> None:
     """Store a made-up calibration of the index in its present state.
 
-    `candidates` None: of exact search.
+    `candidates` None: of exact search. `shares`: how many queries had each recall.
     """
     width = None if candidates is None else ef_search or min(candidates, 1000)
     conn.execute(
         "insert into mrl._calibrations (entry, index_name, k, filter, candidates,"
         " ef_search, share, recall, low, median_ms, p95_ms, queries, rows, m,"
-        " ef_construction, basis, changes, born) select known.entry, %s, %s, %s, %s,"
+        " ef_construction, basis, shares, weights, changes, born) select known.entry, %s, %s, %s, %s,"
         " %s, %s, %s, %s, %s, %s, 500, coalesce(mrl._rows('docs'::regclass), 0),"
         " built.m,"
-        " built.ef_construction, %s, counts.changes, known.born"
+        " built.ef_construction, %s, %s, %s, counts.changes, known.born"
         " from mrl._built('docs'::regclass, %s) as built, mrl._live_tables as known,"
         " mrl._counts('docs'::regclass) as counts"
         " where known.table_id = 'docs'::regclass",
         [
             *(name, k, filter, candidates, width),
-            *(share, recall, low, ms, 2 * ms, basis, name),
+            *(share, recall, low, ms, 2 * ms, basis),
+            None if shares is None else sorted(shares),
+            None if shares is None else [shares[each] for each in sorted(shares)],
+            name,
         ],
     )
 

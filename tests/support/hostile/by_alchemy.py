@@ -241,6 +241,7 @@ def _arguments(draw: Draw) -> dict[str, Argument]:
         ),
         "exact": Argument(lambda: "True", values.FLAGS, 0.08),
         "recall": Argument(lambda: draw.one(("0.9", "0.99", "1")), values.NUMBERS, 0.1),
+        "quantile": Argument(lambda: "0.9", values.NUMBERS, 0.05),
         "index": Argument(lambda: "None", INDEXES, 0.0),
     }
 
@@ -339,7 +340,9 @@ def _first_two(line: str) -> str:
     inner = line.removeprefix("search(").removesuffix(")")
     for name in ("query", "k", "candidates", "ef_search", "max_scan_tuples", "exact"):
         inner = inner.split(f", {name}=")[0]
-    return inner.split(", recall=")[0].split(", index=")[0]
+    for name in ("recall", "quantile", "index"):
+        inner = inner.split(f", {name}=")[0]
+    return inner
 
 
 def _names() -> dict[str, Any]:

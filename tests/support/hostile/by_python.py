@@ -137,6 +137,7 @@ def _arguments(draw: Draw, table: Table, method: str) -> Mapping[str, Argument]:
         "columns": Argument(lambda: "['title']", values.COLUMNS, 0.2),
         "exact": Argument(lambda: "True", values.FLAGS, 0.08),
         "recall": Argument(lambda: draw.one(("0.9", "0.99", "1")), values.NUMBERS, 0.1),
+        "quantile": Argument(lambda: "0.9", values.NUMBERS, 0.05),
     }
     vectors = Argument(query, values.VECTORS)
     several = Argument(

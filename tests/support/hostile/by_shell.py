@@ -150,6 +150,7 @@ def _arguments(
         "--ef-search": Argument(lambda: "1000", NUMBERS, 0.1),
         "--max-scan-tuples": Argument(lambda: "20000", NUMBERS, 0.1),
         "--recall": Argument(lambda: "0.9", NUMBERS, 0.1),
+        "--quantile": Argument(lambda: "0.9", NUMBERS, 0.05),
     }
     where = {"--filter": Argument(lambda: "tenant = 1", _wheres(), 0.2)}
     shown = {"--json": Argument(lambda: "(flag)", ["(flag)"], 0.7)}

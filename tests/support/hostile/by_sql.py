@@ -418,6 +418,7 @@ def _arguments(
         **which,
         "exact": Argument(lambda: "true", FLAGS, 0.08),
         "recall": recall,
+        "quantile": Argument(lambda: "0.9", FLOATS, 0.05),
     }
     if draw.chance(0.05):
         search["dims"] = Argument(lambda: str(layout.dims), NUMBERS, 0.5)
