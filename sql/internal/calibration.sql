@@ -122,11 +122,12 @@ begin
     return (
         with query as (
             select
-                near,
-                total,
+                query.near,
+                query.total,
+                query.number,
                 -- the effective number of queries together (Kish, 1965)
-                weight * sum(weight) over () / sum(weight * weight) over () as weight,
-                number
+                query.weight * sum(query.weight) over ()
+                    / sum(query.weight * query.weight) over () as weight
             from unnest(near, totals, weights) with ordinality
                 as query (near, total, weight, number)
             where total > 0

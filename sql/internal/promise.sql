@@ -263,9 +263,15 @@ begin
                 known.exact_ms <= point.median_ms, false
             );
         -- not the bound, which is far below the mean if every query found everything
-        elsif (coalesce(known.found_by, 0), point.recall)
-            > (coalesce(found_bys[cardinality(chosen)], 0), chosen[cardinality(chosen)].recall)
-        then
+        elsif (
+            least(point.recall, _promised.recall),
+            coalesce(known.found_by, 0),
+            point.recall
+        ) > (
+            least(chosen[cardinality(chosen)].recall, _promised.recall),
+            coalesce(found_bys[cardinality(chosen)], 0),
+            chosen[cardinality(chosen)].recall
+        ) then
             chosen[cardinality(chosen)] := point;
             found_bys[cardinality(chosen)] := known.found_by;
             found_lows[cardinality(chosen)] := known.found_low;

@@ -52,8 +52,8 @@ docs = docs_fixture(rows=500, prepare=prepare)
 def points(conn: Conn, k: int, filter: str = "") -> tuple[CalibrationPoint, ...]:
     """What is kept in the database."""
     return tuple(
-        CalibrationPoint(*row, tuple(shares), tuple(weights))
-        for *row, shares, weights in conn.execute(KEPT, [k, filter]).fetchall()
+        CalibrationPoint(*row[:7], *map(tuple, row[7:]))
+        for row in conn.execute(KEPT, [k, filter]).fetchall()
     )
 
 

@@ -111,15 +111,17 @@ def test_another_distance_has_a_calibration_of_its_own(
 
 def test_a_quantile_is_read_by_the_statement(engine: Engine, conn: Conn) -> None:
     docs = model(Matryoshka(8))
+    plain: Any = select(docs.c.id, seen)
+    asked: dict[str, Any] = {"k": 1, "recall": 0.5}
     searched = [
-        search(select(docs.c.id, seen), docs.c.embedding, ROWS[7], k=1, recall=0.5, **q)
-        for q in ({}, {"quantile": 0.95})
+        search(plain, docs.c.embedding, ROWS[7], **asked, quantile=quantile)
+        for quantile in (None, 0.95)
     ]
     conn.execute("delete from mrl._calibrations")
     put(conn, 5, 0.9, 0.9, 1.0, k=1, name=INDEX, shares={0: 50, 1: 450})
     put(conn, 60, 0.9, 0.9, 2.0, k=1, name=INDEX, shares={0: 1, 1: 499})
     with Session(engine) as session:
-        answers = [ask(session, asked, scans=[INDEX]) for asked in searched]
+        answers = [ask(session, one, scans=[INDEX]) for one in searched]
     assert answers == [[(7, 5)], [(7, 60)]]
 
 

@@ -108,9 +108,9 @@ def put(
     conn.execute(
         "insert into mrl._calibrations (entry, index_name, k, filter, candidates,"
         " ef_search, share, recall, low, median_ms, p95_ms, queries, rows, m,"
-        " ef_construction, basis, shares, weights, changes, born) select known.entry, %s, %s, %s, %s,"
-        " %s, %s, %s, %s, %s, %s, 500, coalesce(mrl._rows('docs'::regclass), 0),"
-        " built.m,"
+        " ef_construction, basis, shares, weights, changes, born)"
+        " select known.entry, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, 500,"
+        " coalesce(mrl._rows('docs'::regclass), 0), built.m,"
         " built.ef_construction, %s, %s, %s, counts.changes, known.born"
         " from mrl._built('docs'::regclass, %s) as built, mrl._live_tables as known,"
         " mrl._counts('docs'::regclass) as counts"
@@ -118,8 +118,10 @@ def put(
         [
             *(name, k, filter, candidates, width),
             *(share, recall, low, ms, 2 * ms, basis),
-            None if shares is None else sorted(shares),
-            None if shares is None else [shares[each] for each in sorted(shares)],
+            None if shares is None else [float(share) for share in sorted(shares)],
+            None
+            if shares is None
+            else [float(shares[share]) for share in sorted(shares)],
             name,
         ],
     )
