@@ -179,6 +179,10 @@ def test_more_recall_or_a_higher_quantile_never_takes_less(docs: Conn) -> None:
 def test_python_takes_what_sql_takes(docs: Conn, basis: Basis) -> None:
     random = np.random.default_rng(9)
     points = made_up(random, basis)
+    widths = [point["candidates"] for point in points]
+    points.sort(key=lambda point: float(point["recall"]))
+    for point, width in zip(points, widths, strict=True):
+        point |= {"candidates": width, "ms": width / 50}
     points.append({"candidates": None, "recall": 1.0, "low": 1.0, "ms": 7.0})
     for point in points:
         put(docs, **point)
