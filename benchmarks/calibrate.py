@@ -10,6 +10,7 @@ reads /proc, so it runs on Linux only.
 """
 
 import argparse
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,11 @@ def main() -> None:
     parser.add_argument("--k", type=int, default=10)
     args = parser.parse_args()
     stored = np.load(args.vectors, mmap_mode="r")
+    if len(stored) < args.rows + args.queries:
+        sys.exit(
+            f"{args.vectors} has {len(stored)} vectors, fewer than "
+            f"{args.rows + args.queries}: give --rows and --queries"
+        )
     places = np.random.default_rng(0).permutation(len(stored))
     rows = np.asarray(stored[np.sort(places[: args.rows])], dtype=np.float32)
     asked = places[args.rows : args.rows + args.queries]

@@ -50,16 +50,17 @@ class AskedQuery:
     def see(self, near: str | None, spots: str | None, level: int) -> None:
         """Take what a search with `level` candidates found; None if it did not run.
 
-        Where all rows are found, and the last of them in the first half, at the same
+        Where all rows are found, and the last of them in the first quarter, at the same
         places as by the search before, a wider search finds them there, too. That
-        moved no mean by as much as .001 on 10,000 rows; see benchmarks/calibrate.py.
+        moved means by .0002 at most on 5,000 rows (the first half: by .0004); see
+        benchmarks/calibrate.py.
         """
         if near is None:
             return
         places = json.loads(near)
         found_all = len(places) >= self.total
         self.known = spots if found_all else None
-        self.settled = found_all and near == self.near and 2 * places[-1] <= level
+        self.settled = found_all and near == self.near and 4 * places[-1] <= level
         self.near = near
 
 

@@ -751,7 +751,7 @@ parallel safe
 -- benchmarks/calibrate.py measures what this rule does to the mean recalls
 return pg_catalog.jsonb_array_length(near) operator(pg_catalog.>=) total
     and near operator(pg_catalog.=) before
-    and (2 operator(pg_catalog.*) (near operator(pg_catalog.->>) (-1))::int)
+    and (4 operator(pg_catalog.*) (near operator(pg_catalog.->>) (-1))::int)
         operator(pg_catalog.<=) candidates;
 
 -- The queries that a wider search walks: those that are timed, and those that are not settled.

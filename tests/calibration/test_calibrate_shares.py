@@ -103,12 +103,12 @@ def test_weights_that_are_refused(docs: Docs) -> None:
 
 
 FOUND = [
-    # all, at the same places as before, in the first half
-    ([1, 2, 4], [1, 2, 4], 8, True),
-    ([1, 2, 4], [1, 2, 4], 7, False),
-    ([1, 2, 3], [1, 2, 4], 8, False),
-    ([1, 2], [1, 2], 8, False),
-    ([], [1, 2, 4], 8, False),
+    # all, at the same places as before, in the first quarter
+    ([1, 2, 4], [1, 2, 4], 16, True),
+    ([1, 2, 4], [1, 2, 4], 15, False),
+    ([1, 2, 3], [1, 2, 4], 16, False),
+    ([1, 2], [1, 2], 16, False),
+    ([], [1, 2, 4], 16, False),
 ]
 
 
