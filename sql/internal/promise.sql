@@ -179,7 +179,8 @@ declare
     found_bys float8[] := '{}';
     found_lows float8[] := '{}';
     found_low float8;
-    keeps boolean;
+    keeps boolean := false;
+    is_first boolean;
     reached int := 0;
     supported float8;
     change text;
@@ -204,10 +205,7 @@ begin
             margin.least_ef_search,
             -- the most that may be asked of this search
             1 - (1 - least(point.recall, point.low + slack)) / margin.misses as supports,
-            single.part as found_by,
-            single.low as found_low,
-            -- the highest quantile that may be asked of it with this recall
-            1 - (1 - least(single.part, single.low + slack)) / margin.misses as quantile,
+            margin.misses,
             min(case when point.candidates is null then point.median_ms end)
                 over (partition by point.filter) as exact_ms
         from mrl._measured_for(
@@ -219,28 +217,31 @@ begin
             own_filter
         ) as point
         cross join lateral mrl._margin(point.basis) as margin
-        -- the first answers of a query may be those that it misses, so single queries say
-        -- nothing about fewer answers
-        left join lateral mrl._found_by(
-            point.shares, point.weights, _promised.recall
-        ) as single
-            on _promised.quantile is not null
-            and point.k = _promised.k
         order by point.filter, point.median_ms, supports desc
     loop
         -- for each filter, from the fastest search on
         point := known.point;
         continue when point.candidates is null;
-        if point.filter is distinct from chosen[cardinality(chosen)].filter then
+        is_first := point.filter is distinct from chosen[cardinality(chosen)].filter;
+        -- a faster search keeps the recall
+        continue when keeps and not is_first;
+        found_by := null;
+        found_low := null;
+        -- the first answers of a query may be those that it misses, so single queries say
+        -- nothing about fewer answers
+        if _promised.quantile is not null and point.k = _promised.k then
+            select single.part, single.low
+            into found_by, found_low
+            from mrl._found_by(point.shares, point.weights, _promised.recall) as single;
+        end if;
+        if is_first then
             chosen := array_append(chosen, point);
             exact_is_best := array_append(exact_is_best, known.exact_ms is not null);
-            found_bys := array_append(found_bys, known.found_by);
-            found_lows := array_append(found_lows, known.found_low);
+            found_bys := array_append(found_bys, found_by);
+            found_lows := array_append(found_lows, found_low);
             supported := 0;
             keeps := false;
         end if;
-        -- a faster search keeps the recall
-        continue when keeps;
         -- what is taken for less counts, too, so that more recall or a higher quantile never
         -- takes less
         if known.supports > supported or _promised.quantile is not null then
@@ -249,23 +250,27 @@ begin
             ef_search := greatest(ef_search, point.ef_search, known.least_ef_search);
         end if;
         -- rounding must not refuse what was measured
-        keeps := known.supports >= _promised.recall - 1e-9
+        keeps := coalesce(known.supports >= _promised.recall - 1e-9, false)
             and (
                 _promised.quantile is null
-                or coalesce(known.quantile >= _promised.quantile - 1e-9, false)
+                or coalesce(
+                    1 - (1 - least(found_by, found_low + slack)) / known.misses
+                        >= _promised.quantile - 1e-9,
+                    false
+                )
             );
         if keeps then
             reached := reached + 1;
             chosen[cardinality(chosen)] := point;
-            found_bys[cardinality(chosen)] := known.found_by;
-            found_lows[cardinality(chosen)] := known.found_low;
+            found_bys[cardinality(chosen)] := found_by;
+            found_lows[cardinality(chosen)] := found_low;
             exact_is_best[cardinality(chosen)] := coalesce(
                 known.exact_ms <= point.median_ms, false
             );
         -- not the bound, which is far below the mean if every query found everything
         elsif (
             least(point.recall, _promised.recall),
-            coalesce(known.found_by, 0),
+            coalesce(found_by, 0),
             point.recall
         ) > (
             least(chosen[cardinality(chosen)].recall, _promised.recall),
@@ -273,8 +278,8 @@ begin
             chosen[cardinality(chosen)].recall
         ) then
             chosen[cardinality(chosen)] := point;
-            found_bys[cardinality(chosen)] := known.found_by;
-            found_lows[cardinality(chosen)] := known.found_low;
+            found_bys[cardinality(chosen)] := found_by;
+            found_lows[cardinality(chosen)] := found_low;
         end if;
     end loop;
     select
@@ -298,10 +303,12 @@ begin
         )
     into candidates, ef_search, measured, low, p05, queries, basis, change
     from unnest(chosen) as of_filter;
-    if array_position(found_bys, null) is null then
-        found_by := (select min(share) from unnest(found_bys) as share);
-        found_low := (select min(share) from unnest(found_lows) as share);
+    -- not known, if it is not known of one of them
+    if array_position(found_bys, null) is not null then
+        found_bys := '{}';
     end if;
+    found_by := (select min(share) from unnest(found_bys) as share);
+    found_low := (select min(share) from unnest(found_lows) as share);
     -- rows are at other distances than real queries from the beginning
     if change is null and not filtered and basis in ('queries', 'distances')
         and mrl._drifted(_promised.table_id, _promised.index_name, chosen[1].k)
