@@ -260,7 +260,7 @@ def test_a_point_stays_that_is_best_for_some_quantile(docs: Conn) -> None:
 
 @pytest.fixture(scope="module")
 def searched(pg_server: Server) -> Iterator[Docs]:
-    with fresh_docs(pg_server, rows=2000) as docs:
+    with fresh_docs(pg_server, rows=800) as docs:
         force_index(docs.conn)
         never_exact(docs.conn)
         yield docs
@@ -269,8 +269,8 @@ def searched(pg_server: Server) -> Iterator[Docs]:
 def test_what_is_promised_is_found(searched: Docs) -> None:
     """By queries that are no rows, against exact search."""
     index, conn = searched.index, searched.conn
-    queries = matryoshka(600, seed=3)
-    measured, others = queries[:300], queries[300:]
+    queries = matryoshka(400, seed=3)
+    measured, others = queries[:200], queries[200:]
     made = index.calibrate(conn, k=5, queries=measured)
     taken = []
     for quantile in (None, 0.8, 0.95):
@@ -291,6 +291,6 @@ def test_what_is_promised_is_found(searched: Docs) -> None:
             continue
         assert quantile is not None and promise.found_by >= quantile
         assert np.mean(kept[: len(measured)]) >= promise.found_by - 0.01
-        # three standard deviations of what 300 other queries find
-        assert np.mean(kept[-len(others) :]) >= quantile - 0.06
+        # over three standard deviations of what 200 other queries find
+        assert np.mean(kept[-len(others) :]) >= quantile - 0.1
     assert taken == sorted(taken)
