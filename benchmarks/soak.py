@@ -246,13 +246,16 @@ def main() -> None:
                 scenes = lives.Lives(url, Path(home), writers, soak.carry_out)
                 for _ in range(3):
                     soak.rest()
-                for _ in range(2 + args.hits // len(keeps)):
-                    for number, keep in product(range(len(lives.COMMANDS)), keeps):
-                        scenes.scene(number, keep)
-                    soak.rest()
-                    if soak.over:
-                        break
-            soak.report()
+                try:
+                    for _ in range(2 + args.hits // len(keeps)):
+                        for number, keep in product(range(len(lives.COMMANDS)), keeps):
+                            scenes.scene(number, keep)
+                        soak.rest()
+                        if soak.over:
+                            break
+                finally:
+                    # also what was seen before a fault
+                    soak.report()
             reader.check()
             if soak.struck.total() < args.hits:
                 raise SystemExit(f"only {soak.struck.total()} hits")
