@@ -14,7 +14,7 @@ from soaking.writers import Writer, paused
 QUERIES = 50
 
 CANDIDATES = 400
-"""More than by default, because the share found then moves less with dead rows."""
+"""More than by default, because then chance moves the share that is found less."""
 
 SAMPLE = 100
 """Rows whose full vectors are compared with what was written."""
