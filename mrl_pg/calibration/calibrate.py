@@ -95,7 +95,7 @@ class Calibration:
         # more recall or a higher quantile never takes a weaker search, so those for
         # less count, too
         candidates, ef_search, most = 0, self.least_ef_search, 0.0
-        for point in sorted(self.points, key=lambda point: point.median_ms):
+        for point in sorted(self.points, key=self._order):
             if point.candidates is None or point.ef_search is None:
                 return point
             supported = self._supported(point.recall, point.low + slack)
@@ -111,6 +111,11 @@ class Calibration:
             if keeps:
                 return replace(point, candidates=candidates, ef_search=ef_search)
         return None
+
+    def _order(self, point: CalibrationPoint) -> tuple[float, bool, float]:
+        """From the fastest on; of equal ones exact search, then what found most."""
+        supported = self._supported(point.recall, point.low)
+        return point.median_ms, point.candidates is not None, -supported
 
     def _supported(self, measured: float, low: float) -> float:
         """The most that may be asked of a search, by what it reached."""
@@ -202,9 +207,11 @@ def _weights(
             "a weight for each of them"
         )
     for weight in checked:
-        if not 0 < weight < math.inf:
+        # sums of squares of others have no room in a double
+        if not 1e-9 <= weight <= 1e9:
             raise InvalidSetting(
-                f"weights: {weight} is not a positive number: leave such a query out"
+                f"weights: {weight} is outside 1e-9 to 1e9: leave a query of no weight "
+                "out, and count in other units"
             )
     return checked
 

@@ -58,6 +58,7 @@ declare
     again double precision[];
     noise double precision;
 begin
+    perform mrl._check_weights(weights, pg_catalog.cardinality(queries));
     queries := mrl._queries_or_kept(
         table_name, full_column, sample, queries, coalesce(rows, false)
     );
@@ -68,7 +69,6 @@ begin
         table_name, full_column, k, sample, filter, pg_catalog.cardinality(args), dims,
         kind, index_name, queries, distances is not null
     );
-    perform mrl._check_weights(weights, pg_catalog.cardinality(queries));
     -- raises if the filter contains further statements
     perform mrl._share(table_name, filter, args);
     counts := mrl._count_passing(table_name, plan.counting, args);
@@ -173,7 +173,8 @@ comment on function mrl.calibrate(
 ) is
 'Measures recall and time of searches for each number of candidates, over the queries given, '
 'else over real queries if at least 100 are stored, else (or if rows is true) over a random '
-'sample of the table''s rows (each query leaves out its own row). Stores the '
+'sample of the table''s rows (each query leaves out its own row), which are chosen by the '
+'distances of real answers if at least 100 are stored for this k. Stores the '
 'searches that no faster search beats in mrl.calibrations, where recall => 0.99 finds them, '
 'and returns them. weights: what each of the queries counts. With a filter, it measures '
 'searches with that filter. The default sample '

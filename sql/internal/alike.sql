@@ -30,8 +30,15 @@ declare
     enough constant int := 100;
     found float8[];
 begin
-    -- only answers without a filter are stored
-    if queries is not null or rows or filter is not null or row_security_active(table_name) then
+    -- only answers without a filter are stored, and not by which distance they were found
+    if queries is not null or rows or filter is not null or row_security_active(table_name)
+        or (
+            select count(distinct registered.distance) > 1
+            from mrl.registry as registered
+            where registered.table_id = _distances_to_match.table_name
+                and registered.full_column = _distances_to_match.full_column
+        )
+    then
         return null;
     end if;
     select array_agg(known.distance)
@@ -74,7 +81,8 @@ begin
     if distances is not null then
         alike := mrl._alike(
             array(
-                select case when query.total = _rows_to_measure.k then query.edge end
+                -- mrl._edge adds the errors of single precision
+                select case when query.total = _rows_to_measure.k then query.edge - 1e-5 end
                 from unnest(edges, totals) with ordinality as query (edge, total, number)
                 order by query.number
             ),
@@ -188,8 +196,9 @@ begin
         end;
         used[best] := true;
         chosen[number] := places[best];
+        -- and what single precision loses near 0
         if abs(sorted[best] - quantiles[number])
-            > near * greatest(abs(sorted[best]), abs(quantiles[number]))
+            > near * greatest(abs(sorted[best]), abs(quantiles[number])) + 2e-5
         then
             missed := missed + 1;
         end if;

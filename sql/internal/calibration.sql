@@ -826,11 +826,11 @@ begin
     elsif cardinality(weights) <> queries then
         raise exception '% weights were given for % queries', cardinality(weights), queries
             using errcode = 'invalid_parameter_value', hint = 'give a weight for each query';
-    elsif not coalesce(
-        0 < all (weights) and 'infinity' > all (weights), false
-    ) then
-        raise exception 'a weight is not a positive number'
-            using errcode = 'invalid_parameter_value', hint = 'leave such a query out';
+    -- sums of squares of others have no room in a double
+    elsif not coalesce(1e-9 <= all (weights) and 1e9 >= all (weights), false) then
+        raise exception 'a weight is outside 1e-9 to 1e9'
+            using errcode = 'invalid_parameter_value',
+                hint = 'leave a query of no weight out, and count in other units';
     end if;
 end
 $body$;

@@ -161,6 +161,14 @@ begin
         and sampling.distance_share > 0
         and point.k = _drifted.k
         and point.filter = ''
+        -- nobody knows by which of two distances an answer was found
+        and not exists (
+            select
+            from mrl._registry as other
+            where other.entry = registry.entry
+                and other.full_column = registry.full_column
+                and other.distance <> registry.distance
+        )
     limit 1;
     if cardinality(known.reach) is distinct from 21 then
         return false;

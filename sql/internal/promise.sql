@@ -18,21 +18,26 @@ language sql
 stable
 parallel safe
 begin atomic
-    with known as (
-        select known.*
-        from mrl.calibrations as known
-        where known.table_id
+    -- once, because the view looks at the table itself
+    with enough as materialized (
+        select point.*
+        from mrl.calibrations as point
+        where point.table_id
                 operator(pg_catalog.=) _measured_for.table_id::pg_catalog.regclass
-            and known.index_name operator(pg_catalog.=) _measured_for.index_name
-            and known.k operator(pg_catalog.=) (
-                -- a recall that was measured for more answers also holds for fewer
-                select pg_catalog.min(other.k)
-                from mrl.calibrations as other
-                where other.table_id operator(pg_catalog.=) known.table_id
-                    and other.index_name operator(pg_catalog.=) known.index_name
-                    and other.filter operator(pg_catalog.=) known.filter
-                    and other.k operator(pg_catalog.>=) _measured_for.k
-            )
+            and point.index_name operator(pg_catalog.=) _measured_for.index_name
+            and point.k operator(pg_catalog.>=) _measured_for.k
+    ),
+    known as (
+        select enough.*
+        from enough
+        -- a recall that was measured for more answers also holds for fewer
+        join (
+            select least.filter, pg_catalog.min(least.k) as k
+            from enough as least
+            group by least.filter
+        ) as nearest
+            on nearest.filter operator(pg_catalog.=) enough.filter
+            and nearest.k operator(pg_catalog.=) enough.k
     ),
     around as (
         select
@@ -119,13 +124,13 @@ begin
     into size, part
     from unnest(shares, weights) as single (share, weight);
     -- Wilson (1927). It never falls if more queries find the recall.
-    low := greatest(
+    low := case when part is not null then greatest(
         0,
         (
             part + z * z / (2 * size)
             - z * sqrt(greatest(0, part * (1 - part)) / size + power(z / (2 * size), 2))
         ) / (1 + z * z / size)
-    );
+    ) end;
 end
 $body$;
 
@@ -182,6 +187,7 @@ declare
     keeps boolean := false;
     is_first boolean;
     reached int := 0;
+    exact boolean;
     supported float8;
     change text;
     policed boolean := row_security_active(_promised.table_id);
@@ -189,7 +195,8 @@ declare
     -- not under a policy, because the filter may select other rows for another role
     own_filter text := case
         when not filtered then ''
-        when not policed then _promised.filter
+        -- a function for other roles, whom a policy limits: no measurement is its own
+        when not policed then nullif(_promised.filter, '')
     end;
 begin
     if _promised.recall is null or not _promised.recall > 0 or _promised.recall > 1 then
@@ -315,25 +322,30 @@ begin
     then
         change := 'answers are at other distances than at the calibration';
     end if;
+    -- where nobody knows how many rows pass, it may have to look at nearly all of them
+    exact := cardinality(chosen) > 0
+        and change is null
+        and true = all (exact_is_best)
+        and (chosen[1].filter is not distinct from own_filter or _promised.share is not null);
     standing := case
         when cardinality(chosen) = 0 then 'uncalibrated'
         when change is not null then 'stale'
         -- it finds everything, whatever was measured
-        when true = all (exact_is_best) then 'measured'
+        when exact then 'measured'
         when reached < cardinality(chosen) then 'unreached'
         when chosen[1].filter is distinct from own_filter then 'borrowed'
         when basis = 'queries' then 'measured'
         when basis = 'distances' then 'corrected'
         else 'rows'
     end;
-    if standing = 'measured' and true = all (exact_is_best) then
+    if exact then
         candidates := null;
         ef_search := null;
         measured := 1;
         low := 1;
         p05 := 1;
         found_by := case when quantile is not null then 1 end;
-        words := 'exact search, which finds everything and was faster than by the index';
+        words := 'exact search, which finds everything; no faster search keeps the recall';
         return;
     elsif standing not in ('uncalibrated', 'stale') then
         words := mrl._promise_in_words(

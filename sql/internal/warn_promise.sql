@@ -65,7 +65,7 @@ begin
             when standing <> 'unreached' then 'measured '
             when measured < recall then 'out of reach, because the most that was measured is '
             when quantile is not null
-            then 'not known for single queries, because they were measured for another k: '
+            then 'not known for single queries, because none were measured for this k: '
             else unsure
         end,
         round(measured::numeric, 4),

@@ -108,3 +108,22 @@ def test_distances_are_for_calibrations_without_filter_and_queries(
     # too few
     offer(docs, np.full(60, 0.5))
     assert calibrated(docs, in_batches)[0] == "rows"
+
+
+def test_answers_that_are_the_query_itself_are_like_rows_that_have_a_double(
+    docs: Docs,
+) -> None:
+    """0 and what single precision makes of it differed by all of it."""
+    call = (
+        "select basis from mrl._rows_to_measure(1, array_fill(1.2e-5, array[200]),"
+        " array_fill(1, array[200]), array_fill(0::float8, array[100]), 50)"
+    )
+    assert one(docs.conn, call) == "distances"
+
+
+def test_distances_of_two_metrics_say_nothing(docs: Docs) -> None:
+    offer(docs, np.sort(edges_of_rows(docs))[-200:])
+    with docs.conn.transaction(force_rollback=True):
+        create(docs.conn, dims=8, distance="l2")
+        points = calibrate(docs.conn, sample=SAMPLE, index_name=NAME, k=K)
+        assert {point.basis for point in points} == {"rows"}

@@ -61,6 +61,20 @@ def test_exact_search_is_taken_where_it_is_fastest(docs: Docs) -> None:
     assert (between.candidates, between.standing) == (40, "borrowed")
 
 
+def test_exact_search_is_not_borrowed_for_any_number_of_rows(docs: Docs) -> None:
+    """A statement for 99 % of the rows read all of them, because 1 % is read fast."""
+    conn = docs.conn
+    conn.execute("delete from mrl._calibrations")
+    put(conn, 40, 0.99, 0.99, 2.0, filter="n < 1", share=0.01)
+    put(conn, None, 1.0, 1.0, 1.0, filter="n < 1", share=0.01)
+    asked: dict[str, Any] = {"filtered": True, "filter": "n >= 1"}
+    assert promised(conn, recall=0.9, share=0.01, **asked).candidates is None
+    assert promised(conn, recall=0.9, share=0.99, **asked).standing == "uncalibrated"
+    # the share is not known, as for SQLAlchemy and mrl.search_sql
+    borrowed = Promised(40, 40, "borrowed", 0.99, 0.99)
+    assert promised(conn, recall=0.9, **asked) == borrowed
+
+
 def test_exact_search_is_a_point_unless_the_index_is_faster(docs: Docs) -> None:
     call = "select mrl._exact_point(%s::jsonb, %s, %s)"
     slowest = '[{"median_ms": 1}, {"median_ms": 3}]'
@@ -172,7 +186,8 @@ def test_a_statement_of_sqlalchemy_searches_exactly(docs: Docs) -> None:
         put(conn, None, 1, 1, 0.5, filter="n < 3")
         assert not reads_index(connection, statement)
         assert [tuple(row) for row in connection.execute(statement)] == wanted
+        # a statement knows no values, so a filter with others may let any number pass
         among = np.arange(1, 401) % 100 < 3
-        wanted = [(key, "measured") for key in nearest(docs, query, among)]
+        wanted = [(key, "borrowed") for key in nearest(docs, query, among)]
         assert [tuple(row) for row in connection.execute(few)] == wanted
     engine.dispose()

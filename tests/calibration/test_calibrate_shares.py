@@ -91,7 +91,9 @@ def test_weights_that_are_refused(docs: Docs) -> None:
     wrong: list[tuple[dict[str, Any], str]] = [
         ({"weights": [1.0]}, "weights were given without queries"),
         ({"weights": [1.0], "queries": ASKED[:2]}, "1 weights were given for 2"),
-        ({"weights": [1.0, 0.0], "queries": ASKED[:2]}, "not a positive number"),
+        ({"weights": [1.0, 0.0], "queries": ASKED[:2]}, "is outside 1e-9 to 1e9"),
+        # their squares are no numbers
+        ({"weights": [1.0, 1e-170], "queries": ASKED[:2]}, "is outside 1e-9 to 1e9"),
     ]
     for given, words in wrong:
         with refused(errors.InvalidParameterValue, words), docs.conn.transaction():

@@ -172,6 +172,13 @@ def test_a_filter_measured_for_more_answers_alone_counts_too(docs: Conn) -> None
     assert promised(docs, k=10, filtered=True).candidates == 400
 
 
+def test_a_function_for_roles_with_a_policy_borrows_nothing(docs: Conn) -> None:
+    """The owner, whom no policy limits, makes it, so it has no filter but is limited."""
+    put(docs, 40, 0.99, 0.99, 1.0)
+    asked = promised(docs, filtered=True, filter="")
+    assert asked.standing == "uncalibrated"
+
+
 def test_rows_stand_in_for_queries_with_a_margin(docs: Conn) -> None:
     put(docs, 20, 0.96, 0.955, 1.0, basis="rows")
     put(docs, 60, 0.97, 0.965, 2.0, basis="rows")

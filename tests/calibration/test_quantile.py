@@ -95,7 +95,7 @@ def test_single_queries_say_nothing_about_fewer_answers(docs: Conn) -> None:
     found = promised(docs, k=50, recall=0.9, quantile=0.9)
     assert (found.candidates, found.standing) == (200, "unreached")
     assert words(docs, 0.9, 0.9, k=50).startswith(
-        "not known for single queries, because they were measured for another k: 0.9900"
+        "not known for single queries, because none were measured for this k: 0.9900"
     )
     put(docs, 90, 0.99, 0.985, 1.0, k=50)
     # by an older version, which did not store what single queries found

@@ -168,7 +168,13 @@ def test_a_quantile_that_is_not_kept_is_said_with_what_helps(docs: Conn) -> None
     asked = [
         (0.95, 0.999, 10, "out of reach, because at most 99 % of", "use more dims"),
         (0.95, 0.989, 10, "too few queries were measured: 99 % of", "sample => …"),
-        (0.8, 0.5, 3, "measured for another k: 0.9950 on", "k => 3), for this k"),
+        (
+            0.8,
+            0.5,
+            3,
+            "none were measured for this k: 0.9950 on",
+            "k => 3), for this k",
+        ),
     ]
     told: list[tuple[str, str]] = []
 
