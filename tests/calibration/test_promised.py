@@ -173,7 +173,7 @@ def test_a_filter_measured_for_more_answers_alone_counts_too(docs: Conn) -> None
 
 
 def test_a_function_for_roles_with_a_policy_borrows_nothing(docs: Conn) -> None:
-    """The owner, whom no policy limits, makes it, so it has no filter but is limited."""
+    """The owner, whom no policy limits, makes it: limited, but without a filter."""
     put(docs, 40, 0.99, 0.99, 1.0)
     asked = promised(docs, filtered=True, filter="")
     assert asked.standing == "uncalibrated"
