@@ -216,7 +216,11 @@ def _cost(
 
 def as_dict(calibration: Calibration) -> dict[str, Any]:
     """A calibration as values for JSON."""
-    targets = {str(target): calibration.cheapest(target) for target in TARGETS}
+
+    def targets(quantile: float | None = None) -> dict[str, Any]:
+        found = {of: calibration.cheapest(of, quantile) for of in TARGETS}
+        return {str(of): point and asdict(point) for of, point in found.items()}
+
     return {
         "index": calibration.layout.name,
         "k": calibration.k,
@@ -226,8 +230,6 @@ def as_dict(calibration: Calibration) -> dict[str, Any]:
         "share": calibration.share,
         "noise": calibration.noise,
         "points": [asdict(point) for point in calibration.points],
-        "targets": {
-            target: None if point is None else asdict(point)
-            for target, point in targets.items()
-        },
+        "targets": targets(),
+        "quantile_targets": {str(QUANTILE): targets(QUANTILE)},
     }

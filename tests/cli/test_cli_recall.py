@@ -92,6 +92,9 @@ def test_calibrate_prints_json(
     count = "select filter, count(*) from mrl.calibrations group by 1"
     assert conn.execute(count).fetchall() == [("n % 2 = 0", len(told["points"]))]
     assert list(told["targets"]) == ["0.9", "0.95", "0.99", "0.999"]
+    assert told["targets"]["0.9"]["recall"] >= 0.9
+    # of thirty queries nobody knows what 95 % find
+    assert told["quantile_targets"] == {"0.95": dict.fromkeys(told["targets"])}
     # thirty queries that all find everything are not sure of that
     assert told["targets"]["0.999"] is None
     shown = mrl_pg("calibrate", *describe, *queries)
