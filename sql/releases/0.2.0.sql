@@ -106,6 +106,8 @@
 \ir ../internal/recall.sql
 \ir ../functions/recall.sql
 \ir ../internal/alike.sql
+\ir ../internal/calibration_points.sql
+\ir ../internal/calibration_walk.sql
 \ir ../internal/calibration.sql
 \ir ../functions/calibrate.sql
 \ir ../views/query_inbox.sql

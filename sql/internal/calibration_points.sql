@@ -1,0 +1,398 @@
+-- From what queries found to the searches that a calibration stores.
+
+-- Quantiles of some amounts: the least amount that so large a share of the weights does not exceed.
+-- Called by: mrl._points, mrl._reach
+create or replace function mrl._quantiles(
+    amounts float8[], weights float8[], asked float8[]
+)
+returns float8[]
+language sql
+immutable
+parallel safe
+begin atomic
+    with tally as (
+        select
+            part.amount,
+            pg_catalog.sum(part.weight) over (order by part.amount) as up_to,
+            pg_catalog.sum(part.weight) over () as total
+        from rows from (
+            pg_catalog.unnest(amounts), pg_catalog.unnest(weights)
+        ) as part (amount, weight)
+        where part.weight operator(pg_catalog.>) 0
+    )
+    select pg_catalog.array_agg(
+        (
+            select pg_catalog.min(tally.amount)
+            from tally
+            -- less what sums of weights lose by rounding
+            where tally.up_to operator(pg_catalog.>=) (
+                (wanted.share operator(pg_catalog.-) 1e-9::pg_catalog.float8)
+                    operator(pg_catalog.*) tally.total
+            )
+        )
+        order by wanted.number
+    )
+    from pg_catalog.unnest(asked) with ordinality as wanted (share, number);
+end;
+
+-- How far the k-th row is from the queries: 21 quantiles of its exact distance, from 0 to 1.
+-- Called by: mrl.calibrate, client/calibration.sql
+create or replace function mrl._reach(
+    k int,
+    -- as mrl._truth returns them
+    edges float8[],
+    totals int[],
+    weights float8[]
+)
+returns float8[]
+language sql
+immutable
+parallel safe
+begin atomic
+    select mrl._quantiles(
+        pg_catalog.array_agg(
+            -- mrl._edge adds the errors of single precision
+            query.edge operator(pg_catalog.-) 1e-5::pg_catalog.float8
+        ),
+        pg_catalog.array_agg(query.weight),
+        array(
+            select step operator(pg_catalog./) 20::pg_catalog.float8
+            from pg_catalog.generate_series(0, 20) as step
+        )
+    )
+    from rows from (
+        pg_catalog.unnest(edges), pg_catalog.unnest(totals), pg_catalog.unnest(weights)
+    ) as query (edge, total, weight)
+    where query.total operator(pg_catalog.=) k
+    having pg_catalog.count(*) operator(pg_catalog.>) 0;
+end;
+
+-- Recall and time for each number of candidates up to the number of a timed search.
+-- Called by: mrl.calibrate, client/calibration.sql
+create or replace function mrl._points(
+    k int,
+    candidates int,
+    ef_search int,
+    -- for each query: positions of near candidates as a JSON array, how many rows to find,
+    -- and what the query counts
+    near jsonb[],
+    totals int[],
+    weights float8[],
+    -- for each timed query: milliseconds with k and with all candidates re-ranked
+    shortest float8[],
+    longest float8[]
+)
+returns jsonb
+language plpgsql
+stable
+set search_path = pg_catalog, pg_temp
+as $body$
+begin
+    return (
+        with query as (
+            select
+                query.near,
+                query.total,
+                query.number,
+                -- the effective number of queries together (Kish, 1965)
+                query.weight * sum(query.weight) over ()
+                    / sum(query.weight * query.weight) over () as weight
+            from unnest(near, totals, weights) with ordinality
+                as query (near, total, weight, number)
+            where total > 0
+        ),
+        tally as (
+            select
+                level,
+                query.number,
+                query.weight,
+                least(
+                    (
+                        select count(*)
+                        from jsonb_array_elements(query.near) as place
+                        where place::int <= level
+                    ),
+                    query.total
+                )::float8 / query.total as recall
+            from query
+            cross join mrl._levels(_points.k) as level
+            where level <= _points.candidates
+                -- ef_search is the same for all that are above it, which were measured before
+                and (level = _points.candidates or _points.candidates <= _points.ef_search)
+        ),
+        mean as (
+            select
+                level,
+                mrl._interval(
+                    array_agg(recall order by number),
+                    array_agg(weight order by number),
+                    1.644854
+                ) as interval
+            from tally
+            group by level
+        ),
+        single as (
+            select
+                level,
+                array_agg(recall order by recall) as shares,
+                array_agg(weight order by recall) as weights
+            from (
+                select level, recall, sum(weight) as weight
+                from tally
+                group by level, recall
+            ) as alike
+            group by level
+        ),
+        times as (
+            select
+                percentile_cont(array[0.5, 0.95]) within group (order by few) as few,
+                percentile_cont(array[0.5, 0.95]) within group (order by all_of_them) as all_of_them
+            from unnest(shortest, longest) as took (few, all_of_them)
+        )
+        select jsonb_agg(
+            jsonb_build_object(
+                'candidates', mean.level,
+                'ef_search', _points.ef_search,
+                'recall', (mean.interval).mean,
+                'low', (mean.interval).low,
+                'p05', (mrl._quantiles(single.shares, single.weights, array[0.05]))[1],
+                'shares', single.shares,
+                'weights', single.weights,
+                -- re-ranking takes the same time for each candidate
+                'median_ms', coalesce(
+                    times.few[1] + part.of_all * (times.all_of_them[1] - times.few[1]),
+                    times.all_of_them[1]
+                ),
+                'p95_ms', coalesce(
+                    times.few[2] + part.of_all * (times.all_of_them[2] - times.few[2]),
+                    times.all_of_them[2]
+                )
+            )
+        )
+        from mean
+        join single on single.level = mean.level
+        cross join times
+        cross join lateral (
+            select (mean.level - _points.k)::float8
+                / greatest(_points.candidates - _points.k, 1)
+        ) as part (of_all)
+    );
+end
+$body$;
+
+-- Whether as many queries of one search as of another found any recall that can be asked for.
+-- Called by: mrl._keep_calibration
+create or replace function mrl._finds_as_much(
+    shares float8[],
+    weights float8[],
+    -- of the other search, NULL if nobody knows
+    other_shares float8[],
+    other_weights float8[]
+)
+returns boolean
+language plpgsql
+immutable
+parallel safe
+set search_path = pg_catalog, pg_temp
+as $body$
+begin
+    return other_shares is null or (
+        -- rounding must not tell apart what is the same
+        select min(ahead) >= -1e-9
+        from (
+            -- from the highest recall down, the share of queries that found it, less the other's
+            select sum(part) over (order by share desc) as ahead
+            from (
+                select share, weight / sum(weight) over () as part
+                from unnest(shares, weights) as own (share, weight)
+                union all
+                select share, -weight / sum(weight) over ()
+                from unnest(other_shares, other_weights) as other (share, weight)
+            ) as single
+        ) as running
+    );
+end
+$body$;
+
+-- Stores the points of a calibration that no other point beats, and deletes the older calibration.
+-- Called by: mrl.calibrate, client/calibration.sql
+create or replace function mrl._keep_calibration(
+    table_id regclass,
+    index_name name,
+    k int,
+    filter text,
+    points jsonb,
+    share float8,
+    queries int,
+    -- the counted rows, for a table without statistics
+    rows bigint,
+    -- what the queries were: queries, distances or rows
+    basis text default null,
+    -- 21 quantiles of the exact distance of the k-th row
+    reach float8[] default null
+)
+returns setof mrl.calibrations
+language plpgsql
+volatile
+set search_path = pg_catalog, pg_temp
+as $body$
+#variable_conflict use_column
+declare
+    built record;
+    counts record;
+    claimed int;
+    reports text;
+begin
+    perform mrl.check_owner(_keep_calibration.table_id);
+    built := mrl._built(_keep_calibration.table_id, _keep_calibration.index_name);
+    counts := mrl._counts(_keep_calibration.table_id);
+    -- so that other sessions soon see the changes that this one has counted
+    reports := pg_stat_force_next_flush()::text;
+    insert into mrl._claims (table_id)
+    values (_keep_calibration.table_id)
+    returning _claims.entry into claimed;
+    -- one calibration at a time, because two for one index would write the same rows
+    perform
+    from mrl._own_registry as registry
+    where registry.entry = claimed
+        and registry.index_name = _keep_calibration.index_name
+    for update;
+    insert into mrl._removals (entry, index_name, k, filter)
+    values (
+        claimed,
+        _keep_calibration.index_name,
+        _keep_calibration.k,
+        _keep_calibration.filter
+    );
+    return query
+    with point as (
+        -- Walks of more than 1000 have the same settings for fewer candidates. Where rows changed
+        -- between two of them, the lower recall counts.
+        select distinct on (point.candidates, point.ef_search) *
+        from jsonb_to_recordset(points) as point (
+            candidates int, ef_search int, recall float8, low float8,
+            median_ms float8, p95_ms float8, p05 float8, shares float8[], weights float8[]
+        )
+        order by
+            point.candidates, point.ef_search, point.recall, point.low, point.median_ms
+    ),
+    stored as (
+        insert into mrl._own_calibrations (
+            entry, index_name, k, filter, candidates, ef_search, share,
+            recall, low, median_ms, p95_ms, queries, rows, m, ef_construction,
+            basis, p05, shares, weights, reach, changes, born
+        )
+        select
+            claimed,
+            _keep_calibration.index_name,
+            _keep_calibration.k,
+            _keep_calibration.filter,
+            point.candidates,
+            point.ef_search,
+            _keep_calibration.share,
+            point.recall,
+            point.low,
+            point.median_ms,
+            point.p95_ms,
+            _keep_calibration.queries,
+            coalesce(counts.rows::bigint, _keep_calibration.rows),
+            built.m,
+            built.ef_construction,
+            _keep_calibration.basis,
+            point.p05,
+            point.shares,
+            point.weights,
+            _keep_calibration.reach,
+            counts.changes,
+            (select live.born from mrl._live_tables as live where live.entry = claimed)
+        from point
+        where not exists (
+            select
+            from point as better
+            -- exact search may be fastest with one filter, and the index with another
+            where better.candidates is not null
+                and better.recall >= point.recall
+                and better.low >= point.low
+                and mrl._finds_as_much(
+                    better.shares, better.weights, point.shares, point.weights
+                )
+                and (better.median_ms, better.candidates, better.ef_search)
+                    < (point.median_ms, point.candidates, point.ef_search)
+        )
+        returning *
+    )
+    select
+        _keep_calibration.table_id,
+        stored.index_name,
+        stored.k,
+        stored.filter,
+        stored.candidates,
+        stored.ef_search,
+        stored.share,
+        stored.recall,
+        stored.low,
+        stored.median_ms,
+        stored.p95_ms,
+        stored.queries,
+        stored.rows,
+        stored.m,
+        stored.ef_construction,
+        stored.measured_at,
+        stored.basis,
+        stored.p05,
+        stored.shares,
+        stored.weights,
+        stored.reach,
+        stored.changes,
+        stored.born
+    from stored
+    order by stored.median_ms;
+end
+$body$;
+
+-- The slowest median of some points.
+-- Called by: mrl._exact_point, mrl.calibrate, client/calibration.sql
+create or replace function mrl._slowest(points jsonb)
+returns float8
+language sql
+immutable
+parallel safe
+return (
+    select pg_catalog.max((point operator(pg_catalog.->>) 'median_ms')::pg_catalog.float8)
+    from pg_catalog.jsonb_array_elements(points) as point
+);
+
+-- Exact search as a point, which has no candidates; no point if searches by the index are faster.
+-- Called by: mrl.calibrate, client/calibration.sql
+create or replace function mrl._exact_point(points jsonb, times float8[], weights float8[])
+returns jsonb
+language plpgsql
+immutable
+parallel safe
+set search_path = pg_catalog, pg_temp
+as $body$
+declare
+    milliseconds float8[] := (
+        select percentile_cont(array[0.5, 0.95]) within group (order by took)
+        from unnest(times) as took
+    );
+begin
+    if milliseconds[1] is null
+        or milliseconds[1] > coalesce(mrl._slowest(points), 'infinity')
+    then
+        return '[]';
+    end if;
+    -- it finds everything by definition, so there is nothing to be sure of
+    return jsonb_build_array(
+        jsonb_build_object(
+            'recall', 1,
+            'low', 1,
+            'p05', 1,
+            'shares', array[1],
+            'weights', array[(select sum(weight) from unnest(weights) as weight)],
+            'median_ms', milliseconds[1],
+            'p95_ms', milliseconds[2]
+        )
+    );
+end
+$body$;
