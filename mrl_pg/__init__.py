@@ -31,13 +31,6 @@ from mrl_pg.errors import (
     TableError,
     TableNotFound,
 )
-from mrl_pg.install import (
-    InstallReport,
-    install,
-    install_async,
-    uninstall,
-    uninstall_async,
-)
 
 if typing.TYPE_CHECKING:
     from mrl_pg.build.preflight import (
@@ -56,6 +49,13 @@ if typing.TYPE_CHECKING:
     from mrl_pg.column import MatryoshkaColumn
     from mrl_pg.exchange.progress import Progress
     from mrl_pg.index import MatryoshkaIndex
+    from mrl_pg.installation import (
+        InstallReport,
+        install,
+        install_async,
+        uninstall,
+        uninstall_async,
+    )
     from mrl_pg.resize.report import ResizedIndex, ResizeReport
     from mrl_pg.search.promise import Promise
     from mrl_pg.search.result import Hit, SearchResult
@@ -129,6 +129,7 @@ _MODULES = {
     "Finding": "build.status",
     "Hit": "search.result",
     "IndexStatus": "build.status",
+    "InstallReport": "installation",
     "MatryoshkaColumn": "column",
     "MatryoshkaIndex": "index",
     "OldTransaction": "build.preflight",
@@ -144,14 +145,18 @@ _MODULES = {
     "ResizedIndex": "resize.report",
     "SearchResult": "search.result",
     "SwitchReport": "build.switch_column",
+    "install": "installation",
+    "install_async": "installation",
     "normalise": "vectors",
     "repair": "build.repair",
     "repair_async": "build.repair",
     "status": "build.status",
     "status_async": "build.status",
     "truncate": "vectors",
+    "uninstall": "installation",
+    "uninstall_async": "installation",
 }
-"""Modules of the names that are imported late, because importing NumPy takes time."""
+"""Modules of the names that are imported late: NumPy and the driver take time."""
 
 
 def __getattr__(name: str) -> object:

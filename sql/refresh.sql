@@ -1,6 +1,6 @@
 -- Brings the rows about tables up to date, and the tables that hold real queries.
 -- No signature. It updates mrl._tables.
--- Called by: install.sql, mrl_pg.install, migrations
+-- Called by: install.sql, mrl_pg.installation, migrations
 do $refresh$
 begin
     perform mrl._sweep();

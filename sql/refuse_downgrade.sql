@@ -1,6 +1,6 @@
 -- Raises if the version that `schema.sql` read in the database is newer than this version.
 -- Runs after functions/version.sql, the only file that holds the number.
--- Called by: install.sql, mrl_pg.install, migrations
+-- Called by: install.sql, mrl_pg.installation, migrations
 do $check$
 declare
     installed pg_catalog.text := pg_catalog.current_setting('mrl.found_version');

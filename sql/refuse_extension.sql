@@ -1,6 +1,6 @@
 -- Raises if mrl_pg is installed as an extension, because `alter extension` upgrades extensions.
 -- The script of the extension itself does not run this file.
--- Called by: install.sql, mrl_pg.install, migrations
+-- Called by: install.sql, mrl_pg.installation, migrations
 do $check$
 begin
     if exists (

@@ -1,6 +1,6 @@
 -- Raises if an object of the schema uses anything but the schema, PostgreSQL and pgvector.
 -- It reads PostgreSQL's records of dependencies. The error names the owner of the other object.
--- Called by: install.sql, mrl_pg.install, migrations
+-- Called by: install.sql, mrl_pg.installation, migrations
 do $check$
 declare
     -- because a function of another role runs with the rights of the role that calls it

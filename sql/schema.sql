@@ -1,6 +1,6 @@
 -- Checks pgvector and the owners of existing objects, and creates the schema.
 -- The search path holds pgvector's schema until `restore_path.sql`, the manifest's last file.
--- Called by: install.sql, mrl_pg.install, migrations
+-- Called by: install.sql, mrl_pg.installation, migrations
 do $check$
 declare
     pgvector_version pg_catalog.text := (

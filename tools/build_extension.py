@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 from mrl_pg import source
-from mrl_pg.install import VERSION
+from mrl_pg.installation import VERSION
 
 CONTROL = f"""\
 # mrl_pg: Matryoshka two-pass retrieval with pgvector

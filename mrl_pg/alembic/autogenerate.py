@@ -17,7 +17,7 @@ from mrl_pg.alembic.operations import ContractMatryoshkaIndexOp, DropMatryoshkaI
 from mrl_pg.alembic.write import import_vector_types
 from mrl_pg.errors import InvalidSetting
 from mrl_pg.index import MatryoshkaIndex
-from mrl_pg.install import VERSION
+from mrl_pg.installation import VERSION
 from mrl_pg.sqlalchemy.create import has_pgvector, installed_version
 from mrl_pg.sqlalchemy.declare import indexes_of
 from mrl_pg.sqlalchemy.reflect import Registered, registered

@@ -5,7 +5,7 @@ from typing import Any
 
 from alembic.operations import MigrateOperation, Operations
 
-from mrl_pg.install import VERSION
+from mrl_pg.installation import VERSION
 
 
 @dataclass(frozen=True)

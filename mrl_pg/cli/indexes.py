@@ -6,9 +6,6 @@ from typing import Any
 
 import typer
 from psycopg import errors
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Column, Table
 
 from mrl_pg import source
 from mrl_pg.cli.options import PG_DEFAULT, Directory, Dsn, Json, Pg, connection
@@ -42,6 +39,15 @@ def indexes(
     if not rows:
         typer.echo("no short columns yet: mrl-pg create TABLE COLUMN --dims 256")
         return
+    _print_table(rows)
+
+
+def _print_table(rows: list[dict[str, Any]]) -> None:
+    # imported here, because JSON needs none of it
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Column, Table
+
     # a name that is too long for the terminal goes on in the next line
     heads = ("table", "full", "short", "distance", "index", "size", "rows", "state")
     table = Table(*(Column(head, overflow="fold") for head in heads))

@@ -7,7 +7,7 @@ import typer
 
 import mrl_pg
 from mrl_pg.cli.options import PG_DEFAULT, Directory, Dsn, Json, Pg, connection
-from mrl_pg.install import InstallReport
+from mrl_pg.installation import InstallReport
 
 
 def install(

@@ -14,7 +14,7 @@ from mrl_pg.errors import InvalidVector
 from mrl_pg.exchange import Conn
 from mrl_pg.exchange.progress import OnProgress, Progress
 from mrl_pg.index import MatryoshkaIndex
-from mrl_pg.install import install
+from mrl_pg.installation import install
 from mrl_pg.kinds import Kind
 from mrl_pg.load import load_blocks
 

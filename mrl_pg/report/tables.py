@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from mrl_pg.install import VERSION
+from mrl_pg.installation import VERSION
 from mrl_pg.report import values
 from mrl_pg.tune import Tuning
 

@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 
 from mrl_pg.build import definitions
 from mrl_pg.errors import InvalidSetting, NotInstalled
-from mrl_pg.install import InstallReport, installing, read_state, read_version
+from mrl_pg.installation import InstallReport, installing, read_state, read_version
 from mrl_pg.layout import IndexLayout
 from mrl_pg.sqlalchemy.driver import run, send
 

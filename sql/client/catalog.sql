@@ -3,7 +3,7 @@
 -- name: pgvector
 -- pgvector and mrl_pg in this database: versions, and the schema of the vector types.
 -- No parameters; always one row.
--- Called by: mrl_pg.install, mrl_pg.catalog.read, mrl_pg.load.exchange, mrl_pg.load.update
+-- Called by: mrl_pg.installation, mrl_pg.catalog.read, mrl_pg.load.exchange, mrl_pg.load.update
 select
     extension.extversion as pgvector_version,
     space.nspname::pg_catalog.text as extension_schema,

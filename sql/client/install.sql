@@ -3,7 +3,7 @@
 -- name: version
 -- The installed version. The function is read, not run, because another role may have made it.
 -- No parameters; no row if mrl_pg is not installed
--- Called by: mrl_pg.install
+-- Called by: mrl_pg.installation
 select substring(pg_catalog.pg_get_function_sqlbody(proc.oid) from '''(.+)''') as version
 from pg_catalog.pg_proc as proc
 join pg_catalog.pg_namespace as space on space.oid operator(pg_catalog.=) proc.pronamespace

@@ -1,6 +1,6 @@
 -- Version of mrl_pg in this database.
 -- mrl.version() -> text
--- Called by: mrl_pg.install, mrl_pg.sqlalchemy.create, refuse_downgrade.sql, people
+-- Called by: mrl_pg.installation, mrl_pg.sqlalchemy.create, refuse_downgrade.sql, people
 create or replace function mrl.version()
 returns text
 language sql

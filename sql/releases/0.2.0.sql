@@ -1,6 +1,6 @@
 -- All files that install mrl_pg 0.2.0, in order, in a new database or over 0.2.0.
 -- Not released yet. A released file never changes: its next version is a new file, NAME.N.sql.
--- Called by: install.sql, mrl_pg.install, mrl_0001_install.py
+-- Called by: install.sql, mrl_pg.installation, mrl_0001_install.py
 \ir ../schema.sql
 \ir ../refuse_extension.sql
 \ir ../functions/version.sql

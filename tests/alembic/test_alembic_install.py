@@ -19,7 +19,7 @@ from mrl_pg.alembic import (
     UninstallMrlOp,
 )
 from mrl_pg.errors import InvalidSetting, NotInstalled
-from mrl_pg.install import VERSION
+from mrl_pg.installation import VERSION
 from mrl_pg.sqlalchemy import Matryoshka
 
 pytestmark = pytest.mark.every_version

@@ -14,7 +14,7 @@ from support.scratch import Project, catalog, execute, psql
 
 from mrl_pg import source
 from mrl_pg.alembic import CreateMatryoshkaIndexOp, ResizeMatryoshkaIndexOp
-from mrl_pg.install import VERSION
+from mrl_pg.installation import VERSION
 
 ODD = ("""My "docs" 5%% :a %(b)s {}""", "it's :an %s {embedding}\\", 'The "app" %s:x')
 

@@ -10,7 +10,7 @@ from support.next_release import NEXT, next_release
 from support.scratch import Project, execute, operating
 
 from mrl_pg.alembic import InstallMrlOp, UninstallMrlOp
-from mrl_pg.install import VERSION
+from mrl_pg.installation import VERSION
 
 INSTALLED = "select to_regprocedure('mrl.version()') is not null"
 COMMENT = "select obj_description('alembic_version'::regclass)"

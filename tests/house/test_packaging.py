@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from mrl_pg import source
-from mrl_pg.install import VERSION
+from mrl_pg.installation import VERSION
 
 ROOT = Path(__file__).parents[2]
 SOURCES = ("mrl_pg", "migrations", "sql")
@@ -95,7 +95,7 @@ def test_the_unpacked_wheel_works_elsewhere(wheel: Path, tmp_path: Path) -> None
     assert done.returncode == 0, done.stderr
     folder, index, migrations, files, text = done.stdout.split("\n", maxsplit=4)
     assert Path(folder) == tmp_path / "there"
-    assert index == "mrl_pg.install docs_embedding_8_halfvec_cosine_hnsw"
+    assert index == "mrl_pg.installation docs_embedding_8_halfvec_cosine_hnsw"
     assert migrations == "mrl_pg/migrations"
     assert int(files) == len(source.manifest("install.sql"))
     assert text == (ROOT / "sql" / "install.sql").read_text()

@@ -21,7 +21,7 @@ from support.vectors import matryoshka, nearest
 
 from mrl_pg import MatryoshkaIndex, install, server
 from mrl_pg.errors import NotInstalled
-from mrl_pg.install import VERSION
+from mrl_pg.installation import VERSION
 from mrl_pg.server.programs import pgserver
 
 OWNER = "extension_owner"

@@ -20,7 +20,7 @@ from mrl_pg import (
     uninstall,
     uninstall_async,
 )
-from mrl_pg.install import VERSION
+from mrl_pg.installation import VERSION
 
 Conn = psycopg.Connection[Any]
 INDEX = MatryoshkaIndex("docs", "embedding", dims=2)

@@ -20,7 +20,7 @@ from support.installs import (
 )
 
 from mrl_pg import MatryoshkaIndex, install, source, uninstall
-from mrl_pg.install import VERSION
+from mrl_pg.installation import VERSION
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from support.command import alembic
 from support.databases import address
 
 from mrl_pg import NotInstalled, install, install_async, server, uninstall
-from mrl_pg.install import VERSION
+from mrl_pg.installation import VERSION
 
 ROOT = Path(__file__).parents[2]
 ROLES = ("owner_stranger", "owner_group", "owner_member")

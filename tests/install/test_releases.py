@@ -18,7 +18,7 @@ from support.tables import make_table
 from support.vectors import matryoshka, nearest
 
 from mrl_pg import MatryoshkaIndex, install, source
-from mrl_pg.install import VERSION
+from mrl_pg.installation import VERSION
 from mrl_pg.kinds import Kind
 
 DOWN = ".down"

@@ -13,7 +13,7 @@ from support.vectors import assert_true, matryoshka, nearest
 
 import mrl_pg
 from mrl_pg import MatryoshkaColumn, MatryoshkaIndex
-from mrl_pg.install import VERSION
+from mrl_pg.installation import VERSION
 from mrl_pg.kinds import Kind
 
 SQL = Path(mrl_pg.__file__).parent.parent / "sql"

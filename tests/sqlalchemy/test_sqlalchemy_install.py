@@ -24,7 +24,7 @@ from support.search_models import driver, open_engine
 
 from mrl_pg import MatryoshkaIndex
 from mrl_pg.errors import InvalidSetting, NotInstalled, PgvectorMissing
-from mrl_pg.install import VERSION
+from mrl_pg.installation import VERSION
 from mrl_pg.sqlalchemy import Registered, indexes_of, install, register, registered
 from mrl_pg.sqlalchemy.create import installed_version
 

@@ -7,7 +7,7 @@ from typing import Any
 import psycopg
 
 from mrl_pg import install, server
-from mrl_pg.install import VERSION
+from mrl_pg.installation import VERSION
 from support.command import alembic as run_alembic
 
 ROOT = Path(__file__).parents[2]

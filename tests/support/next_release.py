@@ -15,7 +15,7 @@ import psycopg
 import pytest
 
 from mrl_pg import source
-from mrl_pg.install import VERSION
+from mrl_pg.installation import VERSION
 from support.command import alembic as run_alembic
 from support.installs import ROOT, SQL, psql
 
@@ -95,7 +95,7 @@ def next_release(folder: Path) -> Iterator[NextRelease]:
         shutil.copytree(ROOT / "migrations", folder / "migrations")
         (folder / "migrations" / "versions" / "mrl_next.py").write_text(REVISION)
         # the function of the same name hides the module
-        patch.setattr(sys.modules["mrl_pg.install"], "VERSION", NEXT)
+        patch.setattr(sys.modules["mrl_pg.installation"], "VERSION", NEXT)
         # freeze VERSION, and then write the next release
         freeze_release(folder, VERSION)
         write(sql)
