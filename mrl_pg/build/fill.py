@@ -15,7 +15,7 @@ def fill(
     """Fill the rows that have no short value yet; each batch is a transaction.
 
     `mrl.fill_short_column` does the same in the database. The server decides how many
-    rows a batch has, so that it holds them for about 100 ms, and when it has to wait.
+    rows a batch has, so that it holds them for about 50 ms, and when it has to wait.
     Progress counts pages of the table.
     """
     names = {

@@ -27,8 +27,11 @@ from mrl_pg.load.report import explained
 from mrl_pg.load.update_job import UpdateJob, check_table, chosen_key, decide_update
 from mrl_pg.load.update_report import UpdateReport
 
-BATCH_SECONDS = 0.1
-"""How long a batch is to take, because it holds its rows meanwhile."""
+BATCH_SECONDS = 0.05
+"""How long a batch may take, because it holds its rows meanwhile.
+
+The rows that it could not write by then are sent again. `mrl._fill_next` does the same.
+"""
 
 MOST_BATCH_ROWS = 50_000
 FIRST_BATCH_ROWS = 16
@@ -126,7 +129,7 @@ def update(
         block = yield Call(prefetch.pending().result)
         while block is not None:
             prefetch.start_next()
-            yield from _update_block(run, block)
+            yield from _update_rows(run, block)
             block = yield Call(prefetch.pending().result)
     yield from _update_held(run)
     return replace(run.report, seconds=time.perf_counter() - started)
@@ -196,22 +199,25 @@ def _check(run: UpdateRun, blocks: Iterator[Block]) -> Exchange[None]:
     )
 
 
-def _update_block(run: UpdateRun, block: Block) -> Exchange[None]:
-    start = 0
-    while start < len(block):
-        part = block.part(start, start + run.batch_rows)
+def _update_rows(run: UpdateRun, block: Block) -> Exchange[None]:
+    """Update rows in batches, whose size follows the time that the last one took."""
+    waiting = [block]
+    while waiting:
+        rows = waiting.pop()
+        size = run.batch_rows
+        if len(rows) > size:
+            waiting.append(rows.part(size, len(rows)))
+            rows = rows.part(0, size)
         began = time.perf_counter()
-        yield from _update_part(run, part)
-        start += len(part)
-        run.report = replace(run.report, rows=run.report.rows + len(part))
-        run.batch_rows = _next_rows(
-            run.batch_rows, len(part), time.perf_counter() - began
-        )
+        late = yield from _update_batch(run, rows)
+        waiting += late
+        done = len(rows) - sum(map(len, late))
+        run.batch_rows = _next_rows(size, done, time.perf_counter() - began)
         run.say("updating rows", run.report.rows, run.total)
 
 
 def _next_rows(wanted: int, rows: int, seconds: float) -> int:
-    """Rows of the next batch, after one of `rows` rows that took some seconds."""
+    """Rows of the next batch, after one that did `rows` rows in some seconds."""
     ratio = BATCH_SECONDS / max(seconds, 1e-4)
     if ratio < 1:
         return max(1, int(rows * ratio))
@@ -220,52 +226,64 @@ def _next_rows(wanted: int, rows: int, seconds: float) -> int:
     return min(int(wanted * min(2.0, ratio)), MOST_BATCH_ROWS)
 
 
-def _update_part(run: UpdateRun, block: Block) -> Exchange[None]:
-    """Update the rows of a batch; halves it to find a row that the server refuses."""
+def _update_batch(run: UpdateRun, block: Block) -> Exchange[list[Block]]:
+    """Update the rows of a batch, and return those for which its time was too short.
+
+    Halves the batch to find a row that the server refuses.
+    """
     packed = run.job.packer.pack(block)
     try:
-        row = yield from _batch(run, [Array(data) for data in packed.arrays])
+        # a row alone may take as long as it takes, so that the update goes on
+        seconds = BATCH_SECONDS if len(block) > 1 else None
+        arrays = [Array(data) for data in packed.arrays]
+        row = yield from _batch(run, [*arrays, seconds])
     except ABOUT_ROW as error:
         if len(block) > 1:
             middle = len(block) // 2
-            yield from _update_part(run, block.part(0, middle))
-            yield from _update_part(run, block.part(middle, len(block)))
-            return
+            first = yield from _update_batch(run, block.part(0, middle))
+            second = yield from _update_batch(run, block.part(middle, len(block)))
+            return [*first, *second]
         named = f"{run.job.named(block, 0)}: {explained(error)}"
         refused = run.report.refused.plus([named])
-        run.report = replace(run.report, refused=refused)
+        run.report = replace(run.report, rows=run.report.rows + 1, refused=refused)
         if refused.count >= MOST_REFUSED:
             raise InvalidFile(
                 f"{run.job.destination.origin}: stopped, because the server refused "
                 f"{refused.count} rows; {run.report.updated} rows were updated before, "
                 "and stay so\n  " + "\n  ".join(refused.named)
             ) from error
-        return
+        return []
+    # places are counted from 1
+    missing, kept, held = (
+        [place - 1 for place in row[name]] for name in ("missing", "kept", "held")
+    )
+    late: list[int] = []
+    if row["late"]:
+        # not reached in time, or kept by a trigger: a smaller batch tells
+        late, kept = kept, []
     report = run.report
     run.report = replace(
         report,
+        rows=report.rows + len(block) - len(held) - len(late),
         updated=report.updated + row["written"],
         unchanged=report.unchanged + row["unchanged"],
         null_vectors=report.null_vectors + packed.null_vectors,
         bytes=report.bytes + packed.size,
         notes=tuple(dict.fromkeys((*report.notes, *packed.notes))),
     )
-    # places are counted from 1
-    places = {
-        name: [place - 1 for place in row[name]] for name in ("missing", "kept", "held")
-    }
-    run.skipped("missing", block, places["missing"])
-    run.skipped("kept", block, places["kept"])
-    if places["held"]:
-        run.held.append(block.rows(places["held"]))
+    run.skipped("missing", block, missing)
+    run.skipped("kept", block, kept)
+    if held:
+        run.held.append(block.rows(held))
+    return [block.rows(late)] if late else []
 
 
-def _batch(run: UpdateRun, arrays: list[Array]) -> Exchange[Row]:
+def _batch(run: UpdateRun, values: list[Array | float | None]) -> Exchange[Row]:
     """Send one batch, which is a transaction; again if a lock does not come."""
     tries = online.LOCK_TRIES
     while True:
         try:
-            row: Row | None = yield from transaction(_locked(run, arrays))
+            row: Row | None = yield from transaction(_locked(run, values))
             if row is not None:
                 return row
         except AGAIN:
@@ -276,7 +294,7 @@ def _batch(run: UpdateRun, arrays: list[Array]) -> Exchange[Row]:
         yield Call(partial(time.sleep, random.uniform(0.5, 1.5)))
 
 
-def _locked(run: UpdateRun, arrays: list[Array]) -> Exchange[Row | None]:
+def _locked(run: UpdateRun, values: list[Array | float | None]) -> Exchange[Row | None]:
     """The answer of `update_rows`; None while a standby lags."""
     limit = {"lock_timeout": online.LOCK_TIMEOUT}
     (begun,) = yield Send(source.statement("begin_update"), limit)
@@ -284,7 +302,7 @@ def _locked(run: UpdateRun, arrays: list[Array]) -> Exchange[Row | None]:
         stage = "updating rows (waiting for a standby that lags)"
         run.say(stage, run.report.rows, run.total)
         return None
-    (row,) = yield Send(run.job.statement, arrays)
+    (row,) = yield Send(run.job.statement, values)
     answer: Row = row
     return answer
 
@@ -299,6 +317,7 @@ def _update_held(run: UpdateRun) -> Exchange[None]:
         run.say(stage, run.report.rows, run.total)
         yield Call(partial(time.sleep, random.uniform(0.5, 1.5)))
         for block in waiting:
-            yield from _update_part(run, block)
+            yield from _update_rows(run, block)
     for block in run.held:
+        run.report = replace(run.report, rows=run.report.rows + len(block))
         run.skipped("held", block, range(len(block)))

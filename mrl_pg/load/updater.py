@@ -44,7 +44,7 @@ def update(
     vector in the column, for example a newer vector from the application.
 
     The file is read twice: first all of it is checked, so that bad rows raise
-    InvalidFile before anything is changed. Then batches of about 100 ms are updated,
+    InvalidFile before anything is changed. Then batches of about 50 ms are updated,
     and each is committed, so `conn` must not be in a transaction. Rows that hold an
     equal vector already are not written, so the same call goes on after an
     interruption. Rows without a vector in the file are left alone. The report names

@@ -75,7 +75,9 @@ select
 
 -- name: update_rows
 -- Updates the rows of a batch, but not those that others hold; says what happened to each.
+-- When its seconds are over it writes no more rows: then it is late, and those rows are kept.
 -- Slots: table, column, arrays, names, casts, same_key, differs
+-- Parameters: the arrays of the batch; seconds, or NULL for as long as it takes
 -- Called by: mrl_pg.load.update_job
 with mrl_file as materialized (
     select {casts}, mrl_given.mrl_place
@@ -91,6 +93,13 @@ with mrl_file as materialized (
     join {table} as mrl_row on {same_key}
     where {differs}
     for no key update skip locked
+), mrl_limit as materialized (
+    select coalesce(
+        pg_catalog.statement_timestamp() operator(pg_catalog.+) pg_catalog.make_interval(
+            secs => %s::pg_catalog.float8
+        ),
+        'infinity'
+    ) as until
 ), mrl_written as (
     update {table} as mrl_row
     set {column} = mrl_file.mrl_vector
@@ -100,10 +109,21 @@ with mrl_file as materialized (
         )
         and {same_key}
         and {differs}
+        -- without a column, so the time is read again before each row is written
+        and pg_catalog.clock_timestamp() operator(pg_catalog.<) (
+            select mrl_limit.until from mrl_limit
+        )
     returning mrl_file.mrl_place
+), mrl_end as materialized (
+    select
+        pg_catalog.count(*) as written,
+        pg_catalog.clock_timestamp() operator(pg_catalog.>=) (
+            select mrl_limit.until from mrl_limit
+        ) as late
+    from mrl_written
 )
 select
-    (select pg_catalog.count(*) from mrl_written) as written,
+    -- what needs no lock comes first
     (
         select pg_catalog.count(*)
         from mrl_found
@@ -119,6 +139,8 @@ select
         )
         order by mrl_file.mrl_place
     ) as missing,
+    (select mrl_end.written from mrl_end) as written,
+    (select mrl_end.late from mrl_end) as late,
     array(
         select mrl_found.mrl_place
         from mrl_found

@@ -329,7 +329,7 @@ begin
         when how = 'concurrently' then 'while the index is built'
         when how = 'check' then 'while every row is read'
         when how = 'verify' then 'while a sample is searched'
-        when how = 'fill' then 'about 100 ms for each batch of rows'
+        when how = 'fill' then 'about 50 ms for each batch of rows'
         when step like 'added column %' and kept_as = 'generated'
         then 'while the table is rewritten and its indexes are rebuilt'
         else 'a moment'

@@ -316,6 +316,8 @@ begin
         -- where others held rows
         'again', '[]'::jsonb,
         'rows_per_batch', 16,
+        -- pages are read again for each batch; wrong values are looked for in full vectors
+        'pages_per_batch', case when wrong then 16 else 256 end,
         'done', 0,
         'total', total,
         'rows', 0,
@@ -348,9 +350,35 @@ return case
     )
 end;
 
+-- How long a batch may take, because it holds its rows meanwhile; mrl_pg.load.update has it, too.
+-- Called by: mrl._fill_statement, mrl._end_batch
+create or replace function mrl._batch_time()
+returns interval
+language sql
+immutable
+parallel safe
+return '50 ms'::pg_catalog.interval;
+
+-- Where the pages of a batch end.
+-- Called by: mrl._fill_statement, mrl._end_batch
+create or replace function mrl._end_page(state jsonb)
+returns bigint
+language plpgsql
+immutable
+parallel safe
+set search_path = pg_catalog, pg_temp
+as $body$
+begin
+    return least(
+        (state #>> '{todo,0,1}')::bigint + (state ->> 'pages_per_batch')::bigint,
+        (state #>> '{todo,0,2}')::bigint
+    );
+end
+$body$;
+
 -- The statement that fills the next rows.
 -- Called by: mrl._fill_next
-create or replace function mrl._fill_statement(state jsonb)
+create or replace function mrl._fill_statement(state jsonb, began timestamptz)
 returns text
 language plpgsql
 stable
@@ -372,17 +400,25 @@ begin
                 where class.oid = (place ->> 0)::oid
             ),
             'first_page', place -> 1,
-            -- 256 pages are read again for each batch, which takes a millisecond
-            'end_page', least((place ->> 1)::bigint + 256, (place ->> 2)::bigint),
-            'most', state -> 'rows_per_batch'
+            'end_page', mrl._end_page(state),
+            'most', state -> 'rows_per_batch',
+            'until', quote_literal(
+                case
+                    -- a row alone may take as long as it takes, so that the fill goes on
+                    when state -> 'rows_per_batch' = '1' then 'infinity'
+                    else began + mrl._batch_time()
+                end
+            )
         )
     );
 end
 $body$;
 
--- The state after a batch: where the next begins, and how many rows it is to have.
+-- The state after a batch: where the next begins, and how large it is to be.
 -- Called by: mrl._fill_next
-create or replace function mrl._end_batch(state jsonb, filled bigint, began timestamptz)
+create or replace function mrl._end_batch(
+    state jsonb, locked bigint, written bigint, began timestamptz
+)
 returns jsonb
 language plpgsql
 volatile
@@ -391,24 +427,32 @@ as $body$
 declare
     place jsonb := state #> '{todo,0}';
     first_page bigint := place ->> 1;
-    end_page bigint := least((place ->> 1)::bigint + 256, (place ->> 2)::bigint);
+    end_page bigint := mrl._end_page(state);
     slots jsonb;
     wanted int := state ->> 'rows_per_batch';
-    ms float8 := greatest(1000 * extract(epoch from clock_timestamp() - began), 0.1);
+    pages int := state ->> 'pages_per_batch';
+    share float8 := extract(epoch from mrl._batch_time())
+        / greatest(extract(epoch from clock_timestamp() - began), 0.0001);
     remaining boolean;
 begin
     state := state || jsonb_build_object(
-        'rows', (state ->> 'rows')::bigint + filled,
+        'rows', (state ->> 'rows')::bigint + written,
         'waits_for', null,
-        -- a batch holds its rows for about 100 ms
         'rows_per_batch', case
-            when ms > 100 then greatest(1, filled * 100 / ms)::int
-            when filled = wanted then least(wanted * least(2, 100 / ms), 50000)::int
+            when locked = 0 then wanted
+            when share <= 1 then greatest(1, floor(written * share))::int
+            when locked = wanted then least(wanted * least(2, share), 50000)::int
             else wanted
+        end,
+        'pages_per_batch', case
+            when locked = wanted then pages
+            -- they took the time to read
+            when share <= 1 then greatest(1, floor(pages * share))::int
+            else least(pages * least(2, share), 256)::int
         end
     );
-    if filled = wanted then
-        -- there may be more in these pages
+    if written = wanted or (share <= 1 and written < locked and wanted > 1) then
+        -- there may be more in these pages, or the time was too short for all of them
         return state;
     end if;
     slots := mrl._keeper(
@@ -483,7 +527,8 @@ volatile
 as $body$
 declare
     began pg_catalog.timestamptz;
-    filled bigint;
+    locked bigint;
+    written bigint;
 begin
     -- 64 MB
     if mrl._standby_lag() operator(pg_catalog.>) 67108864::pg_catalog.int8 then
@@ -493,9 +538,8 @@ begin
         perform pg_catalog.pg_sleep(0.1);
     end if;
     began := pg_catalog.clock_timestamp();
-    execute mrl._fill_statement(state);
-    get diagnostics filled = row_count;
-    return mrl._end_batch(state, filled, began);
+    execute mrl._fill_statement(state, began) into locked, written;
+    return mrl._end_batch(state, locked, written, began);
 end
 $body$;
 

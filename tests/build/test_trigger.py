@@ -490,6 +490,22 @@ def test_it_comes_back_for_rows_that_others_hold(
     assert wrong(half) == 0
 
 
+def test_a_transaction_ends_after_the_row_at_which_its_time_is_over(docs: Conn) -> None:
+    """Rows 30 to 37 take longer than a transaction may, each of them."""
+    docs.execute(
+        "create function slow() returns trigger language plpgsql as "
+        "$$ begin perform pg_sleep(0.06); return new; end $$; create trigger slow "
+        "before update on docs for each row when (old.id between 30 and 37) "
+        "execute function slow()"
+    )
+    INDEX.create(docs)
+    together = docs.execute(
+        "select count(*) filter (where id between 30 and 37) from docs group by xmin"
+    )
+    assert max(slow for (slow,) in together) == 1
+    assert wrong(docs) == 0
+
+
 def test_a_fill_that_is_killed_goes_on(half: Conn, database: str) -> None:
     held = Held(database, INDEX.create)
     until(half, FILLED)

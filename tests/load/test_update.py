@@ -234,6 +234,36 @@ def test_a_row_that_a_trigger_keeps_is_reported(conn: Conn) -> None:
     assert not report.complete
 
 
+SLOW = (
+    "create function slow() returns trigger language plpgsql as "
+    "$$ begin perform pg_sleep(0.06); return new; end $$; create trigger slow "
+    "before update on docs for each row when (old.id <= 20) execute function slow()"
+)
+
+
+@pytest.mark.parametrize("join", ["nestloop", "hashjoin", "mergejoin"])
+def test_a_transaction_ends_after_the_row_at_which_its_time_is_over(
+    conn: Conn, join: str
+) -> None:
+    """Rows 1 to 20 take longer than a transaction may, each of them."""
+    make_docs(conn)
+    conn.execute(SLOW)
+    for other in {"nestloop", "hashjoin", "mergejoin"} - {join}:
+        conn.execute(f"set enable_{other} = off".encode())
+    # many quick rows first, so that the first slow row is in a batch of many
+    order = IDS[::-1]
+    report = update_blocks(
+        conn, NEW[::-1], "docs", columns={"id": order}, column="v2", only_missing=True
+    )
+    assert (report.rows, report.updated, report.complete) == (ROWS, ROWS, True)
+    assert np.array_equal(stored(conn), NEW)
+    together = conn.execute(
+        "select count(*) filter (where id <= 20) from docs group by xmin"
+    )
+    assert max(slow for (slow,) in together) == 1
+    assert report.held.count == report.kept.count == 0
+
+
 def test_the_column_is_added(conn: Conn, database: str) -> None:
     make_docs(conn, "")
     file = conn.execute("select pg_relation_filenode('docs')").fetchone()
