@@ -215,6 +215,7 @@ def decide_update(
         casts=comma(_cast(inner[column.name], column, schema) for column in columns),
         same_key=sql.SQL(" and ").join(_same(key, inner)),
         differs=differs,
+        seconds=sql.SQL("%s::pg_catalog.float8"),
     )
     added = statement(
         "add_vector_column",

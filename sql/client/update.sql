@@ -74,10 +74,8 @@ select
     end as lag_bytes
 
 -- name: update_rows
--- Updates the rows of a batch, but not those that others hold; says what happened to each.
--- When its seconds are over it writes no more rows: then it is late, and those rows are kept.
--- Slots: table, column, arrays, names, casts, same_key, differs
--- Parameters: the arrays of the batch; seconds, or NULL for as long as it takes
+-- Updates rows of a batch that nobody holds, until `seconds` are over; says what became of each.
+-- Slots: table, column, arrays, names, casts, same_key, differs, seconds (NULL: without an end)
 -- Called by: mrl_pg.load.update_job
 with mrl_file as materialized (
     select {casts}, mrl_given.mrl_place
@@ -96,7 +94,7 @@ with mrl_file as materialized (
 ), mrl_limit as materialized (
     select coalesce(
         pg_catalog.statement_timestamp() operator(pg_catalog.+) pg_catalog.make_interval(
-            secs => %s::pg_catalog.float8
+            secs => {seconds}
         ),
         'infinity'
     ) as until

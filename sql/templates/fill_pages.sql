@@ -1,5 +1,4 @@
--- Fills a short column that a trigger keeps, for some rows of some pages of one partition.
--- It skips rows that others hold, and writes none after a moment; it counts what it locked, too.
+-- Fills a trigger's short column for some rows that nobody holds; writes no more after `until`.
 -- Slots: part, short, value, todo, first_page, end_page, most, until
 -- Called by: mrl._fill_statement
 create or replace function mrl._fill_pages()
