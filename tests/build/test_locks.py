@@ -19,6 +19,7 @@ from mrl_pg.build.switch_column import switch_column
 from mrl_pg.exchange import Exchange, Request, Send, run
 from mrl_pg.kinds import Keep
 from mrl_pg.layout import ColumnLayout
+from mrl_pg.load.update_input import UpdateTarget, from_memory
 
 ROWS = matryoshka(60, dims=32)
 
@@ -255,10 +256,24 @@ def test_rows_without_a_new_vector_are_counted_as_by_a_reader(
     assert_as_on_the_page(found, dict.fromkeys(starts, COUNTED))
 
 
+ADDED = "`load --update --add-column`: add the column"
+WRITTEN = "… `load --update`: write vectors in batches"
+
+
+def test_vectors_of_another_model_are_written_as_by_a_writer(
+    docs: Conn, other: Conn
+) -> None:
+    target = UpdateTarget("docs", None, "other", None, "id", True, False, "vector")
+    keys = {"id": list(range(len(ROWS)))}
+    verb = from_memory(docs, ROWS, target, keys, None, None)
+    found = held(docs, other, verb)
+    assert_as_on_the_page(found, {"alter table": ADDED, "with mrl_file": WRITTEN})
+
+
 def test_no_lock_on_the_page_is_left_out() -> None:
     tested = {step for steps in STEPS.values() for step in steps.values()}
     tested |= {step for _, step in PARTED.values()}
-    tested |= {EXCHANGED, MENDED, COMPUTED, COUNTED}
+    tested |= {EXCHANGED, MENDED, COMPUTED, COUNTED, ADDED, WRITTEN}
     assert tested == set(LOCKS)
 
 
