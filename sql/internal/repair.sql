@@ -48,7 +48,8 @@ stable
 set search_path = pg_catalog, pg_temp
 as $body$
 declare
-    slots jsonb := mrl._table(known.table_id, known.full_now)
+    full_name name := coalesce(known.full_now, known.full_column);
+    slots jsonb := mrl._table(known.table_id, full_name)
         || jsonb_build_object('dims', known.dims, 'kind', known.kind);
 begin
     how := 'ddl';
@@ -56,7 +57,7 @@ begin
         step := 'made the trigger of column ' || known.short_now;
         statement := format(
             'select mrl._make_keeper(%L, %L, %L, %s, %L)',
-            known.table_id::regclass, known.full_now, known.short_now, known.dims, known.kind
+            known.table_id::regclass, full_name, known.short_now, known.dims, known.kind
         );
         return next;
     elsif 'disabled_trigger' = any (codes) then
@@ -87,7 +88,7 @@ begin
     step := 'computed wrong values of column ' || known.short_now;
     statement := format(
         'call mrl.fill_short_column(%L, %L, %L, check_rows => true)',
-        known.table_id::regclass, known.full_now, known.short_now
+        known.table_id::regclass, full_name, known.short_now
     );
     return next;
 end
@@ -225,6 +226,8 @@ begin
             return query
             select _repair_steps.table_id, todo.step, todo.statement, todo.how
             from mrl._keeper_steps(known, found_one.codes) as todo;
+            -- without its trigger the column gets no index
+            continue when 'missing_index' = any (found_one.codes);
         end if;
         if found_one.codes && array[
             'invalid_index', 'missing_index', 'missing_short_column', 'leftover_beside'

@@ -89,6 +89,8 @@ declare
     main record;
     wrong bigint;
     replaced name;
+    -- without an index, nobody can tell whether it was renamed
+    full_name name := coalesce(known.full_now, known.full_column);
 begin
     mends := true;
     remedy := 'repair writes the new name into the registry';
@@ -234,7 +236,7 @@ begin
         end if;
         return next;
     end if;
-    if known.kept_as = 'trigger' and known.index_id is not null then
+    if known.kept_as = 'trigger' and (known.index_id is not null or finding = 'missing_index') then
         select made.trigger_name, made.enabled, proc.prosrc as function
         into keeper
         from pg_attribute as own
@@ -271,7 +273,7 @@ begin
             remedy := 'repair makes it again, and computes values that are wrong';
             mends := true;
             return next;
-        elsif strpos(keeper.function, format('(new.%I, 1, ', known.full_now)) = 0
+        elsif strpos(keeper.function, format('(new.%I, 1, ', full_name)) = 0
             or strpos(keeper.function, format('new.%I := ', known.short_now)) = 0
         then
             finding := 'outdated_trigger';
@@ -286,7 +288,7 @@ begin
         end if;
         wrong := case when check_rows
             then mrl._wrong_rows(
-                known.table_id, known.full_now, known.short_now, known.dims, known.kind
+                known.table_id, full_name, known.short_now, known.dims, known.kind
             )
         end;
         if wrong > 0 then

@@ -8,8 +8,12 @@ from typing import Any
 
 import psycopg
 import pytest
+from support.scratch import Project, docs
 from support.tables import make_table
 from support.vectors import matryoshka
+
+from mrl_pg import MatryoshkaIndex
+from mrl_pg.sqlalchemy import Matryoshka
 
 Conn = psycopg.Connection[Any]
 
@@ -93,3 +97,32 @@ def test_from_one_way_to_another(conn: Conn, keep: str) -> None:
     statements = [statement for (statement,) in rows]
     assert len(statements) > 4
     assert complaints(statements) == []
+
+
+@pytest.mark.parametrize("keep", ["trigger", "expression"])
+def test_what_repairs(conn: Conn, keep: Any) -> None:
+    make_table(conn, matryoshka(20))
+    index = MatryoshkaIndex("docs", "embedding", dims=32, keep=keep)
+    index.create(conn)
+    conn.execute(f"drop index {index.name}".encode())
+    if keep == "trigger":
+        conn.execute(f"alter table docs disable trigger {index.trigger}".encode())
+    statements = []
+    while rows := conn.execute("select mrl.repair_sql('docs')").fetchall():
+        for (statement,) in rows:
+            conn.execute(statement.encode())
+            statements.append(statement)
+    assert any(text.startswith("create index concurrently") for text in statements)
+    assert complaints(statements) == []
+
+
+@pytest.mark.parametrize("keep", ["trigger", "expression"])
+def test_what_alembic_writes(database: str, tmp_path: Path, keep: Any) -> None:
+    """Another size beside the first, and then the first dropped; up and down."""
+    project = Project(tmp_path, database, options={"mrl_concurrently": True})
+    project.step(docs(Matryoshka(4, keep=keep)))
+    for _ in range(2):
+        project.step(docs(Matryoshka(2, keep=keep)))
+    for text in (project.text("r1:r3"), project.text("r3:r1", down=True)):
+        assert "create index concurrently" in text
+        assert complaints([text]) == []

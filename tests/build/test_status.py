@@ -427,6 +427,19 @@ def test_a_trigger_is_put_in_order(docs: Conn, code: str) -> None:
     assert docs.execute(left.encode()).fetchall() == []
 
 
+@pytest.mark.parametrize("code", BROKEN)
+def test_a_trigger_and_an_index_are_missing_at_once(docs: Conn, code: str) -> None:
+    """The index cannot be built before the trigger keeps its column right."""
+    index("trigger").create(docs)
+    docs.execute(f"{BROKEN[code]}; drop index {index('trigger').name}".encode())
+    docs.execute(f"update docs set {SHORT} = null where id = 3".encode())
+    assert found(docs) == {"missing_index": True, code: True}
+    report = mrl_pg.repair(docs, "docs")
+    assert (report.left, report.refused) == ((), ())
+    assert found(docs, rows=True) == {}
+    assert_searched(docs, index("trigger"))
+
+
 def test_wrong_rows_are_computed_again(docs: Conn) -> None:
     index("trigger").create(docs)
     docs.execute("set session_replication_role = replica")
