@@ -1,5 +1,5 @@
 -- Drops an index of mrl.create_index, and its short column if no other index needs the column.
--- mrl.drop_index('docs', 'embedding', dims => 256, …) -> name of the index
+-- mrl.drop_index('docs', 'embedding', dims => 256, …) -> name of the index; NULL if there is none like that
 -- Called by: people
 create or replace function mrl.drop_index(
     table_name regclass,
@@ -47,6 +47,12 @@ begin
             drop_index.index_name is null
             or drop_index.index_name in (registered.index_name, registered.index_now)
         );
+    if known.matches is null then
+        perform mrl._table(table_name, full_column);
+        raise notice 'column %.% has no such short column, so there is nothing to drop',
+            table_name, quote_ident(full_column);
+        return null;
+    end if;
     perform mrl._check_one(table_name, full_column, known.matches);
     slots := slots || jsonb_build_object(
         'short', quote_ident(known.short_now),
@@ -82,5 +88,5 @@ $body$;
 
 comment on function mrl.drop_index(regclass, name, int, text, name) is
 'Undoes mrl.create_index: drops the index and its row in the registry, and drops the short '
-'column, with its trigger, if no other index uses it. Returns the name of the index. Full '
-'vectors do not change.';
+'column, with its trigger, if no other index uses it. Returns the name of the index, or NULL '
+'with a notice if there is none like that. Full vectors do not change.';

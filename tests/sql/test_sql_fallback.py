@@ -122,7 +122,6 @@ def test_what_measures_prints_or_names_an_index_does_not_fall_back(
         "mrl.create_search_function('f', 'docs', 'embedding', dims => 16)",
         "mrl.recall('docs', 'embedding', dims => 16)",
         "mrl.calibrate('docs', 'embedding', dims => 16)",
-        "mrl.drop_index('docs', 'embedding', dims => 16)",
         "mrl.switch_index('docs', 'embedding', dims => 16)",
     ):
         with pytest.raises(errors.UndefinedObject, match=r"no (such )?short column"):
