@@ -1,5 +1,5 @@
 -- Drops an index of mrl.create_index, and its short column if no other index needs the column.
--- mrl.drop_index('docs', 'embedding', dims => 256, …) -> name of the index; NULL if there is none like that
+-- mrl.drop_index('docs', 'embedding', dims => 256, …) -> name of the index, or NULL
 -- Called by: people
 create or replace function mrl.drop_index(
     table_name regclass,
