@@ -1,5 +1,6 @@
 """Has the server measure the recall of a search on demand, and reads what was kept."""
 
+import json
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from typing import Any
@@ -101,7 +102,10 @@ def recall(
                 stored = source.statement("keep_measurement").encode()
                 yield Send(stored, values | figures | {"filter": condition})
         return report
-    values |= asdict(effort) | {"filter": condition, "keep": keep}
+    named = {"full_column": layout.column, "index_name": layout.name}
+    asked = asdict(effort) | named | {"filter": condition}
+    # not in ASCII, because a database in SQL_ASCII refuses escapes in JSON
+    values |= {**asked, "keep": keep, "asked": json.dumps(asked, ensure_ascii=False)}
     with (
         measuring.explained(conn, layout, facts, options.filter),
         measuring.reported(conn, progress),

@@ -384,24 +384,19 @@ order by made.candidates, made.ef_search
 -- Slots: extension (pgvector's schema and a dot)
 -- Called by: mrl_pg.calibration.recall_report
 select *, pg_catalog.clock_timestamp() as measured_at
-from mrl.recall(
-    %(table)s::pg_catalog.regclass,
-    %(column)s,
-    k => %(k)s,
-    sample => %(sample)s,
-    candidates => %(candidates)s,
-    filter => %(filter)s,
-    index_name => %(index_name)s,
-    ef_search => %(ef_search)s,
-    max_scan_tuples => %(max_scan_tuples)s,
-    queries => case
+from mrl._measure(
+    %(asked)s::pg_catalog.jsonb operator(pg_catalog.||) pg_catalog.jsonb_build_object(
+        'table_id', %(table)s::pg_catalog.regclass::pg_catalog.oid
+    ),
+    %(sample)s,
+    case
         when %(real_queries)s
         then mrl.kept_queries(
             %(table)s::pg_catalog.regclass, %(column)s, sample => %(sample)s
         )
         else %(queries)s::pg_catalog.text[]::{extension}vector[]
     end,
-    keep => %(keep)s
+    %(keep)s
 )
 
 -- name: check_measured_filter
@@ -437,18 +432,10 @@ select
     query.place::pg_catalog.text as place
 from given
 cross join lateral mrl._plan_recall(
-    %(table)s::pg_catalog.regclass,
-    %(column)s,
-    %(k)s,
+    %(asked)s::pg_catalog.jsonb operator(pg_catalog.||) pg_catalog.jsonb_build_object(
+        'table_id', %(table)s::pg_catalog.regclass::pg_catalog.oid
+    ),
     %(sample)s,
-    %(candidates)s,
-    %(filter)s,
-    null,
-    null,
-    null,
-    %(index_name)s,
-    %(ef_search)s,
-    %(max_scan_tuples)s,
     given.queries
 ) as plan
 cross join lateral mrl._draw_queries(plan.sampling, null, given.queries) as drawn
@@ -465,18 +452,10 @@ order by query.number
 -- Called by: mrl_pg.calibration.recall_report
 select measured.graph, measured.shortlist, measured.prefix
 from mrl._plan_recall(
-    %(table)s::pg_catalog.regclass,
-    %(column)s,
-    %(k)s,
+    %(asked)s::pg_catalog.jsonb operator(pg_catalog.||) pg_catalog.jsonb_build_object(
+        'table_id', %(table)s::pg_catalog.regclass::pg_catalog.oid
+    ),
     1,
-    %(candidates)s,
-    %(filter)s,
-    null,
-    null,
-    null,
-    %(index_name)s,
-    %(ef_search)s,
-    %(max_scan_tuples)s,
     -- a row of the table leaves itself out, any other query does not
     case
         when %(place)s::pg_catalog.text is null

@@ -1,6 +1,6 @@
 -- Raises if the caller does not own a table. The views check the owner again on each write.
 -- mrl.check_owner(table_id regclass) -> void
--- Called by: mrl.register, mrl.unregister, mrl.drop_index, mrl._plan_calibration, mrl.recall
+-- Called by: mrl.register, mrl.unregister, mrl.drop_index, mrl._plan_calibration, mrl._measure
 create or replace function mrl.check_owner(table_id regclass)
 returns void
 language plpgsql

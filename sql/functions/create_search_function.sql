@@ -24,6 +24,11 @@ volatile
 set search_path = pg_catalog, pg_temp
 as $body$
 declare
+    asked jsonb := jsonb_build_object(
+        'table_id', table_name::oid, 'full_column', full_column, 'k', k,
+        'candidates', candidates, 'filter', filter, 'ef_search', ef_search,
+        'max_scan_tuples', max_scan_tuples, 'recall', recall, 'quantile', quantile
+    );
     slots jsonb;
     chosen record;
     effort record;
@@ -48,22 +53,20 @@ begin
     ));
     list := mrl._parameter_list(parameters, slots, k);
     made_text := format('%s(%s)', name, list.types);
-    chosen := mrl._for_recall(
-        jsonb_build_object(
-            'table_id', table_name::oid, 'full_column', full_column, 'k', k,
-            'candidates', candidates, 'filter', filter, 'ef_search', ef_search,
-            'recall', recall, 'quantile', quantile
-        ),
-        slots,
-        limited
-    );
+    chosen := mrl._for_recall(asked, slots, limited);
     effort := mrl._effort(
-        k, chosen.candidates, chosen.ef_search, max_scan_tuples, false
+        asked || jsonb_build_object(
+            'candidates', chosen.candidates, 'ef_search', chosen.ef_search
+        ),
+        false
     );
     -- computed at each call from the settings of the calling session
     settings_again := format(
-        '(mrl._effort(%L, %L, %L, %L, true)).settings',
-        k, effort.candidates, chosen.ef_search, max_scan_tuples
+        '(mrl._effort(%L::pg_catalog.jsonb, true)).settings',
+        jsonb_build_object(
+            'k', k, 'candidates', effort.candidates, 'ef_search', chosen.ef_search,
+            'max_scan_tuples', max_scan_tuples
+        )
     );
     -- true, because the table may get partitions or children after the function is made
     slots := slots || mrl._places(true) || jsonb_build_object(

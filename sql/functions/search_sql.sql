@@ -22,6 +22,11 @@ stable
 set search_path = pg_catalog, pg_temp
 as $body$
 declare
+    asked jsonb := jsonb_build_object(
+        'table_id', table_name::oid, 'full_column', full_column, 'k', k,
+        'candidates', candidates, 'filter', filter, 'ef_search', ef_search,
+        'max_scan_tuples', max_scan_tuples, 'recall', recall, 'quantile', quantile
+    );
     slots jsonb;
     chosen record;
     effort record;
@@ -32,20 +37,11 @@ declare
     limited boolean := filter is not null or row_security_active(table_name);
 begin
     slots := mrl._found(table_name, full_column, dims, kind, index_name);
-    chosen := mrl._for_recall(
-        jsonb_build_object(
-            'table_id', table_name::oid, 'full_column', full_column, 'k', k,
-            'candidates', candidates, 'filter', filter, 'ef_search', ef_search,
-            'recall', recall, 'quantile', quantile
-        ),
-        slots,
-        limited
-    );
+    chosen := mrl._for_recall(asked, slots, limited);
     effort := mrl._effort(
-        k,
-        chosen.candidates,
-        chosen.ef_search,
-        max_scan_tuples,
+        asked || jsonb_build_object(
+            'candidates', chosen.candidates, 'ef_search', chosen.ef_search
+        ),
         -- no second try follows if dead rows or a later policy leave too few candidates
         true
     );

@@ -84,7 +84,7 @@ begin
     perform mrl._check_writable();
     slots := mrl._found(table_name, full_column, dims, kind, index_name);
     -- raises if no search accepts this k
-    effort := mrl._effort(k, null, null, null, false);
+    effort := mrl._effort(jsonb_build_object('k', k), false);
     if k > 100000000 then
         raise exception 'k % is above 100000000, the most that a calibration measures', k
             using errcode = 'invalid_parameter_value';
@@ -131,7 +131,9 @@ begin
     sampling := mrl._render(
         case when queries is null then mrl._sample() else mrl._given() end, slots
     );
-    effort := mrl._effort(k + spare, greatest(2 * k, 40), null, null, limited);
+    effort := mrl._effort(
+        jsonb_build_object('k', k + spare, 'candidates', greatest(2 * k, 40)), limited
+    );
     near_settings := effort.settings;
     near_edge := mrl._render(
         mrl._edge(),

@@ -120,10 +120,10 @@ declare
     fewest constant int := 5;
     repeated constant int := 3;
     effort pg_catalog.record := mrl._effort(
-        k operator(pg_catalog.+) spare,
-        candidates operator(pg_catalog.+) spare,
-        least(candidates operator(pg_catalog.+) spare, 1000),
-        null,
+        pg_catalog.jsonb_build_object(
+            'k', k operator(pg_catalog.+) spare,
+            'candidates', candidates operator(pg_catalog.+) spare
+        ),
         limited
     );
     wide pg_catalog.text := pg_catalog.replace(

@@ -1,4 +1,4 @@
--- The effort of a search: its candidates and settings are checked and put in force.
+-- The effort of a search: it is checked and put in force, and too little of it is warned about.
 
 -- Loads pgvector's library, which defines the settings of a scan. The planner runs this once.
 -- Called by: mrl._effort
@@ -21,12 +21,12 @@ return greatest(160, 8 operator(pg_catalog.*) k::pg_catalog.int8);
 -- Candidates of a search and the settings of its scan; raises if a value is out of range.
 -- Called by: mrl._plan and all that plan without it; mrl_pg.search.effort does so in Python
 create or replace function mrl._effort(
-    k int,
-    inout candidates int,
-    ef_search int,
-    max_scan_tuples int,
+    -- arguments of mrl.search by name, of which it reads k, candidates, ef_search and
+    -- max_scan_tuples; a missing one is NULL
+    asked jsonb,
     -- whether the scan goes on until it has found enough rows
     iterative boolean,
+    out candidates int,
     -- in the order of mrl._enter
     out settings text[]
 )
@@ -37,10 +37,13 @@ as $body$
 declare
     -- first, because in a new session pgvector's settings do not exist yet
     loaded boolean := mrl._load();
+    k int := asked ->> 'k';
+    given_candidates int := asked ->> 'candidates';
+    ef_search int := asked ->> 'ef_search';
+    max_scan_tuples int := asked ->> 'max_scan_tuples';
     wrong text;
-    given_candidates int := candidates;
 begin
-    candidates := coalesce(candidates, least(mrl._default_candidates(k), 1000000000));
+    candidates := coalesce(given_candidates, least(mrl._default_candidates(k), 1000000000));
     ef_search := coalesce(ef_search, least(candidates, 1000));
     wrong := case
         when k is null or k < 1
@@ -118,5 +121,28 @@ begin
         end if;
     end loop;
     return before;
+end
+$body$;
+
+-- Warns that a search found fewer rows than it should, although the table holds more.
+-- Called by: mrl._finish, templates/search_function.sql
+create or replace function mrl._warn_cut_short(
+    came bigint,
+    wanted bigint,
+    -- true if rows of the answer are counted, false if candidates are counted
+    limited boolean
+)
+returns void
+language plpgsql
+volatile
+set search_path = pg_catalog, pg_temp
+as $body$
+begin
+    raise warning 'the search was cut short: % % of % came, and there are more',
+        came, case when limited then 'rows' else 'candidates' end, wanted
+        using hint = case when limited
+            then 'raise max_scan_tuples or candidates, or pass exact => true'
+            else 'raise max_scan_tuples, vacuum the table, or pass exact => true'
+        end;
 end
 $body$;

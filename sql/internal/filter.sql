@@ -50,7 +50,7 @@ end
 $body$;
 
 -- The share of a table's rows that a filter or a policy selects, as the planner estimates it.
--- Called by: mrl._begin, mrl.calibrate, mrl.recall, client/catalog.sql
+-- Called by: mrl._begin, mrl.calibrate, mrl._measure, client/catalog.sql
 create or replace function mrl._share(table_id oid, filter text, args text[])
 returns double precision
 language plpgsql

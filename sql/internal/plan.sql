@@ -43,9 +43,8 @@ begin
     select *
     into given
     from jsonb_to_record(asked) as given (
-        table_id oid, key_type oid, full_column name, k int, candidates int, filter text,
-        args text[], dims int, kind text, index_name name, ef_search int,
-        max_scan_tuples int, exact boolean, again boolean
+        table_id oid, key_type oid, full_column name, k int, filter text,
+        args text[], dims int, kind text, index_name name, exact boolean, again boolean
     );
     if given.exact then
         slots := mrl._full(
@@ -71,10 +70,9 @@ begin
     chosen := mrl._for_recall(asked, slots, limited);
     is_exact := chosen.exact;
     effort := mrl._effort(
-        given.k,
-        chosen.candidates,
-        chosen.ef_search,
-        given.max_scan_tuples,
+        asked || jsonb_build_object(
+            'candidates', chosen.candidates, 'ef_search', chosen.ef_search
+        ),
         limited or given.again
     );
     guarded := not (limited or given.again or is_exact);
@@ -294,28 +292,5 @@ begin
         and not mrl._is_zero(_ordinary.query)
         and _ordinary.k between 1 and chosen
         and chosen <= 1000;
-end
-$body$;
-
--- Warns that a search found fewer rows than it should, although the table holds more.
--- Called by: mrl._finish, templates/search_function.sql
-create or replace function mrl._warn_cut_short(
-    came bigint,
-    wanted bigint,
-    -- true if rows of the answer are counted, false if candidates are counted
-    limited boolean
-)
-returns void
-language plpgsql
-volatile
-set search_path = pg_catalog, pg_temp
-as $body$
-begin
-    raise warning 'the search was cut short: % % of % came, and there are more',
-        came, case when limited then 'rows' else 'candidates' end, wanted
-        using hint = case when limited
-            then 'raise max_scan_tuples or candidates, or pass exact => true'
-            else 'raise max_scan_tuples, vacuum the table, or pass exact => true'
-        end;
 end
 $body$;

@@ -22,6 +22,7 @@ declare
     steps constant int := 64;
     -- what all queries count together: the effective number of queries (Kish, 1965)
     size float8;
+    total float8;
     shares float8[];
     sizes float8[];
     least float8 := -40;
@@ -30,13 +31,14 @@ declare
     part float8;
     ratio float8;
 begin
-    select power(sum(weight), 2) / sum(weight * weight)
-    into size
+    select power(sum(weight), 2) / sum(weight * weight), sum(weight)
+    into size, total
     from unnest(weights) as weight;
-    select array_agg(recall), array_agg(of_recall)
+    -- in order, because the last digit of a sum depends on it
+    select array_agg(recall order by recall), array_agg(of_recall order by recall)
     into shares, sizes
     from (
-        select recall, sum(weight) * size / sum(sum(weight)) over () as of_recall
+        select recall, sum(weight) * size / total as of_recall
         from unnest(recalls, weights) as query (recall, weight)
         group by recall
         having sum(weight) > 0
@@ -119,7 +121,7 @@ return (
 );
 
 -- Recall with a 95 % interval, and what lost the rest, from the shares of each query.
--- Called by: mrl.recall, client/calibration.sql
+-- Called by: mrl._measure, client/calibration.sql
 create or replace function mrl._recall_and_losses(
     -- shares of the true k nearest rows: found by the search, by an exact shortlist,
     recalls float8[],
@@ -151,7 +153,7 @@ begin atomic
 end;
 
 -- The queries of a measurement: each vector and, if it is a row, its table and ctid.
--- Called by: mrl.recall, mrl.calibrate, client/calibration.sql
+-- Called by: mrl._measure, mrl.calibrate, client/calibration.sql
 create or replace function mrl._draw_queries(
     -- as mrl._plan_recall or mrl._plan_calibration makes it
     sampling text,
@@ -183,7 +185,7 @@ end
 $body$;
 
 -- Shares of the true k nearest rows that each pass finds for one query; NULL if there are none.
--- Called by: mrl.recall, client/calibration.sql
+-- Called by: mrl._measure, client/calibration.sql
 create or replace function mrl._query_shares(
     -- as mrl._plan_recall makes them
     statement text,
@@ -243,21 +245,15 @@ return case when sampled
 end;
 
 -- The statements of a measurement of recall, and its settings.
--- Called by: mrl.recall
+-- Called by: mrl._measure, client/calibration.sql
 create or replace function mrl._plan_recall(
-    table_name regclass,
-    full_column name,
-    k int,
+    -- the search that is measured, as mrl._plan takes it
+    asked jsonb,
     sample int,
-    inout candidates int,
-    filter text,
-    arguments int,
-    dims int,
-    kind text,
-    inout index_name name,
-    inout ef_search int,
-    max_scan_tuples int,
     queries vector[],
+    out index_name name,
+    out candidates int,
+    out ef_search int,
     out sampling text,
     out statement text,
     out settings text[]
@@ -267,37 +263,46 @@ stable
 set search_path = pg_catalog, pg_temp
 as $body$
 declare
-    slots jsonb := mrl._found(table_name, full_column, dims, kind, index_name);
-    effort record := mrl._effort(
-        k,
-        candidates,
-        ef_search,
-        max_scan_tuples,
-        filter is not null or row_security_active(table_name)
-    );
+    given record;
+    slots jsonb;
+    limited boolean;
+    effort record;
     -- a sampled row is its own nearest row, so a search takes one more and leaves itself out
     spare int := case when queries is null then 1 else 0 end;
-    query text := format('$17::%s', slots ->> 'type');
+    query text;
 begin
+    select *
+    into given
+    from jsonb_to_record(asked) as given (
+        table_id oid, full_column name, k int, filter text, args text[], dims int, kind text,
+        index_name name, ef_search int
+    );
+    slots := mrl._found(
+        given.table_id, given.full_column, given.dims, given.kind, given.index_name
+    );
+    limited := given.filter is not null or row_security_active(given.table_id);
+    effort := mrl._effort(asked, limited);
+    query := format('$17::%s', slots ->> 'type');
     if sample is null or sample < 1 then
         raise exception 'sample % is below 1', coalesce(sample::text, 'NULL')
             using errcode = 'invalid_parameter_value', hint = 'give a number of queries';
     end if;
-    perform mrl._check_filter(filter, arguments);
+    perform mrl._check_filter(given.filter, cardinality(given.args));
     perform mrl._check_queries(queries, slots);
     index_name := slots ->> 'index_name';
     candidates := effort.candidates;
-    ef_search := coalesce(ef_search, least(candidates, 1000));
+    ef_search := coalesce(given.ef_search, least(candidates, 1000));
     effort := mrl._effort(
-        k + spare,
-        candidates + spare,
-        least(greatest(ef_search, candidates + spare), 1000),
-        max_scan_tuples,
-        filter is not null or row_security_active(table_name)
+        asked || jsonb_build_object(
+            'k', given.k + spare,
+            'candidates', candidates + spare,
+            'ef_search', least(greatest(ef_search, candidates + spare), 1000)
+        ),
+        limited
     );
     settings := effort.settings;
     slots := slots || jsonb_build_object(
-        'filter', mrl._condition(filter),
+        'filter', mrl._condition(given.filter),
         'query', query,
         'short_query', mrl._short_of(query, slots),
         'value', slots ->> 'full',
@@ -305,7 +310,7 @@ begin
         'extra', '',
         'key_names', slots ->> 'names',
         'candidates', effort.candidates,
-        'k', k + spare,
+        'k', given.k + spare,
         'sample', sample,
         'queries', '$17',
         'other', mrl._not_itself(
@@ -326,7 +331,7 @@ end
 $body$;
 
 -- Stores a recall that was measured.
--- Called by: mrl.recall
+-- Called by: mrl._measure, client/calibration.sql
 create or replace function mrl._keep_measurement(measurement mrl.measurements)
 returns void
 language plpgsql
@@ -360,5 +365,89 @@ begin
         measurement.loss_prefix,
         measurement.queries
     );
+end
+$body$;
+
+-- Measures the recall of a search, and stores it if keep is true.
+-- Called by: mrl.recall, client/calibration.sql
+create or replace function mrl._measure(
+    -- the search that is measured, as mrl._plan takes it
+    asked jsonb,
+    sample int,
+    queries vector[],
+    keep boolean,
+    out recall double precision,
+    out low double precision,
+    out high double precision,
+    out loss_graph double precision,
+    out loss_shortlist double precision,
+    out loss_prefix double precision,
+    out measured int
+)
+language plpgsql
+volatile
+parallel unsafe
+as $body$
+-- no search_path of its own, so that PostgreSQL looks up the filter's names as the caller does
+#variable_conflict use_variable
+declare
+    table_name pg_catalog.regclass := (asked operator(pg_catalog.->>) 'table_id')::pg_catalog.oid;
+    filter pg_catalog.text := asked operator(pg_catalog.->>) 'filter';
+    args pg_catalog.text[] := mrl._args(asked);
+    plan pg_catalog.record;
+    drawn pg_catalog.record;
+    shares pg_catalog.record;
+    recalls double precision[] := '{}';
+    shortlists double precision[] := '{}';
+    prefixes double precision[] := '{}';
+    last_notice pg_catalog.timestamptz := pg_catalog.clock_timestamp();
+begin
+    if keep then
+        perform mrl.check_owner(table_name);
+        perform mrl._check_writable();
+    end if;
+    plan := mrl._plan_recall(asked, sample, queries);
+    -- raises if the filter contains further statements
+    perform mrl._share(table_name, filter, args);
+    drawn := mrl._draw_queries(plan.sampling, args, queries);
+    for place in 1 .. coalesce(pg_catalog.cardinality(drawn.fulls), 0) loop
+        shares := mrl._query_shares(
+            plan.statement, plan.settings, args, drawn.fulls[place], drawn.parts[place],
+            drawn.spots[place]
+        );
+        if shares.graph is not null then
+            recalls := pg_catalog.array_append(recalls, shares.graph);
+            shortlists := pg_catalog.array_append(shortlists, shares.shortlist);
+            prefixes := pg_catalog.array_append(prefixes, shares.prefix);
+        end if;
+        if pg_catalog.clock_timestamp()
+            operator(pg_catalog.>) (last_notice operator(pg_catalog.+) interval '10 s')
+        then
+            -- mrl_pg.calibration.measuring reads the detail
+            raise notice '% queries measured', pg_catalog.cardinality(recalls)
+                using detail = pg_catalog.format(
+                    '%s of %s',
+                    pg_catalog.cardinality(recalls),
+                    coalesce(pg_catalog.cardinality(queries), sample)
+                );
+            last_notice := pg_catalog.clock_timestamp();
+        end if;
+    end loop;
+    select
+        found.recall, found.low, found.high, found.loss_graph, found.loss_shortlist,
+        found.loss_prefix, found.measured
+    into recall, low, high, loss_graph, loss_shortlist, loss_prefix, measured
+    from mrl._recall_and_losses(recalls, shortlists, prefixes) as found;
+    if keep and measured operator(pg_catalog.>) 0 then
+        perform mrl._keep_measurement(
+            row(
+                table_name, plan.index_name, pg_catalog.clock_timestamp(),
+                (asked operator(pg_catalog.->>) 'k')::pg_catalog.int4,
+                pg_catalog.concat_ws(' ', filter, args::pg_catalog.text),
+                plan.candidates, plan.ef_search, recall, low, high, loss_graph,
+                loss_shortlist, loss_prefix, measured
+            )::mrl.measurements
+        );
+    end if;
 end
 $body$;

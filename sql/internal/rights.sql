@@ -193,7 +193,7 @@ end
 $body$;
 
 -- Raises if the transaction is read-only, before a long measurement that can't be stored.
--- Called by: mrl._plan_calibration, mrl.recall
+-- Called by: mrl._plan_calibration, mrl._measure
 create or replace function mrl._check_writable()
 returns void
 language plpgsql

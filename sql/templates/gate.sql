@@ -16,7 +16,7 @@ return $template$
             coalesce(
                 {max_scan_tuples},
                 greatest(
-                    mrl_before.max_scan_tuples::pg_catalog.int4,
+                    mrl_before.scan_tuples::pg_catalog.int4,
                     {least_scan_tuples}
                 )::pg_catalog.text
             ),

@@ -14,7 +14,7 @@ mrl_before as materialized (
     select
         pg_catalog.current_setting('hnsw.ef_search', true) as ef_search,
         pg_catalog.current_setting('hnsw.iterative_scan', true) as iterative_scan,
-        pg_catalog.current_setting('hnsw.max_scan_tuples', true) as max_scan_tuples,
+        pg_catalog.current_setting('hnsw.max_scan_tuples', true) as scan_tuples,
         pg_catalog.current_setting('hnsw.scan_mem_multiplier', true) as scan_memory{promise}
 ),
 -- passes on keys and true distances, not full vectors, so that nothing large is copied
@@ -26,7 +26,7 @@ after as materialized (
         done.seen,
         pg_catalog.set_config('hnsw.ef_search', mrl_before.ef_search, true),
         pg_catalog.set_config('hnsw.iterative_scan', mrl_before.iterative_scan, true),
-        pg_catalog.set_config('hnsw.max_scan_tuples', mrl_before.max_scan_tuples, true),
+        pg_catalog.set_config('hnsw.max_scan_tuples', mrl_before.scan_tuples, true),
         pg_catalog.set_config('hnsw.scan_mem_multiplier', mrl_before.scan_memory, true)
     from mrl_before
     cross join (

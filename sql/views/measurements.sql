@@ -1,6 +1,6 @@
 -- Stored measurements of recall, which show how recall changes. Every role may read them.
 -- mrl.measurements
--- Called by: mrl.recall, mrl._keep_measurement, client/calibration.sql
+-- Called by: mrl._measure, mrl._keep_measurement, client/calibration.sql
 create or replace view mrl.measurements as
 select
     live.table_id,

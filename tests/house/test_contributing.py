@@ -1,6 +1,7 @@
 """The worked example of CONTRIBUTING.md: its command finds the files that it names."""
 
 import re
+import shlex
 import subprocess
 from pathlib import Path
 
@@ -12,7 +13,7 @@ def test_the_stations_of_a_search_option() -> None:
     example = PAGE.split("**Add a search option.**")[1].split("\n**")[0]
     command = next(line for line in example.splitlines() if line.startswith("grep "))
     done = subprocess.run(
-        [*command.split(), "--include=*.py", "--include=*.sql"],
+        [*shlex.split(command), "--include=*.py", "--include=*.sql"],
         check=True,
         capture_output=True,
         text=True,
