@@ -344,9 +344,11 @@ class MatryoshkaIndex(SearchMethods, IndexLayout):
         each recall are stored in the database for all interfaces, and replace an older
         calibration for the same k and `filter`. A search with a `filter` uses a
         calibration with the same filter, or with filters that let through a similar
-        share of rows. Exact search is stored, too, if the index is no faster. `weights`
-        say what each of the `queries` counts, by default 1. `progress` is called during
-        the work, and first says about how long it takes.
+        share of rows. With a filter, as many rows that it turns away are measured
+        beside those that it lets through, and what finds less counts. Exact search is
+        stored, too, if the index is no faster. `weights` say what each of the `queries`
+        counts, by default 1. `progress` is called during the work, and first says about
+        how long it takes.
 
         On an autocommit connection, every 64 queries are compared with all rows by a
         statement of their own, and every 20 queries searched for, so that no lock on

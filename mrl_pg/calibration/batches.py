@@ -19,12 +19,13 @@ class MeasuredQuery:
     """A query as text; if it is a row of the table, with its partition and ctid.
 
     A row that is updated during a measurement has another ctid then, so it counts as
-    found in its own answer.
+    found in its own answer. `outside` if the filter turns the row away.
     """
 
     query: str
     part: int | None
     place: str | None
+    outside: bool = False
 
 
 def draw(

@@ -26,6 +26,7 @@ QUERIES: dict[Basis, str] = {
     "queries": "real queries",
     "distances": "rows that are as far from their answers as real queries",
     "unlike": "rows of the table, which real queries are unlike",
+    "outside": "rows that the filter turns away, which find less than others",
     "rows": "rows of the table",
 }
 

@@ -110,7 +110,8 @@ def calibrate_in_batches(
         "points": json.dumps(points),
         "exact_times": row["times"],
         "basis": basis,
-        "query_count": len(asked),
+        "query_count": sum(not query.query.outside for query in asked),
+        "outsiders": sum(query.query.outside for query in asked),
         "edges": [query.edge for query in asked],
         "totals": [query.total for query in asked],
         "weights": [query.weight for query in asked],
@@ -222,6 +223,7 @@ def _judge(
         "near": [query.near for query in asked],
         "totals": [query.total for query in asked],
         "weights": [query.weight for query in asked],
+        "outside": [query.query.outside for query in asked],
         "shortest": times.shortest,
         "longest": times.longest,
     }

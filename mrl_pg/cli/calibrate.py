@@ -149,6 +149,13 @@ def calibrate(
             "measured with rows that are as far from their answers as real queries; "
             "--rows measures with any rows"
         )
+    elif any(calibration.basis == "outside" for calibration in calibrations):
+        say(
+            "the filter and the vectors belong together: rows that the filter turns "
+            "away, as queries, find less than rows that it lets through, so they are "
+            "what was measured; if your queries are like the rows that pass, measure "
+            "with --queries"
+        )
     elif any(calibration.basis == "rows" for calibration in calibrations):
         say(
             "measured with rows of the table as queries; real queries may find less: "
@@ -209,7 +216,7 @@ def _cost(
         return "no measured search reaches it"
     if calibration.basis == "unlike":
         return "not sure, because real queries are unlike rows: use real queries"
-    if calibration.basis == "rows":
+    if calibration.basis in ("rows", "outside"):
         return "not sure, because rows are easier to find: use real queries"
     return f"{calibration.queries} queries are too few to be sure: measure more"
 

@@ -21,11 +21,12 @@ Standing: TypeAlias = Literal[
 - `uncalibrated`: nothing was measured.
 """
 
-Basis: TypeAlias = Literal["queries", "distances", "unlike", "rows"]
+Basis: TypeAlias = Literal["queries", "distances", "unlike", "outside", "rows"]
 """What was searched for in a calibration.
 
 Real queries; rows that were chosen by the distances of real answers; rows though real
-queries are unlike them, by these distances; or any rows of the table.
+queries are unlike them, by these distances; rows that the filter turns away, because
+they found less than rows that it lets through; or any rows of the table.
 """
 
 _NEXT: dict[Standing, str] = {

@@ -62,7 +62,8 @@ with given as materialized (
 select
     query.full_value::pg_catalog.text as query,
     query.part::pg_catalog.int8 as part,
-    query.place::pg_catalog.text as place
+    query.place::pg_catalog.text as place,
+    query.outside
 from given
 cross join lateral mrl._plan_calibration(
     %(table)s::pg_catalog.regclass,
@@ -88,8 +89,9 @@ cross join lateral mrl._draw_queries(plan.sampling, null, given.queries) as draw
 cross join lateral rows from (
     pg_catalog.unnest(drawn.fulls),
     pg_catalog.unnest(drawn.parts),
-    pg_catalog.unnest(drawn.spots)
-) with ordinality as query (full_value, part, place, number)
+    pg_catalog.unnest(drawn.spots),
+    pg_catalog.unnest(drawn.outside)
+) with ordinality as query (full_value, part, place, outside, number)
 order by query.number
 
 -- name: calibration_rows
@@ -270,7 +272,7 @@ cross join lateral mrl._walk(
 
 -- name: calibration_points
 -- Recall and time for each number of candidates up to some.
--- Parameters: k, level, near (JSON), totals, weights, shortest, longest
+-- Parameters: k, level, near (JSON), totals, weights, outside, shortest, longest
 -- Called by: mrl_pg.calibration.in_batches
 select
     coalesce(
@@ -281,6 +283,7 @@ select
             %(near)s::pg_catalog.text[]::pg_catalog.jsonb[],
             %(totals)s::pg_catalog.int4[],
             %(weights)s::pg_catalog.float8[],
+            %(outside)s::pg_catalog.bool[],
             %(shortest)s::pg_catalog.float8[],
             %(longest)s::pg_catalog.float8[]
         ),
@@ -374,7 +377,8 @@ from mrl._keep_calibration(
         %(edges)s::pg_catalog.float8[],
         %(totals)s::pg_catalog.int4[],
         %(weights)s::pg_catalog.float8[]
-    )
+    ),
+    %(outsiders)s
 ) as made
 cross join lateral mrl._margin(made.basis) as margin
 order by made.candidates, made.ef_search

@@ -31,7 +31,8 @@ declare
     chosen pg_catalog.record;
     walked pg_catalog.record;
     -- for each query: vector, table, row, distance of the k-th nearest row, rows to find,
-    -- what it counts, and the places of the near rows among the candidates
+    -- what it counts, the places of the near rows among the candidates, and whether it is a row
+    -- that the filter turns away
     fulls queries%type;
     parts pg_catalog.oid[];
     spots pg_catalog.tid[];
@@ -39,6 +40,7 @@ declare
     totals int[];
     counting double precision[];
     near pg_catalog.jsonb[];
+    outside boolean[];
     -- wider searches need not be asked
     settled boolean[];
     -- distances of real answers, if rows are chosen by them, and the places of those chosen
@@ -101,6 +103,7 @@ begin
         totals := pg_catalog.array_append(totals, all_totals[place]);
         counting := pg_catalog.array_append(counting, coalesce(weights[place], 1));
         near := pg_catalog.array_append(near, '[]'::pg_catalog.jsonb);
+        outside := pg_catalog.array_append(outside, drawn.outside[place]);
         settled := pg_catalog.array_append(settled, false);
         known := pg_catalog.array_append(known, null::pg_catalog.jsonb);
     end loop;
@@ -124,8 +127,8 @@ begin
         end loop;
         points := points operator(pg_catalog.||) coalesce(
             mrl._points(
-                k, level, least(level, 1000), near, totals, counting, walked.shortest,
-                walked.longest
+                k, level, least(level, 1000), near, totals, counting, outside,
+                walked.shortest, walked.longest
             ),
             '[]'
         );
@@ -159,10 +162,11 @@ begin
         mrl._stored_filter(filter, args, plan.limited),
         points,
         counts.share,
-        query_count,
+        pg_catalog.cardinality(pg_catalog.array_positions(outside, false)),
         counts.rows,
         case when queries is null then measured.basis else 'queries' end,
-        mrl._reach(k, edges, totals, counting)
+        mrl._reach(k, edges, totals, counting),
+        pg_catalog.cardinality(pg_catalog.array_positions(outside, true))
     );
 end
 $body$;
@@ -177,7 +181,8 @@ comment on function mrl.calibrate(
 'distances of real answers if at least 100 are stored for this k. Stores the '
 'searches that no faster search beats in mrl.calibrations, where recall => 0.99 finds them, '
 'and returns them. weights: what each of the queries counts. With a filter, it measures '
-'searches with that filter. The default sample '
-'is 2000 / k queries, at least 700. Reads the whole table once for every few hundred queries, '
+'searches with that filter; if its queries are rows, then for rows that the filter lets '
+'through and for as many that it turns away, and stores what is found by those that find '
+'less. The default sample is 2000 / k queries, at least 700. Reads the whole table once for every few hundred queries, '
 'all in one transaction, which holds its lock on the table and its snapshot until the end; '
 'mrl-pg calibrate lets go of both after each batch.';

@@ -61,7 +61,7 @@ create or replace function mrl._rows_to_measure(
     -- as mrl._distances_to_match returns them
     distances float8[],
     -- the number of rows to measure
-    most int,
+    most bigint,
     -- places in edges, ascending
     out numbers int[],
     -- distances, unlike (real queries are unlike the rows) or rows
@@ -87,7 +87,7 @@ begin
                 order by query.number
             ),
             distances,
-            most
+            most::int
         );
         basis := case when alike.unlike < unlike then 'distances' else 'unlike' end;
     end if;

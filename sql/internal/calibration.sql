@@ -49,7 +49,7 @@ create or replace function mrl._plan_calibration(
     out slots jsonb,
     out sampling text,
     -- the number of rows that are measured
-    out most int,
+    out most bigint,
     -- statements for the distance of the k-th nearest row: by a first pass with its settings,
     -- by exact search, and by exact search for many queries at once
     out near_edge text,
@@ -97,7 +97,7 @@ begin
     end if;
     perform mrl._check_filter(filter, arguments);
     perform mrl._check_queries(queries, slots);
-    most := sample;
+    most := case when filter is null then sample else 2 * sample::bigint end;
     if by_distance then
         sample := least(sample::bigint * mrl._drawn_for_each(), 2147483647);
     end if;
@@ -129,7 +129,13 @@ begin
     );
     passes := mrl._render(mrl._first_pass(), slots);
     sampling := mrl._render(
-        case when queries is null then mrl._sample() else mrl._given() end, slots
+        case
+            when queries is not null then mrl._given()
+            -- a search with the filter may ask for what the filter turns away
+            when filter is not null then mrl._sample_both()
+            else mrl._sample()
+        end,
+        slots
     );
     effort := mrl._effort(
         jsonb_build_object('k', k + spare, 'candidates', greatest(2 * k, 40)), limited

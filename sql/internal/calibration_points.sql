@@ -73,11 +73,12 @@ create or replace function mrl._points(
     k int,
     candidates int,
     ef_search int,
-    -- for each query: positions of near candidates as a JSON array, how many rows to find,
-    -- and what the query counts
+    -- for each query: positions of near candidates as a JSON array, how many rows to find, what
+    -- the query counts, and whether it is a row that the filter turns away
     near jsonb[],
     totals int[],
     weights float8[],
+    outside boolean[],
     -- for each timed query: milliseconds with k and with all candidates re-ranked
     shortest float8[],
     longest float8[]
@@ -94,18 +95,21 @@ begin
                 query.near,
                 query.total,
                 query.number,
+                query.turned_away,
                 -- the effective number of queries together (Kish, 1965)
-                query.weight * sum(query.weight) over ()
-                    / sum(query.weight * query.weight) over () as weight
-            from unnest(near, totals, weights) with ordinality
-                as query (near, total, weight, number)
+                query.weight * sum(query.weight) over alike
+                    / sum(query.weight * query.weight) over alike as weight
+            from unnest(near, totals, weights, outside) with ordinality
+                as query (near, total, weight, turned_away, number)
             where total > 0
+            window alike as (partition by query.turned_away)
         ),
         tally as (
             select
                 level,
                 query.number,
                 query.weight,
+                query.turned_away,
                 least(
                     (
                         select count(*)
@@ -120,28 +124,43 @@ begin
                 -- ef_search is the same for all that are above it, which were measured before
                 and (level = _points.candidates or _points.candidates <= _points.ef_search)
         ),
-        mean as (
+        part as (
             select
                 level,
+                turned_away,
                 mrl._interval(
                     array_agg(recall order by number),
                     array_agg(weight order by number),
                     1.644854
                 ) as interval
             from tally
-            group by level
+            group by level, turned_away
+        ),
+        -- of rows that the filter lets through and those that it turns away, what found less
+        mean as (
+            select distinct on (part.level)
+                part.level,
+                part.turned_away,
+                part.interval,
+                part.turned_away and coalesce(
+                    (part.interval).mean < (inside.interval).low - 0.01, true
+                ) as apart
+            from part
+            left join part as inside on inside.level = part.level and not inside.turned_away
+            order by part.level, (part.interval).mean, part.turned_away
         ),
         single as (
             select
                 level,
+                turned_away,
                 array_agg(recall order by recall) as shares,
                 array_agg(weight order by recall) as weights
             from (
-                select level, recall, sum(weight) as weight
+                select level, turned_away, recall, sum(weight) as weight
                 from tally
-                group by level, recall
+                group by level, turned_away, recall
             ) as alike
-            group by level
+            group by level, turned_away
         ),
         times as (
             select
@@ -158,24 +177,25 @@ begin
                 'p05', (mrl._quantiles(single.shares, single.weights, array[0.05]))[1],
                 'shares', single.shares,
                 'weights', single.weights,
+                'apart', mean.apart,
                 -- re-ranking takes the same time for each candidate
                 'median_ms', coalesce(
-                    times.few[1] + part.of_all * (times.all_of_them[1] - times.few[1]),
+                    times.few[1] + step.of_all * (times.all_of_them[1] - times.few[1]),
                     times.all_of_them[1]
                 ),
                 'p95_ms', coalesce(
-                    times.few[2] + part.of_all * (times.all_of_them[2] - times.few[2]),
+                    times.few[2] + step.of_all * (times.all_of_them[2] - times.few[2]),
                     times.all_of_them[2]
                 )
             )
         )
         from mean
-        join single on single.level = mean.level
+        join single on single.level = mean.level and single.turned_away = mean.turned_away
         cross join times
         cross join lateral (
             select (mean.level - _points.k)::float8
                 / greatest(_points.candidates - _points.k, 1)
-        ) as part (of_all)
+        ) as step (of_all)
     );
 end
 $body$;
@@ -229,7 +249,9 @@ create or replace function mrl._keep_calibration(
     -- what the queries were: queries, distances or rows
     basis text default null,
     -- 21 quantiles of the exact distance of the k-th row
-    reach float8[] default null
+    reach float8[] default null,
+    -- how many rows that the filter turns away were measured beside the queries
+    outsiders int default 0
 )
 returns setof mrl.calibrations
 language plpgsql
@@ -248,6 +270,14 @@ begin
     counts := mrl._counts(_keep_calibration.table_id);
     -- so that other sessions soon see the changes that this one has counted
     reports := pg_stat_force_next_flush()::text;
+    -- by any number of candidates
+    if (
+        select coalesce(bool_or((point -> 'apart')::boolean), false)
+        from jsonb_array_elements(points) as point
+    ) then
+        basis := 'outside';
+        queries := outsiders;
+    end if;
     insert into mrl._claims (table_id)
     values (_keep_calibration.table_id)
     returning _claims.entry into claimed;

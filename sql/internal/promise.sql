@@ -74,7 +74,7 @@ end;
 -- What a promise asks of a calibration, by what its queries were.
 -- Called by: mrl._promised, client/calibration.sql
 create or replace function mrl._margin(
-    -- queries, distances, unlike or rows; NULL counts as rows
+    -- queries, distances, unlike, outside or rows; NULL counts as rows
     basis text,
     -- the share of the misses that a measurement may have of those that a search may have; NULL
     -- if it says nothing of real queries
@@ -299,6 +299,7 @@ begin
         case
             when bool_and(of_filter.basis is not distinct from 'queries') then 'queries'
             when bool_or(of_filter.basis = 'unlike') then 'unlike'
+            when bool_or(of_filter.basis = 'outside') then 'outside'
             when bool_and(coalesce(of_filter.basis <> 'rows', false)) then 'distances'
             else 'rows'
         end,

@@ -161,7 +161,9 @@ create or replace function mrl._draw_queries(
     queries vector[],
     out fulls vector[],
     out parts oid[],
-    out spots tid[]
+    out spots tid[],
+    -- whether the filter turns the row away
+    out outside boolean[]
 )
 language plpgsql
 volatile
@@ -180,6 +182,7 @@ begin
         fulls := pg_catalog.array_append(fulls, query_row.mrl_full);
         parts := pg_catalog.array_append(parts, query_row.mrl_part);
         spots := pg_catalog.array_append(spots, query_row.mrl_place);
+        outside := pg_catalog.array_append(outside, query_row.mrl_outside);
     end loop;
 end
 $body$;

@@ -25,7 +25,8 @@ declare
     unsure text := case
         when basis = 'unlike'
         then 'not sure, because real queries are unlike the rows that were measured: '
-        when basis = 'rows' then 'not sure, because rows must find more than real queries: '
+        when basis in ('rows', 'outside')
+        then 'not sure, because rows must find more than real queries: '
         else 'not sure, because too few queries were measured: '
     end;
     asked text := concat(
@@ -33,6 +34,7 @@ declare
         case basis
             when 'queries' then ' real queries'
             when 'distances' then ' rows that are as far from their answers as real queries'
+            when 'outside' then ' rows that the filter turns away, which find less than others'
             else ' rows of the table'
         end
     );
@@ -110,7 +112,7 @@ declare
         case when filtered then ', filter => …' end,
         case
             when promised.standing = 'rows'
-                or promised.basis in ('rows', 'unlike') and promised.standing = 'unreached'
+                or promised.basis in ('rows', 'outside', 'unlike') and promised.standing = 'unreached'
             then ', queries => …'
             when enough and not unknown and promised.standing = 'unreached'
             then ', sample => …'
@@ -130,7 +132,7 @@ begin
             then call || '; until then the search takes a safe number of candidates'
             when enough
             then call || case
-                when promised.basis in ('rows', 'unlike') then ' with real queries'
+                when promised.basis in ('rows', 'outside', 'unlike') then ' with real queries'
                 when unknown then ', for this k'
                 else ' with a larger sample'
             end

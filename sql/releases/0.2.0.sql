@@ -41,6 +41,7 @@
 \ir ../templates/check_in_function.sql
 \ir ../templates/search_function.sql
 \ir ../templates/sample.sql
+\ir ../templates/sample_both.sql
 \ir ../templates/given.sql
 \ir ../templates/misses.sql
 \ir ../templates/edge.sql

@@ -28,9 +28,12 @@ create table if not exists mrl._calibrations (
     ef_construction int not null,
     measured_at pg_catalog.timestamptz not null default pg_catalog.now(),
     -- what the queries were: real queries, rows chosen by the distances of real answers, rows
-    -- though real queries are unlike them, or rows alone
+    -- though real queries are unlike them, rows that the filter turns away, because they found
+    -- less than those that it lets through, or rows alone
     basis pg_catalog.text check (
-        basis operator(pg_catalog.=) any ('{queries,distances,unlike,rows}'::pg_catalog.text[])
+        basis operator(pg_catalog.=) any (
+            '{queries,distances,unlike,outside,rows}'::pg_catalog.text[]
+        )
     ),
     -- the 5th percentile of the recall of single queries
     p05 pg_catalog.float8,

@@ -10,6 +10,7 @@ return $template$
 select
     mrl_full,
     null::pg_catalog.oid as mrl_part,
-    null::pg_catalog.tid as mrl_place
+    null::pg_catalog.tid as mrl_place,
+    false as mrl_outside
 from pg_catalog.unnest({queries}) as mrl_full
 $template$::pg_catalog.text;

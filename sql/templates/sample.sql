@@ -11,7 +11,8 @@ select
     -- always type vector, so that one session may measure tables of vector and of halfvec
     {full}::{extension}vector as mrl_full,
     tableoid as mrl_part,
-    ctid as mrl_place
+    ctid as mrl_place,
+    false as mrl_outside
 from {table}
 where {full} is not null{filter}
 order by pg_catalog.random()

@@ -136,8 +136,11 @@ def test_fewer_rows_than_k(docs: Docs) -> None:
     kept = calibrate(docs.conn, k=20, queries=ASKED, filter="id <= 7")
     assert [(point.candidates, point.recall) for point in kept] == [(20, 1)]
     # a row alone has nothing to find, and two rows each other
-    assert calibrate(docs.conn, k=5, filter="id = 5") == []
-    assert {row.queries for row in calibrate(docs.conn, k=5, filter="id < 3")} == {2}
+    alone = calibrate(docs.conn, k=5, filter="id = 5")
+    assert {(row.basis, row.recall) for row in alone} == {("outside", 1)}
+    assert calibrate(docs.conn, k=5, filter="id = 5", queries=[]) == []
+    pair = calibrate(docs.conn, k=5, filter="id < 3")
+    assert {(row.basis, row.queries) for row in pair} == {("rows", 2)}
 
 
 def test_nothing_to_measure_keeps_nothing(docs: Docs) -> None:

@@ -81,6 +81,7 @@ OWN = {
     ("create_index", "index"): "docs_index",
     ("single_pass_index", "index"): "docs_index",
     ("sample", "sample"): "10",
+    ("sample_both", "sample"): "10",
     ("create_sample", "sample"): "pg_temp.sample",
     ("keep_rows", "sample"): "pg_temp.sample",
     ("kept_rows", "sample"): "pg_temp.sample",
