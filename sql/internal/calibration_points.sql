@@ -136,17 +136,31 @@ begin
             from tally
             group by level, turned_away
         ),
+        wide as (
+            select
+                level,
+                turned_away,
+                mrl._interval(
+                    array_agg(recall order by number),
+                    array_agg(weight order by number),
+                    -- two of these are apart by chance once in a thousand times
+                    2.326
+                ) as interval
+            from tally
+            where true = any (outside)
+            group by level, turned_away
+        ),
         -- of rows that the filter lets through and those that it turns away, what found less
         mean as (
             select distinct on (part.level)
                 part.level,
                 part.turned_away,
                 part.interval,
-                part.turned_away and coalesce(
-                    (part.interval).mean < (inside.interval).low - 0.01, true
-                ) as apart
+                part.turned_away
+                    and coalesce((away.interval).high < (passing.interval).low, true) as apart
             from part
-            left join part as inside on inside.level = part.level and not inside.turned_away
+            left join wide as away on away.level = part.level and away.turned_away
+            left join wide as passing on passing.level = part.level and not passing.turned_away
             order by part.level, (part.interval).mean, part.turned_away
         ),
         single as (

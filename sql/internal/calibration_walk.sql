@@ -116,7 +116,7 @@ as $body$
 #variable_conflict use_variable
 declare
     -- no more queries are timed after this, except the first few
-    most_ms constant double precision := 500;
+    most_ms constant double precision := 100;
     fewest constant int := 5;
     repeated constant int := 3;
     effort pg_catalog.record := mrl._effort(

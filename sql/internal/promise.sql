@@ -173,6 +173,9 @@ as $body$
 declare
     -- the lower bound may miss the recall by this: a tighter bound takes thousands of queries
     slack constant float8 := 0.005;
+    -- the share of the misses that another filter may have of those that a search may have; see
+    -- docs/measured/recall.md
+    borrowed constant float8 := 0.5;
     built record;
     counts record;
     known record;
@@ -211,8 +214,8 @@ begin
             point,
             margin.least_ef_search,
             -- the most that may be asked of this search
-            1 - (1 - least(point.recall, point.low + slack)) / margin.misses as supports,
-            margin.misses,
+            1 - (1 - least(point.recall, point.low + slack)) / allowed.misses as supports,
+            allowed.misses,
             min(case when point.candidates is null then point.median_ms end)
                 over (partition by point.filter) as exact_ms
         from mrl._measured_for(
@@ -224,6 +227,12 @@ begin
             own_filter
         ) as point
         cross join lateral mrl._margin(point.basis) as margin
+        cross join lateral (
+            -- a filter about as selective may let through rows that are farther from the queries
+            select margin.misses * case
+                when point.filter is distinct from own_filter then borrowed else 1
+            end
+        ) as allowed (misses)
         order by point.filter, point.median_ms, supports desc
     loop
         -- for each filter, from the fastest search on

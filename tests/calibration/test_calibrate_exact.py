@@ -57,7 +57,8 @@ def test_exact_search_is_taken_where_it_is_fastest(docs: Docs) -> None:
     put(conn, None, 1, 1, 0.5, filter="n = 1", share=0.1)
     put(conn, 30, 0.99, 0.99, 1.0, filter="n = 1", share=0.1)
     assert promised(conn, filtered=True, filter="n = 1") == exact
-    between = promised(conn, filtered=True, filter="n = 2", share=0.15)
+    asked: dict[str, Any] = {"recall": 0.98, "filtered": True, "share": 0.15}
+    between = promised(conn, filter="n = 2", **asked)
     assert (between.candidates, between.standing) == (40, "borrowed")
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
@@ -117,12 +118,17 @@ def test_filters_have_their_own_the_safest_of_all(docs: Conn) -> None:
     put(docs, 20, 0.99, 0.99, 1.0)
     assert promised(docs, filtered=True).standing == "uncalibrated"
     put(docs, 40, 0.992, 0.99, 1.0, filter="n < 5", ef_search=90)
-    assert promised(docs, filtered=True) == Promised(40, 90, "borrowed", 0.992, 0.99)
+    # another filter must have missed half of what is allowed at most
+    borrowed = Promised(40, 90, "borrowed", 0.992, 0.99)
+    assert promised(docs, recall=0.984, filtered=True) == borrowed
+    assert promised(docs, recall=0.985, filtered=True).standing == "unreached"
     put(docs, 60, 0.995, 0.993, 1.0, filter="n < 50", ef_search=70)
     # what any filter that was measured would take
-    assert promised(docs, filtered=True) == Promised(60, 90, "borrowed", 0.992, 0.99)
+    both = Promised(60, 90, "borrowed", 0.992, 0.99)
+    assert promised(docs, recall=0.984, filtered=True) == both
     put(docs, 30, 0.9, 0.88, 1.0, filter="n = 7")
-    assert promised(docs, filtered=True) == Promised(60, 90, "unreached", 0.9, 0.88)
+    worst = Promised(60, 90, "unreached", 0.9, 0.88)
+    assert promised(docs, recall=0.984, filtered=True) == worst
     assert promised(docs) == Promised(20, 20, "measured", 0.99, 0.99)
 
 
@@ -148,10 +154,11 @@ def test_a_filter_takes_what_filters_as_selective_take(
     put(docs, 20, 0.99, 0.99, 1.0)
     put(docs, 90, 0.99, 0.99, 1.0, filter="n = 1", share=0.01)
     put(docs, 50, 0.99, 0.99, 1.0, filter="n < 50", share=0.5)
-    found = promised(docs, filtered=True, share=share, filter="n in (1, 2)")
+    asked: dict[str, Any] = {"filtered": True, "share": share, "recall": 0.98}
+    found = promised(docs, filter="n in (1, 2)", **asked)
     wanted = ("uncalibrated", 480) if candidates is None else ("borrowed", candidates)
     assert (found.standing, found.candidates) == wanted
-    own = promised(docs, filtered=True, share=share, filter="n = 1")
+    own = promised(docs, filter="n = 1", **asked)
     assert (own.standing, own.candidates) == ("measured", 90)
 
 
@@ -320,7 +327,8 @@ def test_answers_at_other_distances_end_a_promise(conn: Conn) -> None:
     one(conn, "select mrl.forget_queries('docs', 'embedding')")
     one(conn, keep, 10, 0.0007)
     assert promised(conn).standing == "stale"
-    assert promised(conn, filtered=True, share=1).standing == "borrowed"
+    other = promised(conn, recall=0.98, filtered=True, share=1)
+    assert other.standing == "borrowed"
     # what was kept before the calibration says nothing about it
     conn.execute("update mrl._calibrations set measured_at = now() + interval '1 s'")
     assert promised(conn).standing == "measured"
