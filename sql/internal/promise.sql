@@ -359,8 +359,8 @@ begin
         return;
     elsif standing not in ('uncalibrated', 'stale') then
         words := mrl._promise_in_words(
-            standing, _promised.recall, measured, low, p05, queries, basis, quantile, found_by,
-            found_low
+            standing, chosen[1].filter is distinct from own_filter, _promised.recall, measured,
+            low, p05, queries, basis, quantile, found_by, found_low
         );
         return;
     end if;

@@ -4,6 +4,8 @@
 -- Called by: mrl._promised
 create or replace function mrl._promise_in_words(
     standing text,
+    -- whether it was measured with another filter
+    is_borrowed boolean,
     recall float8,
     measured float8,
     low float8,
@@ -25,6 +27,8 @@ declare
     unsure text := case
         when basis = 'unlike'
         then 'not sure, because real queries are unlike the rows that were measured: '
+        when is_borrowed
+        then 'not sure until it is measured with this filter, because another must find more: '
         when basis in ('rows', 'outside')
         then 'not sure, because rows must find more than real queries: '
         else 'not sure, because too few queries were measured: '
@@ -39,7 +43,7 @@ declare
         end
     );
     borrowed text := case
-        when standing = 'borrowed' then ', with another filter about as selective'
+        when is_borrowed then ', with another filter about as selective'
     end;
 begin
     if measured >= recall and found_by is not null then

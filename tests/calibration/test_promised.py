@@ -122,6 +122,8 @@ def test_filters_have_their_own_the_safest_of_all(docs: Conn) -> None:
     borrowed = Promised(40, 90, "borrowed", 0.992, 0.99)
     assert promised(docs, recall=0.984, filtered=True) == borrowed
     assert promised(docs, recall=0.985, filtered=True).standing == "unreached"
+    words = "select words from mrl._promised('docs'::regclass, %s, 10, 0.985, true)"
+    assert "until it is measured with this filter" in one(docs, words, NAME)
     put(docs, 60, 0.995, 0.993, 1.0, filter="n < 50", ef_search=70)
     # what any filter that was measured would take
     both = Promised(60, 90, "borrowed", 0.992, 0.99)
