@@ -16,6 +16,7 @@ from support.command import mrl_pg
 from support.databases import Conn, connect
 from support.plans import explain, force_index, indexes
 from support.vectors import matryoshka, nearest
+from support.verbs import intercepted, text_of
 
 from mrl_pg import MatryoshkaIndex
 from mrl_pg.errors import (
@@ -27,8 +28,10 @@ from mrl_pg.errors import (
     NotAVectorColumn,
     TableNotFound,
 )
+from mrl_pg.exchange import Call, Exchange, Request, run
 from mrl_pg.exchange.progress import Progress
 from mrl_pg.load import update, update_async, update_blocks, update_blocks_async
+from mrl_pg.load.update_input import UpdateTarget, from_memory
 
 ROWS = 40
 NEW = matryoshka(ROWS, dims=8, seed=5).astype(np.float32)
@@ -220,6 +223,32 @@ def test_rows_that_others_hold_are_tried_again(conn: Conn, database: str) -> Non
         )
     assert (report.updated, report.held.count) == (ROWS - 1, 0)
     assert report.missing.named == ("row 29: id 30",)
+
+
+def test_it_waits_for_a_standby_that_lags(conn: Conn) -> None:
+    """`tests/server/test_replica.py` asks a real one, for a fill."""
+    make_docs(conn)
+    lags = iter([65 << 20, 64 << 20])
+    stages: list[str] = []
+    target = UpdateTarget("docs", None, "v2", None, "id", False, False, "vector")
+
+    def handle(request: Request) -> Exchange[object]:
+        if isinstance(request, Call) and stages and "standby" in stages[-1]:
+            # instead of a pause
+            assert conn.execute("select count(v2) from docs").fetchone() == (0,)
+            return None
+        answer: Any = yield request
+        if "as lag_bytes" in text_of(request):
+            return [{"lag_bytes": next(lags, None)}]
+        return answer
+
+    verb = from_memory(
+        conn, NEW, target, {"id": IDS}, None, lambda now: stages.append(now.stage)
+    )
+    assert run(conn, intercepted(verb, handle)).updated == ROWS
+    assert [stage for stage in stages if "standby" in stage] == [
+        "updating rows (waiting for a standby that lags)"
+    ]
 
 
 def test_a_row_that_a_trigger_keeps_is_reported(conn: Conn) -> None:
