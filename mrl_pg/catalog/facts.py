@@ -172,8 +172,13 @@ def check_short(layout: IndexLayout, facts: Facts) -> None:
         )
     if not facts.short_ours:
         before, after = mismatch(layout, column)
-        expression = facts.short_expression or "not generated"
-        raise IndexMismatch(f"{before}{expression}{after}")
+        if facts.short_expression is None:
+            raise IndexMismatch(
+                f"{before}not generated, and no trigger of mrl_pg keeps it): run "
+                "`mrl-pg repair` if its trigger was dropped or disabled, else name "
+                "another with short="
+            )
+        raise IndexMismatch(f"{before}{facts.short_expression}{after}")
 
 
 def function_of(layout: IndexLayout) -> str:

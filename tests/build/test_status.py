@@ -15,7 +15,13 @@ from support.tables import make_table
 from support.vectors import matryoshka
 
 import mrl_pg
-from mrl_pg import IndexNotFound, InvalidSetting, MatryoshkaIndex, TableNotFound
+from mrl_pg import (
+    IndexMismatch,
+    IndexNotFound,
+    InvalidSetting,
+    MatryoshkaIndex,
+    TableNotFound,
+)
 from mrl_pg.catalog import slots
 from mrl_pg.kinds import Keep
 
@@ -434,6 +440,8 @@ def test_a_trigger_and_an_index_are_missing_at_once(docs: Conn, code: str) -> No
     docs.execute(f"{BROKEN[code]}; drop index {index('trigger').name}".encode())
     docs.execute(f"update docs set {SHORT} = null where id = 3".encode())
     assert found(docs) == {"missing_index": True, code: True}
+    with pytest.raises(IndexMismatch, match="run `mrl-pg repair`"):
+        index("trigger").create(docs)
     report = mrl_pg.repair(docs, "docs")
     assert (report.left, report.refused) == ((), ())
     assert found(docs, rows=True) == {}
