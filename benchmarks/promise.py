@@ -13,7 +13,8 @@ search.
 A promise holds if the measured recall is at least the target less 0.005. The oracle is
 the cheapest pair of candidates and ef_search that reaches the target on the queries
 measured. "Spent" and "walked" are the candidates and ef_search of promises, divided by
-the oracle's.
+the oracle's. With `--quantile 0.95` a promise holds if that share of the queries, less
+.01, found the target, each by itself.
 
     promises   every k and target, on two short columns of each set
     filters    filters at random, about the topic of the queries, and about another one,
@@ -92,7 +93,7 @@ def measured(args: argparse.Namespace) -> Iterator[tuple[str, Cell]]:
         for data in data_sets(args.data, args.sets, args.rows):
             common = (data, args.k, args.targets, args.basis, args.sample)
             if "promises" in args.measure:
-                for cell in promises(conn, args.kinds, *common):
+                for cell in promises(conn, args.kinds, args.quantile, *common):
                     yield "promises", cell
             if "filters" in args.measure:
                 for cell in filters.promises(conn, *common):
@@ -129,6 +130,11 @@ def arguments() -> argparse.Namespace:
         type=lambda text: [float(target) for target in text.split(",")],
         default=TARGETS,
     )
+    parser.add_argument(
+        "--quantile",
+        type=float,
+        help="ask that so large a share of single queries find each recall (promises)",
+    )
     parser.add_argument("--rows", type=int, default=20_000, help="of each set, at most")
     parser.add_argument("--ranked", type=int, default=120_000, help="rows for ranking")
     parser.add_argument(
@@ -146,6 +152,7 @@ def arguments() -> argparse.Namespace:
 def promises(
     conn: Conn,
     kinds: list[str],
+    quantile: float | None,
     data: DataSet,
     ks: list[int],
     targets: list[float],
@@ -180,6 +187,7 @@ def promises(
                     count=count,
                     known=known,
                     walks=walks,
+                    quantile=quantile,
                 )
 
 

@@ -144,6 +144,7 @@ def measure(
     known: Known,
     walks: Walks | None = None,
     passing: NDArray[np.bool_] | None = None,
+    quantile: float | None = None,
     **filter: Any,
 ) -> Cell:
     """Ask for a recall with `count` of the queries, and compare with the truth.
@@ -151,12 +152,13 @@ def measure(
     A search that `known` has for another target is not measured again.
     """
     queries = truth.queries[:count]
-    first = index.search(conn, queries[0], k=k, recall=target, **filter)
+    asked = {"k": k, "recall": target, "quantile": quantile, **filter}
+    first = index.search(conn, queries[0], **asked)
     promise = first.promise
     assert promise is not None
     search = first.candidates, first.ef_search
     if search not in known:
-        found = index.search_many(conn, queries, k=k, recall=target, **filter)
+        found = index.search_many(conn, queries, **asked)
         known[search] = truth.recalls([result.keys for result in found], k, passing)
     recalls = known[search]
     return Cell(
@@ -170,5 +172,7 @@ def measure(
         p05=float(np.quantile(recalls, 0.05)),
         candidates=first.candidates,
         ef_search=first.ef_search,
-        oracle=walks.cheapest(target) if walks else None,
+        oracle=walks.cheapest(target) if walks and quantile is None else None,
+        quantile=quantile,
+        found_by=float((recalls >= target - 1e-9).mean()),
     )
