@@ -155,7 +155,9 @@ begin
             select distinct on (part.level)
                 part.level,
                 part.turned_away,
-                part.interval,
+                (part.interval).mean,
+                -- of both, or it would fall where the smaller group begins to find less
+                min((part.interval).low) over (partition by part.level) as low,
                 part.turned_away
                     and coalesce((away.interval).high < (passing.interval).low, true) as apart
             from part
@@ -186,8 +188,8 @@ begin
             jsonb_build_object(
                 'candidates', mean.level,
                 'ef_search', _points.ef_search,
-                'recall', (mean.interval).mean,
-                'low', (mean.interval).low,
+                'recall', mean.mean,
+                'low', mean.low,
                 'p05', (mrl._quantiles(single.shares, single.weights, array[0.05]))[1],
                 'shares', single.shares,
                 'weights', single.weights,

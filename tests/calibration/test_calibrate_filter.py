@@ -81,6 +81,10 @@ def test_what_finds_less_counts(conn: Conn, docs: Conn, keys: Any, basis: str) -
         assert point.recall == pytest.approx(min(inside, outside), abs=1e-3)
         gaps.append(inside - outside)
     assert (max(gaps) > 0.1) == (basis == "outside")
+    # the bound is that of the smaller group in the end, and never falls
+    by_recall = sorted(kept, key=lambda point: (point.recall, point.low))
+    lows = [point.low for point in by_recall]
+    assert lows == sorted(lows)
     # in batches, the same
     found = INDEX.calibrate(docs, k=K, sample=1000, filter=written(keys))
     assert (found.basis, found.queries) == (basis, count)
