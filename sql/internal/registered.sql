@@ -24,6 +24,8 @@ returns table (
 language plpgsql
 stable
 set search_path = pg_catalog, pg_temp
+-- in the order that is written, because to plan other orders takes longer than to run this
+set join_collapse_limit = 1
 as $body$
 #variable_conflict use_column
 begin

@@ -88,7 +88,13 @@ def breaking_off(after: int) -> Callable[[str], None]:
 def invoke(
     url: str, operation: Any, watch: Callable[[str], None] | None = None
 ) -> None:
+    """Run an operation in a session of its own."""
     with operating(url, watch=watch) as operations:
+        operations.invoke(operation)
+
+
+def invoke_in_one_session(url: str, operation: Any) -> None:
+    with operating(url, one_session=True) as operations:
         operations.invoke(operation)
 
 
@@ -103,15 +109,15 @@ def test_what_broke_off_at_any_statement_is_finished(
     template = conninfo_to_dict(table)["dbname"]
     assert isinstance(template, str)
     with pg_server.fresh(template) as url:
-        invoke(url, operation)
+        invoke_in_one_session(url, operation)
         wanted = catalog(url)
         assert wanted != start
         # run once more, as when a later operation of the revision fails
-        invoke(url, operation)
+        invoke_in_one_session(url, operation)
         assert catalog(url) == wanted
-        invoke(url, operation.reverse())
+        invoke_in_one_session(url, operation.reverse())
         assert catalog(url) == start
-        invoke(url, operation)
+        invoke_in_one_session(url, operation)
         assert catalog(url) == wanted
     for statement in range(20):
         with pg_server.fresh(template) as url:

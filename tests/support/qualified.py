@@ -91,7 +91,7 @@ class Names(Visitor):
             text = options["as"][-1].sval
             if language != "plpgsql":
                 self.found.append(f"a body of {language} as text: its names are late")
-            elif not fixed(options):
+            elif not fixed(node.options):
                 self.found += plpgsql_names(self.text, text)
 
     def visit_FunctionParameter(self, above: Any, node: Any) -> None:
@@ -214,12 +214,15 @@ def unqualified(text: str, *, installed: bool = False) -> list[str]:
     return sorted(found)
 
 
-def fixed(options: dict[str, Any]) -> bool:
+def fixed(options: Sequence[Any]) -> bool:
     """Whether a function has the search path FIXED, which allows bare names."""
-    setting = options.get("set")
-    if setting is None or setting.name != "search_path":
-        return False
-    return ", ".join(part.val.sval for part in setting.args) == FIXED
+    # it may have other settings, too: they look nothing up
+    paths = [
+        ", ".join(part.val.sval for part in option.arg.args)
+        for option in options
+        if option.defname == "set" and option.arg.name == "search_path"
+    ]
+    return paths == [FIXED]
 
 
 def plpgsql_names(statement: str, body: str) -> Iterator[str]:

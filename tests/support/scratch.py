@@ -325,13 +325,18 @@ def operations(text: str) -> list[str]:
 
 @contextmanager
 def operating(
-    url: str, *, watch: Callable[[str], None] | None = None, begun: bool = False
+    url: str,
+    *,
+    watch: Callable[[str], None] | None = None,
+    begun: bool = False,
+    one_session: bool = False,
 ) -> Iterator[Operations]:
     """Operations in a migration's transaction; `watch` gets each statement first.
 
-    `begun`: in a transaction that the caller began.
+    `begun`: in a transaction that the caller began. `one_session`: in the session that
+    served the last call, because a new session plans every statement again.
     """
-    with kept_engine(url).connect() as connection:
+    with kept_engine(url, one_session=one_session).connect() as connection:
         if watch is not None:
             event.listen(
                 connection,

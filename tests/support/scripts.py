@@ -18,18 +18,21 @@ from pathlib import Path
 from subprocess import CompletedProcess
 
 LIBRARIES = (
-    "numpy psycopg pgvector.sqlalchemy sqlalchemy.ext.asyncio alembic.config typer"
+    "numpy psycopg pgvector.sqlalchemy sqlalchemy.ext.asyncio alembic.config typer "
+    # a new typer imports it, and pydantic, when a command runs; an old one has none
+    "typer._adapters rich.console rich.table rich.progress"
 )
 
 SEVERAL_LINES = r"^ *(cd|export|set|if|for|while|\.)\b|<<|'[^'\n]*\n[^']*'"
 """Words that make lines depend on one another, so that the shell runs them all."""
 
 WARM_PROCESS = """
-import importlib, json, os, runpy, sys, traceback, warnings
+import contextlib, importlib, json, os, runpy, sys, traceback, warnings
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     for library in sys.argv[1].split():
-        importlib.import_module(library)
+        with contextlib.suppress(ImportError):
+            importlib.import_module(library)
 
 def start(words, folder, environment, out, err):
     os.environ.clear()
