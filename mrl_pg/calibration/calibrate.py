@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from mrl_pg import arguments
 from mrl_pg.calibration import measuring
 from mrl_pg.calibration.in_batches import calibrate_in_batches
+from mrl_pg.calibration.margin import least_ef_search, supported
 from mrl_pg.catalog.read import forget_facts
 from mrl_pg.errors import InvalidSetting
 from mrl_pg.exchange import AnyConn, Exchange, Row, Send, commits_each
@@ -61,9 +62,8 @@ class Calibration:
     passes the filter, 1 without a filter.
 
     `basis` says what the queries were: real queries or rows. Rows are easier to find,
-    so with them a search must have `misses` times the misses that are asked for at
-    most, and takes an `ef_search` of at least `least_ef_search`. `misses` is None if
-    real queries are unlike the rows, so that only exact search keeps a recall.
+    so less is promised than they found: see `mrl_pg.calibration.margin`. If real
+    queries are `unlike` the rows, only exact search keeps a recall.
     `noise` is the median part by which times of the same search differed; None if all
     was measured by one statement, in which case the server warns. `is_busy` if that is
     so much that the times mean little.
@@ -76,8 +76,6 @@ class Calibration:
     queries: int
     rows: int
     basis: Basis = "queries"
-    misses: float | None = 1
-    least_ef_search: int = 1
     noise: float | None = None
     is_busy: bool = False
 
@@ -95,34 +93,37 @@ class Calibration:
             quantile = check_quantile(quantile, recall)
         # more recall or a higher quantile never takes a weaker search, so those for
         # less count, too
-        candidates, ef_search, most = 0, self.least_ef_search, 0.0
-        for point in sorted(self.points, key=self._order):
+        candidates, ef_search, most = 0, least_ef_search(self.basis), 0.0
+        points = sorted(self.points, key=lambda point: self._order(point, slack))
+        for point in points:
             if point.candidates is None or point.ef_search is None:
                 return point
-            supported = self._supported(point.recall, point.low + slack)
-            if supported <= most and quantile is None:
+            supports = self._supports(point.recall, point.low, slack)
+            if supports <= most and quantile is None:
                 continue
-            most = max(most, supported)
-            keeps = supported >= recall - ROUNDING
+            most = max(most, supports)
+            keeps = supports >= recall - ROUNDING
             if keeps and quantile is not None:
                 found, low = found_by(point.shares, point.weights, recall)
-                keeps = self._supported(found, low + slack) >= quantile - ROUNDING
+                keeps = self._supports(found, low, slack) >= quantile - ROUNDING
             candidates = max(candidates, point.candidates)
             ef_search = max(ef_search, point.ef_search)
             if keeps:
                 return replace(point, candidates=candidates, ef_search=ef_search)
         return None
 
-    def _order(self, point: CalibrationPoint) -> tuple[float, bool, float]:
+    def _order(
+        self, point: CalibrationPoint, slack: float
+    ) -> tuple[float, bool, float]:
         """From the fastest on; of equal ones exact search, then what found most."""
-        supported = self._supported(point.recall, point.low)
-        return point.median_ms, point.candidates is not None, -supported
+        supports = self._supports(point.recall, point.low, slack)
+        return point.median_ms, point.candidates is not None, -supports
 
-    def _supported(self, measured: float, low: float) -> float:
-        """The most that may be asked of a search, by what it reached."""
-        if self.misses is None:
-            return -math.inf
-        return 1 - (1 - min(measured, low)) / self.misses
+    def _supports(self, measured: float, low: float, slack: float) -> float:
+        """The most that may be asked of a search, by what it reached and its bound."""
+        return min(
+            supported(self.basis, 1 - measured), supported(self.basis, 1 - low) + slack
+        )
 
     def __str__(self) -> str:
         """What was measured, in one sentence."""
@@ -245,8 +246,6 @@ def _calibration(
         about["queries"],
         about["rows"],
         about["basis"],
-        about["misses"],
-        about["least_ef_search"],
         noise["noise"],
         bool(noise["is_busy"]),
     )

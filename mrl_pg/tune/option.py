@@ -6,6 +6,7 @@ from typing import Any
 
 from mrl_pg import arguments
 from mrl_pg.arguments import shown
+from mrl_pg.calibration.margin import least_ef_search, misses_of_rows
 from mrl_pg.errors import InvalidSetting
 from mrl_pg.kinds import KINDS, OPERATORS, Distance, Kind, Stored
 from mrl_pg.recall.curve import MOST_CANDIDATES
@@ -20,9 +21,9 @@ PREFIX_SHARE = 0.5
 class Goal:
     """The recall at k that searches of a column must reach, by a distance.
 
-    Every index that is tried has the graph parameters `m` and `ef_construction`. A
-    measurement may have the share `misses` of the misses that a search may have, and no
-    `ef_search` is below `least_ef`: see `mrl_pg.tune.margin`.
+    Every index that is tried has the graph parameters `m` and `ef_construction`. With
+    `rows` as queries, which are easier to find, more is asked of a measurement, and of
+    `ef_search`: see `mrl_pg.calibration.margin`.
     """
 
     k: int = 10
@@ -30,8 +31,7 @@ class Goal:
     distance: Distance = "cosine"
     m: int = 16
     ef_construction: int = 64
-    misses: float = 1.0
-    least_ef: int = 1
+    rows: bool = False
 
     def __post_init__(self) -> None:
         """Raise InvalidSetting for a goal that no search can reach."""
@@ -54,7 +54,12 @@ class Goal:
     @property
     def wanted(self) -> float:
         """The mean recall that a measurement must reach."""
-        return 1 - self.misses * (1 - self.recall)
+        return 1 - misses_of_rows(self.recall) if self.rows else self.recall
+
+    @property
+    def least_ef(self) -> int:
+        """The smallest `ef_search` to try."""
+        return least_ef_search("rows" if self.rows else "queries")
 
     @property
     def prefix_recall(self) -> float:

@@ -67,7 +67,7 @@ def choose_queries(
 ) -> Queries:
     """The queries that a request names, else stored real queries, else rows.
 
-    Rows are held out. They stand in for questions, see `mrl_pg.tune.margin`.
+    Rows are held out. They stand in for questions, see `mrl_pg.calibration.margin`.
     """
     column, count, seed = request.layout.column, request.sample, request.seed
     if request.queries is not None:

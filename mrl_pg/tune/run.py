@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from os import PathLike
 
 from mrl_pg.catalog.facts import Facts
@@ -21,7 +22,6 @@ from mrl_pg.tune.advice.examples import (
 from mrl_pg.tune.advice.recommend import recommend
 from mrl_pg.tune.budget import Budget
 from mrl_pg.tune.in_thread import in_thread
-from mrl_pg.tune.margin import for_rows
 from mrl_pg.tune.option import Goal, Option
 from mrl_pg.tune.predict.cost_model import scaled
 from mrl_pg.tune.predict.shortlist import EVERY_KIND, could_win, options
@@ -95,7 +95,7 @@ def tune(
     `MatryoshkaIndex.keep_query` kept. By default the queries are those that were kept,
     if there are at least 100. Otherwise, and with `real_queries=False`, `sample` rows
     are held out as queries. Rows are easier to find than what people ask, so the goal
-    is stricter then: see `mrl_pg.tune.margin`.
+    is stricter then: see `mrl_pg.calibration.margin`.
 
     After `minutes` no further index is built and no further query measured. The result
     is then the best that was found so far. The pass over the rows is not cut short.
@@ -170,7 +170,7 @@ def _tune(conn: Conn, request: TuneRequest, stack: ExitStack) -> Tuning:
         request.progress,
     )
     if queries.held is not None or read.finds_itself:
-        goal = for_rows(goal)
+        goal = replace(goal, rows=True)
     # now, before rows move: the trials may take long
     listed = read_listed(conn, facts, shown, example_queries)
     predicted = options(

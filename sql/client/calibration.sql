@@ -17,9 +17,7 @@ select
     made.share,
     made.queries,
     made.rows,
-    made.basis,
-    margin.misses,
-    margin.least_ef_search
+    made.basis
 from mrl.calibrate(
     %(table)s::pg_catalog.regclass,
     %(column)s,
@@ -37,7 +35,6 @@ from mrl.calibrate(
     rows => %(as_rows)s,
     weights => %(weights)s::pg_catalog.float8[]
 ) as made
-cross join lateral mrl._margin(made.basis) as margin
 order by made.candidates, made.ef_search
 
 -- name: draw_calibration
@@ -354,9 +351,7 @@ select
     made.share,
     made.queries,
     made.rows,
-    made.basis,
-    margin.misses,
-    margin.least_ef_search
+    made.basis
 from mrl._keep_calibration(
     %(table)s::pg_catalog.regclass,
     %(index_name)s,
@@ -380,7 +375,6 @@ from mrl._keep_calibration(
     ),
     %(outsiders)s
 ) as made
-cross join lateral mrl._margin(made.basis) as margin
 order by made.candidates, made.ef_search
 
 -- name: measure

@@ -71,29 +71,32 @@ begin atomic
     end;
 end;
 
--- What a promise asks of a calibration, by what its queries were.
--- Called by: mrl._promised, client/calibration.sql
-create or replace function mrl._margin(
+-- The most recall that may be asked for, by what the queries of a calibration missed.
+-- Called by: mrl._promised; mrl_pg.calibration.margin does so in Python
+create or replace function mrl._supported(
     -- queries, distances, unlike, outside or rows; NULL counts as rows
     basis text,
-    -- the share of the misses that a measurement may have of those that a search may have; NULL
-    -- if it says nothing of real queries
-    out misses float8,
-    out least_ef_search int
+    missed float8
 )
+returns float8
 language sql
 immutable
 parallel safe
-begin atomic
-    -- rows are easier to find than real queries: each is a node of the graph, and has rows
-    -- like it; docs/measured/recall.md says how these figures were found
-    select
-        case
-            when _margin.basis operator(pg_catalog.=) any ('{queries,distances}') then 1
-            when _margin.basis operator(pg_catalog.=) 'unlike' then null
-            else 0.5
-        end,
-        case when _margin.basis operator(pg_catalog.=) 'queries' then 1 else 80 end;
+-- rows are easier to find than real queries: each is a node of the graph, and has rows like it;
+-- docs/measured/recall.md says how these figures were found
+return case
+    when basis operator(pg_catalog.=) any ('{queries,distances}')
+    then 1 operator(pg_catalog.-) missed
+    -- it says nothing of real queries
+    when basis operator(pg_catalog.=) 'unlike' then null
+    else 1 operator(pg_catalog.-) greatest(
+        missed,
+        pg_catalog.power(
+            -- rounding must not make it negative
+            greatest(missed, 0) operator(pg_catalog./) 1.25::pg_catalog.float8,
+            0.8::pg_catalog.float8
+        )
+    )
 end;
 
 -- The share of single queries that found a recall, and its one-sided lower bound of 95 %.
@@ -212,10 +215,14 @@ begin
     for known in
         select
             point,
-            margin.least_ef_search,
+            -- the graph misses more of real queries than of rows, if little of it is searched
+            case when point.basis = 'queries' then 1 else 80 end as least_ef_search,
             -- the most that may be asked of this search
-            1 - (1 - least(point.recall, point.low + slack)) / allowed.misses as supports,
-            allowed.misses,
+            least(
+                mrl._supported(point.basis, (1 - point.recall) / allowed.part),
+                mrl._supported(point.basis, (1 - point.low) / allowed.part) + slack
+            ) as supports,
+            allowed.part,
             min(case when point.candidates is null then point.median_ms end)
                 over (partition by point.filter) as exact_ms
         from mrl._measured_for(
@@ -226,13 +233,10 @@ begin
             _promised.share,
             own_filter
         ) as point
-        cross join lateral mrl._margin(point.basis) as margin
         cross join lateral (
             -- a filter about as selective may let through rows that are farther from the queries
-            select margin.misses * case
-                when point.filter is distinct from own_filter then borrowed else 1
-            end
-        ) as allowed (misses)
+            select case when point.filter is distinct from own_filter then borrowed else 1 end
+        ) as allowed (part)
         order by point.filter, point.median_ms, supports desc
     loop
         -- for each filter, from the fastest search on
@@ -270,8 +274,10 @@ begin
             and (
                 _promised.quantile is null
                 or coalesce(
-                    1 - (1 - least(found_by, found_low + slack)) / known.misses
-                        >= _promised.quantile - 1e-9,
+                    least(
+                        mrl._supported(point.basis, (1 - found_by) / known.part),
+                        mrl._supported(point.basis, (1 - found_low) / known.part) + slack
+                    ) >= _promised.quantile - 1e-9,
                     false
                 )
             );

@@ -14,6 +14,9 @@ from support.sql_state import refused
 from support.tables import append
 from support.vectors import matryoshka
 
+from mrl_pg.calibration.margin import misses_of_rows, supported
+from mrl_pg.search.promise import Basis
+
 VECTORS = matryoshka(100)
 
 
@@ -192,11 +195,16 @@ def test_rows_stand_in_for_queries_with_a_margin(docs: Conn) -> None:
     put(docs, 20, 0.96, 0.955, 1.0, basis="rows")
     put(docs, 60, 0.97, 0.965, 2.0, basis="rows")
     put(docs, 200, 0.999, 0.998, 3.0, basis="rows")
-    # half of the misses that are asked for, and more of the graph
-    assert promised(docs, recall=0.9) == Promised(20, 80, "rows", 0.96, 0.955)
-    assert promised(docs, recall=0.94) == Promised(60, 80, "rows", 0.97, 0.965)
-    assert promised(docs, recall=0.9401) == Promised(200, 200, "rows", 0.999, 0.998)
-    assert promised(docs, recall=0.999) == Promised(200, 200, "unreached", 0.999, 0.998)
+    # more than is asked, and more of the graph; the bound is
+    # 1 - (0.045 / 1.25) ** 0.8 + 0.005
+    assert promised(docs, recall=0.935) == Promised(20, 80, "rows", 0.96, 0.955)
+    assert promised(docs, recall=0.9351) == Promised(60, 80, "rows", 0.97, 0.965)
+    assert promised(docs, recall=0.9477) == Promised(60, 80, "rows", 0.97, 0.965)
+    # the mean is 1 - (0.001 / 1.25) ** 0.8
+    assert promised(docs, recall=0.9966) == Promised(200, 200, "rows", 0.999, 0.998)
+    assert promised(docs, recall=0.9967) == Promised(
+        200, 200, "unreached", 0.999, 0.998
+    )
     docs.execute("update mrl._calibrations set basis = 'distances'")
     assert promised(docs, recall=0.96) == Promised(20, 80, "corrected", 0.96, 0.955)
     assert promised(docs, recall=0.999).standing == "corrected"
@@ -369,3 +377,20 @@ def test_what_is_no_recall_is_refused(docs: Conn, recall: float | None) -> None:
         docs.transaction(),
     ):
         promised(docs, recall=recall)
+
+
+@pytest.mark.parametrize("basis", ["queries", "distances", "unlike", "outside", "rows"])
+def test_sql_and_python_take_the_same_margin(docs: Conn, basis: Basis) -> None:
+    shares = [-1e-12, 0.0, 0.0003, 0.01, 0.07, 0.3, 0.9, 1.0]
+    call = "select mrl._supported(%s, missed) from unnest(%s::float8[]) as missed"
+    found = [row[0] for row in docs.execute(call, [basis, shares])]
+    if basis == "unlike":
+        assert found == [None] * len(shares)
+        return
+    assert found == pytest.approx([supported(basis, share) for share in shares])
+    assert found == sorted(found, reverse=True)
+    # what rows may miss is what supports the recall, and never more than it allows
+    for recall in (0.5, 0.9, 0.99, 0.999, 1.0):
+        missed = misses_of_rows(recall)
+        assert supported("rows", missed) == pytest.approx(recall)
+        assert missed <= 1 - recall

@@ -186,7 +186,6 @@ def test_python_takes_what_sql_takes(docs: Conn, basis: Basis) -> None:
     points.append({"candidates": None, "recall": 1.0, "low": 1.0, "ms": 7.0})
     for point in points:
         put(docs, **point)
-    misses, least = docs.execute("select (mrl._margin(%s)).*", [basis]).fetchall()[0]
     calibration = Calibration(
         MatryoshkaIndex("docs", "embedding", dims=32),
         10,
@@ -208,8 +207,6 @@ def test_python_takes_what_sql_takes(docs: Conn, basis: Basis) -> None:
         queries=200,
         rows=100,
         basis=basis,
-        misses=misses,
-        least_ef_search=least,
     )
     taken = set()
     for recall in RECALLS:

@@ -16,6 +16,7 @@ from support.vectors import Vectors, matryoshka, nearest, recall
 
 import mrl_pg
 from mrl_pg import Progress
+from mrl_pg.calibration.margin import LEAST_EF_SEARCH, supported
 from mrl_pg.errors import (
     ColumnNotFound,
     InvalidFile,
@@ -30,7 +31,6 @@ from mrl_pg.tune import Tuning, queries, tune, tune_async
 from mrl_pg.tune.advice import recommend
 from mrl_pg.tune.advice.not_yet import NotYet
 from mrl_pg.tune.budget import Budget
-from mrl_pg.tune.margin import LEAST_EF_SEARCH, ROW_MISSES
 from mrl_pg.tune.rows import read_rows
 from mrl_pg.tune.trial.scratch import Scratch
 
@@ -307,16 +307,16 @@ def test_queries_that_were_kept_are_asked(
         conn.execute(keep, [str(query.tolist())])
     found = tune(conn, "docs", "embedding", **given)
     assert (found.read.queries, found.read.themselves) == (3, 0)
-    assert found.goal.misses == 1
+    assert not found.goal.rows
     # by themselves they are taken only if there are enough
     rows = tune(conn, "docs", "embedding", **{**given, "real_queries": None})
     assert rows.read.origin == "held-out rows"
     assert re.search(r"\n\d real queries are stored, which are too few", str(rows))
-    assert (rows.goal.misses, rows.goal.least_ef) == (ROW_MISSES, LEAST_EF_SEARCH)
-    # as calibrations do
-    margin = conn.execute("select * from mrl._margin('rows')").fetchone()
-    assert margin == (ROW_MISSES, LEAST_EF_SEARCH)
-    assert "the target is recall 0.95 on rows" in str(rows)
+    assert (rows.goal.rows, rows.goal.least_ef) == (True, LEAST_EF_SEARCH)
+    # what calibrations promise with it is what is asked for
+    promised = supported("rows", 1 - rows.goal.wanted)
+    assert promised == pytest.approx(rows.goal.recall)
+    assert "the target is recall 0.9297 on rows" in str(rows)
     monkeypatch.setattr(queries, "FEWEST_REAL_QUERIES", 3)
     real = tune(conn, "docs", "embedding", **{**given, "real_queries": None})
     assert real.read.origin == "real queries"

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from support.table_facts import TABLE
 
+from mrl_pg.calibration.margin import LEAST_EF_SEARCH, misses_of_rows
 from mrl_pg.errors import InvalidSetting
 from mrl_pg.kinds import Kind, Stored
 from mrl_pg.layout import IndexLayout
@@ -16,7 +17,6 @@ from mrl_pg.recall.judgement import Judgement, Verdict
 from mrl_pg.recall.score import Recall
 from mrl_pg.tune.advice.not_yet import NotYet
 from mrl_pg.tune.advice.recommend import recommend
-from mrl_pg.tune.margin import LEAST_EF_SEARCH, ROW_MISSES, for_rows
 from mrl_pg.tune.option import Goal, Option
 from mrl_pg.tune.predict.cost_model import build_seconds, graph_ef, scaled
 from mrl_pg.tune.predict.growth import grown, measured
@@ -427,9 +427,9 @@ def test_an_exact_search_has_no_interval() -> None:
 
 
 def test_rows_as_queries_make_the_goal_stricter() -> None:
-    goal = for_rows(Goal(recall=0.94))
+    goal = Goal(recall=0.94, rows=True)
     assert goal.recall == 0.94
-    assert goal.wanted == pytest.approx(1 - 0.06 * ROW_MISSES)
+    assert goal.wanted == pytest.approx(1 - misses_of_rows(0.94))
     assert graph_ef(goal) >= LEAST_EF_SEARCH
     one = curve(512)
     assert needed(one, goal)[0] == needed(one, Goal(recall=goal.wanted))[0]
@@ -438,7 +438,7 @@ def test_rows_as_queries_make_the_goal_stricter() -> None:
     assert cheapest([weak, strong], Goal(recall=0.94)) == (weak, True)
     assert cheapest([weak, strong], goal) == (strong, True)
     low = recommend(LAYOUT, TABLE, goal, 1.0, None, [bits], [weak])
-    assert any("which is 0.97 with rows as queries" in text for text in low.against)
+    assert any("which is 0.9629 with rows as queries" in text for text in low.against)
 
 
 def test_noise_is_what_repeated_searches_differ_by() -> None:

@@ -1,0 +1,38 @@
+"""What a measurement on rows promises: less than it found, as rows are easy to find.
+
+A row is a node of the graph, and has rows like it. The fewer misses are allowed, the
+more of them real queries have for each miss of rows. docs/measured/recall.md says how
+the figures were chosen. `mrl._supported` does the same in SQL.
+"""
+
+import math
+
+from mrl_pg.search.promise import Basis
+
+FACTOR, POWER = 1.25, 1.25
+"""Rows may miss FACTOR * (1 - recall) ** POWER where 1 - recall is allowed."""
+
+LEAST_EF_SEARCH = 80
+"""With a smaller `ef_search`, the graph misses more of real queries than of rows."""
+
+
+def misses_of_rows(recall: float) -> float:
+    """The share of answers that rows may miss where a recall is asked for."""
+    allowed: float = min(1 - recall, FACTOR * (1 - recall) ** POWER)
+    return allowed
+
+
+def supported(basis: Basis, missed: float) -> float:
+    """The most recall that may be asked for, where queries missed so large a share."""
+    if basis in ("queries", "distances"):
+        return 1 - missed
+    if basis == "unlike":
+        return -math.inf
+    # rounding must not make it negative
+    most: float = 1 - max(missed, (max(missed, 0) / FACTOR) ** (1 / POWER))
+    return most
+
+
+def least_ef_search(basis: Basis) -> int:
+    """The smallest `ef_search` of a promise."""
+    return 1 if basis == "queries" else LEAST_EF_SEARCH
