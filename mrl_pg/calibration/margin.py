@@ -9,7 +9,7 @@ import math
 
 from mrl_pg.search.promise import Basis
 
-FACTOR, POWER = 1.25, 1.25
+FACTOR, POWER = 0.8, 1.2
 """Rows may miss FACTOR * (1 - recall) ** POWER where 1 - recall is allowed."""
 
 LEAST_EF_SEARCH = 80
@@ -18,7 +18,7 @@ LEAST_EF_SEARCH = 80
 
 def misses_of_rows(recall: float) -> float:
     """The share of answers that rows may miss where a recall is asked for."""
-    allowed: float = min(1 - recall, FACTOR * (1 - recall) ** POWER)
+    allowed: float = FACTOR * (1 - recall) ** POWER
     return allowed
 
 
@@ -29,7 +29,7 @@ def supported(basis: Basis, missed: float) -> float:
     if basis == "unlike":
         return -math.inf
     # rounding must not make it negative
-    most: float = 1 - max(missed, (max(missed, 0) / FACTOR) ** (1 / POWER))
+    most: float = 1 - (max(missed, 0) / FACTOR) ** (1 / POWER)
     return most
 
 

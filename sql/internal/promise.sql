@@ -89,13 +89,10 @@ return case
     then 1 operator(pg_catalog.-) missed
     -- it says nothing of real queries
     when basis operator(pg_catalog.=) 'unlike' then null
-    else 1 operator(pg_catalog.-) greatest(
-        missed,
-        pg_catalog.power(
-            -- rounding must not make it negative
-            greatest(missed, 0) operator(pg_catalog./) 1.25::pg_catalog.float8,
-            0.8::pg_catalog.float8
-        )
+    else 1 operator(pg_catalog.-) pg_catalog.power(
+        -- rounding must not make it negative
+        greatest(missed, 0) operator(pg_catalog./) 0.8::pg_catalog.float8,
+        1 operator(pg_catalog./) 1.2::pg_catalog.float8
     )
 end;
 

@@ -106,7 +106,7 @@ def test_rows_outside_promise_with_the_margin_of_rows(docs: Conn) -> None:
     about: dict[str, Any] = {"filter": "n = 1", "share": 0.1}
     put(docs, 20, 0.98, 0.976, 1.0, basis="outside", name=NAME, **about)
     same: dict[str, Any] = {"filtered": True, "name": NAME, **about}
-    made = promised(docs, recall=0.96, **same)
+    made = promised(docs, recall=0.95, **same)
     assert (made.standing, made.candidates, made.ef_search) == ("rows", 20, 80)
     assert promised(docs, recall=0.98, **same).standing == "unreached"
     result = INDEX.search(docs, VECTORS[0], recall=0.98, filter="n = 1")
