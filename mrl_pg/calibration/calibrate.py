@@ -94,36 +94,31 @@ class Calibration:
         # more recall or a higher quantile never takes a weaker search, so those for
         # less count, too
         candidates, ef_search, most = 0, least_ef_search(self.basis), 0.0
-        points = sorted(self.points, key=lambda point: self._order(point, slack))
-        for point in points:
+        for point in sorted(self.points, key=self._order):
             if point.candidates is None or point.ef_search is None:
                 return point
-            supports = self._supports(point.recall, point.low, slack)
+            supports = self._supports(point.recall, point.low + slack)
             if supports <= most and quantile is None:
                 continue
             most = max(most, supports)
             keeps = supports >= recall - ROUNDING
             if keeps and quantile is not None:
                 found, low = found_by(point.shares, point.weights, recall)
-                keeps = self._supports(found, low, slack) >= quantile - ROUNDING
+                keeps = self._supports(found, low + slack) >= quantile - ROUNDING
             candidates = max(candidates, point.candidates)
             ef_search = max(ef_search, point.ef_search)
             if keeps:
                 return replace(point, candidates=candidates, ef_search=ef_search)
         return None
 
-    def _order(
-        self, point: CalibrationPoint, slack: float
-    ) -> tuple[float, bool, float]:
+    def _order(self, point: CalibrationPoint) -> tuple[float, bool, float]:
         """From the fastest on; of equal ones exact search, then what found most."""
-        supports = self._supports(point.recall, point.low, slack)
+        supports = self._supports(point.recall, point.low)
         return point.median_ms, point.candidates is not None, -supports
 
-    def _supports(self, measured: float, low: float, slack: float) -> float:
-        """The most that may be asked of a search, by what it reached and its bound."""
-        return min(
-            supported(self.basis, 1 - measured), supported(self.basis, 1 - low) + slack
-        )
+    def _supports(self, measured: float, low: float) -> float:
+        """The most that may be asked of a search, by what it reached."""
+        return supported(self.basis, 1 - min(measured, low))
 
     def __str__(self) -> str:
         """What was measured, in one sentence."""

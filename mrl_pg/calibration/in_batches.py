@@ -110,7 +110,7 @@ def calibrate_in_batches(
         "points": json.dumps(points),
         "exact_times": row["times"],
         "basis": basis,
-        "query_count": sum(not query.query.outside for query in asked),
+        "query_count": len(asked),
         "outsiders": sum(query.query.outside for query in asked),
         "edges": [query.edge for query in asked],
         "totals": [query.total for query in asked],

@@ -18,8 +18,7 @@ LEAST_EF_SEARCH = 80
 
 def misses_of_rows(recall: float) -> float:
     """The share of answers that rows may miss where a recall is asked for."""
-    allowed: float = FACTOR * (1 - recall) ** POWER
-    return allowed
+    return float(FACTOR * (1 - recall) ** POWER)
 
 
 def supported(basis: Basis, missed: float) -> float:
@@ -29,8 +28,7 @@ def supported(basis: Basis, missed: float) -> float:
     if basis == "unlike":
         return -math.inf
     # rounding must not make it negative
-    most: float = 1 - (max(missed, 0) / FACTOR) ** (1 / POWER)
-    return most
+    return float(1 - (max(missed, 0) / FACTOR) ** (1 / POWER))
 
 
 def least_ef_search(basis: Basis) -> int:

@@ -85,7 +85,8 @@ def calibrate(
 
     If at least 100 real queries are stored (see `mrl-pg queries`), these are the
     queries, otherwise random rows. Rows are easier to find than real queries, so with
-    rows a search takes a margin, and says that it rests on rows.
+    rows a search takes a margin, and says that it rests on rows. With --filter, as many
+    rows that the filter turns away are queries, too, because they may find less.
 
     Example: mrl-pg calibrate docs embedding --dims 256 --k 10 --k 100
     """

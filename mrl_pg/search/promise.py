@@ -55,7 +55,8 @@ class Promise:
     `queries` were. All are None without a calibration to choose by; `candidates` is
     then a safe number. `candidates` and `ef_search` are None where exact search was
     fastest. With a `quantile`, `found_by` is the share of the queries that found the
-    recall, None if that is not known. `words` says the same to people.
+    recall, None if that is not known. `borrowed` if it was measured with another
+    filter, or by another role under row-level security. `words` says all to people.
     """
 
     recall: float
@@ -69,6 +70,7 @@ class Promise:
     basis: Basis | None = None
     quantile: float | None = None
     found_by: float | None = None
+    borrowed: bool = field(default=False, compare=False)
     words: str = field(default="", compare=False)
 
     def __str__(self) -> str:
@@ -86,6 +88,8 @@ class Promise:
         """What to do if no measured search is sure to reach it."""
         if self.measured is not None and self.measured < self.recall:
             return _OUT_OF_REACH
+        if self.borrowed:
+            return _NEXT["borrowed"]
         if self.quantile is None:
             return _TOO_FEW
         if self.found_by is None:

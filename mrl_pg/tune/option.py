@@ -22,7 +22,7 @@ class Goal:
     """The recall at k that searches of a column must reach, by a distance.
 
     Every index that is tried has the graph parameters `m` and `ef_construction`. With
-    `rows` as queries, which are easier to find, more is asked of a measurement, and of
+    `rows_as_queries`, which are easier to find, more is asked of a measurement, and of
     `ef_search`: see `mrl_pg.calibration.margin`.
     """
 
@@ -31,7 +31,7 @@ class Goal:
     distance: Distance = "cosine"
     m: int = 16
     ef_construction: int = 64
-    rows: bool = False
+    rows_as_queries: bool = False
 
     def __post_init__(self) -> None:
         """Raise InvalidSetting for a goal that no search can reach."""
@@ -54,12 +54,12 @@ class Goal:
     @property
     def wanted(self) -> float:
         """The mean recall that a measurement must reach."""
-        return 1 - misses_of_rows(self.recall) if self.rows else self.recall
+        return 1 - misses_of_rows(self.recall) if self.rows_as_queries else self.recall
 
     @property
     def least_ef(self) -> int:
         """The smallest `ef_search` to try."""
-        return least_ef_search("rows" if self.rows else "queries")
+        return least_ef_search("rows" if self.rows_as_queries else "queries")
 
     @property
     def prefix_recall(self) -> float:

@@ -91,7 +91,7 @@ class Tuning:
                 f"{read.themselves:,} queries have a row at distance 0. If they are "
                 "rows of the table, recall looks better than it is"
             )
-        if goal.rows:
+        if goal.rows_as_queries:
             sentences.append(
                 "the queries are rows, which are easier to find than what people ask. "
                 f"So the target is recall {goal.wanted:.4g} on rows, with ef_search "

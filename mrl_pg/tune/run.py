@@ -170,7 +170,7 @@ def _tune(conn: Conn, request: TuneRequest, stack: ExitStack) -> Tuning:
         request.progress,
     )
     if queries.held is not None or read.finds_itself:
-        goal = replace(goal, rows=True)
+        goal = replace(goal, rows_as_queries=True)
     # now, before rows move: the trials may take long
     listed = read_listed(conn, facts, shown, example_queries)
     predicted = options(

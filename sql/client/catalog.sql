@@ -356,7 +356,8 @@ select ({stamp}) as stamp
 -- Parameters: table_id, index_name, k, recall, filter, quantile
 -- Called by: mrl_pg.search.promised
 select
-    candidates, ef_search, standing, measured, low, p05, queries, basis, found_by, words
+    candidates, ef_search, standing, measured, low, p05, queries, basis, found_by, borrowed,
+    words
 from mrl._promised(
     %(table_id)s::pg_catalog.oid,
     %(index_name)s::pg_catalog.name,

@@ -162,7 +162,7 @@ begin
         mrl._stored_filter(filter, args, plan.limited),
         points,
         counts.share,
-        pg_catalog.cardinality(pg_catalog.array_positions(outside, false)),
+        query_count,
         counts.rows,
         case when queries is null then measured.basis else 'queries' end,
         mrl._reach(k, edges, totals, counting),
@@ -182,7 +182,7 @@ comment on function mrl.calibrate(
 'searches that no faster search beats in mrl.calibrations, where recall => 0.99 finds them, '
 'and returns them. weights: what each of the queries counts. With a filter, it measures '
 'searches with that filter; if its queries are rows, then for rows that the filter lets '
-'through and for as many that it turns away, and stores what is found by those that find '
-'less. The default sample is 2000 / k queries, at least 700. Reads the whole table once for every few hundred queries, '
+'through and for as many that it turns away, and stores what the latter find, if that is '
+'less, else what all of them find. The default sample is 2000 / k queries, at least 700. Reads the whole table once for every few hundred queries, '
 'all in one transaction, which holds its lock on the table and its snapshot until the end; '
 'mrl-pg calibrate lets go of both after each batch.';

@@ -90,21 +90,7 @@ set search_path = pg_catalog, pg_temp
 as $body$
 begin
     return (
-        with query as (
-            select
-                query.near,
-                query.total,
-                query.number,
-                query.turned_away,
-                -- the effective number of queries together (Kish, 1965)
-                query.weight * sum(query.weight) over alike
-                    / sum(query.weight * query.weight) over alike as weight
-            from unnest(near, totals, weights, outside) with ordinality
-                as query (near, total, weight, turned_away, number)
-            where total > 0
-            window alike as (partition by query.turned_away)
-        ),
-        tally as (
+        with found as (
             select
                 level,
                 query.number,
@@ -118,65 +104,59 @@ begin
                     ),
                     query.total
                 )::float8 / query.total as recall
-            from query
+            from unnest(near, totals, weights, outside) with ordinality
+                as query (near, total, weight, turned_away, number)
             cross join mrl._levels(_points.k) as level
-            where level <= _points.candidates
+            where query.total > 0
+                and level <= _points.candidates
                 -- ef_search is the same for all that are above it, which were measured before
                 and (level = _points.candidates or _points.candidates <= _points.ef_search)
         ),
-        part as (
+        tally as (
             select
                 level,
-                turned_away,
+                part.name,
+                number,
+                recall,
+                -- the effective number of queries together (Kish, 1965)
+                weight * sum(weight) over alike / sum(weight * weight) over alike as weight
+            from found
+            join (values ('all'), ('passing'), ('away')) as part (name)
+                on part.name = 'all'
+                or true = any (outside)
+                and part.name = case when turned_away then 'away' else 'passing' end
+            window alike as (partition by level, part.name)
+        ),
+        mean as (
+            select
+                level,
+                name,
                 mrl._interval(
                     array_agg(recall order by number),
                     array_agg(weight order by number),
                     1.644854
-                ) as interval
-            from tally
-            group by level, turned_away
-        ),
-        wide as (
-            select
-                level,
-                turned_away,
+                ) as interval,
                 mrl._interval(
                     array_agg(recall order by number),
                     array_agg(weight order by number),
                     -- two of these are apart by chance once in a thousand times
                     2.326
-                ) as interval
+                ) as wide
             from tally
-            where true = any (outside)
-            group by level, turned_away
-        ),
-        -- of rows that the filter lets through and those that it turns away, what found less
-        mean as (
-            select distinct on (part.level)
-                part.level,
-                part.turned_away,
-                (part.interval).mean,
-                -- of both, or it would fall where the smaller group begins to find less
-                min((part.interval).low) over (partition by part.level) as low,
-                part.turned_away
-                    and coalesce((away.interval).high < (passing.interval).low, true) as apart
-            from part
-            left join wide as away on away.level = part.level and away.turned_away
-            left join wide as passing on passing.level = part.level and not passing.turned_away
-            order by part.level, (part.interval).mean, part.turned_away
+            group by level, name
         ),
         single as (
             select
                 level,
-                turned_away,
+                name,
                 array_agg(recall order by recall) as shares,
                 array_agg(weight order by recall) as weights
             from (
-                select level, turned_away, recall, sum(weight) as weight
+                select level, name, recall, sum(weight) as weight
                 from tally
-                group by level, turned_away, recall
+                group by level, name, recall
             ) as alike
-            group by level, turned_away
+            group by level, name
         ),
         times as (
             select
@@ -188,12 +168,15 @@ begin
             jsonb_build_object(
                 'candidates', mean.level,
                 'ef_search', _points.ef_search,
-                'recall', mean.mean,
-                'low', mean.low,
+                -- all, passing or away
+                'group', mean.name,
+                'recall', (mean.interval).mean,
+                'low', (mean.interval).low,
+                'wide_low', (mean.wide).low,
+                'wide_high', (mean.wide).high,
                 'p05', (mrl._quantiles(single.shares, single.weights, array[0.05]))[1],
                 'shares', single.shares,
                 'weights', single.weights,
-                'apart', mean.apart,
                 -- re-ranking takes the same time for each candidate
                 'median_ms', coalesce(
                     times.few[1] + step.of_all * (times.all_of_them[1] - times.few[1]),
@@ -206,7 +189,7 @@ begin
             )
         )
         from mean
-        join single on single.level = mean.level and single.turned_away = mean.turned_away
+        join single on single.level = mean.level and single.name = mean.name
         cross join times
         cross join lateral (
             select (mean.level - _points.k)::float8
@@ -262,11 +245,11 @@ create or replace function mrl._keep_calibration(
     queries int,
     -- the counted rows, for a table without statistics
     rows bigint,
-    -- what the queries were: queries, distances or rows
+    -- what the queries were: queries, distances, unlike or rows
     basis text default null,
     -- 21 quantiles of the exact distance of the k-th row
     reach float8[] default null,
-    -- how many rows that the filter turns away were measured beside the queries
+    -- how many of the queries are rows that the filter turns away
     outsiders int default 0
 )
 returns setof mrl.calibrations
@@ -280,19 +263,28 @@ declare
     counts record;
     claimed int;
     reports text;
+    -- the queries whose figures are stored: rows that the filter turns away, if they find less
+    -- than those that it lets through
+    measured text := 'all';
 begin
     perform mrl.check_owner(_keep_calibration.table_id);
     built := mrl._built(_keep_calibration.table_id, _keep_calibration.index_name);
     counts := mrl._counts(_keep_calibration.table_id);
     -- so that other sessions soon see the changes that this one has counted
     reports := pg_stat_force_next_flush()::text;
-    -- by any number of candidates
-    if (
-        select coalesce(bool_or((point -> 'apart')::boolean), false)
-        from jsonb_array_elements(points) as point
+    -- with any number of candidates
+    if exists (
+        select
+        from jsonb_array_elements(points) as away
+        join jsonb_array_elements(points) as passing
+            on away -> 'candidates' = passing -> 'candidates'
+            and away -> 'ef_search' = passing -> 'ef_search'
+        where away ->> 'group' = 'away'
+            and passing ->> 'group' = 'passing'
+            and (away ->> 'wide_high')::float8 < (passing ->> 'wide_low')::float8
     ) then
+        measured := 'away';
         basis := 'outside';
-        queries := outsiders;
     end if;
     insert into mrl._claims (table_id)
     values (_keep_calibration.table_id)
@@ -317,8 +309,12 @@ begin
         select distinct on (point.candidates, point.ef_search) *
         from jsonb_to_recordset(points) as point (
             candidates int, ef_search int, recall float8, low float8,
-            median_ms float8, p95_ms float8, p05 float8, shares float8[], weights float8[]
+            median_ms float8, p95_ms float8, p05 float8, shares float8[], weights float8[],
+            "group" text
         )
+        -- exact search is the same for all
+        where point."group" is null
+            or point."group" = measured
         order by
             point.candidates, point.ef_search, point.recall, point.low, point.median_ms
     ),
@@ -340,7 +336,7 @@ begin
             point.low,
             point.median_ms,
             point.p95_ms,
-            _keep_calibration.queries,
+            case when measured = 'away' then outsiders else queries end,
             coalesce(counts.rows::bigint, _keep_calibration.rows),
             built.m,
             built.ef_construction,

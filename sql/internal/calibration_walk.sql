@@ -345,7 +345,8 @@ begin atomic
     with widest as (
         select
             (point operator(pg_catalog.->>) 'candidates')::int as candidates,
-            pg_catalog.max(
+            -- of those queries that find less, with a filter
+            pg_catalog.min(
                 (point operator(pg_catalog.->>) 'recall')::pg_catalog.float8
             ) as recall
         from pg_catalog.jsonb_array_elements(points) as point

@@ -162,6 +162,8 @@ create or replace function mrl._promised(
     -- the share of these queries that found the recall; NULL without a quantile, and if it is
     -- not known
     out found_by float8,
+    -- whether it was measured with another filter, or by another role under a policy
+    out borrowed boolean,
     -- what stands behind the recall, for people
     out words text
 )
@@ -175,7 +177,7 @@ declare
     slack constant float8 := 0.005;
     -- the share of the misses that another filter may have of those that a search may have; see
     -- docs/measured/recall.md
-    borrowed constant float8 := 0.5;
+    others constant float8 := 0.5;
     built record;
     counts record;
     known record;
@@ -215,9 +217,8 @@ begin
             -- the graph misses more of real queries than of rows, if little of it is searched
             case when point.basis = 'queries' then 1 else 80 end as least_ef_search,
             -- the most that may be asked of this search
-            least(
-                mrl._supported(point.basis, (1 - point.recall) / allowed.part),
-                mrl._supported(point.basis, (1 - point.low) / allowed.part) + slack
+            mrl._supported(
+                point.basis, (1 - least(point.recall, point.low + slack)) / allowed.part
             ) as supports,
             allowed.part,
             min(case when point.candidates is null then point.median_ms end)
@@ -232,7 +233,7 @@ begin
         ) as point
         cross join lateral (
             -- a filter about as selective may let through rows that are farther from the queries
-            select case when point.filter is distinct from own_filter then borrowed else 1 end
+            select case when point.filter is distinct from own_filter then others else 1 end
         ) as allowed (part)
         order by point.filter, point.median_ms, supports desc
     loop
@@ -271,9 +272,8 @@ begin
             and (
                 _promised.quantile is null
                 or coalesce(
-                    least(
-                        mrl._supported(point.basis, (1 - found_by) / known.part),
-                        mrl._supported(point.basis, (1 - found_low) / known.part) + slack
+                    mrl._supported(
+                        point.basis, (1 - least(found_by, found_low + slack)) / known.part
                     ) >= _promised.quantile - 1e-9,
                     false
                 )
@@ -336,6 +336,7 @@ begin
         change := 'answers are at other distances than at the calibration';
     end if;
     -- where nobody knows how many rows pass, it may have to look at nearly all of them
+    borrowed := chosen[1].filter is distinct from own_filter and cardinality(chosen) > 0;
     exact := cardinality(chosen) > 0
         and change is null
         and true = all (exact_is_best)
@@ -346,7 +347,7 @@ begin
         -- it finds everything, whatever was measured
         when exact then 'measured'
         when reached < cardinality(chosen) then 'unreached'
-        when chosen[1].filter is distinct from own_filter then 'borrowed'
+        when borrowed then 'borrowed'
         when basis = 'queries' then 'measured'
         when basis = 'distances' then 'corrected'
         else 'rows'
@@ -358,15 +359,17 @@ begin
         low := 1;
         p05 := 1;
         found_by := case when quantile is not null then 1 end;
+        borrowed := false;
         words := 'exact search, which finds everything; no faster search keeps the recall';
         return;
     elsif standing not in ('uncalibrated', 'stale') then
         words := mrl._promise_in_words(
-            standing, chosen[1].filter is distinct from own_filter, _promised.recall, measured,
-            low, p05, queries, basis, quantile, found_by, found_low
+            standing, borrowed, _promised.recall, measured, low, p05, queries, basis, quantile,
+            found_by, found_low
         );
         return;
     end if;
+    borrowed := false;
     measured := null;
     low := null;
     p05 := null;

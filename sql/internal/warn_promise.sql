@@ -4,7 +4,7 @@
 -- Called by: mrl._promised
 create or replace function mrl._promise_in_words(
     standing text,
-    -- whether it was measured with another filter
+    -- whether it was measured with another filter, or by another role under a policy
     is_borrowed boolean,
     recall float8,
     measured float8,
@@ -28,7 +28,7 @@ declare
         when basis = 'unlike'
         then 'not sure, because real queries are unlike the rows that were measured: '
         when is_borrowed
-        then 'not sure until it is measured with this filter, because another must find more: '
+        then 'not sure, because it was measured with another filter, which must find more: '
         when basis in ('rows', 'outside')
         then 'not sure, because rows must find more than real queries: '
         else 'not sure, because too few queries were measured: '
@@ -115,6 +115,7 @@ declare
         k,
         case when filtered then ', filter => …' end,
         case
+            when promised.borrowed then ''
             when promised.standing = 'rows'
                 or promised.basis in ('rows', 'outside', 'unlike') and promised.standing = 'unreached'
             then ', queries => …'
@@ -130,7 +131,7 @@ begin
         using hint = case
             when promised.standing = 'rows'
             then call || ' with real queries, such as mrl.kept_queries returns: they may find less'
-            when promised.standing = 'borrowed'
+            when promised.standing = 'borrowed' or promised.borrowed and enough
             then call || ' with this filter'
             when promised.standing <> 'unreached'
             then call || '; until then the search takes a safe number of candidates'

@@ -94,12 +94,13 @@ def test_the_async_version_lets_go_too(docs: Docs, other: Conn) -> None:
     assert again >= 2
 
 
-Levels = dict[int, tuple[float, float]]
+Levels = dict[tuple[int | None, int | None], tuple[float, float]]
+"""Recall and its bound, by candidates and ef_search."""
 
 
 def levels(made: Calibration) -> Levels:
     return {
-        point.candidates: (point.recall, point.low)
+        (point.candidates, point.ef_search): (point.recall, point.low)
         for point in made.points
         if point.candidates is not None
     }
@@ -113,7 +114,9 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> Levels:
 
     def dumps(points: Any) -> str:
         for point in points:
-            found[point["candidates"]] = point["recall"], point["low"]
+            if point["group"] == "all":
+                search = point["candidates"], point["ef_search"]
+                found[search] = point["recall"], point["low"]
         return real(points)
 
     monkeypatch.setattr(json, "dumps", dumps)
@@ -155,12 +158,13 @@ def test_calibrate_lets_go_after_each_batch(
 
 
 def test_rows_as_queries_leave_themselves_out(docs: Docs, measured: Levels) -> None:
-    # all rows that pass, so that there is no chance
+    # all rows, so that there is no chance
     given: dict[str, Any] = {"k": 2, "sample": 500, "filter": "n < 10"}
     made = docs.index.calibrate(docs.conn, **given)
     with docs.conn.transaction():
         at_once = docs.index.calibrate(docs.conn, **given)
-    assert made.queries == at_once.queries == 50
-    for candidates, figures in (levels(made) | levels(at_once)).items():
-        assert figures == pytest.approx(measured[candidates])
+    assert made.queries == at_once.queries == 500
+    assert made.basis == at_once.basis == "rows"
+    for search, figures in (levels(made) | levels(at_once)).items():
+        assert figures == pytest.approx(measured[search])
     assert min(recall for recall, low in measured.values()) < 1

@@ -307,12 +307,12 @@ def test_queries_that_were_kept_are_asked(
         conn.execute(keep, [str(query.tolist())])
     found = tune(conn, "docs", "embedding", **given)
     assert (found.read.queries, found.read.themselves) == (3, 0)
-    assert not found.goal.rows
+    assert not found.goal.rows_as_queries
     # by themselves they are taken only if there are enough
     rows = tune(conn, "docs", "embedding", **{**given, "real_queries": None})
     assert rows.read.origin == "held-out rows"
     assert re.search(r"\n\d real queries are stored, which are too few", str(rows))
-    assert (rows.goal.rows, rows.goal.least_ef) == (True, LEAST_EF_SEARCH)
+    assert (rows.goal.rows_as_queries, rows.goal.least_ef) == (True, LEAST_EF_SEARCH)
     # what calibrations promise with it is what is asked for
     promised = supported("rows", 1 - rows.goal.wanted)
     assert promised == pytest.approx(rows.goal.recall)

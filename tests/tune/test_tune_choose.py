@@ -427,7 +427,7 @@ def test_an_exact_search_has_no_interval() -> None:
 
 
 def test_rows_as_queries_make_the_goal_stricter() -> None:
-    goal = Goal(recall=0.94, rows=True)
+    goal = Goal(recall=0.94, rows_as_queries=True)
     assert goal.recall == 0.94
     assert goal.wanted == pytest.approx(1 - misses_of_rows(0.94))
     assert graph_ef(goal) >= LEAST_EF_SEARCH

@@ -79,7 +79,7 @@ def recommend(
         if point is None:
             best = max(short, key=lambda p: p.recall.mean)
             strict = ""
-            if goal.rows:
+            if goal.rows_as_queries:
                 strict = f", which is {goal.wanted:.4g} with rows as queries"
             against.append(
                 f"no setting that was tried reaches recall {goal.recall:g}{strict}. "
