@@ -135,14 +135,23 @@ begin
                     array_agg(recall order by number),
                     array_agg(weight order by number),
                     1.644854
-                ) as interval,
+                ) as interval
+            from tally
+            group by level, name
+        ),
+        -- of the groups that are compared with each other
+        wide as (
+            select
+                level,
+                name,
                 mrl._interval(
                     array_agg(recall order by number),
                     array_agg(weight order by number),
                     -- two of these are apart by chance once in a thousand times
                     2.326
-                ) as wide
+                ) as interval
             from tally
+            where name <> 'all'
             group by level, name
         ),
         single as (
@@ -172,8 +181,8 @@ begin
                 'group', mean.name,
                 'recall', (mean.interval).mean,
                 'low', (mean.interval).low,
-                'wide_low', (mean.wide).low,
-                'wide_high', (mean.wide).high,
+                'wide_low', (wide.interval).low,
+                'wide_high', (wide.interval).high,
                 'p05', (mrl._quantiles(single.shares, single.weights, array[0.05]))[1],
                 'shares', single.shares,
                 'weights', single.weights,
@@ -190,6 +199,7 @@ begin
         )
         from mean
         join single on single.level = mean.level and single.name = mean.name
+        left join wide on wide.level = mean.level and wide.name = mean.name
         cross join times
         cross join lateral (
             select (mean.level - _points.k)::float8

@@ -335,12 +335,12 @@ begin
     then
         change := 'answers are at other distances than at the calibration';
     end if;
+    borrowed := cardinality(chosen) > 0 and chosen[1].filter is distinct from own_filter;
     -- where nobody knows how many rows pass, it may have to look at nearly all of them
-    borrowed := chosen[1].filter is distinct from own_filter and cardinality(chosen) > 0;
     exact := cardinality(chosen) > 0
         and change is null
         and true = all (exact_is_best)
-        and (chosen[1].filter is not distinct from own_filter or _promised.share is not null);
+        and (not borrowed or _promised.share is not null);
     standing := case
         when cardinality(chosen) = 0 then 'uncalibrated'
         when change is not null then 'stale'
