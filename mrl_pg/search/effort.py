@@ -1,5 +1,6 @@
 """Decides how hard to search: candidates, settings and the kind of scan."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
@@ -30,14 +31,20 @@ Scan: TypeAlias = Literal["single", "iterative", "exact"]
 
 
 @dataclass(frozen=True, slots=True)
+class AtLeast:
+    """A value of a setting, unless the session's own is larger."""
+
+    value: int
+
+
+@dataclass(frozen=True, slots=True)
 class Effort:
     """How many rows each pass returns, and how widely the index is searched.
 
-    `candidates` and `ef_search` are None for an exact search. `least_scan_tuples`
-    and `scan_memory` only raise the session's own `hnsw.max_scan_tuples` and
-    `hnsw.scan_mem_multiplier`; `max_scan_tuples` replaces the first of these. With a
-    `recall` the statement reads the calibration itself, by the `quantile` if there is
-    one, and `candidates` is the most that it may use.
+    `candidates` and `ef_search` are None for an exact search. `max_scan_tuples` is None
+    unless the caller gave it. With a `recall` the statement reads the calibration
+    itself, by the `quantile` if there is one, and `candidates` is the most that it may
+    use.
     """
 
     k: int
@@ -45,10 +52,24 @@ class Effort:
     ef_search: int | None
     scan: Scan
     max_scan_tuples: int | None
-    least_scan_tuples: int
-    scan_memory: int
     recall: float | None = None
     quantile: float | None = None
+
+    @property
+    def settings(self) -> Mapping[str, str | AtLeast]:
+        """The settings of the scan, by the slots of the template `gate`."""
+        visited = max(self.candidates or 0, self.max_scan_tuples or 0)
+        memory = -(-visited // TUPLES_IN_WORK_MEM)
+        return {
+            "ef_search": str(self.ef_search),
+            "iterative_scan": "relaxed_order" if self.scan == "iterative" else "off",
+            "scan_tuples": (
+                str(self.max_scan_tuples)
+                if self.max_scan_tuples
+                else AtLeast(2 * (self.candidates or 0))
+            ),
+            "scan_memory": AtLeast(min(memory, MAX_SCAN_MEMORY)),
+        }
 
 
 def default_candidates(k: int) -> int:
@@ -101,8 +122,6 @@ def _effort(
         ef_search=ef_search,
         scan=_scan(candidates, goes_on),
         max_scan_tuples=options.max_scan_tuples,
-        least_scan_tuples=2 * (candidates or 0),
-        scan_memory=_scan_memory(max(candidates or 0, options.max_scan_tuples or 0)),
     )
 
 
@@ -123,7 +142,3 @@ def _scan(candidates: int | None, goes_on: bool) -> Scan:
     if candidates is None:
         return "exact"
     return "iterative" if goes_on or candidates > MAX_EF_SEARCH else "single"
-
-
-def _scan_memory(tuples: int) -> int:
-    return min(-(-tuples // TUPLES_IN_WORK_MEM), MAX_SCAN_MEMORY)

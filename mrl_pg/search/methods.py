@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from mrl_pg.exchange import AsyncConn, Conn, run, run_async
 from mrl_pg.layout import Searched
 from mrl_pg.search.find import find, find_many, fresh_plan
-from mrl_pg.search.options import SearchKeywords, options_of
+from mrl_pg.search.options import SearchKeywords, explains_options, options_of
 from mrl_pg.search.plan import SearchPlan
 from mrl_pg.search.result import SearchResult
 from mrl_pg.vectors import VectorLike, VectorsLike
@@ -20,36 +20,22 @@ class SearchMethods(Searched):
 
     __slots__ = ()
 
+    @explains_options
     def search(
         self, conn: Conn, query: VectorLike, **options: "Unpack[SearchKeywords]"
     ) -> SearchResult:
         """The k rows nearest to a query, by full vectors, found in two passes.
 
         `query`: full size, as a list, an array of any float dtype, a Vector or a
-        HalfVector. The options:
-
-        - `k` (10): the most rows to return.
-        - `candidates` (160, or 8 k if that is more): rows that the short index passes
-          on for exact ranking. Above 1000 the index scan is iterative.
-        - `ef_search` (candidates, at most 1000): a larger value searches more of the
-          graph.
-        - `max_scan_tuples` (the session's, 20000, or twice the candidates): how many
-          rows a scan with a filter may visit.
-        - `recall`, such as 0.95: uses the cheapest search that reached this recall in
-          `calibrate`, unless you give `candidates`. The result's `promise` says whether
-          the calibration supports it.
-        - `quantile`, such as 0.95, with a `recall`: so large a share of the queries is
-          to find that recall, each by itself; otherwise only their mean is.
-        - `filter`, with its values in `params`: a condition on the table's columns in
-          SQL, for the first pass.
-        - `columns` (none): columns to return with each hit.
-        - `exact` (False): compares every row instead of using the index.
+        HalfVector.
 
         No setting outlives the search. Rows without a distance (NULL, or zero under
         cosine) are never returned. Rows at the same distance are ordered by key.
 
         Raises InvalidVector, InvalidSetting, InvalidFilter, ColumnNotFound,
         IndexNotFound, IndexMismatch, and NotInstalled with a recall.
+
+        The options, which `SearchKeywords` declares:
         """
         return run(conn, find(conn, self, query, options_of(options)))
 

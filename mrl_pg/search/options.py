@@ -1,8 +1,9 @@
-"""The options of a search: as keywords, as one checked value, and the checks."""
+"""The options of a search: as keywords, explained; as one checked value; the checks."""
 
-from collections.abc import Sequence
+import inspect
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypedDict, cast
+from typing import Any, TypedDict, TypeVar, cast
 
 from mrl_pg import arguments
 from mrl_pg.arguments import shown
@@ -18,7 +19,22 @@ MAX_EF_SEARCH = 1000
 
 
 class EffortKeywords(TypedDict, total=False):
-    """How many rows to return, and how hard to search for them."""
+    """How many rows to return, and how hard to search for them.
+
+    - `k` (10): the most rows to return.
+    - `candidates` (160, or 8 k if that is more): rows that the short index passes
+      on for exact ranking. Above 1000 the index scan is iterative.
+    - `ef_search` (candidates, at most 1000): a larger value searches more of the
+      graph.
+    - `max_scan_tuples` (the session's, 20000, or twice the candidates): how many
+      rows a scan with a filter may visit. Raise it if the result is `cut_short`;
+      above about 250,000 raise `work_mem`, too.
+    - `recall`, such as 0.95: uses the cheapest search that reached this recall in
+      `calibrate`, unless you give `candidates`. The result's `promise` says whether
+      the calibration supports it.
+    - `quantile`, such as 0.95, with a `recall`: so large a share of the queries is
+      to find that recall, each by itself; otherwise only their mean is.
+    """
 
     k: int
     candidates: int | None
@@ -29,17 +45,39 @@ class EffortKeywords(TypedDict, total=False):
 
 
 class FilteredKeywords(EffortKeywords, total=False):
-    """The same, and a filter."""
+    """The same, and a filter.
+
+    - `filter`, with its values in `params`: a condition on the table's columns in
+      SQL, for the first pass.
+    """
 
     filter: Filter
     params: Params
 
 
 class SearchKeywords(FilteredKeywords, total=False):
-    """The keywords of every search; `MatryoshkaIndex.search` explains each."""
+    """The keywords of every search: the same, and two more.
+
+    - `columns` (none): columns to return with each hit.
+    - `exact` (False): compares every row instead of using the index.
+    """
 
     columns: Sequence[str]
     exact: bool
+
+
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+
+def explains_options(method: Method) -> Method:
+    """Add what each option means, as declared above, to the help of a method."""
+    parts = (EffortKeywords, FilteredKeywords, SearchKeywords)
+    lists = [
+        inspect.cleandoc(each.__doc__ or "").partition("\n\n")[2] for each in parts
+    ]
+    told = inspect.cleandoc(method.__doc__ or "")
+    method.__doc__ = "\n\n".join([told, "\n".join(lists)])
+    return method
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,7 +20,7 @@ from mrl_pg.catalog.slots import (
 )
 from mrl_pg.kinds import KINDS
 from mrl_pg.layout import IndexInUse, IndexLayout
-from mrl_pg.search.effort import Effort
+from mrl_pg.search.effort import AtLeast, Effort
 from mrl_pg.search.shape import Shape
 
 LONGEST = 4000
@@ -155,20 +155,18 @@ def _statements(shape: Shape) -> tuple[bytes, bytes]:
 
 
 def _gate(effort: Effort) -> sql.Composed:
-    scan_tuples = effort.max_scan_tuples
-    scan = "relaxed_order" if effort.scan == "iterative" else "off"
-    ef_search: sql.Composable = sql.Literal(str(effort.ef_search))
+    values = {name: _setting(name, value) for name, value in effort.settings.items()}
     if effort.recall is not None:
         # the value that the statement itself read from the calibration
-        ef_search = sql.SQL("mrl_before.mrl_ef_search::pg_catalog.text")
-    return template(
-        "gate",
-        ef_search=ef_search,
-        iterative_scan=sql.Literal(scan),
-        max_scan_tuples=sql.Literal(scan_tuples and str(scan_tuples)),
-        least_scan_tuples=sql.Literal(effort.least_scan_tuples),
-        scan_memory=sql.Literal(effort.scan_memory),
-    )
+        values["ef_search"] = sql.SQL("mrl_before.mrl_ef_search::pg_catalog.text")
+    return template("gate", **values)
+
+
+def _setting(name: str, value: str | AtLeast) -> sql.Composable:
+    if isinstance(value, str):
+        return sql.Literal(value)
+    before = sql.Identifier("mrl_before", name)
+    return template("at_least", before=before, least=sql.Literal(value.value))
 
 
 def _table(layout: IndexLayout, facts: Facts) -> sql.Identifier:

@@ -31,8 +31,8 @@ class SearchResult(Sequence[Hit]):
 
     `candidates` were wanted from the first pass and `seen` came, with `ef_search`; all
     three are None for an exact search. `cut_short` is true if too few came although the
-    table holds more: fewer than `candidates`, or with a filter fewer than k. Then raise
-    `max_scan_tuples` (above about 250,000 raise `work_mem`, too), or search with
+    table holds more: fewer than `candidates`, or with a filter fewer than k. Then let
+    the scan visit more rows, as the options of `search` explain, or search with
     `exact=True`. `promise` says whether the calibration supports a requested recall.
 
     `index_name` is the index that answered, None for an exact search. `fallback` is

@@ -33,7 +33,6 @@ declare
     -- the filter's own parameters come first
     query text := format('$%s', mrl._parameters(filter) + 1);
     shown name[] := coalesce(columns, mrl._keys_of(table_name), '{}');
-    settings text[];
     limited boolean := filter is not null or row_security_active(table_name);
 begin
     slots := mrl._found(table_name, full_column, dims, kind, index_name);
@@ -45,7 +44,6 @@ begin
         -- no second try follows if dead rows or a later policy leave too few candidates
         true
     );
-    settings := effort.settings;
     -- true, because the table may get partitions or children after the statement is printed
     slots := slots || mrl._places(true) || jsonb_build_object(
         'query', format('%s::%s', query, slots ->> 'type'),
@@ -55,16 +53,13 @@ begin
         -- candidates and settings are printed as values
         'promise', '',
         'k', k,
-        'candidates', effort.candidates,
-        'ef_search', quote_literal(settings[1]),
-        'iterative_scan', quote_literal(settings[2]),
-        'max_scan_tuples', coalesce(quote_literal(max_scan_tuples), 'null'),
-        'least_scan_tuples', least(2 * effort.candidates::bigint, 2147483647),
-        'scan_memory', least(
-            ceil(greatest(effort.candidates, max_scan_tuples) / 4000.0), 64
+        'candidates', effort.candidates
+    );
+    slots := slots || jsonb_build_object(
+        'gate', mrl._render(
+            mrl._gate(), mrl._printed_settings(asked, effort.candidates, effort.settings)
         )
     );
-    slots := slots || jsonb_build_object('gate', mrl._render(mrl._gate(), slots));
     return format(e'-- %s: the query, a vector(%s)\n', query, slots ->> 'full_dims')
         || case when limited and not chosen.exact
             then e'-- do not cache the plan: a plan for other values may find too few rows;\n'

@@ -18,6 +18,30 @@ immutable
 parallel safe
 return greatest(160, 8 operator(pg_catalog.*) k::pg_catalog.int8);
 
+-- How many rows an iterative scan may visit, unless the caller or the session allows more.
+-- Called by: mrl._effort, mrl._printed_settings; mrl_pg.search.effort does so in Python
+create or replace function mrl._least_scan_tuples(candidates int)
+returns bigint
+language sql
+immutable
+parallel safe
+return least(2 operator(pg_catalog.*) candidates::pg_catalog.int8, 2147483647);
+
+-- How many times work_mem an iterative scan may use, unless the session allows more.
+-- Called by: mrl._effort, mrl._printed_settings; mrl_pg.search.effort does so in Python
+create or replace function mrl._least_scan_memory(candidates int, scan_tuples int)
+returns float8
+language sql
+immutable
+parallel safe
+-- work_mem of 4 MB holds about 4000 visited rows; at most 64 times work_mem
+return least(
+    pg_catalog.ceil(
+        greatest(candidates, scan_tuples) operator(pg_catalog./) 4000::pg_catalog.float8
+    ),
+    64
+);
+
 -- Candidates of a search and the settings of its scan; raises if a value is out of range.
 -- Called by: mrl._plan and all that plan without it; mrl_pg.search.effort does so in Python
 create or replace function mrl._effort(
@@ -81,16 +105,55 @@ begin
                 max_scan_tuples,
                 greatest(
                     current_setting('hnsw.max_scan_tuples')::int,
-                    least(2 * candidates::bigint, 2147483647)
+                    mrl._least_scan_tuples(candidates)
                 )
             )::text,
-            -- work_mem of 4 MB holds about 4000 visited rows; at most 64 times work_mem
             greatest(
                 current_setting('hnsw.scan_mem_multiplier')::float8,
-                least(ceil(greatest(candidates, max_scan_tuples) / 4000.0), 64)
+                mrl._least_scan_memory(candidates, max_scan_tuples)
             )::text
         ];
     end if;
+end
+$body$;
+
+-- Settings of a scan as expressions, by the slots of the gate, for a statement to keep.
+-- Called by: mrl.search_sql
+create or replace function mrl._printed_settings(
+    -- as mrl._effort takes it and returns them
+    asked jsonb,
+    candidates int,
+    settings text[]
+)
+returns jsonb
+language plpgsql
+stable
+set search_path = pg_catalog, pg_temp
+as $body$
+declare
+    max_scan_tuples int := asked ->> 'max_scan_tuples';
+begin
+    return jsonb_build_object(
+        'ef_search', quote_literal(settings[1]),
+        'iterative_scan', quote_literal(settings[2]),
+        'scan_tuples', coalesce(
+            quote_literal(max_scan_tuples),
+            mrl._render(
+                mrl._at_least(),
+                jsonb_build_object(
+                    'before', 'mrl_before.scan_tuples',
+                    'least', mrl._least_scan_tuples(candidates)
+                )
+            )
+        ),
+        'scan_memory', mrl._render(
+            mrl._at_least(),
+            jsonb_build_object(
+                'before', 'mrl_before.scan_memory',
+                'least', mrl._least_scan_memory(candidates, max_scan_tuples)
+            )
+        )
+    );
 end
 $body$;
 

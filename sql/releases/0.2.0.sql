@@ -31,6 +31,7 @@
 \ir ../templates/short_value.sql
 \ir ../templates/short_bits.sql
 \ir ../templates/first_pass.sql
+\ir ../templates/at_least.sql
 \ir ../templates/gate.sql
 \ir ../templates/two_pass.sql
 \ir ../templates/exact.sql
@@ -78,8 +79,6 @@
 \ir ../internal/warn_promise.sql
 \ir ../internal/plan.sql
 \ir ../functions/search.sql
-\ir ../functions/search_keys.sql
-\ir ../functions/search_many.sql
 \ir ../functions/search_sql.sql
 \ir ../internal/made_function.sql
 \ir ../functions/create_search_function.sql

@@ -57,6 +57,10 @@ def of(path: Path) -> str:
 
 
 PARTS = {
+    # most of these files have one function, and no line before its header
+    "functions": re.compile(
+        r"(?<=\n\n)(?:--.*\n){3}(?=create or replace function mrl\.(\w+))"
+    ),
     "internal": re.compile(
         r"^(?:--.*\n)+(?=create or replace function mrl\.(\w+))", re.MULTILINE
     ),
@@ -68,11 +72,12 @@ PARTS = {
 def pieces(path: Path) -> Iterator[Piece]:
     """Parts of a file, each with a header."""
     text = path.read_text()
-    if path.parent.name not in PARTS:
+    parts = PARTS.get(path.parent.name)
+    found = [*parts.finditer(text)] if parts else []
+    if not found:
         lines = text.splitlines()
         yield Piece(path, path.stem, tuple(lines[:3]), "\n".join(lines[3:]))
         return
-    found = [*PARTS[path.parent.name].finditer(text)]
     ends = [*(part.start() for part in found[1:]), len(text)]
     for part, end in zip(found, ends, strict=True):
         lines = part[0].removeprefix(f"-- name: {part[1]}\n").splitlines()
@@ -168,6 +173,11 @@ def test_every_part_of_a_file_has_its_header() -> None:
         text, inside = path.read_text(), [p for p in PIECES if p.path == path]
         if path.parent.name == "internal":
             assert len(inside) == text.count("create or replace function ")
+        elif path.parent.name == "functions":
+            made = r"^create (?:or replace )?(?:function|procedure) "
+            assert len(inside) == len(re.findall(made, text, re.MULTILINE))
+            if len(inside) == 1:
+                continue
         elif path.parent.name == "client":
             assert [*source.statements(of(path))] == [piece.name for piece in inside]
             assert len(inside) == text.count("-- name: ")
@@ -176,6 +186,16 @@ def test_every_part_of_a_file_has_its_header() -> None:
         about, empty = text.splitlines()[:2]
         assert re.match(r"-- \S", about)
         assert empty == ""
+
+
+def test_functions_share_a_file_only_if_they_take_the_same_options() -> None:
+    """Whoever adds an option to one of them then sees the others."""
+    for path in FILES:
+        inside = [p for p in PIECES if p.path == path]
+        if path.parent.name == "functions" and len(inside) > 1:
+            default = re.compile(r"^    (.* default .*?),?$", re.MULTILINE)
+            taken = {tuple(default.findall(piece.body)) for piece in inside}
+            assert len(taken) == 1, of(path)
 
 
 @pytest.mark.parametrize("folder", ["client", "internal"])

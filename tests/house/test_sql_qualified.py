@@ -122,6 +122,7 @@ PARTS = {
     "unnested": "select {}",
     "row_vector_differs": "select {} from public.a as mrl_row, public.b as mrl_file",
     "row_vector_missing": "select {} from public.a as mrl_row",
+    "at_least": "with mrl_before as (select '1' as before) select {}",
     "gate": "with mrl_before as (select 1) select {}",
     "promised_pass": "with mrl_before as (select 1) select * from ({}) as pass",
     "promise": "select 1 as one{}",
