@@ -4,14 +4,15 @@ Each command is a function in this folder, and one line below names its file.
 """
 
 import sys
-from typing import Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
-import psycopg
 import typer
 
 from mrl_pg.cli.commands import LazyGroup
 from mrl_pg.errors import MrlError
-from mrl_pg.errors.failures import failure_of
+
+if TYPE_CHECKING:
+    from psycopg import Error
 
 
 class MrlPg(LazyGroup):
@@ -82,20 +83,31 @@ def run() -> int:
         app(prog_name="mrl-pg")
     except MrlError as error:
         return _fail(str(error), error.exit_code)
-    except psycopg.Error as error:
-        failure = failure_of(error)
-        if failure is None:
-            return _fail(_said(error), MrlError.exit_code)
-        text = f"{failure.what}: {_said(error)}"
-        return _fail(f"{text} ({failure.step})", failure.exit_code)
     except OSError as error:
         return _fail(str(error), MrlError.exit_code)
     except KeyboardInterrupt:
         return 130
+    except Exception as error:
+        # imported here, because help needs no driver
+        from psycopg import Error
+
+        if isinstance(error, Error):
+            return _fail_by_driver(error)
+        raise
     return 0
 
 
-def _said(error: psycopg.Error) -> str:
+def _fail_by_driver(error: "Error") -> int:
+    from mrl_pg.errors.failures import failure_of
+
+    failure = failure_of(error)
+    if failure is None:
+        return _fail(_said(error), MrlError.exit_code)
+    text = f"{failure.what}: {_said(error)}"
+    return _fail(f"{text} ({failure.step})", failure.exit_code)
+
+
+def _said(error: "Error") -> str:
     diagnostic = error.diag
     parts = (
         diagnostic.message_primary,

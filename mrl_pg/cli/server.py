@@ -9,11 +9,12 @@ from mrl_pg.cli.commands import Command, Group
 from mrl_pg.cli.options import PG_DEFAULT, Directory, Json, Pg, say
 from mrl_pg.errors import ServerError
 
-app = typer.Typer(
-    cls=Group,
-    no_args_is_help=True,
-    help="The embedded PostgreSQL with pgvector: nothing to install or configure.",
-)
+app = typer.Typer(cls=Group, no_args_is_help=True)
+
+
+@app.callback()
+def _about() -> None:
+    """The embedded PostgreSQL with pgvector: nothing to install or configure."""
 
 
 @app.command(cls=Command)

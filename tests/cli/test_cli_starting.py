@@ -17,6 +17,8 @@ COMMANDS = [*MrlPg.places]
 
 UNWANTED = {
     *("alembic", "jinja2", "matplotlib", "numpy", "pgvector", "pyarrow", "sqlalchemy"),
+    # a new typer checks by it what is not text
+    "pydantic",
     *("mrl_pg.calibration", "mrl_pg.catalog", "mrl_pg.demo", "mrl_pg.index"),
     *("mrl_pg.installation", "mrl_pg.layout", "mrl_pg.load", "mrl_pg.models"),
     *("mrl_pg.recall", "mrl_pg.report", "mrl_pg.search", "mrl_pg.tune"),
@@ -63,6 +65,21 @@ def test_indexes_imports_what_it_needs(more: list[str]) -> None:
 def test_the_server_is_started_without_numpy() -> None:
     _, modules = started("server", "status", "--help")
     assert not modules & UNWANTED
+
+
+def test_help_imports_no_command() -> None:
+    _, modules = started("--help")
+    ours = {name for name in modules if name.startswith("mrl_pg")}
+    assert ours <= {"mrl_pg", "mrl_pg.errors", "mrl_pg.cli"} | {
+        f"mrl_pg.cli.{name}" for name in ("app", "commands")
+    }
+    assert not modules & {"psycopg", "pydantic"}
+
+
+def test_help_reads_what_the_commands_say() -> None:
+    group: Any = typer.main.get_command(app)
+    read = {name: command.help for name, command in group._described().items()}
+    assert read == {name: command.help for name, command in group.commands.items()}
 
 
 def test_help_lists_every_command() -> None:
