@@ -24,7 +24,7 @@ def drop(conn: AnyConn, layout: IndexLayout) -> Exchange[BuildReport]:
     not come at once, and `conn` is outside a transaction, it is tried again. An index
     without a column is then dropped concurrently, without such a lock. Works where the
     schema `mrl` was removed, too. An index or a column that was renamed by hand is
-    found by the registry's name for it.
+    found by the registry's name for it, or by default names if it was made with them.
     """
     facts = yield from read_facts(layout)
     now = _Named(layout, layout.name)
@@ -71,12 +71,8 @@ def _names_of(layout: IndexLayout, facts: Facts) -> Exchange[_Named]:
         # the database side is older than mrl_pg
         rows = []
     for row in rows:
-        names = [row["known_name"], row["name"]]
-        if not layout.named_by_hand:
-            # the default name of now, if that of then was a default, too
-            then = replace(layout, column=row["known_column"], short="", name="")
-            names += [layout.name] * (then.name == row["known_name"])
-        if layout.name in names:
+        by_default = row["default_name"] and not layout.named_by_hand
+        if by_default or layout.name in (row["known_name"], row["name"]):
             now = replace(layout, name=row["name"], short=row["short"])
             return _Named(now, row["known_name"])
     return _Named(layout, layout.name)

@@ -251,11 +251,14 @@ select mrl._check_graph(
 -- Parameters: table_id, column, dims, kind, distance
 -- Called by: mrl_pg.build.drop
 select
-    registered.full_column::pg_catalog.text as known_column,
     registered.index_name::pg_catalog.text as known_name,
+    registry.default_name,
     coalesce(registered.index_now, registered.index_name)::pg_catalog.text as name,
     registered.short_now::pg_catalog.text as short
 from mrl._registered(%(table_id)s::pg_catalog.oid) as registered
+join mrl.registry as registry
+    on registry.table_id operator(pg_catalog.=) registered.table_id
+    and registry.index_name operator(pg_catalog.=) registered.index_name
 where coalesce(registered.full_now, registered.full_column)
         operator(pg_catalog.=) %(column)s::pg_catalog.name
     and registered.dims operator(pg_catalog.=) %(dims)s

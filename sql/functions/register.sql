@@ -54,7 +54,7 @@ begin
     returning _claims.entry into claimed;
     insert into mrl._own_registry (
         entry, full_column, short_column, index_name, dims, kind, distance,
-        computed_as, kept_as, in_place_of
+        computed_as, kept_as, in_place_of, default_name
     )
     values (
         claimed,
@@ -72,6 +72,20 @@ begin
             from mrl.registry as known
             where known.table_id = register.table_id
                 and known.full_column = register.full_column
+        ),
+        register.index_name = (
+            select
+                (
+                    mrl._names(
+                        class.relname,
+                        register.full_column,
+                        register.dims,
+                        register.kind,
+                        register.distance
+                    )
+                ).index_name
+            from pg_class as class
+            where class.oid = register.table_id
         )
     )
     on conflict (entry, index_name) do update

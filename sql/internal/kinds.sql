@@ -147,7 +147,7 @@ end
 $body$;
 
 -- The default names of a short column and its index.
--- Called by: mrl._create_steps, mrl._created; mrl_pg.layout does so in Python
+-- Called by: mrl._create_steps, mrl._created, mrl.register; mrl_pg.layout does so in Python
 create or replace function mrl._names(
     table_name name,
     full_column name,

@@ -25,6 +25,7 @@ create table if not exists mrl._registry (
     ),
     chosen_at pg_catalog.timestamptz,
     in_place_of pg_catalog.name,
+    default_name boolean not null default false,
     primary key (entry, index_name)
 );
 
@@ -43,3 +44,5 @@ comment on column mrl._registry.chosen_at is
 comment on column mrl._registry.in_place_of is
 'The full column that this full column stands in for since mrl.switch_column; the same in all '
 'rows of a full column.';
+comment on column mrl._registry.default_name is
+'Whether the index had its default name when it was registered; it may be renamed by now.';

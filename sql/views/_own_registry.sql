@@ -16,7 +16,8 @@ select
     registry.computed_as,
     registry.kept_as,
     registry.chosen_at,
-    registry.in_place_of
+    registry.in_place_of,
+    registry.default_name
 from mrl._registry as registry
 where exists (
     select

@@ -14,7 +14,8 @@ select
     registry.computed_as,
     registry.kept_as,
     registry.chosen_at,
-    registry.in_place_of
+    registry.in_place_of,
+    registry.default_name
 from mrl._registry as registry
 join mrl._live_tables as live on live.entry operator(pg_catalog.=) registry.entry;
 

@@ -7,7 +7,7 @@ from support.databases import Conn
 from support.tables import make_table
 from support.vectors import matryoshka
 
-from mrl_pg import IndexNotFound, MatryoshkaIndex, status
+from mrl_pg import IndexNotFound, MatryoshkaIndex, repair, status
 from mrl_pg.kinds import Keep
 
 ROWS = matryoshka(60, dims=32)
@@ -37,15 +37,20 @@ where indrelid = 'docs'::regclass and not indisprimary
 """
 """What is there beside the table itself."""
 
-WAYS: list[tuple[Keep, str]] = [
-    *(("generated", renamed) for renamed in RENAMES),
-    *(("trigger", renamed) for renamed in ("short column", "all")),
-    *(("expression", renamed) for renamed in ("index", "all")),
+WAYS: list[tuple[Keep, str, bool]] = [
+    *(("generated", renamed, False) for renamed in RENAMES),
+    *(("trigger", renamed, False) for renamed in ("short column", "all")),
+    *(("expression", renamed, False) for renamed in ("index", "all")),
+    # the registry then has the new names alone
+    ("generated", "all", True),
+    ("expression", "index", True),
 ]
 
 
-@pytest.mark.parametrize(("keep", "renamed"), WAYS)
-def test_what_was_renamed_is_dropped(conn: Conn, keep: Keep, renamed: str) -> None:
+@pytest.mark.parametrize(("keep", "renamed", "repaired"), WAYS)
+def test_what_was_renamed_is_dropped(
+    conn: Conn, keep: Keep, renamed: str, repaired: bool
+) -> None:
     make_table(conn, ROWS)
     column = "vec" if renamed in ("full column", "all") else "embedding"
     for by_sql in (False, True):
@@ -53,6 +58,8 @@ def test_what_was_renamed_is_dropped(conn: Conn, keep: Keep, renamed: str) -> No
         for statement in RENAMES[renamed]:
             if keep != "expression" or SHORT not in statement.split():
                 conn.execute(statement.encode())
+        if repaired:
+            assert repair(conn).changed
         if by_sql:
             call = f"select mrl.drop_index('docs', '{column}', dims => 16)"
             name = "quick" if renamed in ("index", "all") else NAME
@@ -82,3 +89,11 @@ def test_an_index_that_is_only_alike_stays(conn: Conn) -> None:
     assert alike.drop(conn).changed
     with pytest.raises(IndexNotFound):
         alike.search(conn, ROWS[0], k=1)
+
+
+def test_the_index_of_a_renamed_table_is_dropped(conn: Conn) -> None:
+    make_table(conn, ROWS)
+    INDEX.create(conn)
+    conn.execute("alter table docs rename to papers")
+    assert replace(INDEX, table="papers", name="").drop(conn).changed
+    assert status(conn) == ()
