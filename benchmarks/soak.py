@@ -1,7 +1,7 @@
 """Hit every command that changes a table while others write and search; check the rest.
 
     python benchmarks/soak.py --hits 100
-    python benchmarks/soak.py --hits 12 --rows 1000     # in about a minute
+    python benchmarks/soak.py --hits 12 --rows 1000 --look 200     # in about a minute
 
 A life has three scenes, for each way to keep short values. Another size: create, resize
 and switch, and back, which drops the one between. Another way: create, keep-as, and
@@ -212,6 +212,7 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=1e6, help="of hits, at most")
     parser.add_argument("--rows", type=int, default=20_000)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--look", type=float, default=5, help="ms between looks")
     parser.add_argument("--keep", default="expression,trigger,generated")
     parser.add_argument("--pg-bin", type=Path, help="programs of another PostgreSQL")
     args = parser.parse_args()
@@ -230,7 +231,7 @@ def main() -> None:
             with (
                 writing(url) as writers,
                 reading(url, args.rows, writers) as reader,
-                watching(url) as watcher,
+                watching(url, args.look / 1000) as watcher,
             ):
                 soak = Soak(
                     url,

@@ -1,4 +1,4 @@
-"""A session that looks every 5 ms which locks are held, and who waits for whom."""
+"""A session that looks again and again which locks are held, and who waits for whom."""
 
 import threading
 import time
@@ -51,6 +51,8 @@ class Watcher(threading.Thread):
 
     url: str
     done: threading.Event
+    pause: float
+    """Seconds between two looks."""
     label: str = ""
     """What is running now, set by whoever runs it."""
     held: dict[str, float] = field(default_factory=dict)
@@ -81,7 +83,7 @@ class Watcher(threading.Thread):
         since: dict[tuple[int, str, bool], float] = {}
         waits: dict[tuple[int, str], float] = {}
         before = time.monotonic()
-        while not self.done.wait(0.005):
+        while not self.done.wait(self.pause):
             now = time.monotonic()
             seen = set(conn.execute(STRONG, [APPLICATION]).fetchall())
             for lock in seen:
@@ -102,10 +104,10 @@ class Watcher(threading.Thread):
 
 
 @contextmanager
-def watching(url: str) -> Iterator[Watcher]:
-    """A watcher that looks during the block."""
+def watching(url: str, pause: float) -> Iterator[Watcher]:
+    """A watcher that looks during the block, with a pause in seconds between looks."""
     done = threading.Event()
-    watcher = Watcher(url, done)
+    watcher = Watcher(url, done, pause)
     watcher.start()
     try:
         yield watcher

@@ -11,7 +11,7 @@ import pytest
 from psycopg.conninfo import conninfo_to_dict
 from sqlalchemy.exc import OperationalError
 from support.databases import Server
-from support.scratch import Project, catalog, execute, operating, registry
+from support.scratch import Catalog, Project, catalog, execute, operating, registry
 
 from mrl_pg import MatryoshkaIndex
 from mrl_pg.alembic import (
@@ -93,9 +93,11 @@ def invoke(
         operations.invoke(operation)
 
 
-def invoke_in_one_session(url: str, operation: Any) -> None:
+def finish(url: str, operation: Any) -> Catalog:
+    """Run an operation, and read in the same session what is there then."""
     with operating(url, one_session=True) as operations:
         operations.invoke(operation)
+    return catalog(url, one_session=True)
 
 
 @pytest.mark.parametrize("what", BROKEN_OFF)
@@ -109,23 +111,19 @@ def test_what_broke_off_at_any_statement_is_finished(
     template = conninfo_to_dict(table)["dbname"]
     assert isinstance(template, str)
     with pg_server.fresh(template) as url:
-        invoke_in_one_session(url, operation)
-        wanted = catalog(url)
+        wanted = finish(url, operation)
         assert wanted != start
         # run once more, as when a later operation of the revision fails
-        invoke_in_one_session(url, operation)
-        assert catalog(url) == wanted
-        invoke_in_one_session(url, operation.reverse())
-        assert catalog(url) == start
-        invoke_in_one_session(url, operation)
-        assert catalog(url) == wanted
+        assert finish(url, operation) == wanted
+        assert finish(url, operation.reverse()) == start
+        assert finish(url, operation) == wanted
     for statement in range(20):
         with pg_server.fresh(template) as url:
             try:
                 invoke(url, operation, breaking_off(statement))
             except BrokenOffError:
-                invoke(url, operation)
-                assert catalog(url) == wanted, f"broken off at {statement + 1}"
+                found = finish(url, operation)
+                assert found == wanted, f"broken off at {statement + 1}"
             else:
                 assert catalog(url) == wanted
                 break

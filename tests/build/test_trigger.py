@@ -22,7 +22,7 @@ from mrl_pg.exchange.progress import Progress
 Conn = psycopg.Connection[Any]
 
 INDEX = MatryoshkaIndex("docs", "embedding", dims=16, keep="trigger")
-ROWS = matryoshka(600, dims=32)
+ROWS = matryoshka(400, dims=32)
 SHORT = "l2_normalize(subvector(embedding, 1, 16))::halfvec(16)"
 NEW = str(matryoshka(1, dims=32, seed=9)[0].tolist())
 
@@ -323,7 +323,8 @@ def test_filling_runs_other_triggers_as_a_client_does(
     )
     INDEX.create(docs, concurrently=concurrently)
     assert wrong(docs) == 0
-    assert docs.execute("select count(distinct id) from log").fetchall() == [(600,)]
+    logged = docs.execute("select count(distinct id) from log").fetchall()
+    assert logged == [(len(ROWS),)]
     docs.execute("select mrl.drop_index('docs', 'embedding')")
     docs.execute("select mrl.create_index('docs', 'embedding', 16, keep => 'trigger')")
     assert wrong(docs) == 0
@@ -456,7 +457,9 @@ def until(conn: Conn, condition: str) -> None:
         time.sleep(0.01)
 
 
-FILLED = f"(select count(*) = 599 from docs where {INDEX.short} is not null)"
+FILLED = (
+    f"(select count(*) = {len(ROWS) - 1} from docs where {INDEX.short} is not null)"
+)
 
 
 @pytest.fixture
@@ -533,7 +536,7 @@ def test_writes_while_it_is_made(docs: Conn, database: str) -> None:
                 )
                 own.execute(
                     "update docs set embedding = embedding + %s::vector where id = %s",
-                    [str(row.tolist()), int(random.integers(600))],
+                    [str(row.tolist()), int(random.integers(len(ROWS)))],
                 )
                 own.execute("delete from docs where id = %s", [key - 5])
 

@@ -15,9 +15,9 @@ from support.vectors import matryoshka, nearest
 
 from mrl_pg.kinds import Distance, Kind
 
-VECTORS = matryoshka(300)
+VECTORS = matryoshka(150)
 # as a halfvec holds them, too
-QUERIES = matryoshka(15, seed=9).astype(np.float16).astype(np.float32)
+QUERIES = matryoshka(10, seed=9).astype(np.float16).astype(np.float32)
 ASKED = [text(query) for query in QUERIES]
 
 
@@ -70,7 +70,7 @@ def test_the_parent_of_partitions(conn: Conn) -> None:
     judge(conn, calibrate(conn, k=5, queries=ASKED), "cosine", VECTORS)
     # each row left out by part and place, for places repeat
     kept = calibrate(conn, k=5, sample=1000)
-    assert {(point.queries, point.rows) for point in kept} == {(300, 300)}
+    assert {(point.queries, point.rows) for point in kept} == {(150, 150)}
     for point in kept:
         if point.candidates == point.ef_search:
             found = one(
@@ -107,7 +107,7 @@ def test_a_key_of_several_columns_and_names_to_be_quoted(conn: Conn) -> None:
     ((name,),) = conn.execute(made.format(sql.Literal(table), sql.Literal(column)))
     conn.execute(f"analyze {table}".encode())
     force_index(conn)
-    filter = {"filter": '"a b" < $1::int and title is null', "args": ["200"]}
+    filter = {"filter": '"a b" < $1::int and title is null', "args": ["100"]}
     for options in ({}, filter):
         kept = calibrate(conn, table, column, k=5, queries=ASKED, **options)
         assert {point.index_name for point in kept} == {name}
@@ -126,22 +126,22 @@ def test_a_key_of_several_columns_and_names_to_be_quoted(conn: Conn) -> None:
 
 def test_a_table_with_children(conn: Conn) -> None:
     """Rows of the children are found, and sampled, too."""
-    stock(conn, VECTORS[:200])
+    stock(conn, VECTORS[:100])
     conn.execute("create table more () inherits (docs)")
     conn.execute("alter table more add primary key (id)")
-    append(conn, VECTORS[200:], sql.Identifier("more"), first=201)
+    append(conn, VECTORS[100:], sql.Identifier("more"), first=101)
     name = "more_embedding"
     conn.execute(
         f"create index {name} on more using hnsw"
         " (embedding_32_halfvec halfvec_cosine_ops)".encode()
     )
     kept = calibrate(conn, k=5, sample=1000)
-    assert {point.queries for point in kept} == {300}
+    assert {point.queries for point in kept} == {150}
     judge(conn, calibrate(conn, k=5, queries=ASKED), "cosine", VECTORS)
     # shares and what is stale are of the rows of all
     conn.execute("analyze docs, more")
-    assert one(conn, "select mrl._rows('docs'::regclass)") == 300
-    guess = "select mrl._share('docs'::regclass, 'id > 200', null)"
+    assert one(conn, "select mrl._rows('docs'::regclass)") == 150
+    guess = "select mrl._share('docs'::regclass, 'id > 100', null)"
     assert one(conn, guess) == pytest.approx(1 / 3, abs=0.01)
 
 

@@ -8,7 +8,7 @@ import sys
 from contextlib import suppress
 
 import pytest
-from support.command import mrl_pg
+from support.command import become, mrl_pg
 from support.databases import connect
 
 from mrl_pg.demo import contest
@@ -89,10 +89,12 @@ def test_the_prompt_ends_without_an_error(database: str, end: bytes) -> None:
 
     pid, terminal = pty.fork()
     if pid == 0:
-        small = ("--rows", "200", "--no-compare", "--dsn", database)
+        small = ["demo", "--rows", "200", "--no-compare", "--dsn", database]
+        if end != b"\x03":
+            become(["mrl-pg", *small])
         # a test run in the background was started with Ctrl-C ignored, for good
         signal.signal(signal.SIGINT, signal.SIG_DFL)
-        os.execv(sys.executable, [sys.executable, "-m", "mrl_pg", "demo", *small])
+        os.execv(sys.executable, [sys.executable, "-m", "mrl_pg", *small])
     shown = b""
     typed = [b"unable to sleep [/b]\n", end]
     with suppress(OSError):  # Linux: the other side has gone

@@ -89,7 +89,7 @@ def test_shell_quick_start_runs_as_written(
 ) -> None:
     """Every line but the one that names the reader's own server."""
     rng = np.random.default_rng(1)
-    np.save(tmp_path / "embeddings.npy", rng.normal(size=(300, 512)).astype("f4"))
+    np.save(tmp_path / "embeddings.npy", rng.normal(size=(150, 512)).astype("f4"))
     np.save(tmp_path / "query.npy", rng.normal(size=512).astype("f4"))
     monkeypatch.setenv("DATABASE_URL", bare_database)
     path = [str(Path(sys.executable).parent), str(server.bin_dir(pg_version))]

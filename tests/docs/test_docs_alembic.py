@@ -134,8 +134,8 @@ def test_as_a_branch_of_your_history(application: Application) -> None:
     revision = application.newest("_notes").read_text()
     assert "= 'mrl_0001'" in revision
     assert "install_mrl" not in revision
-    application.shell("alembic upgrade heads; alembic check; alembic downgrade base")
-    application.shell("alembic upgrade heads; alembic check")
+    application.shell("alembic upgrade heads\nalembic check\nalembic downgrade base")
+    application.shell("alembic upgrade heads\nalembic check")
 
 
 def test_the_first_page_runs_as_written(application: Application) -> None:

@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -87,6 +88,7 @@ def pieces(path: Path) -> Iterator[Piece]:
 PIECES = [piece for path in FILES for piece in pieces(path)]
 
 
+@cache
 def body(path: Path) -> str:
     """Text of a caller, without the line of its header that names its own callers."""
     if path.suffix != ".sql":
@@ -94,10 +96,17 @@ def body(path: Path) -> str:
     return "\n".join(piece.body for piece in PIECES if piece.path == path)
 
 
-def makes(text: str, name: str) -> bool:
-    kind = r"(or replace )?(function|procedure|view|table) (if not exists )?"
-    made = rf"^create {kind}{re.escape(name)}\b"
-    return bool(re.search(made, text, re.MULTILINE))
+MAKES = re.compile(
+    r"^create (?:or replace )?(?:function|procedure|view|table) (?:if not exists )?"
+    r"([\w.]+)",
+    re.MULTILINE,
+)
+
+
+@cache
+def made(text: str) -> frozenset[str]:
+    """Names of what a text creates."""
+    return frozenset(MAKES.findall(text))
 
 
 def callers(caller: str) -> list[Path]:
@@ -126,7 +135,7 @@ def texts(caller: str, piece: Piece) -> list[str]:
     """Texts of a caller that the header names, one of which must use the piece."""
     if caller.startswith("mrl."):
         others = [other for other in PIECES if other != piece]
-        return [other.body for other in others if makes(other.body, caller)]
+        return [other.body for other in others if caller in made(other.body)]
     files = [file for file in callers(caller) if file.is_file()]
     return [body(file) for file in files if file != piece.path]
 
@@ -157,8 +166,9 @@ def used(piece: Piece) -> re.Pattern[str]:
         return re.compile(rf'"{stem}"')
     if folder == "internal":
         return re.compile(rf"\bmrl\.{stem}\b")
-    made = re.match(r"-- (mrl\.\w+)", piece.header[1])
-    return re.compile(rf"\b{stem}\b" + (rf"|\b{re.escape(made[1])}\b" if made else ""))
+    named = re.match(r"-- (mrl\.\w+)", piece.header[1])
+    other = rf"|\b{re.escape(named[1])}\b" if named else ""
+    return re.compile(rf"\b{stem}\b{other}")
 
 
 def runs(manifest: Path, path: Path) -> bool:
@@ -255,7 +265,7 @@ def test_every_part_is_used(piece: Piece) -> None:
         used(piece).search(other.body) for other in PIECES if other != piece
     )
     name = f'"{piece.name}"'
-    assert by_sql or any(name in module.read_text() for module in PYTHON)
+    assert by_sql or any(name in body(module) for module in PYTHON)
 
 
 @pytest.mark.parametrize("path", FILES, ids=of)
@@ -263,8 +273,8 @@ def test_internal_names_are_real(path: Path) -> None:
     for name in set(re.findall(r"\bmrl\._\w+", path.read_text())):
         # the sequence of an identity column belongs to its table
         table = re.sub("_(entry|room)_seq$", "", name)
-        made = any(makes(piece.body, table) for piece in PIECES)
-        assert made or name == "mrl._queries_", name
+        there = any(table in made(piece.body) for piece in PIECES)
+        assert there or name == "mrl._queries_", name
 
 
 def test_a_slot_is_neither_unknown_nor_missing() -> None:
@@ -289,12 +299,12 @@ def test_a_file_is_tidy(path: Path) -> None:
 
 @pytest.mark.parametrize("path", PYTHON, ids=lambda p: str(p.relative_to(ROOT)))
 def test_python_holds_no_sql(path: Path) -> None:
-    tree = ast.parse(path.read_text())
+    nodes = [*ast.walk(ast.parse(path.read_text()))]
     # a docstring, or a text below a constant
-    prose = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    prose = {id(node.value) for node in nodes if isinstance(node, ast.Expr)}
     texts = [
         node.value
-        for node in ast.walk(tree)
+        for node in nodes
         if isinstance(node, ast.Constant)
         and isinstance(node.value, str)
         and id(node) not in prose

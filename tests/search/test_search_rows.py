@@ -12,7 +12,7 @@ from support.vectors import assert_true, matryoshka, nearest
 from mrl_pg import MatryoshkaIndex, NotUnitLengthWarning
 from mrl_pg.kinds import Distance, Kind
 
-ROWS, DIMS = 800, 64
+ROWS, DIMS = 500, 64
 KINDS: tuple[Kind, ...] = ("vector", "halfvec", "bit")
 DISTANCES: tuple[Distance, ...] = ("cosine", "l2", "ip")
 every_kind = pytest.mark.parametrize("kind", KINDS)

@@ -31,7 +31,7 @@ from mrl_pg.errors import InvalidSetting
 from mrl_pg.sqlalchemy import Matryoshka, distance, indexes_of, register, search
 from mrl_pg.sqlalchemy.vector import _teach
 
-VECTORS = matryoshka(300)
+VECTORS = matryoshka(100)
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from support.vectors import matryoshka
 
 from mrl_pg.sqlalchemy import Matryoshka, distance, indexes_of, search
 
-ROWS, DIMS = 1200, 32
+ROWS, DIMS = 500, 32
 VECTORS = matryoshka(ROWS, dims=DIMS)
 QUERY = matryoshka(1, dims=DIMS, seed=9)[0]
 

@@ -28,7 +28,7 @@ from support.vectors import TOLERANCE, Vectors, distances, matryoshka
 from mrl_pg.kinds import Distance, Kind
 from mrl_pg.sqlalchemy import Matryoshka, distance, indexes_of, search, standing
 
-ROWS, DIMS = 250, 32
+ROWS, DIMS = 100, 32
 VECTORS = matryoshka(ROWS, dims=DIMS)
 QUERY = matryoshka(1, dims=DIMS, seed=9)[0]
 

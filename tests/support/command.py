@@ -1,7 +1,7 @@
 """Commands in a fork of this process, which saves the start of an interpreter.
 
-Tests of the server, the demo's prompt, the wheel, the docs and the examples start the
-real commands.
+Tests of the server, the wheel, the docs and the examples start the real commands, and a
+test of the demo's prompt.
 """
 
 import gc
@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from subprocess import CompletedProcess
+from typing import NoReturn
 
 from alembic.config import main
 
@@ -77,11 +78,9 @@ def forked(
             warnings.simplefilter("ignore", DeprecationWarning)
             child = os.fork()
         if child == 0:
-            # objects of the tests stay, so that no connection of theirs is closed here
-            gc.freeze()
             for number, file in enumerate((given, out, err)):
                 os.dup2(file.fileno(), number)
-            _leave(command, work)
+            become(command, work)
         _, status = os.waitpid(child, 0)
         out.seek(0)
         err.seek(0)
@@ -89,8 +88,10 @@ def forked(
     return CompletedProcess(command, os.waitstatus_to_exitcode(status), *said)
 
 
-def _leave(command: list[str], work: Callable[[], object]) -> None:
-    """Do the work on streams 0, 1 and 2, and end this process with its exit code."""
+def become(command: list[str], work: Callable[[], object] = run) -> NoReturn:
+    """In a fork, do the work on streams 0, 1 and 2, and end with its exit code."""
+    # objects of the tests stay, so that no connection of theirs is closed here
+    gc.freeze()
     code: object = 1
     try:
         _forget_logging()

@@ -14,7 +14,7 @@ from pathlib import Path
 from mrl_pg.server.users import give
 from support import watchdog
 
-ROOM = 8 << 30
+ROOM = 2 << 30
 """Bytes: several times what the servers of a test run take."""
 
 

@@ -112,9 +112,21 @@ REGISTRY = (
 )
 
 
-def catalog(url: str) -> Catalog:
-    """Tables, indexes, extensions and registry of a database, as text."""
-    conn = observer(url)
+def catalog(url: str, *, one_session: bool = False) -> Catalog:
+    """Tables, indexes, extensions and registry of a database, as text.
+
+    `one_session`: read in the session that served the last call of `operating`.
+    """
+    if not one_session:
+        return _catalog(observer(url))
+    kept = kept_engine(url, one_session=True).raw_connection()
+    try:
+        return _catalog(kept.driver_connection)
+    finally:
+        kept.close()
+
+
+def _catalog(conn: Any) -> Catalog:
     queries = dict(CATALOG)
     installed = conn.execute("select to_regclass('mrl.indexes') is not null")
     if installed.fetchall() == [(True,)]:
