@@ -119,14 +119,38 @@ def catalog(url: str, *, one_session: bool = False) -> Catalog:
     """
     if not one_session:
         return _catalog(observer(url))
+    with _kept_session(url) as conn:
+        return _catalog(conn)
+
+
+FORGET = (
+    *("close all", "set session authorization default", "reset all", "unlisten *"),
+    *("select pg_advisory_unlock_all()", "discard temp", "discard sequences"),
+)
+"""What `discard all` does, without the prepared statements, which psycopg counts on."""
+
+
+def forget_session(url: str) -> None:
+    """Make a new session of the one that served the last call of `operating`."""
+    with _kept_session(url) as conn:
+        conn.autocommit = True
+        for statement in FORGET:
+            conn.execute(statement.encode())
+        conn.autocommit = False
+
+
+@contextmanager
+def _kept_session(url: str) -> Iterator[Conn]:
     kept = kept_engine(url, one_session=True).raw_connection()
     try:
-        return _catalog(kept.driver_connection)
+        conn = kept.driver_connection
+        assert isinstance(conn, psycopg.Connection)
+        yield conn
     finally:
         kept.close()
 
 
-def _catalog(conn: Any) -> Catalog:
+def _catalog(conn: Conn) -> Catalog:
     queries = dict(CATALOG)
     installed = conn.execute("select to_regclass('mrl.indexes') is not null")
     if installed.fetchall() == [(True,)]:
