@@ -24,10 +24,12 @@ volatile
 set search_path = pg_catalog, pg_temp
 as $body$
 declare
-    asked jsonb := jsonb_build_object(
-        'table_id', table_name::oid, 'full_column', full_column, 'k', k,
-        'candidates', candidates, 'filter', filter, 'ef_search', ef_search,
+    options jsonb := jsonb_build_object(
+        'k', k, 'candidates', candidates, 'filter', filter, 'ef_search', ef_search,
         'max_scan_tuples', max_scan_tuples, 'recall', recall, 'quantile', quantile
+    );
+    asked jsonb := options || jsonb_build_object(
+        'table_id', table_name::oid, 'full_column', full_column
     );
     slots jsonb;
     chosen record;
@@ -63,9 +65,8 @@ begin
     -- computed at each call from the settings of the calling session
     settings_again := format(
         '(mrl._effort(%L::pg_catalog.jsonb, true)).settings',
-        jsonb_build_object(
-            'k', k, 'candidates', effort.candidates, 'ef_search', chosen.ef_search,
-            'max_scan_tuples', max_scan_tuples
+        options - '{filter,recall,quantile}'::text[] || jsonb_build_object(
+            'candidates', effort.candidates, 'ef_search', chosen.ef_search
         )
     );
     -- true, because the table may get partitions or children after the function is made
@@ -102,12 +103,9 @@ begin
                 'made', quote_literal(made_text),
                 'again', quote_literal(
                     mrl._made_again(
-                        jsonb_build_object(
-                            'k', k, 'candidates', candidates, 'filter', filter,
-                            'parameters', nullif(parameters, '{}')::text, 'dims', slots -> 'dims',
-                            'kind', slots -> 'kind', 'ef_search', ef_search,
-                            'max_scan_tuples', max_scan_tuples, 'recall', recall,
-                            'quantile', quantile
+                        options || jsonb_build_object(
+                            'parameters', nullif(parameters, '{}')::text,
+                            'dims', slots -> 'dims', 'kind', slots -> 'kind'
                         ),
                         name,
                         index_name is not null
