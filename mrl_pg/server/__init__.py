@@ -9,11 +9,22 @@ Each start overwrites `mrl_pg.conf` in the folder. Put your own settings below i
 include line in `postgresql.conf`.
 """
 
-from mrl_pg.server.folders import HOME, data_directory
-from mrl_pg.server.lifecycle import START_SECONDS, embedded, start, status, stop, url
-from mrl_pg.server.postmaster import EmbeddedServer
-from mrl_pg.server.programs import VERSIONS, bin_dir
-from mrl_pg.server.tuning import settings_for
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from mrl_pg.server.folders import HOME, data_directory
+    from mrl_pg.server.lifecycle import (
+        START_SECONDS,
+        embedded,
+        start,
+        status,
+        stop,
+        url,
+    )
+    from mrl_pg.server.postmaster import EmbeddedServer
+    from mrl_pg.server.programs import VERSIONS, bin_dir
+    from mrl_pg.server.tuning import settings_for
 
 __all__ = [
     "HOME",
@@ -29,3 +40,27 @@ __all__ = [
     "stop",
     "url",
 ]
+
+_MODULES = {
+    "HOME": "folders",
+    "START_SECONDS": "lifecycle",
+    "VERSIONS": "programs",
+    "EmbeddedServer": "postmaster",
+    "bin_dir": "programs",
+    "data_directory": "folders",
+    "embedded": "lifecycle",
+    "settings_for": "tuning",
+    "start": "lifecycle",
+    "status": "lifecycle",
+    "stop": "lifecycle",
+    "url": "lifecycle",
+}
+"""Modules of the names, imported late: most commands only ask for the versions."""
+
+
+def __getattr__(name: str) -> object:
+    """Import a name when it is first used."""
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = importlib.import_module(f"{__name__}.{_MODULES[name]}")
+    return getattr(module, name)

@@ -21,8 +21,8 @@ UNWANTED = {
     "pydantic",
     *("mrl_pg.calibration", "mrl_pg.catalog", "mrl_pg.demo", "mrl_pg.index"),
     *("mrl_pg.installation", "mrl_pg.layout", "mrl_pg.load", "mrl_pg.models"),
-    *("mrl_pg.recall", "mrl_pg.report", "mrl_pg.search", "mrl_pg.tune"),
-    *("mrl_pg.vectors",),
+    *("mrl_pg.recall", "mrl_pg.report", "mrl_pg.search", "mrl_pg.server.lifecycle"),
+    *("mrl_pg.tune", "mrl_pg.vectors"),
 }
 """What a command that lists indexes has no use for."""
 
