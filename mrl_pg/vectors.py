@@ -163,6 +163,13 @@ def wire(vector: NDArray[np.float32], kind: str) -> bytes:
     return header + values.tobytes()
 
 
+def as_vector_wire(data: bytes, kind: str) -> bytes:
+    """A vector in binary format as a `vector`, whatever it was."""
+    if kind == "vector":
+        return data
+    return data[:4] + np.frombuffer(data, ">f2", offset=4).astype(">f4").tobytes()
+
+
 def as_text(data: bytes, kind: str) -> str:
     """A vector in binary format as pgvector's text: `[1,2,3]`."""
     values = np.frombuffer(data, dtype=">f2" if kind == "halfvec" else ">f4", offset=4)

@@ -5,6 +5,7 @@ transaction of the caller's, the server measures in one statement, because both 
 until its end anyway.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,17 +13,21 @@ from mrl_pg import source
 from mrl_pg.calibration import measuring
 from mrl_pg.catalog.facts import Facts
 from mrl_pg.exchange import Exchange, Send, look
+from mrl_pg.exchange.arrays import vector_array
 
 
 @dataclass(frozen=True, slots=True)
 class MeasuredQuery:
-    """A query as text; if it is a row of the table, with its partition and ctid.
+    """A query in binary; if it is a row of the table, with its partition and ctid.
+
+    `type_id` is the number of the type `vector`.
 
     A row that is updated during a measurement has another ctid then, so it counts as
     found in its own answer. `outside` if the filter turns the row away.
     """
 
-    query: str
+    query: bytes
+    type_id: int
     part: int | None
     place: str | None
     outside: bool = False
@@ -34,5 +39,21 @@ def draw(
     """The queries of a measurement, which the statement `name` draws."""
     if values["filter"] is not None:
         yield Send(source.statement("check_measured_filter").encode(), values)
-    rows = yield from look(measuring.statement(name, facts), values)
+    rows = yield from look(measuring.statement(name, facts), values, binary=True)
     return [MeasuredQuery(**row) for row in rows]
+
+
+def as_parameters(queries: Sequence[MeasuredQuery]) -> dict[str, Any]:
+    """Some queries as parameters of a statement.
+
+    In binary, because to read the numbers of a vector from text takes the server
+    longer than some searches.
+    """
+    sent = None
+    if queries:
+        sent = vector_array(queries[0].type_id, [query.query for query in queries])
+    return {
+        "queries": sent,
+        "parts": [query.part for query in queries],
+        "places": [query.place for query in queries],
+    }

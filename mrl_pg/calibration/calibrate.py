@@ -1,5 +1,6 @@
 """Has the server measure what searches find and cost, so that recall can be asked."""
 
+import json
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -153,17 +154,28 @@ def calibrate(
     check_filter(filter, params)
     arguments.check_callable("progress", progress)
     layout, facts = yield from measuring.ready(conn, layout)
-    values = measuring.values(
+    values = yield from measuring.values(
         layout, facts, k, sample, queries, real_queries, rows=rows
     )
-    values["weights"] = _weights(weights, values["queries"])
+    values["weights"] = _weights(weights, values["given"])
     values["filter"] = written_out(conn, filter, params, facts)
+    asked = {
+        "full_column": layout.column,
+        "k": values["k"],
+        "sample": values["sample"],
+        "filter": values["filter"],
+        "index_name": layout.name,
+    }
+    # not in ASCII, because a database in SQL_ASCII refuses escapes in JSON
+    values["asked"] = json.dumps(asked, ensure_ascii=False)
     with (
         measuring.explained(conn, layout, facts, filter),
         measuring.reported(conn, progress),
     ):
         if commits_each(conn):
-            made, noise = yield from calibrate_in_batches(facts, values, progress)
+            made, noise = yield from calibrate_in_batches(
+                facts, values, layout.distance, progress
+            )
         else:
             made = yield Send(measuring.statement("calibrate", facts), values)
             # the server has warned
@@ -191,16 +203,16 @@ def found_by(
 
 
 def _weights(
-    weights: Sequence[float] | None, queries: Sequence[str] | None
+    weights: Sequence[float] | None, queries: int | None
 ) -> list[float] | None:
     """The weights of the queries; raises InvalidSetting."""
     if weights is None:
         return None
     checked = [arguments.number("weights", weight) for weight in weights]
-    if queries is None or len(checked) != len(queries):
+    if len(checked) != queries:
         raise InvalidSetting(
             f"{len(checked)} weights were given for "
-            f"{'no' if queries is None else len(queries)} queries: give queries=, and "
+            f"{'no' if queries is None else queries} queries: give queries=, and "
             "a weight for each of them"
         )
     for weight in checked:

@@ -1,20 +1,19 @@
 """Calibrates in batches: what `mrl.calibrate` does, a statement for each batch."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from mrl_pg import source
-from mrl_pg.calibration import batches, measuring
+from mrl_pg.calibration import batches, measuring, truth
 from mrl_pg.calibration.batches import MeasuredQuery
 from mrl_pg.catalog.facts import Facts
 from mrl_pg.exchange import Exchange, Row, Send, look
 from mrl_pg.exchange.progress import OnProgress, Progress
+from mrl_pg.kinds import Distance
+from mrl_pg.recall.near_rows import Near
 from mrl_pg.search.promise import Basis
-
-COMPARED = 64
-"""Queries that a statement compares with every row. More would read rows less often."""
 
 SEARCHED = 20
 """Queries that a statement searches for, some with two searches."""
@@ -22,10 +21,7 @@ SEARCHED = 20
 PROBED = 3
 """Queries that are searched for before the others, to know how long all of it takes."""
 
-PER_COMPARED = 0.05
-"""What a further query adds to a scan of the table, as part of a scan for one query."""
-
-PER_QUERY = 15
+PER_QUERY = 6
 """First passes of 40 candidates or so that take as long as all searches of a query."""
 
 
@@ -33,19 +29,23 @@ PER_QUERY = 15
 class AskedQuery:
     """A query with its exact answer, and what searches have found so far.
 
-    `edge` is the distance of the k-th row, `total` the rows to find, `near` the places
-    of those found among the candidates, as JSON. `known` is where they are in the
-    table, as JSON, if all were found. `settled` if wider searches need not
-    be asked, because they find the same.
+    `answer` says which rows are to be found, `near` the places of those found among
+    the candidates, as JSON. `known` is where they are in the table, as JSON: from the
+    answer, or if all were found. `settled` if wider searches need not be asked,
+    because they find the same.
     """
 
     query: MeasuredQuery
-    edge: float
-    total: int
+    answer: Near
     weight: float
     near: str = "[]"
-    known: str | None = None
+    known: str | None = field(init=False)
     settled: bool = False
+
+    def __post_init__(self) -> None:
+        """Look for the rows of the answer, if it names them."""
+        names = self.answer.names
+        self.known = json.dumps(names) if names else None
 
     def see(self, near: str | None, spots: str | None, level: int) -> None:
         """Take what a search with `level` candidates found; None if it did not run.
@@ -58,8 +58,9 @@ class AskedQuery:
         if near is None:
             return
         places = json.loads(near)
-        found_all = len(places) >= self.total
-        self.known = spots if found_all else None
+        found_all = len(places) >= self.answer.total
+        if not self.answer.names:
+            self.known = spots if found_all else None
         self.settled = found_all and near == self.near and 4 * places[-1] <= level
         self.near = near
 
@@ -74,21 +75,31 @@ class Times:
 
 
 def calibrate_in_batches(
-    facts: Facts, values: dict[str, Any], progress: OnProgress | None
+    facts: Facts,
+    values: dict[str, Any],
+    distance: Distance,
+    progress: OnProgress | None,
 ) -> Exchange[tuple[list[Row], Row]]:
     """The rows that `mrl.calibrate` returns, and how times of the same search vary."""
     tell = progress or (lambda _: None)
     queries = yield from batches.draw("draw_calibration", facts, values)
     values["rows_as_queries"] = any(query.place for query in queries)
-    first = values | _of(queries[:1])
+    first = values | batches.as_parameters(queries[:1])
     (about,) = yield from look(measuring.statement("calibration_rows", facts), first)
+    exact_ms = 0.0
     if queries:
-        probe = values | _of(queries[:PROBED])
+        probe = values | batches.as_parameters(queries[:PROBED])
         (row,) = yield from look(measuring.statement("calibration_probe", facts), probe)
+        exact_ms = min(row["exact"])
         seconds = _seconds(len(queries), row["exact"], row["near"])
         stage = f"this takes {about_time(seconds)}: {about['row_count']:,} rows"
         tell(Progress(stage, 0, len(queries)))
-    asked = yield from _compare(facts, values, queries, tell)
+    answers = yield from truth.compare(facts, values, queries, distance, tell, exact_ms)
+    weights = values["weights"] or [1.0] * len(queries)
+    asked = [
+        AskedQuery(query, answer, weight)
+        for query, answer, weight in zip(queries, answers, weights, strict=True)
+    ]
     basis, asked = yield from _choose(facts, values, asked)
     points: list[Any] = []
     slowest, times = None, Times()
@@ -104,16 +115,17 @@ def calibrate_in_batches(
         if not row["go_on"]:
             break
     exact = measuring.statement("calibration_exact", facts)
-    timed = {**_of(_queries(asked[: about["timed"]])), "slowest": slowest}
-    (row,) = yield from look(exact, values | timed, binary=True)
+    timed = batches.as_parameters(_queries(asked[: about["timed"]]))
+    compared = values | timed | {"slowest": slowest}
+    (row,) = yield from look(exact, compared, binary=True)
     measured = {
         "points": json.dumps(points),
         "exact_times": row["times"],
         "basis": basis,
         "query_count": len(asked),
         "outsiders": sum(query.query.outside for query in asked),
-        "edges": [query.edge for query in asked],
-        "totals": [query.total for query in asked],
+        "edges": [query.answer.edge for query in asked],
+        "totals": [query.answer.total for query in asked],
         "weights": [query.weight for query in asked],
     }
     keep = source.statement("keep_calibration").encode()
@@ -126,11 +138,8 @@ def calibrate_in_batches(
 
 def _seconds(queries: int, exact: Sequence[float], near: Sequence[float]) -> float:
     """Seconds of a calibration, from milliseconds of some of its searches."""
-    scans = sum(
-        1 + PER_COMPARED * min(COMPARED, queries - start)
-        for start in range(0, queries, COMPARED)
-    )
-    return (scans * min(exact) + PER_QUERY * queries * min(near)) / 1000
+    searches = PER_QUERY * queries * min(near) / 1000
+    return truth.HERE * truth.server_seconds(queries, min(exact)) + searches
 
 
 def about_time(seconds: float) -> str:
@@ -139,23 +148,6 @@ def about_time(seconds: float) -> str:
         if seconds >= 2 * unit:
             return f"about {seconds / unit:.0f} {name}"
     return f"about {max(2, seconds):.0f} seconds"
-
-
-def _compare(
-    facts: Facts, values: dict[str, Any], queries: list[MeasuredQuery], tell: OnProgress
-) -> Exchange[list[AskedQuery]]:
-    """The queries with their exact answers."""
-    weights = values["weights"] or [1.0] * len(queries)
-    truth = measuring.statement("calibration_truth", facts)
-    asked = []
-    for start, some in _parts(queries, COMPARED):
-        (row,) = yield from look(truth, values | _of(some), binary=True)
-        own = weights[start : start + len(some)]
-        answers = zip(some, row["distances"], row["totals"], own, strict=True)
-        asked += [AskedQuery(*answer) for answer in answers]
-        done = start + len(some)
-        tell(Progress(f"exact answers of {done} queries", done, len(queries)))
-    return asked
 
 
 def _choose(
@@ -168,11 +160,11 @@ def _choose(
     or the query is zero.
     """
     if not values["rows_as_queries"]:
-        return "queries", [query for query in asked if query.total]
+        return "queries", [query for query in asked if query.answer.total]
     choose = measuring.statement("calibration_rows_to_measure", facts)
     drawn = {
-        "edges": [query.edge for query in asked],
-        "totals": [query.total for query in asked],
+        "edges": [query.answer.edge for query in asked],
+        "totals": [query.answer.total for query in asked],
     }
     (row,) = yield from look(choose, values | drawn, binary=True)
     return row["basis"], [asked[number - 1] for number in row["numbers"]]
@@ -192,10 +184,10 @@ def _search(
     chosen = [
         query for place, query in enumerate(asked) if place < timed or not query.settled
     ]
-    for start, some in _parts(chosen, SEARCHED):
+    for start, some in truth.parts(chosen, SEARCHED):
         batch = {
-            **_of(_queries(some)),
-            "edges": [query.edge for query in some],
+            **batches.as_parameters(_queries(some)),
+            "edges": [query.answer.edge for query in some],
             "known": [query.known for query in some],
             "unsettled": [not query.settled for query in some],
             "level": level,
@@ -221,7 +213,7 @@ def _judge(
         "k": k,
         "level": level,
         "near": [query.near for query in asked],
-        "totals": [query.total for query in asked],
+        "totals": [query.answer.total for query in asked],
         "weights": [query.weight for query in asked],
         "outside": [query.query.outside for query in asked],
         "shortest": times.shortest,
@@ -232,20 +224,5 @@ def _judge(
     return points
 
 
-def _parts(queries: Sequence[Any], size: int) -> Iterator[tuple[int, Sequence[Any]]]:
-    """Parts of at most `size` queries, each with the number of queries before it."""
-    for start in range(0, len(queries), size):
-        yield start, queries[start : start + size]
-
-
 def _queries(asked: Sequence[AskedQuery]) -> list[MeasuredQuery]:
     return [query.query for query in asked]
-
-
-def _of(queries: Sequence[MeasuredQuery]) -> dict[str, Any]:
-    """Some queries as parameters."""
-    return {
-        "queries": [query.query for query in queries],
-        "parts": [query.part for query in queries],
-        "places": [query.place for query in queries],
-    }

@@ -13,14 +13,15 @@ from mrl_pg.catalog import slots
 from mrl_pg.catalog.facts import Facts, check_ready
 from mrl_pg.catalog.read import find_names, forget_facts, not_installed, read_facts
 from mrl_pg.errors import IndexMismatch, IndexNotFound, InvalidSetting, NotInstalled
-from mrl_pg.exchange import AnyConn, Exchange
+from mrl_pg.exchange import AnyConn, Exchange, look
+from mrl_pg.exchange.arrays import vector_array
 from mrl_pg.exchange.progress import OnProgress, Progress
 from mrl_pg.exchange.server_message import server_message
 from mrl_pg.layout import IndexLayout
 from mrl_pg.search.filter import Filter, about_filter, in_text, refusal
 from mrl_pg.search.options import MAX_ROWS
 from mrl_pg.search.plan import as_query
-from mrl_pg.vectors import VectorsLike, as_text
+from mrl_pg.vectors import VectorsLike, as_vector_wire
 
 NOT_INSTALLED = (
     "mrl_pg 0.2 or later is not installed in this database: run "
@@ -57,8 +58,11 @@ def values(
     queries: "VectorsLike | None",
     real_queries: bool,
     rows: bool = False,
-) -> dict[str, Any]:
-    """Parameters of the statement; raises InvalidSetting or InvalidVector."""
+) -> Exchange[dict[str, Any]]:
+    """Parameters of the statement; raises InvalidSetting or InvalidVector.
+
+    `given` is the number of queries, None if there are none of the caller's.
+    """
     real_queries, rows = flag("real_queries", real_queries), flag("rows", rows)
     if rows and (real_queries or queries is not None):
         raise InvalidSetting(
@@ -68,7 +72,7 @@ def values(
     k = check_whole("k", k, 1, MAX_ROWS, "a measurement")
     if sample is not None:
         sample = check_whole("sample", sample, 1, MAX_ROWS, "a measurement")
-    vectors = None
+    sent, given = None, None
     if queries is not None:
         if real_queries:
             raise InvalidSetting(
@@ -81,14 +85,17 @@ def values(
                 "those that keep_query kept"
             )
         bound = [as_query(layout, facts, query) for query in listed(queries)]
-        vectors = [as_text(query.data, query.kind) for query in bound]
+        found = yield from look(statement("vector_type", facts), binary=True)
+        vectors = [as_vector_wire(query.data, query.kind) for query in bound]
+        sent, given = vector_array(found[0]["type_id"], vectors), len(vectors)
     return {
         "table": sql.Identifier(facts.schema, facts.table).as_string(),
         "column": layout.column,
         "k": k,
         "sample": sample,
         "index_name": layout.name,
-        "queries": vectors,
+        "queries": sent,
+        "given": given,
         "real_queries": real_queries,
         "as_rows": rows,
         "weights": None,

@@ -89,7 +89,9 @@ def recall(
     arguments.check_callable("progress", progress)
     keep = arguments.flag("keep", keep)
     layout, facts = yield from measuring.ready(conn, layout)
-    values = measuring.values(layout, facts, options.k, sample, queries, real_queries)
+    values = yield from measuring.values(
+        layout, facts, options.k, sample, queries, real_queries
+    )
     condition = written_out(conn, options.filter, options.params, facts)
     promise = yield from read_promise(conn, layout, options)
     effort = decide_effort(options, promise=promise, goes_on=False)
@@ -128,7 +130,8 @@ def _measure_in_batches(
     measure = measuring.statement("measure_query", facts)
     shares = []
     for number, query in enumerate(queries, 1):
-        (row,) = yield from look(measure, values | asdict(query), binary=True)
+        asked = batches.as_parameters([query])
+        (row,) = yield from look(measure, values | asked, binary=True)
         if row["graph"] is not None:
             shares.append(row)
         if progress is not None:

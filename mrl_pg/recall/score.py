@@ -81,7 +81,7 @@ def lower_bound(
     if not np.any(shares[sizes > 0] > 0):
         return 0.0
     least, most = -40.0, 60.0
-    for _ in range(64):
+    for _ in range(44):
         tilt = math.exp((least + most) / 2)
         part = float(np.sum(sizes / (1 + tilt * shares))) + FAILED
         ratio = float(np.sum(sizes * np.log(1 + tilt * shares)))

@@ -1,5 +1,11 @@
 -- Calibrations, recalls and real queries.
 
+-- name: vector_type
+-- The number of the type of query vectors, which is part of an array in binary.
+-- Slots: extension (pgvector's schema and a dot)
+-- Called by: mrl_pg.calibration.measuring
+select pg_catalog.pg_typeof(null::{extension}vector)::pg_catalog.oid as type_id
+
 -- name: calibrate
 -- Measures searches by one short column, and stores the results.
 -- Slots: extension (pgvector's schema and a dot)
@@ -30,7 +36,7 @@ from mrl.calibrate(
         then mrl.kept_queries(
             %(table)s::pg_catalog.regclass, %(column)s, sample => %(sample)s
         )
-        else %(queries)s::pg_catalog.text[]::{extension}vector[]
+        else %(queries)s::{extension}vector[]
     end,
     rows => %(as_rows)s,
     weights => %(weights)s::pg_catalog.float8[]
@@ -51,27 +57,22 @@ with given as materialized (
             %(table)s::pg_catalog.regclass,
             %(column)s,
             %(sample)s,
-            %(queries)s::pg_catalog.text[]::{extension}vector[],
+            %(queries)s::{extension}vector[],
             %(as_rows)s
         )
     end as queries
 )
 select
-    query.full_value::pg_catalog.text as query,
+    {extension}vector_send(query.full_value) as query,
+    pg_catalog.pg_typeof(query.full_value)::pg_catalog.oid as type_id,
     query.part::pg_catalog.int8 as part,
     query.place::pg_catalog.text as place,
     query.outside
 from given
 cross join lateral mrl._plan_calibration(
-    %(table)s::pg_catalog.regclass,
-    %(column)s,
-    %(k)s,
-    %(sample)s,
-    %(filter)s,
-    null,
-    null,
-    null,
-    %(index_name)s,
+    %(asked)s::pg_catalog.jsonb operator(pg_catalog.||) pg_catalog.jsonb_build_object(
+        'table_id', %(table)s::pg_catalog.regclass::pg_catalog.oid
+    ),
     given.queries,
     mrl._distances_to_match(
         %(table)s::pg_catalog.regclass,
@@ -95,27 +96,22 @@ order by query.number
 -- Rows that the filter lets through, the name of the filter, and how far to measure.
 -- Slots: extension (pgvector's schema and a dot)
 -- Called by: mrl_pg.calibration.in_batches
+with given as materialized (
+    select %(queries)s::{extension}vector[] as queries
+)
 select
     counted.rows as row_count,
     counted.share,
     mrl._stored_filter(%(filter)s, null, plan.limited) as stored_filter,
     mrl._timed_queries() as timed,
-    array(select mrl._levels(%(k)s)) as levels
-from mrl._plan_calibration(
-    %(table)s::pg_catalog.regclass,
-    %(column)s,
-    %(k)s,
-    %(sample)s,
-    %(filter)s,
-    null,
-    null,
-    null,
-    %(index_name)s,
+    array(select mrl._walks(%(k)s)) as levels
+from given
+cross join lateral mrl._plan_calibration(
+    %(asked)s::pg_catalog.jsonb operator(pg_catalog.||) pg_catalog.jsonb_build_object(
+        'table_id', %(table)s::pg_catalog.regclass::pg_catalog.oid
+    ),
     -- a row of the table leaves itself out, any other query does not
-    case
-        when not %(rows_as_queries)s
-        then %(queries)s::pg_catalog.text[]::{extension}vector[]
-    end
+    case when not %(rows_as_queries)s then given.queries end
 ) as plan
 cross join lateral mrl._count_passing(
     %(table)s::pg_catalog.regclass, plan.counting, null
@@ -125,11 +121,14 @@ cross join lateral mrl._count_passing(
 -- Milliseconds of an exact search and of some first passes, to estimate what calibrating takes.
 -- Slots: extension (pgvector's schema and a dot)
 -- Called by: mrl_pg.calibration.in_batches
+with given as materialized (
+    select %(queries)s::{extension}vector[] as queries
+)
 select
     mrl._exact_times(
         plan.edge,
         null,
-        %(queries)s::pg_catalog.text[]::{extension}vector[],
+        given.queries,
         %(parts)s::pg_catalog.oid[],
         %(places)s::pg_catalog.tid[],
         0
@@ -137,48 +136,50 @@ select
     mrl._exact_times(
         plan.near_edge,
         null,
-        %(queries)s::pg_catalog.text[]::{extension}vector[],
+        given.queries,
         %(parts)s::pg_catalog.oid[],
         %(places)s::pg_catalog.tid[],
         'infinity'
     ) as near
-from mrl._plan_calibration(
-    %(table)s::pg_catalog.regclass,
-    %(column)s,
-    %(k)s,
-    %(sample)s,
-    %(filter)s,
-    null,
-    null,
-    null,
-    %(index_name)s,
+from given
+cross join lateral mrl._plan_calibration(
+    %(asked)s::pg_catalog.jsonb operator(pg_catalog.||) pg_catalog.jsonb_build_object(
+        'table_id', %(table)s::pg_catalog.regclass::pg_catalog.oid
+    ),
     -- a row of the table leaves itself out, any other query does not
-    case
-        when not %(rows_as_queries)s
-        then %(queries)s::pg_catalog.text[]::{extension}vector[]
-    end
+    case when not %(rows_as_queries)s then given.queries end
 ) as plan
+
+-- name: calibration_vectors
+-- The full vectors of the rows of some pages, in binary, and where the rows are.
+-- Slots: extension (pgvector's schema and a dot), first, last (a place; that row is not among them)
+-- Called by: mrl_pg.calibration.truth
+select read.vectors, read.spots
+from mrl._plan_calibration(
+    %(asked)s::pg_catalog.jsonb operator(pg_catalog.||) pg_catalog.jsonb_build_object(
+        'table_id', %(table)s::pg_catalog.regclass::pg_catalog.oid
+    ),
+    '{{}}'::{extension}vector[]
+) as plan
+cross join lateral mrl._read_vectors(
+    plan.row_vectors, null, {first}::pg_catalog.tid, {last}::pg_catalog.tid
+) as read
 
 -- name: calibration_truth
 -- The exact distance of each query to its k-th nearest row, and how many rows it has to find.
 -- Slots: extension (pgvector's schema and a dot)
--- Called by: mrl_pg.calibration.in_batches
+-- Called by: mrl_pg.calibration.truth
+with given as materialized (
+    select %(queries)s::{extension}vector[] as queries
+)
 select truth.distances, truth.totals
-from mrl._plan_calibration(
-    %(table)s::pg_catalog.regclass,
-    %(column)s,
-    %(k)s,
-    %(sample)s,
-    %(filter)s,
-    null,
-    null,
-    null,
-    %(index_name)s,
+from given
+cross join lateral mrl._plan_calibration(
+    %(asked)s::pg_catalog.jsonb operator(pg_catalog.||) pg_catalog.jsonb_build_object(
+        'table_id', %(table)s::pg_catalog.regclass::pg_catalog.oid
+    ),
     -- a row of the table leaves itself out, any other query does not
-    case
-        when not %(rows_as_queries)s
-        then %(queries)s::pg_catalog.text[]::{extension}vector[]
-    end
+    case when not %(rows_as_queries)s then given.queries end
 ) as plan
 cross join lateral mrl._truth(
     plan.near_edge,
@@ -187,7 +188,7 @@ cross join lateral mrl._truth(
     %(k)s,
     plan.near_settings,
     null,
-    %(queries)s::pg_catalog.text[]::{extension}vector[],
+    given.queries,
     %(parts)s::pg_catalog.oid[],
     %(places)s::pg_catalog.tid[]
 ) as truth
@@ -198,15 +199,9 @@ cross join lateral mrl._truth(
 -- Called by: mrl_pg.calibration.in_batches
 select measured.numbers, measured.basis
 from mrl._plan_calibration(
-    %(table)s::pg_catalog.regclass,
-    %(column)s,
-    %(k)s,
-    %(sample)s,
-    %(filter)s,
-    null,
-    null,
-    null,
-    %(index_name)s,
+    %(asked)s::pg_catalog.jsonb operator(pg_catalog.||) pg_catalog.jsonb_build_object(
+        'table_id', %(table)s::pg_catalog.regclass::pg_catalog.oid
+    ),
     null::{extension}vector[]
 ) as plan
 cross join lateral mrl._rows_to_measure(
@@ -228,38 +223,34 @@ cross join lateral mrl._rows_to_measure(
 -- What a search with some number of candidates finds for some queries, and its times.
 -- Slots: extension (pgvector's schema and a dot)
 -- Called by: mrl_pg.calibration.in_batches
+with given as materialized (
+    select %(queries)s::{extension}vector[] as queries
+)
 select
     walked.near::pg_catalog.text[] as near,
     walked.spots_found::pg_catalog.text[] as spots,
     walked.shortest,
     walked.longest,
     walked.again
-from mrl._plan_calibration(
-    %(table)s::pg_catalog.regclass,
-    %(column)s,
-    %(k)s,
-    %(sample)s,
-    %(filter)s,
-    null,
-    null,
-    null,
-    %(index_name)s,
+from given
+cross join lateral mrl._plan_calibration(
+    %(asked)s::pg_catalog.jsonb operator(pg_catalog.||) pg_catalog.jsonb_build_object(
+        'table_id', %(table)s::pg_catalog.regclass::pg_catalog.oid
+    ),
     -- a row of the table leaves itself out, any other query does not
-    case
-        when not %(rows_as_queries)s
-        then %(queries)s::pg_catalog.text[]::{extension}vector[]
-    end
+    case when not %(rows_as_queries)s then given.queries end
 ) as plan
 cross join lateral mrl._walk(
     plan.pass,
     plan.known_pass,
+    plan.still_there,
     plan.spare,
     plan.limited,
     %(k)s,
     %(level)s,
     %(timed)s,
     null,
-    %(queries)s::pg_catalog.text[]::{extension}vector[],
+    given.queries,
     %(parts)s::pg_catalog.oid[],
     %(places)s::pg_catalog.tid[],
     %(edges)s::pg_catalog.float8[],
@@ -299,30 +290,25 @@ select
 -- Milliseconds of exact searches.
 -- Slots: extension (pgvector's schema and a dot)
 -- Called by: mrl_pg.calibration.in_batches
+with given as materialized (
+    select %(queries)s::{extension}vector[] as queries
+)
 select
     mrl._exact_times(
         plan.edge,
         null,
-        %(queries)s::pg_catalog.text[]::{extension}vector[],
+        given.queries,
         %(parts)s::pg_catalog.oid[],
         %(places)s::pg_catalog.tid[],
         %(slowest)s
     ) as times
-from mrl._plan_calibration(
-    %(table)s::pg_catalog.regclass,
-    %(column)s,
-    %(k)s,
-    %(sample)s,
-    %(filter)s,
-    null,
-    null,
-    null,
-    %(index_name)s,
+from given
+cross join lateral mrl._plan_calibration(
+    %(asked)s::pg_catalog.jsonb operator(pg_catalog.||) pg_catalog.jsonb_build_object(
+        'table_id', %(table)s::pg_catalog.regclass::pg_catalog.oid
+    ),
     -- a row of the table leaves itself out, any other query does not
-    case
-        when not %(rows_as_queries)s
-        then %(queries)s::pg_catalog.text[]::{extension}vector[]
-    end
+    case when not %(rows_as_queries)s then given.queries end
 ) as plan
 
 -- name: calibration_noise
@@ -392,7 +378,7 @@ from mrl._measure(
         then mrl.kept_queries(
             %(table)s::pg_catalog.regclass, %(column)s, sample => %(sample)s
         )
-        else %(queries)s::pg_catalog.text[]::{extension}vector[]
+        else %(queries)s::{extension}vector[]
     end,
     %(keep)s
 )
@@ -421,11 +407,12 @@ with given as materialized (
         then mrl.kept_queries(
             %(table)s::pg_catalog.regclass, %(column)s, sample => %(sample)s
         )
-        else %(queries)s::pg_catalog.text[]::{extension}vector[]
+        else %(queries)s::{extension}vector[]
     end as queries
 )
 select
-    query.full_value::pg_catalog.text as query,
+    {extension}vector_send(query.full_value) as query,
+    pg_catalog.pg_typeof(query.full_value)::pg_catalog.oid as type_id,
     query.part::pg_catalog.int8 as part,
     query.place::pg_catalog.text as place
 from given
@@ -448,25 +435,29 @@ order by query.number
 -- Shares of the true k nearest rows that each pass finds for one query.
 -- Slots: extension (pgvector's schema and a dot)
 -- Called by: mrl_pg.calibration.recall_report
+with given as materialized (
+    select
+        %(queries)s::{extension}vector[] as queries,
+        (%(parts)s::pg_catalog.oid[])[1] as part,
+        (%(places)s::pg_catalog.tid[])[1] as place
+)
 select measured.graph, measured.shortlist, measured.prefix
-from mrl._plan_recall(
+from given
+cross join lateral mrl._plan_recall(
     %(asked)s::pg_catalog.jsonb operator(pg_catalog.||) pg_catalog.jsonb_build_object(
         'table_id', %(table)s::pg_catalog.regclass::pg_catalog.oid
     ),
     1,
     -- a row of the table leaves itself out, any other query does not
-    case
-        when %(place)s::pg_catalog.text is null
-        then array[%(query)s::{extension}vector]
-    end
+    case when given.place is null then given.queries end
 ) as plan
 cross join lateral mrl._query_shares(
     plan.statement,
     plan.settings,
     null,
-    %(query)s::{extension}vector,
-    %(part)s::pg_catalog.oid,
-    %(place)s::pg_catalog.tid
+    given.queries[1],
+    given.part,
+    given.place
 ) as measured
 
 -- name: recall_and_losses

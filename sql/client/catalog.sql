@@ -615,3 +615,23 @@ where activity.datname operator(pg_catalog.=) pg_catalog.current_database()
     )
 order by activity.xact_start
 limit 3
+
+-- name: table_pages
+-- Pages of a table; of the partition that has most if it has partitions.
+-- Parameters: table_id
+-- Called by: mrl_pg.catalog.pages
+with recursive part (id) as (
+    select %(table_id)s::pg_catalog.oid
+    union
+    select child.inhrelid
+    from part
+    join pg_catalog.pg_inherits as child on child.inhparent operator(pg_catalog.=) part.id
+)
+select
+    pg_catalog.max(
+        pg_catalog.pg_relation_size(class.oid)
+        operator(pg_catalog./) pg_catalog.current_setting('block_size')::pg_catalog.int8
+    ) as pages
+from part
+join pg_catalog.pg_class as class on class.oid operator(pg_catalog.=) part.id
+where class.relkind operator(pg_catalog.=) 'r'

@@ -68,8 +68,19 @@ begin
         table_name, full_column, k, filter, queries, coalesce(rows, false)
     );
     plan := mrl._plan_calibration(
-        table_name, full_column, k, sample, filter, pg_catalog.cardinality(args), dims,
-        kind, index_name, queries, distances is not null
+        pg_catalog.jsonb_build_object(
+            'table_id', table_name::pg_catalog.oid,
+            'full_column', full_column,
+            'k', k,
+            'sample', sample,
+            'filter', filter,
+            'arguments', pg_catalog.cardinality(args),
+            'dims', dims,
+            'kind', kind,
+            'index_name', index_name
+        ),
+        queries,
+        distances is not null
     );
     -- raises if the filter contains further statements
     perform mrl._share(table_name, filter, args);
@@ -107,12 +118,13 @@ begin
         settled := pg_catalog.array_append(settled, false);
         known := pg_catalog.array_append(known, null::pg_catalog.jsonb);
     end loop;
-    for level in select * from mrl._levels(k) loop
+    for level in select * from mrl._walks(k) loop
         chosen := mrl._to_walk(
             mrl._timed_queries(), settled, near, totals, fulls, parts, spots, edges, known
         );
         walked := mrl._walk(
-            plan.pass, plan.known_pass, plan.spare, plan.limited, k, level, mrl._timed_queries(), args,
+            plan.pass, plan.known_pass, plan.still_there, plan.spare, plan.limited, k, level,
+            mrl._timed_queries(), args,
             chosen.fulls, chosen.parts, chosen.spots, chosen.edges, chosen.unsettled,
             chosen.known
         );
@@ -183,6 +195,7 @@ comment on function mrl.calibrate(
 'and returns them. weights: what each of the queries counts. With a filter, it measures '
 'searches with that filter; if its queries are rows, then for rows that the filter lets '
 'through and for as many that it turns away, and stores what the latter find, if that is '
-'less, else what all of them find. The default sample is 2000 / k queries, at least 700. Reads the whole table once for every few hundred queries, '
-'all in one transaction, which holds its lock on the table and its snapshot until the end; '
-'mrl-pg calibrate lets go of both after each batch.';
+'less, else what all of them find. The default sample is 2000 / k queries, at least 700. '
+'Reads the whole table once for every few hundred queries, all in one transaction, which '
+'holds its lock on the table and its snapshot until the end; mrl-pg calibrate lets go of '
+'both after each batch, and costs the server a fraction, because it compares rows itself.';

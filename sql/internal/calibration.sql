@@ -1,7 +1,7 @@
 -- Measures searches with many settings, and stores the results.
 
--- Candidates of the searches that a calibration tries, in ascending order.
--- Called by: mrl.calibrate, mrl._points, client/calibration.sql
+-- Candidates of the searches that a calibration stores, in ascending order.
+-- Called by: mrl._walks, mrl._points
 create or replace function mrl._levels(k int)
 returns setof int
 language sql
@@ -31,18 +31,26 @@ begin atomic
     order by candidates;
 end;
 
+-- The values of ef_search that a calibration tries, as candidates of a search, in ascending order.
+-- Called by: mrl.calibrate, client/calibration.sql
+create or replace function mrl._walks(k int)
+returns setof int
+language sql
+immutable
+parallel safe
+begin atomic
+    -- from pgvector's default on: less finds little, and is hardly faster
+    select level
+    from mrl._levels(k) as level
+    where level operator(pg_catalog.>=) 40;
+end;
+
 -- The statements of a calibration: its sample, its exact search and the pass that is timed.
 -- Called by: mrl.calibrate, client/calibration.sql
 create or replace function mrl._plan_calibration(
-    table_name regclass,
-    full_column name,
-    k int,
-    sample int,
-    filter text,
-    arguments int,
-    dims int,
-    kind text,
-    index_name name,
+    -- table_id, full_column, k, sample, filter, arguments, dims, kind, index_name
+    asked jsonb,
+    -- NULL if rows of the table are the queries
     queries vector[],
     -- more rows are drawn, of which some are chosen by the distance of their answers
     by_distance boolean default false,
@@ -58,10 +66,13 @@ create or replace function mrl._plan_calibration(
     out edges text,
     -- the number of queries that are searched at once
     out batch int,
-    -- the timed search, in which mrl._walk replaces {candidates}; and the same without reading
-    -- full vectors, for rows that are known to be near
+    -- the full vectors of the rows of some pages
+    out row_vectors text,
+    -- the timed search, in which mrl._walk replaces {candidates}; the same without reading
+    -- full vectors, for rows that are known to be near; and which of these are still there
     out pass text,
     out known_pass text,
+    out still_there text,
     -- candidates per query that do not count: 1 if a sampled row finds itself, else 0
     out spare int,
     -- a filter or a policy lets only some rows through
@@ -76,13 +87,23 @@ as $body$
 declare
     -- the most bytes of queries in a batch, because each row is compared with all of them
     batch_bytes constant int := 2000000;
+    table_name regclass := (asked ->> 'table_id')::oid;
+    k int := asked ->> 'k';
+    sample int := asked ->> 'sample';
+    filter text := asked ->> 'filter';
     query text;
     passes text;
     effort record;
 begin
     perform mrl.check_owner(table_name);
     perform mrl._check_writable();
-    slots := mrl._found(table_name, full_column, dims, kind, index_name);
+    slots := mrl._found(
+        table_name,
+        (asked ->> 'full_column')::name,
+        (asked ->> 'dims')::int,
+        asked ->> 'kind',
+        (asked ->> 'index_name')::name
+    );
     -- raises if no search accepts this k
     effort := mrl._effort(jsonb_build_object('k', k), false);
     if k > 100000000 then
@@ -95,7 +116,7 @@ begin
         raise exception 'sample % is below 1', sample
             using errcode = 'invalid_parameter_value', hint = 'give a number of queries';
     end if;
-    perform mrl._check_filter(filter, arguments);
+    perform mrl._check_filter(filter, (asked ->> 'arguments')::int);
     perform mrl._check_queries(queries, slots);
     most := case when filter is null then sample else 2 * sample::bigint end;
     if by_distance then
@@ -163,10 +184,12 @@ begin
             else 'mrl_place::pg_catalog.text'
         end
     );
+    row_vectors := mrl._render(mrl._row_vectors(), slots);
     pass := mrl._render(
         mrl._near_places(),
         slots || jsonb_build_object('near', 'distance operator(pg_catalog.<=) $20')
     );
+    still_there := mrl._render(mrl._still_there(), slots);
     -- the planner leaves out a distance that is not used
     known_pass := mrl._render(
         mrl._near_places(),

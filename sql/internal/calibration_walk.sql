@@ -76,12 +76,51 @@ begin
 end
 $body$;
 
+-- The full vectors of the rows from one place to before another, in binary, and the rows' places.
+-- Called by: client/calibration.sql
+create or replace function mrl._read_vectors(
+    -- as mrl._plan_calibration makes it
+    row_vectors text,
+    args text[],
+    start tid,
+    stop tid,
+    out vectors bytea,
+    out spots text[]
+)
+language plpgsql
+volatile
+parallel unsafe
+as $body$
+-- no search_path of its own, so that PostgreSQL looks up the filter's names as the caller does
+#variable_conflict use_variable
+begin
+    execute row_vectors into vectors, spots
+        using args[1], args[2], args[3], args[4], args[5], args[6], args[7], args[8],
+            args[9], args[10], args[11], args[12], args[13], args[14], args[15],
+            args[16], start, stop;
+end
+$body$;
+
+-- The places of all rows that are named in JSON arrays, each maybe with its table before it.
+-- Called by: mrl._walk
+create or replace function mrl._tids(known jsonb[])
+returns tid[]
+language sql
+immutable
+parallel safe
+return array(
+    select pg_catalog.split_part(spot, ' ', -1)::pg_catalog.tid
+    from pg_catalog.unnest(known) as spots
+    cross join lateral pg_catalog.jsonb_array_elements_text(spots) as spot
+);
+
 -- What a search with some number of candidates finds for some queries, and how long it takes.
 -- Called by: mrl.calibrate, client/calibration.sql
 create or replace function mrl._walk(
     -- as mrl._plan_calibration makes them
     pass text,
     known_pass text,
+    still_there text,
     spare int,
     limited boolean,
     k int,
@@ -96,7 +135,7 @@ create or replace function mrl._walk(
     spots tid[],
     edges float8[],
     unsettled boolean[],
-    -- where its near rows are, as a JSON array, if a narrower search found them all
+    -- where its near rows are, as a JSON array, if that is known
     known jsonb[],
     -- places of the near rows among the candidates, and where they are in the table, each as a
     -- JSON array; NULL if the query was not walked
@@ -116,7 +155,7 @@ as $body$
 #variable_conflict use_variable
 declare
     -- no more queries are timed after this, except the first few
-    most_ms constant double precision := 100;
+    most_ms constant double precision := 50;
     fewest constant int := 5;
     repeated constant int := 3;
     effort pg_catalog.record := mrl._effort(
@@ -137,6 +176,7 @@ declare
         known_pass, '{candidates}', effort.candidates::pg_catalog.text
     );
     found pg_catalog.record;
+    there pg_catalog.record;
     unused pg_catalog.record;
     spent double precision := 0;
     is_timed boolean;
@@ -146,6 +186,10 @@ declare
 begin
     near := '{}';
     spots_found := '{}';
+    execute still_there into there
+        using args[1], args[2], args[3], args[4], args[5], args[6], args[7], args[8],
+            args[9], args[10], args[11], args[12], args[13], args[14], args[15],
+            args[16], mrl._tids(known);
     before := mrl._enter(effort.settings);
     for place in 1 .. coalesce(pg_catalog.cardinality(fulls), 0) loop
         is_timed := place operator(pg_catalog.<=) timed and (
@@ -157,21 +201,19 @@ begin
         near[place] := null;
         spots_found[place] := null;
         continue when not (is_timed or unsettled[place]);
-        if not is_timed and known[place] is not null then
+        -- else a near row has moved since
+        if not is_timed and known[place] is not null
+            and known[place] operator(pg_catalog.<@) pg_catalog.to_jsonb(there.spots)
+        then
             execute narrower into found
                 using args[1], args[2], args[3], args[4], args[5], args[6], args[7],
                     args[8], args[9], args[10], args[11], args[12], args[13], args[14],
                     args[15], args[16], fulls[place], parts[place], spots[place],
                     edges[place],
                     array(select pg_catalog.jsonb_array_elements_text(known[place]));
-            -- else a row has moved since, or this search misses it
-            if pg_catalog.cardinality(found.places)
-                operator(pg_catalog.=) pg_catalog.jsonb_array_length(known[place])
-            then
-                near[place] := pg_catalog.to_jsonb(found.places);
-                spots_found[place] := known[place];
-                continue;
-            end if;
+            near[place] := pg_catalog.to_jsonb(coalesce(found.places, '{}'));
+            spots_found[place] := known[place];
+            continue;
         end if;
         start := pg_catalog.clock_timestamp();
         execute wide into found

@@ -1,7 +1,7 @@
 -- Measures the recall of searches, and stores the results.
 
 -- The lower bound of a mean recall. It never falls if a query finds more.
--- Called by: mrl._interval; mrl_pg.recall.score does so in Python
+-- Called by: mrl._interval, mrl._points; mrl_pg.recall.score does so in Python
 create or replace function mrl._lower_bound(
     -- the recall of each query, and what each query counts
     recalls float8[],
@@ -19,7 +19,7 @@ declare
     -- part of a query that finds nothing, beside those that were measured. With it, the bound
     -- of recalls of 0 and 1 is that of Clopper and Pearson (1934)
     failed constant float8 := 0.65;
-    steps constant int := 64;
+    steps constant int := 44;
     -- what all queries count together: the effective number of queries (Kish, 1965)
     size float8;
     total float8;

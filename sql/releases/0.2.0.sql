@@ -48,6 +48,8 @@
 \ir ../templates/edge.sql
 \ir ../templates/edges.sql
 \ir ../templates/near_places.sql
+\ir ../templates/row_vectors.sql
+\ir ../templates/still_there.sql
 \ir ../templates/more_rows.sql
 \ir ../templates/add_short_column.sql
 \ir ../templates/drop_short_column.sql

@@ -2,20 +2,26 @@
 
 import asyncio
 import json
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
-from psycopg import AsyncConnection
+from psycopg import AsyncConnection, sql
 from support.databases import Conn, connect
 from support.guests import Guest
 from support.plans import force_index
-from support.tables import Docs, docs_fixture
+from support.sql_calls import create, stock
+from support.sql_plans import scanning
+from support.tables import Docs, append, docs_fixture
 from support.vectors import matryoshka
 
-from mrl_pg import Calibration, Progress, RecallReport
-from mrl_pg.calibration import in_batches
+from mrl_pg import Calibration, MatryoshkaIndex, Progress, RecallReport
+from mrl_pg.calibration import in_batches, truth
+from mrl_pg.catalog import pages
+from mrl_pg.kinds import Distance
 
 QUERIES = matryoshka(8, seed=8)
 
@@ -112,17 +118,25 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> Levels:
     found: Levels = {}
     real = json.dumps
 
-    def dumps(points: Any) -> str:
-        for point in points:
+    def dumps(points: Any, **options: Any) -> str:
+        for point in points if isinstance(points, list) else ():
             if point["group"] == "all":
                 search = point["candidates"], point["ef_search"]
                 found[search] = point["recall"], point["low"]
-        return real(points)
+        return real(points, **options)
 
     monkeypatch.setattr(json, "dumps", dumps)
     return found
 
 
+def compare(monkeypatch: pytest.MonkeyPatch, *, here: bool) -> None:
+    """Exact answers are computed here, from one page at a time, or by the server."""
+    monkeypatch.setattr(pages, "MOST_PAGES", 1)
+    monkeypatch.setattr(pages, "FIRST_PAGES", 1)
+    monkeypatch.setattr(truth, "server_seconds", lambda *_: math.inf if here else 0.0)
+
+
+@pytest.mark.parametrize("here", [True, False])
 @pytest.mark.parametrize("filter", [None, "n < 60"])
 def test_calibrate_lets_go_after_each_batch(
     docs: Docs,
@@ -130,8 +144,10 @@ def test_calibrate_lets_go_after_each_batch(
     monkeypatch: pytest.MonkeyPatch,
     measured: Levels,
     filter: str | None,
+    here: bool,
 ) -> None:
-    monkeypatch.setattr(in_batches, "COMPARED", 3)
+    compare(monkeypatch, here=here)
+    monkeypatch.setattr(truth, "COMPARED", 3)
     monkeypatch.setattr(in_batches, "SEARCHED", 3)
     given: dict[str, Any] = {"k": 5, "queries": QUERIES, "filter": filter}
     stages: list[Progress] = []
@@ -142,7 +158,14 @@ def test_calibrate_lets_go_after_each_batch(
         look(progress)
 
     made = docs.index.calibrate(docs.conn, progress=tell, **given)
-    assert [stage.done for stage in stages[:6]] == [0, 3, 6, 8, 3, 6]
+    exact = [s.done for s in stages if s.stage.startswith("exact answers")]
+    if here:
+        assert len(exact) > 3
+        assert exact == sorted(exact)
+        assert exact[-1] == 8
+    else:
+        assert exact == [3, 6, 8]
+    assert [stage.done for stage in stages[len(exact) + 1 :][:2]] == [3, 6]
     assert {stage.total for stage in stages} == {8}
     assert guest.looked == len(stages)
     with docs.conn.transaction():
@@ -168,3 +191,61 @@ def test_rows_as_queries_leave_themselves_out(docs: Docs, measured: Levels) -> N
     for search, figures in (levels(made) | levels(at_once)).items():
         assert figures == pytest.approx(measured[search])
     assert min(recall for recall, low in measured.values()) < 1
+
+
+@pytest.mark.parametrize("full_type", ["vector", "halfvec"])
+@pytest.mark.parametrize("distance", ["cosine", "l2", "ip"])
+def test_the_same_in_batches_for_every_type_and_distance(
+    conn: Conn,
+    monkeypatch: pytest.MonkeyPatch,
+    measured: Levels,
+    full_type: str,
+    distance: Distance,
+) -> None:
+    compare(monkeypatch, here=True)
+    # rows of other lengths, so that each distance has answers of its own
+    rows = matryoshka(200) * np.linspace(1, 3, 200, dtype=np.float32)[:, np.newaxis]
+    name = stock(conn, rows, full_type=full_type, distance=distance)
+    index = MatryoshkaIndex("docs", "embedding", dims=32, distance=distance)
+    given: dict[str, Any] = {"k": 20, "queries": matryoshka(8, seed=8)}
+    with scanning(conn, name):
+        made = index.calibrate(conn, **given)
+        with conn.transaction():
+            at_once = index.calibrate(conn, **given)
+    assert len(measured) > 1
+    assert min(recall for recall, _ in measured.values()) < 1
+    assert levels(made).items() <= measured.items()
+    assert levels(at_once).items() <= measured.items()
+
+
+@pytest.mark.parametrize("here", [True, False])
+def test_partitions_and_rows_as_queries_in_batches(
+    conn: Conn, monkeypatch: pytest.MonkeyPatch, measured: Levels, here: bool
+) -> None:
+    """The same place is in every partition; a row leaves only itself out."""
+    compare(monkeypatch, here=here)
+    conn.execute(
+        "create table docs (id int primary key, n int, title text,"
+        " embedding vector(64)) partition by hash (id);"
+        "create table docs_0 partition of docs for values with"
+        " (modulus 2, remainder 0);"
+        "create table docs_1 partition of docs for values with"
+        " (modulus 2, remainder 1)"
+    )
+    append(conn, matryoshka(120), sql.Identifier("docs"))
+    # equal rows, which are near each other
+    conn.execute(
+        "update docs set embedding = (select embedding from docs where id = 1)"
+        " where id < 20"
+    )
+    create(conn)
+    conn.execute("analyze docs")
+    force_index(conn)
+    index = MatryoshkaIndex("docs", "embedding", dims=32)
+    given: dict[str, Any] = {"k": 20, "sample": 120}
+    made = index.calibrate(conn, **given)
+    with conn.transaction():
+        at_once = index.calibrate(conn, **given)
+    assert made.queries == at_once.queries == 120
+    for search, figures in (levels(made) | levels(at_once)).items():
+        assert figures == pytest.approx(measured[search])

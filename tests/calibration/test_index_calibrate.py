@@ -70,7 +70,7 @@ def test_a_calibration_is_what_was_kept(docs: Docs) -> None:
     assert re.fullmatch(r"this takes about \d+ seconds: 500 rows", lines[0])
     assert lines[1:3] == [
         "exact answers of 30 queries",
-        "5 candidates measured on 20 queries",
+        "40 candidates measured on 20 queries",
     ]
     assert [(report.done, report.total) for report in reports[:3]] == [
         *((0, 30), (30, 30), (20, 30))

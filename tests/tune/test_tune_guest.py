@@ -13,9 +13,10 @@ from support.tables import make_table
 from support.vectors import Vectors, matryoshka
 
 from mrl_pg import Progress
+from mrl_pg.catalog import pages
 from mrl_pg.layout import IndexLayout
 from mrl_pg.tune import tune
-from mrl_pg.tune.rows import pages, read_rows, table
+from mrl_pg.tune.rows import read_rows, table
 from mrl_pg.tune.rows.sample_table import sample_table
 from mrl_pg.tune.rows.stream import Reader, Sample, TableRows, joined
 

@@ -14,11 +14,11 @@ from psycopg import sql
 
 from mrl_pg.catalog import slots
 from mrl_pg.catalog.facts import Facts
+from mrl_pg.catalog.pages import Range, page_ranges
 from mrl_pg.errors import InvalidSetting
-from mrl_pg.exchange import Conn, cursors
+from mrl_pg.exchange import Conn, cursors, run
 from mrl_pg.load.pack import HEADER, TRAILER, VECTOR_WIRE
 from mrl_pg.recall.leaders import BLOCK
-from mrl_pg.tune.rows.pages import Range, page_ranges
 from mrl_pg.tune.rows.sample_table import SampleTable
 from mrl_pg.tune.rows.seen import Seen
 
@@ -134,7 +134,7 @@ class Reader:
 
     def batches(self, conn: Conn) -> Generator[TableRows, None, None]:
         """The rows of some pages at a time; nothing of the table is held in between."""
-        ranges = page_ranges(conn, self.facts, BLOCK_BYTES)
+        ranges = run(conn, page_ranges(self.facts, BLOCK_BYTES))
         seen = Seen()
         for pages in ranges:
             records = self._records(conn, pages)

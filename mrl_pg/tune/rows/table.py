@@ -8,11 +8,11 @@ from psycopg import sql
 from mrl_pg import source
 from mrl_pg.catalog import slots
 from mrl_pg.catalog.facts import Facts
+from mrl_pg.catalog.pages import MOST_PAGES, page_ranges
 from mrl_pg.catalog.read import forget_facts, known_facts
 from mrl_pg.errors import InvalidSetting
 from mrl_pg.exchange import Conn, cursors, run
 from mrl_pg.layout import IndexLayout
-from mrl_pg.tune.rows.pages import MOST_PAGES, page_ranges
 
 FEWEST_ROWS = 100
 STORAGES = {"p": "plain", "e": "external", "m": "main", "x": "extended"}
@@ -102,7 +102,7 @@ def read(conn: Conn, layout: IndexLayout) -> tuple[Facts, TableFacts]:
 def _counted(conn: Conn, facts: Facts) -> int:
     rows = 0
     # nothing comes, so all ranges are as long as a range may be
-    for pages in replace(page_ranges(conn, facts, 0), pages=MOST_PAGES):
+    for pages in replace(run(conn, page_ranges(facts, 0)), pages=MOST_PAGES):
         count = slots.statement(
             "count_rows", table=slots.table_of(facts), **pages.slots()
         )

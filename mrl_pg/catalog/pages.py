@@ -7,7 +7,7 @@ from psycopg import sql
 
 from mrl_pg import source
 from mrl_pg.catalog.facts import Facts
-from mrl_pg.exchange import Conn, cursors
+from mrl_pg.exchange import Exchange, look
 
 FIRST_PAGES = 32
 """Pages of the first range. With full vectors in TOAST, a page may stand for 1 MB."""
@@ -57,9 +57,8 @@ class PageRanges:
         self.pages = max(1, min(fitting, 2 * self.pages, MOST_PAGES))
 
 
-def page_ranges(conn: Conn, facts: Facts, wanted: int) -> PageRanges:
+def page_ranges(facts: Facts, wanted: int) -> Exchange[PageRanges]:
     """The ranges of a table's pages; rows that come to later pages are not in them."""
     query = source.statement("table_pages").encode()
-    with cursors.tuples(conn) as cursor:
-        row = cursor.execute(query, {"table_id": facts.table_id}).fetchone()
-    return PageRanges((row[0] if row else None) or 0, wanted, FIRST_PAGES)
+    rows = yield from look(query, {"table_id": facts.table_id}, binary=True)
+    return PageRanges((rows[0]["pages"] if rows else None) or 0, wanted, FIRST_PAGES)
