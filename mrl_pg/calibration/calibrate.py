@@ -95,7 +95,7 @@ class Calibration:
         # more recall or a higher quantile never takes a weaker search, so those for
         # less count, too
         candidates, ef_search, most = 0, least_ef_search(self.basis), 0.0
-        for point in sorted(self.points, key=self._order):
+        for point in sorted(self.points, key=_order):
             if point.candidates is None or point.ef_search is None:
                 return point
             supports = self._supports(point.recall, point.low + slack)
@@ -111,11 +111,6 @@ class Calibration:
             if keeps:
                 return replace(point, candidates=candidates, ef_search=ef_search)
         return None
-
-    def _order(self, point: CalibrationPoint) -> tuple[float, bool, float]:
-        """From the fastest on; of equal ones exact search, then what found most."""
-        supports = self._supports(point.recall, point.low)
-        return point.median_ms, point.candidates is not None, -supports
 
     def _supports(self, measured: float, low: float) -> float:
         """The most that may be asked of a search, by what it reached."""
@@ -182,6 +177,11 @@ def calibrate(
             noise = {"noise": None, "is_busy": False}
     forget_facts(conn, layout)
     return _calibration(layout, k, made, noise)
+
+
+def _order(point: CalibrationPoint) -> tuple[float, int, int]:
+    """From the fastest on; of equal ones exact search, then what reads least."""
+    return point.median_ms, point.candidates or 0, point.ef_search or 0
 
 
 def found_by(

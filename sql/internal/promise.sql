@@ -235,7 +235,7 @@ begin
             -- a filter about as selective may let through rows that are farther from the queries
             select case when point.filter is distinct from own_filter then others else 1 end
         ) as allowed (part)
-        order by point.filter, point.median_ms, supports desc
+        order by point.filter, point.median_ms, point.candidates, point.ef_search
     loop
         -- for each filter, from the fastest search on
         point := known.point;

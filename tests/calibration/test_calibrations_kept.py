@@ -75,6 +75,43 @@ def test_rows_that_change_between_two_walks_end_no_calibration(conn: Conn) -> No
     assert conn.execute(kept).fetchall() == [(0.9,)]
 
 
+def test_a_search_takes_no_longer_than_one_that_does_more(conn: Conn) -> None:
+    """Noise made a wide search the fastest, which every recall then took."""
+    measured(conn)
+    name = one(conn, "select index_name from mrl.indexes")
+    searches = [
+        # candidates, ef_search, recall, milliseconds
+        (20, 40, 0.8, 3),
+        (40, 40, 0.91, 3),
+        (80, 80, 0.96, 9),
+        (320, 320, 0.99, 2),
+        (40, 640, 0.92, 8),
+        (None, None, 1, 20),
+    ]
+    fields = ("candidates", "ef_search", "recall", "median_ms")
+    points = [dict(zip(fields, search, strict=True)) for search in searches]
+    for point in points:
+        point |= {"low": point["recall"], "p95_ms": point["median_ms"]}
+    keep = "select mrl._keep_calibration('docs', %s, 10, '', %s, 1, 9, 9)"
+    conn.execute(keep, [name, json.dumps(points)])
+    kept = (
+        "select candidates, ef_search, median_ms, p95_ms from mrl.calibrations"
+        " where k = 10 order by recall"
+    )
+    assert conn.execute(kept).fetchall() == [
+        (20, 40, 2, 2),
+        (40, 40, 2, 2),
+        (80, 80, 2, 2),
+        (320, 320, 2, 2),
+        (None, None, 20, 20),
+    ]
+    # the least that keeps it
+    conn.execute("update mrl._calibrations set basis = 'queries', queries = 1000")
+    for recall, candidates in ((0.7, 20), (0.9, 40), (0.95, 80), (0.98, 320)):
+        found = promised(conn, 10, recall, name=name)
+        assert (found.standing, found.candidates) == ("measured", candidates)
+
+
 def test_a_renamed_table_keeps_them(conn: Conn) -> None:
     number = measured(conn)
     before = counts(conn, number)
