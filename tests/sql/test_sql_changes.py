@@ -198,7 +198,7 @@ def test_the_registry_holds_names_and_nothing_that_is_run(conn: Conn) -> None:
         " where attrelid = 'mrl._registry'::regclass and attnum > 0"
     ).fetchall()
     assert {kind for _, kind in columns} == {
-        *("integer", "name", "text", "timestamp with time zone")
+        *("boolean", "integer", "name", "text", "timestamp with time zone")
     }
     # each one of a few words that the table itself checks
     assert {name for name, kind in columns if kind == "text"} == {
