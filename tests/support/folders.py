@@ -14,8 +14,8 @@ from pathlib import Path
 from mrl_pg.server.users import give
 from support import watchdog
 
-ROOM = 2 << 30
-"""Bytes: several times what the servers of a test run take."""
+ROOM = 8 << 30
+"""Bytes: twice what a test run takes, most of it the shared memory of a large build."""
 
 
 @contextmanager
