@@ -53,7 +53,7 @@ def calibrate(
         int | None,
         typer.Option(
             help="Number of queries: random rows, each left out of its own answer, or "
-            "stored real queries."
+            "stored real queries. With --filter as many rows again that it turns away."
             "  \\[default: 700; for k 1 2,000]"
         ),
     ] = None,
