@@ -5,15 +5,17 @@ transaction of the caller's, the server measures in one statement, because both 
 until its end anyway.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from mrl_pg import source
 from mrl_pg.calibration import measuring
 from mrl_pg.catalog.facts import Facts
 from mrl_pg.exchange import Exchange, Send, look
 from mrl_pg.exchange.arrays import vector_array
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,3 +59,9 @@ def as_parameters(queries: Sequence[MeasuredQuery]) -> dict[str, Any]:
         "parts": [query.part for query in queries],
         "places": [query.place for query in queries],
     }
+
+
+def parts(queries: Sequence[T], size: int) -> Iterator[tuple[int, Sequence[T]]]:
+    """Parts of at most `size` queries, each with the number of queries before it."""
+    for start in range(0, len(queries), size):
+        yield start, queries[start : start + size]

@@ -184,11 +184,12 @@ def _search(
     chosen = [
         query for place, query in enumerate(asked) if place < timed or not query.settled
     ]
-    for start, some in truth.parts(chosen, SEARCHED):
+    for start, some in batches.parts(chosen, SEARCHED):
         batch = {
             **batches.as_parameters(_queries(some)),
             "edges": [query.answer.edge for query in some],
             "known": [query.known for query in some],
+            "complete": [bool(query.answer.names) for query in some],
             "unsettled": [not query.settled for query in some],
             "level": level,
             "timed": max(0, timed - start),

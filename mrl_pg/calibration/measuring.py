@@ -85,7 +85,8 @@ def values(
                 "those that keep_query kept"
             )
         bound = [as_query(layout, facts, query) for query in listed(queries)]
-        found = yield from look(statement("vector_type", facts), binary=True)
+        # with parameters, so that doubled percent signs are read
+        found = yield from look(statement("vector_type", facts), {}, binary=True)
         vectors = [as_vector_wire(query.data, query.kind) for query in bound]
         sent, given = vector_array(found[0]["type_id"], vectors), len(vectors)
     return {

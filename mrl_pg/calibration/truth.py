@@ -5,17 +5,17 @@ CPU seconds that the server needs, which compares one row with one query at a ti
 server compares where rows would take longer to arrive than to compare.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import partial
 from time import perf_counter
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from psycopg import sql
 
-from mrl_pg.calibration import measuring
-from mrl_pg.calibration.batches import MeasuredQuery, as_parameters
+from mrl_pg.calibration import batches, measuring
+from mrl_pg.calibration.batches import MeasuredQuery
 from mrl_pg.catalog.facts import Facts
 from mrl_pg.catalog.pages import Range, page_ranges
 from mrl_pg.exchange import Call, Exchange, look
@@ -23,13 +23,15 @@ from mrl_pg.exchange.progress import OnProgress, Progress
 from mrl_pg.kinds import Distance
 from mrl_pg.recall.near_rows import Near, NearRows
 
-T = TypeVar("T")
-
 BLOCK_BYTES = 8 << 20
 """About the bytes of full vectors that a statement sends."""
 
-MOST_HERE = 10_000
-"""The most answers of a query that are compared here; the server spills to disk."""
+MOST_BLOCKS = 4
+"""Times as many bytes as that are refused, as where pages without vectors end."""
+
+MOST_HERE = 1_000_000
+"""The most answers of all queries that are compared here, in some 300 MB; the server
+spills to disk."""
 
 COMPARED = 64
 """Queries that a statement compares with every row. More would read rows less often."""
@@ -55,7 +57,7 @@ def compare(
 ) -> Exchange[list[Near]]:
     """The exact answers of queries; the server needs `exact_ms` for one by itself."""
     answers = None
-    if queries and values["k"] <= MOST_HERE:
+    if queries and values["k"] * len(queries) <= MOST_HERE:
         most_seconds = PATIENCE * server_seconds(len(queries), exact_ms)
         answers = yield from _here(facts, values, queries, distance, tell, most_seconds)
     if answers is None:
@@ -84,18 +86,25 @@ def _here(
     pages = yield from page_ranges(facts, BLOCK_BYTES)
     near = NearRows(_vectors(queries, facts), values["k"], distance)
     own = _own_places(queries)
+    most_rows = MOST_BLOCKS * BLOCK_BYTES // (4 * facts.full_dims + 8)
     start = perf_counter()
     for block in pages:
-        (row,) = yield from look(_statement(facts, block), values, binary=True)
+        few = block.last - block.first == 1
+        limit = {"most": None if few else most_rows}
+        statement = _statement(facts, block)
+        (row,) = yield from look(statement, values | limit, binary=True)
         data: bytes = row["vectors"] or b""
+        if not few and len(row["spots"] or ()) == most_rows:
+            pages.too_many(block)
+            continue
         pages.came(len(data))
         spots = row["spots"] or []
         itself = [(own[spot], i) for i, spot in enumerate(spots) if spot in own]
         yield Call(partial(near.add, _rows(data, facts.full_dims), spots, itself))
-        if block.first == 0:
-            seconds = (perf_counter() - start) * pages.total / block.last
-            if block.last < pages.total and seconds > most_seconds:
-                return None
+        # after each block, because the first pages may have no rows
+        left = (perf_counter() - start) * (pages.total - block.last) / block.last
+        if left > most_seconds:
+            return None
         stage = f"exact answers of {len(queries)} queries"
         tell(Progress(stage, len(queries) * block.last // pages.total, len(queries)))
     return near.found()
@@ -113,19 +122,15 @@ def _on_the_server(
 ) -> Exchange[list[Near]]:
     truth = measuring.statement("calibration_truth", facts)
     answers: list[Near] = []
-    for start, some in parts(queries, COMPARED):
-        (row,) = yield from look(truth, values | as_parameters(some), binary=True)
+    for start, some in batches.parts(queries, COMPARED):
+        (row,) = yield from look(
+            truth, values | batches.as_parameters(some), binary=True
+        )
         found = zip(row["distances"], row["totals"], strict=True)
         answers += [Near(edge, total, ()) for edge, total in found]
         done = start + len(some)
         tell(Progress(f"exact answers of {done} queries", done, len(queries)))
     return answers
-
-
-def parts(queries: Sequence[T], size: int) -> Iterator[tuple[int, Sequence[T]]]:
-    """Parts of at most `size` queries, each with the number of queries before it."""
-    for start in range(0, len(queries), size):
-        yield start, queries[start : start + size]
 
 
 def _vectors(queries: Sequence[MeasuredQuery], facts: Facts) -> NDArray[np.float32]:

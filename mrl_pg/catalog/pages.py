@@ -36,25 +36,34 @@ class PageRanges:
     """All pages that a table has now, in ranges that follow the size of what comes.
 
     Call `came` with the bytes of each range, so that the next range has about `wanted`
-    bytes. `total` is the number of pages of the longest partition.
+    bytes, or `too_many` to be given a shorter range once more. `total` is the number of
+    pages of the longest partition.
     """
 
     total: int
     wanted: int
     pages: int
+    taken: bool = True
 
     def __iter__(self) -> Iterator[Range]:
         """The ranges, in order."""
         first = 0
         while first < self.total:
             last = min(first + self.pages, self.total)
+            self.taken = True
             yield Range(first, last)
-            first = last
+            if self.taken:
+                first = last
 
     def came(self, size: int) -> None:
         """Take in how many bytes the last range had."""
         fitting = self.pages * self.wanted // max(size, 1)
         self.pages = max(1, min(fitting, 2 * self.pages, MOST_PAGES))
+
+    def too_many(self, range: Range) -> None:
+        """Give a part of the last range once more."""
+        self.pages = max(1, (range.last - range.first) // 4)
+        self.taken = False
 
 
 def page_ranges(facts: Facts, wanted: int) -> Exchange[PageRanges]:

@@ -79,7 +79,7 @@ def calibrate(
     Stores the best searches in mrl.calibrations, for SQL and Python too: no other
     search has both more recall and less time. Exact search is stored too, where the
     index is no faster. Says first about how long it takes. Reads all full vectors once,
-    some 8 MB at a time, and compares them here; if they arrive too slowly, the server
+    about 8 MB at a time, and compares them here; if they arrive too slowly, the server
     compares them. Then searches the index more and more widely for the queries that it
     does not answer in full. Lets go of its lock on the table and of its snapshot after
     each batch. Only the owner of the table may calibrate it.

@@ -15,6 +15,10 @@ from mrl_pg.recall.truth import distances
 CROWD = 4
 """Sort out once more than CROWD times k rows a query are held, in the mean."""
 
+SPARE_NAMES = 16
+"""Rows beyond twice k that are named if they are as far as the k-th. Of more, such as
+all rows of the same text, none is named."""
+
 
 @dataclass(frozen=True, slots=True)
 class Near:
@@ -23,7 +27,7 @@ class Near:
     `edge` is the distance of the k-th, or of the last if there are fewer, with errors
     of single precision added, because rows as far are as good; None without any row.
     `total` is how many rows there are to find, at most k. `names` are those of all
-    rows within the edge: more than `total` if some are equally far.
+    rows within the edge: more than `total` if some are equally far, none if many are.
     """
 
     edge: float | None
@@ -34,7 +38,8 @@ class Near:
 class NearRows:
     """Collects the nearest rows of queries, (q, dims), from blocks of rows.
 
-    Memory is q times k names, and the distances of a block of 1024 rows.
+    `Leaders` is faster, but knows neither which rows they are nor those equally far.
+    Memory is some q times k names, and the distances of a block of 1024 rows.
     """
 
     def __init__(
@@ -44,6 +49,9 @@ class NearRows:
         self.queries, self.k, self.distance = queries, k, distance
         # the distance of the k-th row so far, by query
         self.edges = np.full(len(queries), np.inf)
+        # queries with too many rows as far as the k-th to name them; only k are kept
+        self.most = 2 * k + SPARE_NAMES
+        self.crowded = np.zeros(len(queries), dtype=np.bool_)
         # the rows so far: which query they are near, how far they are, and their names
         self.near = np.empty(0, dtype=np.intp)
         self.far = np.empty(0, dtype=np.float64)
@@ -67,22 +75,28 @@ class NearRows:
             place = pairs[:, 1] - start
             here = (place >= 0) & (place < far.shape[1])
             far[pairs[here, 0], place[here]] = np.inf
-            near, chosen = np.nonzero(far <= _at_most(self.edges)[:, np.newaxis])
+            wanted = np.where(
+                self.crowded,
+                np.nextafter(self.edges, -np.inf),
+                _at_most(self.edges),
+            )
+            near, chosen = np.nonzero(far <= wanted[:, np.newaxis])
             self.near = np.concatenate([self.near, near])
             self.far = np.concatenate([self.far, far[near, chosen]])
             self.names = np.concatenate([self.names, named[block][chosen]])
-            if len(self.near) > CROWD * self.k * len(self.queries):
+            if len(self.near) > CROWD * self.most * len(self.queries):
                 self._sort_out()
 
     def found(self) -> list[Near]:
         """What is nearest to each query."""
         self._sort_out()
         ends = np.searchsorted(self.near, np.arange(len(self.queries) + 1)).tolist()
-        found = []
+        found: list[Near] = []
         for start, end in pairwise(ends):
             total = min(end - start, self.k)
             edge = _at_most(self.far[start + total - 1]) if total else None
-            names = tuple(self.names[start:end])
+            crowded = self.crowded[len(found)]
+            names = () if crowded else tuple(self.names[start:end])
             found.append(Near(None if edge is None else float(edge), total, names))
         return found
 
@@ -95,6 +109,8 @@ class NearRows:
         full = np.flatnonzero(np.diff(ends) >= self.k)
         self.edges[full] = far[ends[full] + self.k - 1]
         keep = far <= _at_most(self.edges)[near]
+        self.crowded |= np.bincount(near[keep], minlength=len(ends) - 1) > self.most
+        keep &= ~self.crowded[near] | (np.arange(len(near)) - ends[near] < self.k)
         self.near, self.far = near[keep], far[keep]
         self.names = self.names[order][keep]
 

@@ -104,6 +104,7 @@ select
     counted.share,
     mrl._stored_filter(%(filter)s, null, plan.limited) as stored_filter,
     mrl._timed_queries() as timed,
+    pg_catalog.pg_snapshot_xmin(pg_catalog.pg_current_snapshot())::pg_catalog.text as since,
     array(select mrl._walks(%(k)s)) as levels
 from given
 cross join lateral mrl._plan_calibration(
@@ -162,7 +163,11 @@ from mrl._plan_calibration(
     '{{}}'::{extension}vector[]
 ) as plan
 cross join lateral mrl._read_vectors(
-    plan.row_vectors, null, {first}::pg_catalog.tid, {last}::pg_catalog.tid
+    plan.row_vectors,
+    null,
+    {first}::pg_catalog.tid,
+    {last}::pg_catalog.tid,
+    %(most)s::pg_catalog.int4
 ) as read
 
 -- name: calibration_truth
@@ -255,7 +260,9 @@ cross join lateral mrl._walk(
     %(places)s::pg_catalog.tid[],
     %(edges)s::pg_catalog.float8[],
     %(unsettled)s::pg_catalog.bool[],
-    %(known)s::pg_catalog.text[]::pg_catalog.jsonb[]
+    %(known)s::pg_catalog.text[]::pg_catalog.jsonb[],
+    %(complete)s::pg_catalog.bool[],
+    %(since)s::pg_catalog.text::pg_catalog.xid8
 ) as walked
 
 -- name: calibration_points

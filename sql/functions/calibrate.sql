@@ -126,7 +126,7 @@ begin
             plan.pass, plan.known_pass, plan.still_there, plan.spare, plan.limited, k, level,
             mrl._timed_queries(), args,
             chosen.fulls, chosen.parts, chosen.spots, chosen.edges, chosen.unsettled,
-            chosen.known
+            chosen.known, null, null
         );
         for place in 1 .. coalesce(pg_catalog.cardinality(chosen.numbers), 0) loop
             continue when walked.near[place] is null;

@@ -84,6 +84,8 @@ create or replace function mrl._read_vectors(
     args text[],
     start tid,
     stop tid,
+    -- the most rows, or NULL
+    most int,
     out vectors bytea,
     out spots text[]
 )
@@ -97,7 +99,7 @@ begin
     execute row_vectors into vectors, spots
         using args[1], args[2], args[3], args[4], args[5], args[6], args[7], args[8],
             args[9], args[10], args[11], args[12], args[13], args[14], args[15],
-            args[16], start, stop;
+            args[16], start, stop, most;
 end
 $body$;
 
@@ -135,8 +137,12 @@ create or replace function mrl._walk(
     spots tid[],
     edges float8[],
     unsettled boolean[],
-    -- where its near rows are, as a JSON array, if that is known
+    -- where its near rows are, as a JSON array, if that is known; and whether these are all, so
+    -- that no other row is as near: else a search may find another of equally near rows
     known jsonb[],
+    complete boolean[],
+    -- the first transaction that may have changed a row since; NULL within one snapshot
+    since xid8,
     -- places of the near rows among the candidates, and where they are in the table, each as a
     -- JSON array; NULL if the query was not walked
     out near jsonb[],
@@ -176,7 +182,8 @@ declare
         known_pass, '{candidates}', effort.candidates::pg_catalog.text
     );
     found pg_catalog.record;
-    there pg_catalog.record;
+    -- as keys of an object, because to look for text in an array takes its length
+    there pg_catalog.jsonb;
     unused pg_catalog.record;
     spent double precision := 0;
     is_timed boolean;
@@ -189,7 +196,7 @@ begin
     execute still_there into there
         using args[1], args[2], args[3], args[4], args[5], args[6], args[7], args[8],
             args[9], args[10], args[11], args[12], args[13], args[14], args[15],
-            args[16], mrl._tids(known);
+            args[16], mrl._tids(known), pg_catalog.age(pg_catalog.xid(since));
     before := mrl._enter(effort.settings);
     for place in 1 .. coalesce(pg_catalog.cardinality(fulls), 0) loop
         is_timed := place operator(pg_catalog.<=) timed and (
@@ -203,7 +210,9 @@ begin
         continue when not (is_timed or unsettled[place]);
         -- else a near row has moved since
         if not is_timed and known[place] is not null
-            and known[place] operator(pg_catalog.<@) pg_catalog.to_jsonb(there.spots)
+            and there operator(pg_catalog.?&) array(
+                select pg_catalog.jsonb_array_elements_text(known[place])
+            )
         then
             execute narrower into found
                 using args[1], args[2], args[3], args[4], args[5], args[6], args[7],
@@ -211,9 +220,14 @@ begin
                     args[15], args[16], fulls[place], parts[place], spots[place],
                     edges[place],
                     array(select pg_catalog.jsonb_array_elements_text(known[place]));
-            near[place] := pg_catalog.to_jsonb(coalesce(found.places, '{}'));
-            spots_found[place] := known[place];
-            continue;
+            if complete[place]
+                or pg_catalog.cardinality(found.places)
+                    operator(pg_catalog.=) pg_catalog.jsonb_array_length(known[place])
+            then
+                near[place] := pg_catalog.to_jsonb(coalesce(found.places, '{}'));
+                spots_found[place] := known[place];
+                continue;
+            end if;
         end if;
         start := pg_catalog.clock_timestamp();
         execute wide into found

@@ -19,5 +19,6 @@ from (
     where {full} is not null
         and ctid operator(pg_catalog.>=) $17
         and ctid operator(pg_catalog.<) $18{filter}
+    limit $19
 ) as mrl_row ({names}, mrl_full)
 $template$::pg_catalog.text;

@@ -135,30 +135,57 @@ def test_a_query_settles_in_sql_and_in_python(
     assert (query.near, query.settled) == (as_text[1], settled)
 
 
-def test_a_row_that_moved_is_still_found(docs: Docs) -> None:
-    """Rows known by their place in the table are looked for by distance, if missing."""
-    walk = (
-        "select walked.near, walked.spots_found from mrl._plan_calibration("
-        " jsonb_build_object('table_id', 'docs'::regclass::oid, 'full_column',"
-        " 'embedding', 'k', 5, 'dims', 32), %(queries)s::vector[]) as plan"
-        " cross join lateral mrl._walk(plan.pass, plan.known_pass,"
-        " plan.still_there, plan.spare, plan.limited, 5, 80, 0, null,"
-        " %(queries)s::vector[], array[null]::oid[], array[null]::tid[],"
-        " array[%(edge)s], array[true], %(known)s::jsonb[])"
-        " as walked"
-    )
+WALK = (
+    "select walked.near, walked.spots_found from mrl._plan_calibration("
+    " jsonb_build_object('table_id', 'docs'::regclass::oid, 'full_column',"
+    " 'embedding', 'k', 5, 'dims', 32), %(queries)s::vector[]) as plan"
+    " cross join lateral mrl._walk(plan.pass, plan.known_pass,"
+    " plan.still_there, plan.spare, plan.limited, 5, 80, 0, null,"
+    " %(queries)s::vector[], array[null]::oid[], array[null]::tid[],"
+    " array[%(edge)s], array[true], %(known)s::jsonb[], %(complete)s::bool[], null)"
+    " as walked"
+)
+
+
+def walk_of(docs: Docs) -> dict[str, Any]:
+    """Parameters of WALK for a query of which no near rows are known."""
     query = docs.vectors[3] + 0.01
     edge = float(np.sort(distances(docs.vectors, query, "cosine"))[4]) + TOLERANCE
-    given: dict[str, Any] = {"queries": [text(query)], "edge": edge, "known": [None]}
+    return {"queries": [text(query)], "edge": edge, "known": [None], "complete": None}
+
+
+def test_a_row_that_moved_is_still_found(docs: Docs) -> None:
+    """Rows known by their place in the table are looked for by distance, if missing."""
+    given = walk_of(docs)
     with scanning(docs.conn, docs.index.name):
-        ((near, spots),) = docs.conn.execute(walk, given).fetchall()
+        ((near, spots),) = docs.conn.execute(WALK, given).fetchall()
     assert len(near[0]) == len(spots[0]) == 5
-    given["known"] = [json.dumps(spots[0])]
-    assert docs.conn.execute(walk, given).fetchall() == [(near, spots)]
+    given |= {"known": [json.dumps(spots[0])], "complete": [True]}
+    assert docs.conn.execute(WALK, given).fetchall() == [(near, spots)]
     docs.conn.execute("update docs set title = 'moved' where ctid = %s", [spots[0][0]])
-    ((again, moved),) = docs.conn.execute(walk, given).fetchall()
+    ((again, moved),) = docs.conn.execute(WALK, given).fetchall()
     assert len(again[0]) == 5
     assert moved[0] != spots[0]
+
+
+@pytest.mark.parametrize("complete", [True, False])
+def test_rows_that_an_earlier_search_found_may_have_equals(
+    docs: Docs, complete: bool
+) -> None:
+    """Another search may find other rows that are as near, unless all are known."""
+    given = walk_of(docs)
+    ((near, spots),) = docs.conn.execute(WALK, given).fetchall()
+    elsewhere = docs.conn.execute(
+        "select ctid::text from docs order by embedding <=> %s::vector desc limit 5",
+        given["queries"],
+    ).fetchall()
+    given |= {"known": [json.dumps([row[0] for row in elsewhere])]}
+    given |= {"complete": [complete]}
+    found = docs.conn.execute(WALK, given).fetchall()
+    if complete:
+        assert found[0][0] == [[]]
+    else:
+        assert found == [(near, spots)]
 
 
 def test_noise_is_the_median_difference(docs: Docs) -> None:

@@ -1,7 +1,6 @@
 """Measuring a table in use: nothing is held between batches; the figures are equal."""
 
 import asyncio
-import json
 import math
 from collections.abc import Iterator
 from dataclasses import replace
@@ -10,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from psycopg import AsyncConnection, sql
-from support.databases import Conn, connect
+from support.databases import Conn, address, connect
 from support.guests import Guest
 from support.plans import force_index
 from support.sql_calls import create, stock
@@ -21,6 +20,7 @@ from support.vectors import matryoshka
 from mrl_pg import Calibration, MatryoshkaIndex, Progress, RecallReport
 from mrl_pg.calibration import in_batches, truth
 from mrl_pg.catalog import pages
+from mrl_pg.exchange import Exchange
 from mrl_pg.kinds import Distance
 
 QUERIES = matryoshka(8, seed=8)
@@ -116,16 +116,17 @@ def levels(made: Calibration) -> Levels:
 def measured(monkeypatch: pytest.MonkeyPatch) -> Levels:
     """All that is measured in batches: what of it is kept depends on times."""
     found: Levels = {}
-    real = json.dumps
+    real = in_batches._judge
 
-    def dumps(points: Any, **options: Any) -> str:
-        for point in points if isinstance(points, list) else ():
+    def judge(*given: Any) -> Exchange[list[Any]]:
+        points = yield from real(*given)
+        for point in points:
             if point["group"] == "all":
                 search = point["candidates"], point["ef_search"]
                 found[search] = point["recall"], point["low"]
-        return real(points, **options)
+        return points
 
-    monkeypatch.setattr(json, "dumps", dumps)
+    monkeypatch.setattr(in_batches, "_judge", judge)
     return found
 
 
@@ -177,6 +178,29 @@ def test_calibrate_lets_go_after_each_batch(
     )
     assert len(measured) > 1
     assert levels(made).items() <= measured.items()
+    assert levels(at_once).items() <= measured.items()
+
+
+def test_pages_with_more_rows_than_expected_come_in_parts(
+    docs: Docs, monkeypatch: pytest.MonkeyPatch, measured: Levels
+) -> None:
+    """After pages without vectors, a range may hold more bytes than a value can."""
+    monkeypatch.setattr(truth, "server_seconds", lambda *_: math.inf)
+    monkeypatch.setattr(truth, "BLOCK_BYTES", 4000)
+    monkeypatch.setattr(truth, "MOST_BLOCKS", 1)
+    ranges = []
+    too_many = pages.PageRanges.too_many
+
+    def seen(self: pages.PageRanges, some: pages.Range) -> None:
+        ranges.append(some)
+        too_many(self, some)
+
+    monkeypatch.setattr(pages.PageRanges, "too_many", seen)
+    given: dict[str, Any] = {"k": 5, "queries": QUERIES}
+    docs.index.calibrate(docs.conn, **given)
+    assert len(ranges) >= 2
+    with docs.conn.transaction():
+        at_once = docs.index.calibrate(docs.conn, **given)
     assert levels(at_once).items() <= measured.items()
 
 
@@ -249,3 +273,48 @@ def test_partitions_and_rows_as_queries_in_batches(
     assert made.queries == at_once.queries == 120
     for search, figures in (levels(made) | levels(at_once)).items():
         assert figures == pytest.approx(measured[search])
+
+
+def test_another_row_at_the_place_of_a_near_one(
+    conn: Conn, measured: Levels, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Updates within a page give a row's place to another row, without a vacuum."""
+    compare(monkeypatch, here=True)
+    conn.execute(
+        "create table docs (id bigint primary key, n int, title text,"
+        " embedding vector(64)) with (fillfactor = 40)"
+    )
+    append(conn, matryoshka(600), sql.Identifier("docs"))
+    create(conn)
+    conn.execute("analyze docs")
+    force_index(conn)
+    update = "update docs set n = n + 1 where id %% 3 = %s"
+    # away from the places that the index points to, which no other row gets
+    for part in (0, 1, 2):
+        conn.execute(update, [part])
+    index = MatryoshkaIndex("docs", "embedding", dims=32)
+    given: dict[str, Any] = {"k": 3, "queries": matryoshka(40, seed=4)}
+    moved = False
+
+    def tell(progress: Progress) -> None:
+        nonlocal moved
+        if progress.stage.startswith("exact") and progress.done == progress.total:
+            for part in (0, 1, 2, 0, 1, 2):
+                second.execute(update, [part])
+            moved = True
+
+    with connect(address(conn)) as second:
+        second.execute("create temp table was as select ctid as place, id from docs")
+        made = index.calibrate(conn, progress=tell, **given)
+        taken = second.execute(
+            "select count(*) from docs join was on was.place = docs.ctid"
+            " where was.id <> docs.id"
+        ).fetchone()
+    assert moved
+    assert taken is not None
+    assert taken[0] > 50
+    with conn.transaction():
+        at_once = index.calibrate(conn, **given)
+    for search, figures in levels(at_once).items():
+        assert figures == pytest.approx(measured[search])
+    assert levels(made).items() <= measured.items()

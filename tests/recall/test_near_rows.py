@@ -69,3 +69,20 @@ def test_numbers_far_from_one() -> None:
         wanted = 1000 * QUERIES[number].astype(np.float64)
         far = np.sort(np.linalg.norm(large - wanted, axis=1))
         assert far[9] < (query.edge or 0) < far[9] * (1 + 2e-5)
+
+
+def test_many_equal_rows_are_counted_and_not_named() -> None:
+    rows = np.vstack([ROWS[:200], np.tile(ROWS[50], (2800, 1))])
+    names = [f"({i},1)" for i in range(len(rows))]
+    queries = np.vstack([ROWS[50:51], matryoshka(1, dims=16, seed=8)])
+    near = NearRows(queries, 5, "cosine")
+    most = 0
+    for start in range(0, len(rows), 100):
+        near.add(rows[start : start + 100], names[start : start + 100])
+        most = max(most, len(near.near))
+    assert most < 500
+    equal, other = near.found()
+    assert (equal.total, equal.names) == (5, ())
+    assert equal.edge == pytest.approx(TOLERANCE, abs=1e-6)
+    far = np.sort(distances(rows, queries[1], "cosine"))
+    assert other.edge == pytest.approx(far[4] + TOLERANCE, abs=1e-6)

@@ -134,6 +134,8 @@ def test_pgvector_outside_the_search_path(bare_database: str) -> None:
                 assert found.keys[0] == 5
             assert found.keys == nearest(vectors, vectors[4])
             assert len(index.search(conn, vectors[4], k=400, candidates=501)) == 400
+            assert index.recall(conn, queries=vectors[:2]).queries == 2
+            assert index.calibrate(conn, queries=vectors[:2], k=3).queries == 2
             index.drop(conn)
 
 
