@@ -1,11 +1,13 @@
 """What has to be true after every verb, whatever was hit."""
 
+import math
 import random
 import time
 from typing import Any
 
 import numpy as np
 import psycopg
+from numpy.typing import NDArray
 
 from mrl_pg import MatryoshkaColumn, MatryoshkaIndex
 from soaking.table import COLUMNS, rows_of, seed_of, values
@@ -138,12 +140,18 @@ def _check_values(conn: psycopg.Connection[Any], index: MatryoshkaIndex) -> None
 def check_recall(url: str, index: MatryoshkaIndex) -> tuple[float, float]:
     """The recall of an index, and of the same index built again; SystemExit if less."""
     with psycopg.connect(url, autocommit=True) as conn:
-        found = recall(conn, index)
+        # entries of rows that are gone take places among the candidates
+        conn.execute("vacuum docs")
+        found = recalls(conn, index)
         conn.execute(f"reindex index concurrently {index.name}".encode())
-        fresh = recall(conn, index)
-    if found < fresh - 0.03:
-        raise SystemExit(f"recall {found} against {fresh} built again")
-    return found, fresh
+        fresh = recalls(conn, index)
+    lost = fresh - found
+    # two graphs of the same rows differ, too: layers are drawn at random, writers go on
+    by_chance = 3 * float(lost.std()) / math.sqrt(len(lost))
+    before, after = float(found.mean()), float(fresh.mean())
+    if before < after - max(0.03, by_chance):
+        raise SystemExit(f"recall {before:.3f} against {after:.3f} built again")
+    return before, after
 
 
 def check_both(url: str, used: str, index: MatryoshkaIndex) -> None:
@@ -163,12 +171,14 @@ def query_of(number: int, column: str) -> list[float]:
     return made
 
 
-def recall(conn: psycopg.Connection[Any], index: MatryoshkaIndex) -> float:
-    """Share of the true 10 that a search finds, over queries that are no rows."""
-    found = 0
+def recalls(
+    conn: psycopg.Connection[Any], index: MatryoshkaIndex
+) -> NDArray[np.float64]:
+    """Shares of the true 10 that a search finds, for queries that are no rows."""
+    found = []
     for number in range(1, QUERIES + 1):
         query = query_of(number, index.column)
         exact = index.search(conn, query, k=10, exact=True).keys
         answer = index.search(conn, query, k=10, candidates=CANDIDATES)
-        found += len({*exact} & {*answer.keys})
-    return found / (10 * QUERIES)
+        found.append(len({*exact} & {*answer.keys}) / 10)
+    return np.array(found)
