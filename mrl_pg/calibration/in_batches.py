@@ -91,7 +91,7 @@ def calibrate_in_batches(
         probe = values | batches.as_parameters(queries[:PROBED])
         (row,) = yield from look(measuring.statement("calibration_probe", facts), probe)
         exact_ms = min(row["exact"])
-        seconds = _seconds(len(queries), row["exact"], row["near"])
+        seconds = _seconds(len(queries), exact_ms, min(row["near"]))
         stage = f"this takes {about_time(seconds)}: {about['row_count']:,} rows"
         tell(Progress(stage, 0, len(queries)))
     answers = yield from truth.compare(facts, values, queries, distance, tell, exact_ms)
@@ -136,10 +136,10 @@ def calibrate_in_batches(
     return rows, noise
 
 
-def _seconds(queries: int, exact: Sequence[float], near: Sequence[float]) -> float:
-    """Seconds of a calibration, from milliseconds of some of its searches."""
-    searches = PER_QUERY * queries * min(near) / 1000
-    return truth.HERE * truth.server_seconds(queries, min(exact)) + searches
+def _seconds(queries: int, exact_ms: float, near_ms: float) -> float:
+    """Seconds of a calibration, from the time of an exact search and a first pass."""
+    searches = PER_QUERY * queries * near_ms / 1000
+    return truth.HERE * truth.server_seconds(queries, exact_ms) + searches
 
 
 def about_time(seconds: float) -> str:

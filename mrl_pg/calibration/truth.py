@@ -12,12 +12,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from psycopg import sql
 
 from mrl_pg.calibration import batches, measuring
 from mrl_pg.calibration.batches import MeasuredQuery
 from mrl_pg.catalog.facts import Facts
-from mrl_pg.catalog.pages import Range, page_ranges
+from mrl_pg.catalog.pages import page_ranges
 from mrl_pg.exchange import Call, Exchange, look
 from mrl_pg.exchange.progress import OnProgress, Progress
 from mrl_pg.kinds import Distance
@@ -89,16 +88,15 @@ def _here(
     most_rows = MOST_BLOCKS * BLOCK_BYTES // (4 * facts.full_dims + 8)
     start = perf_counter()
     for block in pages:
-        few = block.last - block.first == 1
-        limit = {"most": None if few else most_rows}
-        statement = _statement(facts, block)
-        (row,) = yield from look(statement, values | limit, binary=True)
-        data: bytes = row["vectors"] or b""
-        if not few and len(row["spots"] or ()) == most_rows:
+        # a single page cannot be given in parts
+        most = most_rows if block.last - block.first > 1 else None
+        read = measuring.statement("calibration_vectors", facts, **block.slots())
+        (row,) = yield from look(read, values | {"most": most}, binary=True)
+        data, spots = row["vectors"] or b"", row["spots"] or []
+        if len(spots) == most:
             pages.too_many(block)
             continue
         pages.came(len(data))
-        spots = row["spots"] or []
         itself = [(own[spot], i) for i, spot in enumerate(spots) if spot in own]
         yield Call(partial(near.add, _rows(data, facts.full_dims), spots, itself))
         # after each block, because the first pages may have no rows
@@ -108,10 +106,6 @@ def _here(
         stage = f"exact answers of {len(queries)} queries"
         tell(Progress(stage, len(queries) * block.last // pages.total, len(queries)))
     return near.found()
-
-
-def _statement(facts: Facts, pages: Range) -> sql.Composed:
-    return measuring.statement("calibration_vectors", facts, **pages.slots())
 
 
 def _on_the_server(
