@@ -10,7 +10,7 @@ from support.databases import Conn
 from support.plans import force_index
 from support.sql_calls import create, keys, many, named, one, stock, text
 from support.sql_plans import ordered, planned, scanning
-from support.tables import append, make_table
+from support.tables import append, make_partitioned, make_table
 from support.vectors import matryoshka, nearest
 
 from mrl_pg.kinds import Distance, Kind
@@ -55,14 +55,7 @@ def test_kinds_and_distances(
 
 
 def test_the_parent_of_partitions(conn: Conn) -> None:
-    conn.execute(
-        "create table docs (id int primary key, n int, title text,"
-        " embedding vector(64)) partition by hash (id);"
-        "create table docs_0 partition of docs for values with"
-        " (modulus 2, remainder 0);"
-        "create table docs_1 partition of docs for values with"
-        " (modulus 2, remainder 1)"
-    )
+    make_partitioned(conn)
     append(conn, VECTORS, sql.Identifier("docs"))
     create(conn)
     conn.execute("analyze docs")

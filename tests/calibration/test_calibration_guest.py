@@ -14,7 +14,7 @@ from support.guests import Guest
 from support.plans import force_index
 from support.sql_calls import create, stock
 from support.sql_plans import scanning
-from support.tables import Docs, append, docs_fixture
+from support.tables import Docs, append, docs_fixture, make_partitioned
 from support.vectors import matryoshka
 
 from mrl_pg import Calibration, MatryoshkaIndex, Progress, RecallReport
@@ -248,14 +248,7 @@ def test_partitions_and_rows_as_queries_in_batches(
 ) -> None:
     """The same place is in every partition; a row leaves only itself out."""
     compare(monkeypatch, here=here)
-    conn.execute(
-        "create table docs (id int primary key, n int, title text,"
-        " embedding vector(64)) partition by hash (id);"
-        "create table docs_0 partition of docs for values with"
-        " (modulus 2, remainder 0);"
-        "create table docs_1 partition of docs for values with"
-        " (modulus 2, remainder 1)"
-    )
+    make_partitioned(conn)
     append(conn, matryoshka(120), sql.Identifier("docs"))
     # equal rows, which are near each other
     conn.execute(

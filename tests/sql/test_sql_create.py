@@ -11,7 +11,7 @@ from support.plans import force_index
 from support.sql_calls import create, ids, named, one
 from support.sql_plans import ordered, planned, scanning
 from support.sql_state import catalog, notices, refused
-from support.tables import append, make_table
+from support.tables import append, make_partitioned, make_table
 from support.vectors import matryoshka, nearest
 
 from mrl_pg import MatryoshkaIndex, server
@@ -129,14 +129,7 @@ def test_a_build_that_broke_off_is_finished(conn: Conn) -> None:
 
 
 def test_a_partitioned_table_is_built_part_by_part(conn: Conn) -> None:
-    conn.execute(
-        "create table docs (id int primary key, n int, title text,"
-        " embedding vector(64)) partition by hash (id);"
-        "create table docs_0 partition of docs for values with"
-        " (modulus 2, remainder 0);"
-        "create table docs_1 partition of docs for values with"
-        " (modulus 2, remainder 1)"
-    )
+    make_partitioned(conn)
     append(conn, VECTORS, sql.Identifier("docs"))
     before = catalog(conn, numbers=True), catalog(conn, "docs_0")
     told = steps(conn)

@@ -12,7 +12,7 @@ from support.plans import force_index
 from support.sql_calls import create, keys, many, named, text
 from support.sql_plans import ordered, planned, scanning
 from support.sql_state import refused
-from support.tables import Docs, append, fresh_docs, make_table
+from support.tables import Docs, append, fresh_docs, make_partitioned, make_table
 from support.vectors import distances, matryoshka
 from support.versions import one_version
 
@@ -226,14 +226,7 @@ def test_other_distances_and_odd_rows(conn: Conn, distance: Distance) -> None:
 def test_zero_vectors_and_partitions(conn: Conn) -> None:
     vectors = matryoshka(200)
     vectors[150:160] = 0
-    conn.execute(
-        "create table docs (id int primary key, n int, title text,"
-        " embedding vector(64)) partition by hash (id);"
-        "create table docs_0 partition of docs for values with"
-        " (modulus 2, remainder 0);"
-        "create table docs_1 partition of docs for values with"
-        " (modulus 2, remainder 1)"
-    )
+    make_partitioned(conn)
     append(conn, vectors, sql.Identifier("docs"))
     name = create(conn)
     force_index(conn)

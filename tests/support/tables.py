@@ -34,6 +34,18 @@ def make_table(
         conn.execute(sql.SQL("analyze {}").format(name))
 
 
+def make_partitioned(conn: Conn) -> None:
+    """A table `docs` of the same columns, without rows, in two partitions."""
+    conn.execute(
+        "create table docs (id int primary key, n int, title text,"
+        " embedding vector(64)) partition by hash (id);"
+        "create table docs_0 partition of docs for values with"
+        " (modulus 2, remainder 0);"
+        "create table docs_1 partition of docs for values with"
+        " (modulus 2, remainder 1)"
+    )
+
+
 def append(
     conn: Conn,
     vectors: Vectors,
