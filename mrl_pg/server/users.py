@@ -9,7 +9,8 @@ import os
 import subprocess
 import sys
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -48,15 +49,38 @@ def account() -> pwd.struct_passwd | None:
         with suppress(KeyError):
             return pwd.getpwnam("pgserver")
         try:
-            pgserver().ensure_user_exists("pgserver")
+            with _one_at_a_time(until):
+                # it asks first whether another process has created the user since
+                pgserver().ensure_user_exists("pgserver")
         except FileNotFoundError:
             # the system has no useradd
             return None
         except subprocess.CalledProcessError:
-            # another process may be creating the user now
+            # another process may be creating a user now
             if time.monotonic() > until:
                 return None
             time.sleep(0.1)
+
+
+@contextmanager
+def _one_at_a_time(until: float) -> Iterator[None]:
+    """Wait while another process creates the server's user, but only so long.
+
+    Two `useradd` at once both create the user, with two numbers, and the first number
+    belongs to nobody then. No file is left behind, and /etc is never replaced.
+    """
+    import fcntl
+
+    folder = os.open("/etc", os.O_RDONLY)
+    try:
+        while time.monotonic() < until:
+            with suppress(BlockingIOError):
+                fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            time.sleep(0.02)
+        yield
+    finally:
+        os.close(folder)
 
 
 def give(path: Path, *, like: Path | None = None) -> None:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psycopg
@@ -214,6 +215,34 @@ def test_another_process_makes_the_servers_user(
     monkeypatch.setattr(pwd, "getpwnam", getpwnam)
     assert users.account() == made
     assert asked == ["pgserver"] * 2
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the system has no users like that")
+def test_starts_at_once_make_one_user(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two useradd at once make two users of one name, and the first number is lost."""
+    pwd = pytest.importorskip("pwd")
+    users_made: list[object] = []
+
+    class LikeUseradd:
+        @staticmethod
+        def ensure_user_exists(name: str) -> None:
+            number = 1001 + len(users_made)
+            if users_made:
+                return
+            time.sleep(0.2)
+            users_made.append(pwd.struct_passwd((name, "x", number, 34, "", "", "")))
+
+    def getpwnam(name: str) -> object:
+        if not users_made:
+            raise KeyError(name)
+        return users_made[-1]
+
+    monkeypatch.setattr(users, "pgserver", LikeUseradd)
+    monkeypatch.setattr(pwd, "getpwnam", getpwnam)
+    with ThreadPoolExecutor(3) as starts:
+        found = list(starts.map(lambda _: users.account(), range(3)))
+    assert users_made == found[:1]
+    assert found == found[:1] * 3
 
 
 def test_interrupt_and_exit_do_not_reach_the_server(home: Path) -> None:
