@@ -57,7 +57,7 @@ if typing.TYPE_CHECKING:
         uninstall_async,
     )
     from mrl_pg.resize.report import ResizedIndex, ResizeReport
-    from mrl_pg.search.promise import Promise
+    from mrl_pg.search.promise import Promise, PromiseStep
     from mrl_pg.search.result import Hit, SearchResult
     from mrl_pg.vectors import normalise, truncate
 
@@ -97,6 +97,7 @@ __all__ = [
     "Preflight",
     "Progress",
     "Promise",
+    "PromiseStep",
     "RebuildRefused",
     "RecallReport",
     "RemodelStatus",
@@ -138,6 +139,7 @@ _MODULES = {
     "Preflight": "build.preflight",
     "Progress": "exchange.progress",
     "Promise": "search.promise",
+    "PromiseStep": "search.promise",
     "RecallReport": "calibration.recall_report",
     "RemodelStatus": "build.remodel",
     "RepairReport": "build.repair",

@@ -30,7 +30,9 @@ class Cell:
 
     `candidates` and `ef_search` are None for an exact search. `p05` is the 5th
     percentile of the recall of single queries. With a `quantile`, `found_by` is the
-    share of the queries that found the target.
+    share of the queries that found the target. `taken` is the mean of candidates, those
+    of a second search included, and `beyond` the share of the queries whose answers
+    were too far away to promise; these queries do not count.
     """
 
     data: str
@@ -46,6 +48,8 @@ class Cell:
     oracle: Oracle | None
     quantile: float | None = None
     found_by: float | None = None
+    taken: float = 0.0
+    beyond: float = 0.0
 
     @property
     def promises(self) -> bool:
@@ -71,7 +75,7 @@ class Cell:
         """Candidates to the oracle's."""
         if self.candidates is None or self.oracle is None:
             return None
-        return self.candidates / self.oracle.candidates
+        return (self.taken or self.candidates) / self.oracle.candidates
 
     @property
     def walked(self) -> float | None:
@@ -100,6 +104,10 @@ def line(cell: Cell) -> str:
     search = "exact search"
     if cell.candidates is not None:
         search = f"{cell.candidates:>5,} of {cell.ef_search:<5,}"
+        if cell.taken > cell.candidates:
+            search += f" ({cell.taken:,.0f} in the mean)"
+        if cell.beyond:
+            search += f" {cell.beyond:.1%} beyond"
     best = ""
     if cell.oracle is not None:
         best = f"oracle {cell.oracle.candidates:,} of {cell.oracle.ef_search:,}"

@@ -11,6 +11,7 @@ from psycopg import Connection, sql
 from mrl_pg import MatryoshkaIndex
 from mrl_pg.load import load_blocks
 from mrl_pg.recall.score import TOLERANCE
+from mrl_pg.search.result import SearchResult
 from promising.cells import Cell
 from promising.data import Vectors
 from promising.oracle import Walks
@@ -18,10 +19,19 @@ from promising.oracle import Walks
 Conn: TypeAlias = Connection[Any]
 Basis: TypeAlias = Literal["rows", "distances", "queries"]
 
-Known: TypeAlias = dict[tuple[int | None, int | None], NDArray[np.float64]]
-"""The recall of each query, by candidates and ef_search."""
+Known: TypeAlias = dict[tuple[Any, ...], "Answered"]
+"""What was found, by candidates, ef_search and wider steps."""
 
 DISTANCES_KEPT = 1000
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Answered:
+    """Of each query: its recall, whether it was promised, and the candidates taken."""
+
+    recalls: NDArray[np.float64]
+    promised: NDArray[np.bool_]
+    candidates: NDArray[np.float64]
 
 
 def sample_size(k: int) -> int:
@@ -153,26 +163,48 @@ def measure(
     """
     queries = truth.queries[:count]
     asked = {"k": k, "recall": target, "quantile": quantile, **filter}
-    first = index.search(conn, queries[0], **asked)
-    promise = first.promise
-    assert promise is not None
-    search = first.candidates, first.ef_search
+    # the promise before an answer is seen
+    plan = index.plan(conn, queries[0], **asked).promise
+    assert plan is not None
+    search = plan.candidates, plan.ef_search, plan.steps
     if search not in known:
         found = index.search_many(conn, queries, **asked)
-        known[search] = truth.recalls([result.keys for result in found], k, passing)
-    recalls = known[search]
+        recalls = truth.recalls([result.keys for result in found], k, passing)
+        known[search] = Answered(
+            recalls, *_taken(found, plan.candidates, plan.ef_search)
+        )
+    answered = known[search]
+    # if all answers are too far away, the cell promises nothing
+    kept = answered.promised if answered.promised.any() else ~answered.promised
+    recalls = answered.recalls[kept]
     return Cell(
         data=data,
         case=case,
         k=k,
         target=target,
-        standing=promise.standing,
-        promised=promise.measured,
+        standing=plan.standing if answered.promised.any() else "beyond",
+        promised=plan.measured,
         measured=float(recalls.mean()),
         p05=float(np.quantile(recalls, 0.05)),
-        candidates=first.candidates,
-        ef_search=first.ef_search,
+        candidates=plan.candidates,
+        ef_search=plan.ef_search,
+        taken=float(answered.candidates[kept].mean()),
+        beyond=float(1 - answered.promised.mean()),
         oracle=walks.cheapest(target) if walks and quantile is None else None,
         quantile=quantile,
         found_by=float((recalls >= target - 1e-9).mean()),
     )
+
+
+def _taken(
+    found: Sequence[SearchResult], candidates: int | None, ef_search: int | None
+) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+    """Whether each result was promised, and its candidates, of both searches."""
+    first = candidates, ef_search
+    taken = [
+        (result.candidates or 0)
+        + (0 if (result.candidates, result.ef_search) == first else candidates or 0)
+        for result in found
+    ]
+    standings = [result.promise.standing for result in found if result.promise]
+    return np.array(standings) != "beyond", np.array(taken, dtype=np.float64)

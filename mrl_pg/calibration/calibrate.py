@@ -8,18 +8,26 @@ from dataclasses import dataclass, replace
 from mrl_pg import arguments
 from mrl_pg.calibration import measuring
 from mrl_pg.calibration.in_batches import calibrate_in_batches
-from mrl_pg.calibration.margin import least_ef_search, supported
+from mrl_pg.calibration.margin import (
+    FARTHEST,
+    FIRST_QUANTILE,
+    least_ef_search,
+    supported,
+)
 from mrl_pg.catalog.read import forget_facts
 from mrl_pg.errors import InvalidSetting
 from mrl_pg.exchange import AnyConn, Exchange, Row, Send, commits_each
 from mrl_pg.exchange.progress import OnProgress
 from mrl_pg.layout import IndexLayout
 from mrl_pg.search.filter import Filter, Params, check_filter, written_out
-from mrl_pg.search.promise import Basis, check_quantile, check_recall
+from mrl_pg.search.promise import Basis, PromiseStep, check_quantile, check_recall
 from mrl_pg.vectors import VectorsLike
 
 ROUNDING = 1e-9
 """What was measured to be .99 reaches .99, though it was computed."""
+
+TOLERANCE = 1e-5
+"""What two distances may differ by in single precision."""
 
 Z95 = 1.644854
 """The standard normal quantile of a one-sided 95 % bound."""
@@ -39,8 +47,9 @@ class CalibrationPoint:
 
     `low` is the bound of a one-sided 95 % interval. `p05` is the 5th percentile: one
     query in twenty found as little. `shares` are the recalls that single queries had,
-    ascending, and `weights` how many queries had each. `candidates` and `ef_search` are
-    None for exact search.
+    ascending, and `weights` how many queries had each. `misses` are the shares of their
+    answers that queries missed, by how far away these were: see `Calibration.reach`.
+    `candidates` and `ef_search` are None for exact search.
     """
 
     candidates: int | None
@@ -52,6 +61,7 @@ class CalibrationPoint:
     p05: float | None = None
     shares: tuple[float, ...] = ()
     weights: tuple[float, ...] = ()
+    misses: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +74,8 @@ class Calibration:
 
     `basis` says what the queries were: real queries or rows. Rows are easier to find,
     so less is promised than they found: see `mrl_pg.calibration.margin`. If real
-    queries are `unlike` the rows, only exact search keeps a recall.
+    queries are `unlike` the rows, only exact search keeps a recall. `reach` are 21
+    quantiles, from 0 to 1, of the distance of the k-th row.
     `noise` is the median part by which times of the same search differed; None if all
     was measured by one statement, in which case the server warns. `is_busy` if that is
     so much that the times mean little.
@@ -79,6 +90,7 @@ class Calibration:
     basis: Basis = "queries"
     noise: float | None = None
     is_busy: bool = False
+    reach: tuple[float, ...] = ()
 
     def cheapest(
         self, recall: float, quantile: float | None = None, slack: float = 0.005
@@ -86,12 +98,17 @@ class Calibration:
         """The cheapest search that keeps a recall; None when no search keeps it.
 
         Its mean recall reaches `recall`, and its lower bound reaches `recall` less
-        `slack`, with a margin if rows were the queries, as in `mrl._promised`. With a
-        `quantile`, the share of single queries that reach `recall` does the same.
+        `slack`. If rows were the queries, it is what a search begins with, the first
+        of `steps`; if there are none, as with a quantile, rows must find more, by the
+        margin of `mrl._promised`. With a `quantile`, the share of single queries that
+        reach `recall` does the same.
         """
         recall, slack = check_recall(recall), arguments.number("slack", slack)
         if quantile is not None:
             quantile = check_quantile(quantile, recall)
+        elif near := self._at_distance(FIRST_QUANTILE, recall, slack):
+            exact = [point for point in self.points if point.candidates is None]
+            return min([*exact, near], key=_order)
         # more recall or a higher quantile never takes a weaker search, so those for
         # less count, too
         candidates, ef_search, most = 0, least_ef_search(self.basis), 0.0
@@ -109,6 +126,50 @@ class Calibration:
             candidates = max(candidates, point.candidates)
             ef_search = max(ef_search, point.ef_search)
             if keeps:
+                return replace(point, candidates=candidates, ef_search=ef_search)
+        return None
+
+    def steps(self, recall: float, slack: float = 0.005) -> tuple[PromiseStep, ...]:
+        """What a search takes, by how far away its answer is, from the nearest on.
+
+        None unless rows were the queries, because other queries are at the distances
+        of real queries. As in `mrl._steps`.
+        """
+        recall, slack = check_recall(recall), arguments.number("slack", slack)
+        steps: list[PromiseStep] = []
+        candidates = ef_search = 0
+        for place in range(FIRST_QUANTILE, len(self.reach)):
+            point = self._at_distance(place, recall, slack)
+            if point is None:
+                break
+            # what is taken for nearer answers counts, too
+            candidates = max(candidates, point.candidates or 0)
+            ef_search = max(ef_search, point.ef_search or 0)
+            step = PromiseStep(self.reach[place] + TOLERANCE, candidates, ef_search)
+            if steps and steps[-1] == replace(step, up_to=steps[-1].up_to):
+                steps.pop()
+            steps.append(step)
+        return tuple(steps)
+
+    def _at_distance(
+        self, place: int, recall: float, slack: float
+    ) -> CalibrationPoint | None:
+        """The fastest search by the index for answers as far away as a quantile."""
+        if self.basis != "rows":
+            return None
+        candidates, ef_search, most = 0, least_ef_search(self.basis), 0.0
+        for point in sorted(self.points, key=_order):
+            if point.candidates is None or point.ef_search is None or not point.misses:
+                continue
+            supports = min(
+                point.recall, point.low + slack, 1 - point.misses[place] / FARTHEST
+            )
+            if supports <= most:
+                continue
+            most = supports
+            candidates = max(candidates, point.candidates)
+            ef_search = max(ef_search, point.ef_search)
+            if supports >= recall - ROUNDING:
                 return replace(point, candidates=candidates, ef_search=ef_search)
         return None
 
@@ -239,6 +300,7 @@ def _calibration(
             row["p05"],
             tuple(row["shares"] or ()),
             tuple(row["weights"] or ()),
+            tuple(row["misses"] or ()),
         )
         for row in rows
     )
@@ -255,4 +317,5 @@ def _calibration(
         about["basis"],
         noise["noise"],
         bool(noise["is_busy"]),
+        tuple(about["reach"] or ()),
     )

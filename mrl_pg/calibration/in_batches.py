@@ -214,6 +214,7 @@ def _judge(
         "k": k,
         "level": level,
         "near": [query.near for query in asked],
+        "edges": [query.answer.edge for query in asked],
         "totals": [query.answer.total for query in asked],
         "weights": [query.weight for query in asked],
         "outside": [query.query.outside for query in asked],

@@ -12,6 +12,15 @@ from mrl_pg.search.promise import Basis
 FACTOR, POWER = 0.8, 1.2
 """Rows may miss FACTOR * (1 - recall) ** POWER where 1 - recall is allowed."""
 
+FARTHEST = 1.5
+"""Rows so far away as an answer may miss so many times what may be missed.
+
+A search that looks how far away its answer is needs no other margin: see `mrl._steps`.
+"""
+
+FIRST_QUANTILE = 16
+"""The first search is for the nearest 80 % of the rows: which of 21 quantiles."""
+
 LEAST_EF_SEARCH = 80
 """With a smaller `ef_search`, the graph misses more of real queries than of rows."""
 

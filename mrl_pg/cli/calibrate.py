@@ -194,6 +194,12 @@ def promises(calibration: Calibration) -> list[str]:
         point = calibration.cheapest(target)
         most = max(point.recall for point in points)
         cost = _cost(calibration, point, most >= target)
+        steps = calibration.steps(target)
+        if len(steps) > 1 and point is not None and point.candidates is not None:
+            cost += (
+                f"; {steps[-1].candidates} candidates, ef_search {steps[-1].ef_search} "
+                "for the farthest answers"
+            )
         lines.append(f"recall {target}: {cost}")
         if point is not None:
             point = calibration.cheapest(target, QUANTILE)
@@ -240,5 +246,8 @@ def as_dict(calibration: Calibration) -> dict[str, Any]:
         "noise": calibration.noise,
         "points": [asdict(point) for point in calibration.points],
         "targets": targets(),
+        "steps": {
+            str(of): [asdict(step) for step in calibration.steps(of)] for of in TARGETS
+        },
         "quantile_targets": {str(QUANTILE): targets(QUANTILE)},
     }

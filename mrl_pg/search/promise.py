@@ -1,6 +1,6 @@
 """Whether a calibration supports the recall that a search asks for."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
 from mrl_pg import arguments
@@ -8,13 +8,21 @@ from mrl_pg.arguments import shown
 from mrl_pg.errors import InvalidSetting
 
 Standing: TypeAlias = Literal[
-    "measured", "corrected", "rows", "borrowed", "stale", "unreached", "uncalibrated"
+    "measured",
+    "corrected",
+    "rows",
+    "beyond",
+    "borrowed",
+    "stale",
+    "unreached",
+    "uncalibrated",
 ]
 """What stands behind a recall.
 
 - `measured`: measured on real queries, which found it.
 - `corrected`: measured on rows that are as far from their answers as real queries.
 - `rows`: measured on rows, which find more than real queries; a margin is added.
+- `beyond`: the answer is farther away than those of rows that found it.
 - `borrowed`: measured with another filter, which lets about as many rows through.
 - `stale`: the table or its index has changed since it was measured.
 - `unreached`: no search that was measured is sure to reach it.
@@ -31,6 +39,7 @@ they found less than rows that it lets through; or any rows of the table.
 
 _NEXT: dict[Standing, str] = {
     "rows": "real queries may find less, so calibrate with real queries",
+    "beyond": "calibrate with real queries like this one",
     "borrowed": "calibrate with this filter",
     "stale": "{candidates} candidates are taken until you run index.calibrate(conn) or "
     "`mrl-pg calibrate` again",
@@ -47,6 +56,15 @@ _OUT_OF_REACH = "take a larger size, another kind, m or ef_construction, or exac
 
 
 @dataclass(frozen=True, slots=True)
+class PromiseStep:
+    """A search that keeps a recall for answers up to a distance of the k-th row."""
+
+    up_to: float
+    candidates: int
+    ef_search: int
+
+
+@dataclass(frozen=True, slots=True)
 class Promise:
     """The search that was chosen for a recall, and what was measured of it.
 
@@ -57,6 +75,10 @@ class Promise:
     fastest. With a `quantile`, `found_by` is the share of the queries that found the
     recall, None if that is not known. `borrowed` if it was measured with another
     filter, or by another role under row-level security. `words` says all to people.
+
+    What was measured on rows holds for answers up to some distance. The first of the
+    `steps` is the search that was chosen, which is enough for four rows in five. The
+    others are wider, for answers farther away. Elsewhere there are no steps.
     """
 
     recall: float
@@ -70,6 +92,7 @@ class Promise:
     basis: Basis | None = None
     quantile: float | None = None
     found_by: float | None = None
+    steps: tuple[PromiseStep, ...] = ()
     borrowed: bool = field(default=False, compare=False)
     words: str = field(default="", compare=False)
 
@@ -83,6 +106,27 @@ class Promise:
         if self.quantile is not None:
             asked += f", quantile {self.quantile}"
         return f"{asked}: {'; '.join(part for part in said if part)}"
+
+    def step(self, distance: float) -> PromiseStep | None:
+        """The search that an answer so far away needs; None if it was the first."""
+        if not self.steps or distance <= self.steps[0].up_to:
+            return None
+        enough = (step for step in self.steps if distance <= step.up_to)
+        return next(enough, self.steps[-1])
+
+    def wider(self, step: PromiseStep) -> "Promise":
+        """The same promise by the search of a step."""
+        return replace(self, candidates=step.candidates, ef_search=step.ef_search)
+
+    def given(self, distance: float) -> "Promise":
+        """What is promised for an answer so far away, by the search that it needs."""
+        if not self.steps or distance <= self.steps[-1].up_to:
+            return self
+        words = (
+            f"the answer is {distance:.4g} away, and rows whose answers are "
+            f"{self.steps[-1].up_to:.4g} away are the farthest that found it"
+        )
+        return replace(self, standing="beyond", words=words)
 
     def _next(self) -> str:
         """What to do if no measured search is sure to reach it."""

@@ -17,7 +17,7 @@ from mrl_pg.exchange import AnyConn, Exchange, look
 from mrl_pg.layout import IndexLayout
 from mrl_pg.search.filter import about_filter, refusal, written_out
 from mrl_pg.search.options import SearchOptions
-from mrl_pg.search.promise import Promise
+from mrl_pg.search.promise import Promise, PromiseStep
 
 SECONDS = 60.0
 """How long a promise is cached before it is read again."""
@@ -29,6 +29,9 @@ LONGEST = 4000
 """Promises of longer filters are not cached, because long lists would fill memory."""
 
 
+STEP_COLUMNS = ("distances", "candidates", "ef_searches")
+
+
 class _Key(NamedTuple):
     """What a promise depends on; the filter has its values in it."""
 
@@ -37,6 +40,7 @@ class _Key(NamedTuple):
     recall: float
     filter: str | None
     quantile: float | None
+    by_distance: bool
 
 
 class _Known(NamedTuple):
@@ -64,7 +68,15 @@ def read_promise(
         return None
     facts = yield from known_facts(conn, layout)
     filter = written_out(conn, options.filter, options.params, facts)
-    key = _Key(layout, options.k, options.recall or 0, filter, options.quantile)
+    key = _Key(
+        layout,
+        options.k,
+        options.recall or 0,
+        filter,
+        options.quantile,
+        # a width that the caller gave is taken for all answers
+        by_distance=options.ef_search is None,
+    )
     promises = _known.setdefault(conn, Recent(PROMISES))
     known = promises.get(key)
     # a promise is valid only with the facts that it was read with
@@ -85,10 +97,13 @@ def _read(conn: AnyConn, facts: Facts, key: _Key) -> Exchange[Promise]:
         "recall": key.recall,
         "filter": key.filter,
         "quantile": key.quantile,
+        "by_distance": key.by_distance,
     }
     with _explained(conn, facts, key):
         (row,) = yield from look(source.statement("promised").encode(), names)
-    return Promise(recall=key.recall, quantile=key.quantile, **row)
+    columns = [row.pop(f"step_{name}") or () for name in STEP_COLUMNS]
+    steps = tuple(PromiseStep(*values) for values in zip(*columns, strict=True))
+    return Promise(recall=key.recall, quantile=key.quantile, steps=steps, **row)
 
 
 @contextmanager

@@ -18,6 +18,8 @@ select
     made.p05,
     made.shares,
     made.weights,
+    made.misses,
+    made.reach,
     made.median_ms,
     made.p95_ms,
     made.share,
@@ -267,7 +269,7 @@ cross join lateral mrl._walk(
 
 -- name: calibration_points
 -- Recall and time for each number of candidates up to some.
--- Parameters: k, level, near (JSON), totals, weights, outside, shortest, longest
+-- Parameters: k, level, near (JSON), edges, totals, weights, outside, shortest, longest
 -- Called by: mrl_pg.calibration.in_batches
 select
     coalesce(
@@ -276,6 +278,7 @@ select
             %(level)s,
             least(%(level)s, 1000),
             %(near)s::pg_catalog.text[]::pg_catalog.jsonb[],
+            %(edges)s::pg_catalog.float8[],
             %(totals)s::pg_catalog.int4[],
             %(weights)s::pg_catalog.float8[],
             %(outside)s::pg_catalog.bool[],
@@ -339,6 +342,8 @@ select
     made.p05,
     made.shares,
     made.weights,
+    made.misses,
+    made.reach,
     made.median_ms,
     made.p95_ms,
     made.share,

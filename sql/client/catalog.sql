@@ -353,11 +353,11 @@ select ({stamp}) as stamp
 
 -- name: promised
 -- The cheapest search measured to reach a recall, else a safe search; and which of these it is.
--- Parameters: table_id, index_name, k, recall, filter, quantile
+-- Parameters: table_id, index_name, k, recall, filter, quantile, by_distance
 -- Called by: mrl_pg.search.promised
 select
     candidates, ef_search, standing, measured, low, p05, queries, basis, found_by, borrowed,
-    words
+    step_distances, step_candidates, step_ef_searches, words
 from mrl._promised(
     %(table_id)s::pg_catalog.oid,
     %(index_name)s::pg_catalog.name,
@@ -366,7 +366,8 @@ from mrl._promised(
     %(filter)s::pg_catalog.text is not null,
     mrl._share(%(table_id)s::pg_catalog.oid, %(filter)s::pg_catalog.text, null),
     %(filter)s::pg_catalog.text,
-    %(quantile)s::pg_catalog.float8
+    %(quantile)s::pg_catalog.float8,
+    %(by_distance)s::pg_catalog.bool
 )
 
 -- name: indexes

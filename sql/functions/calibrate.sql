@@ -139,7 +139,7 @@ begin
         end loop;
         points := points operator(pg_catalog.||) coalesce(
             mrl._points(
-                k, level, least(level, 1000), near, totals, counting, outside,
+                k, level, least(level, 1000), near, edges, totals, counting, outside,
                 walked.shortest, walked.longest
             ),
             '[]'

@@ -55,7 +55,7 @@ begin
     ));
     list := mrl._parameter_list(parameters, slots, k);
     made_text := format('%s(%s)', name, list.types);
-    chosen := mrl._for_recall(asked, slots, limited);
+    chosen := mrl._for_recall(asked, slots, limited, false);
     effort := mrl._effort(
         asked || jsonb_build_object(
             'candidates', chosen.candidates, 'ef_search', chosen.ef_search
@@ -80,6 +80,7 @@ begin
         'answer', 'mrl_row.*',
         'extra', '',
         'least', effort.candidates - 1,
+        'near', '',
         'query', query,
         -- a subquery, because plans do not depend on its value, so all calls share one plan
         'k', format('(select $%s)', cardinality(parameters) + 2),

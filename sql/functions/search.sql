@@ -70,8 +70,9 @@ begin
         'max_scan_tuples', max_scan_tuples, 'exact', exact, 'recall', recall,
         'quantile', quantile
     );
-    for attempt in first_try .. 2 loop
-        plan := mrl._begin('rows', array[query], arguments, attempt operator(pg_catalog.=) 2);
+    -- five steps of a recall, then an iterative scan
+    for attempt in first_try .. 6 loop
+        plan := mrl._begin('rows', array[query], arguments, attempt);
         before := coalesce(before, plan.before);
         came := 0;
         if not plan.counted then
@@ -90,7 +91,7 @@ begin
                 came := answer.seen;
             end loop;
         end if;
-        -- no row means too few candidates, so search again with an iterative scan
+        -- no row means too few candidates, or too far away ones, so search again, more widely
         exit when came operator(pg_catalog.>) 0 or not plan.guarded;
     end loop;
     perform mrl._finish(plan, before, args, came);
@@ -156,8 +157,8 @@ begin
         'max_scan_tuples', max_scan_tuples, 'exact', exact, 'recall', recall,
         'quantile', quantile
     );
-    for attempt in 1 .. 2 loop
-        plan := mrl._begin('keys', array[query], arguments, attempt operator(pg_catalog.=) 2);
+    for attempt in 1 .. 6 loop
+        plan := mrl._begin('keys', array[query], arguments, attempt);
         before := coalesce(before, plan.before);
         came := 0;
         if not plan.counted then
@@ -178,7 +179,7 @@ begin
                 came := answer.seen;
             end loop;
         end if;
-        -- no row means too few candidates, so search again with an iterative scan
+        -- no row means too few candidates, or too far away ones, so search again, more widely
         exit when came operator(pg_catalog.>) 0 or not plan.guarded;
     end loop;
     perform mrl._finish(plan, before, args, came);
@@ -246,9 +247,9 @@ begin
     );
     queries := queries[:];
     numbers := array(select pg_catalog.generate_series(1, pg_catalog.cardinality(queries)));
-    for attempt in 1 .. 2 loop
+    for attempt in 1 .. 6 loop
         exit when pg_catalog.cardinality(numbers) operator(pg_catalog.=) 0;
-        plan := mrl._begin('batch', queries, arguments, attempt operator(pg_catalog.=) 2);
+        plan := mrl._begin('batch', queries, arguments, attempt);
         before := coalesce(before, plan.before);
         came := 0;
         if not plan.counted then
@@ -279,7 +280,7 @@ begin
             end loop;
             exit;
         end if;
-        -- queries that found too few candidates are searched again, with an iterative scan
+        -- queries that found too few candidates, or too far away ones, are searched again
         execute pg_catalog.format(
             'select pg_catalog.array_agg(distinct number) from (%s) as answers',
             plan.statement

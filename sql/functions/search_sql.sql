@@ -36,7 +36,7 @@ declare
     limited boolean := filter is not null or row_security_active(table_name);
 begin
     slots := mrl._found(table_name, full_column, dims, kind, index_name);
-    chosen := mrl._for_recall(asked, slots, limited);
+    chosen := mrl._for_recall(asked, slots, limited, false);
     effort := mrl._effort(
         asked || jsonb_build_object(
             'candidates', chosen.candidates, 'ef_search', chosen.ef_search

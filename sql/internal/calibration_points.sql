@@ -67,15 +67,84 @@ begin atomic
     having pg_catalog.count(*) operator(pg_catalog.>) 0;
 end;
 
+-- What queries missed at some distances of the k-th row: means that rise with the distance.
+-- Called by: mrl._points
+create or replace function mrl._rising_misses(
+    -- of each query
+    distances float8[],
+    missed float8[],
+    weights float8[],
+    -- ascending
+    asked float8[]
+)
+returns float8[]
+language plpgsql
+immutable
+parallel safe
+set search_path = pg_catalog, pg_temp
+as $body$
+declare
+    -- Groups of queries by distance. Neighbours are pooled until their means rise: isotonic
+    -- regression by pool adjacent violators (Ayer and others, 1955). Fewer queries than these
+    -- say little by themselves.
+    least_size constant float8 := 5;
+    means float8[] := '{}';
+    sizes float8[] := '{}';
+    ends float8[] := '{}';
+    top int := 0;
+    mean float8;
+    size float8;
+    query record;
+    place int := 1;
+    answer float8[] := '{}';
+begin
+    for query in
+        select far.distance, sum(far.missed * far.weight) / sum(far.weight) as missed,
+            sum(far.weight) as weight
+        from unnest(distances, missed, weights) as far (distance, missed, weight)
+        group by far.distance
+        order by far.distance
+    loop
+        mean := query.missed;
+        size := query.weight;
+        for pooled in reverse top .. 1 loop
+            exit when means[pooled] < mean and sizes[pooled] >= least_size;
+            mean := (mean * size + means[pooled] * sizes[pooled]) / (size + sizes[pooled]);
+            size := size + sizes[pooled];
+            top := pooled - 1;
+        end loop;
+        top := top + 1;
+        means[top] := mean;
+        sizes[top] := size;
+        ends[top] := query.distance;
+    end loop;
+    if top > 1 and sizes[top] < least_size then
+        means[top - 1] := (means[top] * sizes[top] + means[top - 1] * sizes[top - 1])
+            / (sizes[top] + sizes[top - 1]);
+        top := top - 1;
+    end if;
+    for number in 1 .. coalesce(cardinality(asked), 0) loop
+        for further in place .. top loop
+            place := further;
+            exit when ends[place] >= asked[number];
+        end loop;
+        answer[number] := means[place];
+    end loop;
+    return nullif(answer, '{}');
+end
+$body$;
+
 -- Recall and time for each number of candidates up to the number of a timed search.
 -- Called by: mrl.calibrate, client/calibration.sql
 create or replace function mrl._points(
     k int,
     candidates int,
     ef_search int,
-    -- for each query: positions of near candidates as a JSON array, how many rows to find, what
-    -- the query counts, and whether it is a row that the filter turns away
+    -- for each query: positions of near candidates as a JSON array, the distance of the k-th row,
+    -- how many rows to find, what the query counts, and whether it is a row that the filter turns
+    -- away
     near jsonb[],
+    edges float8[],
     totals int[],
     weights float8[],
     outside boolean[],
@@ -88,6 +157,8 @@ language plpgsql
 stable
 set search_path = pg_catalog, pg_temp
 as $body$
+declare
+    reach float8[] := mrl._reach(k, edges, totals, weights);
 begin
     return (
         with found as (
@@ -96,6 +167,8 @@ begin
                 query.number,
                 query.weight,
                 query.turned_away,
+                query.edge - 1e-5 as distance,
+                query.total,
                 least(
                     (
                         select count(*)
@@ -104,8 +177,8 @@ begin
                     ),
                     query.total
                 )::float8 / query.total as recall
-            from unnest(near, totals, weights, outside) with ordinality
-                as query (near, total, weight, turned_away, number)
+            from unnest(near, edges, totals, weights, outside) with ordinality
+                as query (near, edge, total, weight, turned_away, number)
             cross join mrl._levels(_points.k) as level
             where query.total > 0
                 and level <= _points.candidates
@@ -168,6 +241,16 @@ begin
             ) as alike
             group by level, name
         ),
+        far as (
+            select
+                level,
+                mrl._rising_misses(
+                    array_agg(distance), array_agg(1 - recall), array_agg(weight), reach
+                ) as misses
+            from found
+            where total = _points.k
+            group by level
+        ),
         times as (
             select
                 percentile_cont(array[0.5, 0.95]) within group (order by few) as few,
@@ -188,6 +271,7 @@ begin
                 'p05', (mrl._quantiles(single.shares, single.weights, array[0.05]))[1],
                 'shares', single.shares,
                 'weights', single.weights,
+                'misses', far.misses,
                 -- re-ranking takes the same time for each candidate
                 'median_ms', fewest.ms[1]
                     + step.of_all * (times.all_of_them[1] - fewest.ms[1]),
@@ -197,6 +281,7 @@ begin
         from mean
         join single on single.level = mean.level and single.name = mean.name
         left join wide on wide.level = mean.level and wide.name = mean.name
+        left join far on far.level = mean.level
         cross join times
         cross join lateral (
             select (mean.level - _points.k)::float8
@@ -324,7 +409,7 @@ begin
         from jsonb_to_recordset(points) as point (
             candidates int, ef_search int, recall float8, low float8,
             median_ms float8, p95_ms float8, p05 float8, shares float8[], weights float8[],
-            "group" text
+            misses float8[], "group" text
         )
         -- exact search is the same for all
         where point."group" is null
@@ -343,6 +428,7 @@ begin
             timed.p05,
             timed.shares,
             timed.weights,
+            timed.misses,
             min(wider.median_ms) as median_ms,
             min(wider.p95_ms) as p95_ms
         from timed
@@ -352,13 +438,13 @@ begin
             or num_nulls(wider.candidates, timed.candidates) = 2
         group by
             timed.candidates, timed.ef_search, timed.recall, timed.low, timed.p05,
-            timed.shares, timed.weights
+            timed.shares, timed.weights, timed.misses
     ),
     stored as (
         insert into mrl._own_calibrations (
             entry, index_name, k, filter, candidates, ef_search, share,
             recall, low, median_ms, p95_ms, queries, rows, m, ef_construction,
-            basis, p05, shares, weights, reach, changes, born
+            basis, p05, shares, weights, reach, misses, changes, born
         )
         select
             claimed,
@@ -381,6 +467,7 @@ begin
             point.shares,
             point.weights,
             _keep_calibration.reach,
+            point.misses,
             counts.changes,
             (select live.born from mrl._live_tables as live where live.entry = claimed)
         from point
@@ -393,6 +480,11 @@ begin
                 and better.low >= point.low
                 and mrl._finds_as_much(
                     better.shares, better.weights, point.shares, point.weights
+                )
+                and not exists (
+                    select
+                    from unnest(better.misses, point.misses) as far (missed, other_missed)
+                    where far.missed > far.other_missed
                 )
                 and (better.median_ms, better.candidates, better.ef_search)
                     < (point.median_ms, point.candidates, point.ef_search)
@@ -421,6 +513,7 @@ begin
         stored.shares,
         stored.weights,
         stored.reach,
+        stored.misses,
         stored.changes,
         stored.born
     from stored

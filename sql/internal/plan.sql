@@ -8,7 +8,7 @@ create or replace function mrl._plan(
     queries vector[],
     -- arguments of mrl.search, mrl.search_keys or mrl.search_many by name, with the OIDs of the
     -- table and of the type of the key, and two more:
-    -- again: whether the first try found too few candidates
+    -- attempt: which try this is, from 1 on; NULL counts as the first
     -- share: the estimated share of the table's rows that the filter selects, NULL if unknown
     asked jsonb,
     out statement text,
@@ -39,12 +39,14 @@ declare
     key text;
     answer text;
     condition text;
+    near text := '';
+    again boolean;
 begin
     select *
     into given
     from jsonb_to_record(asked) as given (
         table_id oid, key_type oid, full_column name, k int, filter text,
-        args text[], dims int, kind text, index_name name, exact boolean, again boolean
+        args text[], dims int, kind text, index_name name, exact boolean, attempt int
     );
     if given.exact then
         slots := mrl._full(
@@ -59,7 +61,7 @@ begin
             given.index_name,
             true,
             -- the first try has said it
-            not given.again
+            coalesce(given.attempt, 1) = 1
         );
     end if;
     perform mrl._check_queries(queries, slots);
@@ -67,20 +69,27 @@ begin
         perform mrl._check_filter(given.filter, cardinality(given.args));
     end if;
     limited := given.filter is not null or row_security_active(given.table_id);
-    chosen := mrl._for_recall(asked, slots, limited);
+    chosen := mrl._for_recall(asked, slots, limited, true);
     is_exact := chosen.exact;
+    -- all tries that the recall asks for found too few candidates
+    again := coalesce(given.attempt > chosen.steps, false);
     effort := mrl._effort(
         asked || jsonb_build_object(
             'candidates', chosen.candidates, 'ef_search', chosen.ef_search
         ),
-        limited or given.again
+        limited or again
     );
-    guarded := not (limited or given.again or is_exact);
+    if chosen.up_to is not null then
+        near := mrl._render(
+            mrl._near_enough(), jsonb_build_object('k', given.k, 'up_to', chosen.up_to)
+        );
+    end if;
+    guarded := near <> '' or not (limited or again or is_exact);
     settings := case when not is_exact then effort.settings end;
     -- with a filter the number of rows in the answer is counted instead
-    counted := given.again and not limited;
+    counted := again and not limited;
     wanted := case when limited then given.k else effort.candidates end;
-    least := case when guarded then wanted - 1 else 0 end;
+    least := case when guarded and not limited then wanted - 1 else 0 end;
     if form = 'keys' then
         key := mrl._key(given.table_id, given.key_type::regtype);
     end if;
@@ -100,6 +109,7 @@ begin
         'filter', condition,
         'candidates', effort.candidates,
         'least', least,
+        'near', near,
         'k', given.k
     );
     if form = 'batch' or is_exact then
@@ -121,7 +131,8 @@ begin
             slots ->> 'full',
             slots ->> 'operator',
             slots ->> 'short',
-            (slots ->> 'dims')::int
+            (slots ->> 'dims')::int,
+            near
         );
     end if;
     if not (guarded or is_exact) then
@@ -138,7 +149,7 @@ $body$;
 -- Plans one try of a search, and puts its settings in force until mrl._finish.
 -- Called by: mrl.search, mrl.search_keys, mrl.search_many
 create or replace function mrl._begin(
-    form text, queries vector[], asked jsonb, again boolean
+    form text, queries vector[], asked jsonb, attempt int
 )
 -- the row that mrl._plan returned
 returns record
@@ -166,7 +177,7 @@ begin
         form,
         queries,
         asked operator(pg_catalog.||) pg_catalog.jsonb_build_object(
-            'again', again, 'share', share
+            'attempt', attempt, 'share', share
         )
     );
     plan.before := mrl._enter(plan.settings);
@@ -255,7 +266,8 @@ begin
                 registry.kept_as,
                 facts.extension
             ),
-            registry.dims
+            registry.dims,
+            ''
         ),
         chosen
     into statement, ef_search

@@ -96,6 +96,75 @@ return case
     )
 end;
 
+-- The fastest search that keeps a recall, for answers so far away as rows were measured.
+-- Called by: mrl._promised
+create or replace function mrl._steps(
+    -- the searches of one calibration with rows as queries, from the fastest on
+    points mrl.calibrations[],
+    recall float8,
+    -- as in mrl._promised
+    slack float8,
+    -- for each step: up to which distance of the k-th row, by which search, and its place in points
+    out up_to float8[],
+    out candidates int[],
+    out ef_search int[],
+    out places int[]
+)
+language plpgsql
+immutable
+parallel safe
+set search_path = pg_catalog, pg_temp
+as $body$
+declare
+    -- Where rows that are so far away missed so many times what may be missed: nearer rows miss
+    -- less, and the promise is a mean. docs/measured/recall.md says how these figures were found.
+    farthest constant float8 := 1.5;
+    -- the first search is for four rows in five
+    first_quantile constant int := 17;
+    most float8;
+    supports float8;
+    chosen int;
+    taken int;
+    width int;
+    last int := 0;
+begin
+    for quantile in first_quantile .. 21 loop
+        most := 0;
+        chosen := null;
+        taken := null;
+        -- the graph misses more of real queries than of rows, if little of it is searched
+        width := 80;
+        for place in 1 .. coalesce(cardinality(points), 0) loop
+            continue when points[place].candidates is null;
+            supports := least(
+                points[place].recall,
+                points[place].low + slack,
+                1 - points[place].misses[quantile] / farthest
+            );
+            -- what is taken for less counts, too, so that more recall never takes less
+            continue when points[place].misses is null or supports <= most;
+            most := supports;
+            taken := greatest(taken, points[place].candidates);
+            width := greatest(width, points[place].ef_search);
+            if supports >= recall - 1e-9 then
+                chosen := place;
+                exit;
+            end if;
+        end loop;
+        exit when chosen is null;
+        if last = 0 or candidates[last] < taken or ef_search[last] < width then
+            last := last + 1;
+        end if;
+        -- with the errors of single precision
+        up_to[last] := points[chosen].reach[quantile] + 1e-5;
+        -- what is taken for nearer answers counts, too
+        candidates[last] := greatest(taken, candidates[last - 1]);
+        ef_search[last] := greatest(width, ef_search[last - 1]);
+        places[last] := chosen;
+    end loop;
+end
+$body$;
+
 -- The share of single queries that found a recall, and its one-sided lower bound of 95 %.
 -- Called by: mrl._promised; mrl_pg.calibration.calibrate does so in Python
 create or replace function mrl._found_by(
@@ -147,6 +216,8 @@ create or replace function mrl._promised(
     filter text default null,
     -- the share of single queries that are to find the recall; NULL if only the mean counts
     quantile float8 default null,
+    -- whether the caller looks how far away its answer is, and then takes a further step
+    by_distance boolean default false,
     -- both NULL if exact search keeps the recall and is fastest
     out candidates int,
     out ef_search int,
@@ -164,6 +235,11 @@ create or replace function mrl._promised(
     out found_by float8,
     -- whether it was measured with another filter, or by another role under a policy
     out borrowed boolean,
+    -- by distance, if it was measured on rows: up to which distance of the k-th row which search
+    -- keeps the recall, from the first on; else NULL
+    out step_distances float8[],
+    out step_candidates int[],
+    out step_ef_searches int[],
     -- what stands behind the recall, for people
     out words text
 )
@@ -185,6 +261,10 @@ declare
     -- the search of each filter by the index, and whether exact search is to be preferred to it
     chosen mrl.calibrations[] := '{}';
     exact_is_best boolean[] := '{}';
+    -- all searches of one filter by the index, from the fastest on
+    points mrl.calibrations[] := '{}';
+    steps record;
+    exact_ms float8;
     -- the share of the queries that found the recall by it, and the bound of that share
     found_bys float8[] := '{}';
     found_lows float8[] := '{}';
@@ -240,6 +320,8 @@ begin
         -- for each filter, from the fastest search on
         point := known.point;
         continue when point.candidates is null;
+        points := array_append(points, point);
+        exact_ms := known.exact_ms;
         is_first := point.filter is distinct from chosen[cardinality(chosen)].filter;
         -- a faster search keeps the recall
         continue when keeps and not is_first;
@@ -301,6 +383,22 @@ begin
             found_lows[cardinality(chosen)] := found_low;
         end if;
     end loop;
+    if _promised.by_distance and _promised.quantile is null and cardinality(chosen) = 1
+        and chosen[1].basis = 'rows' and chosen[1].k = _promised.k
+        and chosen[1].filter is not distinct from own_filter
+    then
+        steps := mrl._steps(points, _promised.recall, slack);
+        if steps.up_to is not null then
+            reached := 1;
+            chosen[1] := points[steps.places[1]];
+            exact_is_best[1] := coalesce(exact_ms <= chosen[1].median_ms, false);
+            candidates := steps.candidates[1];
+            ef_search := steps.ef_search[1];
+            step_distances := steps.up_to;
+            step_candidates := steps.candidates;
+            step_ef_searches := steps.ef_search;
+        end if;
+    end if;
     select
         greatest(_promised.candidates, max(of_filter.candidates)),
         greatest(_promised.ef_search, max(of_filter.ef_search)),
@@ -352,6 +450,11 @@ begin
         when basis = 'distances' then 'corrected'
         else 'rows'
     end;
+    if exact or standing = 'stale' then
+        step_distances := null;
+        step_candidates := null;
+        step_ef_searches := null;
+    end if;
     if exact then
         candidates := null;
         ef_search := null;

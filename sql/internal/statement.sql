@@ -24,7 +24,7 @@ end
 $body$;
 
 -- The statement of a search by one query, as a pattern for format().
--- Called by: mrl._statement, which says what its 16 places hold
+-- Called by: mrl._statement, which says what its 17 places hold
 create or replace function mrl._pattern(kind text, parts boolean)
 returns text
 language plpgsql
@@ -41,6 +41,7 @@ declare
         'candidates', '%4$s',
         'least', '%5$s',
         'extra', '%6$s',
+        'near', '%17$s',
         'k', '%7$s',
         'query', '%8$s::%9$s',
         'extension', '%10$s',
@@ -90,7 +91,9 @@ create or replace function mrl._statement(
     full_column text,
     operator text,
     short_column text,
-    dims int
+    dims int,
+    -- mrl._near_enough, or nothing
+    near text
 )
 returns text
 language sql
@@ -119,7 +122,8 @@ return pg_catalog.format(
     short_column,
     mrl._short_operator(kind, operator),
     dims,
-    kind
+    kind,
+    near
 );
 
 -- The statement of a search by many queries, or of an exact search; mrl._pattern has the others.
@@ -151,7 +155,8 @@ begin
         'query', query,
         'queries', '$17',
         'numbers', '$18::pg_catalog.int4[]',
-        'extra', ''
+        'extra', '',
+        'near', coalesce(slots ->> 'near', '')
     );
     if exact then
         nearest := mrl._render(mrl._exact(), slots);

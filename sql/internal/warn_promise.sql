@@ -188,10 +188,16 @@ create or replace function mrl._for_recall(
     slots jsonb,
     -- a filter or a policy lets only some rows through
     limited boolean,
+    -- whether the caller tries again where an answer is farther away than up_to
+    by_distance boolean,
     out candidates int,
     out ef_search int,
     -- the caller asked for exact search, or it keeps the recall and is fastest
-    out exact boolean
+    out exact boolean,
+    -- how many tries there are, from the narrowest search on, if one is too narrow
+    out steps int,
+    -- how far away the k-th row may be for this try; NULL for the last
+    out up_to float8
 )
 language plpgsql
 stable
@@ -200,7 +206,9 @@ as $body$
 declare
     promised record;
     quantile float8 := asked ->> 'quantile';
+    attempt int := coalesce((asked ->> 'attempt')::int, 1);
 begin
+    steps := 1;
     exact := coalesce((asked ->> 'exact')::boolean, false);
     candidates := asked ->> 'candidates';
     ef_search := asked ->> 'ef_search';
@@ -219,13 +227,22 @@ begin
         limited,
         (asked ->> 'share')::float8,
         concat_ws(' ', asked ->> 'filter', mrl._args(asked)::text),
-        quantile
+        quantile,
+        -- a width that the caller gave is taken for all answers
+        by_distance and ef_search is null
     );
     candidates := promised.candidates;
     exact := candidates is null;
+    if promised.step_distances is not null then
+        steps := cardinality(promised.step_distances);
+        attempt := least(attempt, steps);
+        candidates := promised.step_candidates[attempt];
+        promised.ef_search := promised.step_ef_searches[attempt];
+        up_to := case when attempt < steps then promised.step_distances[attempt] end;
+    end if;
     ef_search := case when not exact then coalesce(ef_search, promised.ef_search) end;
     -- the first try has warned already
-    if not coalesce((asked ->> 'again')::boolean, false) then
+    if coalesce((asked ->> 'attempt')::int, 1) = 1 then
         perform mrl._warn_promise(
             promised,
             (asked ->> 'recall')::float8,

@@ -35,6 +35,7 @@
 \ir ../templates/gate.sql
 \ir ../templates/two_pass.sql
 \ir ../templates/exact.sql
+\ir ../templates/near_enough.sql
 \ir ../templates/nearest.sql
 \ir ../templates/seen.sql
 \ir ../templates/answers.sql

@@ -43,6 +43,8 @@ create table if not exists mrl._calibrations (
     weights pg_catalog.float8[],
     -- 21 quantiles (0, .05, … 1) of the exact distance of the k-th row, over the queries
     reach pg_catalog.float8[],
+    -- what queries missed whose k-th row is so far away as each of these, rising; NULL if exact
+    misses pg_catalog.float8[],
     -- rows inserted, updated and deleted until then, as PostgreSQL counts them
     changes bigint,
     -- what identified the table then, as in mrl._tables

@@ -1,5 +1,5 @@
 -- The k nearest candidates; no row if fewer than `least` candidates were found.
--- Slots: names, passes, least (counted from 0), k, extra (mrl._seen, or nothing)
+-- Slots: names, passes, least (counted from 0), near (mrl._near_enough, or nothing), k, extra …
 -- Called by: mrl._compose, mrl._pattern, mrl.create_search_function
 create or replace function mrl._nearest()
 returns text
@@ -20,7 +20,7 @@ where distance operator(pg_catalog.<>) 'NaN'::pg_catalog.float8
         from mrl_candidates
         where distance operator(pg_catalog.<>) 'NaN'::pg_catalog.float8
         offset {least}
-    )
+    ){near}
 order by distance, {names}
 limit {k}
 $template$::pg_catalog.text;

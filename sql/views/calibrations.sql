@@ -24,6 +24,7 @@ select
     point.shares,
     point.weights,
     point.reach,
+    point.misses,
     point.changes,
     point.born
 from mrl._calibrations as point

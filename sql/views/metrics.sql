@@ -61,7 +61,8 @@ cross join (
     values (0.9::pg_catalog.float8), (0.95), (0.99), (0.999)
 ) as target (recall)
 cross join lateral mrl._promised(
-    watched.table_id::pg_catalog.oid, watched.index_name, watched.k, target.recall, false
+    watched.table_id::pg_catalog.oid, watched.index_name, watched.k, target.recall, false,
+    by_distance => true
 ) as promised
 left join lateral (
     select measured.recall, measured.low, measured.measured_at

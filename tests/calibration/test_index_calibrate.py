@@ -34,7 +34,7 @@ from mrl_pg.errors import (
 QUERIES = matryoshka(20, seed=8)
 KEPT = (
     "select candidates, ef_search, recall, low, median_ms, p95_ms, p05,"
-    " shares, weights"
+    " shares, weights, coalesce(misses, '{}')"
     " from mrl.calibrations"
     " where k = %s and filter = %s order by candidates, ef_search"
 )

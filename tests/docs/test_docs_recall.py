@@ -50,7 +50,7 @@ def test_the_page_runs_as_written(
             assert all("700 rows of the table" in line for line in told)
             printed += done.stdout
     scope["conn"].close()
-    assert shown == 5
+    assert shown == 6
     for words in ("recall 0.99: ", "is the 95 % interval", "measured on 700 rows"):
         assert words in printed
 

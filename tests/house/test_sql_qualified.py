@@ -34,6 +34,7 @@ SLOTS = {
     "candidates": "100",
     "count": "100",
     "least": "9",
+    "up_to": "0.5",
     "bits": "16",
     "seen": "100",
     "storage": "plain",
@@ -77,6 +78,7 @@ OWN = {
     ("update_rows", "same_key"): "mrl_row.id operator(pg_catalog.=) mrl_file.id",
     ("update_rows", "differs"): "mrl_row.id operator(pg_catalog.<>) mrl_file.id",
     ("add_column", "column"): "id pg_catalog.int4",
+    ("nearest", "near"): " ",
     ("unnested", "carrier"): "pg_catalog.int4",
     ("create_index", "index"): "docs_index",
     ("single_pass_index", "index"): "docs_index",
@@ -105,6 +107,8 @@ PARTS = {
     " language plpgsql as $$begin{}end$$",
     "trigger_function": "create function public.f() returns pg_catalog.trigger"
     " language plpgsql as $${}$$",
+    "near_enough": "with mrl_candidates as (select 1 as distance)"
+    " select 1 where true {}",
     "seen": "with mrl_candidates as (select 1 as distance) select 1{}",
     "short_value": "select {}",
     "short_bits": "select {}",

@@ -42,7 +42,7 @@ def effort(conn: Conn, **options: Any) -> tuple[int, str, str]:
         " 'k', %(k)s::int, 'candidates', %(candidates)s::int,"
         " 'filter', %(filter)s::text, 'ef_search', %(ef_search)s::int,"
         " 'exact', %(exact)s::bool, 'recall', %(recall)s::float8,"
-        " 'quantile', %(quantile)s::float8, 'again', false,"
+        " 'quantile', %(quantile)s::float8, 'attempt', 1,"
         " 'share', mrl._share('docs'::regclass, %(filter)s, null)))"
     )
     names = (

@@ -128,7 +128,7 @@ def test_what_asks_whether_rows_are_left_over(conn: Conn) -> None:
         conn,
         "select left_over from mrl._plan('rows', array[%s]::vector[],"
         " jsonb_build_object('table_id', 'docs'::regclass::oid, 'full_column',"
-        " 'embedding', 'k', 10, 'exact', false, 'again', true))",
+        " 'embedding', 'k', 10, 'exact', false, 'attempt', 2))",
         text(QUERY),
     )
     for seen, reads in ((30, False), (10, False), (9, True)):

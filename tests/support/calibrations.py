@@ -99,19 +99,22 @@ def put(
     name: str = NAME,
     basis: str | None = "queries",
     shares: Mapping[float, float] | None = None,
+    misses: Sequence[float] | None = None,
+    reach: Sequence[float] | None = None,
 ) -> None:
     """Store a made-up calibration of the index in its present state.
 
     `candidates` None: of exact search. `shares`: how many queries had each recall.
+    `misses` at the distances of `reach`, of which there are 21.
     """
     width = None if candidates is None else ef_search or min(candidates, 1000)
     conn.execute(
         "insert into mrl._calibrations (entry, index_name, k, filter, candidates,"
         " ef_search, share, recall, low, median_ms, p95_ms, queries, rows, m,"
-        " ef_construction, basis, shares, weights, changes, born)"
+        " ef_construction, basis, shares, weights, misses, reach, changes, born)"
         " select known.entry, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, 500,"
         " coalesce(mrl._rows('docs'::regclass), 0), built.m,"
-        " built.ef_construction, %s, %s, %s, counts.changes, known.born"
+        " built.ef_construction, %s, %s, %s, %s, %s, counts.changes, known.born"
         " from mrl._built('docs'::regclass, %s) as built, mrl._live_tables as known,"
         " mrl._counts('docs'::regclass) as counts"
         " where known.table_id = 'docs'::regclass",
@@ -122,6 +125,10 @@ def put(
             None
             if shares is None
             else [float(shares[share]) for share in sorted(shares)],
+            *(
+                None if part is None else [float(x) for x in part]
+                for part in (misses, reach)
+            ),
             name,
         ],
     )

@@ -18,7 +18,7 @@ ASKED = [
 PLAN = sql.SQL(
     "select plan.* from mrl._plan({form}, {queries}::vector[], jsonb_build_object("
     "'table_id', {table}::regclass::oid, 'key_type', {key}::regtype::oid,"
-    " 'full_column', 'embedding', 'args', {args}::text[], 'again', {again}, {asked}"
+    " 'full_column', 'embedding', 'args', {args}::text[], 'attempt', {attempt}, {asked}"
     ")) as plan"
 )
 
@@ -62,7 +62,8 @@ def planned(
         key=sql.Literal(key),
         queries=sql.Literal([text(query) for query in queries]),
         args=sql.Literal(args),
-        again=sql.Literal(again),
+        # after all tries that a recall asks for
+        attempt=sql.Literal(9 if again else 1),
         asked=sql.SQL(", ").join(asked),
     )
     statement, settings, *_ = conn.execute(call).fetchall()[0]
