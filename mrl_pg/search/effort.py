@@ -71,6 +71,12 @@ class Effort:
             "scan_memory": AtLeast(min(memory, MAX_SCAN_MEMORY)),
         }
 
+    def wider(self, candidates: int, ef_search: int) -> "Effort":
+        """The same search with more candidates, and a scan that brings so many."""
+        goes_on = self.scan == "iterative"
+        scan = _scan(candidates, goes_on)
+        return replace(self, candidates=candidates, ef_search=ef_search, scan=scan)
+
 
 def default_candidates(k: int) -> int:
     """Candidates if the caller gives none: 160, or 8 k if that is more."""

@@ -18,7 +18,14 @@ from mrl_pg.search.options import SearchOptions
 from mrl_pg.search.plan import SearchParams, SearchPlan, bind, make_plan
 from mrl_pg.search.promise import PromiseStep
 from mrl_pg.search.promised import read_promise
-from mrl_pg.search.result import SearchResult, read_found, read_more, read_stamp
+from mrl_pg.search.result import (
+    SearchResult,
+    needed_step,
+    read_found,
+    read_more,
+    read_stamp,
+    with_promise,
+)
 from mrl_pg.search.stale import Stale, explained, losses
 from mrl_pg.vectors import VectorLike, VectorsLike
 
@@ -39,10 +46,9 @@ def find(
     def once(plan: SearchPlan, last: bool) -> Exchange[SearchResult]:
         with explained(conn, plan, last=last):
             result = yield from _search(plan, {})
-            if step := _step(result):
-                wider = _wider(conn, plan, step, query, options)
-                result = yield from _search(wider, {})
-            return _promised(result)
+            if step := needed_step(result):
+                result = yield from _search(plan.wider(step), {})
+            return with_promise(result)
 
     return (yield from _until_fresh(conn, searched, query, options, once))
 
@@ -63,15 +69,14 @@ def find_many(
             # places of the answers that are farther away
             far: dict[PromiseStep, list[int]] = {}
             for place, result in enumerate(results):
-                if step := _step(result):
+                if step := needed_step(result):
                     far.setdefault(step, []).append(place)
             for step, places in far.items():
-                wider = _wider(conn, plan, step, vectors[0], options)
                 some = [batch[place] for place in places]
-                again = yield from _search_many(wider, some, left_over)
+                again = yield from _search_many(plan.wider(step), some, left_over)
                 for place, result in zip(places, again, strict=True):
                     results[place] = result
-            results = [_promised(result) for result in results]
+            results = [with_promise(result) for result in results]
         return results
 
     return (yield from _until_fresh(conn, searched, vectors[0], options, once))
@@ -91,45 +96,6 @@ def _search_many(
         own = plan.with_bound(bound)
         results.append((yield from _complete(own, answer, left_over)))
     return results
-
-
-def _step(result: SearchResult) -> PromiseStep | None:
-    """The search that an answer so far away needs; None if this one is enough."""
-    if result.promise is None or len(result) < result.k:
-        return None
-    step = result.promise.step(result.hits[-1].distance)
-    taken = result.candidates, result.ef_search
-    return None if step and (step.candidates, step.ef_search) == taken else step
-
-
-def _promised(result: SearchResult) -> SearchResult:
-    """The result with what is promised for an answer so far away."""
-    if result.promise is None or len(result) < result.k:
-        return result
-    given = result.promise.given(result.hits[-1].distance)
-    return result if given is result.promise else replace(result, promise=given)
-
-
-def _wider(
-    conn: AnyConn,
-    plan: SearchPlan,
-    step: PromiseStep,
-    query: VectorLike,
-    options: SearchOptions,
-) -> SearchPlan:
-    """The same search as a step of its promise has it."""
-    shape, promise = plan.shape, plan.promise
-    with cursors.writable(conn):
-        wider = make_plan(
-            shape.layout,
-            shape.facts,
-            query,
-            options,
-            promise=promise and promise.wider(step),
-            encoding=shape.encoding,
-            losses=shape.losses,
-        )
-    return replace(wider, prepared=plan.prepared, fallback=plan.fallback)
 
 
 def fresh_plan(

@@ -10,10 +10,10 @@ from mrl_pg.errors import ColumnNotFound
 from mrl_pg.exchange.vectors import QueryVector
 from mrl_pg.layout import IndexLayout
 from mrl_pg.search import render
-from mrl_pg.search.effort import decide_effort
+from mrl_pg.search.effort import Effort, decide_effort
 from mrl_pg.search.filter import Params
 from mrl_pg.search.options import SearchOptions
-from mrl_pg.search.promise import Promise
+from mrl_pg.search.promise import Promise, PromiseStep
 from mrl_pg.search.shape import Shape
 from mrl_pg.vectors import VectorLike, as_text, as_vector, wire
 
@@ -70,7 +70,15 @@ class SearchPlan:
 
     def iterative(self) -> "SearchPlan":
         """The same search with a scan that continues past ef_search."""
-        effort = replace(self.shape.effort, scan="iterative")
+        return self._with(replace(self.shape.effort, scan="iterative"))
+
+    def wider(self, step: PromiseStep) -> "SearchPlan":
+        """The same search as a step of its promise has it."""
+        effort = self.shape.effort.wider(step.candidates, step.ef_search)
+        promise = self.promise and self.promise.wider(step)
+        return replace(self._with(effort), promise=promise)
+
+    def _with(self, effort: Effort) -> "SearchPlan":
         plan = _plan(replace(self.shape, effort=effort), self.bound)
         return replace(
             plan,

@@ -1,13 +1,13 @@
 """The result of a search, and how it is read from the rows of the statement."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, overload
 
 from mrl_pg.exchange import FoundRows
 from mrl_pg.search.effort import Scan
 from mrl_pg.search.plan import SearchPlan
-from mrl_pg.search.promise import Promise
+from mrl_pg.search.promise import Promise, PromiseStep
 from mrl_pg.search.shape import Shape
 from mrl_pg.search.stale import check_stamp
 
@@ -112,6 +112,22 @@ class Found:
             fallback=plan.fallback,
             filtered=plan.shape.filter is not None or plan.shape.facts.row_security,
         )
+
+
+def needed_step(result: SearchResult) -> PromiseStep | None:
+    """The search that an answer so far away needs; None if this one is enough."""
+    if result.promise is None or len(result) < result.k:
+        return None
+    step = result.promise.step(result.hits[-1].distance)
+    taken = result.candidates, result.ef_search
+    return None if step and (step.candidates, step.ef_search) == taken else step
+
+
+def with_promise(result: SearchResult) -> SearchResult:
+    """The result with what is promised for an answer so far away."""
+    if result.promise is None or len(result) < result.k:
+        return result
+    return replace(result, promise=result.promise.given(result.hits[-1].distance))
 
 
 def read_found(shape: Shape, answer: FoundRows) -> Found:

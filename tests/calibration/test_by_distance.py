@@ -328,6 +328,34 @@ def test_a_calibration_on_rows_says_what_they_miss_at_which_distance(
     assert walked[-1].misses[20] <= walked[0].misses[20]
 
 
+def test_with_a_filter(docs: Docs, conn: Conn) -> None:
+    """Steps are for the filter that was measured, however it is written."""
+    near, middle, _, reach = near_and_far(docs)
+    narrow = [*[0.0] * 17, *[0.5] * 4]
+    for candidates, misses in ((20, narrow), (200, [0] * 21)):
+        put(
+            conn,
+            candidates,
+            0.98 + candidates / 1e5,
+            0.975,
+            candidates,
+            filter='"id" > 0',
+            basis="rows",
+            misses=misses,
+            reach=reach,
+        )
+    for condition in ('"id" > 0', sql.SQL("{} > 0").format(sql.Identifier("id"))):
+        found = [
+            docs.index.search(conn, query, k=K, recall=0.93, filter=condition)
+            for query in (near, middle)
+        ]
+        assert [result.candidates for result in found] == [20, 200]
+        assert found[1].keys == docs.index.search(conn, middle, exact=True).keys
+        assert all(len(result) == K for result in found)
+        assert {result.scan for result in found} == {"iterative"}
+    assert ids(conn, middle, recall=0.93, filter='"id" > 0') == found[1].keys
+
+
 def test_other_standings_have_no_steps(docs: Docs, conn: Conn) -> None:
     _, middle, _, reach = near_and_far(docs)
     narrow = [*[0.0] * 17, *[0.5] * 4]
