@@ -9,10 +9,11 @@ from mrl_pg import arguments, source
 from mrl_pg.calibration import batches, measuring
 from mrl_pg.catalog.facts import Facts
 from mrl_pg.catalog.read import read_facts
+from mrl_pg.errors import InvalidSetting
 from mrl_pg.exchange import AnyConn, Exchange, Row, Send, commits_each, look
 from mrl_pg.exchange.progress import OnProgress, Progress
 from mrl_pg.layout import IndexLayout
-from mrl_pg.search.effort import decide_effort
+from mrl_pg.search.effort import check_kind, decide_effort
 from mrl_pg.search.filter import written_out
 from mrl_pg.search.options import SearchOptions
 from mrl_pg.search.promise import Promise
@@ -24,11 +25,11 @@ from mrl_pg.vectors import VectorsLike
 class RecallReport:
     """Mean recall of a search against exact search, its 95 % interval, its losses.
 
-    `loss_graph` is what HNSW missed, `loss_shortlist` what more candidates would have
-    found; with `recall` they add up to 1. `loss_prefix` is what a search without the
-    second pass would lose. All are None when no query had anything to find. An exact
-    search, which a `recall` may choose, has no candidates, finds everything, and is not
-    measured.
+    `loss_graph` is what HNSW missed, or a `rerank` left out, `loss_shortlist` what more
+    candidates would have found; with `recall` they add up to 1. `loss_prefix` is what a
+    search without the second pass would lose. All are None when no query had
+    anything to find. An exact search, which a `recall` may choose, has no candidates,
+    finds everything, and is not measured.
     """
 
     layout: IndexLayout
@@ -88,6 +89,12 @@ def recall(
     """Measure one search; see `MatryoshkaIndex.recall`."""
     arguments.check_callable("progress", progress)
     keep = arguments.flag("keep", keep)
+    check_kind(options, layout)
+    if keep and options.rerank is not None:
+        raise InvalidSetting(
+            f"keep=True with rerank={options.rerank}: what is kept does not say how "
+            "many rows were read; measure without keep"
+        )
     layout, facts = yield from measuring.ready(conn, layout)
     values = yield from measuring.values(
         layout, facts, options.k, sample, queries, real_queries

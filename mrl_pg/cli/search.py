@@ -68,6 +68,12 @@ def search(
             "\\[default: the server's, 20000]"
         ),
     ] = None,
+    rerank: Annotated[
+        int | None,
+        typer.Option(
+            help="Candidates that are read in full, for kind bit.  \\[default: all]"
+        ),
+    ] = None,
     filter: Filter = None,
     columns: Annotated[
         str, typer.Option(help="Columns to show, comma separated.")
@@ -98,6 +104,7 @@ def search(
             candidates=candidates,
             ef_search=ef_search,
             max_scan_tuples=max_scan_tuples,
+            rerank=rerank,
             filter=filter,
             columns=[part.strip() for part in columns.split(",") if part.strip()],
             exact=exact,
@@ -108,6 +115,11 @@ def search(
         say(
             f"{index} is not there, so index {result.index_name} answered: "
             "run `mrl-pg create`, or `mrl-pg indexes` to see what is there"
+        )
+    if rerank is not None and (result.reranked or 0) > rerank:
+        say(
+            f"all {result.reranked} candidates were read in full, because index "
+            f"{result.index_name} has no bits in a column"
         )
     if as_json:
         typer.echo(json.dumps(as_dict(result), indent=2, default=str))
@@ -162,6 +174,7 @@ def as_dict(result: SearchResult) -> dict[str, Any]:
         "k": result.k,
         "candidates": result.candidates,
         "seen": result.seen,
+        "reranked": result.reranked,
         "ef_search": result.ef_search,
         "scan": result.scan,
         "cut_short": result.cut_short,

@@ -5,6 +5,8 @@ from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 from mrl_pg.errors import InvalidSetting
+from mrl_pg.kinds import KINDS
+from mrl_pg.layout import IndexLayout
 from mrl_pg.search.options import MAX_EF_SEARCH, MAX_ROWS, SearchOptions
 from mrl_pg.search.promise import Promise
 
@@ -41,7 +43,8 @@ class AtLeast:
 class Effort:
     """How many rows each pass returns, and how widely the index is searched.
 
-    `candidates` and `ef_search` are None for an exact search. `max_scan_tuples` is None
+    `candidates` and `ef_search` are None for an exact search. `rerank` is None if every
+    candidate is read in full. `max_scan_tuples` is None
     unless the caller gave it. With a `recall` the statement reads the calibration
     itself, by the `quantile` if there is one, and `candidates` is the most that it may
     use.
@@ -54,6 +57,11 @@ class Effort:
     max_scan_tuples: int | None
     recall: float | None = None
     quantile: float | None = None
+    rerank: int | None = None
+
+    def without_bits(self) -> "Effort":
+        """The same for rows without a column of bits: every candidate is read."""
+        return replace(self, rerank=None)
 
     @property
     def settings(self) -> Mapping[str, str | AtLeast]:
@@ -122,13 +130,49 @@ def _effort(
         candidates = candidates or default_candidates(options.k)
         ef_search = ef_search or min(candidates, MAX_EF_SEARCH)
         _check_breadth(options.k, candidates, ef_search)
+        _check_rerank(options.k, candidates, options.rerank)
     return Effort(
         k=options.k,
         candidates=candidates,
         ef_search=ef_search,
         scan=_scan(candidates, goes_on),
         max_scan_tuples=options.max_scan_tuples,
+        rerank=None if options.exact else options.rerank,
     )
+
+
+def check_kind(options: SearchOptions, layout: IndexLayout) -> None:
+    """Raise InvalidSetting for a `rerank` on an index that the caller described so.
+
+    An index that stands in for it, or that is in use of a column, reads all candidates.
+    """
+    if options.rerank is None or options.exact or has_bits(layout):
+        return
+    raise InvalidSetting(
+        f"rerank={options.rerank} is for kind bit, and {layout} is not: the first pass "
+        "of other kinds finds candidates in their best order; leave rerank out, or "
+        f"give candidates={options.rerank} with a larger ef_search"
+    )
+
+
+def has_bits(layout: IndexLayout) -> bool:
+    """Whether short values are sign bits."""
+    return KINDS[layout.kind].stored == "bits"
+
+
+def _check_rerank(k: int, candidates: int, rerank: int | None) -> None:
+    if rerank is None:
+        return
+    if rerank < k:
+        raise InvalidSetting(
+            f"rerank={rerank} is below k={k}: a search can return only rows that it "
+            "read in full; raise rerank or leave it out"
+        )
+    if rerank > candidates:
+        raise InvalidSetting(
+            f"rerank={rerank} is above candidates={candidates}: only candidates are "
+            "read in full; raise candidates or lower rerank"
+        )
 
 
 def _check_breadth(k: int, candidates: int, ef_search: int) -> None:

@@ -13,6 +13,7 @@ from mrl_pg.catalog.read import find_names, forget_facts, known_facts, known_nam
 from mrl_pg.errors import IndexMismatch, IndexNotFound, MrlError
 from mrl_pg.exchange import AnyConn, Exchange, Find, FindMany, FoundRows, cursors
 from mrl_pg.layout import IndexLayout, Searched
+from mrl_pg.search.effort import check_kind
 from mrl_pg.search.filter import in_text
 from mrl_pg.search.options import SearchOptions
 from mrl_pg.search.plan import SearchParams, SearchPlan, bind, make_plan
@@ -115,6 +116,7 @@ def prepare(
     if isinstance(options.filter, sql.Composable):
         options = replace(options, filter=in_text(conn, options.filter))
     if isinstance(searched, IndexLayout):
+        check_kind(options, searched)
         return (yield from _prepare(conn, searched, query, options))
     layout = yield from index_in_use(conn, searched, exact=options.exact)
     try:

@@ -29,6 +29,9 @@ class EffortKeywords(TypedDict, total=False):
     - `max_scan_tuples` (the session's, 20000, or twice the candidates): how many
       rows a scan with a filter may visit. Raise it if the result is `cut_short`;
       above about 250,000 raise `work_mem`, too.
+    - `rerank` (all candidates), for kind bit: how many candidates are read in full.
+      The first pass then chooses the best by their bits and more of the query than its
+      signs.
     - `recall`, such as 0.95: uses the cheapest search that reached this recall in
       `calibrate`, unless you give `candidates`. The result's `promise` says whether
       the calibration supports it.
@@ -40,6 +43,7 @@ class EffortKeywords(TypedDict, total=False):
     candidates: int | None
     ef_search: int | None
     max_scan_tuples: int | None
+    rerank: int | None
     recall: float | None
     quantile: float | None
 
@@ -88,6 +92,7 @@ class SearchOptions:
     candidates: int | None = None
     ef_search: int | None = None
     max_scan_tuples: int | None = None
+    rerank: int | None = None
     recall: float | None = None
     quantile: float | None = None
     filter: Filter = None
@@ -106,6 +111,7 @@ class SearchOptions:
             ("candidates", MAX_ROWS),
             ("ef_search", MAX_EF_SEARCH),
             ("max_scan_tuples", MAX_ROWS),
+            ("rerank", MAX_ROWS),
         ):
             value = getattr(self, field)
             taken[field] = value if value is None else check_count(field, value, most)
@@ -113,6 +119,12 @@ class SearchOptions:
             taken["recall"] = check_recall(self.recall)
         if self.quantile is not None:
             taken["quantile"] = check_quantile(self.quantile, self.recall)
+        if self.rerank is not None and self.wants_promise:
+            raise InvalidSetting(
+                f"rerank={self.rerank} with recall={self.recall}: the calibration "
+                "measured searches that read every candidate; leave rerank out, or "
+                "give candidates instead of recall"
+            )
         check_filter(self.filter, self.params)
         for field, value in taken.items():
             object.__setattr__(self, field, value)

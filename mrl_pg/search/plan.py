@@ -10,7 +10,7 @@ from mrl_pg.errors import ColumnNotFound
 from mrl_pg.exchange.vectors import QueryVector
 from mrl_pg.layout import IndexLayout
 from mrl_pg.search import render
-from mrl_pg.search.effort import Effort, decide_effort
+from mrl_pg.search.effort import Effort, decide_effort, has_bits
 from mrl_pg.search.filter import Params
 from mrl_pg.search.options import SearchOptions
 from mrl_pg.search.promise import Promise, PromiseStep
@@ -115,10 +115,14 @@ def make_plan(
     _check_columns(facts, options.columns)
     # dead rows can leave a single scan short too; `search` then scans further itself
     goes_on = options.filter is not None or facts.row_security
+    effort = decide_effort(options, goes_on=goes_on, promise=promise)
+    # without a column, the bits of a row are computed from its full vector
+    if not has_bits(layout) or facts.expression_ours:
+        effort = effort.without_bits()
     shape = Shape(
         layout=layout,
         facts=facts,
-        effort=decide_effort(options, goes_on=goes_on, promise=promise),
+        effort=effort,
         columns=tuple(options.columns),
         filter=None if options.filter is None else str(options.filter),
         named=options.params is None or isinstance(options.params, Mapping),

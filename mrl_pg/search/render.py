@@ -1,6 +1,7 @@
 """The statement of a search, from parts that each interface writes in its own way."""
 
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -27,6 +28,8 @@ LONGEST = 4000
 """Statements of longer filters are not cached, because long lists would fill memory."""
 
 _OF_QUERY = sql.SQL("(select {} from mrl_query)")
+
+_ONLY_READ = sql.SQL("\n    {}").format(template("only_read"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,17 +74,7 @@ def search(layout: IndexLayout, effort: Effort, parts: Parts) -> sql.Composed:
         return template("exact", full=parts.full, extra=extra, **scanned, **answered)
     extra = sql.SQL(",\n    (select seen from after) as seen{}").format(parts.extra)
     full_query = sql.Identifier("full")
-    passes = template(
-        "first_pass",
-        value=parts.full,
-        query=_OF_QUERY.format(full_query),
-        gate=_gate(effort),
-        short=parts.short,
-        short_operator=sql.SQL(layout.short_operator),
-        short_query=_OF_QUERY.format(short_value(layout, parts.extension, full_query)),
-        candidates=sql.Literal(effort.candidates),
-        **scanned,
-    )
+    passes = _passes(layout, effort, parts, scanned)
     if effort.recall is not None:
         passes = statement(
             "promised_pass",
@@ -95,8 +88,51 @@ def search(layout: IndexLayout, effort: Effort, parts: Parts) -> sql.Composed:
         "two_pass",
         promise=parts.promise,
         passes=passes,
+        only_read=sql.SQL("") if effort.rerank is None else _ONLY_READ,
         extra=extra,
         **answered,
+    )
+
+
+def _passes(
+    layout: IndexLayout,
+    effort: Effort,
+    parts: Parts,
+    scanned: Mapping[str, sql.Composable],
+) -> sql.Composed:
+    """The first pass; with a `rerank` it has distances of the best candidates only."""
+    full_query = sql.Identifier("full")
+    query = _OF_QUERY.format(full_query)
+    short_query = _OF_QUERY.format(short_value(layout, parts.extension, full_query))
+    short_operator = sql.SQL(layout.short_operator)
+    slots = {
+        **scanned,
+        "value": parts.full,
+        "query": query,
+        "gate": _gate(effort),
+        "short": parts.short,
+        "short_operator": short_operator,
+        "short_query": short_query,
+        "candidates": sql.Literal(effort.candidates),
+    }
+    if effort.rerank is None:
+        return template("first_pass", **slots)
+    slots |= {
+        "columns": comma([parts.columns, parts.full, parts.short]),
+        "value": parts.short,
+        "operator": short_operator,
+        "query": short_query,
+    }
+    return template(
+        "estimated_pass",
+        passes=template("first_pass", **slots),
+        names=parts.names,
+        query=query,
+        extension=parts.extension,
+        operator=scanned["operator"],
+        short_operator=short_operator,
+        dims=sql.Literal(layout.dims),
+        rerank=sql.Literal(effort.rerank),
     )
 
 

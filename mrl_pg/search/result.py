@@ -29,11 +29,12 @@ class Hit:
 class SearchResult(Sequence[Hit]):
     """Hits, nearest first, and what the search did to find them.
 
-    `candidates` were wanted from the first pass and `seen` came, with `ef_search`; all
-    three are None for an exact search. `cut_short` is true if too few came although the
-    table holds more: fewer than `candidates`, or with a filter fewer than k. Then let
-    the scan visit more rows, as the options of `search` explain, or search with
-    `exact=True`. `promise` says whether the calibration supports a requested recall.
+    `candidates` were wanted from the first pass and `seen` came, with `ef_search`, of
+    which `reranked` were read in full; all four are None for an exact search.
+    `cut_short` is true if too few came although the table holds more: fewer than
+    `candidates`, or with a filter fewer than k. Then let the scan visit more rows, as
+    the options of `search` explain, or search with `exact=True`. `promise` says
+    whether the calibration supports a requested recall.
 
     `index_name` is the index that answered, None for an exact search. `fallback` is
     true if another index was named, which is not there. `filtered` is true if a filter
@@ -51,6 +52,7 @@ class SearchResult(Sequence[Hit]):
     index_name: str | None = None
     fallback: bool = False
     filtered: bool = False
+    reranked: int | None = None
 
     @property
     def keys(self) -> list[Any]:
@@ -111,7 +113,13 @@ class Found:
             index_name=None if effort.scan == "exact" else plan.shape.layout.name,
             fallback=plan.fallback,
             filtered=plan.shape.filter is not None or plan.shape.facts.row_security,
+            reranked=self._reranked(effort.rerank),
         )
+
+    def _reranked(self, rerank: int | None) -> int | None:
+        if self.seen is None or rerank is None:
+            return self.seen
+        return min(self.seen, rerank)
 
 
 def needed_step(result: SearchResult) -> PromiseStep | None:

@@ -15,7 +15,7 @@ from sqlalchemy.sql.visitors import InternalTraversal
 from mrl_pg.catalog import slots
 from mrl_pg.layout import IndexLayout
 from mrl_pg.search import render
-from mrl_pg.search.effort import Effort
+from mrl_pg.search.effort import Effort, has_bits
 from mrl_pg.sqlalchemy import parts, stand_in
 from mrl_pg.sqlalchemy.hits import HITS
 from mrl_pg.sqlalchemy.statement import Later, members
@@ -108,6 +108,9 @@ def _compile(element: Passes, compiler: Any, **kw: Any) -> str:
         compiler.stack.pop(-1)
     quote = compiler.preparer.quote
     layout, effort = _layout(element, compiler), element.effort
+    # another index may stand in, and an expression has no bits in the row
+    if not has_bits(layout) or layout.keep == "expression":
+        effort = effort.without_bits()
     keys = [sql.Identifier(f"key_{i}") for i in range(1, element.key_count + 1)]
     parameter = sql.SQL(f"{query}::{element.query.type.get_col_spec()}")
     written = render.Parts(

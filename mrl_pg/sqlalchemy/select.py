@@ -8,7 +8,7 @@ from sqlalchemy.sql.selectable import GenerativeSelect
 
 from mrl_pg.errors import IndexNotFound, InvalidSetting
 from mrl_pg.index import MatryoshkaIndex
-from mrl_pg.search.effort import decide_effort, promised_effort
+from mrl_pg.search.effort import check_kind, decide_effort, promised_effort
 from mrl_pg.search.options import EffortKeywords, options_of
 from mrl_pg.sqlalchemy.declare import check, declarations, full_type
 from mrl_pg.sqlalchemy.hits import HITS
@@ -83,6 +83,7 @@ def search(
     base = next(iter(full.base_columns))
     layout = _layout(base, index)
     checked = options_of(options, SelectKeywords)
+    check_kind(checked, layout)
     if checked.wants_promise:
         effort = promised_effort(checked)
     else:

@@ -15,6 +15,7 @@ create or replace function mrl.create_search_function(
     index_name name default null,
     ef_search int default null,
     max_scan_tuples int default null,
+    rerank int default null,
     recall float8 default null,
     quantile float8 default null
 )
@@ -26,7 +27,8 @@ as $body$
 declare
     options jsonb := jsonb_build_object(
         'k', k, 'candidates', candidates, 'filter', filter, 'ef_search', ef_search,
-        'max_scan_tuples', max_scan_tuples, 'recall', recall, 'quantile', quantile
+        'max_scan_tuples', max_scan_tuples, 'rerank', rerank, 'recall', recall,
+        'quantile', quantile
     );
     asked jsonb := options || jsonb_build_object(
         'table_id', table_name::oid, 'full_column', full_column
@@ -55,6 +57,7 @@ begin
     ));
     list := mrl._parameter_list(parameters, slots, k);
     made_text := format('%s(%s)', name, list.types);
+    perform mrl._check_rerank(asked, kind);
     chosen := mrl._for_recall(asked, slots, limited, false);
     effort := mrl._effort(
         asked || jsonb_build_object(
@@ -70,7 +73,7 @@ begin
         )
     );
     -- true, because the table may get partitions or children after the function is made
-    slots := slots || mrl._places(true) || jsonb_build_object(
+    slots := mrl._reranked(slots, effort.rerank) || mrl._places(true) || jsonb_build_object(
         'function', name,
         'parameters', list.list,
         'table_id', format('%L::pg_catalog.regclass', slots ->> 'table'),
@@ -86,6 +89,10 @@ begin
         'k', format('(select $%s)', cardinality(parameters) + 2),
         -- an exact search answers any k
         'candidates', case when chosen.exact then 1000000000 else effort.candidates end,
+        -- a search cannot return more rows than it reads in full
+        'most', case when chosen.exact then 1000000000
+            else coalesce(effort.rerank, effort.candidates)
+        end,
         'seen', 'mrl_came',
         'cosine', slots ->> 'operator' = '<=>',
         'facts', format(
@@ -195,8 +202,8 @@ end
 $body$;
 
 comment on function mrl.create_search_function(
-    text, regclass, name, int, int, text, text[], int, text, name, int, int, float8,
-    float8
+    text, regclass, name, int, int, text, text[], int, text, name, int, int, int,
+    float8, float8
 ) is
 'Makes a function (the filter''s parameters, query, k) that returns rows of one table and that '
 'PostgREST can call by RPC. It is made in the table''s schema unless function_name has a '

@@ -14,6 +14,7 @@ create or replace function mrl.recall(
     index_name name default null,
     ef_search int default null,
     max_scan_tuples int default null,
+    rerank int default null,
     queries vector[] default null,
     keep boolean default false,
     out recall double precision,
@@ -40,7 +41,7 @@ begin
             'table_id', table_name::pg_catalog.oid, 'full_column', full_column, 'k', k,
             'candidates', candidates, 'filter', filter, 'args', args, 'dims', dims,
             'kind', kind, 'index_name', index_name, 'ef_search', ef_search,
-            'max_scan_tuples', max_scan_tuples
+            'max_scan_tuples', max_scan_tuples, 'rerank', rerank
         ),
         sample,
         queries,
@@ -50,12 +51,13 @@ end
 $body$;
 
 comment on function mrl.recall(
-    regclass, name, int, int, int, text, text[], int, text, name, int, int,
+    regclass, name, int, int, int, text, text[], int, text, name, int, int, int,
     vector[], boolean
 ) is
 'Mean recall of a search compared with exact search, with a 95 % interval, over the queries '
 'given or a random sample of the table''s rows (each query leaves out its own row). '
-'1 - recall is loss_graph (rows that HNSW missed; raise ef_search, or m when building) plus '
+'1 - recall is loss_graph (rows that HNSW missed, or that rerank left out; raise ef_search '
+'or rerank, or m when building) plus '
 'loss_shortlist (rows that more candidates would have found). loss_prefix is the loss of '
 'short vectors alone, without re-ranking. Reads the whole table twice for each query, in one '
 'transaction, which holds its lock on the table and its snapshot until the end; mrl-pg recall '

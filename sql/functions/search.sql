@@ -16,6 +16,7 @@ create or replace function mrl.search(
     index_name name default null,
     ef_search int default null,
     max_scan_tuples int default null,
+    rerank int default null,
     exact boolean default false,
     recall float8 default null,
     quantile float8 default null
@@ -40,7 +41,8 @@ begin
     -- NULL means the default
     exact := coalesce(exact, false);
     if filter is null and args is null and ef_search is null
-        and max_scan_tuples is null and not exact and recall is null and quantile is null
+        and max_scan_tuples is null and rerank is null and not exact and recall is null
+        and quantile is null
     then
         plan := mrl._ordinary(
             pg_catalog.pg_typeof(of_type), full_column, query, k, candidates, dims, kind,
@@ -67,8 +69,8 @@ begin
         'table_id', mrl._table_of(pg_catalog.pg_typeof(of_type)), 'full_column', full_column,
         'k', k, 'candidates', candidates, 'filter', filter, 'args', args, 'dims', dims,
         'kind', kind, 'index_name', index_name, 'ef_search', ef_search,
-        'max_scan_tuples', max_scan_tuples, 'exact', exact, 'recall', recall,
-        'quantile', quantile
+        'max_scan_tuples', max_scan_tuples, 'rerank', rerank, 'exact', exact,
+        'recall', recall, 'quantile', quantile
     );
     -- five steps of a recall, then an iterative scan
     for attempt in first_try .. 6 loop
@@ -100,7 +102,7 @@ $body$;
 
 comment on function mrl.search(
     anyelement, name, vector, int, int, text, text[], int, text, name, int,
-    int, boolean, float8, float8
+    int, int, boolean, float8, float8
 ) is
 'The k rows nearest to a query, as rows of the table whose type is passed as NULL, '
 'nearest first. A short index finds candidates, and full vectors order them. '
@@ -108,6 +110,8 @@ comment on function mrl.search(
 'tenant = $1::int. '
 'dims, kind or index_name: the short column to use; without them, the one '
 'in use, which is the oldest until mrl.switch_index chooses another. '
+'rerank: for kind bit, how many candidates are read in full, those that the bits and the '
+'query say are best. '
 'recall: use the cheapest search that reached this recall in mrl.calibrate; with a quantile, '
 'one by which so large a share of single queries found it. '
 'Warns if it finds fewer candidates than asked (with a filter: fewer rows than k) although '
@@ -130,6 +134,7 @@ create or replace function mrl.search_keys(
     index_name name default null,
     ef_search int default null,
     max_scan_tuples int default null,
+    rerank int default null,
     exact boolean default false,
     recall float8 default null,
     quantile float8 default null
@@ -154,8 +159,8 @@ begin
         'key_type', pg_catalog.pg_typeof(of_type)::pg_catalog.oid,
         'k', k, 'candidates', candidates, 'filter', filter, 'args', args, 'dims', dims,
         'kind', kind, 'index_name', index_name, 'ef_search', ef_search,
-        'max_scan_tuples', max_scan_tuples, 'exact', exact, 'recall', recall,
-        'quantile', quantile
+        'max_scan_tuples', max_scan_tuples, 'rerank', rerank, 'exact', exact,
+        'recall', recall, 'quantile', quantile
     );
     for attempt in 1 .. 6 loop
         plan := mrl._begin('keys', array[query], arguments, attempt);
@@ -188,7 +193,7 @@ $body$;
 
 comment on function mrl.search_keys(
     anyelement, regclass, name, vector, int, int, text, text[], int, text,
-    name, int, int, boolean, float8, float8
+    name, int, int, int, boolean, float8, float8
 ) is
 'Keys and true distances of the k rows nearest to a query, nearest first. The key has the '
 'type that is passed as NULL; pass jsonb for a key of several columns. Otherwise like '
@@ -210,6 +215,7 @@ create or replace function mrl.search_many(
     index_name name default null,
     ef_search int default null,
     max_scan_tuples int default null,
+    rerank int default null,
     exact boolean default false,
     recall float8 default null,
     quantile float8 default null
@@ -242,8 +248,8 @@ begin
         'table_id', mrl._table_of(pg_catalog.pg_typeof(of_type)), 'full_column', full_column,
         'k', k, 'candidates', candidates, 'filter', filter, 'args', args, 'dims', dims,
         'kind', kind, 'index_name', index_name, 'ef_search', ef_search,
-        'max_scan_tuples', max_scan_tuples, 'exact', exact, 'recall', recall,
-        'quantile', quantile
+        'max_scan_tuples', max_scan_tuples, 'rerank', rerank, 'exact', exact,
+        'recall', recall, 'quantile', quantile
     );
     queries := queries[:];
     numbers := array(select pg_catalog.generate_series(1, pg_catalog.cardinality(queries)));
@@ -313,7 +319,7 @@ $body$;
 
 comment on function mrl.search_many(
     anyelement, name, vector[], int, int, text, text[], int, text, name, int,
-    int, boolean, float8, float8
+    int, int, boolean, float8, float8
 ) is
 'The k rows nearest to each of many queries, with one plan: number of the query (from 1), '
 'row and true distance, nearest first within each query. Otherwise like mrl.search.';

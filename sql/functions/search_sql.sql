@@ -12,6 +12,7 @@ create or replace function mrl.search_sql(
     index_name name default null,
     ef_search int default null,
     max_scan_tuples int default null,
+    rerank int default null,
     columns name[] default null,
     recall float8 default null,
     quantile float8 default null
@@ -25,7 +26,8 @@ declare
     asked jsonb := jsonb_build_object(
         'table_id', table_name::oid, 'full_column', full_column, 'k', k,
         'candidates', candidates, 'filter', filter, 'ef_search', ef_search,
-        'max_scan_tuples', max_scan_tuples, 'recall', recall, 'quantile', quantile
+        'max_scan_tuples', max_scan_tuples, 'rerank', rerank, 'recall', recall,
+        'quantile', quantile
     );
     slots jsonb;
     chosen record;
@@ -36,6 +38,7 @@ declare
     limited boolean := filter is not null or row_security_active(table_name);
 begin
     slots := mrl._found(table_name, full_column, dims, kind, index_name);
+    perform mrl._check_rerank(asked, kind);
     chosen := mrl._for_recall(asked, slots, limited, false);
     effort := mrl._effort(
         asked || jsonb_build_object(
@@ -45,7 +48,7 @@ begin
         true
     );
     -- true, because the table may get partitions or children after the statement is printed
-    slots := slots || mrl._places(true) || jsonb_build_object(
+    slots := mrl._reranked(slots, effort.rerank) || mrl._places(true) || jsonb_build_object(
         'query', format('%s::%s', query, slots ->> 'type'),
         'filter', mrl._condition(filter),
         'key_names', slots ->> 'names',
@@ -92,7 +95,7 @@ end
 $body$;
 
 comment on function mrl.search_sql(
-    regclass, name, int, int, text, int, text, name, int, int, name[], float8,
+    regclass, name, int, int, text, int, text, name, int, int, int, name[], float8,
     float8
 ) is
 'The two-pass search as one plain SELECT, to prepare and send with any driver. The last '

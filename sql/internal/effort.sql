@@ -45,12 +45,14 @@ return least(
 -- Candidates of a search and the settings of its scan; raises if a value is out of range.
 -- Called by: mrl._plan and all that plan without it; mrl_pg.search.effort does so in Python
 create or replace function mrl._effort(
-    -- arguments of mrl.search by name, of which it reads k, candidates, ef_search and
-    -- max_scan_tuples; a missing one is NULL
+    -- arguments of mrl.search by name, of which it reads k, candidates, ef_search, max_scan_tuples
+    -- and rerank; a missing one is NULL
     asked jsonb,
     -- whether the scan goes on until it has found enough rows
     iterative boolean,
     out candidates int,
+    -- NULL reads all candidates
+    out rerank int,
     -- in the order of mrl._enter
     out settings text[]
 )
@@ -67,6 +69,7 @@ declare
     max_scan_tuples int := asked ->> 'max_scan_tuples';
     wrong text;
 begin
+    rerank := asked ->> 'rerank';
     candidates := coalesce(given_candidates, least(mrl._default_candidates(k), 1000000000));
     ef_search := coalesce(ef_search, least(candidates, 1000));
     wrong := case
@@ -91,6 +94,18 @@ begin
         )
         when max_scan_tuples < 1
         then format('max_scan_tuples %s is below 1', max_scan_tuples)
+        when rerank < k
+        then format(
+            'rerank %s is below k %s: a search can return only rows that it read in full; '
+            'raise rerank or leave it out',
+            rerank, k
+        )
+        when rerank > candidates
+        then format(
+            'rerank %s is above candidates %s: only candidates are read in full; '
+            'raise candidates or lower rerank',
+            rerank, candidates
+        )
     end;
     if wrong is not null then
         raise exception '%', wrong using errcode = 'invalid_parameter_value';
@@ -113,6 +128,41 @@ begin
                 mrl._least_scan_memory(candidates, max_scan_tuples)
             )::text
         ];
+    end if;
+end
+$body$;
+
+-- Raises for a rerank that contradicts the other arguments of a search.
+-- Called by: mrl._plan, mrl.search_sql, mrl.create_search_function, mrl._plan_recall
+create or replace function mrl._check_rerank(
+    -- as mrl._effort takes it
+    asked jsonb,
+    -- as the caller named it
+    kind text
+)
+returns void
+language plpgsql
+stable
+set search_path = pg_catalog, pg_temp
+as $body$
+declare
+    rerank int := asked ->> 'rerank';
+    exact boolean := coalesce((asked ->> 'exact')::boolean, false);
+begin
+    if rerank is null or exact then
+        return;
+    elsif asked ->> 'recall' is not null and asked ->> 'candidates' is null then
+        raise exception 'rerank % with recall %: the calibration measured searches that read '
+            'every candidate', rerank, asked ->> 'recall'
+            using errcode = 'invalid_parameter_value',
+                hint = 'leave rerank out, or give candidates instead of recall';
+    elsif mrl._kind(kind, 'stored') <> 'bits' then
+        raise exception 'rerank % is for kind bit, and not for kind %', rerank, kind
+            using errcode = 'invalid_parameter_value',
+                detail = 'The first pass of this kind finds candidates in their best order.',
+                hint = format(
+                    'leave rerank out, or pass candidates => %s with a larger ef_search', rerank
+                );
     end if;
 end
 $body$;

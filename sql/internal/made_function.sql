@@ -76,7 +76,7 @@ begin
     raise exception 'k % is outside 1 to %, the candidates of this function',
         coalesce(k::text, 'NULL'), candidates
         using errcode = 'invalid_parameter_value',
-            hint = 'make the function again with more candidates: '
+            hint = 'make the function again with more candidates, or with a larger rerank: '
                 'mrl.create_search_function(…, candidates => …)';
 end
 $body$;

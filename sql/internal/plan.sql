@@ -65,6 +65,7 @@ begin
         );
     end if;
     perform mrl._check_queries(queries, slots);
+    perform mrl._check_rerank(asked, given.kind);
     if given.filter is not null or cardinality(given.args) > 0 then
         perform mrl._check_filter(given.filter, cardinality(given.args));
     end if;
@@ -104,7 +105,7 @@ begin
         end || ', mrl_pass.seen';
     end if;
     condition := mrl._condition(given.filter);
-    slots := slots || jsonb_build_object(
+    slots := mrl._reranked(slots, effort.rerank) || jsonb_build_object(
         'answer', answer,
         'filter', condition,
         'candidates', effort.candidates,
@@ -112,7 +113,7 @@ begin
         'near', near,
         'k', given.k
     );
-    if form = 'batch' or is_exact then
+    if form = 'batch' or is_exact or slots ->> 'rerank' is not null then
         statement := mrl._compose(form, slots, is_exact, counted);
     else
         statement := mrl._statement(

@@ -284,6 +284,7 @@ begin
         given.table_id, given.full_column, given.dims, given.kind, given.index_name
     );
     limited := given.filter is not null or row_security_active(given.table_id);
+    perform mrl._check_rerank(asked, given.kind);
     effort := mrl._effort(asked, limited);
     query := format('$17::%s', slots ->> 'type');
     if sample is null or sample < 1 then
@@ -299,12 +300,13 @@ begin
         asked || jsonb_build_object(
             'k', given.k + spare,
             'candidates', candidates + spare,
+            'rerank', effort.rerank + spare,
             'ef_search', least(greatest(ef_search, candidates + spare), 1000)
         ),
         limited
     );
     settings := effort.settings;
-    slots := slots || jsonb_build_object(
+    slots := mrl._reranked(slots, effort.rerank) || jsonb_build_object(
         'filter', mrl._condition(given.filter),
         'query', query,
         'short_query', mrl._short_of(query, slots),
@@ -327,7 +329,7 @@ begin
         mrl._misses(),
         slots || jsonb_build_object(
             'exact', mrl._render(mrl._exact(), slots),
-            'passes', mrl._render(mrl._first_pass(), slots)
+            'passes', mrl._passes(slots, query, false)
         )
     );
 end
@@ -406,6 +408,11 @@ declare
     last_notice pg_catalog.timestamptz := pg_catalog.clock_timestamp();
 begin
     if keep then
+        if asked operator(pg_catalog.->>) 'rerank' is not null then
+            raise exception 'keep with rerank %: what is kept does not say how many rows were read',
+                asked operator(pg_catalog.->>) 'rerank'
+                using errcode = 'invalid_parameter_value', hint = 'measure without keep';
+        end if;
         perform mrl.check_owner(table_name);
         perform mrl._check_writable();
     end if;

@@ -1,7 +1,38 @@
 -- Builds the statements of searches from templates.
 
+-- Slots of a search that reads only the best candidates in full, if the bits are in the row.
+-- Called by: mrl._plan, mrl.search_sql, mrl.create_search_function, mrl._plan_recall
+create or replace function mrl._reranked(
+    slots jsonb,
+    -- NULL reads all candidates
+    rerank int
+)
+returns jsonb
+language plpgsql
+immutable
+parallel safe
+set search_path = pg_catalog, pg_temp
+as $body$
+declare
+    -- without a column, the bits of a row are computed from its full vector
+    has_bits boolean := mrl._kind(slots ->> 'kind', 'stored') = 'bits'
+        and slots ->> 'kept_as' <> 'expression';
+begin
+    if not has_bits then
+        rerank := null;
+    end if;
+    return slots || jsonb_build_object(
+        'rerank', rerank,
+        'only_read', case when rerank is null
+            then ''
+            else e'\n    ' || mrl._render(mrl._only_read(), '{}')
+        end
+    );
+end
+$body$;
+
 -- The first pass of a search, as SQL text.
--- Called by: mrl._compose, mrl.search_sql, mrl.create_search_function
+-- Called by: mrl._compose, mrl.search_sql, mrl.create_search_function, mrl._plan_recall
 create or replace function mrl._passes(slots jsonb, query text, wrapped boolean)
 returns text
 language plpgsql
@@ -12,12 +43,28 @@ declare
     -- in a statement of search_sql the query is a row of mrl_query, else an expression
     frame text := case when wrapped then '(select %s from mrl_query)' else '%s' end;
 begin
+    slots := slots || jsonb_build_object(
+        'value', slots ->> 'full',
+        'query', format(frame, query),
+        'short_query', format(frame, mrl._short_of(query, slots))
+    );
+    if slots ->> 'rerank' is null then
+        return mrl._render(mrl._first_pass(), slots);
+    end if;
     return mrl._render(
-        mrl._first_pass(),
+        mrl._estimated_pass(),
         slots || jsonb_build_object(
-            'value', slots ->> 'full',
-            'query', format(frame, query),
-            'short_query', format(frame, mrl._short_of(query, slots))
+            'passes', mrl._render(
+                mrl._first_pass(),
+                slots || jsonb_build_object(
+                    'columns', concat_ws(
+                        ', ', slots ->> 'columns', slots ->> 'full', slots ->> 'short'
+                    ),
+                    'value', slots ->> 'short',
+                    'operator', slots ->> 'short_operator',
+                    'query', slots ->> 'short_query'
+                )
+            )
         )
     );
 end
@@ -42,6 +89,7 @@ declare
         'least', '%5$s',
         'extra', '%6$s',
         'near', '%17$s',
+        'only_read', '',
         'k', '%7$s',
         'query', '%8$s::%9$s',
         'extension', '%10$s',
@@ -126,7 +174,7 @@ return pg_catalog.format(
     near
 );
 
--- The statement of a search by many queries, or of an exact search; mrl._pattern has the others.
+-- The statement of a search by many queries, exact or with rerank; mrl._pattern has the others.
 -- Called by: mrl._plan
 create or replace function mrl._compose(
     form text,

@@ -31,6 +31,8 @@
 \ir ../templates/short_value.sql
 \ir ../templates/short_bits.sql
 \ir ../templates/first_pass.sql
+\ir ../templates/estimated_pass.sql
+\ir ../templates/only_read.sql
 \ir ../templates/at_least.sql
 \ir ../templates/gate.sql
 \ir ../templates/two_pass.sql

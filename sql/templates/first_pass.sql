@@ -1,6 +1,6 @@
 -- The first pass: candidates by the short index, with their distance in the next pass.
 -- Slots: columns, value, operator, query, table, gate, filter, short, short_operator, …
--- Called by: mrl_pg.search.render, mrl._passes, mrl._pattern, mrl._plan_recall
+-- Called by: mrl_pg.search.render, mrl._passes, mrl._pattern, mrl._plan_calibration
 create or replace function mrl._first_pass()
 returns text
 language sql

@@ -1,5 +1,5 @@
 -- The k nearest candidates; no row if fewer than `least` candidates were found.
--- Slots: names, passes, least (counted from 0), near (mrl._near_enough, or nothing), k, extra …
+-- Slots: names, passes, only_read, least (counted from 0), near (mrl._near_enough, or nothing), …
 -- Called by: mrl._compose, mrl._pattern, mrl.create_search_function
 create or replace function mrl._nearest()
 returns text
@@ -13,7 +13,7 @@ with mrl_candidates ({names}, distance) as materialized (
 select {names}, distance{extra}
 from mrl_candidates
 -- a zero vector has no cosine distance, and a NULL has no distance at all
-where distance operator(pg_catalog.<>) 'NaN'::pg_catalog.float8
+where distance operator(pg_catalog.<>) 'NaN'::pg_catalog.float8{only_read}
     -- no row if there are too few, as after many deletes; `mrl.search` then scans further
     and exists (
         select

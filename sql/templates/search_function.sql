@@ -1,5 +1,5 @@
 -- Makes a function that searches one table with a cached plan.
--- Slots: function, parameters, table, query, k, candidates, checks, statement, left_over, …
+-- Slots: function, parameters, table, query, k, candidates, most, checks, statement, left_over, …
 -- Called by: mrl.create_search_function
 create or replace function mrl._search_function()
 returns text
@@ -33,9 +33,9 @@ begin
         perform mrl._refuse_query({query}, {facts});
     elsif {k} is null
         or {k} operator(pg_catalog.<) 1
-        or {k} operator(pg_catalog.>) {candidates}
+        or {k} operator(pg_catalog.>) {most}
     then
-        perform mrl._refuse_k({k}, {candidates});
+        perform mrl._refuse_k({k}, {most});
     end if;
 {checks}
     mrl_limited := {filtered} or pg_catalog.row_security_active({table_id});

@@ -44,7 +44,7 @@ from candidates
 -- also a one-time filter, so that settings are restored even if there is no candidate
 where (select seen from after) is not null
     -- a zero vector has no cosine distance, and a NULL has no distance at all
-    and distance operator(pg_catalog.<>) 'NaN'::pg_catalog.float8
+    and distance operator(pg_catalog.<>) 'NaN'::pg_catalog.float8{only_read}
 order by distance, {key_names}
 limit {k}
 $template$::pg_catalog.text;

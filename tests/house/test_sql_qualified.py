@@ -100,7 +100,7 @@ OWN = {
 
 EMPTY = {
     *("checks", "extra", "promise", "concurrently", "options", "drawn"),
-    "if_not_exists",
+    *("if_not_exists", "only_read"),
 }
 PARTS = {
     "check_in_function": "create function public.f() returns pg_catalog.bool"
@@ -110,6 +110,7 @@ PARTS = {
     "near_enough": "with mrl_candidates as (select 1 as distance)"
     " select 1 where true {}",
     "seen": "with mrl_candidates as (select 1 as distance) select 1{}",
+    "only_read": "select 1 as distance from public.docs where true {}",
     "short_value": "select {}",
     "short_bits": "select {}",
     "only_short": "select {}",

@@ -75,6 +75,20 @@ def test_every_interface_answers_what_exact_search_does(
             assert scans > 0, f"{name} did not use {case.index.name}"
 
 
+@pytest.mark.parametrize(
+    ("word", "place"), [each for each in LAYOUTS if "-bit-" in str(each.id)]
+)
+def test_every_interface_answers_the_same_if_all_candidates_are_read(
+    library: Library, word: str, place: int
+) -> None:
+    table = TABLES[word]
+    case = Case(table, table.layouts[place], filtered=True, rerank=CANDIDATES)
+    exact = truth(library, Case(table, table.layouts[place], filtered=True))
+    for name, interface in INTERFACES.items():
+        hits, _ = interface(library, case)
+        assert hits == exact, name
+
+
 @one_version
 @pytest.mark.parametrize("word", TABLES)
 def test_more_rows_are_asked_for_than_there_are(library: Library, word: str) -> None:

@@ -50,12 +50,13 @@ Hits: TypeAlias = "list[tuple[Any, float]]"
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A search: its table, its index, k, and its filter."""
+    """A search: its table, its index, k, its filter, and how many rows it reads."""
 
     table: Table
     index: MatryoshkaIndex
     filtered: bool
     k: int = 10
+    rerank: int | None = None
 
     @property
     def n(self) -> str:
@@ -66,6 +67,8 @@ class Case:
     def options(self) -> dict[str, Any]:
         """Options of the search in Python."""
         given: dict[str, Any] = {"k": self.k, "candidates": CANDIDATES}
+        if self.rerank is not None:
+            given["rerank"] = self.rerank
         if self.filtered:
             doubled = self.n.replace("%", "%%")
             given |= {"filter": f"{doubled} < %(edge)s", "params": {"edge": EDGE}}
@@ -75,6 +78,8 @@ class Case:
         """Arguments of the search in SQL; `values` are the filter's, or their types."""
         name = sql.Literal(self.index.name).as_string()
         given = f"k => {self.k}, candidates => {CANDIDATES}, index_name => {name}"
+        if self.rerank is not None:
+            given += f", rerank => {self.rerank}"
         if not self.filtered:
             return given
         condition = sql.Literal(f"{self.n} < $1::int").as_string()
@@ -277,7 +282,9 @@ def by_select(connection: Connection, case: Case) -> Hits:
     if case.filtered:
         statement = statement.where(table.c[case.table.n] < EDGE)
     full = table.c[case.table.column]
-    found = search(statement, full, QUERY, k=case.k, candidates=CANDIDATES)
+    found = search(
+        statement, full, QUERY, k=case.k, candidates=CANDIDATES, rerank=case.rerank
+    )
     return hits(case, [*connection.execute(found).all()])
 
 
@@ -394,6 +401,7 @@ def shell(library: Library, case: Case, folder: Path) -> Counted:
             if case.filtered
             else ()
         ),
+        *(() if case.rerank is None else ("--rerank", case.rerank)),
         *("--dsn", f"{library.place.url}&options={quote(given)}"),
     )
     assert done.returncode == 0, done.stderr

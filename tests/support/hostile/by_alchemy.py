@@ -242,6 +242,7 @@ def _arguments(draw: Draw) -> dict[str, Argument]:
         "max_scan_tuples": Argument(
             lambda: draw.count((1, 100, 20000, 2**31 - 1)), values.NUMBERS, 0.1
         ),
+        "rerank": Argument(lambda: draw.count((400, 1000)), values.NUMBERS, 0.1),
         "exact": Argument(lambda: "True", values.FLAGS, 0.08),
         "recall": Argument(lambda: draw.one(("0.9", "0.99", "1")), values.NUMBERS, 0.1),
         "quantile": Argument(lambda: "0.9", values.NUMBERS, 0.05),
@@ -343,7 +344,7 @@ def _first_two(line: str) -> str:
     inner = line.removeprefix("search(").removesuffix(")")
     for name in ("query", "k", "candidates", "ef_search", "max_scan_tuples", "exact"):
         inner = inner.split(f", {name}=")[0]
-    for name in ("recall", "quantile", "index"):
+    for name in ("rerank", "recall", "quantile", "index"):
         inner = inner.split(f", {name}=")[0]
     return inner
 

@@ -134,6 +134,7 @@ def _arguments(draw: Draw, table: Table, method: str) -> Mapping[str, Argument]:
         "max_scan_tuples": Argument(
             lambda: draw.count((1, 100, 20000, 2**31 - 1)), values.NUMBERS, 0.1
         ),
+        "rerank": Argument(lambda: draw.count((400, 1000)), values.NUMBERS, 0.1),
         "columns": Argument(lambda: "['title']", values.COLUMNS, 0.2),
         "exact": Argument(lambda: "True", values.FLAGS, 0.08),
         "recall": Argument(lambda: draw.one(("0.9", "0.99", "1")), values.NUMBERS, 0.1),

@@ -410,6 +410,7 @@ def _arguments(
         "max_scan_tuples": Argument(
             lambda: draw.count((1, 100, 20000, 2147483647)), NUMBERS, 0.1
         ),
+        "rerank": Argument(lambda: draw.count((400, 1000)), NUMBERS, 0.1),
     }
     recall = Argument(lambda: draw.one(("0.9", "0.99", "1")), FLOATS, 0.1)
     search = {
