@@ -17,6 +17,7 @@ from support.vectors import matryoshka
 from typer.main import get_command
 
 from mrl_pg import MatryoshkaIndex
+from mrl_pg.build import online
 from mrl_pg.cli.app import app
 from mrl_pg.errors.failures import FAILURES
 
@@ -122,7 +123,12 @@ def test_a_statement_timeout(docs: Docs) -> None:
     said(done, 8, "statement timeout", "PGOPTIONS='-c statement_timeout=0'")
 
 
-def test_a_lock_timeout_names_who_holds_the_lock(docs: Docs) -> None:
+def test_a_lock_timeout_names_who_holds_the_lock(
+    docs: Docs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # 80 tries take a minute and a half
+    monkeypatch.setattr(online, "FIRST_TRIES", 2)
+    monkeypatch.setattr(online, "LOCK_TRIES", 1)
     dsn = make_conninfo(docs.url, options="-c lock_timeout=50")
     with connect(docs.url) as other, other.transaction():
         other.execute("lock table docs in share mode")
