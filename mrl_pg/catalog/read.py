@@ -133,7 +133,7 @@ def _table_facts() -> bytes:
         trigger=sql.Identifier("short_column", "trigger"),
         kept=sql.Identifier("short_column", "kept"),
         key=sql.Identifier("primary_key", "oid"),
-        index=sql.SQL("pg_catalog.format('%%I.%%I', space.nspname, %(index)s)"),
+        index=sql.SQL("pg_catalog.format('%%I.%%I', class.nspname, %(index)s)"),
     )
     ours = slots.is_short_column(
         sql.Identifier("short_column", "expression"),

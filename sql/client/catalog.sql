@@ -36,7 +36,7 @@ and pg_catalog.strpos(
 -- Called by: mrl_pg.catalog.read
 select
     class.oid::pg_catalog.int8 as table_id,
-    space.nspname::pg_catalog.text as schema,
+    class.nspname::pg_catalog.text as schema,
     class.relname::pg_catalog.text as "table",
     class.relkind::pg_catalog.text as relation_kind,
     pg_catalog.row_security_active(class.oid) as row_security,
@@ -89,28 +89,52 @@ select
     end as index_operator_class,
     index.options as index_options,
     coalesce(index.usable, false) as index_usable
-from pg_catalog.pg_class as class
-join pg_catalog.pg_namespace as space on space.oid operator(pg_catalog.=) class.relnamespace
+from (
+    select class.oid, class.relname, class.relkind, class.relnamespace, space.nspname
+    from pg_catalog.pg_class as class
+    join pg_catalog.pg_namespace as space
+        on space.oid operator(pg_catalog.=) class.relnamespace
+    where class.relname operator(pg_catalog.=) %(table)s
+        and class.relkind operator(pg_catalog.=) any (
+            array['r', 'p', 'v', 'm', 'f']::pg_catalog."char"[]
+        )
+        and case
+            when %(schema)s operator(pg_catalog.=) ''
+            then pg_catalog.pg_table_is_visible(class.oid)
+            else space.nspname operator(pg_catalog.=) %(schema)s
+        end
+    -- planned apart, as what is joined to it, because to plan one large join takes longer
+    -- than to run this
+    offset 0
+) as class
 left join lateral (
     select
         attribute.attnum as number,
-        type.typname::pg_catalog.text as type,
+        (
+            select type.typname::pg_catalog.text
+            from pg_catalog.pg_type as type
+            where type.oid operator(pg_catalog.=) attribute.atttypid
+        ) as type,
         case
             when attribute.atttypmod operator(pg_catalog.<>) -1
             then attribute.atttypmod
         end as dims
     from pg_catalog.pg_attribute as attribute
-    join pg_catalog.pg_type as type on type.oid operator(pg_catalog.=) attribute.atttypid
     where attribute.attrelid operator(pg_catalog.=) class.oid
         and attribute.attname operator(pg_catalog.=) %(column)s
         and attribute.attnum operator(pg_catalog.>) 0
         and not attribute.attisdropped
+    offset 0
 ) as full_column on true
 left join lateral (
     select
         attribute.attnum as number,
         value.oid as value,
-        type.typname::pg_catalog.text as type,
+        (
+            select type.typname::pg_catalog.text
+            from pg_catalog.pg_type as type
+            where type.oid operator(pg_catalog.=) attribute.atttypid
+        ) as type,
         case
             when attribute.atttypmod operator(pg_catalog.<>) -1
             then attribute.atttypmod
@@ -123,7 +147,6 @@ left join lateral (
             else keeper.expression
         end as expression
     from pg_catalog.pg_attribute as attribute
-    join pg_catalog.pg_type as type on type.oid operator(pg_catalog.=) attribute.atttypid
     left join pg_catalog.pg_attrdef as value
         on value.adrelid operator(pg_catalog.=) attribute.attrelid
         and value.adnum operator(pg_catalog.=) attribute.attnum
@@ -184,6 +207,7 @@ left join lateral (
         and attribute.attname operator(pg_catalog.=) %(short)s
         and attribute.attnum operator(pg_catalog.>) 0
         and not attribute.attisdropped
+    offset 0
 ) as short_column on true
 left join lateral (
     select
@@ -208,18 +232,11 @@ left join lateral (
     join pg_catalog.pg_index as state on state.indexrelid operator(pg_catalog.=) index_class.oid
     where index_class.relname operator(pg_catalog.=) %(index)s
         and index_class.relnamespace operator(pg_catalog.=) class.relnamespace
+    offset 0
 ) as index on true
 left join pg_catalog.pg_constraint as primary_key
     on primary_key.conrelid operator(pg_catalog.=) class.oid
     and primary_key.contype operator(pg_catalog.=) 'p'
-where class.relname operator(pg_catalog.=) %(table)s
-    and class.relkind operator(pg_catalog.=) any (
-        array['r', 'p', 'v', 'm', 'f']::pg_catalog."char"[]
-    )
-    and case
-        when %(schema)s operator(pg_catalog.=) '' then pg_catalog.pg_table_is_visible(class.oid)
-        else space.nspname operator(pg_catalog.=) %(schema)s
-    end
 
 -- name: stamp
 -- A number that changes with the facts of a table; searches then read the facts again.
