@@ -15,7 +15,7 @@ from support.databases import Conn, connect, role
 from support.plans import force_index
 from support.sql_calls import one, text
 from support.tables import Docs, docs_fixture
-from support.vectors import matryoshka
+from support.vectors import least_far, matryoshka
 
 from mrl_pg import (
     Calibration,
@@ -80,7 +80,7 @@ def test_a_calibration_is_what_was_kept(docs: Docs) -> None:
     one(docs.conn, "select mrl.recall('docs', 'embedding', sample => 1)")
     docs.index.calibrate(docs.conn, k=6, sample=2)
     assert len(reports) == len({*lines}) < 30
-    again = docs.index.search(docs.conn, QUERIES[0], k=5, recall=0.5)
+    again = docs.index.search(docs.conn, least_far(docs.vectors, 5), k=5, recall=0.5)
     cheapest = found.cheapest(0.5)
     assert cheapest is not None and again.promise is not None
     assert again.promise.standing == "rows"

@@ -9,7 +9,7 @@ from support.calibrations import never_exact
 from support.command import mrl_pg
 from support.databases import Conn, connect, database_fixture
 from support.tables import make_table
-from support.vectors import matryoshka
+from support.vectors import least_far, matryoshka
 
 from mrl_pg import MatryoshkaIndex
 
@@ -107,7 +107,7 @@ def test_calibrate_prints_json(
 def test_search_says_what_its_recall_rests_on(
     conn: Conn, describe: tuple[str, ...], tmp_path: Path
 ) -> None:
-    np.save(tmp_path / "query.npy", VECTORS[7])
+    np.save(tmp_path / "query.npy", least_far(VECTORS, 10))
     search = ("search", *describe, "--query", str(tmp_path / "query.npy"))
     bare = mrl_pg(*search, "--recall", "0.99")
     assert bare.returncode == 0, bare.stderr

@@ -18,7 +18,7 @@ from support.in_use import (
 )
 from support.plans import force_index
 from support.tables import make_table
-from support.vectors import nearest
+from support.vectors import least_far, nearest
 
 from mrl_pg import (
     ColumnNotFound,
@@ -164,8 +164,9 @@ def test_a_scan_that_goes_on_says_so_too(docs: Conn) -> None:
 def test_a_promise_is_that_of_the_index_that_answers(docs: Conn) -> None:
     never_exact(docs)
     OLD.calibrate(docs, k=5, sample=20)
+    near = least_far(ROWS, 5)
     for searched in (DOCS, NEW):
-        found = searched.search(docs, QUERY, k=5, recall=0.5)
+        found = searched.search(docs, near, k=5, recall=0.5)
         assert found.promise is not None
         assert found.promise.standing == "rows"
         assert found.index_name == OLD.name

@@ -12,7 +12,7 @@ from support.folders import make_folder, temporary_folder
 from support.plans import explain, first_pass, force_index
 from support.servers import index_scans, run_as_server, wait
 from support.tables import append, make_table
-from support.vectors import Vectors, matryoshka, nearest
+from support.vectors import Vectors, least_far, matryoshka, nearest
 
 from mrl_pg import MatryoshkaIndex, Progress, install, server
 
@@ -196,7 +196,7 @@ def test_a_recall_is_kept_by_the_calibration_of_the_primary(pair: Pair) -> None:
     search = (
         "select id from mrl.search(null::docs, 'embedding', %s, k => 5, recall => 0.5)"
     )
-    query = matryoshka(1, seed=7)[0]
+    query = least_far(pair.vectors, 5)
     found = pair.replica.execute(search, [str(query.tolist())]).fetchall()
     assert index_scans(pair.replica, pair.index.name, search, str(query.tolist())) == 1
     answer = pair.index.search(pair.replica, query, k=5, recall=0.5)
