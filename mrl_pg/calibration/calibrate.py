@@ -19,15 +19,13 @@ from mrl_pg.errors import InvalidSetting
 from mrl_pg.exchange import AnyConn, Exchange, Row, Send, commits_each
 from mrl_pg.exchange.progress import OnProgress
 from mrl_pg.layout import IndexLayout
+from mrl_pg.recall.score import TOLERANCE
 from mrl_pg.search.filter import Filter, Params, check_filter, written_out
 from mrl_pg.search.promise import Basis, PromiseStep, check_quantile, check_recall
 from mrl_pg.vectors import VectorsLike
 
 ROUNDING = 1e-9
 """What was measured to be .99 reaches .99, though it was computed."""
-
-TOLERANCE = 1e-5
-"""What two distances may differ by in single precision."""
 
 Z95 = 1.644854
 """The standard normal quantile of a one-sided 95 % bound."""

@@ -29,8 +29,6 @@ LONGEST = 4000
 
 _OF_QUERY = sql.SQL("(select {} from mrl_query)")
 
-_ONLY_READ = sql.SQL("\n    {}").format(template("only_read"))
-
 
 @dataclass(frozen=True, slots=True)
 class Parts:
@@ -88,7 +86,7 @@ def search(layout: IndexLayout, effort: Effort, parts: Parts) -> sql.Composed:
         "two_pass",
         promise=parts.promise,
         passes=passes,
-        only_read=sql.SQL("") if effort.rerank is None else _ONLY_READ,
+        only_read=_only_read(effort),
         extra=extra,
         **answered,
     )
@@ -134,6 +132,13 @@ def _passes(
         dims=sql.Literal(layout.dims),
         rerank=sql.Literal(effort.rerank),
     )
+
+
+def _only_read(effort: Effort) -> sql.Composable:
+    """The condition of rows that were read in full; nothing if all are."""
+    if effort.rerank is None:
+        return sql.SQL("")
+    return sql.SQL("\n    {}").format(template("only_read"))
 
 
 def search_statements(shape: Shape) -> tuple[bytes, bytes]:

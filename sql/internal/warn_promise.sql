@@ -207,6 +207,7 @@ declare
     promised record;
     quantile float8 := asked ->> 'quantile';
     attempt int := coalesce((asked ->> 'attempt')::int, 1);
+    step int;
 begin
     steps := 1;
     exact := coalesce((asked ->> 'exact')::boolean, false);
@@ -235,14 +236,14 @@ begin
     exact := candidates is null;
     if promised.step_distances is not null then
         steps := cardinality(promised.step_distances);
-        attempt := least(attempt, steps);
-        candidates := promised.step_candidates[attempt];
-        promised.ef_search := promised.step_ef_searches[attempt];
-        up_to := case when attempt < steps then promised.step_distances[attempt] end;
+        step := least(attempt, steps);
+        candidates := promised.step_candidates[step];
+        promised.ef_search := promised.step_ef_searches[step];
+        up_to := case when step < steps then promised.step_distances[step] end;
     end if;
     ef_search := case when not exact then coalesce(ef_search, promised.ef_search) end;
     -- the first try has warned already
-    if coalesce((asked ->> 'attempt')::int, 1) = 1 then
+    if attempt = 1 then
         perform mrl._warn_promise(
             promised,
             (asked ->> 'recall')::float8,
