@@ -18,6 +18,7 @@ import pytest
 from psycopg import sql
 from support.databases import SETTINGS, TEMPLATE, Server, connect, url_of
 from support.folders import temporary_folder
+from support.reused import reused, session
 from support.versions import EVERY_VERSION, add_options, choose, thin
 
 from mrl_pg import install, server
@@ -192,9 +193,9 @@ def admin(pg_server: Server) -> psycopg.Connection:
 
 
 @pytest.fixture
-def database(pg_server: Server) -> Iterator[str]:
-    """Connection string of a fresh database with pgvector and mrl installed."""
-    with pg_server.fresh() as url:
+def database(request: pytest.FixtureRequest, pg_server: Server) -> Iterator[str]:
+    """Connection string of a database as new, with pgvector and mrl installed."""
+    with reused(pg_server, request.node.nodeid.split("::")[0]) as url:
         yield url
 
 
@@ -208,5 +209,5 @@ def bare_database(pg_server: Server) -> Iterator[str]:
 @pytest.fixture
 def conn(database: str) -> Iterator[psycopg.Connection]:
     """An autocommit connection to `database`."""
-    with psycopg.connect(database, autocommit=True) as connection:
+    with session(database) as connection:
         yield connection

@@ -92,7 +92,7 @@ class Server:
             self._drop(template)
 
     def _copy(self, template: str, name: str) -> None:
-        _close()
+        close_left()
         # PostgreSQL 18 takes 130 ms to copy through the log, 15 ms to copy the files.
         create = sql.SQL("create database {} template {} strategy file_copy")
         names = map(sql.Identifier, (name, template))
@@ -106,12 +106,13 @@ class Server:
                 self.admin.execute(alter)
 
     def _drop(self, name: str) -> None:
-        _close()
+        close_left()
         drop = sql.SQL("drop database {} with (force)")
         self.admin.execute(drop.format(sql.Identifier(name)))
 
 
-def _close() -> None:
+def close_left() -> None:
+    """Close connections that are kept for one test."""
     for close in CLOSING:
         close()
 

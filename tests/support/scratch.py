@@ -23,7 +23,8 @@ from sqlalchemy.pool import NullPool
 import mrl_pg.alembic
 from mrl_pg import server
 from mrl_pg.sqlalchemy import Matryoshka
-from support.databases import CLOSING, Conn, connect
+from support.databases import CLOSING, Conn
+from support.reused import creator, session
 
 mrl_pg.alembic.register()
 
@@ -39,25 +40,28 @@ def sqlalchemy_url(url: str, driver: str = "psycopg") -> str:
 @contextmanager
 def engine(url: str) -> Iterator[Engine]:
     """An engine that keeps no connection open."""
-    made = engine_of(sqlalchemy_url(url), poolclass=NullPool)
+    made = engine_of(sqlalchemy_url(url), poolclass=NullPool, **creator(url))
     yield made
     made.dispose()
 
 
-KEPT: dict[tuple[str, bool], Engine] = {}
-"""Engines of the test that runs, by URL and whether they keep a connection."""
+KEPT: dict[tuple[str, bool, bool], Engine] = {}
+"""Engines of the test that runs, by URL and the options of `kept_engine`."""
 
 
-def kept_engine(url: str, *, one_session: bool = False) -> Engine:
+def kept_engine(url: str, *, one_session: bool = False, new: bool = False) -> Engine:
     """An engine that serves a whole test.
 
     So statements are compiled once. With `one_session`, commands one after another run
-    on one connection, whose server process has read the catalogs already.
+    on one connection. `new`: each connection has a new server process, which follows
+    what was said of new sessions, but has read no catalog.
     """
-    key = (url, one_session)
+    key = (url, one_session, new)
     if key not in KEPT:
-        given: dict[str, Any] = {} if one_session else {"poolclass": NullPool}
-        KEPT[key] = engine_of(sqlalchemy_url(url), **given)
+        options: dict[str, Any] = {} if new else creator(url)
+        if not one_session:
+            options["poolclass"] = NullPool
+        KEPT[key] = engine_of(sqlalchemy_url(url), **options)
     return KEPT[key]
 
 
@@ -68,7 +72,7 @@ OBSERVERS: dict[str, Conn] = {}
 def observer(url: str) -> Conn:
     """A connection that only reads, kept because a first look at catalogs is dear."""
     if url not in OBSERVERS:
-        OBSERVERS[url] = connect(url)
+        OBSERVERS[url] = session(url)
     return OBSERVERS[url]
 
 
@@ -170,7 +174,7 @@ def registry(url: str) -> list[tuple[str, str, int, str, str, str, int, int, boo
 def execute(url: str, *statements: str) -> list[Any]:
     """Run each statement in a transaction of its own; returns rows of the last."""
     rows: list[Any] = []
-    with psycopg.connect(url, autocommit=True) as conn:
+    with session(url) as conn:
         for statement in statements:
             done = conn.execute(statement.encode())
             rows = done.fetchall() if done.description else []
@@ -285,7 +289,9 @@ class Project:
             metadata=self.metadata,
             options=self.options,
             engine=kept_engine(
-                self.url, one_session=self.one_session and self.before is _nothing
+                self.url,
+                one_session=self.one_session and self.before is _nothing,
+                new=not self.one_session,
             ),
             before=self.before,
         )

@@ -27,6 +27,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column, rela
 from mrl_pg.sqlalchemy import Matryoshka, indexes_of, register
 from support.databases import Conn, Server, connect
 from support.plans import first_pass
+from support.reused import creator
 from support.sql_state import SETTINGS
 from support.vectors import Vectors, distances, matryoshka
 
@@ -206,6 +207,7 @@ def driver(url: str) -> str:
 
 def open_engine(url: str, *, forced: bool = True, **options: Any) -> Engine:
     """An engine whose sessions have settings of their own."""
+    options = {**creator(url), **options}
     return prepare(create_engine(driver(url), **options), forced=forced)
 
 
