@@ -37,11 +37,11 @@ join (
         ('f', 'foreign table'), ('S', 'sequence'), ('c', 'type')
 ) as words (letter, word) on relkind = letter::"char"
 where class.oid >= 16384 and age(class.xmin) < age(%(since)s::text::xid)
-    -- not the sequence of a column
+    -- not the sequence of a column, nor a partition
     and not exists (
         select
         from pg_depend
-        where objid = class.oid and deptype = any ('{a,i}')
+        where objid = class.oid and objsubid = 0 and deptype = any ('{a,i}')
     )
 union all
 select format(
