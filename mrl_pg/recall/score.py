@@ -76,18 +76,20 @@ def lower_bound(
     """The lower bound of a mean recall; `mrl._lower_bound` explains it."""
     shares, places = np.unique(recalls, return_inverse=True)
     tally = np.bincount(places, weights)
-    size = np.sum(tally) ** 2 / np.sum(np.square(weights))
+    size = float(np.sum(tally) ** 2 / np.sum(np.square(weights)))
     sizes = tally * size / np.sum(tally)
     if not np.any(shares[sizes > 0] > 0):
         return 0.0
+    # numbers of Python, because NumPy takes longer for a call than for so few of them
+    found = list(zip(shares.tolist(), sizes.tolist(), strict=True))
     least, most = -40.0, 60.0
     for _ in range(44):
         tilt = math.exp((least + most) / 2)
-        part = float(np.sum(sizes / (1 + tilt * shares))) + FAILED
-        ratio = float(np.sum(sizes * np.log(1 + tilt * shares)))
+        part = FAILED + sum(n / (1 + tilt * share) for share, n in found)
+        ratio = sum(n * math.log(1 + tilt * share) for share, n in found)
         ratio += (size + FAILED) * math.log(part / (size + FAILED))
         if ratio < z * z / 2:
             least = (least + most) / 2
         else:
             most = (least + most) / 2
-    return float(np.sum(sizes * shares / (1 + tilt * shares)) / part)
+    return sum(n * share / (1 + tilt * share) for share, n in found) / part
