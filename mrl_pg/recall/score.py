@@ -92,4 +92,4 @@ def lower_bound(
             least = (least + most) / 2
         else:
             most = (least + most) / 2
-    return sum(n * share / (1 + tilt * share) for share, n in found) / part
+    return float(sum(n * share / (1 + tilt * share) for share, n in found) / part)
