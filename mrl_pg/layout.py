@@ -12,6 +12,26 @@ NAME_BYTES = 63
 """PostgreSQL cuts longer names without an error (NAMEDATALEN - 1)."""
 
 
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """Parameters of an HNSW graph: links per node, and the width of the build's search.
+
+    More of both find more in a search that is as wide, and take longer to build. The
+    defaults are those of pgvector.
+    """
+
+    m: int = 16
+    ef_construction: int = 64
+
+    def __str__(self) -> str:
+        """`m 16, ef_construction 64`."""
+        return f"m {self.m}, ef_construction {self.ef_construction}"
+
+
+GRAPHS = {"usual": Graph(), "better": Graph(32, 200)}
+"""Graphs by name; `docs/tune.md` says what a better one is good for."""
+
+
 class Searched:
     """What a search runs on: one index, or a column with whichever is in use."""
 

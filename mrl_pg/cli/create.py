@@ -16,6 +16,7 @@ from mrl_pg.cli.describe import (
     Dims,
     DistanceName,
     EfConstruction,
+    GraphName,
     KeepName,
     KindName,
     M,
@@ -23,6 +24,7 @@ from mrl_pg.cli.describe import (
     Short,
     Table,
     describe,
+    graph,
 )
 from mrl_pg.cli.options import PG_DEFAULT, Directory, Dsn, Json, Pg, connection, say
 from mrl_pg.exchange.progress import OnProgress, Progress
@@ -51,6 +53,7 @@ def create(
     distance: DistanceName = "cosine",
     m: M = 16,
     ef_construction: EfConstruction = 64,
+    graph_name: GraphName = None,
     short: Short = "",
     name: Name = "",
     keep: KeepName = None,
@@ -88,8 +91,18 @@ def create(
 
     Example: mrl-pg create docs embedding --dims 256 --kind halfvec
     """
+    built = graph(graph_name, m, ef_construction)
     index = describe(
-        table, column, dims, kind, distance, m, ef_construction, short, name, keep
+        table,
+        column,
+        dims,
+        kind,
+        distance,
+        built.m,
+        built.ef_construction,
+        short,
+        name,
+        keep,
     )
     with connection(dsn, directory, pg) as conn:
         told: Preflight | None = None

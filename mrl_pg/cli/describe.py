@@ -9,6 +9,7 @@ import typer
 from mrl_pg.errors import InvalidSetting
 from mrl_pg.index import MatryoshkaIndex
 from mrl_pg.kinds import Distance, Keep, Kind
+from mrl_pg.layout import GRAPHS, Graph
 
 Table: TypeAlias = Annotated[
     str,
@@ -37,6 +38,16 @@ EfConstruction: TypeAlias = Annotated[
     int,
     typer.Option(
         "--ef-construction", help="Width of the search that builds the graph."
+    ),
+]
+GraphName: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--graph",
+        metavar="NAME",
+        help="usual or better, instead of --m and --ef-construction. better ("
+        f"{GRAPHS['better']}) takes four times as long to build, and its searches find "
+        "more.  \\[default: usual]",
     ),
 ]
 Short: TypeAlias = Annotated[
@@ -114,6 +125,24 @@ def split_table(text: str) -> tuple[str, str]:
         for quoted, plain in (match.group(1, 2), match.group(3, 4))
     )
     return schema, table
+
+
+def graph(name: str | None, m: int, ef_construction: int) -> Graph:
+    """The graph of `--graph`, or of `--m` and `--ef-construction`.
+
+    Raises InvalidSetting for an unknown name, or if both are given.
+    """
+    given = Graph(m, ef_construction)
+    if name is None:
+        return given
+    if name not in GRAPHS:
+        raise InvalidSetting(f"--graph {name!r}: choose from {', '.join(GRAPHS)}")
+    if given not in (GRAPHS["usual"], GRAPHS[name]):
+        raise InvalidSetting(
+            f"--graph {name} is {GRAPHS[name]}: leave out --m and --ef-construction, "
+            "or --graph"
+        )
+    return GRAPHS[name]
 
 
 def describe(

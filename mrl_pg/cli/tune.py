@@ -65,6 +65,16 @@ Rival = Annotated[
         show_default=False,
     ),
 ]
+BetterGraph = Annotated[
+    bool | None,
+    typer.Option(
+        "--better-graph/--no-better-graph",
+        help="Also build the fastest of the indexes with more links per node, within "
+        "the time that an index over full vectors takes. Default: from 10,000 rows.",
+        rich_help_panel=WORK,
+        show_default=False,
+    ),
+]
 Store = Annotated[
     bool | None,
     typer.Option(
@@ -177,6 +187,7 @@ def tune(
     plan: Plan = False,
     tries: Tries = 3,
     rival: Rival = None,
+    better_graph: BetterGraph = None,
     storage: Store = None,
     sample: Count = 500,
     queries_file: QueriesFile = None,
@@ -233,6 +244,7 @@ def tune(
             plan=plan,
             tries=tries,
             rival=rival,
+            better_graph=better_graph,
             storage=storage,
             sample=sample,
             queries_file=queries_file,

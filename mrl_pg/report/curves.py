@@ -102,7 +102,7 @@ def needed(tuning: Tuning) -> Plot | None:
         known = {
             option.dims: option.candidates
             for option in tuning.options
-            if option.stored == stored
+            if option.stored == stored and option.graph is None
         }
         if not known:
             continue

@@ -1,7 +1,7 @@
 """The goal of a choice, and the prediction for one size and kind, as plain values."""
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from mrl_pg import arguments
@@ -9,6 +9,7 @@ from mrl_pg.arguments import shown
 from mrl_pg.calibration.margin import least_ef_search, misses_of_rows
 from mrl_pg.errors import InvalidSetting
 from mrl_pg.kinds import KINDS, OPERATORS, Distance, Kind, Stored
+from mrl_pg.layout import Graph
 from mrl_pg.recall.curve import MOST_CANDIDATES
 from mrl_pg.recall.score import Recall
 from mrl_pg.tune.predict.growth import GROWTH
@@ -21,9 +22,9 @@ PREFIX_SHARE = 0.5
 class Goal:
     """The recall at k that searches of a column must reach, by a distance.
 
-    Every index that is tried has the graph parameters `m` and `ef_construction`. With
-    `rows_as_queries`, which are easier to find, more is asked of a measurement, and of
-    `ef_search`: see `mrl_pg.calibration.margin`.
+    Every index that is tried has the graph parameters `m` and `ef_construction`, unless
+    its option has a graph of its own. With `rows_as_queries`, which are easier to find,
+    more is asked of a measurement, and of `ef_search`: see `mrl_pg.calibration.margin`.
     """
 
     k: int = 10
@@ -51,6 +52,12 @@ class Goal:
         object.__setattr__(self, "k", k)
         object.__setattr__(self, "recall", recall)
 
+    def with_graph(self, graph: Graph | None) -> "Goal":
+        """The goal for an index with a graph of its own, if it has one."""
+        if graph is None:
+            return self
+        return replace(self, m=graph.m, ef_construction=graph.ef_construction)
+
     @property
     def wanted(self) -> float:
         """The mean recall that a measurement must reach."""
@@ -77,7 +84,8 @@ class Option:
     `sure` says whether the lower end of the interval reaches the target with that many.
     Bytes are predicted for the whole table. Seconds and milliseconds are rough guesses.
     If `build_scaled_by` names indexes, their measured build times scale the seconds.
-    `growth` says how the needed candidates grow with the rows, see `growth.grown`.
+    `growth` says how the needed candidates grow with the rows, see `growth.grown`. The
+    index has the graph of the goal, unless it has a `graph` of its own.
     """
 
     dims: int
@@ -91,11 +99,17 @@ class Option:
     search_ms: float | None
     build_scaled_by: tuple[str, ...] = ()
     growth: float = GROWTH
+    graph: Graph | None = None
+
+    @property
+    def form(self) -> str:
+        """`halfvec(256)`."""
+        return f"{self.kind}({self.dims})"
 
     @property
     def name(self) -> str:
-        """`halfvec(256)`."""
-        return f"{self.kind}({self.dims})"
+        """`halfvec(256)`, or `halfvec(256) m 32` with a graph of its own."""
+        return self.form if self.graph is None else f"{self.form} m {self.graph.m}"
 
     @property
     def stored(self) -> Stored:

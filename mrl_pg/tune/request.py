@@ -33,6 +33,7 @@ class TuneRequest:
     plan: bool
     tries: int
     rival: bool | None
+    better_graph: bool | None
     storage: bool | None
     sample: int
     queries: Sequence[VectorLike] | None
@@ -56,7 +57,7 @@ class TuneRequest:
                 "seed", self.seed, 0, 2**63 - 1, "a random generator"
             ),
         }
-        for name in ("plan", "real_queries", "rival", "storage"):
+        for name in ("plan", "real_queries", "rival", "better_graph", "storage"):
             value = getattr(self, name)
             checked[name] = None if value is None else arguments.flag(name, value)
         checked["minutes"] = None if self.minutes is None else _minutes(self.minutes)

@@ -12,6 +12,7 @@ from mrl_pg.index import MatryoshkaIndex
 from mrl_pg.kinds import Distance, Kind
 from mrl_pg.layout import IndexLayout
 from mrl_pg.recall.nested import Nested
+from mrl_pg.tune.advice.better_graph import bought
 from mrl_pg.tune.advice.commands import QueryOrigin
 from mrl_pg.tune.advice.examples import (
     columns_to_show,
@@ -23,6 +24,7 @@ from mrl_pg.tune.advice.recommend import recommend
 from mrl_pg.tune.budget import Budget
 from mrl_pg.tune.in_thread import in_thread
 from mrl_pg.tune.option import Goal, Option
+from mrl_pg.tune.predict.better_graph import FEWEST_ROWS, better
 from mrl_pg.tune.predict.cost_model import scaled
 from mrl_pg.tune.predict.shortlist import EVERY_KIND, could_win, options
 from mrl_pg.tune.queries import Queries, choose_queries
@@ -62,6 +64,7 @@ def tune(
     plan: bool = False,
     tries: int = 3,
     rival: bool | None = None,
+    better_graph: bool | None = None,
     storage: bool | None = None,
     sample: int = 500,
     queries: Sequence[VectorLike] | None = None,
@@ -80,10 +83,12 @@ def tune(
     and size (`sizes`, or `models.ladder` and the sizes of `model`). Unless `plan` is
     true, it copies these rows and builds the `tries` indexes that could win on the
     copy. With `rival` it also builds an index over full vectors (default: if that index
-    fits `effective_cache_size`). With `storage` it times the best settings on a second
-    copy that keeps full vectors in the row, if they are in TOAST and fit the row
-    (default: if the second copy takes 2 GB at most). The copies live in a schema of
-    their own, which is dropped, so nothing is written to the table.
+    fits `effective_cache_size`). With `better_graph` it builds the fastest of them once
+    more, with more links per node, as far as that takes no longer than an index over
+    full vectors (default: from 10,000 rows). With `storage` it times the best settings
+    on a second copy that keeps full vectors in the row, if they are in TOAST and fit
+    the row (default: if the second copy takes 2 GB at most). The copies live in a
+    schema of their own, which is dropped, so nothing is written to the table.
 
     Rows are read in short transactions, some pages at a time, into a temporary table.
     So no lock on the table and no snapshot is held for longer than it takes to read
@@ -122,6 +127,7 @@ def tune(
         plan=plan,
         tries=tries,
         rival=rival,
+        better_graph=better_graph,
         storage=storage,
         sample=sample,
         queries=queries,
@@ -187,9 +193,22 @@ def _tune(conn: Conn, request: TuneRequest, stack: ExitStack) -> Tuning:
         points = _exact(conn, known, request, queries, truth)
     else:
         picked = could_win(predicted, request.tries)
+        other = _better(picked, known, request, goal)
         trials = _try(
-            conn, facts, known, request, goal, keep, queries, truth, picked, budget
+            conn,
+            facts,
+            known,
+            request,
+            goal,
+            keep,
+            queries,
+            truth,
+            picked,
+            other,
+            budget,
         )
+        if other is not None:
+            predicted = (*predicted, other)
         seconds = {index.name: index.seconds for index in trials.built}
         predicted = scaled(predicted, seconds, truth.rows, goal)
     advice = recommend(
@@ -202,7 +221,10 @@ def _tune(conn: Conn, request: TuneRequest, stack: ExitStack) -> Tuning:
         trials.points or points,
         trials.storage,
         source=QueryOrigin.of(request, queries.origin),
-        notes=_left_out(request, trials, budget),
+        notes=[
+            *bought(trials.built, trials.points, goal),
+            *_left_out(request, trials, budget),
+        ],
     )
     built = [index.name for index in trials.built]
     sizes_shown = to_show(predicted, advice, built)
@@ -221,6 +243,16 @@ def _tune(conn: Conn, request: TuneRequest, stack: ExitStack) -> Tuning:
         trials.storage,
         trials.noise,
     )
+
+
+def _better(
+    picked: Sequence[Option], table: TableFacts, request: TuneRequest, goal: Goal
+) -> Option | None:
+    """The fastest of the picked options with a better graph, if that is to be tried."""
+    wanted = request.better_graph
+    if wanted is None:
+        wanted = min(table.rows, request.sample_rows) >= FEWEST_ROWS
+    return better(picked[0], table, goal) if picked and wanted else None
 
 
 def _exact(
@@ -260,6 +292,7 @@ def _try(
     queries: Queries,
     truth: Nested,
     picked: Sequence[Option],
+    other: Option | None,
     budget: Budget,
 ) -> Trials:
     """Build the picked options on a copy of the rows, and measure them."""
@@ -275,6 +308,7 @@ def _try(
             queries,
             truth,
             picked,
+            other,
             rival,
             request.storage,
             budget,

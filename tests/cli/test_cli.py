@@ -88,6 +88,22 @@ def test_the_way_from_create_to_drop(
     assert "nothing to do" in mrl_pg("drop", *describe).stdout
 
 
+def test_a_graph_has_a_name(database: str, docs: np.ndarray) -> None:
+    describe = ("create", "docs", "embedding", "--dims", "32", "--dsn", database)
+    for wrong, words in (
+        (("--graph", "best"), "--graph 'best': choose from usual, better"),
+        (("--graph", "better", "--m", "8"), "--graph better is m 32, ef_construction"),
+    ):
+        refused = mrl_pg(*describe, *wrong)
+        assert refused.returncode == 2
+        assert words in refused.stderr
+    made = mrl_pg(*describe, "--graph", "better")
+    assert made.returncode == 0, made.stderr
+    with connect(database) as conn:
+        graph = conn.execute("select m, ef_construction from mrl.indexes").fetchall()
+    assert graph == [("32", "200")]
+
+
 def test_search_reads_json_from_stdin_and_filters(
     database: str, docs: np.ndarray
 ) -> None:

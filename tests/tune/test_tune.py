@@ -26,11 +26,13 @@ from mrl_pg.errors import (
     TableNotFound,
 )
 from mrl_pg.kinds import Distance, Kind
+from mrl_pg.layout import Graph
 from mrl_pg.recall.nested import nested
 from mrl_pg.tune import Tuning, queries, tune, tune_async
 from mrl_pg.tune.advice import recommend
 from mrl_pg.tune.advice.not_yet import NotYet
 from mrl_pg.tune.budget import Budget
+from mrl_pg.tune.predict import better_graph
 from mrl_pg.tune.rows import read_rows
 from mrl_pg.tune.trial.scratch import Scratch
 
@@ -153,6 +155,42 @@ def test_a_plan_builds_nothing_and_needs_no_more_than_select(
 
 
 # ------------------------------------------------------------------ what is measured
+
+
+def test_a_better_graph_is_built_beside_the_usual_one(
+    docs: Conn, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # so little is saved on 64 dimensions that no graph of the ladder could be had
+    monkeypatch.setattr(better_graph, "LADDER", (Graph(17, 68),))
+    seen: dict[str, str] = {}
+
+    def tell(progress: Progress) -> None:
+        if progress.stage == "measuring" and not seen:
+            with connect(url) as other:
+                seen.update(
+                    other.execute(
+                        "select split_part(indexdef, '(', 2), indexdef from pg_indexes"
+                        " where schemaname ~ '^mrl_tune_' and indexdef ~ 'hnsw'"
+                    ).fetchall()
+                )
+
+    given: dict[str, Any] = {"tries": 1, "kinds": ["halfvec"], "sizes": [16]}
+    given = QUICK | given | {"rival": False, "queries": list(ASKED)}
+    found = tune(docs, "docs", "embedding", better_graph=True, progress=tell, **given)
+    assert [built.name for built in found.built] == ["halfvec(16)", "halfvec(16) m 17"]
+    # each has a column of its own, so that the planner has no choice
+    usual, other = sorted(seen)
+    assert "m='16'" in seen[usual]
+    assert "m='17'" in seen[other]
+    measured = {point.name: point.recall.mean for point in found.points}
+    assert measured["halfvec(16) m 17"] >= 0.9
+    for built, option in zip(found.built, found.options[-2:], strict=True):
+        assert option.index_bytes == pytest.approx(built.bytes, rel=0.1)
+    (said,) = [r for r in found.recommendation.reasons if "better graph" in r]
+    assert "(m 17, ef_construction 68)" in said
+    # small tables need none
+    without = tune(docs, "docs", "embedding", **given)
+    assert [built.name for built in without.built] == ["halfvec(16)"]
 
 
 def test_the_recommendation_keeps_its_recall_by_every_door(

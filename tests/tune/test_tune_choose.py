@@ -11,13 +11,15 @@ from support.table_facts import TABLE
 from mrl_pg.calibration.margin import LEAST_EF_SEARCH, misses_of_rows
 from mrl_pg.errors import InvalidSetting
 from mrl_pg.kinds import Kind, Stored
-from mrl_pg.layout import IndexLayout
+from mrl_pg.layout import GRAPHS, Graph, IndexLayout
 from mrl_pg.recall.curve import MOST_CANDIDATES, Curve
 from mrl_pg.recall.judgement import Judgement, Verdict
 from mrl_pg.recall.score import Recall
+from mrl_pg.tune.advice.better_graph import bought
 from mrl_pg.tune.advice.not_yet import NotYet
 from mrl_pg.tune.advice.recommend import recommend
 from mrl_pg.tune.option import Goal, Option
+from mrl_pg.tune.predict.better_graph import better
 from mrl_pg.tune.predict.cost_model import build_seconds, graph_ef, scaled
 from mrl_pg.tune.predict.growth import grown, measured
 from mrl_pg.tune.predict.index_size import column_bytes, index_bytes
@@ -27,6 +29,7 @@ from mrl_pg.tune.trial.front import cheapest, front
 from mrl_pg.tune.trial.noise import noise
 from mrl_pg.tune.trial.point import Point
 from mrl_pg.tune.trial.point import point as timed
+from mrl_pg.tune.trial.scratch import TrialIndex
 from mrl_pg.tune.trial.storage import concerns, contenders, pair, refusal, unmeasured
 
 LAYOUT = IndexLayout("docs", "embedding", dims=1)
@@ -38,6 +41,7 @@ def request(**given: Any) -> TuneRequest:
         ["model", "sizes", "rival", "storage", "queries", "queries_file", "queries_sql"]
     )
     usual |= {"real_queries": None, "minutes": None, "show": (), "progress": silent}
+    usual |= {"better_graph": None}
     usual |= {"plan": False, "tries": 3, "sample": 500, "sample_rows": 1, "seed": 0}
     usual |= {"goal": Goal(), "layout": LAYOUT, "kinds": ["halfvec", "bit"]}
     return TuneRequest(**usual | given)
@@ -196,6 +200,70 @@ def test_both_kinds_are_tried_first_then_smaller_and_slower_ones() -> None:
     close = [option("bit", 1024, 11.0, 9), option("bit", 1536, 10.5, 10)]
     close.append(option("bit", 768, 12.5, 8))
     assert [one.dims for one in could_win(close, 2)] == [1024, 1536]
+
+
+@pytest.mark.parametrize(
+    ("kind", "dims", "full", "graph"),
+    [
+        # all that a build over signs saves is worth a factor of four
+        ("bit", 1536, 3072, GRAPHS["better"]),
+        ("bit", 1536, 1536, Graph(32, 128)),
+        ("halfvec", 256, 1536, Graph(32, 128)),
+        ("halfvec", 384, 1536, Graph(24, 128)),
+        # nothing is left to spend
+        ("halfvec", 768, 1536, None),
+    ],
+)
+def test_what_a_short_index_saves_of_building_is_spent_on_its_graph(
+    kind: Kind, dims: int, full: int, graph: Graph | None
+) -> None:
+    table, goal = replace(TABLE, full_dims=full), Goal(recall=0.95)
+    usual = option(kind, dims, 2, 100)
+    found = better(usual, table, goal)
+    if graph is None:
+        assert found is None
+        return
+    assert found is not None
+    assert found.graph == graph
+    assert found.name == f"{kind}({dims}) m {graph.m}"
+    one_pass = build_seconds("halfvec", full, table.rows, goal)
+    own = build_seconds(kind, dims, table.rows, goal)
+    assert own < found.build_seconds <= one_pass
+    assert found.index_bytes > index_bytes(kind, dims, table.rows)
+    # a goal that has such a graph already leaves nothing to try
+    assert better(usual, table, goal.with_graph(GRAPHS["better"])) is None
+
+
+def test_a_better_graph_is_recommended_where_it_is_surely_faster() -> None:
+    goal, usual = Goal(recall=0.95), option("bit", 1536, 2, 100)
+    other = replace(usual, graph=Graph(32, 128), index_bytes=150_000_000)
+    built = [TrialIndex("bit(1536)", 10, 1), TrialIndex("bit(1536) m 32", 28.04, 1)]
+    for took, name in ((1.0, "bit(1536) m 32"), (1.95, "bit(1536)")):
+        points = [point(0.97, 2, usual, low=0.96), point(0.98, took, other, low=0.97)]
+        notes = bought(built, points, goal)
+        assert notes == [
+            "bit(1536) with a better graph (m 32, ef_construction 128) took 28.0 s "
+            f"instead of 10.0 s to build. Its best setting takes {took:.2f} ms, and "
+            "with the usual graph 2.00 ms"
+        ]
+        advice = recommend(
+            *(LAYOUT, TABLE, goal, 1.0, None, [usual, other], points), notes=notes
+        )
+        assert advice.name == name
+        assert notes[0] in advice.reasons
+        commands = advice.commands
+        assert commands is not None
+        graph = ("--m 32 --ef-construction 128", "m=32, ef_construction=128")
+        for text, words in zip((commands.shell, commands.python), graph, strict=True):
+            assert (words in text) == (name == other.name)
+    # one of them does not reach the goal, or was not built in time
+    poor = point(0.9, 1, other, low=0.88), point(0.9, 1, usual, low=0.88)
+    fine = point(0.97, 2, usual, low=0.96), point(0.97, 2, other, low=0.96)
+    (no_gain,) = bought(built, [fine[0], poor[0]], goal)
+    assert no_gain.endswith("to build, and does not reach recall 0.95")
+    (alone,) = bought(built, [poor[1], fine[1]], goal)
+    assert alone.endswith("with the usual graph no setting reaches recall 0.95")
+    assert bought(built[:1], fine[:1], goal) == []
 
 
 def test_a_few_times_have_no_p95() -> None:

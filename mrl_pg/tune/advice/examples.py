@@ -134,6 +134,8 @@ def to_show(
     reach the recall, and last sizes that do not, with MOST_CANDIDATES. The result is in
     the order of `options`.
     """
+    # a graph changes nothing in exact orders
+    options = [o for o in options if o.graph is None or o.name == advice.name]
     distinct = smallest_alike(options)
     able = [option for option in distinct if option.candidates is not None]
     nearly = sorted(distinct, key=lambda option: -option.ceiling.mean)

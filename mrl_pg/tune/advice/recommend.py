@@ -134,8 +134,8 @@ def recommend(
         dims=chosen.dims,
         kind=chosen.kind,
         distance=goal.distance,
-        m=goal.m,
-        ef_construction=goal.ef_construction,
+        m=goal.with_graph(chosen.graph).m,
+        ef_construction=goal.with_graph(chosen.graph).ef_construction,
         schema=layout.schema,
     )
     return Recommendation(

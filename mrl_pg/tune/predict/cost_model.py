@@ -73,7 +73,8 @@ def scaled(
     for option in options:
         same = by_kind.get(option.kind, everything)
         ratios = [
-            built[known.name] / build_seconds(known.kind, known.dims, rows, goal)
+            built[known.name]
+            / build_seconds(known.kind, known.dims, rows, goal.with_graph(known.graph))
             for known in same
         ]
         scale = math.exp(float(np.mean(np.log(ratios))))

@@ -65,16 +65,23 @@ class Scratch:
     name: str = TABLE
 
     def index(self, option: Option) -> MatryoshkaIndex:
-        """The short index of an option on the copy."""
+        """The short index of an option on the copy.
+
+        An option with a graph of its own has a short column of its own, too. On a
+        column with two indexes, the planner would choose one of them.
+        """
+        goal = self.goal.with_graph(option.graph)
+        short = f"short_{option.dims}_{option.kind}_{goal.m}_{goal.ef_construction}"
         return MatryoshkaIndex(
             self.name,
             COLUMN,
             dims=option.dims,
             kind=option.kind,
-            distance=self.goal.distance,
-            m=self.goal.m,
-            ef_construction=self.goal.ef_construction,
+            distance=goal.distance,
+            m=goal.m,
+            ef_construction=goal.ef_construction,
             schema=self.schema,
+            short=short,
         )
 
     def copy(self, sample: SampleTable, short: Sequence[Option]) -> int:

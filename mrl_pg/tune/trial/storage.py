@@ -217,7 +217,8 @@ def copy_bytes(table: TableFacts, tried: Sequence[Point], rows: int, goal: Goal)
     short = sum(value_bytes(o.kind, o.dims) for o in options.values())
     heap = math.ceil(rows / rows_a_page(8 + table.full_bytes + short)) * PAGE
     return heap + sum(
-        index_bytes(o.kind, o.dims, rows, goal.m) for o in options.values()
+        index_bytes(o.kind, o.dims, rows, goal.with_graph(o.graph).m)
+        for o in options.values()
     )
 
 

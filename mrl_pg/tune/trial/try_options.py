@@ -48,6 +48,7 @@ def try_options(
     queries: Queries,
     truth: Nested,
     picked: Sequence[Option],
+    better: Option | None,
     rival: bool,
     storage: bool | None,
     budget: Budget,
@@ -55,22 +56,24 @@ def try_options(
 ) -> Trials:
     """Build options on a copy and measure their settings, the best in the row, too.
 
+    The option with the better graph is built last, because its build is the longest.
     When the time is up, the result is what was measured up to then.
     """
-    out = storages.concerns(place.table, picked)
+    forms = picked if better is None else [*picked, better]
+    out = storages.concerns(place.table, forms)
     # with the short columns of all options, the server might move full vectors to TOAST
     # that it would keep in the row with a single short column
     place = place if out else replace(place, storage="plain")
     progress(Progress(f"copying {truth.rows:,} rows"))
-    place.copy(sample, picked)
+    place.copy(sample, forms)
     # first, because it says most about a small table if the time is short
     exact = trial.exact(place.conn, place.bare(), queries, truth, place.goal.k)
     rival = rival and place.facts.full_dims <= KINDS["halfvec"].most_dims
-    built, settings = _build(place, picked, rival, truth, budget, progress)
+    built, settings = _build(place, picked, better, rival, truth, budget, progress)
     advance = _advance(progress, "measuring")
     done = trial.measure(settings, queries, truth, place.goal, budget, advance)
     points = [*done.points, exact]
-    wanted = len(picked) + rival
+    wanted = len(forms) + rival
     said = f"{len(built)} of {wanted} indexes" if len(built) < wanted else ""
     both = (
         _both(place, column, queries, truth, points, storage, budget, progress)
@@ -84,6 +87,7 @@ def try_options(
 def _build(
     place: Scratch,
     picked: Sequence[Option],
+    better: Option | None,
     rival: bool,
     truth: Nested,
     budget: Budget,
@@ -107,12 +111,15 @@ def _build(
             built.append(index)
             settings.extend(to_measure())
 
-    for option in picked:
+    def build_option(option: Option) -> None:
         build(
             option.name,
             partial(place.build, option),
             partial(trial.of_option, place, option, truth.rows),
         )
+
+    for option in picked:
+        build_option(option)
     if rival:
         single = place.rival()
         build(
@@ -120,6 +127,8 @@ def _build(
             partial(place.build_rival, single),
             partial(trial.of_rival, place, single),
         )
+    if better is not None:
+        build_option(better)
     return built, settings
 
 
