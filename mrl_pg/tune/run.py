@@ -24,7 +24,7 @@ from mrl_pg.tune.advice.recommend import recommend
 from mrl_pg.tune.budget import Budget
 from mrl_pg.tune.in_thread import in_thread
 from mrl_pg.tune.option import Goal, Option
-from mrl_pg.tune.predict.better_graph import FEWEST_ROWS, better
+from mrl_pg.tune.predict.better_graph import FEWEST_ROWS
 from mrl_pg.tune.predict.cost_model import scaled
 from mrl_pg.tune.predict.shortlist import EVERY_KIND, could_win, options
 from mrl_pg.tune.queries import Queries, choose_queries
@@ -193,22 +193,11 @@ def _tune(conn: Conn, request: TuneRequest, stack: ExitStack) -> Tuning:
         points = _exact(conn, known, request, queries, truth)
     else:
         picked = could_win(predicted, request.tries)
-        other = _better(picked, known, request, goal)
         trials = _try(
-            conn,
-            facts,
-            known,
-            request,
-            goal,
-            keep,
-            queries,
-            truth,
-            picked,
-            other,
-            budget,
+            conn, facts, known, request, goal, keep, queries, truth, picked, budget
         )
-        if other is not None:
-            predicted = (*predicted, other)
+        if trials.better is not None:
+            predicted = (*predicted, trials.better)
         seconds = {index.name: index.seconds for index in trials.built}
         predicted = scaled(predicted, seconds, truth.rows, goal)
     advice = recommend(
@@ -243,16 +232,6 @@ def _tune(conn: Conn, request: TuneRequest, stack: ExitStack) -> Tuning:
         trials.storage,
         trials.noise,
     )
-
-
-def _better(
-    picked: Sequence[Option], table: TableFacts, request: TuneRequest, goal: Goal
-) -> Option | None:
-    """The fastest of the picked options with a better graph, if that is to be tried."""
-    wanted = request.better_graph
-    if wanted is None:
-        wanted = min(table.rows, request.sample_rows) >= FEWEST_ROWS
-    return better(picked[0], table, goal) if picked and wanted else None
 
 
 def _exact(
@@ -292,7 +271,6 @@ def _try(
     queries: Queries,
     truth: Nested,
     picked: Sequence[Option],
-    other: Option | None,
     budget: Budget,
 ) -> Trials:
     """Build the picked options on a copy of the rows, and measure them."""
@@ -300,6 +278,9 @@ def _try(
         return Trials()
     fits = rival_fits(known, goal)
     rival = fits if request.rival is None else request.rival
+    better_graph = request.better_graph
+    if better_graph is None:
+        better_graph = truth.rows >= FEWEST_ROWS
     with scratch(conn, facts, known, goal) as place:
         return try_options(
             place,
@@ -308,7 +289,7 @@ def _try(
             queries,
             truth,
             picked,
-            other,
+            better_graph and bool(picked),
             rival,
             request.storage,
             budget,

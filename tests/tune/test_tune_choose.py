@@ -19,7 +19,7 @@ from mrl_pg.tune.advice.better_graph import bought
 from mrl_pg.tune.advice.not_yet import NotYet
 from mrl_pg.tune.advice.recommend import recommend
 from mrl_pg.tune.option import Goal, Option
-from mrl_pg.tune.predict.better_graph import better
+from mrl_pg.tune.predict.better_graph import better, spare
 from mrl_pg.tune.predict.cost_model import build_seconds, graph_ef, scaled
 from mrl_pg.tune.predict.growth import grown, measured
 from mrl_pg.tune.predict.index_size import column_bytes, index_bytes
@@ -219,7 +219,8 @@ def test_what_a_short_index_saves_of_building_is_spent_on_its_graph(
 ) -> None:
     table, goal = replace(TABLE, full_dims=full), Goal(recall=0.95)
     usual = option(kind, dims, 2, 100)
-    found = better(usual, table, goal)
+    times = spare(usual, table, goal)
+    found = better(usual, table, goal, times)
     if graph is None:
         assert found is None
         return
@@ -231,7 +232,11 @@ def test_what_a_short_index_saves_of_building_is_spent_on_its_graph(
     assert own < found.build_seconds <= one_pass
     assert found.index_bytes > index_bytes(kind, dims, table.rows)
     # a goal that has such a graph already leaves nothing to try
-    assert better(usual, table, goal.with_graph(GRAPHS["better"])) is None
+    assert better(usual, table, goal.with_graph(GRAPHS["better"]), times) is None
+    # two builds that were measured know more than a prediction
+    assert spare(usual, table, goal, own=10, rival=12) == 1.2
+    assert better(usual, table, goal, 1.2) is None
+    assert spare(usual, table, goal, own=10) == times
 
 
 def test_a_better_graph_is_recommended_where_it_is_surely_faster() -> None:

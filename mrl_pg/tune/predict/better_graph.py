@@ -1,4 +1,4 @@
-"""Picks a better graph for an index, which costs no more to build than its rival."""
+"""Picks a better graph for a short index, within the time of a full index."""
 
 from dataclasses import replace
 
@@ -16,21 +16,41 @@ FEWEST_ROWS = 10_000
 """With fewer rows, the usual graph misses hardly anything."""
 
 
-def better(option: Option, table: TableFacts, goal: Goal) -> Option | None:
-    """The option with the best graph that is built within the time of one full pass.
+def spare(
+    option: Option,
+    table: TableFacts,
+    goal: Goal,
+    *,
+    own: float | None = None,
+    rival: float | None = None,
+) -> float:
+    """How many times as long as an option's build one over full vectors takes.
 
-    What a short index saves of building time is spent on its graph: the build may take
-    as long, by prediction, as that of an index over full vectors with the graph of the
-    goal. None if no graph of LADDER is that fast to build, or better than the goal's.
+    `own` and `rival` are the measured seconds of both builds. Without one of them, both
+    are predicted.
     """
-    rival = min(table.full_dims, KINDS["halfvec"].most_dims)
-    most = build_seconds("halfvec", rival, table.rows, goal)
+    if own and rival:
+        return rival / own
+    most = min(table.full_dims, KINDS["halfvec"].most_dims)
+    return build_seconds("halfvec", most, table.rows, goal) / build_seconds(
+        option.kind, option.dims, table.rows, goal
+    )
+
+
+def better(
+    option: Option, table: TableFacts, goal: Goal, times: float
+) -> Option | None:
+    """The option with the best graph that takes at most so many times as long to build.
+
+    None if no graph of LADDER is that fast to build, or better than the goal's.
+    """
+    usual = build_seconds(option.kind, option.dims, table.rows, goal)
     for graph in LADDER:
         if graph.m < goal.m or graph.ef_construction <= goal.ef_construction:
             continue
         own = goal.with_graph(graph)
         seconds = build_seconds(option.kind, option.dims, table.rows, own)
-        if seconds <= most:
+        if seconds <= times * usual:
             return replace(
                 option,
                 graph=graph,

@@ -71,7 +71,7 @@ class Scratch:
         column with two indexes, the planner would choose one of them.
         """
         goal = self.goal.with_graph(option.graph)
-        short = f"short_{option.dims}_{option.kind}_{goal.m}_{goal.ef_construction}"
+        suffix = "" if option.graph is None else "_better"
         return MatryoshkaIndex(
             self.name,
             COLUMN,
@@ -81,7 +81,7 @@ class Scratch:
             m=goal.m,
             ef_construction=goal.ef_construction,
             schema=self.schema,
-            short=short,
+            short=f"short_{option.dims}_{option.kind}{suffix}",
         )
 
     def copy(self, sample: SampleTable, short: Sequence[Option]) -> int:

@@ -10,6 +10,7 @@ from mrl_pg.kinds import KINDS
 from mrl_pg.recall.nested import Nested
 from mrl_pg.tune.budget import Budget
 from mrl_pg.tune.option import Goal, Option
+from mrl_pg.tune.predict.better_graph import LADDER, better, spare
 from mrl_pg.tune.predict.index_size import index_bytes
 from mrl_pg.tune.queries import Queries
 from mrl_pg.tune.rows.sample_table import SampleTable
@@ -31,7 +32,8 @@ TIME_UP = "the time was up"
 class Trials:
     """What was built and measured; `storage` is None if full vectors are in the row.
 
-    `left_out` says what was not, because the time was up.
+    `left_out` says what was not, because the time was up. `better` is the option with a
+    graph of its own, if one was to be tried.
     """
 
     built: tuple[TrialIndex, ...] = ()
@@ -39,6 +41,7 @@ class Trials:
     storage: Storage | None = None
     noise: Noise | None = None
     left_out: str = ""
+    better: Option | None = None
 
 
 def try_options(
@@ -48,7 +51,7 @@ def try_options(
     queries: Queries,
     truth: Nested,
     picked: Sequence[Option],
-    better: Option | None,
+    better_graph: bool,
     rival: bool,
     storage: bool | None,
     budget: Budget,
@@ -56,10 +59,12 @@ def try_options(
 ) -> Trials:
     """Build options on a copy and measure their settings, the best in the row, too.
 
-    The option with the better graph is built last, because its build is the longest.
+    With `better_graph` the first option is built once more, last of all, when it is
+    known how long the others took.
     When the time is up, the result is what was measured up to then.
     """
-    forms = picked if better is None else [*picked, better]
+    # which graph it will have changes nothing in its column
+    forms = [*picked, replace(picked[0], graph=LADDER[0])] if better_graph else picked
     out = storages.concerns(place.table, forms)
     # with the short columns of all options, the server might move full vectors to TOAST
     # that it would keep in the row with a single short column
@@ -69,11 +74,13 @@ def try_options(
     # first, because it says most about a small table if the time is short
     exact = trial.exact(place.conn, place.bare(), queries, truth, place.goal.k)
     rival = rival and place.facts.full_dims <= KINDS["halfvec"].most_dims
-    built, settings = _build(place, picked, better, rival, truth, budget, progress)
+    built, settings, better = _build(
+        place, picked, better_graph, rival, truth, budget, progress
+    )
     advance = _advance(progress, "measuring")
     done = trial.measure(settings, queries, truth, place.goal, budget, advance)
     points = [*done.points, exact]
-    wanted = len(forms) + rival
+    wanted = len(picked) + rival + (better is not None)
     said = f"{len(built)} of {wanted} indexes" if len(built) < wanted else ""
     both = (
         _both(place, column, queries, truth, points, storage, budget, progress)
@@ -81,19 +88,22 @@ def try_options(
         else None
     )
     left_out = ", ".join(part for part in (said, done.left_out) if part)
-    return Trials(tuple(built), tuple(points), both, done.noise, left_out)
+    return Trials(tuple(built), tuple(points), both, done.noise, left_out, better)
 
 
 def _build(
     place: Scratch,
     picked: Sequence[Option],
-    better: Option | None,
+    better_graph: bool,
     rival: bool,
     truth: Nested,
     budget: Budget,
     progress: OnProgress,
-) -> tuple[list[TrialIndex], list[trial.Setting]]:
-    """Build indexes, and list the settings of each that was built in time."""
+) -> tuple[list[TrialIndex], list[trial.Setting], Option | None]:
+    """Build indexes, and list the settings of each that was built in time.
+
+    The last of the result is the option with a better graph, if there is one.
+    """
     time = budget.part(BUILD_SHARE)
     built: list[TrialIndex] = []
     settings: list[trial.Setting] = []
@@ -127,9 +137,20 @@ def _build(
             partial(place.build_rival, single),
             partial(trial.of_rival, place, single),
         )
-    if better is not None:
-        build_option(better)
-    return built, settings
+    other = None
+    if better_graph:
+        seconds = {index.name: index.seconds for index in built}
+        times = spare(
+            picked[0],
+            place.table,
+            place.goal,
+            own=seconds.get(picked[0].name),
+            rival=seconds.get(rival_name(place.table)),
+        )
+        other = better(picked[0], place.table, place.goal, times)
+        if other is not None:
+            build_option(other)
+    return built, settings, other
 
 
 def _both(
