@@ -31,7 +31,8 @@ OTHER_SHARES = (0.5, 0.01)
 class Case:
     """A filter, which column it compares, and the queries that search with it.
 
-    `dice` and `lot` number the rows at random, `topic` by nearness to a real query.
+    `dice` and `lot` number the rows at random, `topic` by nearness to a real query, and
+    `against` from the other end.
     """
 
     name: str
@@ -50,7 +51,8 @@ def promises(
     """Cells of all filters on one data set, with other and with their own calibration.
 
     Inside: the queries nearest to the topic. Outside: queries from the half that is
-    least near to it.
+    least near to it. Against: the filter lets the rows through that are least near to
+    the topic, and the queries are those from inside.
     """
     rng = np.random.default_rng(11)
     rows, asked = data.rows, data.queries
@@ -64,16 +66,21 @@ def promises(
         "dice": rng.permutation(len(rows)),
         "lot": rng.permutation(len(rows)),
         "topic": np.argsort(np.argsort(-(rows @ topic))),
+        "against": np.argsort(np.argsort(rows @ topic)),
     }
     kind, dims = data.shorts[1]
     index = MatryoshkaIndex("filtered", "embedding", dims=dims, kind=kind)
     conn.execute("drop table if exists filtered cascade")
     make(conn, "filtered", rows, index, columns)
-    numbers = dict(conn.execute("select id, array[dice, topic] from filtered"))
+    numbers = {
+        column: dict(conn.execute(f"select id, {column} from filtered"))
+        for column in columns
+    }
     cases = [
         Case("random", "dice", _truth(conn, index, outside)),
         Case("topic, inside", "topic", _truth(conn, index, inside)),
         Case("topic, outside", "topic", _truth(conn, index, outside)),
+        Case("topic, against", "against", _truth(conn, index, inside)),
     ]
     for k in ks:
         calibrate(conn, index, k, basis, spare, sample=sample)
@@ -84,7 +91,7 @@ def promises(
             for share in SHARES:
                 most = round(share * len(rows))
                 if own:
-                    for column in ("dice", "topic"):
+                    for column in ("dice", "topic", "against"):
                         condition = f"{column} < {most}"
                         calibrate(
                             conn,
@@ -96,7 +103,7 @@ def promises(
                             filter=condition,
                         )
                 for case in cases:
-                    passing = _passing(numbers, case, most)
+                    passing = _passing(numbers[case.column], case, most)
                     known: Known = {}
                     for target in targets:
                         yield measure(
@@ -121,5 +128,4 @@ def _truth(conn: Conn, index: MatryoshkaIndex, queries: Vectors) -> Truth:
 
 def _passing(numbers: dict[Any, Any], case: Case, most: int) -> NDArray[np.bool_]:
     """Which rows pass, in the order of the truth."""
-    at = 0 if case.column == "dice" else 1
-    return np.array([numbers[key][at] < most for key in case.truth.place])
+    return np.array([numbers[key] < most for key in case.truth.place])
