@@ -153,15 +153,17 @@ class Calibration:
         self, place: int, recall: float, slack: float
     ) -> CalibrationPoint | None:
         """The fastest search by the index for answers as far away as a quantile."""
-        if self.basis != "rows":
+        if self.basis not in ("rows", "outside"):
             return None
         candidates, ef_search, most = 0, least_ef_search(self.basis), 0.0
         for point in sorted(self.points, key=_order):
             if point.candidates is None or point.ef_search is None or not point.misses:
                 continue
-            supports = min(
-                point.recall, point.low + slack, 1 - point.misses[place] / FARTHEST
-            )
+            mean = min(point.recall, point.low + slack)
+            if self.basis == "outside":
+                # queries may be farther from what passes than these rows are
+                mean = self._supports(point.recall, point.low + slack)
+            supports = min(mean, 1 - point.misses[place] / FARTHEST)
             if supports <= most:
                 continue
             most = supports

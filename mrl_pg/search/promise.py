@@ -22,8 +22,9 @@ Standing: TypeAlias = Literal[
 - `measured`: measured on real queries, which found it.
 - `corrected`: measured on rows that are as far from their answers as real queries.
 - `rows`: measured on rows, which find more than real queries; a margin is added.
-- `beyond`: the answer is farther away than those of rows that found it.
-- `borrowed`: measured with another filter, which lets about as many rows through.
+- `beyond`: the answer is farther away than those of queries that found it.
+- `borrowed`: measured with filters that let about as many rows through; the answer is
+  as near as theirs.
 - `stale`: the table or its index has changed since it was measured.
 - `unreached`: no search that was measured is sure to reach it.
 - `uncalibrated`: nothing was measured.
@@ -76,9 +77,10 @@ class Promise:
     recall, None if that is not known. `borrowed` if it was measured with another
     filter, or by another role under row-level security. `words` says all to people.
 
-    What was measured on rows holds for answers up to some distance. The first of the
-    `steps` is the search that was chosen, which is enough for four rows in five. The
-    others are wider, for answers farther away. Elsewhere there are no steps.
+    What was measured on rows, or with another filter, holds for answers up to some
+    distance. The first of the `steps` is the search that was chosen, which is enough
+    for four in five. The others are wider, for answers farther away. Elsewhere there
+    are no steps.
     """
 
     recall: float
@@ -101,6 +103,8 @@ class Promise:
         then = _NEXT.get(self.standing, "")
         if self.standing == "unreached":
             then = self._next()
+        elif self.standing == "beyond" and self.borrowed:
+            then = _NEXT["borrowed"]
         said = [self.words, then.format(candidates=self.candidates)]
         asked = f"recall {self.recall}"
         if self.quantile is not None:
@@ -123,7 +127,7 @@ class Promise:
         if not self.steps or distance <= self.steps[-1].up_to:
             return self
         words = (
-            f"the answer is {distance:.4g} away, and rows whose answers are "
+            f"the answer is {distance:.4g} away, and queries whose answers are "
             f"{self.steps[-1].up_to:.4g} away are the farthest that found it"
         )
         return replace(self, standing="beyond", words=words)

@@ -41,16 +41,31 @@ begin atomic
     ),
     around as (
         select
-            -- the planner estimates shares, so half or twice the share is close enough
-            pg_catalog.max(known.share) filter (
-                where known.share operator(pg_catalog.<=) (
-                    2 operator(pg_catalog.*) _measured_for.share
+            -- The planner estimates shares, so those within a quarter count as the same. If there are
+            -- none on one side, half or twice the share will do: mrl._reach_between says for what.
+            -- A calibration without a filter counts as the least selective filter.
+            coalesce(
+                pg_catalog.max(known.share) filter (
+                    where known.share operator(pg_catalog.<=) (
+                        1.25::pg_catalog.float8 operator(pg_catalog.*) _measured_for.share
+                    )
+                ),
+                pg_catalog.max(known.share) filter (
+                    where known.share operator(pg_catalog.<=) (
+                        2 operator(pg_catalog.*) _measured_for.share
+                    )
                 )
             ) as below,
-            -- a calibration without a filter counts as the least selective filter
-            pg_catalog.min(known.share) filter (
-                where known.share operator(pg_catalog.>=) (
-                    _measured_for.share operator(pg_catalog./) 2
+            coalesce(
+                pg_catalog.min(known.share) filter (
+                    where known.share operator(pg_catalog.>=) (
+                        _measured_for.share operator(pg_catalog./) 1.25::pg_catalog.float8
+                    )
+                ),
+                pg_catalog.min(known.share) filter (
+                    where known.share operator(pg_catalog.>=) (
+                        _measured_for.share operator(pg_catalog./) 2
+                    )
                 )
             ) as above,
             pg_catalog.bool_or(
@@ -96,18 +111,86 @@ return case
     )
 end;
 
--- The fastest search that keeps a recall, for answers so far away as rows were measured.
+-- How far the k-th row is with a filter that was not measured: 21 quantiles; NULL if nobody knows.
+-- Called by: mrl._promised
+create or replace function mrl._reach_between(
+    -- of each filter that is borrowed from, a search; they have one share or two
+    measured mrl.calibrations[],
+    share float8
+)
+returns float8[]
+language sql
+immutable
+parallel safe
+begin atomic
+    with span as (
+        select
+            pg_catalog.min(point.share) as least,
+            pg_catalog.max(point.share) as most,
+            pg_catalog.bool_and(point.reach is not null) as known
+        from pg_catalog.unnest(measured) as point
+    ),
+    edge as (
+        select
+            point.share,
+            quantile.number,
+            -- filters as selective as each other: the nearest, so that fewer answers are promised
+            pg_catalog.min(quantile.distance) as distance
+        from pg_catalog.unnest(measured) as point
+        cross join lateral pg_catalog.unnest(point.reach) with ordinality
+            as quantile (distance, number)
+        group by point.share, quantile.number
+    )
+    -- The fewer rows pass at random, the farther away is the k-th: by as much for each halving.
+    -- A filter that belongs together with the vectors has its answers elsewhere.
+    select pg_catalog.array_agg(
+        below.distance operator(pg_catalog.+) (
+            (above.distance operator(pg_catalog.-) below.distance)
+                operator(pg_catalog.*) above_part.weight
+        )
+        order by below.number
+    )
+    from span
+    cross join lateral (
+        select case
+            when _reach_between.share operator(pg_catalog.<=) span.least then 0
+            when _reach_between.share operator(pg_catalog.>=) span.most then 1
+            else (
+                pg_catalog.ln(_reach_between.share) operator(pg_catalog.-) pg_catalog.ln(span.least)
+            ) operator(pg_catalog./) (
+                pg_catalog.ln(span.most) operator(pg_catalog.-) pg_catalog.ln(span.least)
+            )
+        end as weight
+    ) as above_part
+    join edge as below on below.share operator(pg_catalog.=) span.least
+    join edge as above
+        on above.share operator(pg_catalog.=) span.most
+        and above.number operator(pg_catalog.=) below.number
+    where span.known
+        -- where more rows pass, as many candidates find less
+        and span.most operator(pg_catalog.>=) (
+            _reach_between.share operator(pg_catalog./) 1.25::pg_catalog.float8
+        )
+    having pg_catalog.count(*) operator(pg_catalog.>) 0;
+end;
+
+-- The fastest search that keeps a recall, for answers so far away as were measured.
 -- Called by: mrl._promised
 create or replace function mrl._steps(
-    -- the searches of one calibration with rows as queries, from the fastest on
+    -- the searches of each calibration that counts, from the fastest on
     points mrl.calibrations[],
     recall float8,
     -- as in mrl._promised
     slack float8,
-    -- for each step: up to which distance of the k-th row, by which search, and its place in points
+    -- 21 quantiles of the distance of the k-th row
+    reach float8[],
+    -- the share of the misses that the mean may have beside the margin; NULL without a margin
+    part float8,
+    -- for each step: up to which distance of the k-th row, and by which search
     out up_to float8[],
     out candidates int[],
     out ef_search int[],
+    -- for each calibration: the place in points of the first step's search
     out places int[]
 )
 language plpgsql
@@ -121,46 +204,58 @@ declare
     farthest constant float8 := 1.5;
     -- the first search is for four rows in five
     first_quantile constant int := 17;
+    point mrl.calibrations;
+    mean float8;
     most float8;
     supports float8;
-    chosen int;
+    -- whether a search of the present calibration keeps the recall
+    keeps boolean;
+    chosen int[];
     taken int;
     width int;
     last int := 0;
 begin
-    for quantile in first_quantile .. 21 loop
-        most := 0;
-        chosen := null;
+    for quantile in first_quantile .. cardinality(reach) loop
+        keeps := true;
+        chosen := '{}';
         taken := null;
         -- the graph misses more of real queries than of rows, if little of it is searched
         width := 80;
         for place in 1 .. coalesce(cardinality(points), 0) loop
-            continue when points[place].candidates is null;
-            supports := least(
-                points[place].recall,
-                points[place].low + slack,
-                1 - points[place].misses[quantile] / farthest
-            );
+            if place = 1 or points[place].filter <> point.filter then
+                exit when not keeps;
+                keeps := false;
+                most := 0;
+            end if;
+            point := points[place];
+            continue when keeps or point.candidates is null or point.misses is null;
+            mean := least(point.recall, point.low + slack);
+            if part is not null then
+                mean := mrl._supported(point.basis, (1 - mean) / part);
+            end if;
+            supports := case when mean is not null
+                then least(mean, 1 - point.misses[quantile] / farthest)
+            end;
             -- what is taken for less counts, too, so that more recall never takes less
-            continue when points[place].misses is null or supports <= most;
+            continue when supports is null or supports <= most;
             most := supports;
-            taken := greatest(taken, points[place].candidates);
-            width := greatest(width, points[place].ef_search);
-            if supports >= recall - 1e-9 then
-                chosen := place;
-                exit;
+            taken := greatest(taken, point.candidates);
+            width := greatest(width, point.ef_search);
+            keeps := supports >= recall - 1e-9;
+            if keeps then
+                chosen := array_append(chosen, place);
             end if;
         end loop;
-        exit when chosen is null;
+        exit when not keeps or taken is null;
+        places := coalesce(places, chosen);
         if last = 0 or candidates[last] < taken or ef_search[last] < width then
             last := last + 1;
         end if;
         -- with the errors of single precision
-        up_to[last] := points[chosen].reach[quantile] + 1e-5;
+        up_to[last] := reach[quantile] + 1e-5;
         -- what is taken for nearer answers counts, too
         candidates[last] := greatest(taken, candidates[last - 1]);
         ef_search[last] := greatest(width, ef_search[last - 1]);
-        places[last] := chosen;
     end loop;
 end
 $body$;
@@ -235,8 +330,8 @@ create or replace function mrl._promised(
     out found_by float8,
     -- whether it was measured with another filter, or by another role under a policy
     out borrowed boolean,
-    -- by distance, if it was measured on rows: up to which distance of the k-th row which search
-    -- keeps the recall, from the first on; else NULL
+    -- by distance, if it was measured on rows or with another filter: up to which distance of the
+    -- k-th row which search keeps the recall, from the first on; else NULL
     out step_distances float8[],
     out step_candidates int[],
     out step_ef_searches int[],
@@ -261,10 +356,14 @@ declare
     -- the search of each filter by the index, and whether exact search is to be preferred to it
     chosen mrl.calibrations[] := '{}';
     exact_is_best boolean[] := '{}';
-    -- all searches of one filter by the index, from the fastest on
+    -- all searches by the index, of one filter after the other, from the fastest on
     points mrl.calibrations[] := '{}';
+    reach float8[];
     steps record;
-    exact_ms float8;
+    -- of each filter, the median time of exact search
+    exact_times float8[] := '{}';
+    -- enough was found with another filter, but its answers may be nearer
+    elsewhere boolean := false;
     -- the share of the queries that found the recall by it, and the bound of that share
     found_bys float8[] := '{}';
     found_lows float8[] := '{}';
@@ -321,7 +420,6 @@ begin
         point := known.point;
         continue when point.candidates is null;
         points := array_append(points, point);
-        exact_ms := known.exact_ms;
         is_first := point.filter is distinct from chosen[cardinality(chosen)].filter;
         -- a faster search keeps the recall
         continue when keeps and not is_first;
@@ -337,6 +435,7 @@ begin
         if is_first then
             chosen := array_append(chosen, point);
             exact_is_best := array_append(exact_is_best, known.exact_ms is not null);
+            exact_times := array_append(exact_times, known.exact_ms);
             found_bys := array_append(found_bys, found_by);
             found_lows := array_append(found_lows, found_low);
             supported := 0;
@@ -383,21 +482,53 @@ begin
             found_lows[cardinality(chosen)] := found_low;
         end if;
     end loop;
-    if _promised.by_distance and _promised.quantile is null and cardinality(chosen) = 1
-        and chosen[1].basis = 'rows' and chosen[1].k = _promised.k
-        and chosen[1].filter is not distinct from own_filter
+    borrowed := cardinality(chosen) > 0 and chosen[1].filter is distinct from own_filter;
+    if _promised.by_distance and _promised.quantile is null
+        -- the answers of a larger k are farther away
+        and not exists (
+            select from unnest(chosen) as of_filter where of_filter.k <> _promised.k
+        )
     then
-        steps := mrl._steps(points, _promised.recall, slack);
+        reach := case
+            when borrowed then mrl._reach_between(chosen, _promised.share)
+            when chosen[1].basis in ('rows', 'outside') then chosen[1].reach
+        end;
+    end if;
+    if reach is not null then
+        steps := mrl._steps(
+            points,
+            _promised.recall,
+            slack,
+            reach,
+            case
+                when borrowed then others
+                -- queries may be farther from what passes than these rows are
+                when chosen[1].basis = 'outside' then 1
+            end
+        );
         if steps.up_to is not null then
-            reached := 1;
-            chosen[1] := points[steps.places[1]];
-            exact_is_best[1] := coalesce(exact_ms <= chosen[1].median_ms, false);
+            reached := cardinality(chosen);
+            chosen := array(
+                select points[place]
+                from unnest(steps.places) with ordinality as first (place, number)
+                order by first.number
+            );
+            exact_is_best := array(
+                select coalesce(exact_times[number] <= chosen[number].median_ms, false)
+                from generate_subscripts(chosen, 1) as number
+                order by number
+            );
             candidates := steps.candidates[1];
             ef_search := steps.ef_search[1];
             step_distances := steps.up_to;
             step_candidates := steps.candidates;
             step_ef_searches := steps.ef_search;
         end if;
+    end if;
+    -- a filter may belong together with the vectors, which shows in how far away answers are
+    if borrowed and step_distances is null then
+        elsewhere := reach is null and reached = cardinality(chosen);
+        reached := 0;
     end if;
     select
         greatest(_promised.candidates, max(of_filter.candidates)),
@@ -433,7 +564,6 @@ begin
     then
         change := 'answers are at other distances than at the calibration';
     end if;
-    borrowed := cardinality(chosen) > 0 and chosen[1].filter is distinct from own_filter;
     -- where nobody knows how many rows pass, it may have to look at nearly all of them
     exact := cardinality(chosen) > 0
         and change is null
@@ -468,7 +598,7 @@ begin
     elsif standing not in ('uncalibrated', 'stale') then
         words := mrl._promise_in_words(
             standing, borrowed, _promised.recall, measured, low, p05, queries, basis, quantile,
-            found_by, found_low
+            found_by, found_low, elsewhere
         );
         return;
     end if;

@@ -16,7 +16,9 @@ create or replace function mrl._promise_in_words(
     -- its bound
     quantile float8,
     found_by float8,
-    found_low float8
+    found_low float8,
+    -- enough was found with another filter, but its answers may be nearer
+    elsewhere boolean
 )
 returns text
 language plpgsql
@@ -27,6 +29,8 @@ declare
     unsure text := case
         when basis = 'unlike'
         then 'not sure, because real queries are unlike the rows that were measured: '
+        when elsewhere
+        then 'not sure, because it was measured with another filter, whose answers may be nearer: '
         when is_borrowed
         then 'not sure, because it was measured with another filter, which must find more: '
         when basis in ('rows', 'outside')
@@ -127,7 +131,12 @@ begin
     if promised.standing in ('measured', 'corrected') then
         return;
     end if;
-    raise warning 'recall %: %', concat_ws(', quantile ', recall, quantile), promised.words
+    raise warning 'recall %: %', concat_ws(', quantile ', recall, quantile), concat(
+            promised.words,
+            '; for an answer at most '
+                || round(promised.step_distances[cardinality(promised.step_distances)]::numeric, 4)
+                || ' away'
+        )
         using hint = case
             when promised.standing = 'rows'
             then call || ' with real queries, such as mrl.kept_queries returns: they may find less'

@@ -18,7 +18,7 @@ from support.tables import Docs, docs_fixture
 from support.vectors import TOLERANCE, distances
 
 from mrl_pg import Calibration, CalibrationPoint
-from mrl_pg.search.promise import PromiseStep
+from mrl_pg.search.promise import Basis, PromiseStep
 
 docs = docs_fixture(prepare=force_index)
 
@@ -213,13 +213,14 @@ def made_up(rng: np.random.Generator) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("seed", range(6))
 def test_python_and_the_server_agree(docs: Docs, conn: Conn, seed: int) -> None:
+    basis: Basis = "outside" if seed % 3 == 2 else "rows"
     rng = np.random.default_rng(seed)
     reach = [float(edge) for edge in np.sort(rng.uniform(0.2, 0.9, 21))]
     points = made_up(rng)
     for point in points:
-        put(conn, basis="rows", reach=reach, **point)
+        put(conn, basis=basis, reach=reach, **point)
     exact_ms = float(rng.uniform(1, 6))
-    put(conn, None, 1, 1, exact_ms, basis="rows", reach=reach)
+    put(conn, None, 1, 1, exact_ms, basis=basis, reach=reach)
     exact = CalibrationPoint(None, None, 1, 1, exact_ms, exact_ms)
     calibration = Calibration(
         docs.index,
@@ -242,7 +243,7 @@ def test_python_and_the_server_agree(docs: Docs, conn: Conn, seed: int) -> None:
         share=1,
         queries=500,
         rows=2000,
-        basis="rows",
+        basis=basis,
         reach=tuple(reach),
     )
     at_distance: list[dict[int, tuple[int, int]]] = []
@@ -328,9 +329,12 @@ def test_a_calibration_on_rows_says_what_they_miss_at_which_distance(
     assert walked[-1].misses[20] <= walked[0].misses[20]
 
 
-def test_with_a_filter(docs: Docs, conn: Conn) -> None:
+@pytest.mark.parametrize("basis", ["rows", "outside"])
+def test_with_a_filter(docs: Docs, conn: Conn, basis: str) -> None:
     """Steps are for the filter that was measured, however it is written."""
-    near, middle, _, reach = near_and_far(docs)
+    near, middle, far, reach = near_and_far(docs)
+    # a connection remembers what it was promised for a recall
+    recall = 0.93 if basis == "rows" else 0.931
     narrow = [*[0.0] * 17, *[0.5] * 4]
     for candidates, misses in ((20, narrow), (200, [0] * 21)):
         put(
@@ -340,20 +344,22 @@ def test_with_a_filter(docs: Docs, conn: Conn) -> None:
             0.975,
             candidates,
             filter='"id" > 0',
-            basis="rows",
+            basis=basis,
             misses=misses,
             reach=reach,
         )
     for condition in ('"id" > 0', sql.SQL("{} > 0").format(sql.Identifier("id"))):
         found = [
-            docs.index.search(conn, query, k=K, recall=0.93, filter=condition)
+            docs.index.search(conn, query, k=K, recall=recall, filter=condition)
             for query in (near, middle)
         ]
         assert [result.candidates for result in found] == [20, 200]
         assert found[1].keys == docs.index.search(conn, middle, exact=True).keys
         assert all(len(result) == K for result in found)
         assert {result.scan for result in found} == {"iterative"}
-    assert ids(conn, middle, recall=0.93, filter='"id" > 0') == found[1].keys
+    assert ids(conn, middle, recall=recall, filter='"id" > 0') == found[1].keys
+    beyond = docs.index.search(conn, far, k=K, recall=recall, filter='"id" > 0')
+    assert beyond.promise is not None and beyond.promise.standing == "beyond"
 
 
 def test_other_standings_have_no_steps(docs: Docs, conn: Conn) -> None:

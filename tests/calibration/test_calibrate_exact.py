@@ -59,7 +59,7 @@ def test_exact_search_is_taken_where_it_is_fastest(docs: Docs) -> None:
     assert promised(conn, filtered=True, filter="n = 1") == exact
     asked: dict[str, Any] = {"recall": 0.98, "filtered": True, "share": 0.15}
     between = promised(conn, filter="n = 2", **asked)
-    assert (between.candidates, between.standing) == (40, "borrowed")
+    assert (between.candidates, between.standing) == (40, "unreached")
 
 
 def test_exact_search_is_not_borrowed_for_any_number_of_rows(docs: Docs) -> None:
@@ -72,7 +72,7 @@ def test_exact_search_is_not_borrowed_for_any_number_of_rows(docs: Docs) -> None
     assert promised(conn, recall=0.9, share=0.01, **asked).candidates is None
     assert promised(conn, recall=0.9, share=0.99, **asked).standing == "uncalibrated"
     # the share is not known, as for SQLAlchemy and mrl.search_sql
-    borrowed = Promised(40, 40, "borrowed", 0.99, 0.99)
+    borrowed = Promised(40, 40, "unreached", 0.99, 0.99)
     assert promised(conn, recall=0.9, **asked) == borrowed
 
 
@@ -189,6 +189,6 @@ def test_a_statement_of_sqlalchemy_searches_exactly(docs: Docs) -> None:
         assert [tuple(row) for row in connection.execute(statement)] == wanted
         # a statement knows no values, so a filter with others may let any number pass
         among = np.arange(1, 401) % 100 < 3
-        wanted = [(key, "borrowed") for key in nearest(docs, query, among)]
+        wanted = [(key, "unreached") for key in nearest(docs, query, among)]
         assert [tuple(row) for row in connection.execute(few)] == wanted
     engine.dispose()

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 from support.calibrations import calibrate, never_exact, promised, put
 from support.databases import Conn
-from support.plans import force_index
+from support.plans import explain, first_pass, force_index
 from support.sql_calls import one, stock, text
 from support.sql_plans import scanning
+from support.tables import make_table
 from support.vectors import Vectors, matryoshka
 
 from mrl_pg import MatryoshkaIndex, normalise
@@ -123,3 +124,38 @@ def test_rows_outside_promise_with_the_margin_of_rows(docs: Conn) -> None:
         "on 500 rows that the filter turns away, which find less than others (95 % "
         "sure to be above 0.9760); calibrate with more queries, or with real queries"
     )
+
+
+def two_topics() -> Vectors:
+    """Rows of two topics, in turn: those of one are far from those of the other."""
+    topics = np.eye(64, dtype=np.float32)[:2]
+    rows = matryoshka(600, seed=9) + 1.5 * topics[np.arange(600) % 2]
+    return normalise(rows).astype(np.float32)
+
+
+def test_a_filter_that_belongs_to_the_vectors_is_told_from_others(conn: Conn) -> None:
+    """Half of the rows pass each filter, but one lets only far rows through."""
+    vectors = two_topics()
+    make_table(conn, vectors)
+    conn.execute("alter table docs add topic int, add lot int")
+    conn.execute("update docs set topic = id % 2, lot = id / 7 % 2")
+    index = MatryoshkaIndex("docs", "embedding", dims=32)
+    index.create(conn)
+    conn.execute("analyze docs")
+    force_index(conn)
+    never_exact(conn)
+    calibrate(conn, k=K, sample=200)
+    calibrate(conn, k=K, sample=200, filter="n < 50")
+    # of topic 0, whose keys are odd
+    queries = [*vectors[:80:2] + 0.05 * matryoshka(40, seed=3)]
+
+    def standings(filter: str) -> list[str]:
+        found = index.search_many(conn, queries, k=K, recall=0.9, filter=filter)
+        assert all(len(result) == K for result in found)
+        return [result.promise.standing for result in found if result.promise]
+
+    assert standings("lot = 1").count("borrowed") >= 36
+    assert standings("topic = 1").count("borrowed") >= 36
+    assert set(standings("topic = 0")) == {"beyond"}
+    plan = index.plan(conn, queries[0], k=K, recall=0.9, filter="topic = 0")
+    assert first_pass(explain(conn, plan)) == [index.name]

@@ -161,7 +161,7 @@ def test_a_policy_counts_as_a_filter(conn: Conn, database: str) -> None:
             ids(tenant, VECTORS[0], recall=0.99, k=3)
         assert "no calibration for k 3 with a filter" in told[0]
         calibrate(conn, k=10, filter="n < 5", sample=50)
-        assert promised(tenant, recall=0.3).standing == "borrowed"
+        assert promised(tenant, recall=0.3).standing == "unreached"
     # forced on the owner, it is measured with the policy, and kept as a filter's
     owner = role(conn, database, "owner")
     conn.execute("alter table docs force row level security, owner to owner")

@@ -123,17 +123,18 @@ def test_filters_have_their_own_the_safest_of_all(docs: Conn) -> None:
     assert promised(docs, filtered=True).standing == "uncalibrated"
     put(docs, 40, 0.992, 0.99, 1.0, filter="n < 5", ef_search=90)
     # another filter must have missed half of what is allowed at most
-    borrowed = Promised(40, 90, "borrowed", 0.992, 0.99)
+    # and nobody looks how far away the answer is
+    borrowed = Promised(40, 90, "unreached", 0.992, 0.99)
     assert promised(docs, recall=0.984, filtered=True) == borrowed
-    assert promised(docs, recall=0.985, filtered=True).standing == "unreached"
-    words = "select words from mrl._promised('docs'::regclass, %s, 10, 0.985, true)"
-    assert "with another filter, which must find more" in one(docs, words, NAME)
+    words = "select words from mrl._promised('docs'::regclass, %s, 10, %s, true)"
+    assert "whose answers may be nearer" in one(docs, words, NAME, 0.984)
+    assert "another filter, which must find more" in one(docs, words, NAME, 0.985)
     index = MatryoshkaIndex("docs", "embedding", dims=32)
     result = index.search(docs, VECTORS[0], recall=0.985, filter="n < 90")
     assert str(result.promise).endswith("; calibrate with this filter")
     put(docs, 60, 0.995, 0.993, 1.0, filter="n < 50", ef_search=70)
     # what any filter that was measured would take
-    both = Promised(60, 90, "borrowed", 0.992, 0.99)
+    both = Promised(60, 90, "unreached", 0.992, 0.99)
     assert promised(docs, recall=0.984, filtered=True) == both
     put(docs, 30, 0.9, 0.88, 1.0, filter="n = 7")
     worst = Promised(60, 90, "unreached", 0.9, 0.88)
@@ -147,11 +148,14 @@ def test_filters_have_their_own_the_safest_of_all(docs: Conn) -> None:
         # between two that were measured: the safer of both, whichever that is
         (0.2, 90),
         (0.04, 90),
+        (0.6, 50),
         (0.7, 50),
-        (0.9, 50),
+        (0.9, 20),
+        (0.3, 90),
         # near enough to one
         (0.006, 90),
-        (0.3, 50),
+        (0.012, 90),
+        (0.41, 50),
         # more selective than anything measured
         (0.004, None),
         (0.0, None),
@@ -165,7 +169,7 @@ def test_a_filter_takes_what_filters_as_selective_take(
     put(docs, 50, 0.99, 0.99, 1.0, filter="n < 50", share=0.5)
     asked: dict[str, Any] = {"filtered": True, "share": share, "recall": 0.98}
     found = promised(docs, filter="n in (1, 2)", **asked)
-    wanted = ("uncalibrated", 480) if candidates is None else ("borrowed", candidates)
+    wanted = ("uncalibrated", 480) if candidates is None else ("unreached", candidates)
     assert (found.standing, found.candidates) == wanted
     own = promised(docs, filter="n = 1", **asked)
     assert (own.standing, own.candidates) == ("measured", 90)
@@ -340,7 +344,7 @@ def test_answers_at_other_distances_end_a_promise(conn: Conn) -> None:
     one(conn, keep, 10, 0.0007)
     assert promised(conn).standing == "stale"
     other = promised(conn, recall=0.98, filtered=True, share=1)
-    assert other.standing == "borrowed"
+    assert other.standing == "unreached"
     # what was kept before the calibration says nothing about it
     conn.execute("update mrl._calibrations set measured_at = now() + interval '1 s'")
     assert promised(conn).standing == "measured"
