@@ -20,6 +20,7 @@ class MrlPg(LazyGroup):
 
     places: ClassVar = {
         "demo": "mrl_pg.cli.demo:demo",
+        "bench": "mrl_pg.cli.bench:bench",
         "install": "mrl_pg.cli.install:install",
         "uninstall": "mrl_pg.cli.install:uninstall",
         "create": "mrl_pg.cli.create:create",

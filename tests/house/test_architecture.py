@@ -42,6 +42,7 @@ LAYERS: tuple[set[str], ...] = (
     {"tune"},
     {PUBLIC},
     {"demo", "report"},
+    {"bench"},
     # mrl_pg.alembic may import mrl_pg.sqlalchemy; no other interface imports another
     {"cli", "sqlalchemy"},
     {"alembic"},
@@ -53,6 +54,7 @@ LAYERS: tuple[set[str], ...] = (
 EVERYWHERE = {"numpy", "psycopg", "typing_extensions"}
 ONLY_IN = {
     "alembic": {"alembic"},
+    "h5py": {"bench"},
     "jinja2": {"report"},
     "markupsafe": {"report"},
     "matplotlib": {"report"},
