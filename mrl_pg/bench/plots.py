@@ -66,7 +66,8 @@ def _front(entries: Sequence[BenchEntry], k: int) -> "Plot | None":
     return draw.Plot(
         f"recall-rate-{k}",
         f"Recall against searches per second, k = {k}",
-        "Each mark is a measured effort that no other of the same line beats. Up and to the right is better.",
+        "Each mark is a measured effort that no other of the same line beats. Up and "
+        "to the right is better.",
         "; ".join(
             f"{name}: "
             + ", ".join(f"{recall:.3f} at {rate:.0f}" for rate, recall in line)
