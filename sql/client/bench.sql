@@ -94,7 +94,7 @@ create function bench.match_documents_adaptive(
 )
 returns setof bench.docs
 language sql
-as $$
+begin atomic
     with shortlist as (
         select *
         from bench.docs
@@ -107,8 +107,8 @@ as $$
     select *
     from shortlist
     order by embedding operator({extension}{operator}) query_embedding
-    limit least(match_count, 200)
-$$
+    limit least(match_count, 200);
+end
 
 -- name: bench_adaptive_search
 -- A search by that function.
