@@ -56,23 +56,24 @@ create function bench.sub_vector(v {extension}vector, dimensions pg_catalog.int4
 returns {extension}vector
 language plpgsql
 immutable
-set search_path = pg_catalog, pg_temp
 as $$
 begin
-    if dimensions > {extension}vector_dims(v) then
+    if dimensions operator(pg_catalog.>) {extension}vector_dims(v) then
         raise exception 'dimensions must be at most the size of the vector';
     end if;
     return (
         with unnormed (elem) as (
             select x
-            from unnest(v::float4[]) with ordinality as given (x, ix)
-            where ix <= dimensions
+            from pg_catalog.unnest(v::pg_catalog.float4[]) with ordinality as given (x, ix)
+            where ix operator(pg_catalog.<=) dimensions
         ),
         norm (factor) as (
-            select sqrt(sum(pow(elem, 2)))
+            select pg_catalog.sqrt(pg_catalog.sum(pg_catalog.pow(elem, 2)))
             from unnormed
         )
-        select array_agg(unnormed.elem / norm.factor)::{extension}vector
+        select pg_catalog.array_agg(
+            unnormed.elem operator(pg_catalog./) norm.factor
+        )::{extension}vector
         from norm, unnormed
     );
 end;
