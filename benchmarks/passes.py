@@ -14,11 +14,10 @@ disk what does not fit in memory.
 import argparse
 import json
 import math
-import os
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -30,6 +29,8 @@ from numpy.typing import NDArray
 
 import mrl_pg
 from mrl_pg import server
+from mrl_pg.bench.corpus import made_up
+from mrl_pg.bench.memory import MemoryLimit
 from mrl_pg.demo.compare import Measured, Search, measure
 from mrl_pg.kinds import Kind
 from mrl_pg.load import load_blocks
@@ -80,12 +81,12 @@ def main() -> None:
         f"{len(rows):,} rows x {rows.shape[1]}, {len(queries)} queries, k = {args.k},"
     )
     print(f"m {args.m}, ef_construction {args.ef_construction}, storage {args.storage}")
-    limit = Limit(args.memory_mb)
+    limit = MemoryLimit.make() if args.memory_mb else None
     with temporary_server(args, limit) as url, ExitStack() as sessions:
         conn = sessions.enter_context(psycopg.connect(url, autocommit=True))
         prepare(conn, rows, args)
         bench = Bench(conn, url, sessions, rows, queries, truth, args)
-        results = bench.together(limit) if args.memory_mb else bench.one_by_one()
+        results = bench.together(limit) if limit else bench.one_by_one()
     report(results)
     if args.json:
         args.json.write_text(json.dumps([asdict(result) for result in results]))
@@ -122,10 +123,7 @@ def vectors(
         rows = matrix[: min(args.rows, len(matrix) - args.queries)]
         return rows, np.array(matrix[-args.queries :], dtype=np.float32)
     print("made-up rows, easier than real ones: use --vectors for figures to quote")
-    rng = np.random.default_rng(0)
-    centres = rng.normal(size=(2000, 1536)) * np.arange(1, 1537) ** -0.25
-    pick = rng.integers(len(centres), size=args.rows + args.queries)
-    made = (centres[pick] + 0.7 * rng.normal(size=(len(pick), 1536))).astype(np.float32)
+    made = made_up(args.rows + args.queries, 1536)
     return made[: args.rows], made[args.rows :]
 
 
@@ -156,6 +154,7 @@ class Bench:
         self.conn, self.url, self.sessions = conn, url, sessions
         self.rows, self.queries, self.truth = rows, queries, truth
         self.k, self.rounds = args.k, args.rounds
+        self.memory = (args.memory_mb or 0) * MB
         full = rows.shape[1]
         self.layouts = {
             f"{kind}({dims})": mrl_pg.MatryoshkaIndex(
@@ -194,12 +193,12 @@ class Bench:
             layout.drop(self.conn)
         return results
 
-    def together(self, limit: "Limit") -> list[Built]:
+    def together(self, limit: MemoryLimit) -> list[Built]:
         """All indexes first, then the memory limit, then each curve."""
         costs = {name: self.build(name) for name in (*self.layouts, *self.singles)}
         self.conn.execute("vacuum docs")
         self.conn.execute("checkpoint")
-        limit.close()
+        limit.set(self.memory)
         return [Built(name, *cost, self.curve(name)) for name, cost in costs.items()]
 
     def build(self, name: str) -> tuple[float, float]:
@@ -266,67 +265,22 @@ class Bench:
         return run
 
 
-class Limit:
-    """A memory cgroup (version 1 or 2) for a server; does nothing for 0 MB."""
-
-    def __init__(self, megabytes: int | None) -> None:
-        """Make the group, without a limit."""
-        self.megabytes = megabytes
-        if megabytes:
-            version_1 = Path("/sys/fs/cgroup/memory")
-            old = version_1.is_dir()
-            self.file = "memory.limit_in_bytes" if old else "memory.max"
-            root = version_1 if old else Path("/sys/fs/cgroup")
-            self.home = root / own_group("memory" if old else "")
-            self.group = root / f"mrl_pg_bench_{os.getpid()}"
-            self.group.mkdir()
-
-    @contextmanager
-    def inside(self) -> Iterator[None]:
-        """Put this process into the group for the block; what it starts stays there."""
-        if not self.megabytes:
-            yield
-            return
-        (self.group / "cgroup.procs").write_text(str(os.getpid()))
-        try:
-            yield
-        finally:
-            (self.home / "cgroup.procs").write_text(str(os.getpid()))
-
-    def close(self) -> None:
-        """Set the limit; Linux drops file pages beyond the limit at once."""
-        if self.megabytes:
-            Path("/proc/sys/vm/drop_caches").write_text("3")
-            (self.group / self.file).write_text(str(self.megabytes * MB))
-
-    def remove(self) -> None:
-        """Remove the group, which is empty by now."""
-        if self.megabytes:
-            self.group.rmdir()
-
-
-def own_group(controller: str) -> str:
-    """The group of this process, below the root: of `memory`, or of version 2 (``)."""
-    for line in Path("/proc/self/cgroup").read_text().splitlines():
-        _, controllers, path = line.split(":", 2)
-        if controller in controllers.split(","):
-            return path.lstrip("/")
-    raise SystemExit(f"/proc/self/cgroup names no group {controller!r}")
-
-
 @contextmanager
-def temporary_server(args: argparse.Namespace, limit: Limit) -> Iterator[str]:
+def temporary_server(
+    args: argparse.Namespace, limit: MemoryLimit | None
+) -> Iterator[str]:
     """URL of an embedded server in a folder that is deleted after the block."""
     settings = {"shared_buffers": "64MB"} if args.memory_mb else {}
     with tempfile.TemporaryDirectory(prefix="mrl_pg_bench_") as folder:
         data = Path(folder, "data")
         try:
-            with limit.inside():
+            with limit.inside() if limit else nullcontext():
                 started = server.start(data, args.pg, settings=settings)
             yield started.url()
         finally:
             server.stop(data, args.pg)
-            limit.remove()
+            if limit:
+                limit.remove()
 
 
 def report(results: Sequence[Built]) -> None:

@@ -1,7 +1,7 @@
 """The queries of one measurement, with what the true answers are."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,10 @@ class Asked:
     allowed: NDArray[np.bool_]
     edges: NDArray[np.float64]
     distance: Distance
+
+    def first(self, count: int) -> "Asked":
+        """The first queries alone."""
+        return replace(self, queries=self.queries[:count], edges=self.edges[:count])
 
     def recall(self, answers: Sequence[Sequence[int]]) -> Recall:
         """What share of the true rows the answers hold, one answer per query."""

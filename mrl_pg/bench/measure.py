@@ -23,10 +23,13 @@ SLACK = 0.25
 """An effort is measured unless another finds more and is a quarter faster, because the
 first look is too short to tell what is closer."""
 
-ENOUGH = 0.998
-"""Above this recall, a larger effort has nothing left to find."""
+ENOUGH = 0.99
+"""Once an effort finds so much, none that walks further is tried."""
 
-KEPT = 7
+LOOK = 40
+"""Queries of the first look, which only chooses efforts."""
+
+KEPT = 6
 """Most efforts of a contender that are measured in rounds."""
 
 Step: TypeAlias = Callable[[str], object]
@@ -59,10 +62,10 @@ def fronts(
 ) -> dict[str, tuple[FrontPoint, ...]]:
     """The front of each contender, by name.
 
-    A first look runs every query once with every effort, which tells the recalls. Then
-    come the rounds. In each, every contender has a window for every effort that is
-    worth it, and another contender begins. Before its first round an effort runs until
-    it is warm. With a `target`, only efforts near it are measured in rounds.
+    A first look runs some queries with every effort, to choose those that are worth
+    more. With a `target`, only those near it. These then answer all queries
+    once, which tells the recalls, and run until they are warm. Then come the rounds. In
+    each, every contender has a window for each effort, and another contender begins.
     """
     with ExitStack() as stack:
         clients = {
@@ -73,8 +76,12 @@ def fronts(
         for contender in contenders:
             step(f"first look at {contender.name}")
             client = clients[contender.name]
-            looked = first_look(client, contender.efforts(asked.k), asked)
-            tried[contender.name] = near(looked, target)
+            some = asked.first(LOOK)
+            looked = first_look(client, contender.efforts(asked.k), some)
+            tried[contender.name] = [
+                _Tried(each.effort, recall_of(client, each.effort, asked), each.scanned)
+                for each in near(looked, target)
+            ]
         windows: dict[tuple[str, BenchEffort], list[Window]] = {}
         warm: dict[tuple[str, BenchEffort], bool] = {}
         for turn in range(pace.rounds):
@@ -131,6 +138,12 @@ def first_look(
     stays = on_front(pairs, SLACK)
     front = [each for (each, _), stay in zip(looked, stays, strict=True) if stay]
     return thinned(sorted(front, key=lambda each: each.recall.mean))
+
+
+def recall_of(client: BenchClient, effort: BenchEffort, asked: Asked) -> Recall:
+    """What a search finds, over all queries."""
+    search = client.searcher(effort, asked.k, asked.percent)
+    return asked.recall([search(query) for query in asked.queries])
 
 
 def thinned(tried: Sequence[_Tried]) -> list[_Tried]:

@@ -17,7 +17,7 @@ Searcher: TypeAlias = Callable[[Vector], Sequence[int]]
 AGREE = 0.05
 """Two windows whose rates differ by no more than this share are warm."""
 
-TRIES = 6
+TRIES = 5
 LEAST = 10
 """Fewest searches of a window, however slow they are."""
 
