@@ -33,8 +33,9 @@ format: .venv/installed  ## put the code in house style
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
-bench: .venv/installed  ## one pass against two; made-up rows without VECTORS=file.npy
-	$(BIN)/python benchmarks/passes.py $(if $(VECTORS),--vectors $(VECTORS))
+# make bench VECTORS=yours.npy  on your own vectors; also .parquet and .hdf5
+bench: .venv/installed  ## mrl_pg beside other ways to search, in about ten minutes
+	$(BIN)/mrl-pg bench $(VECTORS) --seconds 0.3 --minutes 8 --out .mrl_pg/bench
 
 soak: .venv/installed  ## hit all commands that change a table in use; HITS=100
 	$(BIN)/python benchmarks/soak.py --hits $(or $(HITS),100)

@@ -72,4 +72,5 @@ def test_every_effort_can_answer_k_rows(k: int) -> None:
         assert k <= effort.read <= effort.walked <= 1000
     assert all(effort.walked >= k for effort in ladder(k, two_passes=False))
     assert str(ladder(10, two_passes=False)[0]) == "ef 20"
-    assert str(ladder(10, two_passes=True)[0]) == "20, 10 read"
+    assert str(ladder(10, two_passes=True)[0]) == "20, 20 read"
+    assert BenchEffort(40, 13) in ladder(10, two_passes=True)
