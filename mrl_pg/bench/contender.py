@@ -91,6 +91,10 @@ class Contender(ABC):
     def client(self) -> BenchClient:
         """A new client."""
 
+    def remove(self) -> None:
+        """Delete what it has outside the server."""
+        return None
+
     def efforts(self, k: int) -> Sequence[BenchEffort]:
         """The efforts to try, the least first."""
         return ladder(k, two_passes=self.two_passes)

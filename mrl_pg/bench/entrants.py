@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from mrl_pg.bench.adaptive import Adaptive
 from mrl_pg.bench.contender import Contender
+from mrl_pg.bench.engines import Chroma, Lance
 from mrl_pg.bench.in_process import InProcess
 from mrl_pg.bench.on_server import Site
 from mrl_pg.bench.ours import Ours
@@ -20,6 +21,8 @@ def entrants(site: Site) -> list[Contender]:
         Recipe(site, "binary"),
         Recipe(site, "subvector"),
         InProcess(site),
+        Chroma(site),
+        Lance(site),
         Adaptive(site, mended=True),
         Adaptive(site, mended=False),
     ]

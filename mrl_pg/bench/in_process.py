@@ -16,8 +16,6 @@ from mrl_pg.bench.on_server import Site
 from mrl_pg.bench.timing import Searcher, Vector
 from mrl_pg.recall.truth import distances
 
-SPACES = {"cosine": "cosine", "l2": "l2", "ip": "ip"}
-
 
 class InProcess(Contender):
     """An HNSW index of prefixes, then exact order by rows in memory."""
@@ -37,8 +35,8 @@ class InProcess(Contender):
         corpus = self.site.corpus
         hnswlib = importlib.import_module("hnswlib")
         start = time.perf_counter()
-        space = SPACES[corpus.distance]
-        self.graph = hnswlib.Index(space=space, dim=self.site.dims)
+        # its names of distances are ours
+        self.graph = hnswlib.Index(space=corpus.distance, dim=self.site.dims)
         self.graph.init_index(
             max_elements=len(corpus.rows),
             M=self.site.m,

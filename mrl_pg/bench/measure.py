@@ -29,6 +29,9 @@ ENOUGH = 0.99
 LOOK = 40
 """Queries of the first look, which only chooses efforts."""
 
+ANSWERED = 200
+"""Queries whose answers tell a recall; windows ask all queries."""
+
 KEPT = 6
 """Most efforts of a contender that are measured in rounds."""
 
@@ -63,9 +66,9 @@ def fronts(
     """The front of each contender, by name.
 
     A first look runs some queries with every effort, to choose those that are worth
-    more. With a `target`, only those near it. These then answer all queries
-    once, which tells the recalls, and run until they are warm. Then come the rounds. In
-    each, every contender has a window for each effort, and another contender begins.
+    more; with a `target`, only those near it. These then answer many queries, which
+    tells the recalls, and run until they are warm. Then come the rounds. In each, every
+    contender has a window for each effort, and another contender begins.
     """
     with ExitStack() as stack:
         clients = {
@@ -141,9 +144,10 @@ def first_look(
 
 
 def recall_of(client: BenchClient, effort: BenchEffort, asked: Asked) -> Recall:
-    """What a search finds, over all queries."""
+    """What a search finds, over many queries."""
+    some = asked.first(ANSWERED)
     search = client.searcher(effort, asked.k, asked.percent)
-    return asked.recall([search(query) for query in asked.queries])
+    return some.recall([search(query) for query in some.queries])
 
 
 def thinned(tried: Sequence[_Tried]) -> list[_Tried]:

@@ -45,14 +45,13 @@ def bench(request: BenchRequest, progress: OnProgress | None = None) -> BenchRes
         with site.connect() as conn:
             site.prepare(conn)
             running.result.about["environment"] = environment(conn)
-        with running.timed("building"):
+        try:
             running.build()
-        running.measure()
-        if request.memory and running.late():
-            running.result.left_out.append(("memory", running.over))
-        elif request.memory:
-            with running.timed("memory"):
-                running.squeeze(own)
+            running.measure()
+            running.squeeze(own)
+        finally:
+            for contender in running.contenders:
+                contender.remove()
     running.result.seconds = time.monotonic() - started
     return running.result
 
@@ -113,8 +112,9 @@ class _Run:
                 self.result.skipped.append((contender.name, why))
                 continue
             self.step(f"building {contender.name}")
-            costs = contender.build()
             self.contenders.append(contender)
+            with self.timed(f"building {contender.name}"):
+                costs = contender.build()
             self.result.entries.append(
                 BenchEntry(
                     contender.name, contender.two_passes, contender.version, costs
@@ -233,7 +233,15 @@ class _Run:
                     yield contender, client
 
     def squeeze(self, own: OwnServer) -> None:
-        """The server with less and less memory."""
+        """The server with less and less memory, if that was asked for."""
+        if not self.request.memory or self.late():
+            if self.request.memory:
+                self.result.left_out.append(("memory", self.over))
+            return
+        with self.timed("memory"):
+            self.squeeze_in_time(own)
+
+    def squeeze_in_time(self, own: OwnServer) -> None:
         costs = [
             entry.costs.index_bytes + entry.costs.heap_bytes
             for entry in single(self.result.entries)

@@ -15,6 +15,8 @@ LEAST_BYTES = 100_000_000
 """With less memory the server itself has too little."""
 
 TRIES = 4
+LONGER = 3
+"""Windows are so many times longer, because reading from disk takes time to settle."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,9 @@ def squeeze(
             limit(size)
             for name in rotated([*searches], len(found[able[0].name]) if able else 0):
                 step(f"{share:.0%} of the memory: {name}")
-                run = partial(search_for, searches[name], asked.queries, pace.seconds)
+                run = partial(
+                    search_for, searches[name], asked.queries, LONGER * pace.seconds
+                )
                 warm = warm_up(run, TRIES)
                 windows = [run() for _ in range(pace.rounds)]
                 point = _point(chosen[name], windows, warm)
