@@ -183,7 +183,7 @@ class _LanceClient(BenchClient):
         def run(query: Vector) -> Sequence[int]:
             search = self.table.search(query).distance_type(self.metric)
             search = search.nprobes(1).ef(effort.walked).refine_factor(effort.read // k)
-            found = search.select(["id"]).limit(k).to_arrow()
+            found = search.select(["id", "_distance"]).limit(k).to_arrow()
             ids: list[int] = found["id"].to_pylist()
             return ids
 
