@@ -198,7 +198,7 @@ class _Run:
 
     def inserts(self, asked: Asked) -> None:
         """Rows per second with each index alone."""
-        seconds = max(1.0, 3 * self.request.pace.seconds)
+        seconds = 3 * self.request.pace.seconds
         for contender, client in self.writers():
             self.step(f"inserting with {contender.name}")
             found = inserts(client, contender.table, self.corpus, seconds)

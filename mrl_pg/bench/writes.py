@@ -18,7 +18,7 @@ from mrl_pg.bench.corpus import Corpus, Floats
 from mrl_pg.bench.front import BenchEffort, FrontPoint
 from mrl_pg.bench.measure import Pace
 from mrl_pg.bench.on_server import ServerClient, named, regclass
-from mrl_pg.bench.timing import Window, milliseconds, search_for, warm_up
+from mrl_pg.bench.timing import LEAST, Window, milliseconds, search_for, warm_up
 from mrl_pg.build import definitions
 from mrl_pg.catalog import slots
 from mrl_pg.exchange import cursors
@@ -67,7 +67,7 @@ def _write(
         values = {"id": first + done, **data}
         client.cursor.execute(text.encode(), values, prepare=True)
         done += 1
-        if time.perf_counter() - start > seconds:
+        if done >= LEAST and time.perf_counter() - start > seconds:
             break
     return Writes(done, done / (time.perf_counter() - start))
 
