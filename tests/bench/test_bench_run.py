@@ -30,7 +30,7 @@ DIMS, ROWS = 64, 2000
 @pytest.fixture(scope="module")
 def result() -> Iterator[BenchResult]:
     request = BenchRequest(
-        source=VectorSource(made_up=DIMS, rows=ROWS, queries=12),
+        source=VectorSource(made_up=DIMS, rows=ROWS, queries=8),
         ks=(10, 1),
         target=0.9,
         pace=Pace(1, 0.0),
@@ -43,7 +43,7 @@ def result() -> Iterator[BenchResult]:
     with pytest.MonkeyPatch.context() as patch, temporary_folder() as folder:
         patch.setattr("tempfile.tempdir", str(folder))
         # what is measured is not the point
-        patch.setattr(contender, "WALKED", (40, 320, 1000))
+        patch.setattr(contender, "WALKED", (40, 320))
         patch.setattr(measure, "LOOK", 6)
         for module in (measure, writes):
             patch.setattr(module, "warm_up", lambda run: True)
