@@ -34,7 +34,7 @@ format: .venv/installed  ## put the code in house style
 	$(BIN)/ruff format
 
 # make bench VECTORS=yours.npy  on your own vectors; also .parquet and .hdf5
-bench: .venv/installed  ## mrl_pg beside other ways to search, in about ten minutes
+bench: .venv/installed  ## mrl_pg beside other ways to search, begins nothing new after 8 minutes
 	$(BIN)/mrl-pg bench $(VECTORS) --seconds 0.3 --minutes 8 --out .mrl_pg/bench
 
 soak: .venv/installed  ## hit all commands that change a table in use; HITS=100

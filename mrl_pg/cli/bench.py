@@ -176,10 +176,10 @@ def bench(
     """Measure mrl_pg beside other ways to search your vectors, in one run.
 
     The contenders are pgvector in one pass, the recipes of its manual for two passes,
-    adaptive retrieval as published and mended, and hnswlib in process. They get the
-    same rows, the same graph parameters and a range of efforts, and take turns. They
-    are compared at the same recall, measured against exact search. Contenders whose
-    package is not installed are named and left out.
+    adaptive retrieval as published and mended, and in process hnswlib, Chroma and
+    LanceDB. They get the same rows, the same graph parameters and a range of efforts,
+    and take turns. They are compared at the same recall, measured against exact search.
+    Contenders whose package is not installed are named and left out.
 
     It runs on a server of its own, in a temporary folder, so your data is safe. Expect
     some minutes for 100,000 rows.
