@@ -106,7 +106,9 @@ def fronts(
     }
 
 
-def point_of(tried: _Tried, windows: Sequence[Window], warm: bool) -> FrontPoint:
+def point_of(
+    tried: _Tried | FrontPoint, windows: Sequence[Window], warm: bool
+) -> FrontPoint:
     """What the windows of an effort say."""
     return FrontPoint(
         tried.effort,

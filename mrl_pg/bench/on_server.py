@@ -97,7 +97,7 @@ class Site:
     ) -> sql.Composed:
         """The statement that creates an HNSW index with the common parameters."""
         return slots.statement(
-            "bench_index",
+            "single_pass_index",
             index=sql.Identifier(index),
             table=named(table),
             value=value,

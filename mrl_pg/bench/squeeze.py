@@ -8,8 +8,8 @@ from functools import partial
 from mrl_pg.bench.asked import Asked
 from mrl_pg.bench.contender import Contender
 from mrl_pg.bench.front import FrontPoint
-from mrl_pg.bench.measure import Pace, Step, rotated
-from mrl_pg.bench.timing import Window, milliseconds, search_for, warm_up
+from mrl_pg.bench.measure import Pace, Step, point_of, rotated
+from mrl_pg.bench.timing import search_for, warm_up
 
 LEAST_BYTES = 100_000_000
 """With less memory the server itself has too little."""
@@ -64,17 +64,6 @@ def squeeze(
                 )
                 warm = warm_up(run, TRIES)
                 windows = [run() for _ in range(pace.rounds)]
-                point = _point(chosen[name], windows, warm)
+                point = point_of(chosen[name], windows, warm)
                 found[name].append(SqueezedPoint(share, size, point))
     return {name: tuple(points) for name, points in found.items()}
-
-
-def _point(chosen: FrontPoint, windows: Sequence[Window], warm: bool) -> FrontPoint:
-    return FrontPoint(
-        chosen.effort,
-        chosen.recall,
-        tuple(window.rate for window in windows),
-        *milliseconds(windows),
-        warm,
-        chosen.scanned,
-    )

@@ -39,15 +39,6 @@ limit {k}
 -- Called by: mrl_pg.bench.recipes
 {extension}subvector({full}, 1, {dims})::{extension}vector({dims})
 
--- name: bench_index
--- An HNSW index on a column or an expression.
--- Slots: index, table, value, extension, operator_class, m, ef_construction
--- Called by: mrl_pg.bench.on_server
-create index {index}
-on {table}
-using hnsw ({value} {extension}{operator_class})
-with (m = {m}, ef_construction = {ef_construction})
-
 -- name: bench_sub_vector
 -- The function of the article on adaptive retrieval that shortens a vector, in PL/pgSQL.
 -- Slots: extension

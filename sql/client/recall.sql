@@ -27,9 +27,9 @@ order by {value} operator({extension}{operator}) {query}
 limit {k}
 
 -- name: single_pass_index
--- An HNSW index over full vectors, for comparison; not part of an installation.
+-- An HNSW index on a column or an expression, for comparison; not part of an installation.
 -- Slots: index, table, value (the column or its cast), extension, operator_class, m, …
--- Called by: mrl_pg.tune.trial.single_pass
+-- Called by: mrl_pg.bench.on_server, mrl_pg.tune.trial.single_pass
 create index {index}
 on {table}
 using hnsw ({value} {extension}{operator_class})

@@ -80,7 +80,6 @@ OWN = {
     ("add_column", "column"): "id pg_catalog.int4",
     ("nearest", "near"): " ",
     ("unnested", "carrier"): "pg_catalog.int4",
-    ("bench_index", "index"): "docs_index",
     ("create_index", "index"): "docs_index",
     ("single_pass_index", "index"): "docs_index",
     ("sample", "sample"): "10",

@@ -128,14 +128,15 @@ def recommend(
             "searches may be faster with full vectors in the row instead of TOAST. "
             "Run tune without --plan to measure this"
         )
+    built = goal.with_graph(chosen.graph)
     index = MatryoshkaIndex(
         layout.table,
         layout.column,
         dims=chosen.dims,
         kind=chosen.kind,
         distance=goal.distance,
-        m=goal.with_graph(chosen.graph).m,
-        ef_construction=goal.with_graph(chosen.graph).ef_construction,
+        m=built.m,
+        ef_construction=built.ef_construction,
         schema=layout.schema,
     )
     return Recommendation(
