@@ -79,7 +79,7 @@ class Adaptive(Contender):
 
 class _AdaptiveClient(ServerClient):
     def searcher(
-        self, effort: BenchEffort, k: int, percent: int | None = None
+        self, effort: BenchEffort, k: int, percent: float | None = None
     ) -> Searcher:
         self.set(effort, percent)
         statement = slots.statement(

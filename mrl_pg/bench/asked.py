@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from mrl_pg.bench.corpus import Corpus, Floats
+from mrl_pg.bench.corpus import Corpus, Floats, below
 from mrl_pg.kinds import Distance
 from mrl_pg.recall.score import Recall, recall_at_k, summarise
 from mrl_pg.recall.truth import distances, nearest
@@ -21,7 +21,7 @@ class Asked:
 
     queries: Sequence[Floats]
     k: int
-    percent: int | None
+    percent: float | None
     rows: Floats
     allowed: NDArray[np.bool_]
     edges: NDArray[np.float64]
@@ -52,14 +52,23 @@ class Asked:
 
 
 def ask(
-    corpus: Corpus, k: int, percent: int | None = None, rows: Floats | None = None
+    corpus: Corpus,
+    k: int,
+    percent: float | None = None,
+    rows: Floats | None = None,
+    gone: NDArray[np.int64] | None = None,
 ) -> Asked:
-    """All queries of a corpus; `rows` are the rows by now, if some were updated."""
+    """All queries of a corpus.
+
+    `rows` are the rows by now, if some were updated; `gone` were deleted.
+    """
     there = corpus.rows if rows is None else rows
     allowed = np.ones(len(there), dtype=np.bool_)
     if percent is not None:
-        allowed = corpus.parts < percent
-    inside = there if percent is None else there[allowed]
+        allowed = corpus.parts < below(percent)
+    if gone is not None:
+        allowed[gone] = False
+    inside = there if allowed.all() else there[allowed]
     truth = nearest(
         inside, corpus.queries, k=min(k, len(inside)), distance=corpus.distance
     )

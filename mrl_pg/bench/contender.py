@@ -35,7 +35,7 @@ class BenchClient(ABC):
 
     @abstractmethod
     def searcher(
-        self, effort: BenchEffort, k: int, percent: int | None = None
+        self, effort: BenchEffort, k: int, percent: float | None = None
     ) -> Searcher:
         """A search with this effort, of rows whose part is below `percent`."""
 
@@ -110,6 +110,11 @@ class Contender(ABC):
         finally:
             for client in opened:
                 client.close()
+
+
+def in_graph(name: str, better: bool) -> str:
+    """The name of a contender, with its graph if that is not the common one."""
+    return f"{name}, better graph" if better else name
 
 
 def ladder(k: int, *, two_passes: bool) -> list[BenchEffort]:

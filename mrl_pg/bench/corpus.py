@@ -20,15 +20,16 @@ HDF5 = {".hdf5", ".h5"}
 DISTANCES: dict[str, Distance] = {"angular": "cosine", "euclidean": "l2", "dot": "ip"}
 """Names of distances in the files of ann-benchmarks."""
 
-PARTS = 100
+PARTS = 1000
+"""Rows are in so many parts of about the same size, for filters."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Corpus:
     """Rows, and queries that are no rows.
 
-    `parts` has a random number below 100 for each row, for filters. `same` queries were
-    left out, because they equal a row.
+    `parts` has a random number below PARTS for each row, for filters. `same` queries
+    were left out, because they equal a row.
     """
 
     name: str
@@ -42,6 +43,11 @@ class Corpus:
     def dims(self) -> int:
         """Dimensions of the vectors."""
         return int(self.rows.shape[1])
+
+
+def below(percent: float) -> int:
+    """The part below which so many percent of the rows are."""
+    return round(percent * PARTS / 100)
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,8 +82,8 @@ class Chroma(Engine):
             configuration={
                 "hnsw": {
                     "space": self.site.corpus.distance,
-                    "max_neighbors": self.site.m,
-                    "ef_construction": self.site.ef_construction,
+                    "max_neighbors": self.site.graph.m,
+                    "ef_construction": self.site.graph.ef_construction,
                 }
             },
         )
@@ -110,7 +110,7 @@ class _ChromaClient(BenchClient):
         self.collection = collection
 
     def searcher(
-        self, effort: BenchEffort, k: int, percent: int | None = None
+        self, effort: BenchEffort, k: int, percent: float | None = None
     ) -> Searcher:
         self.collection.modify(configuration={"hnsw": {"ef_search": effort.walked}})
 
@@ -150,8 +150,8 @@ class Lance(Engine):
             metric=METRICS[self.site.corpus.distance],
             index_type="IVF_HNSW_SQ",
             num_partitions=1,
-            m=self.site.m,
-            ef_construction=self.site.ef_construction,
+            m=self.site.graph.m,
+            ef_construction=self.site.graph.ef_construction,
         )
 
     def is_index(self, file: Path) -> bool:
@@ -178,7 +178,7 @@ class _LanceClient(BenchClient):
         self.table, self.metric = table, metric
 
     def searcher(
-        self, effort: BenchEffort, k: int, percent: int | None = None
+        self, effort: BenchEffort, k: int, percent: float | None = None
     ) -> Searcher:
         def run(query: Vector) -> Sequence[int]:
             search = self.table.search(query).distance_type(self.metric)

@@ -15,8 +15,10 @@ def entrants(site: Site) -> list[Contender]:
     """Every contender there is, also those that cannot take part here."""
     return [
         Ours(site, "bit"),
+        Ours(site, "bit", better=True),
         Ours(site, "halfvec"),
         OnePass(site, "halfvec"),
+        OnePass(site, "halfvec", better=True),
         OnePass(site, "vector"),
         Recipe(site, "binary"),
         Recipe(site, "subvector"),

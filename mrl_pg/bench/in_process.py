@@ -39,8 +39,8 @@ class InProcess(Contender):
         self.graph = hnswlib.Index(space=corpus.distance, dim=self.site.dims)
         self.graph.init_index(
             max_elements=len(corpus.rows),
-            M=self.site.m,
-            ef_construction=self.site.ef_construction,
+            M=self.site.graph.m,
+            ef_construction=self.site.graph.ef_construction,
             random_seed=1,
         )
         # as many threads as the server has workers for a build
@@ -63,7 +63,7 @@ class _InProcessClient(BenchClient):
         self.contender = contender
 
     def searcher(
-        self, effort: BenchEffort, k: int, percent: int | None = None
+        self, effort: BenchEffort, k: int, percent: float | None = None
     ) -> Searcher:
         graph, site = self.contender.graph, self.contender.site
         rows, distance = site.corpus.rows, site.corpus.distance

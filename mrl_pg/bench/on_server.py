@@ -11,7 +11,7 @@ from psycopg.rows import TupleRow
 
 from mrl_pg import source
 from mrl_pg.bench.contender import BenchClient
-from mrl_pg.bench.corpus import Corpus
+from mrl_pg.bench.corpus import Corpus, below
 from mrl_pg.bench.front import BenchEffort
 from mrl_pg.bench.timing import Searcher, Vector
 from mrl_pg.build import settings
@@ -20,6 +20,7 @@ from mrl_pg.exchange import Conn, cursors
 from mrl_pg.exchange.vectors import QueryVector
 from mrl_pg.installation import install
 from mrl_pg.kinds import OPERATORS
+from mrl_pg.layout import GRAPHS, Graph
 from mrl_pg.load import load_blocks
 from mrl_pg.load.destination import Storage
 from mrl_pg.vectors import wire
@@ -40,8 +41,7 @@ class Site:
     url: str
     corpus: Corpus
     dims: int
-    m: int = 16
-    ef_construction: int = 64
+    graph: Graph = GRAPHS["usual"]
     storage: Storage = "external"
     loaded: dict[str, float] = field(default_factory=dict)
     built: dict[str, float] = field(default_factory=dict)
@@ -93,9 +93,15 @@ class Site:
         return self.built[index]
 
     def index_statement(
-        self, index: str, table: str, value: sql.Composable, operator_class: str
+        self,
+        index: str,
+        table: str,
+        value: sql.Composable,
+        operator_class: str,
+        graph: Graph | None = None,
     ) -> sql.Composed:
-        """The statement that creates an HNSW index with the common parameters."""
+        """The statement that creates an HNSW index, in the common graph by default."""
+        chosen = graph or self.graph
         return slots.statement(
             "single_pass_index",
             index=sql.Identifier(index),
@@ -103,8 +109,8 @@ class Site:
             value=value,
             extension=EXTENSION,
             operator_class=sql.Identifier(operator_class),
-            m=sql.Literal(self.m),
-            ef_construction=sql.Literal(self.ef_construction),
+            m=sql.Literal(chosen.m),
+            ef_construction=sql.Literal(chosen.ef_construction),
         )
 
     def bytes_of(self, conn: Conn, index: str, table: str) -> tuple[int, int]:
@@ -140,11 +146,11 @@ def regclass(name: str) -> sql.Literal:
     return sql.Literal(named(name).as_string())
 
 
-def where(percent: int | None) -> sql.Composable:
+def where(percent: float | None) -> sql.Composable:
     """The filter of a search, which the planner sees as a constant."""
     if percent is None:
         return sql.SQL("true")
-    return sql.SQL("part operator(pg_catalog.<) {}").format(sql.Literal(percent))
+    return sql.SQL("part operator(pg_catalog.<) {}").format(sql.Literal(below(percent)))
 
 
 class ServerClient(BenchClient):
@@ -157,7 +163,7 @@ class ServerClient(BenchClient):
         self.cursor = cursors.searching(self.conn)
         self.state: Mapping[str, str] = {}
 
-    def set(self, effort: BenchEffort, percent: int | None) -> None:
+    def set(self, effort: BenchEffort, percent: float | None) -> None:
         """Set what the session searches with, unless it is set already.
 
         With a filter, pgvector has to be asked to go on where too few rows pass.

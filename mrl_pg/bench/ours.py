@@ -3,12 +3,14 @@
 from collections.abc import Sequence
 from typing import Any
 
-from mrl_pg.bench.contender import BenchClient, Contender, Costs
+from mrl_pg.bench.contender import BenchClient, Contender, Costs, in_graph
+from mrl_pg.bench.corpus import below
 from mrl_pg.bench.front import BenchEffort
 from mrl_pg.bench.on_server import SCHEMA, ServerClient, Site
 from mrl_pg.bench.timing import Searcher, Vector
 from mrl_pg.index import MatryoshkaIndex
 from mrl_pg.kinds import KINDS, Kind
+from mrl_pg.layout import GRAPHS
 from mrl_pg.search.effort import has_bits
 
 
@@ -17,12 +19,16 @@ class Ours(Contender):
 
     two_passes = True
 
-    def __init__(self, site: Site, kind: Kind) -> None:
-        """Bits are of all dimensions, other kinds of the common prefix."""
+    def __init__(self, site: Site, kind: Kind, *, better: bool = False) -> None:
+        """Bits are of all dimensions, other kinds of the common prefix.
+
+        `better`: in the graph of `mrl-pg create --graph better`.
+        """
         self.site = site
+        graph = GRAPHS["better"] if better else site.graph
         bits = KINDS[kind].stored == "bits"
         dims = site.corpus.dims if bits else site.dims
-        self.table = f"mrl_{kind}"
+        self.table = f"mrl_{kind}_better" if better else f"mrl_{kind}"
         self.layout = MatryoshkaIndex(
             self.table,
             "embedding",
@@ -31,11 +37,11 @@ class Ours(Contender):
             distance=site.corpus.distance,
             schema=SCHEMA,
             keep="generated",
-            m=site.m,
-            ef_construction=site.ef_construction,
+            m=graph.m,
+            ef_construction=graph.ef_construction,
         )
         self.index = self.layout.name
-        self.name = f"mrl_pg {kind}({dims})"
+        self.name = in_graph(f"mrl_pg {kind}({dims})", better)
 
     def build(self) -> Costs:
         """Load the table, and create the index; seconds are of the index alone."""
@@ -57,7 +63,7 @@ class _OurClient(ServerClient):
         self.layout = contender.layout
 
     def searcher(
-        self, effort: BenchEffort, k: int, percent: int | None = None
+        self, effort: BenchEffort, k: int, percent: float | None = None
     ) -> Searcher:
         # `search` sets ef_search itself, and heeds the rows that a scan may visit
         self.set(BenchEffort(max(k, 40)), percent)
@@ -67,7 +73,7 @@ class _OurClient(ServerClient):
         else:
             options |= {"candidates": effort.read, "ef_search": effort.walked}
         if percent is not None:
-            options["filter"] = f"part < {percent}"
+            options["filter"] = f"part < {below(percent)}"
 
         def run(query: Vector) -> Sequence[int]:
             return self.layout.search(self.conn, query, **options).keys

@@ -4,14 +4,16 @@ from typing import Literal
 
 from psycopg import sql
 
-from mrl_pg.bench.contender import BenchClient, Contender, Costs
+from mrl_pg.bench.contender import BenchClient, Contender, Costs, in_graph
 from mrl_pg.bench.front import BenchEffort
 from mrl_pg.bench.on_server import EXTENSION, ServerClient, Site, named, where
 from mrl_pg.bench.timing import Searcher
 from mrl_pg.catalog import slots
 from mrl_pg.kinds import KINDS, Kind
+from mrl_pg.layout import GRAPHS
 
 TABLE = "docs"
+BETTER_TABLE = "docs_better"
 FULL = sql.Identifier("embedding")
 FULL_TYPE = "vector"
 
@@ -21,11 +23,18 @@ class OnePass(Contender):
 
     table = TABLE
 
-    def __init__(self, site: Site, kind: Literal["vector", "halfvec"]) -> None:
-        """Take the site and the type of the index."""
+    def __init__(
+        self, site: Site, kind: Literal["vector", "halfvec"], *, better: bool = False
+    ) -> None:
+        """Take the site, the type of the index, and whether its graph is better."""
         self.site, self.kind = site, kind
+        self.graph = GRAPHS["better"] if better else site.graph
         self.index = f"one_pass_{kind}"
-        self.name = f"pgvector {kind}({site.corpus.dims})"
+        if better:
+            self.index += "_better"
+            # of two indexes over the same values the planner takes either
+            self.table = BETTER_TABLE
+        self.name = in_graph(f"pgvector {kind}({site.corpus.dims})", better)
 
     def missing(self) -> str | None:
         """An index over too many dimensions cannot be built."""
@@ -35,9 +44,9 @@ class OnePass(Contender):
         """Build over the column, or over its cast."""
         operator_class = f"{self.kind}_{self.site.corpus.distance}_ops"
         statement = self.site.index_statement(
-            self.index, TABLE, self.value, operator_class
+            self.index, self.table, self.value, operator_class, self.graph
         )
-        return built(self.site, self.index, statement)
+        return built(self.site, self.index, statement, self.table)
 
     @property
     def value(self) -> sql.Composable:
@@ -58,12 +67,12 @@ class _OnePassClient(ServerClient):
         self.contender = contender
 
     def searcher(
-        self, effort: BenchEffort, k: int, percent: int | None = None
+        self, effort: BenchEffort, k: int, percent: float | None = None
     ) -> Searcher:
         self.set(effort, percent)
         statement = slots.statement(
             "bench_one_pass",
-            table=named(TABLE),
+            table=named(self.contender.table),
             passing=where(percent),
             value=self.contender.value,
             extension=EXTENSION,
@@ -128,7 +137,7 @@ class _RecipeClient(ServerClient):
         self.contender = contender
 
     def searcher(
-        self, effort: BenchEffort, k: int, percent: int | None = None
+        self, effort: BenchEffort, k: int, percent: float | None = None
     ) -> Searcher:
         self.set(effort, percent)
         statement = slots.statement(
@@ -158,9 +167,9 @@ def too_long(site: Site, kind: Kind) -> str | None:
     )
 
 
-def built(site: Site, index: str, statement: sql.Composed) -> Costs:
-    """Load the common table and build an index on it."""
+def built(site: Site, index: str, statement: sql.Composed, table: str = TABLE) -> Costs:
+    """Load a table, by default the common one, and build an index on it."""
     with site.connect() as conn:
-        loaded = site.load(conn, TABLE)
+        loaded = site.load(conn, table)
         seconds = site.build(conn, index, statement)
-        return Costs(loaded, seconds, *site.bytes_of(conn, index, TABLE))
+        return Costs(loaded, seconds, *site.bytes_of(conn, index, table))

@@ -9,7 +9,9 @@ from mrl_pg.bench.measure import Pace
 from mrl_pg.errors import InvalidSetting
 from mrl_pg.load.destination import Storage
 
-Section: TypeAlias = Literal["fronts", "clients", "filters", "inserts", "updates"]
+Section: TypeAlias = Literal[
+    "fronts", "clients", "filters", "inserts", "updates", "deletes"
+]
 SECTIONS: tuple[Section, ...] = get_args(Section)
 """In the order of their importance, which is the order in which they are measured."""
 
@@ -19,8 +21,9 @@ class BenchRequest:
     """The rows, the contenders and the sections, all with defaults.
 
     `dims` is the size of every short vector of values; 0 chooses about a third of all
-    dimensions. `only` are parts of names of contenders. `memory` are shares of what the
-    best single pass and its rows take. No section begins after `minutes`.
+    dimensions. `only` are parts of names of contenders. `changed` is the share of
+    rows that are updated, and the share that is deleted. `memory` are shares of what
+    the best single pass and its rows take. No section begins after `minutes`.
     """
 
     source: VectorSource = field(default_factory=VectorSource)
@@ -34,8 +37,8 @@ class BenchRequest:
     without: tuple[str, ...] = ()
     pace: Pace = field(default_factory=Pace)
     clients: tuple[int, ...] = (1, 2, 4)
-    percents: tuple[int, ...] = (10, 1)
-    updates: float = 0.2
+    percents: tuple[float, ...] = (10, 1, 0.1)
+    changed: float = 0.2
     sections: tuple[Section, ...] = SECTIONS
     memory: tuple[float, ...] = ()
     minutes: float | None = None
@@ -49,8 +52,8 @@ class BenchRequest:
             raise InvalidSetting(f"target={self.target}: a recall is between 0 and 1")
         if min(self.pace.rounds, self.source.rows, self.source.queries) < 1:
             raise InvalidSetting("rounds, rows and queries: give at least 1 of each")
-        if not 0 < self.updates < 1:
-            raise InvalidSetting(f"updates={self.updates}: give a share, such as 0.2")
+        if not 0 < self.changed < 1:
+            raise InvalidSetting(f"changed={self.changed}: give a share, such as 0.2")
         if any(not 0 < share <= 2 for share in self.memory):
             raise InvalidSetting(f"memory={self.memory}: give shares, such as 0.4")
         for section in self.sections:

@@ -9,7 +9,7 @@ from mrl_pg.bench.contender import Costs
 from mrl_pg.bench.front import FrontPoint
 from mrl_pg.bench.measure import ClientsPoint
 from mrl_pg.bench.squeeze import SqueezedPoint
-from mrl_pg.bench.writes import Updated, Writes
+from mrl_pg.bench.writes import Changed, Writes
 
 TARGETS = (0.9, 0.95, 0.97, 0.99)
 """Recalls at which fronts are compared."""
@@ -28,9 +28,10 @@ class BenchEntry:
     costs: Costs
     fronts: dict[int, tuple[FrontPoint, ...]] = field(default_factory=dict)
     clients: tuple[ClientsPoint, ...] = ()
-    filtered: dict[int, tuple[FrontPoint, ...]] = field(default_factory=dict)
+    filtered: dict[float, tuple[FrontPoint, ...]] = field(default_factory=dict)
     inserts: Writes | None = None
-    updated: Updated | None = None
+    updated: Changed | None = None
+    deleted: Changed | None = None
     memory: tuple[SqueezedPoint, ...] = ()
 
 

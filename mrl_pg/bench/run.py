@@ -12,7 +12,7 @@ from mrl_pg.bench.contender import Contender
 from mrl_pg.bench.corpus import Corpus
 from mrl_pg.bench.entrants import chosen, entrants
 from mrl_pg.bench.environment import environment
-from mrl_pg.bench.front import FrontPoint, cheapest
+from mrl_pg.bench.front import BenchEffort, FrontPoint, cheapest
 from mrl_pg.bench.measure import fronts, with_clients
 from mrl_pg.bench.memory import why_not
 from mrl_pg.bench.on_server import ServerClient, Site
@@ -20,9 +20,10 @@ from mrl_pg.bench.own_server import OwnServer, own_server
 from mrl_pg.bench.request import BenchRequest, Section, prefix_dims
 from mrl_pg.bench.result import BenchEntry, BenchResult, single
 from mrl_pg.bench.squeeze import LEAST_BYTES, squeeze
-from mrl_pg.bench.writes import inserts, swap, updated
+from mrl_pg.bench.writes import deleted, inserts, removal, swap, updated
 from mrl_pg.errors import InvalidSetting
 from mrl_pg.exchange.progress import OnProgress, Progress
+from mrl_pg.layout import Graph
 
 
 def bench(request: BenchRequest, progress: OnProgress | None = None) -> BenchResult:
@@ -37,8 +38,7 @@ def bench(request: BenchRequest, progress: OnProgress | None = None) -> BenchRes
             own.url,
             corpus,
             prefix_dims(corpus.dims, request.dims),
-            request.m,
-            request.ef_construction,
+            Graph(request.m, request.ef_construction),
             request.storage,
         )
         running = _Run(request, site, BenchResult(_about(request, site)), say, started)
@@ -135,6 +135,7 @@ class _Run:
             "filters": self.filters,
             "inserts": self.inserts,
             "updates": self.updates,
+            "deletes": self.deletes,
         }
         with self.timed(f"fronts, k = {asked.k}"):
             self.front(asked)
@@ -206,22 +207,32 @@ class _Run:
 
     def updates(self, asked: Asked) -> None:
         """Searches after many updates."""
-        change = swap(
-            self.corpus, self.request.updates, asked.k, self.request.source.seed
-        )
+        request = self.request
+        change = swap(self.corpus, request.changed, asked.k, request.source.seed)
+        for entry, client, table, effort in self.changing("updates"):
+            entry.updated = updated(client, table, effort, change, request.pace)
+
+    def deletes(self, asked: Asked) -> None:
+        """Searches after many deletes."""
+        request = self.request
+        change = removal(self.corpus, request.changed, asked.k, request.source.seed)
+        for entry, client, table, effort in self.changing("deletes"):
+            entry.deleted = deleted(client, table, effort, change, request.pace)
+
+    def changing(
+        self, what: str
+    ) -> Iterator[tuple[BenchEntry, ServerClient, str, BenchEffort]]:
+        """Those that have an effort for it, each with a client, while there is time."""
         for contender, client in self.writers():
-            entry = self.entry(contender.name)
             if contender.name not in self.best:
                 continue
             if self.late():
-                left_out = f"updates with {contender.name}", self.over
+                left_out = f"{what} with {contender.name}", self.over
                 self.result.left_out.append(left_out)
                 continue
-            self.step(f"updating with {contender.name}")
+            self.step(f"{what} with {contender.name}")
             effort = self.best[contender.name].effort
-            entry.updated = updated(
-                client, contender.table, effort, change, self.request.pace
-            )
+            yield self.entry(contender.name), client, contender.table, effort
 
     def writers(self) -> Iterator[tuple[Contender, ServerClient]]:
         """A client of each contender on the server, one per index."""

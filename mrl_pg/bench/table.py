@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from mrl_pg.bench.front import FrontPoint, Spread, rates_at, ratio_at
 from mrl_pg.bench.result import TARGETS, BenchEntry, BenchResult, ours, single
+from mrl_pg.bench.writes import Changed
 from mrl_pg.recall.score import three_digits
 
 NONE = "-"
@@ -30,7 +31,7 @@ def _parts(result: BenchResult) -> Iterator[str]:
     yield _clients(entries)
     for percent in sorted({p for entry in entries for p in entry.filtered})[::-1]:
         yield _fronts(
-            f"Searches per second at a recall, {percent} % of the rows pass a filter",
+            f"Searches per second at a recall, {percent:g} % of the rows pass a filter",
             entries,
             lambda entry, p=percent: entry.filtered.get(p, ()),  # type: ignore[misc]
         )
@@ -160,36 +161,35 @@ def _clients(entries: Sequence[BenchEntry]) -> str:
 def _writes(entries: Sequence[BenchEntry]) -> str:
     rows = []
     for entry in entries:
-        if entry.inserts is None and entry.updated is None:
+        done, updated, deleted = entry.inserts, entry.updated, entry.deleted
+        if done is None and updated is None and deleted is None:
             continue
-        done, after = entry.inserts, entry.updated
         rows.append(
             (
                 entry.name,
                 NONE if done is None else f"{done.per_second:.0f}",
-                NONE if after is None else f"{after.writes.per_second:.0f}",
-                *(
-                    (NONE, NONE)
-                    if after is None
-                    else (
-                        f"{three_digits(_before(entry))} to "
-                        f"{three_digits(after.point.recall.mean)}",
-                        f"{after.before:.0f} to {after.point.rate.median:.0f}",
-                    )
-                ),
+                NONE if updated is None else f"{updated.writes.per_second:.0f}",
+                *_after(entry, updated),
+                *_after(entry, deleted),
             )
         )
-    heads = ("", "inserts/s", "updates/s", "recall after updates", "searches/s")
+    after = ("recall after updates", "searches/s", "after deletes", "searches/s")
+    heads = ("", "inserts/s", "updates/s", *after)
     title = "With this index alone, in one transaction"
     return f"{title}\n{grid(heads, rows)}" if rows else ""
 
 
-def _before(entry: BenchEntry) -> float:
-    """The recall before updates, of the effort that was measured after them."""
-    assert entry.updated is not None
-    effort = entry.updated.point.effort
+def _after(entry: BenchEntry, changed: Changed | None) -> tuple[str, str]:
+    """Recall and rate of an effort before changes and after them."""
+    if changed is None:
+        return NONE, NONE
     front = next(iter(entry.fronts.values()))
-    return next(point.recall.mean for point in front if point.effort == effort)
+    effort, after = changed.point.effort, changed.point
+    before = next(point.recall.mean for point in front if point.effort == effort)
+    return (
+        f"{three_digits(before)} to {three_digits(after.recall.mean)}",
+        f"{changed.before:.0f} to {after.rate.median:.0f}",
+    )
 
 
 def _memory(entries: Sequence[BenchEntry]) -> str:

@@ -58,6 +58,15 @@ def search_for(
     return Window(tuple(took), now - start)
 
 
+def search_once(search: Searcher, queries: Sequence[Vector], seconds: float) -> None:
+    """Every query once, or as many as so many seconds allow."""
+    end = time.perf_counter() + seconds
+    for query in queries:
+        search(query)
+        if time.perf_counter() > end:
+            break
+
+
 def search_together(
     searches: Sequence[Searcher], queries: Sequence[Vector], seconds: float
 ) -> Window:

@@ -6,7 +6,7 @@ table as it was.
 """
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -91,21 +91,41 @@ class Swap:
     asked: Asked
 
 
+def drawn(corpus: Corpus, share: float, seed: int) -> NDArray[np.int64]:
+    """A share of the rows, drawn at random."""
+    order = np.random.default_rng(seed + 2).permutation(len(corpus.rows))
+    chosen: NDArray[np.int64] = np.sort(order[: int(share * len(order))])
+    return chosen
+
+
 def swap(corpus: Corpus, share: float, k: int, seed: int) -> Swap:
     """Rows drawn at random exchange their vectors, so that all stay real ones."""
-    rng = np.random.default_rng(seed + 2)
-    chosen = np.sort(rng.permutation(len(corpus.rows))[: int(share * len(corpus.rows))])
+    chosen = drawn(corpus, share, seed)
     vectors = corpus.rows[np.roll(chosen, 1)]
     rows = corpus.rows.copy()
     rows[chosen] = vectors
     return Swap(chosen, vectors, ask(corpus, k, rows=rows))
 
 
-@dataclass(frozen=True, slots=True)
-class Updated:
-    """The front after updates that no vacuum followed, and the updates per second.
+@dataclass(frozen=True, slots=True, eq=False)
+class Removal:
+    """A deletion: which rows, and the answers then."""
 
-    `before` is the rate of the same effort before the updates.
+    rows: NDArray[np.int64]
+    asked: Asked
+
+
+def removal(corpus: Corpus, share: float, k: int, seed: int) -> Removal:
+    """Rows drawn at random go."""
+    gone = drawn(corpus, share, seed)
+    return Removal(gone, ask(corpus, k, gone=gone))
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """An effort after changes that no vacuum followed, and the changes per second.
+
+    `before` is the rate of the same effort before the changes.
     """
 
     writes: Writes
@@ -115,19 +135,47 @@ class Updated:
 
 def updated(
     client: ServerClient, table: str, effort: BenchEffort, change: Swap, pace: Pace
-) -> Updated:
+) -> Changed:
     """Update rows, and search with the same effort before and after."""
     statement = slots.statement(
         "bench_update", table=named(table), query=client.site.query()
     ).as_string()
-    asked = change.asked
-    with alone(client, table):
-        before = _windows(client, effort, asked, pace)[1]
-        start = time.perf_counter()
+
+    def write() -> int:
         for row, vector in zip(change.rows, change.vectors, strict=True):
             data = {"query": QueryVector(wire(vector, "vector"), "vector")}
             values = {"id": int(row), **data}
             client.cursor.execute(statement.encode(), values, prepare=True)
+        return len(change.rows)
+
+    return _changed(client, table, effort, change.asked, pace, write)
+
+
+def deleted(
+    client: ServerClient, table: str, effort: BenchEffort, change: Removal, pace: Pace
+) -> Changed:
+    """Delete rows, and search with the same effort before and after."""
+    statement = slots.statement("bench_delete", table=named(table))
+
+    def write() -> int:
+        ids = {"ids": change.rows.tolist()}
+        return cursors.tuples(client.conn).execute(statement, ids).rowcount
+
+    return _changed(client, table, effort, change.asked, pace, write)
+
+
+def _changed(
+    client: ServerClient,
+    table: str,
+    effort: BenchEffort,
+    asked: Asked,
+    pace: Pace,
+    write: Callable[[], int],
+) -> Changed:
+    with alone(client, table):
+        before = _windows(client, effort, asked, pace)[1]
+        start = time.perf_counter()
+        rows = write()
         took = time.perf_counter() - start
         search = client.searcher(effort, asked.k)
         recall = asked.recall([search(query) for query in asked.queries])
@@ -140,7 +188,7 @@ def updated(
         warm,
     )
     usual = sorted(window.rate for window in before)[len(before) // 2]
-    return Updated(Writes(len(change.rows), len(change.rows) / took), point, usual)
+    return Changed(Writes(rows, rows / took), point, usual)
 
 
 def _windows(

@@ -141,7 +141,7 @@ def bench(
         str,
         typer.Option(
             help="Sections after the fronts of the first k: fronts (of the other k), "
-            "clients, filters, inserts, updates.  \\[default: all]",
+            "clients, filters, inserts, updates, deletes.  \\[default: all]",
             rich_help_panel=WORK,
             show_default=False,
         ),

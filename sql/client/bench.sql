@@ -172,6 +172,13 @@ update {table}
 set embedding = {query}
 where id operator(pg_catalog.=) %(id)s
 
+-- name: bench_delete
+-- Rows go.
+-- Slots: table
+-- Called by: mrl_pg.bench.writes
+delete from {table}
+where id operator(pg_catalog.=) any (%(ids)s)
+
 -- name: bench_versions
 -- The versions and the settings that a result depends on.
 -- No parameters

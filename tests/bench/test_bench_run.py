@@ -36,7 +36,7 @@ def result() -> Iterator[BenchResult]:
         pace=Pace(1, 0.0),
         clients=(1, 2),
         percents=(10,),
-        updates=0.01,
+        changed=0.01,
         without=("in process",),
     )
     # servers of tests live where the watchdog finds them
@@ -53,8 +53,10 @@ def result() -> Iterator[BenchResult]:
 def test_every_contender_scans_its_own_index(result: BenchResult) -> None:
     assert [entry.name for entry in result.entries] == [
         "mrl_pg bit(64)",
+        "mrl_pg bit(64), better graph",
         "mrl_pg halfvec(32)",
         "pgvector halfvec(64)",
+        "pgvector halfvec(64), better graph",
         "pgvector vector(64)",
         "pgvector binary(64)",
         "pgvector subvector(32)",
@@ -93,6 +95,9 @@ def test_every_section_was_measured(result: BenchResult) -> None:
         if not entry.name.startswith("adaptive"):
             assert entry.updated is not None
             assert entry.updated.writes.rows == ROWS // 100
+            assert entry.deleted is not None
+            assert entry.deleted.writes.rows == ROWS // 100
+            assert entry.deleted.point.recall.mean > 0.8
             assert set(entry.filtered) == {10}
             assert max(each.recall.mean for each in entry.filtered[10]) > 0.9
         if entry.name != "adaptive(32), as published":
