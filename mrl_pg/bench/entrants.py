@@ -6,6 +6,7 @@ from mrl_pg.bench.adaptive import Adaptive
 from mrl_pg.bench.contender import Contender
 from mrl_pg.bench.engines import Chroma, Lance
 from mrl_pg.bench.in_process import InProcess
+from mrl_pg.bench.langchain import LangChain
 from mrl_pg.bench.on_server import Site
 from mrl_pg.bench.ours import Ours
 from mrl_pg.bench.recipes import OnePass, Recipe
@@ -22,6 +23,7 @@ def entrants(site: Site) -> list[Contender]:
         OnePass(site, "vector"),
         Recipe(site, "binary"),
         Recipe(site, "subvector"),
+        LangChain(site),
         InProcess(site),
         Chroma(site),
         Lance(site),

@@ -109,6 +109,18 @@ end
 select id
 from bench.match_documents_adaptive({query}, {k})
 
+-- name: bench_langchain_view
+-- The common table in the form that langchain-postgres expects: with a column of texts.
+-- No parameters
+-- Called by: mrl_pg.bench.langchain
+create view bench.langchain as
+select
+    id,
+    part,
+    embedding,
+    ''::pg_catalog.text as content
+from bench.docs
+
 -- name: bench_schema
 -- The schema of all that a benchmark makes.
 -- No parameters

@@ -1,5 +1,6 @@
 """Where rows and queries come from, and that no query is a row."""
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -62,19 +63,34 @@ def test_parquet_is_read_by_the_readers_of_load(tmp_path: Path) -> None:
     assert len(read(source).rows) == 280
 
 
-def test_the_files_of_ann_benchmarks(tmp_path: Path) -> None:
+def test_the_files_of_ann_benchmarks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    h5py = pytest.importorskip("h5py")
     path = tmp_path / "glove.hdf5"
-    try:
-        import h5py
-    except ModuleNotFoundError:
-        with pytest.raises(InvalidFile, match=r"pip install 'mrl_pg\[bench\]'"):
-            read(VectorSource(path))
-        return
     with h5py.File(path, "w") as made:
         made["train"], made["test"] = ROWS[:200], ROWS[200:]
         made.attrs["distance"] = "euclidean"
     corpus = read(VectorSource(path, queries=30))
     assert (len(corpus.rows), len(corpus.queries), corpus.distance) == (200, 30, "l2")
+    assert lines(corpus.rows) == lines(ROWS[:200])
+    assert lines(corpus.queries) < lines(ROWS[200:])
+    with h5py.File(path, "a") as made:
+        made.attrs["distance"] = "jaccard"
+    with pytest.raises(InvalidFile, match="'jaccard'"):
+        read(VectorSource(path))
+    with h5py.File(path, "a") as made:
+        del made["test"]
+    with pytest.raises(InvalidFile, match="train and test"):
+        read(VectorSource(path))
+    path.write_bytes(b"no HDF5")
+    with pytest.raises(InvalidFile, match="not a valid HDF5"):
+        read(VectorSource(path))
+    with pytest.raises(InvalidFile, match="does not exist"):
+        read(VectorSource(tmp_path / "none.hdf5"))
+    monkeypatch.setitem(sys.modules, "h5py", None)
+    with pytest.raises(InvalidFile, match=r"pip install 'mrl_pg\[bench\]'"):
+        read(VectorSource(path))
 
 
 def test_recall_counts_ties_and_only_rows_that_pass() -> None:

@@ -15,6 +15,7 @@ from mrl_pg.bench import (
     bench,
     contender,
     in_process,
+    langchain,
     measure,
     writes,
 )
@@ -37,7 +38,7 @@ def result() -> Iterator[BenchResult]:
         clients=(1, 2),
         percents=(10,),
         changed=0.01,
-        without=("in process",),
+        without=("in process", "langchain"),
     )
     # servers of tests live where the watchdog finds them
     with pytest.MonkeyPatch.context() as patch, temporary_folder() as folder:
@@ -152,6 +153,8 @@ def test_a_contender_without_its_package_is_named(
     corpus = read(VectorSource(made_up=8, rows=50, queries=5))
     there = in_process.InProcess(Site("", corpus, 4))
     assert there.missing() == "hnswlib is not installed: pip install hnswlib"
+    other = langchain.LangChain(Site("", corpus, 4))
+    assert "pip install --no-deps langchain-postgres" in str(other.missing())
 
 
 @pytest.mark.parametrize(
