@@ -41,7 +41,7 @@ soak: .venv/installed  ## hit all commands that change a table in use; HITS=100
 	$(BIN)/python benchmarks/soak.py --hits $(or $(HITS),100)
 
 extension: .venv/installed  ## dist/extension, for create extension mrl_pg
-	$(BIN)/python tools/build_extension.py dist/extension
+	$(BIN)/mrl-pg extension dist/extension
 
 $(BIN)/python:
 	$(PYTHON) -m venv .venv

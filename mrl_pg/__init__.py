@@ -28,6 +28,7 @@ from mrl_pg.errors import (
     SameShortValuesWarning,
     ServerError,
     ShortIndexError,
+    StillInUse,
     TableError,
     TableNotFound,
 )
@@ -108,6 +109,7 @@ __all__ = [
     "SearchResult",
     "ServerError",
     "ShortIndexError",
+    "StillInUse",
     "SwitchReport",
     "TableError",
     "TableNotFound",

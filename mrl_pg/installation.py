@@ -6,7 +6,7 @@ from typing import cast
 
 from mrl_pg import source
 from mrl_pg.catalog.facts import check_pgvector
-from mrl_pg.errors import NotInstalled
+from mrl_pg.errors import NotInstalled, StillInUse
 from mrl_pg.exchange import (
     AsyncConn,
     Conn,
@@ -24,6 +24,8 @@ VERSION = version("mrl_pg")
 
 NOT_IN_PREREQUISITE_STATE = "55000"
 """SQLSTATE of the errors that the scripts themselves raise."""
+
+DEPENDENT_OBJECTS_STILL_EXIST = "2BP01"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +71,8 @@ async def install_async(conn: AsyncConn) -> InstallReport:
 def uninstall(conn: Conn) -> InstallReport:
     """Remove the `mrl` schema, in one transaction; short columns and indexes stay.
 
-    PostgreSQL refuses, and nothing changes, while one of your objects uses it.
+    Raises StillInUse, with their names and with nothing changed, while objects of yours
+    use it.
     """
     return run(conn, uninstalling())
 
@@ -93,7 +96,17 @@ def installing() -> Exchange[InstallReport]:
 
 def uninstalling() -> Exchange[InstallReport]:
     """The verb behind `uninstall`, for a connection of any driver."""
-    return (yield from transaction(_uninstall()))
+    try:
+        return (yield from transaction(_uninstall()))
+    except Exception as error:
+        reply = server_message(error)
+        if reply.sqlstate != DEPENDENT_OBJECTS_STILL_EXIST:
+            raise
+        # the server's hint is to drop them with `cascade`
+        raise StillInUse(
+            f"nothing was removed, because objects of yours use mrl: {reply.detail}; "
+            "drop or change them, then uninstall again"
+        ) from error
 
 
 def read_version() -> Exchange[str | None]:

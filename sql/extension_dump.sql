@@ -1,6 +1,6 @@
 -- Makes pg_dump write the rows of mrl_pg's tables, although the extension owns these tables.
 -- Only in the extension's script. Rows about dropped tables are left out.
--- Called by: tools/build_extension.py
+-- Called by: mrl_pg.extension
 select pg_catalog.pg_extension_config_dump('mrl._tables', $$
 where exists (
     select

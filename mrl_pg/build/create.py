@@ -1,6 +1,7 @@
 """Creates a short column and its index, concurrently or in one transaction."""
 
 import re
+import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
@@ -145,9 +146,18 @@ def _create(
         # another session may have built it meanwhile; the server looks at all of it
         steps = yield from read(layout, facts, rebuild)
     yield from check_rows(layout, facts)
+    start = time.perf_counter()
     with watched():
         done = yield from settings.local(chosen, carry_out(steps))
-    return (yield from report_of(layout, facts, steps, done))
+    report = yield from report_of(layout, facts, steps, done)
+    if not changes(steps):
+        return report
+    rewritten = any(step.how == "rewrite" for step in steps)
+    return replace(
+        report,
+        waited="readers and writers" if rewritten else "writers",
+        waited_seconds=time.perf_counter() - start,
+    )
 
 
 def report_of(

@@ -1,8 +1,12 @@
 """What a `create` or a `drop` did."""
 
 from dataclasses import dataclass
+from typing import Literal, TypeAlias
 
 from mrl_pg.layout import IndexLayout
+
+Waited: TypeAlias = Literal["readers and writers", "writers"]
+"""Who waits for a table while its index is built."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +19,10 @@ class BuildReport:
     the reason; both are None after a drop. `recall` is the share of the nearest short
     values that the new index found on a sample; None if that was not measured, as in a
     transaction.
+
+    `waited` says who could not use the table meanwhile, and `waited_seconds` for how
+    long, up to the end of the build: "readers and writers", "writers", or None if every
+    lock was held for a moment. In a transaction of yours they wait until you commit.
     """
 
     layout: IndexLayout
@@ -24,6 +32,8 @@ class BuildReport:
     kept_as: str | None = None
     why: str | None = None
     recall: float | None = None
+    waited: Waited | None = None
+    waited_seconds: float = 0.0
 
     @property
     def changed(self) -> bool:
@@ -46,4 +56,9 @@ class BuildReport:
         if self.recall is not None:
             size += f", and finds {self.recall:.0%} of the nearest short values"
         kept = f"; kept as {self.kept_as}: {self.why}" if self.kept_as else ""
-        return f"{self.layout}: {steps}; the index takes {size}{kept}"
+        wait = "; nobody had to wait for the table"
+        if self.waited is not None:
+            wait = (
+                f"; {self.waited} waited for the table for {self.waited_seconds:.1f} s"
+            )
+        return f"{self.layout}: {steps}; the index takes {size}{kept}{wait}"

@@ -80,6 +80,15 @@ def fallback(layout: IndexLayout) -> Exchange[IndexLayout | None]:
     return None if row is None else _layout(IndexLayout, _column_of(layout), row)
 
 
+def registered(column: ColumnLayout) -> Exchange[list[IndexLayout]]:
+    """Every registered index of a column, the one in use first.
+
+    Raises NotInstalled.
+    """
+    rows = yield from _read(column)
+    return [_layout(IndexLayout, column, row) for row in rows if row["dims"]]
+
+
 def column_in_use(searched: Searched) -> Exchange[ColumnLayout]:
     """The full column in use in place of this one, read from the server now."""
     (row,) = yield from _read(searched, source.statement("column_in_use").encode())

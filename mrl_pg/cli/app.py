@@ -4,6 +4,7 @@ Each command is a function in this folder, and one line below names its file.
 """
 
 import sys
+import warnings
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import typer
@@ -23,6 +24,7 @@ class MrlPg(LazyGroup):
         "bench": "mrl_pg.cli.bench:bench",
         "install": "mrl_pg.cli.install:install",
         "uninstall": "mrl_pg.cli.install:uninstall",
+        "extension": "mrl_pg.cli.install:extension",
         "create": "mrl_pg.cli.create:create",
         "keep-as": "mrl_pg.cli.create:keep_as",
         "drop": "mrl_pg.cli.create:drop",
@@ -80,6 +82,8 @@ def _options(
 
 def run() -> int:
     """Run the command in `sys.argv`; returns the exit code or raises SystemExit."""
+    # one line, because nobody in a shell wants a line of Python's source
+    warnings.showwarning = _warn
     try:
         app(prog_name="mrl-pg")
     except MrlError as error:
@@ -116,6 +120,10 @@ def _said(error: "Error") -> str:
         diagnostic.message_hint,
     )
     return "; ".join(part for part in parts if part) or " ".join(str(error).split())
+
+
+def _warn(message: Warning | str, *_where: object, **_also: object) -> None:
+    print(f"warning: {message}", file=sys.stderr)
 
 
 def _fail(text: str, code: int) -> int:

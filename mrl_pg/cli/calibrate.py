@@ -1,29 +1,31 @@
 """`mrl-pg calibrate`: measures searches, so that a search can promise a recall."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table as Grid
 
 from mrl_pg.calibration.calibrate import Calibration, CalibrationPoint, found_by
 from mrl_pg.cli.bar import bar
 from mrl_pg.cli.describe import (
     Column,
-    Dims,
-    DistanceName,
     Filter,
-    KindName,
+    KnownDims,
+    KnownDistance,
+    KnownKind,
+    Meant,
     Name,
     QueryFile,
     RealQueries,
     Short,
     Table,
-    describe,
+    Values,
+    values,
 )
 from mrl_pg.cli.options import PG_DEFAULT, Directory, Dsn, Json, Pg, connection, say
+from mrl_pg.cli.rows import show
 from mrl_pg.cli.search import read_queries
 from mrl_pg.errors import InvalidSetting
 from mrl_pg.exchange.progress import Progress
@@ -40,9 +42,9 @@ NOTHING_MEASURED = 3
 def calibrate(
     table: Table,
     column: Column,
-    dims: Dims,
-    kind: KindName = "halfvec",
-    distance: DistanceName = "cosine",
+    dims: KnownDims = None,
+    kind: KnownKind = None,
+    distance: KnownDistance = None,
     k: Annotated[
         list[int] | None,
         typer.Option(
@@ -67,6 +69,7 @@ def calibrate(
         ),
     ] = False,
     filter: Filter = None,
+    param: Values = None,
     short: Short = "",
     name: Name = "",
     dsn: Dsn = None,
@@ -89,14 +92,16 @@ def calibrate(
     rows a search takes a margin, and says that it rests on rows. With --filter, as many
     rows that the filter turns away are queries, too, because they may find less.
 
-    Example: mrl-pg calibrate docs embedding --dims 256 --k 10 --k 100
+    Example: mrl-pg calibrate docs embedding --k 10 --k 100
     """
-    index = describe(table, column, dims, kind, distance, short=short, name=name)
+    meant = Meant(table, column, dims, kind, distance, short, name)
+    params = values(param)
     vectors = read_queries(queries, column, real_queries)
     if rows and (real_queries or vectors is not None):
         raise InvalidSetting("--rows and queries were both given: leave one out")
     calibrations = []
     with connection(dsn, directory, pg) as conn:
+        index = meant.index(conn)
         for count in k or [10]:
             with bar(f"k {count}: exact answers", lines=True) as update:
 
@@ -121,6 +126,7 @@ def calibrate(
                         real_queries=real_queries,
                         rows=rows,
                         filter=filter,
+                        params=params,
                         progress=report,
                     )
                 )
@@ -129,7 +135,7 @@ def calibrate(
     else:
         for calibration in calibrations:
             if calibration.points:
-                Console().print(front(calibration))
+                show(*front(calibration))
             typer.echo("\n".join([f"{calibration}", *promises(calibration)]))
     for calibration in calibrations:
         if calibration.is_busy:
@@ -167,14 +173,13 @@ def calibrate(
         say("measured with the stored real queries; --rows measures with rows")
 
 
-def front(calibration: Calibration) -> Grid:
-    """A table of the best searches, cheapest first."""
-    grid = Grid(title=f"k = {calibration.k}", title_justify="left")
-    heads = ("candidates", "ef_search", "recall", "above", "p05", "median ms", "p95 ms")
-    for head in heads:
-        grid.add_column(head, justify="right", no_wrap=True)
-    for point in sorted(calibration.points, key=lambda point: point.recall):
-        grid.add_row(
+def front(calibration: Calibration) -> tuple[Sequence[str], Sequence[Sequence[str]]]:
+    """Heads and lines of a table of the best searches, cheapest first."""
+    counts = ("k", "candidates", "ef_search")
+    heads = (*counts, "recall", "above", "p05", "median ms", "p95 ms")
+    lines = [
+        (
+            str(calibration.k),
             "exact" if point.candidates is None else str(point.candidates),
             "" if point.ef_search is None else str(point.ef_search),
             f"{point.recall:.4f}",
@@ -183,7 +188,9 @@ def front(calibration: Calibration) -> Grid:
             f"{point.median_ms:.2f}",
             f"{point.p95_ms:.2f}",
         )
-    return grid
+        for point in sorted(calibration.points, key=lambda point: point.recall)
+    ]
+    return heads, lines
 
 
 def promises(calibration: Calibration) -> list[str]:

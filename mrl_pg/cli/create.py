@@ -19,7 +19,11 @@ from mrl_pg.cli.describe import (
     GraphName,
     KeepName,
     KindName,
+    KnownDims,
+    KnownDistance,
+    KnownKind,
     M,
+    Meant,
     Name,
     Short,
     Table,
@@ -136,9 +140,9 @@ def keep_as(
             metavar="HOW", help="expression, trigger or generated, as --keep of create."
         ),
     ],
-    dims: Dims,
-    kind: KindName = "halfvec",
-    distance: DistanceName = "cosine",
+    dims: KnownDims = None,
+    kind: KnownKind = None,
+    distance: KnownDistance = None,
     short: Short = "",
     name: Name = "",
     yes: Annotated[
@@ -162,19 +166,22 @@ def keep_as(
 
     Example: mrl-pg keep-as docs embedding trigger --dims 256
     """
-    index = describe(table, column, dims, kind, distance, short=short, name=name)
-    with connection(dsn, directory, pg) as conn, watched(f"{index}") as watcher:
-        # the verb checks the name
-        report = index.keep_as(conn, cast("Keep", keep), rebuild=yes, progress=watcher)
+    meant = Meant(table, column, dims, kind, distance, short, name)
+    with connection(dsn, directory, pg) as conn:
+        index = meant.index(conn, only=True)
+        with watched(f"{index}") as watcher:
+            # the verb checks the name
+            how = cast("Keep", keep)
+            report = index.keep_as(conn, how, rebuild=yes, progress=watcher)
     _print(report, as_json)
 
 
 def drop(
     table: Table,
     column: Column,
-    dims: Dims,
-    kind: KindName = "halfvec",
-    distance: DistanceName = "cosine",
+    dims: KnownDims = None,
+    kind: KnownKind = None,
+    distance: KnownDistance = None,
     short: Short = "",
     name: Name = "",
     dsn: Dsn = None,
@@ -186,9 +193,9 @@ def drop(
 
     Example: mrl-pg drop docs embedding --dims 256 --kind halfvec
     """
-    index = describe(table, column, dims, kind, distance, short=short, name=name)
+    meant = Meant(table, column, dims, kind, distance, short, name)
     with connection(dsn, directory, pg) as conn:
-        _print(index.drop(conn), as_json)
+        _print(meant.index(conn, only=True).drop(conn), as_json)
 
 
 @contextmanager
@@ -226,6 +233,8 @@ def _print(report: BuildReport, as_json: bool, told: Preflight | None = None) ->
         "kept_as": report.kept_as,
         "why": report.why,
         "recall": report.recall,
+        "waited": report.waited,
+        "waited_seconds": report.waited_seconds,
     }
     if told is not None:
         facts["preflight"] = told.as_dict()

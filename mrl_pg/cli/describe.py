@@ -1,25 +1,37 @@
 """Command-line arguments that describe a short column and its index."""
 
-import re
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated, TypeAlias, cast
 
 import typer
 
-from mrl_pg.errors import InvalidSetting
+from mrl_pg.catalog.in_use import registered
+from mrl_pg.catalog.read import read_facts
+from mrl_pg.cli import completion
+from mrl_pg.cli.names import split_table
+from mrl_pg.errors import IndexNotFound, InvalidSetting, NotInstalled
+from mrl_pg.exchange import Conn, run
 from mrl_pg.index import MatryoshkaIndex
 from mrl_pg.kinds import Distance, Keep, Kind
-from mrl_pg.layout import GRAPHS, Graph
+from mrl_pg.layout import GRAPHS, ColumnLayout, Graph, IndexLayout
 
 Table: TypeAlias = Annotated[
     str,
     typer.Argument(
         metavar="TABLE",
         help="Table, or schema.table; quoted as in SQL if a name contains a dot.",
+        autocompletion=completion.tables,
     ),
 ]
 Column: TypeAlias = Annotated[
-    str, typer.Argument(metavar="COLUMN", help="Column of the full vectors.")
+    str,
+    typer.Argument(
+        metavar="COLUMN",
+        help="Column of the full vectors.",
+        autocompletion=completion.columns,
+    ),
 ]
 Dims: TypeAlias = Annotated[
     int, typer.Option("--dims", "-d", help="Dimensions of the short vectors.")
@@ -30,6 +42,32 @@ KindName: TypeAlias = Annotated[
 ]
 DistanceName: TypeAlias = Annotated[
     str, typer.Option("--distance", help="Distance of the search: cosine, l2 or ip.")
+]
+KnownDims: TypeAlias = Annotated[
+    int | None,
+    typer.Option(
+        "--dims",
+        "-d",
+        help="Dimensions of the short vectors.  \\[default: those of the index in use]",
+        show_default=False,
+    ),
+]
+KnownKind: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--kind",
+        help="Type of the short vectors: vector, halfvec or bit.  \\[default: that of "
+        "the index in use]",
+        show_default=False,
+    ),
+]
+KnownDistance: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--distance",
+        help="cosine, l2 or ip.  \\[default: that of the index in use]",
+        show_default=False,
+    ),
 ]
 M: TypeAlias = Annotated[
     int, typer.Option("--m", help="Links per node of the HNSW graph.")
@@ -71,7 +109,22 @@ KeepName: TypeAlias = Annotated[
 
 Filter: TypeAlias = Annotated[
     str | None,
-    typer.Option(help="A condition in SQL; a literal percent sign is written %%."),
+    typer.Option(
+        "--filter",
+        "--where",
+        help="A condition in SQL, such as 'lang = %(lang)s' with --param lang=en; a "
+        "literal percent sign is written %%.",
+    ),
+]
+Values: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--param",
+        metavar="NAME=VALUE",
+        help="A value that --filter names; may be repeated. PostgreSQL gives it the "
+        "type that the condition needs.",
+        show_default=False,
+    ),
 ]
 Recall: TypeAlias = Annotated[
     float | None,
@@ -106,25 +159,6 @@ RealQueries: TypeAlias = Annotated[
         help="Use the stored real queries: see `mrl-pg queries`.",
     ),
 ]
-
-
-def split_table(text: str) -> tuple[str, str]:
-    """Schema ('' if absent) and table in `docs`, `schema.docs` or `"a.b"."c"`.
-
-    Capital letters stay, quoted or not. Raises InvalidSetting.
-    """
-    part = r'"((?:[^"]|"")+)"|([^".]+)'
-    match = re.fullmatch(rf"(?:(?:{part})\.)?(?:{part})", text)
-    if match is None:
-        raise InvalidSetting(
-            f"{text!r} is not a table name: write docs, schema.docs, or quote each "
-            'part as in SQL: \'"my.schema"."my table"\''
-        )
-    schema, table = (
-        quoted.replace('""', '"') if quoted else plain or ""
-        for quoted, plain in (match.group(1, 2), match.group(3, 4))
-    )
-    return schema, table
 
 
 def graph(name: str | None, m: int, ef_construction: int) -> Graph:
@@ -173,3 +207,101 @@ def describe(
         name=name,
         keep=cast(Keep | None, keep),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Meant:
+    """An index as a command line describes it; the registry knows the rest."""
+
+    table: str
+    column: str
+    dims: int | None = None
+    kind: str | None = None
+    distance: str | None = None
+    short: str = ""
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        """Raise InvalidSetting for a value that no index has."""
+        self._described(self.dims or 1)
+
+    def index(
+        self, conn: Conn, *, only: bool = False, exact: bool = False
+    ) -> MatryoshkaIndex:
+        """The registered index that fits, or else the one that was described in full.
+
+        Of several that fit, it is the one in use; with `only` that is an error, because
+        a command that drops something must not choose. An `exact` search needs none.
+        Raises IndexNotFound, and what the class raises.
+        """
+        if self.dims and self.kind and self.distance:
+            return self._described(self.dims)
+        schema, table = split_table(self.table)
+        column = ColumnLayout(table, self.column, schema)
+        try:
+            known = run(conn, registered(column))
+        except NotInstalled:
+            if self.dims is None and not exact:
+                raise
+            known = []
+        fit = [layout for layout in known if self._fits(layout)]
+        if len(fit) > 1 and only:
+            raise InvalidSetting(
+                f"{column} has {len(fit)} short columns that fit: {_named(fit)}; say "
+                "which by --dims, --kind and --distance"
+            )
+        if fit:
+            return _found(fit[0])
+        if self.dims is not None or exact:
+            return self._described(self.dims or 1)
+        # raises if the table has no such column
+        run(conn, read_facts(IndexLayout(table, self.column, dims=1, schema=schema)))
+        raise IndexNotFound(
+            f"{column} has no short column that fits; there are: {_named(known)}"
+            if known
+            else f"{column} has no short column yet: run `mrl-pg create`"
+        )
+
+    def _fits(self, layout: IndexLayout) -> bool:
+        pairs = (
+            (self.dims, layout.dims),
+            (self.kind, layout.kind),
+            (self.distance, layout.distance),
+            (self.short, layout.short),
+            (self.name, layout.name),
+        )
+        return all(not asked or asked == there for asked, there in pairs)
+
+    def _described(self, dims: int) -> MatryoshkaIndex:
+        kind, distance = self.kind or "halfvec", self.distance or "cosine"
+        return describe(
+            self.table,
+            self.column,
+            dims,
+            kind,
+            distance,
+            short=self.short,
+            name=self.name,
+        )
+
+
+def _found(layout: IndexLayout) -> MatryoshkaIndex:
+    values = {field.name: getattr(layout, field.name) for field in fields(IndexLayout)}
+    return MatryoshkaIndex(**values)
+
+
+def _named(layouts: Sequence[IndexLayout]) -> str:
+    each = (f"{one.dims} {one.kind} ({one.distance})" for one in layouts)
+    return ", ".join(each)
+
+
+def values(given: Sequence[str] | None) -> dict[str, str] | None:
+    """The values of `--param` by name; raises InvalidSetting."""
+    pairs = [text.partition("=") for text in given or ()]
+    for name, sign, _ in pairs:
+        if not name or not sign:
+            raise InvalidSetting(
+                f"--param {name!r} has no name or no value: write NAME=VALUE, such as "
+                "lang=en, and %(lang)s in --filter"
+            )
+    return {name: value for name, _, value in pairs} or None

@@ -9,6 +9,7 @@ from psycopg import errors
 
 from mrl_pg import source
 from mrl_pg.cli.options import PG_DEFAULT, Directory, Dsn, Json, Pg, connection
+from mrl_pg.cli.rows import show
 from mrl_pg.errors import NotInstalled
 from mrl_pg.exchange import cursors
 
@@ -43,28 +44,22 @@ def indexes(
 
 
 def _print_table(rows: list[dict[str, Any]]) -> None:
-    # imported here, because JSON needs none of it
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Column, Table
-
-    # a name that is too long for the terminal goes on in the next line
     heads = ("table", "full", "short", "distance", "index", "size", "rows", "state")
-    table = Table(*(Column(head, overflow="fold") for head in heads))
     columns = Counter((row["table_name"], row["full_column"]) for row in rows)
-    for row in rows:
-        several = columns[row["table_name"], row["full_column"]] > 1
-        table.add_row(
-            escape(row["table_name"]),
-            escape(f"{row['full_column']}({row['full_dims']})"),
+    lines = [
+        (
+            row["table_name"],
+            f"{row['full_column']}({row['full_dims']})",
             f"{row['kind']}({row['dims']})",
             row["distance"],
-            escape(row["index_name"]),
+            row["index_name"],
             f"{(row['index_bytes'] or 0) / 1e6:,.1f} MB",
             "?" if row["estimated_rows"] is None else f"{row['estimated_rows']:,}",
-            _state(row, several),
+            _state(row, columns[row["table_name"], row["full_column"]] > 1),
         )
-    Console().print(table)
+        for row in rows
+    ]
+    show(heads, lines)
 
 
 def _state(row: dict[str, Any], several: bool) -> str:

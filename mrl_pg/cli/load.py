@@ -13,7 +13,7 @@ import typer
 from rich.progress import TextColumn, TimeRemainingColumn
 
 from mrl_pg.cli.bar import bar
-from mrl_pg.cli.describe import split_table
+from mrl_pg.cli.names import split_table
 from mrl_pg.cli.options import PG_DEFAULT, Directory, Dsn, Json, Pg, connection
 from mrl_pg.errors import InvalidFile, InvalidSetting
 from mrl_pg.exchange.progress import OnProgress, Progress

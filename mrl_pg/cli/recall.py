@@ -4,19 +4,16 @@ import json
 from typing import Annotated
 
 import typer
-from rich import box
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table as Grid
 
 from mrl_pg.calibration.recall_report import RecallReport
 from mrl_pg.cli.bar import bar
 from mrl_pg.cli.describe import (
     Column,
-    Dims,
-    DistanceName,
     Filter,
-    KindName,
+    KnownDims,
+    KnownDistance,
+    KnownKind,
+    Meant,
     Name,
     Quantile,
     QueryFile,
@@ -24,9 +21,11 @@ from mrl_pg.cli.describe import (
     Recall,
     Short,
     Table,
-    describe,
+    Values,
+    values,
 )
 from mrl_pg.cli.options import PG_DEFAULT, Directory, Dsn, Json, Pg, connection, say
+from mrl_pg.cli.rows import show
 from mrl_pg.cli.search import read_queries
 from mrl_pg.errors import InvalidSetting
 
@@ -37,9 +36,9 @@ BELOW_FLOOR = 7
 def recall(
     table: Table,
     column: Column,
-    dims: Dims,
-    kind: KindName = "halfvec",
-    distance: DistanceName = "cosine",
+    dims: KnownDims = None,
+    kind: KnownKind = None,
+    distance: KnownDistance = None,
     k: Annotated[int, typer.Option("--k", "-k", help="Rows in an answer.")] = 10,
     sample: Annotated[
         int,
@@ -65,6 +64,7 @@ def recall(
     promised: Recall = None,
     quantile: Quantile = None,
     filter: Filter = None,
+    param: Values = None,
     floor: Annotated[
         float | None,
         typer.Option(help="Exit with code 7 if the mean recall is below this value."),
@@ -87,13 +87,15 @@ def recall(
 
     Compares the search with exact search, which reads the whole table twice per query.
 
-    Example: mrl-pg recall docs embedding --dims 256 --recall 0.99 --floor 0.97
+    Example: mrl-pg recall docs embedding --recall 0.99 --floor 0.97
     """
-    index = describe(table, column, dims, kind, distance, short=short, name=name)
+    meant = Meant(table, column, dims, kind, distance, short, name)
+    params = values(param)
     if floor is not None and not 0 <= floor <= 1:
         raise InvalidSetting(f"--floor {floor} is not a share from 0 to 1")
     vectors = read_queries(queries, column, real_queries)
     with connection(dsn, directory, pg) as conn:
+        index = meant.index(conn)
         if history:
             _show(index.history(conn), as_json)
             return
@@ -107,6 +109,7 @@ def recall(
                 candidates=candidates,
                 ef_search=ef_search,
                 filter=filter,
+                params=params,
                 recall=promised,
                 quantile=quantile,
                 keep=keep,
@@ -155,18 +158,17 @@ def _show(reports: list[RecallReport], as_json: bool) -> None:
     if not reports:
         typer.echo("no figures are stored yet: mrl-pg recall … --keep")
         return
-    grid = Grid(box=box.SIMPLE_HEAD, pad_edge=False)
-    for head in ("measured", "k", "candidates", "recall", "95 %", "queries"):
-        grid.add_column(head, no_wrap=True)
-    grid.add_column("where", overflow="fold")
-    for report in reports:
-        grid.add_row(
+    heads = ("measured", "k", "candidates", "recall", "95 %", "queries", "where")
+    lines = [
+        (
             f"{report.measured_at:%Y-%m-%d %H:%M}",
             str(report.k),
             "exact" if report.candidates is None else str(report.candidates),
             f"{report.recall:.4f}",
             f"{report.low:.4f}-{report.high:.4f}",
             str(report.queries),
-            escape(report.filter),
+            report.filter,
         )
-    Console().print(grid)
+        for report in reports
+    ]
+    show(heads, lines)

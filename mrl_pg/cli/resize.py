@@ -15,8 +15,8 @@ from mrl_pg.cli.describe import (
     Column,
     KeepName,
     Table,
-    split_table,
 )
+from mrl_pg.cli.names import split_table
 from mrl_pg.cli.options import PG_DEFAULT, Directory, Dsn, Json, Pg, connection
 from mrl_pg.cli.switch import named
 from mrl_pg.column import MatryoshkaColumn

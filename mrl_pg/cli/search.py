@@ -1,29 +1,30 @@
 """`mrl-pg search`: the two-pass search from a shell."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table as Grid
 
 from mrl_pg.cli.describe import (
     Column,
-    Dims,
-    DistanceName,
     Filter,
-    KindName,
+    KnownDims,
+    KnownDistance,
+    KnownKind,
+    Meant,
     Name,
     Quantile,
     Recall,
     Short,
     Table,
-    describe,
+    Values,
+    values,
 )
 from mrl_pg.cli.options import PG_DEFAULT, Directory, Dsn, Json, Pg, connection, say
+from mrl_pg.cli.rows import show
 from mrl_pg.errors import InvalidFile, InvalidSetting
 from mrl_pg.load.vectors import read_vectors
 from mrl_pg.search.result import SearchResult
@@ -44,10 +45,10 @@ Query = Annotated[
 def search(
     table: Table,
     column: Column,
-    dims: Dims,
     query: Query,
-    kind: KindName = "halfvec",
-    distance: DistanceName = "cosine",
+    dims: KnownDims = None,
+    kind: KnownKind = None,
+    distance: KnownDistance = None,
     k: Annotated[int, typer.Option("--k", "-k", help="Rows in the answer.")] = 10,
     candidates: Annotated[
         int | None,
@@ -75,6 +76,7 @@ def search(
         ),
     ] = None,
     filter: Filter = None,
+    param: Values = None,
     columns: Annotated[
         str, typer.Option(help="Columns to show, comma separated.")
     ] = "",
@@ -92,11 +94,13 @@ def search(
 ) -> None:
     """Find the k rows nearest to a vector in two passes, in order of exact distance.
 
-    Example: mrl-pg search docs embedding --dims 256 --query q.json --columns title
+    Example: mrl-pg search docs embedding --query q.json --columns title
     """
-    index = describe(table, column, dims, kind, distance, short=short, name=name)
+    meant = Meant(table, column, dims, kind, distance, short, name)
+    params = values(param)
     vector = read_query(query, column)
     with connection(dsn, directory, pg) as conn:
+        index = meant.index(conn, exact=exact)
         result = index.search(
             conn,
             vector,
@@ -106,6 +110,7 @@ def search(
             max_scan_tuples=max_scan_tuples,
             rerank=rerank,
             filter=filter,
+            params=params,
             columns=[part.strip() for part in columns.split(",") if part.strip()],
             exact=exact,
             recall=recall,
@@ -124,7 +129,7 @@ def search(
     if as_json:
         typer.echo(json.dumps(as_dict(result), indent=2, default=str))
         return
-    Console().print(as_table(result))
+    show(*as_rows(result))
     if result.promise:
         say(str(result.promise))
     if result.cut_short:
@@ -154,14 +159,14 @@ def read_queries(path: Path | None, column: str, real_queries: bool = False) -> 
     return None if path is None else read_vectors(path, column)
 
 
-def as_table(result: SearchResult) -> Grid:
-    """A result for people: key, distance and shown columns of each row."""
+def as_rows(result: SearchResult) -> tuple[Sequence[str], Sequence[Sequence[str]]]:
+    """Heads and lines for people: key, distance and shown columns of each row."""
     shown = result[0].columns if result else ()
-    grid = Grid("key", "distance", *(escape(column) for column in shown))
-    for hit in result:
-        values = (escape(str(value)) for value in hit.columns.values())
-        grid.add_row(escape(str(hit.key)), f"{hit.distance:.4f}", *values)
-    return grid
+    lines = [
+        (str(hit.key), f"{hit.distance:.4f}", *map(str, hit.columns.values()))
+        for hit in result
+    ]
+    return ("key", "distance", *shown), lines
 
 
 def as_dict(result: SearchResult) -> dict[str, Any]:

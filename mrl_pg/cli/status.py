@@ -5,16 +5,14 @@ from dataclasses import asdict
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Column, Table
 
 from mrl_pg.build.repair import RepairReport
 from mrl_pg.build.repair import repair as mend
 from mrl_pg.build.status import IndexStatus
 from mrl_pg.build.status import status as read
-from mrl_pg.cli.describe import split_table
+from mrl_pg.cli.names import split_table
 from mrl_pg.cli.options import PG_DEFAULT, Directory, Dsn, Json, Pg, connection, say
+from mrl_pg.cli.rows import show
 from mrl_pg.errors import ShortIndexError
 
 TableName = Annotated[
@@ -116,21 +114,21 @@ def _report(report: RepairReport) -> dict[str, object]:
 
 
 def _print(states: tuple[IndexStatus, ...]) -> None:
-    # a name that is too long for the terminal goes on in the next line
     heads = ("table", "full", "short", "kept as", "index", "size", "rows", "state")
-    table = Table(*(Column(head, overflow="fold") for head in heads))
-    for state in states:
-        table.add_row(
-            escape(f"{state.schema}.{state.table}"),
-            escape(state.column or ""),
+    lines = [
+        (
+            f"{state.schema}.{state.table}",
+            state.column or "",
             "" if state.kind is None else f"{state.kind}({state.dims})",
-            state.kept_as,
-            escape(state.name or ""),
+            state.kept_as or "",
+            state.name or "",
             f"{(state.index_bytes or 0) / 1e6:,.1f} MB",
             "?" if state.rows is None else f"{state.rows:,}",
             "ok" if state.ok else "see below",
         )
-    Console().print(table)
+        for state in states
+    ]
+    show(heads, lines)
     for state in states:
         if not state.ok:
             typer.echo(str(state))

@@ -14,8 +14,8 @@ from mrl_pg.cli.describe import (
     Short,
     Table,
     describe,
-    split_table,
 )
+from mrl_pg.cli.names import split_table
 from mrl_pg.cli.options import PG_DEFAULT, Directory, Dsn, Json, Pg, connection
 from mrl_pg.column import MatryoshkaColumn
 from mrl_pg.errors import InvalidSetting, TableError

@@ -14,8 +14,8 @@ from mrl_pg.cli.describe import (
     EfConstruction,
     M,
     Table,
-    split_table,
 )
+from mrl_pg.cli.names import split_table
 from mrl_pg.cli.options import PG_DEFAULT, Directory, Dsn, Json, Pg, connection, say
 from mrl_pg.errors import InvalidSetting
 from mrl_pg.kinds import KINDS, Distance, Kind

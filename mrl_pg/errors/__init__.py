@@ -22,6 +22,7 @@ MrlError
 │   ├── PgvectorMissing
 │   └── PgvectorTooOld
 ├── NotInstalled              the schema `mrl` is missing, newer or not trusted
+├── StillInUse                objects of yours use the schema `mrl`
 └── ServerError               no server, or the embedded one did not start or stop
 """
 
@@ -129,6 +130,12 @@ class PgvectorTooOld(PgvectorError):
 
 class NotInstalled(MrlError):
     """The schema `mrl` is missing, newer than this package, or not to be trusted."""
+
+    exit_code = 5
+
+
+class StillInUse(MrlError):
+    """Objects of yours use the schema `mrl`, so it cannot be removed."""
 
     exit_code = 5
 

@@ -6,11 +6,15 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class ServerMessage:
-    """SQLSTATE, message and hint of an error; empty where there is none."""
+    """SQLSTATE, message, hint and detail of an error; empty where there is none.
+
+    A detail of several lines is one line, with semicolons.
+    """
 
     sqlstate: str
     message: str
     hint: str
+    detail: str
 
     def __str__(self) -> str:
         """The message and the hint, as one text."""
@@ -28,8 +32,11 @@ def server_message(error: BaseException) -> ServerMessage:
     sqlstate = getattr(raised, "sqlstate", None) or ""
     if hasattr(raised, "diag"):
         text, hint = raised.diag.message_primary, raised.diag.message_hint
+        detail = raised.diag.message_detail
     else:
         # SQLAlchemy raises an error of its own from asyncpg's error
         text = getattr(raised.__cause__, "message", None)
         hint = getattr(raised.__cause__, "hint", None)
-    return ServerMessage(sqlstate, text or str(raised), hint or "")
+        detail = getattr(raised.__cause__, "detail", None)
+    lines = "; ".join((detail or "").splitlines())
+    return ServerMessage(sqlstate, text or str(raised), hint or "", lines)

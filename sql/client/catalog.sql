@@ -353,6 +353,46 @@ cross join lateral mrl._built(
 order by
     registered.chosen_at desc nulls last, registered.created_at, registered.index_name
 
+-- name: vector_tables
+-- Tables with a column of vectors, as a command line names them; for completion in a shell.
+-- No parameters
+-- Called by: mrl_pg.cli.completion
+select distinct
+    case
+        when pg_catalog.pg_table_is_visible(class.oid) then class.relname::pg_catalog.text
+        else pg_catalog.concat_ws('.', home.nspname, class.relname)
+    end as name
+from pg_catalog.pg_attribute as attribute
+join pg_catalog.pg_type as type
+    on type.oid operator(pg_catalog.=) attribute.atttypid
+    and type.typname operator(pg_catalog.=) any ('{vector,halfvec}')
+join pg_catalog.pg_class as class
+    on class.oid operator(pg_catalog.=) attribute.attrelid
+    and class.relkind operator(pg_catalog.=) any ('{r,p}'::pg_catalog."char"[])
+join pg_catalog.pg_namespace as home
+    on home.oid operator(pg_catalog.=) class.relnamespace
+where attribute.attnum operator(pg_catalog.>) 0
+    and not attribute.attisdropped
+    -- a name with a dot must be quoted, which each shell does in its own way
+    and pg_catalog.strpos(class.relname, '.') operator(pg_catalog.=) 0
+    and pg_catalog.strpos(home.nspname, '.') operator(pg_catalog.=) 0
+order by name
+
+-- name: vector_columns
+-- The columns of vectors of a table, short ones excepted; for completion in a shell.
+-- Parameters: table (a name)
+-- Called by: mrl_pg.cli.completion
+select attribute.attname::pg_catalog.text as name
+from pg_catalog.pg_attribute as attribute
+join pg_catalog.pg_type as type
+    on type.oid operator(pg_catalog.=) attribute.atttypid
+    and type.typname operator(pg_catalog.=) any ('{vector,halfvec}')
+where attribute.attrelid operator(pg_catalog.=) pg_catalog.to_regclass(%(table)s)
+    and attribute.attnum operator(pg_catalog.>) 0
+    and not attribute.attisdropped
+    and attribute.attgenerated operator(pg_catalog.=) ''
+order by attribute.attnum
+
 -- name: column_in_use
 -- The full column that is in use in place of another; NULL if there is no such table.
 -- Parameters: table (a name), column

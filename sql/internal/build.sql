@@ -350,7 +350,7 @@ begin
         );
         return next;
     elsif not existing.has_column and kept_as <> 'expression' then
-        how := 'ddl';
+        how := 'rewrite';
         step := 'added column ' || short_column;
         statement := mrl._render(
             mrl._add_short_column(), slots || '{"if_not_exists": ""}'

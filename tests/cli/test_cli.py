@@ -2,6 +2,7 @@
 
 import json
 import re
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,10 @@ from support.vectors import matryoshka, nearest
 from typer.main import get_command
 from typer.testing import CliRunner
 
+from mrl_pg.cli import app as command_line
 from mrl_pg.cli.app import app
-from mrl_pg.cli.describe import split_table
+from mrl_pg.cli.names import split_table
+from mrl_pg.cli.rows import show
 from mrl_pg.cli.search import read_queries, read_query
 from mrl_pg.errors import InvalidFile, InvalidSetting
 
@@ -86,6 +89,139 @@ def test_the_way_from_create_to_drop(
     dropped = mrl_pg("drop", *describe)
     assert "dropped column embedding_32_halfvec" in dropped.stdout
     assert "nothing to do" in mrl_pg("drop", *describe).stdout
+
+
+def test_dims_and_kind_come_from_the_registry(
+    database: str, docs: np.ndarray, tmp_path: Path
+) -> None:
+    where = ("docs", "embedding", "--dsn", database)
+    np.save(tmp_path / "query.npy", docs[7])
+    query = ("--query", str(tmp_path / "query.npy"), "--json")
+    refused = mrl_pg("search", *where, *query)
+    assert refused.returncode == 4
+    assert (
+        "docs.embedding has no short column yet: run `mrl-pg create`" in refused.stderr
+    )
+    exact = json.loads(mrl_pg("search", *where, *query, "--exact").stdout)
+    assert [hit["key"] for hit in exact["hits"]] == nearest(docs, docs[7])
+    for shape in (("16", "halfvec"), ("64", "bit")):
+        made = mrl_pg("create", *where, "--dims", shape[0], "--kind", shape[1])
+        assert made.returncode == 0, made.stderr
+        waited = "readers and writers waited for the table for 0."
+        nobody = "nobody had to wait for the table"
+        # a second index has a column only if a trigger fills it, or none
+        assert (waited if shape[0] == "16" else nobody) in made.stdout
+
+    def index(*more: str) -> str:
+        found = mrl_pg("search", *where, *query, *more)
+        assert found.returncode == 0, found.stderr
+        return str(json.loads(found.stdout)["index"])
+
+    # the one in use is the oldest until another is chosen
+    assert index() == index("--dims", "16") == "docs_embedding_16_halfvec_cosine_hnsw"
+    bits = "docs_embedding_64_bit_cosine_hnsw"
+    assert index("--dims", "64") == index("--kind", "bit") == bits
+    wrong = mrl_pg("search", *where, *query, "--kind", "vector")
+    assert wrong.returncode == 4
+    assert "there are: 16 halfvec (cosine), 64 bit (cosine)" in wrong.stderr
+    # a command that drops does not choose
+    vague = mrl_pg("drop", *where)
+    assert vague.returncode == 2
+    assert (
+        "2 short columns that fit: 16 halfvec (cosine), 64 bit (cosine)" in vague.stderr
+    )
+    assert mrl_pg("drop", *where, "--kind", "bit").returncode == 0
+    assert mrl_pg("drop", *where).returncode == 0
+    missing = mrl_pg("calibrate", "docs", "title", "--dsn", database)
+    assert missing.returncode == 3
+    assert "title" in missing.stderr
+
+
+def test_in_a_pipe_rows_are_lines_with_tabs_and_whole_values(
+    database: str, docs: np.ndarray, conn: Conn
+) -> None:
+    title = "a [bold]title[/bold] " + 60 * "long "
+    conn.execute("update docs set title = %s || E'\\tend' where id = 1", [title])
+    where = ("docs", "embedding", "--dsn", database)
+    found = mrl_pg(
+        *("search", *where, "--exact", "--query", "-", "--columns", "title,n"),
+        *("--where", "n <= %(most)s", "--param", "most=1"),
+        text=json.dumps(docs[0].tolist()),
+    )
+    assert found.returncode == 0, found.stderr
+    heads, *lines = found.stdout.splitlines()
+    assert heads.split("\t") == ["key", "distance", "title", "n"]
+    first = next(line for line in lines if line.startswith("1\t"))
+    assert first.split("\t")[2] == f"{title}\\tend"
+    assert {line.split("\t")[3] for line in lines} <= {"0", "1"}
+    mrl_pg("create", *where, "--dims", "16")
+    for command in ("indexes", "status"):
+        heads, line = mrl_pg(command, "--dsn", database).stdout.splitlines()
+        assert len(heads.split("\t")) == len(line.split("\t")) == 8
+        assert "docs_embedding_16_halfvec_cosine_hnsw" in line.split("\t")
+    bad = mrl_pg("search", *where, "--query", "-", "--param", "most", text="[1]")
+    assert bad.returncode == 2
+    assert "--param 'most' has no name or no value" in bad.stderr
+
+
+def test_on_a_terminal_rows_are_a_table_and_nothing_is_cut(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    monkeypatch.setenv("COLUMNS", "30")
+    show(("key", "title"), [("42", "[red]0123456789" * 5)])
+    said = capsys.readouterr().out
+    assert "\t" not in said
+    assert "".join(re.findall(r"[\[\]a-z0-9]+", said)).count("0123456789") == 5
+    assert "…" not in said
+
+
+def test_a_warning_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    def warns() -> int:
+        warnings.simplefilter("default")
+        warnings.warn("rows are not of length 1", stacklevel=1)
+        return 0
+
+    monkeypatch.setattr(command_line, "app", lambda prog_name: warns())
+    done = mrl_pg("indexes")
+    assert done.stderr == "warning: rows are not of length 1\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "found"),
+    [
+        ("mrl-pg search ", {"docs", "other.docs"}),
+        ("mrl-pg search d", {"docs"}),
+        ("mrl-pg calibrate docs ", {"embedding"}),
+        ("mrl-pg drop other.docs ", {"vec"}),
+        ("mrl-pg drop nowhere ", set()),
+    ],
+)
+def test_a_shell_completes_tables_and_columns(
+    database: str,
+    docs: np.ndarray,
+    conn: Conn,
+    monkeypatch: pytest.MonkeyPatch,
+    words: str,
+    found: set[str],
+) -> None:
+    conn.execute("create schema other")
+    conn.execute("create table other.docs (id int primary key, vec halfvec(8), t text)")
+    conn.execute("create table plain (id int primary key, t text)")
+    monkeypatch.setenv("DATABASE_URL", database)
+    monkeypatch.setenv("_MRL_PG_COMPLETE", "complete_zsh")
+    monkeypatch.setenv("_TYPER_COMPLETE_ARGS", words)
+    done = mrl_pg()
+    assert set(re.findall(r'"([\w.]+)"', done.stdout)) == found, done
+
+
+def test_no_server_is_no_error_in_completion(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgresql://127.0.0.1:1/none")
+    monkeypatch.setenv("_MRL_PG_COMPLETE", "complete_zsh")
+    monkeypatch.setenv("_TYPER_COMPLETE_ARGS", "mrl-pg search ")
+    done = mrl_pg()
+    assert "Traceback" not in done.stderr
+    assert "error" not in done.stderr
 
 
 def test_a_graph_has_a_name(database: str, docs: np.ndarray) -> None:

@@ -36,7 +36,7 @@ LAYERS: tuple[set[str], ...] = (
     {"connect", "search"},
     {"build"},
     {"calibration", "installation", "load"},
-    {"resize"},
+    {"extension", "resize"},
     {"index"},
     {"column"},
     {"tune"},
@@ -120,7 +120,7 @@ def test_arrows_point_down(path: Path) -> None:
 
 GROUND_FLOOR = set(
     "__init__ __main__ arguments errors layout kinds vectors source exchange index "
-    "column installation connect".split()
+    "column installation extension connect".split()
 )
 """Modules directly under mrl_pg, outside any package."""
 

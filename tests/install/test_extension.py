@@ -2,8 +2,6 @@
 
 import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,9 +9,10 @@ import psycopg
 import pytest
 from psycopg.conninfo import make_conninfo
 from support import strangers
+from support.command import mrl_pg
 from support.databases import SETTINGS, Server, connect, role
 from support.folders import temporary_folder
-from support.installs import ROOT, SQL, Conn, alembic, by_psql, catalog, psql
+from support.installs import SQL, Conn, alembic, by_psql, catalog, psql
 from support.plans import explain, first_pass, force_index
 from support.servers import index_scans, run
 from support.tables import make_table
@@ -88,10 +87,8 @@ def extended(pg_version: int, clean_environment: None) -> Iterator[Server]:
 
 def build(folder: Path) -> list[str]:
     """Write the extension's files as `make extension` does; their names."""
-    tool = ROOT / "tools" / "build_extension.py"
-    done = subprocess.run(
-        [sys.executable, tool, folder], check=True, capture_output=True, text=True
-    )
+    done = mrl_pg("extension", folder)
+    assert done.returncode == 0, done.stderr
     return [Path(line).name for line in done.stdout.splitlines()]
 
 

@@ -11,7 +11,14 @@ import pytest
 from support.command import alembic
 from support.databases import address
 
-from mrl_pg import NotInstalled, install, install_async, server, uninstall
+from mrl_pg import (
+    NotInstalled,
+    StillInUse,
+    install,
+    install_async,
+    server,
+    uninstall,
+)
 from mrl_pg.installation import VERSION
 
 ROOT = Path(__file__).parents[2]
@@ -117,7 +124,7 @@ def test_to_uninstall_runs_nothing_of_a_stranger(bare: Conn) -> None:
     bare.execute(TRAP.encode())
     bare.execute("reset role")
     before = rows(bare, OBJECTS), rows(bare, SUPERUSERS)
-    with pytest.raises(psycopg.errors.DependentObjectsStillExist, match="schema mrl"):
+    with pytest.raises(StillInUse, match="depends on schema mrl"):
         uninstall(bare)
     assert (rows(bare, OBJECTS), rows(bare, SUPERUSERS)) == before
 

@@ -1,14 +1,10 @@
-"""Builds the extension: mrl_pg.control and mrl_pg--VERSION.sql, from the files of sql/.
-
-    python tools/build_extension.py dist/extension
-    cp dist/extension/* "$(pg_config --sharedir)/extension/"
+"""Writes the extension: mrl_pg.control and mrl_pg--VERSION.sql, from the files of sql/.
 
 The script has the files of sql/install.sql, in the same order, with two differences. It
 omits the file that refuses to install beside an extension. It marks the registry for
 pg_dump.
 """
 
-import sys
 from pathlib import Path
 
 from mrl_pg import source
@@ -28,16 +24,9 @@ GUARD = r"""\echo Use "create extension mrl_pg" to load this file. \quit
 """
 
 
-def main() -> None:
-    """Write both files into the folder that the command line names."""
-    folder = Path(sys.argv[1])
-    folder.mkdir(parents=True, exist_ok=True)
-    for path in write(folder):
-        print(path)
-
-
 def write(folder: Path) -> list[Path]:
-    """Write control file and script into an existing folder; returns both paths."""
+    """Write control file and script into a folder; returns both paths."""
+    folder.mkdir(parents=True, exist_ok=True)
     names = [
         name
         for name in source.manifest("install.sql")
@@ -49,7 +38,3 @@ def write(folder: Path) -> list[Path]:
     control.write_text(CONTROL, encoding="utf-8")
     script.write_text(GUARD + "\n".join(parts), encoding="utf-8")
     return [control, script]
-
-
-if __name__ == "__main__":
-    main()
