@@ -129,7 +129,7 @@ def _create_online(
     steps = yield from read(layout, facts, rebuild, concurrent=True)
     yield from check_rows(layout, facts)
     made = yield from online.carry_out(steps, chosen, watched, facts.table_id, filling)
-    return (yield from report_of(layout, facts, steps, made.done, made.recall))
+    return (yield from report_of(layout, facts, steps, made))
 
 
 def _create(
@@ -149,23 +149,21 @@ def _create(
     start = time.perf_counter()
     with watched():
         done = yield from settings.local(chosen, carry_out(steps))
-    report = yield from report_of(layout, facts, steps, done)
-    if not changes(steps):
-        return report
+    took = time.perf_counter() - start if changes(steps) else 0.0
     rewritten = any(step.how == "rewrite" for step in steps)
-    return replace(
-        report,
-        waited="readers and writers" if rewritten else "writers",
-        waited_seconds=time.perf_counter() - start,
-    )
+    made = online.Carried(done, None, took if rewritten else 0.0)
+    report = yield from report_of(layout, facts, steps, made)
+    if rewritten or not took:
+        return report
+    # an index that is not built concurrently
+    return replace(report, waited="writers", waited_seconds=took)
 
 
 def report_of(
     layout: IndexLayout,
     facts: Facts,
     steps: Sequence[Step],
-    done: tuple[tuple[str, float], ...],
-    recall: float | None = None,
+    made: online.Carried,
 ) -> Exchange[BuildReport]:
     """The report of a build, with the index as it is now."""
     names = {
@@ -176,7 +174,17 @@ def report_of(
     (size,) = yield Send(source.statement("index_size"), names)
     kept_as, why = steps[-1].kept_as, steps[-1].why
     bytes, rows = size["index_bytes"], size["rows"]
-    return BuildReport(layout, done, bytes, rows, kept_as, why, recall)
+    return BuildReport(
+        layout,
+        made.done,
+        bytes,
+        rows,
+        kept_as,
+        why,
+        made.recall,
+        "readers and writers" if made.locked else None,
+        made.locked,
+    )
 
 
 def check(layout: IndexLayout, facts: Facts) -> Facts:

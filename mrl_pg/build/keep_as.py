@@ -69,7 +69,7 @@ def _keep_as(
 ) -> Exchange[BuildReport]:
     steps = yield from _read(layout, facts, keep, rebuild)
     made = yield from online.carry_out(steps, {}, watched, facts.table_id, filling)
-    return (yield from report_of(layout, facts, steps, made.done, made.recall))
+    return (yield from report_of(layout, facts, steps, made))
 
 
 def _read(

@@ -20,10 +20,14 @@ T = TypeVar("T")
 
 
 class Carried(NamedTuple):
-    """What reports name of each step, its seconds, and the recall of a new index."""
+    """What reports name of each step, its seconds, and the recall of a new index.
+
+    `locked` are the seconds for which nobody could read or write the table.
+    """
 
     done: tuple[tuple[str, float], ...]
     recall: float | None
+    locked: float
 
 
 LOCK_TIMEOUT = "500ms"
@@ -86,6 +90,7 @@ def carry_out(
     """
     done = []
     recall: float | None = None
+    locked = 0.0
     for step in steps:
         start = time.perf_counter()
         if step.how == "concurrently":
@@ -99,9 +104,12 @@ def carry_out(
             yield from settings.of_session({"statement_timeout": "0"}, body)
         else:
             yield from with_short_lock(partial(_send, step.statement), chosen, table_id)
+        took = time.perf_counter() - start
+        if step.how == "rewrite":
+            locked += took
         if step.label is not None:
-            done.append((step.label, time.perf_counter() - start))
-    return Carried(tuple(done), recall)
+            done.append((step.label, took))
+    return Carried(tuple(done), recall, locked)
 
 
 def concurrently(statement: str, chosen: settings.Settings) -> Exchange[None]:
