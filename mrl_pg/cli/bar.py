@@ -37,16 +37,15 @@ def shown_by(update: Update, title: str = "") -> OnProgress:
 
 
 LINE_SECONDS = 10.0
-"""A pipe or a file gets a line after so many seconds, if it gets lines."""
+STAGE_SECONDS = 1.0
+"""Off a terminal a line says how far the work is after so many seconds, or after so
+many if a new stage has begun. Work that takes less says nothing."""
 
 
 @contextmanager
-def bar(
-    title: str, *columns: ProgressColumn, lines: bool = False, **fields: Any
-) -> Iterator[Update]:
-    """A bar on stderr that disappears after the block; a pipe or a file gets no bar.
+def bar(title: str, *columns: ProgressColumn, **fields: Any) -> Iterator[Update]:
+    """A bar on stderr that disappears after the block; a pipe or a file gets lines.
 
-    With `lines`, a pipe or a file gets a line of text every LINE_SECONDS instead.
     `columns` stand after the bar, by default percentage and time. `fields` are their
     first values. Text is shown unchanged, never read as markup.
     """
@@ -60,15 +59,16 @@ def bar(
         disable=not console.is_terminal,
     ) as shown:
         task = shown.add_task(title, total=None, **fields)
-        due = time.monotonic() + LINE_SECONDS
+        said, last = title, time.monotonic()
 
         def update(**changes: Any) -> None:
-            nonlocal due
+            nonlocal said, last
             shown.update(task, **changes)
-            if lines and not console.is_terminal and time.monotonic() >= due:
-                now = shown.tasks[task]
+            now = shown.tasks[task]
+            pause = LINE_SECONDS if now.description == said else STAGE_SECONDS
+            if not console.is_terminal and time.monotonic() - last >= pause:
                 share = "" if now.total is None else f" ({now.percentage:.0f} %)"
                 print(f"{now.description}{share}", file=sys.stderr, flush=True)
-                due = time.monotonic() + LINE_SECONDS
+                said, last = now.description, time.monotonic()
 
         yield update

@@ -221,7 +221,7 @@ def bench(
     benchmark.ready(request)
     if out is not None:
         reports.ready(plots=out)
-    with bar("starting", lines=True) as update:
+    with bar("starting") as update:
         result = benchmark.bench(request, shown_by(update))
     if as_json:
         typer.echo(json.dumps(result.as_dict(), indent=1, default=str))

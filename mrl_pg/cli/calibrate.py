@@ -103,7 +103,7 @@ def calibrate(
     with connection(dsn, directory, pg) as conn:
         index = meant.index(conn)
         for count in k or [10]:
-            with bar(f"k {count}: exact answers", lines=True) as update:
+            with bar(f"k {count}: exact answers") as update:
 
                 def report(
                     progress: Progress, count: int = count, update: Any = update
