@@ -30,11 +30,11 @@ from numpy.typing import NDArray
 import mrl_pg
 from mrl_pg import server
 from mrl_pg.bench.corpus import made_up
-from mrl_pg.bench.memory import MemoryLimit
 from mrl_pg.demo.compare import Measured, Search, measure
 from mrl_pg.kinds import Kind
 from mrl_pg.load import load_blocks
 from mrl_pg.recall.truth import Truth, nearest
+from mrl_pg.server.memory import MemoryLimit
 from mrl_pg.tune.trial.single_pass import single_pass
 
 SINGLE_EF = (20, 40, 80, 120, 200, 320, 480)

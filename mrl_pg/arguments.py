@@ -2,6 +2,7 @@
 
 import operator
 import os
+import re
 from collections.abc import Iterable
 from numbers import Real
 from typing import TypeVar
@@ -12,6 +13,11 @@ T = TypeVar("T")
 
 MOST_SHOWN = 60
 """Characters of a value in a message."""
+
+MEMORY = re.compile(r"\s*([0-9]{1,9}(?:\.[0-9]{1,9})?)\s*(kB|MB|GB|TB)\s*", re.ASCII)
+UNITS = {"kB": 2**10, "MB": 2**20, "GB": 2**30, "TB": 2**40}
+MOST_MEMORY = 2**60
+"""More is surely a slip."""
 
 
 def shown(value: object) -> str:
@@ -59,6 +65,18 @@ def flag(what: str, value: object) -> bool:
     if isinstance(value, bool) or type(value).__name__ in ("bool_", "bool"):
         return bool(value)
     raise InvalidSetting(f"{what}={shown(value)} is neither True nor False")
+
+
+def memory_size(what: str, value: object) -> int:
+    """The bytes of a text such as `3GB` or `512MB`, in PostgreSQL's units."""
+    match = MEMORY.fullmatch(value) if isinstance(value, str) else None
+    size = 0 if match is None else int(float(match[1]) * UNITS[match[2]])
+    if not 0 < size < MOST_MEMORY:
+        raise InvalidSetting(
+            f"{what}={shown(value)} is not a size of memory. Pass a number and its "
+            "unit, such as '3GB' or '512MB'"
+        )
+    return size
 
 
 def check_choice(what: str, value: object, choices: Iterable[str]) -> None:

@@ -14,7 +14,6 @@ from mrl_pg.bench.entrants import chosen, entrants
 from mrl_pg.bench.environment import environment
 from mrl_pg.bench.front import BenchEffort, FrontPoint, cheapest
 from mrl_pg.bench.measure import fronts, with_clients
-from mrl_pg.bench.memory import why_not
 from mrl_pg.bench.on_server import ServerClient, Site
 from mrl_pg.bench.own_server import OwnServer, own_server
 from mrl_pg.bench.request import BenchRequest, Section, prefix_dims
@@ -24,6 +23,7 @@ from mrl_pg.bench.writes import deleted, inserts, removal, swap, updated
 from mrl_pg.errors import InvalidSetting
 from mrl_pg.exchange.progress import OnProgress, Progress
 from mrl_pg.layout import Graph
+from mrl_pg.server.memory import why_not
 
 
 def bench(request: BenchRequest, progress: OnProgress | None = None) -> BenchResult:

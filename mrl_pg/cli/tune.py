@@ -141,6 +141,18 @@ Minutes = Annotated[
     ),
 ]
 
+Memory = Annotated[
+    str | None,
+    typer.Option(
+        metavar="SIZE",
+        help="Choose for a server with so much memory for the table and its indexes, "
+        "such as 3GB. What does not fit is read from disk: predicted, and as root on "
+        "Linux, with the server on this machine, measured under a limit.",
+        rich_help_panel=WORK,
+        show_default=False,
+    ),
+]
+
 SHOW = "What to show"
 Page = Annotated[
     Path | None,
@@ -196,6 +208,7 @@ def tune(
     sample_rows: SampleRows = 200_000,
     seed: Seed = 0,
     minutes: Minutes = None,
+    memory: Memory = None,
     report: Page = None,
     plots: Plots = None,
     show: Show = "",
@@ -253,6 +266,7 @@ def tune(
             sample_rows=sample_rows,
             seed=seed,
             minutes=minutes,
+            memory=memory,
             show=[name.strip() for name in show.split(",")] if show else (),
             progress=shown_by(update),
         )

@@ -49,6 +49,7 @@ def page(tuning: Tuning) -> str:
         built=tables.built(tuning),
         measured=tables.measured(tuning),
         stored=tables.stored(tuning),
+        squeezed=tables.squeezed(tuning),
         judged=tables.judged(tuning),
         examples=examples,
         shows=any(line.row.more for grid in examples for line in grid.lines),

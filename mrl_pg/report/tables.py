@@ -129,6 +129,35 @@ def stored(tuning: Tuning) -> Table | None:
     return Table(about, head, tuple(rows)) if rows else None
 
 
+def squeezed(tuning: Tuning) -> Table | None:
+    """The best searches with the memory that was asked for."""
+    memory = tuning.memory
+    searches = memory.fastest(tuning.goal) if memory else []
+    if memory is None or not searches:
+        return None
+    rows = [
+        (
+            search.name,
+            values.megabytes(search.index_bytes),
+            "yes" if search.index_bytes <= memory.bytes else "no",
+            f"{search.from_disk:.0%}",
+            f"{search.point.median_ms:.2f}",
+            f"{search.ms:.1f}",
+        )
+        for search in searches
+    ]
+    how = "measured" if memory.measured else "predicted"
+    head = (
+        "search",
+        "index of all rows",
+        "index fits",
+        "pages from disk, predicted",
+        "in memory, ms",
+        f"{how}, ms",
+    )
+    return Table(f"With {memory.given} of memory, {how}", head, tuple(rows))
+
+
 def judged(tuning: Tuning) -> Table | None:
     """Recall by leading dimensions, and by as many other dimensions."""
     if tuning.judgement is None:
@@ -163,6 +192,10 @@ def about(tuning: Tuning) -> list[tuple[str, str]]:
             f"mrl_pg {VERSION}, PostgreSQL {table.server}, pgvector {table.pgvector}",
         ),
     ]
+    if tuning.memory is not None:
+        facts.append(
+            ("memory", f"{tuning.memory.given}: times are {tuning.memory.head}")
+        )
     if tuning.noise is not None:
         facts.append(("noise", f"{tuning.noise}"))
     if read.zero_rows:

@@ -71,8 +71,13 @@ def choice(tuning: Tuning) -> Point | None:
     """The measured point of the recommendation; None if it is only predicted."""
     if not tuning.recommendation.measured:
         return None
-    short = [point for point in tuning.points if point.option is not None]
-    return cheapest(short, tuning.goal)[0]
+    memory = tuning.memory
+    deciding = memory.points() if memory else tuning.points
+    short = [point for point in deciding if point.option is not None]
+    best = cheapest(short, tuning.goal)[0]
+    # with its time in memory, as all points of the plots
+    same = [p for p in tuning.points if best and p.setting == best.setting]
+    return same[0] if same else None
 
 
 def chosen(tuning: Tuning) -> Option | None:

@@ -85,7 +85,9 @@ class Option:
     Bytes are predicted for the whole table. Seconds and milliseconds are rough guesses.
     If `build_scaled_by` names indexes, their measured build times scale the seconds.
     `growth` says how the needed candidates grow with the rows, see `growth.grown`. The
-    index has the graph of the goal, unless it has a `graph` of its own.
+    index has the graph of the goal, unless it has a `graph` of its own. `from_disk` is
+    the share of the pages a search touches that come from disk with the memory that was
+    asked for, if any; `search_ms` counts them.
     """
 
     dims: int
@@ -100,6 +102,7 @@ class Option:
     build_scaled_by: tuple[str, ...] = ()
     growth: float = GROWTH
     graph: Graph | None = None
+    from_disk: float | None = None
 
     @property
     def form(self) -> str:

@@ -14,6 +14,7 @@ from mrl_pg.tune.predict.growth import Growth
 from mrl_pg.tune.predict.shortlist import STEPS, needed
 from mrl_pg.tune.rows.table import TableFacts
 from mrl_pg.tune.trial.front import front
+from mrl_pg.tune.trial.memory import Memory
 from mrl_pg.tune.trial.noise import Noise
 from mrl_pg.tune.trial.point import Point
 from mrl_pg.tune.trial.scratch import TrialIndex
@@ -80,6 +81,7 @@ class Tuning:
     examples: tuple[Example, ...] = ()
     storage: Storage | None = None
     noise: Noise | None = None
+    memory: Memory | None = None
 
     @property
     def warnings(self) -> list[str]:
@@ -128,6 +130,7 @@ class Tuning:
             "points": [point.as_dict() for point in self.points],
             "storage": self.storage and self.storage.as_dict(),
             "noise": self.noise and self.noise.as_dict(),
+            "memory": self.memory and self.memory.as_dict(),
             "front": [point.as_dict() for point in self.front],
             "recommendation": self.recommendation.as_dict(),
             "examples": [example.as_dict() for example in self.examples],
@@ -171,9 +174,15 @@ class Tuning:
 
     def _predicted(self) -> Iterator[str]:
         yield f"Predicted for the whole table; build times are {self.build_times}:"
+        if self.memory is not None:
+            yield (
+                f"Disk is the share of the pages a search touches that come from there "
+                f"with {self.memory.given} of memory."
+            )
         yield (
             f"{'':16}{'recall of exact prefix search at':>30}{'':10}"
             f"{'needed':>8}{'index':>9}{'column':>9}{'build':>8}"
+            + ("" if self.memory is None else f"{'disk':>9}")
         )
         at = (40, 160, 640)
         yield f"{'':16}" + "".join(f"{count:>13}" for count in at)
@@ -187,7 +196,13 @@ class Tuning:
                 f"{option.name:16}{shares} {option.candidates or '-':>8}"
                 f"{option.index_bytes / 1e6:>6,.0f} MB"
                 f"{option.column_bytes / 1e6:>6,.0f} MB{option.build_seconds:>6,.0f} s"
+                + self._disk(option)
             )
+
+    def _disk(self, option: Option) -> str:
+        if self.memory is None:
+            return ""
+        return "        -" if option.from_disk is None else f"{option.from_disk:>9.0%}"
 
     def _shown(self) -> list[Option]:
         """The options without `vector` where `halfvec` of the same size is shown."""
@@ -207,6 +222,17 @@ class Tuning:
             )
         if self.noise is not None:
             yield f"Noise: {self.noise}"
+        if self.memory is not None:
+            yield from self._squeezed(self.memory)
+
+    def _squeezed(self, memory: Memory) -> Iterator[str]:
+        yield f"With {memory.given} of memory, {memory.head}:"
+        for search in memory.fastest(self.goal):
+            yield (
+                f"  {search.name}: {search.ms:.1f} ms "
+                f"(in memory {search.point.median_ms:.2f} ms), "
+                f"{search.from_disk:.0%} of the pages from disk by prediction"
+            )
 
     def _recommended(self) -> Iterator[str]:
         advice = self.recommendation

@@ -43,6 +43,7 @@ class TuneRequest:
     sample_rows: int
     seed: int
     minutes: float | None
+    memory: str | None
     show: Sequence[str]
     progress: OnProgress
 
@@ -61,6 +62,8 @@ class TuneRequest:
             value = getattr(self, name)
             checked[name] = None if value is None else arguments.flag(name, value)
         checked["minutes"] = None if self.minutes is None else _minutes(self.minutes)
+        if self.memory is not None:
+            arguments.memory_size("memory", self.memory)
         show = self.show
         checked["show"] = (
             (show,) if isinstance(show, str) else arguments.names("show", show)
@@ -71,6 +74,12 @@ class TuneRequest:
             object.__setattr__(self, name, value)
         self._check_queries()
         _published(self.model, self.sizes)
+
+    @property
+    def memory_bytes(self) -> int | None:
+        """The memory in bytes, if it was given."""
+        given = self.memory
+        return None if given is None else arguments.memory_size("memory", given)
 
     def _check_queries(self) -> None:
         if self.queries_file is not None:

@@ -1,6 +1,6 @@
 """`tune`: reads, predicts, tries what could win and recommends. Changes nothing."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from os import PathLike
@@ -37,10 +37,14 @@ from mrl_pg.tune.rows.sample_table import SampleTable, sample_table
 from mrl_pg.tune.rows.stream import Sample
 from mrl_pg.tune.rows.table import TableFacts
 from mrl_pg.tune.transactions import short_transactions
+from mrl_pg.tune.trial.front import reaches
+from mrl_pg.tune.trial.memory import Memory, finalists, predict
 from mrl_pg.tune.trial.point import Point
 from mrl_pg.tune.trial.run_settings import exact
 from mrl_pg.tune.trial.scratch import check_may_create, scratch
 from mrl_pg.tune.trial.try_options import Trials, rival_fits, try_options
+from mrl_pg.tune.trial.under_limit import measure, not_here
+from mrl_pg.tune.trial.walk import walked
 from mrl_pg.vectors import VectorLike
 
 SMALL_BYTES = 200_000_000
@@ -74,6 +78,7 @@ def tune(
     sample_rows: int = 200_000,
     seed: int = 0,
     minutes: float | None = None,
+    memory: str | None = None,
     show: Sequence[str] = (),
     progress: OnProgress | None = None,
 ) -> Tuning:
@@ -104,6 +109,12 @@ def tune(
 
     After `minutes` no further index is built and no further query measured. The result
     is then the best that was found so far. The pass over the rows is not cut short.
+    With `memory`, such as "3GB", it chooses for a server that has so much memory for
+    the table and its indexes: it predicts which share of the pages that a search
+    touches comes from disk. As root on Linux, if the server is on this machine, it also
+    measures the best searches under a limit, on an embedded server of its own.
+    `Tuning.memory` says which it was.
+
     Examples name rows by primary key; `show` adds columns. `progress` is called with a
     `Progress` while the work goes on.
 
@@ -137,6 +148,7 @@ def tune(
         sample_rows=sample_rows,
         seed=seed,
         minutes=minutes,
+        memory=memory,
         show=show,
         progress=silent if progress is None else progress,
     )
@@ -149,7 +161,7 @@ def _tune(conn: Conn, request: TuneRequest, stack: ExitStack) -> Tuning:
     """The five steps; the stack closes what they open."""
     goal, column = request.goal, request.layout.column
     budget = Budget.of(request.minutes)
-    facts, known = tables.read(conn, request.layout)
+    facts, known = tables.read(conn, request.layout, request.memory_bytes)
     shown = columns_to_show(facts, request.show)
     if not request.plan:
         check_may_create(known)
@@ -194,12 +206,31 @@ def _tune(conn: Conn, request: TuneRequest, stack: ExitStack) -> Tuning:
     else:
         picked = could_win(predicted, request.tries)
         trials = _try(
-            conn, facts, known, request, goal, keep, queries, truth, picked, budget
+            conn,
+            facts,
+            known,
+            request,
+            goal,
+            keep,
+            queries,
+            truth,
+            picked,
+            read.share,
+            budget,
         )
         if trials.better is not None:
             predicted = (*predicted, trials.better)
         seconds = {index.name: index.seconds for index in trials.built}
         predicted = scaled(predicted, seconds, truth.rows, goal)
+    under = trials.memory
+    if under is None and known.memory_bytes is not None:
+        under = _memory(
+            conn, request, known, goal, read.share, points, len(queries.vectors)
+        )
+    deciding = under.points() if under is not None else []
+    fits = known.memory_bytes is None or known.bytes <= known.memory_bytes
+    # an exact search that reads from disk is never fast enough
+    exact_points = [p for p in trials.points or points if p.exact and fits]
     advice = recommend(
         request.layout,
         known,
@@ -207,9 +238,10 @@ def _tune(conn: Conn, request: TuneRequest, stack: ExitStack) -> Tuning:
         read.share,
         judgement,
         predicted,
-        trials.points or points,
+        [*deciding, *exact_points] if under else trials.points or points,
         trials.storage,
         source=QueryOrigin.of(request, queries.origin),
+        memory=under,
         notes=[
             *bought(trials.built, trials.points, goal),
             *_left_out(request, trials, budget),
@@ -231,6 +263,7 @@ def _tune(conn: Conn, request: TuneRequest, stack: ExitStack) -> Tuning:
         examples(listed, example_queries, sizes_shown),
         trials.storage,
         trials.noise,
+        under,
     )
 
 
@@ -271,6 +304,7 @@ def _try(
     queries: Queries,
     truth: Nested,
     picked: Sequence[Option],
+    share: float,
     budget: Budget,
 ) -> Trials:
     """Build the picked options on a copy of the rows, and measure them."""
@@ -282,7 +316,7 @@ def _try(
     if better_graph is None:
         better_graph = truth.rows >= FEWEST_ROWS
     with scratch(conn, facts, known, goal) as place:
-        return try_options(
+        trials = try_options(
             place,
             request.layout.column,
             sample,
@@ -295,6 +329,52 @@ def _try(
             budget,
             request.progress,
         )
+        if known.memory_bytes is None:
+            return trials
+        reach = [p for p in trials.points if p.option and reaches(p, goal, sure=False)]
+        walks = {p.setting: walked(place, p, queries) for p in reach}
+        memory = _memory(
+            conn,
+            request,
+            known,
+            goal,
+            share,
+            trials.points,
+            len(queries.vectors),
+            walks,
+        )
+        best = finalists(memory, goal)
+        if memory.measured and best and not budget.up:
+            memory = measure(
+                place, memory, best, queries, share, budget, request.progress
+            )
+        elif memory.measured:
+            reason = "the time was up" if best else "no setting reaches the recall"
+            memory = replace(memory, why_not=reason)
+        return replace(trials, memory=memory)
+
+
+def _memory(
+    conn: Conn,
+    request: TuneRequest,
+    known: TableFacts,
+    goal: Goal,
+    share: float,
+    points: Sequence[Point],
+    queries: int,
+    walks: Mapping[str, float | None] | None = None,
+) -> Memory:
+    """What is predicted for the memory, and why nothing can be measured, if so."""
+    return predict(
+        request.memory or "",
+        known.memory_bytes or 0,
+        points,
+        known,
+        goal,
+        share,
+        {name: count for name, count in (walks or {}).items() if count is not None},
+        not_here(conn, known, share, plan=request.plan, queries=queries),
+    )
 
 
 @in_thread(tune)

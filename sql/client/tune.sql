@@ -319,6 +319,35 @@ select copied.embedding
 from {origin} as copied
 order by copied.id
 
+-- name: scratch_out
+-- Sends the full vectors of a copy to the client, which has them copied once more.
+-- Slots: table
+-- Called by: mrl_pg.tune.trial.under_limit
+copy {table} (id, embedding) to stdout (format binary)
+
+-- name: scratch_in
+-- Fills a table with full vectors from the client.
+-- Slots: table
+-- Called by: mrl_pg.tune.trial.under_limit
+copy {table} (id, embedding) from stdin (format binary)
+
+-- name: scratch_received
+-- A table for full vectors that another server sent.
+-- Slots: table, type (of the full column)
+-- Called by: mrl_pg.tune.trial.under_limit
+create unlogged table {table} (id bigint primary key, embedding {type})
+
+-- name: drop_received
+-- Drops the table of full vectors that another server sent.
+-- Slots: table
+-- Called by: mrl_pg.tune.trial.under_limit
+drop table {table}
+
+-- name: explain_pages
+-- The plan of a search with the pages that it touched.
+-- Called by: mrl_pg.tune.trial.walk
+explain (analyze, buffers, timing off, format json)
+
 -- name: analyze_table
 -- Collects statistics of a table, so that its plans are like those of a table in use.
 -- Slots: table

@@ -8,10 +8,10 @@ import pytest
 
 from mrl_pg.bench.asked import ask
 from mrl_pg.bench.corpus import VectorSource, made_up, read
-from mrl_pg.bench.memory import why_not
 from mrl_pg.bench.request import BenchRequest, prefix_dims
 from mrl_pg.errors import InvalidFile, InvalidSetting, MrlError
 from mrl_pg.load.block import Values
+from mrl_pg.server.memory import why_not
 
 ROWS = made_up(300, 8)
 

@@ -54,14 +54,14 @@ def not_yet(
     rival, _ = cheapest(full, goal)
     best, _ = cheapest([p for p in points if p.option is not None], goal)
     size = index_bytes("halfvec", table.full_dims, table.rows, goal.m)
-    if rival is None or size > table.cache_bytes:
+    if rival is None or size > table.room:
         return None
     if best is None or rival.median_ms * ABOUT_EQUAL <= _time(best, storage):
         return NotYet(
             f"one pass over full vectors is faster than any short index that was tried "
             f"({rival}), while its index of {size / 1e6:,.0f} MB fits in memory "
-            f"(effective_cache_size {table.cache_bytes / 1e6:,.0f} MB)",
-            rounded(table.rows * table.cache_bytes / size),
+            f"({table.room_from} {table.room / 1e6:,.0f} MB)",
+            rounded(table.rows * table.room / size),
         )
     return None
 

@@ -18,8 +18,15 @@ from mrl_pg.tune.predict.index_size import index_bytes
 from mrl_pg.tune.predict.shortlist import could_win
 from mrl_pg.tune.rows.table import TableFacts
 from mrl_pg.tune.trial.front import cheapest
+from mrl_pg.tune.trial.memory import Memory, full_index
 from mrl_pg.tune.trial.point import Point
-from mrl_pg.tune.trial.storage import WIDEST, Storage, concerns, row_bytes
+from mrl_pg.tune.trial.storage import (
+    WIDEST,
+    Storage,
+    concerns,
+    row_bytes,
+    unmeasured,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,14 +72,17 @@ def recommend(
     storage: Storage | None = None,
     *,
     source: QueryOrigin | None = None,
+    memory: Memory | None = None,
     notes: Sequence[str] = (),
 ) -> Recommendation:
     """The best measured setting, or the best predicted setting if none was measured.
 
     The commands calibrate with the queries of `source`. `notes` are further reasons.
+    With `memory`, the times of `points` are those with that memory.
     """
     against = list(_against(goal, judgement, options))
     verdict = not_yet(table, goal, share, points, storage)
+    best_point: Point | None = None
     short = [point for point in points if point.option is not None]
     if short:
         point, sure = cheapest(short, goal)
@@ -88,6 +98,7 @@ def recommend(
             )
             return _nothing([*against, *notes], verdict)
         chosen = point.option
+        best_point = point
         reason = [str(point)]
         if not sure:
             reason.append(
@@ -121,7 +132,11 @@ def recommend(
     # after trials, the option in `options` has a build time scaled by real builds
     scaled = next((option for option in options if option.name == chosen.name), chosen)
     reason.extend(_costs(table, goal, scaled))
-    if storage is not None:
+    if memory is not None:
+        reason.extend(_with_memory(memory, best_point, table, scaled, goal, layout))
+    if memory is not None and memory.compares_rows:
+        pass
+    elif storage is not None:
         reason.extend(storage.said())
     elif concerns(table, [chosen]) and row_bytes(table, chosen) <= WIDEST:
         reason.append(
@@ -151,6 +166,27 @@ def recommend(
         commands(index, table, goal.k, goal.recall, source or QueryOrigin()),
         verdict,
     )
+
+
+def _with_memory(
+    memory: Memory,
+    point: Point | None,
+    table: TableFacts,
+    option: Option,
+    goal: Goal,
+    layout: IndexLayout,
+) -> list[str]:
+    """Sentences about the memory that was asked for."""
+    if point is not None:
+        return memory.said(point, unmeasured(table, layout.column, "").command)
+    full = full_index(table, goal)
+    said = (
+        f"with {memory.given} of memory we predict that {option.from_disk or 0:.0%} of "
+        "the pages that a search touches come from disk"
+    )
+    if full is not None:
+        said += f", and {full.share:.0%} for one pass over full vectors"
+    return [f"{said}. Times are {memory.head}"]
 
 
 def _nothing(against: list[str], verdict: NotYet | None) -> Recommendation:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from mrl_pg.kinds import KINDS
 from mrl_pg.layout import GRAPHS, Graph
 from mrl_pg.tune.option import Goal, Option
-from mrl_pg.tune.predict.cost_model import build_seconds, search_ms
+from mrl_pg.tune.predict.cost_model import build_seconds, timed
 from mrl_pg.tune.predict.index_size import index_bytes
 from mrl_pg.tune.rows.table import TableFacts
 
@@ -51,13 +51,11 @@ def better(
         own = goal.with_graph(graph)
         seconds = build_seconds(option.kind, option.dims, table.rows, own)
         if seconds <= times * usual:
-            return replace(
+            other = replace(
                 option,
                 graph=graph,
                 index_bytes=index_bytes(option.kind, option.dims, table.rows, graph.m),
                 build_seconds=seconds,
-                search_ms=None
-                if option.candidates is None
-                else search_ms(option.kind, option.candidates, table, own),
             )
+            return timed(other, table, goal)
     return None

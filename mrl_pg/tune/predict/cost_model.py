@@ -9,6 +9,7 @@ import numpy as np
 from mrl_pg.kinds import Kind
 from mrl_pg.recall.curve import MOST_CANDIDATES
 from mrl_pg.tune.option import Goal, Option
+from mrl_pg.tune.predict.memory import pages, two_passes, walk_pages
 from mrl_pg.tune.rows.table import TableFacts
 
 WALK_MS = {"vector": 0.022, "halfvec": 0.022, "bit": 0.013}
@@ -32,6 +33,26 @@ built on these rows."""
 
 BUILD_US_MORE = {"vector": 0.33, "halfvec": 0.28, "bit": 0.0}
 """Microseconds to add to BUILD_US for each dimension."""
+
+
+def timed(option: Option, table: TableFacts, goal: Goal) -> Option:
+    """The option with a guess at its time, with the memory that the table has."""
+    if option.candidates is None:
+        return replace(option, search_ms=None, from_disk=None)
+    goal = goal.with_graph(option.graph)
+    ms = search_ms(option.kind, option.candidates, table, goal)
+    if table.memory_bytes is None:
+        return replace(option, search_ms=ms)
+    ef = max(option.candidates, graph_ef(goal))
+    parts = two_passes(
+        table,
+        index_bytes=option.index_bytes,
+        column_bytes=option.column_bytes,
+        walk=walk_pages(ef, goal.m),
+        candidates=option.candidates,
+    )
+    read = pages(parts, table.memory_bytes)
+    return replace(option, search_ms=ms + read.ms, from_disk=read.share)
 
 
 def search_ms(kind: Kind, candidates: int, table: TableFacts, goal: Goal) -> float:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from mrl_pg.kinds import KINDS, Kind, Stored
 from mrl_pg.recall.curve import MOST_CANDIDATES, Curve
 from mrl_pg.tune.option import Goal, Option, smallest_alike
-from mrl_pg.tune.predict.cost_model import build_seconds, search_ms
+from mrl_pg.tune.predict.cost_model import build_seconds, timed
 from mrl_pg.tune.predict.growth import GROWTH, Growth, grown
 from mrl_pg.tune.predict.index_size import column_bytes, index_bytes
 from mrl_pg.tune.rows.table import TableFacts
@@ -65,7 +65,7 @@ def _option(
     if candidates is not None:
         candidates = grown(candidates, goal.k, share, growth)
         candidates = candidates if candidates <= MOST_CANDIDATES else None
-    return Option(
+    option = Option(
         curve.dims,
         kind,
         curve.recall(MOST_CANDIDATES),
@@ -74,9 +74,10 @@ def _option(
         index_bytes(kind, curve.dims, table.rows, goal.m),
         column_bytes(kind, curve.dims, table.rows, table.row_width),
         build_seconds(kind, curve.dims, table.rows, goal),
-        None if candidates is None else search_ms(kind, candidates, table, goal),
+        None,
         growth=growth,
     )
+    return timed(option, table, goal)
 
 
 def needed(curve: Curve, goal: Goal) -> tuple[int | None, bool]:

@@ -25,7 +25,8 @@ class TableFacts:
     `name` is the name in SQL, with its schema. `rows` is the server's estimate, or a
     count if it has none. `row_width` is the mean width of a row in the heap, where a
     value in TOAST counts 18 bytes. `cache_bytes` and `build_bytes` are
-    `effective_cache_size` and `maintenance_work_mem`. `server` and `pgvector` are
+    `effective_cache_size` and `maintenance_work_mem`. `memory_bytes` is the memory that
+    the caller says the table will have, if any. `server` and `pgvector` are
     versions.
     """
 
@@ -44,6 +45,22 @@ class TableFacts:
     pgvector: str = ""
     read_at: str = ""
     partitioned: bool = False
+    memory_bytes: int | None = None
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of the table and its TOAST."""
+        return self.heap_bytes + self.toast_bytes
+
+    @property
+    def room(self) -> int:
+        """The memory for the table and its indexes, by the caller or the server."""
+        return self.cache_bytes if self.memory_bytes is None else self.memory_bytes
+
+    @property
+    def room_from(self) -> str:
+        """Where `room` comes from."""
+        return "effective_cache_size" if self.memory_bytes is None else "--memory"
 
     @property
     def full_bytes(self) -> int:
@@ -58,7 +75,9 @@ class TableFacts:
         return self.row_width < self.full_bytes and self.toast_bytes > held / 2
 
 
-def read(conn: Conn, layout: IndexLayout) -> tuple[Facts, TableFacts]:
+def read(
+    conn: Conn, layout: IndexLayout, memory: int | None = None
+) -> tuple[Facts, TableFacts]:
     """The facts of the layout's table, for searching and for tuning.
 
     Raises what `known_facts` raises, and InvalidSetting for a table of fewer than
@@ -95,6 +114,7 @@ def read(conn: Conn, layout: IndexLayout) -> tuple[Facts, TableFacts]:
         pgvector=row["pgvector"],
         read_at=row["read_at"],
         partitioned=row["partitioned"],
+        memory_bytes=memory,
     )
     return facts, table
 

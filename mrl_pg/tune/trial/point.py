@@ -19,7 +19,7 @@ class Point:
 
     `candidates` and `option` are None for one pass over full vectors. For an exact
     search, `ef_search` is None as well. `p95_ms` is None if fewer than FEWEST_FOR_P95
-    queries were timed.
+    queries were timed. `note` says more about the time.
     """
 
     name: str
@@ -29,6 +29,7 @@ class Point:
     median_ms: float
     p95_ms: float | None
     option: Option | None = None
+    note: str = ""
 
     @property
     def p95(self) -> str:
@@ -55,7 +56,7 @@ class Point:
         few = f"median of {self.recall.queries}"
         known = few if self.p95_ms is None else f"p95 {self.p95}"
         recall = "" if self.exact else f"recall {self.recall}, "
-        return f"{self.setting}: {recall}{self.median_ms:.2f} ms ({known})"
+        return f"{self.setting}: {recall}{self.median_ms:.2f} ms ({self.note or known})"
 
     def as_dict(self) -> dict[str, Any]:
         """All fields as types that JSON has, without the option."""

@@ -86,14 +86,16 @@ class Scratch:
 
     def copy(self, sample: SampleTable, short: Sequence[Option]) -> int:
         """Copy the rows read, with short columns for options; returns a count."""
-        done = self._fill(sample.name, short)
+        done = self.fill(sample.name, short)
         sample.drop()
         return done
 
-    def in_row(self, short: Sequence[Option]) -> "Scratch":
-        """Make a second copy of the copy, with full vectors in the row."""
+    def in_row(
+        self, short: Sequence[Option], origin: sql.Identifier | None = None
+    ) -> "Scratch":
+        """Make a second copy, of the copy or `origin`, with full vectors in the row."""
         other = replace(self, storage="plain", name=IN_ROW)
-        other._fill(sql.Identifier(self.schema, self.name), short)
+        other.fill(origin or sql.Identifier(self.schema, self.name), short)
         return other
 
     def toast_bytes(self) -> int:
@@ -102,7 +104,7 @@ class Scratch:
         names = {"schema": self.schema, "table": self.name}
         return int(cursors.tuples(self.conn).execute(query, names).fetchall()[0][0])
 
-    def _fill(self, origin: sql.Identifier, short: Sequence[Option]) -> int:
+    def fill(self, origin: sql.Identifier, short: Sequence[Option]) -> int:
         """Make the table, with the vectors of another; returns a count."""
         made = sql.Identifier(self.schema, self.name)
         copy = slots.statement("scratch_copy", scratch=made, origin=origin)

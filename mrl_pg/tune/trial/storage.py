@@ -143,7 +143,7 @@ def concerns(table: TableFacts, options: Sequence[Option]) -> bool:
 
 def unmeasured(table: TableFacts, column: str, skipped: str) -> Storage:
     """The storage without measured pairs, and the reason."""
-    whole = _row_width(table)
+    whole = row_width(table)
     plain = math.ceil(table.rows / rows_a_page(min(whole, WIDEST))) * PAGE
     name = "keep_in_rows" if table.partitioned else "keep_in_row"
     command = slots.statement(
@@ -161,14 +161,15 @@ def unmeasured(table: TableFacts, column: str, skipped: str) -> Storage:
     )
 
 
-def _row_width(table: TableFacts) -> int:
+def row_width(table: TableFacts) -> int:
+    """The mean width of a row with its full vector in it."""
     out = table.full_bytes - POINTER if table.in_toast else 0
     return table.row_width + out
 
 
 def row_bytes(table: TableFacts, option: Option) -> int:
     """Bytes of a mean row with its full vector and a short vector."""
-    return ROW_HEADER + _row_width(table) + value_bytes(option.kind, option.dims)
+    return ROW_HEADER + row_width(table) + value_bytes(option.kind, option.dims)
 
 
 def contenders(points: Sequence[Point], goal: Goal, table: TableFacts) -> list[Point]:

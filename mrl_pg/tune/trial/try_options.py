@@ -17,6 +17,7 @@ from mrl_pg.tune.rows.sample_table import SampleTable
 from mrl_pg.tune.rows.table import TableFacts
 from mrl_pg.tune.trial import run_settings as trial
 from mrl_pg.tune.trial import storage as storages
+from mrl_pg.tune.trial.memory import Memory
 from mrl_pg.tune.trial.noise import Noise
 from mrl_pg.tune.trial.point import Point
 from mrl_pg.tune.trial.scratch import Scratch, TrialIndex, rival_name
@@ -33,7 +34,7 @@ class Trials:
     """What was built and measured; `storage` is None if full vectors are in the row.
 
     `left_out` says what was not, because the time was up. `better` is the option with a
-    graph of its own, if one was to be tried.
+    graph of its own, if one was to be tried. `memory` is None unless it was given.
     """
 
     built: tuple[TrialIndex, ...] = ()
@@ -42,6 +43,7 @@ class Trials:
     noise: Noise | None = None
     left_out: str = ""
     better: Option | None = None
+    memory: Memory | None = None
 
 
 def try_options(
@@ -203,6 +205,6 @@ def _advance(progress: OnProgress, text: str) -> Callable[[int, int], Any]:
 
 
 def rival_fits(table: TableFacts, goal: Goal) -> bool:
-    """Whether an index over full vectors as `halfvec` fits the server's memory."""
+    """Whether an index over full vectors as `halfvec` fits the memory."""
     size = index_bytes("halfvec", table.full_dims, table.rows, goal.m)
-    return size <= table.cache_bytes
+    return size <= table.room

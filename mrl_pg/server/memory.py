@@ -42,7 +42,7 @@ class MemoryLimit:
         old = GROUPS / "memory"
         first = old.is_dir()
         root = old if first else GROUPS
-        group = root / f"mrl_pg_bench_{os.getpid()}"
+        group = root / f"mrl_pg_{os.getpid()}_{os.urandom(4).hex()}"
         group.mkdir()
         home = root / own_group("memory" if first else "")
         file = "memory.limit_in_bytes" if first else "memory.max"
@@ -63,6 +63,8 @@ class MemoryLimit:
     def set(self, size: int | None) -> None:
         """Set the limit in bytes, or none; file pages beyond it are dropped at once."""
         if size is not None:
+            # pages that are not on disk yet cannot be dropped
+            os.sync()
             Path("/proc/sys/vm/drop_caches").write_text("3")
         value = UNLIMITED[self.file] if size is None else str(size)
         (self.group / self.file).write_text(value)
