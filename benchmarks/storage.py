@@ -1,7 +1,7 @@
 """Compare storages and orders of the rows, in memory and with less, in one run.
 
     python benchmarks/storage.py --vectors sentences.npy            # as root, on Linux
-    python benchmarks/storage.py --vectors sentences.npy --only vector,sorted
+    python benchmarks/storage.py --vectors sentences.npy --only 'vector,halfvec'
 
 Every layout is a table of its own with an index bit(all dimensions): full vectors as
 `vector` or `halfvec`, in TOAST or in the row, in random order or laid out by likeness
@@ -41,8 +41,8 @@ SEARCHES: dict[str, Options] = {
     "all 160": {"candidates": 160},
     "rerank 60": {"candidates": 160, "rerank": 60},
 }
-WARM_UP, TIMED = 250, 120
-"""Queries before and in a window under a limit."""
+TIMED = 120
+"""Queries in a window under a limit."""
 
 LISTS = 512
 SIGNS = 24
@@ -95,19 +95,20 @@ def main() -> None:
     parser.add_argument("--vectors", type=Path, required=True, help=".npy")
     parser.add_argument("--rows", type=int, default=60_000)
     parser.add_argument("--queries", type=int, default=200, help="queries for recall")
-    parser.add_argument("--only", default="", help="words in the names of layouts")
+    parser.add_argument("--only", default="", help="names of layouts")
     parser.add_argument("--shares", default="0.4,0.2")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--warm-up", type=int, default=250, help="queries per window")
+    parser.add_argument("--searches", default="", help="words in names of searches")
     args = parser.parse_args()
     matrix = np.load(args.vectors, mmap_mode="r")
+    for name in [*SEARCHES]:
+        if args.searches and not any(w in name for w in args.searches.split(",")):
+            del SEARCHES[name]
     rows = np.array(matrix[: args.rows], dtype=np.float32)
     asked = np.array(matrix[args.rows :][::-1], dtype=np.float32)
-    words = [word for word in args.only.split(",") if word]
-    layouts = [
-        layout
-        for layout in LAYOUTS
-        if not words or any(word in layout.name for word in words)
-    ]
+    names = args.only.split(",") if args.only else [layout.name for layout in LAYOUTS]
+    layouts = [layout for layout in LAYOUTS if layout.name in names]
     print(f"{len(rows):,} rows x {rows.shape[1]}, k = 10, cosine")
     few = asked[: args.queries]
     edges = [
@@ -128,7 +129,7 @@ def main() -> None:
             for share in map(float, args.shares.split(",")):
                 limit.set(int(share * wanted))
                 print(f"{share:.0%} of {wanted / 1e6:.0f} MB:")
-                squeezed(conn, layouts, asked, args.rounds)
+                squeezed(conn, layouts, asked, args.rounds, args.warm_up)
 
 
 def halves(rows: Floats, queries: Floats, edges: list[Any]) -> None:
@@ -241,17 +242,19 @@ def in_memory(
         )
 
 
-def squeezed(conn: Conn, layouts: list[Layout], asked: Floats, rounds: int) -> None:
+def squeezed(
+    conn: Conn, layouts: list[Layout], asked: Floats, rounds: int, warm_up: int
+) -> None:
     """Print searches per second in rounds, each search with a window of its own."""
     known = list(settings(layouts))
     rates: dict[str, list[float]] = {name: [] for name, _, _ in known}
     next_query = 0
     for turn in range(rounds):
         for name, layout, options in [*known[turn:], *known[:turn]]:
-            some = asked[next_query : next_query + WARM_UP + TIMED]
+            some = asked[next_query : next_query + warm_up + TIMED]
             next_query = (next_query + len(some)) % (len(asked) - len(some))
             for i, query in enumerate(some):
-                if i == WARM_UP:
+                if i == warm_up:
                     start = time.perf_counter()
                 layout.search(conn, query, options)
             rates[name].append(TIMED / (time.perf_counter() - start))

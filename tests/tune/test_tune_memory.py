@@ -179,7 +179,7 @@ def test_full_vectors_in_the_row_take_fewer_pages_from_disk() -> None:
     assert row is not None
     assert row.from_disk < toast.from_disk
     said = " ".join(predicted.said(short, "COMMAND"))
-    assert "before you build the index: COMMAND" in said
+    assert "COMMAND; then build the index with --keep generated" in said
     # a table that has them there already, or whose rows would not fit a page
     for table in (
         replace(LARGE, toast_bytes=0, row_width=6200, heap_bytes=8_000_000_000),

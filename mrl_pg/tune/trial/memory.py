@@ -158,8 +158,9 @@ class Memory:
                 sentences.append(f"{result}, so change nothing")
             else:
                 sentences.append(
-                    f"{result}. To keep them in the row, run this before you build the "
-                    f"index: {command}"
+                    f"{result}. To keep them in the row, run this: {command}; then "
+                    "build the index with --keep generated, which rewrites the table "
+                    "under an access exclusive lock and so moves the vectors"
                 )
         return sentences
 

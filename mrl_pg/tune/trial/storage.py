@@ -116,11 +116,11 @@ class Storage:
             return [f"{result}. This is not surely a tenth faster, so change nothing"]
         sentences = [
             result,
-            "to keep full vectors in the row, run this before you build the index: "
-            f"{self.command}; this waits for an access exclusive lock, holds it for a "
-            "moment and moves no rows. The build then rewrites the table, as it "
-            "always does. After the build, only vacuum full moves the vectors, under "
-            f"the same lock. The table and its TOAST take {_mb(self.table_bytes)} now. "
+            f"to keep full vectors in the row, run this: {self.command}; this waits "
+            "for an access exclusive lock, holds it for a moment and moves no rows. "
+            "What moves them is a build with --keep generated, which rewrites the "
+            "table under the same lock, or vacuum full. The table and its TOAST take "
+            f"{_mb(self.table_bytes)} now. "
             f"The table will take about {_mb(self.plain_bytes)}, and every scan of the "
             "table reads all of that",
         ]
