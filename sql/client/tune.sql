@@ -337,17 +337,6 @@ copy {table} (id, embedding) from stdin (format binary)
 -- Called by: mrl_pg.tune.trial.under_limit
 create unlogged table {table} (id bigint primary key, embedding {type})
 
--- name: drop_received
--- Drops the table of full vectors that another server sent.
--- Slots: table
--- Called by: mrl_pg.tune.trial.under_limit
-drop table {table}
-
--- name: explain_pages
--- The plan of a search with the pages that it touched.
--- Called by: mrl_pg.tune.trial.walk
-explain (analyze, buffers, timing off, format json)
-
 -- name: analyze_table
 -- Collects statistics of a table, so that its plans are like those of a table in use.
 -- Slots: table

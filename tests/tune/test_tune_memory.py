@@ -26,7 +26,7 @@ from mrl_pg.tune import Tuning, tune
 from mrl_pg.tune.advice.recommend import recommend
 from mrl_pg.tune.option import Goal, Option
 from mrl_pg.tune.predict.index_size import PAGE, index_bytes
-from mrl_pg.tune.predict.memory import Part, pages
+from mrl_pg.tune.predict.memory import Cached, pages
 from mrl_pg.tune.rows import read_rows
 from mrl_pg.tune.trial.memory import Memory, finalists, predict, with_times
 from mrl_pg.tune.trial.point import Point
@@ -98,18 +98,18 @@ def from_disk(sizes: list[int], touched: list[int], room: int) -> float:
 @pytest.mark.parametrize("room", [900, 2000, 4000])
 def test_the_model_predicts_what_a_cache_reads(room: int) -> None:
     sizes, touched = [500, 5000], [60, 20]
-    parts = [Part(s * PAGE, t) for s, t in zip(sizes, touched, strict=True)]
+    parts = [Cached(s * PAGE, t) for s, t in zip(sizes, touched, strict=True)]
     predicted = pages(parts, room * PAGE)
     assert predicted.touched == 80
     assert predicted.disk == pytest.approx(from_disk(sizes, touched, room), rel=0.1)
 
 
 def test_nothing_is_read_from_disk_if_all_fits() -> None:
-    parts = [Part(500 * PAGE, 60), Part(5000 * PAGE, 0)]
+    parts = [Cached(500 * PAGE, 60), Cached(5000 * PAGE, 0)]
     assert pages(parts, 5500 * PAGE).share == 0
     # what no search touches takes no memory from what is touched
     assert pages(parts, 600 * PAGE).share == pytest.approx(0, abs=1e-6)
-    shares = [pages([Part(500 * PAGE, 60)], room * PAGE).share for room in (50, 250)]
+    shares = [pages([Cached(500 * PAGE, 60)], room * PAGE).share for room in (50, 250)]
     assert 1 > shares[0] > shares[1] > 0
 
 

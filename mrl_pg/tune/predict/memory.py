@@ -27,7 +27,7 @@ of memory (docs/measured/passes.md), where it was .05 to .25."""
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class Cached:
     """An index or a part of a table: its bytes, and the pages that a search touches."""
 
     bytes: int
@@ -52,7 +52,7 @@ class Pages:
         return self.disk * DISK_MS
 
 
-def pages(parts: Sequence[Part], memory: int) -> Pages:
+def pages(parts: Sequence[Cached], memory: int) -> Pages:
     """The pages that a search of these parts touches, with so many bytes of memory."""
     touched = sum(part.touched for part in parts)
     sizes = [max(1.0, part.bytes / PAGE) for part in parts]
@@ -95,7 +95,7 @@ def two_passes(
     walk: float,
     candidates: int,
     plain_bytes: int | None = None,
-) -> list[Part]:
+) -> list[Cached]:
     """The parts that a search of a short index touches, when the table has all rows.
 
     Each candidate takes a page of the table. If full vectors are in TOAST, each takes
@@ -103,15 +103,20 @@ def two_passes(
     `plain_bytes` are the bytes of the table if its full vectors were in the row.
     """
     heap = table.heap_bytes if plain_bytes is None else plain_bytes
-    parts = [Part(index_bytes, walk), Part(heap + column_bytes, float(candidates))]
+    parts = [
+        Cached(index_bytes, walk),
+        Cached(heap + column_bytes, float(candidates)),
+    ]
     if table.in_toast and plain_bytes is None:
         parts.append(
-            Part(table.toast_bytes, candidates * (1 + table.full_bytes / PAGE))
+            Cached(table.toast_bytes, candidates * (1 + table.full_bytes / PAGE))
         )
     return parts
 
 
-def one_pass(table: TableFacts, *, index_bytes: int, walk: float, k: int) -> list[Part]:
+def one_pass(
+    table: TableFacts, *, index_bytes: int, walk: float, k: int
+) -> list[Cached]:
     """The parts that a search of an index over full vectors touches: k rows at most."""
     return two_passes(
         table, index_bytes=index_bytes, column_bytes=0, walk=walk, candidates=k

@@ -4,7 +4,6 @@ import json
 import statistics
 from typing import Any
 
-from mrl_pg import source
 from mrl_pg.exchange import cursors
 from mrl_pg.tune.queries import Queries
 from mrl_pg.tune.trial.point import Point
@@ -13,7 +12,7 @@ from mrl_pg.tune.trial.scratch import Scratch
 QUERIES = 5
 """Queries to count, because they differ little."""
 
-EXPLAIN = source.statement("explain_pages").encode()
+EXPLAIN = b"explain (analyze, buffers, timing off, format json) "
 
 
 def walked(place: Scratch, point: Point, queries: Queries) -> float | None:
@@ -31,7 +30,7 @@ def walked(place: Scratch, point: Point, queries: Queries) -> float | None:
             ef_search=point.ef_search,
         )
         cursor = cursors.tuples(place.conn).execute(
-            EXPLAIN + b" " + plan.statement, plan.params
+            EXPLAIN + plan.statement, plan.params
         )
         answer = cursor.fetchall()[0][0]
         root = (json.loads(answer) if isinstance(answer, str) else answer)[0]["Plan"]
