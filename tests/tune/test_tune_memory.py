@@ -1,6 +1,7 @@
 """`tune(memory=…)`: what is predicted, measured and said with less than all memory."""
 
 import json
+import os
 from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import replace
@@ -270,7 +271,6 @@ def test_trials_count_pages_and_leave_out_what_does_not_fit(docs: Conn) -> None:
 
 @pytest.mark.skipif(groups.why_not() is not None, reason="no memory groups here")
 def test_searches_are_measured_under_a_limit(docs: Conn) -> None:
-    before = {group.name for group in own_groups()}
     found = tuned(docs, "200MB", sizes=[32], rival=True)
     memory = found.memory
     assert memory is not None
@@ -280,12 +280,13 @@ def test_searches_are_measured_under_a_limit(docs: Conn) -> None:
     assert all(s.measured_ms is not None and s.measured_ms > 0 for s in memory.shown)
     assert "measured for 200MB of memory" in found.recommendation.reasons[0]
     assert "measured under a limit of 210 MB" in str(found)
-    assert {group.name for group in own_groups()} == before
+    assert own_groups() == []
 
 
 def own_groups() -> list[Path]:
-    """The memory groups of this package."""
-    return [*groups.GROUPS.glob("mrl_pg_*"), *groups.GROUPS.glob("memory/mrl_pg_*")]
+    """The memory groups of this process; another may be limiting a server, too."""
+    name = f"mrl_pg_{os.getpid()}_*"
+    return [*groups.GROUPS.glob(name), *groups.GROUPS.glob(f"memory/{name}")]
 
 
 def test_a_wrong_size_is_one_line(url: str) -> None:
