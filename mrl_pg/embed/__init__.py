@@ -1,0 +1,23 @@
+"""Texts into vectors: models on this machine, hosted models, and any program.
+
+No model is imported before it is used.
+"""
+
+from mrl_pg.embed.demo_model import DemoModel
+from mrl_pg.embed.named import embedder
+from mrl_pg.embed.openai_model import OpenAIModel
+from mrl_pg.embed.program import ProgramModel
+from mrl_pg.embed.protocol import AsyncEmbedder, Embedder
+from mrl_pg.embed.sentence_transformer import SentenceTransformerModel
+from mrl_pg.embed.text_model import TextModel
+
+__all__ = [
+    "AsyncEmbedder",
+    "DemoModel",
+    "Embedder",
+    "OpenAIModel",
+    "ProgramModel",
+    "SentenceTransformerModel",
+    "TextModel",
+    "embedder",
+]

@@ -1,0 +1,83 @@
+"""Models of the sentence-transformers library, on this machine."""
+
+from pathlib import Path
+from typing import Any, ClassVar
+
+from mrl_pg.embed.text_model import Role, TextModel
+from mrl_pg.errors import EmbeddingError, InvalidSetting
+from mrl_pg.vectors import VectorsLike
+
+
+class SentenceTransformerModel(TextModel):
+    """A model from the Hugging Face hub or from a folder.
+
+    Prompts are those of the model's own configuration, else those of its card in
+    `mrl_pg.models`. Code that a model brings is not run; load such a model yourself
+    and pass it as `loaded`.
+    """
+
+    kind: ClassVar[str] = "sentence-transformers"
+    batch_texts: ClassVar[int] = 1024
+
+    def __init__(
+        self,
+        model: str,
+        *,
+        name: str | None = None,
+        dims: int | None = None,
+        normalise: bool | None = None,
+        device: str | None = None,
+        loaded: Any = None,
+    ) -> None:
+        """Load the model; raises InvalidSetting without the library."""
+        if name is None and isinstance(model, str) and Path(model).is_dir():
+            # a path of this machine says nothing to others
+            name = Path(model).resolve().name
+        super().__init__(model, name=name, dims=dims, normalise=normalise)
+        self._loaded = _load(self.model, device) if loaded is None else loaded
+
+    def _vectors(self, texts: list[str], role: Role) -> VectorsLike:
+        encode = (
+            self._loaded.encode_query
+            if role == "query"
+            else self._loaded.encode_document
+        )
+        known = getattr(self._loaded, "prompts", None) or {}
+        own = ("query",) if role == "query" else ("document", "passage", "corpus")
+        prompt: dict[str, str] = {}
+        # an empty prompt is how the library says that none was given
+        if not any(known.get(word) for word in own) and self.facts:
+            if self.facts.prompts is not None:
+                both = self.facts.prompts
+                prompt["prompt"] = both.query if role == "query" else both.document
+        try:
+            vectors: VectorsLike = encode(
+                texts,
+                normalize_embeddings=self.normalise,
+                truncate_dim=self.dims,
+                convert_to_numpy=True,
+                show_progress_bar=False,
+                **prompt,
+            )
+        except (RuntimeError, ValueError, OSError) as error:
+            raise EmbeddingError(
+                f"{self.name} failed ({error}): try fewer or shorter texts"
+            ) from error
+        return vectors
+
+
+def _load(model: str, device: str | None) -> Any:
+    try:
+        from sentence_transformers import SentenceTransformer
+    except ModuleNotFoundError as error:
+        raise InvalidSetting(
+            "sentence-transformers:… needs that library: pip install "
+            "'mrl_pg[sentence-transformers]'"
+        ) from error
+    try:
+        return SentenceTransformer(model, device=device)
+    except (OSError, ValueError, RuntimeError) as error:
+        raise EmbeddingError(
+            f"sentence-transformers cannot load {model!r} ({error}): name a model of "
+            "the hub, such as sentence-transformers/all-MiniLM-L6-v2, or its folder"
+        ) from error
