@@ -1,24 +1,35 @@
 """`mrl-pg load`: vectors from a file into a table, as new rows or by key."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from enum import Enum
 from pathlib import Path
 from time import perf_counter
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.progress import TextColumn, TimeRemainingColumn
 
 from mrl_pg.cli.bar import bar
+from mrl_pg.cli.embedding import (
+    TEXTS,
+    Confirmation,
+    Embed,
+    EmbedDims,
+    EmbedUrl,
+    ModelName,
+    RequestsPerMinute,
+    refuse_without_model,
+)
 from mrl_pg.cli.names import split_table
 from mrl_pg.cli.options import PG_DEFAULT, Directory, Dsn, Json, Pg, connection
+from mrl_pg.embed import embedder, load_texts, update_texts
 from mrl_pg.errors import InvalidFile, InvalidSetting
 from mrl_pg.exchange.progress import OnProgress, Progress
+from mrl_pg.load import LoadReport, UpdateReport, update
 from mrl_pg.load import load as load_file
-from mrl_pg.load import update
 from mrl_pg.load.update_report import NONE
 
 FILE = "What is in the file"
@@ -181,6 +192,51 @@ def load(
         Kind,
         typer.Option("--type", help="Type of the vectors in a new table or column."),
     ] = Kind.vector,
+    embed: Embed = None,
+    text: Annotated[
+        str,
+        typer.Option(
+            "--text",
+            metavar="COLUMNS",
+            help="With --embed: the columns of the file with the texts, comma "
+            "separated. Several are joined by line breaks.",
+            rich_help_panel=TEXTS,
+        ),
+    ] = "text",
+    model: ModelName = None,
+    embed_dims: EmbedDims = None,
+    embed_url: EmbedUrl = None,
+    requests_per_minute: RequestsPerMinute = None,
+    store: Annotated[
+        Path | None,
+        typer.Option(
+            "--store",
+            metavar="FILE",
+            help="With --embed: where the vectors are kept until the rows are loaded, "
+            "so that the same command goes on after an interruption.  "
+            "\\[default: beside the texts]",
+            rich_help_panel=TEXTS,
+            show_default=False,
+        ),
+    ] = None,
+    price: Annotated[
+        float | None,
+        typer.Option(
+            "--price",
+            help="Dollars for a million tokens, for the cost that is told first.",
+            rich_help_panel=TEXTS,
+            show_default=False,
+        ),
+    ] = None,
+    yes: Annotated[
+        bool,
+        typer.Option(
+            "--yes",
+            "-y",
+            help="Do not ask before texts are sent to a hosted model.",
+            rich_help_panel=TEXTS,
+        ),
+    ] = False,
     storage: Annotated[
         StoragePlace | None,
         typer.Option(
@@ -207,6 +263,12 @@ def load(
 
     Example: mrl-pg load vectors.parquet docs embedding_v2 --vectors embedding --update
 
+    --embed turns the texts of the file into vectors first. For a hosted model it tells
+    the cost, and asks at a terminal. If interrupted, run it again: no text is embedded
+    twice.
+
+    Example: mrl-pg load a.jsonl docs embedding --embed openai:text-embedding-3-small
+
     \b
     in the file          in a new table        loads into columns of type
     whole numbers        bigint, numeric       all numbers, text
@@ -222,27 +284,53 @@ def load(
     docs/load.md has the full table.
     """
     schema, name = split_table(table)
+    shared: dict[str, Any] = {
+        "schema": schema or None,
+        "column": column,
+        "delimiter": "\t" if delimiter in ("\\t", "tab") else delimiter,
+        "header": header,
+        "encoding": encoding,
+        "kind": kind.value,
+    }
+    of_vectors = {
+        "vectors": vectors,
+        "vector_bytes": vector_bytes.value if vector_bytes else None,
+    }
+    of_texts = {"store": store, "price": price}
+    asked: dict[str, Any] = {
+        "name": model,
+        "dims": embed_dims,
+        "url": embed_url,
+        "requests_per_minute": requests_per_minute,
+    }
+    if embed is None:
+        refuse_without_model({**asked, **of_texts})
+        shared |= of_vectors
+    else:
+        for option in (o for o, value in of_vectors.items() if value is not None):
+            raise InvalidSetting(
+                f"--{option.replace('_', '-')} is for a file with vectors: leave it "
+                "out, or --embed"
+            )
+        chosen = embedder(embed, **asked)
+        confirm = Confirmation(yes=yes) if chosen.hosted else None
+        shared |= {"embedder": chosen, "text": split_names(text), "confirm": confirm}
+        shared |= of_texts
     if by_key:
         given = {"--columns": columns, "--skip": skip, "--storage": storage}
         for option in (option for option, value in given.items() if value):
             raise InvalidSetting(f"{option} is not for --update: leave it out")
+        write: Callable[..., UpdateReport] = update if embed is None else update_texts
         with connection(dsn, directory, pg) as conn, watched(file) as progress:
-            updated = update(
+            updated = write(
                 conn,
                 file,
                 name,
-                schema=schema or None,
-                column=column,
                 key=None if key is None else split_names(key),
-                vectors=vectors,
                 add_column=add_column,
                 only_missing=only_missing,
-                vector_bytes=vector_bytes.value if vector_bytes else None,
-                delimiter="\t" if delimiter in ("\\t", "tab") else delimiter,
-                header=header,
-                encoding=encoding,
-                kind=kind.value,
                 progress=progress,
+                **shared,
             )
         typer.echo(json.dumps(asdict(updated), indent=2) if as_json else str(updated))
         if not updated.complete:
@@ -255,24 +343,18 @@ def load(
     ):
         if flagged:
             raise InvalidSetting(f"{option} is for --update: add --update")
+    read: Callable[..., LoadReport] = load_file if embed is None else load_texts
     with connection(dsn, directory, pg) as conn, watched(file) as progress:
-        report = load_file(
+        report = read(
             conn,
             file,
             name,
-            schema=schema or None,
-            column=column,
             key="id" if key is None else key,
-            vectors=vectors,
             columns=split_names(columns),
             skip=split_names(skip),
-            vector_bytes=vector_bytes.value if vector_bytes else None,
-            delimiter="\t" if delimiter in ("\\t", "tab") else delimiter,
-            header=header,
-            encoding=encoding,
-            kind=kind.value,
             storage=storage.value if storage else None,
             progress=progress,
+            **shared,
         )
     typer.echo(json.dumps(asdict(report), indent=2) if as_json else str(report))
 

@@ -23,14 +23,24 @@ from mrl_pg.cli.describe import (
     Values,
     values,
 )
+from mrl_pg.cli.embedding import (
+    Embed,
+    EmbedDims,
+    EmbedUrl,
+    ModelName,
+    refuse_without_model,
+)
 from mrl_pg.cli.options import PG_DEFAULT, Directory, Dsn, Json, Pg, connection, say
 from mrl_pg.cli.rows import show
+from mrl_pg.embed import embedder
+from mrl_pg.embed import search as search_text
 from mrl_pg.errors import InvalidFile, InvalidSetting
 from mrl_pg.load.vectors import read_vectors
+from mrl_pg.search.options import SearchKeywords
 from mrl_pg.search.result import SearchResult
 
 Query = Annotated[
-    Path,
+    Path | None,
     typer.Option(
         "--query",
         "-q",
@@ -38,6 +48,7 @@ Query = Annotated[
         help="The query vector: .npy, a JSON list, or any file that `mrl-pg load` "
         "reads; - reads JSON from stdin.",
         allow_dash=True,
+        show_default=False,
     ),
 ]
 
@@ -45,7 +56,20 @@ Query = Annotated[
 def search(
     table: Table,
     column: Column,
-    query: Query,
+    text: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[TEXT]",
+            help="What to search for, in words. The model of --embed turns it "
+            "into a vector. Or give --query.",
+            show_default=False,
+        ),
+    ] = None,
+    query: Query = None,
+    embed: Embed = None,
+    model: ModelName = None,
+    embed_dims: EmbedDims = None,
+    embed_url: EmbedUrl = None,
     dims: KnownDims = None,
     kind: KnownKind = None,
     distance: KnownDistance = None,
@@ -78,7 +102,12 @@ def search(
     filter: Filter = None,
     param: Values = None,
     columns: Annotated[
-        str, typer.Option(help="Columns to show, comma separated.")
+        str,
+        typer.Option(
+            "--show",
+            "--columns",
+            help="Columns to show beside the key, comma separated.",
+        ),
     ] = "",
     exact: Annotated[
         bool, typer.Option("--exact", help="Compare every row; use no index.")
@@ -92,30 +121,52 @@ def search(
     pg: Pg = PG_DEFAULT,
     as_json: Json = False,
 ) -> None:
-    """Find the k rows nearest to a vector in two passes, in order of exact distance.
+    """Find the k rows nearest to a text or a vector, in order of exact distance.
 
-    Example: mrl-pg search docs embedding --query q.json --columns title
+    Example: mrl-pg search docs embedding "fear of spiders" --embed demo --show title
+
+    Example: mrl-pg search docs embedding --query q.json --show title
     """
     meant = Meant(table, column, dims, kind, distance, short, name)
     params = values(param)
-    vector = read_query(query, column)
+    asked: dict[str, Any] = {"name": model, "dims": embed_dims, "url": embed_url}
+    vector: Any = None
+    if text is None:
+        refuse_without_model(asked)
+        if query is None or embed is not None:
+            raise InvalidSetting(
+                "nothing to search for: give a TEXT, or a vector with --query"
+            )
+        vector = read_query(query, column)
+    elif query is not None:
+        raise InvalidSetting(
+            "a TEXT and --query are two things to search for: give one of the two"
+        )
+    elif embed is None:
+        raise InvalidSetting(
+            "no model is known for the text: add --embed with the model that embedded "
+            "the rows"
+        )
+    options: SearchKeywords = {
+        "k": k,
+        "candidates": candidates,
+        "ef_search": ef_search,
+        "max_scan_tuples": max_scan_tuples,
+        "rerank": rerank,
+        "filter": filter,
+        "params": params,
+        "columns": [part.strip() for part in columns.split(",") if part.strip()],
+        "exact": exact,
+        "recall": recall,
+        "quantile": quantile,
+    }
     with connection(dsn, directory, pg) as conn:
         index = meant.index(conn, exact=exact)
-        result = index.search(
-            conn,
-            vector,
-            k=k,
-            candidates=candidates,
-            ef_search=ef_search,
-            max_scan_tuples=max_scan_tuples,
-            rerank=rerank,
-            filter=filter,
-            params=params,
-            columns=[part.strip() for part in columns.split(",") if part.strip()],
-            exact=exact,
-            recall=recall,
-            quantile=quantile,
-        )
+        if text is None:
+            result = index.search(conn, vector, **options)
+        else:
+            chosen = embedder(embed or "", **asked)
+            result = search_text(conn, index, text, embedder=chosen, **options)
     if result.fallback:
         say(
             f"{index} is not there, so index {result.index_name} answered: "

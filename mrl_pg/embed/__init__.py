@@ -3,21 +3,29 @@
 No model is imported before it is used.
 """
 
+from mrl_pg.embed.cost import EmbeddingCost
 from mrl_pg.embed.demo_model import DemoModel
+from mrl_pg.embed.loading import load_texts, update_texts
 from mrl_pg.embed.named import embedder
 from mrl_pg.embed.openai_model import OpenAIModel
 from mrl_pg.embed.program import ProgramModel
 from mrl_pg.embed.protocol import AsyncEmbedder, Embedder
 from mrl_pg.embed.sentence_transformer import SentenceTransformerModel
 from mrl_pg.embed.text_model import TextModel
+from mrl_pg.embed.text_search import search, search_async
 
 __all__ = [
     "AsyncEmbedder",
     "DemoModel",
     "Embedder",
+    "EmbeddingCost",
     "OpenAIModel",
     "ProgramModel",
     "SentenceTransformerModel",
     "TextModel",
     "embedder",
+    "load_texts",
+    "search",
+    "search_async",
+    "update_texts",
 ]

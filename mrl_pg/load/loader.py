@@ -132,16 +132,17 @@ def load_blocks(
     kind: VectorKind = "vector",
     storage: Storage | None = None,
     block_rows: int | None = None,
+    origin: str = "the input",
     progress: OnProgress | None = None,
 ) -> LoadReport:
     """Load blocks, or a matrix of vectors with other `columns`, into a table.
 
-    `columns` and `block_rows` are for a matrix only. The other arguments are those of
-    `load`.
+    `columns` and `block_rows` are for a matrix only. `origin` is what errors call the
+    input. The other arguments are those of `load`.
 
         load_blocks(conn, vectors, "docs", columns={"title": titles})
     """
-    destination = Destination("the input", table, schema, column, key, kind, storage)
+    destination = Destination(origin, table, schema, column, key, kind, storage)
     return _run(
         conn, destination, _blocks(blocks, column, columns, block_rows), progress
     )
@@ -159,10 +160,11 @@ async def load_blocks_async(
     kind: VectorKind = "vector",
     storage: Storage | None = None,
     block_rows: int | None = None,
+    origin: str = "the input",
     progress: OnProgress | None = None,
 ) -> LoadReport:
     """Like `load_blocks`, on an asynchronous connection."""
-    destination = Destination("the input", table, schema, column, key, kind, storage)
+    destination = Destination(origin, table, schema, column, key, kind, storage)
     made = _blocks(blocks, column, columns, block_rows)
     return await _run_async(conn, destination, made, progress)
 

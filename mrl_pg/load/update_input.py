@@ -78,7 +78,7 @@ def from_file(
         choice = Choice(column, keys[0], vectors, (), (), vector_bytes, keys)
         return read(path, choice, text, block_rows=block_rows)
 
-    return _verb(conn, blocks, target, name, progress)
+    return from_blocks(conn, blocks, target, name, progress)
 
 
 def from_memory(
@@ -96,16 +96,20 @@ def from_memory(
         )
     target.destination("the input")
     parts = [*split(vectors, target.column, columns, block_rows)]
-    return _verb(conn, lambda keys: iter(parts), target, "the input", progress)
+    return from_blocks(conn, lambda keys: iter(parts), target, "the input", progress)
 
 
-def _verb(
+def from_blocks(
     conn: AnyConn,
     blocks: Blocks,
     target: UpdateTarget,
     origin: str,
     progress: OnProgress | None,
 ) -> Exchange[UpdateReport]:
+    """The verb that updates from blocks, which it reads twice.
+
+    `blocks` is called with the key columns. `origin` is what errors call the input.
+    """
     cursors.check(conn, waits=isinstance(conn, AsyncConnection))
     if conn.info.transaction_status != pq.TransactionStatus.IDLE:
         raise InvalidSetting(

@@ -1,0 +1,65 @@
+"""Searches a column by a text instead of a vector."""
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from mrl_pg.arguments import check_text
+from mrl_pg.embed.protocol import Embedder
+from mrl_pg.embed.text_model import as_matrix
+from mrl_pg.errors import InvalidSetting
+from mrl_pg.exchange import AnyConn, AsyncConn, Call, Conn, Exchange, run, run_async
+from mrl_pg.layout import Searched
+from mrl_pg.search.find import find
+from mrl_pg.search.options import SearchKeywords, SearchOptions, options_of
+from mrl_pg.search.result import SearchResult
+
+if TYPE_CHECKING:
+    # in `typing` itself from Python 3.11 on
+    from typing_extensions import Unpack
+
+
+def search(
+    conn: Conn,
+    searched: Searched,
+    text: str,
+    *,
+    embedder: Embedder,
+    **options: "Unpack[SearchKeywords]",
+) -> SearchResult:
+    """The k rows nearest to a text, by full vectors, found in two passes.
+
+    `searched` is a MatryoshkaColumn or a MatryoshkaIndex. `embedder` is the model that
+    embedded the rows. The options are those of their `search`. Raises EmbeddingError,
+    and what `search` raises.
+    """
+    found = find_text(conn, searched, text, embedder, options_of(options))
+    return run(conn, found)
+
+
+async def search_async(
+    conn: AsyncConn,
+    searched: Searched,
+    text: str,
+    *,
+    embedder: Embedder,
+    **options: "Unpack[SearchKeywords]",
+) -> SearchResult:
+    """The same on an asynchronous connection; a thread embeds the text."""
+    found = find_text(conn, searched, text, embedder, options_of(options))
+    return await run_async(conn, found)
+
+
+def find_text(
+    conn: AnyConn,
+    searched: Searched,
+    text: str,
+    embedder: Embedder,
+    options: SearchOptions,
+) -> Exchange[SearchResult]:
+    """The verb that embeds a text and searches for its vector."""
+    check_text("text", text)
+    if not text.strip():
+        raise InvalidSetting("text is empty: write what you search for")
+    vectors = yield Call(partial(embedder.embed_queries, [text]))
+    vector = as_matrix(embedder.name, vectors, 1)[0]
+    return (yield from find(conn, searched, vector, options))
