@@ -59,7 +59,7 @@ begin
                         'repair_sql', 'recall', 'calibrate', 'sample_queries',
                         'sample_distances', 'forget_queries', 'keep_query', 'keep_distance',
                         'kept_queries', 'register',
-                        'unregister', 'check_owner', 'index_bytes', 'truncate',
+                        'unregister', 'set_model', 'check_owner', 'index_bytes', 'truncate',
                         'refuse_dims', 'version'
                     ]
                 )
@@ -73,6 +73,9 @@ $drop$;
 drop view if exists mrl._own_sampling;
 drop view if exists mrl.query_sampling;
 drop table if exists mrl._query_sampling;
+drop view if exists mrl._own_models;
+drop view if exists mrl.column_models;
+drop table if exists mrl._column_models;
 drop view if exists mrl.registry;
 drop view if exists mrl.calibrations;
 drop view if exists mrl.measurements;

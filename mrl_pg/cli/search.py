@@ -60,7 +60,7 @@ def search(
         str | None,
         typer.Argument(
             metavar="[TEXT]",
-            help="What to search for, in words. The model of --embed turns it "
+            help="What to search for, in words. The model of the column turns it "
             "into a vector. Or give --query.",
             show_default=False,
         ),
@@ -123,7 +123,10 @@ def search(
 ) -> None:
     """Find the k rows nearest to a text or a vector, in order of exact distance.
 
-    Example: mrl-pg search docs embedding "fear of spiders" --embed demo --show title
+    A TEXT needs no --embed if the registry knows the model that embedded the rows;
+    another model is refused.
+
+    Example: mrl-pg search docs embedding "fear of spiders" --show title
 
     Example: mrl-pg search docs embedding --query q.json --show title
     """
@@ -143,10 +146,7 @@ def search(
             "a TEXT and --query are two things to search for: give one of the two"
         )
     elif embed is None:
-        raise InvalidSetting(
-            "no model is known for the text: add --embed with the model that embedded "
-            "the rows"
-        )
+        refuse_without_model(asked)
     options: SearchKeywords = {
         "k": k,
         "candidates": candidates,
@@ -165,7 +165,7 @@ def search(
         if text is None:
             result = index.search(conn, vector, **options)
         else:
-            chosen = embedder(embed or "", **asked)
+            chosen = None if embed is None else embedder(embed, **asked)
             result = search_text(conn, index, text, embedder=chosen, **options)
     if result.fallback:
         say(

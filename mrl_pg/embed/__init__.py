@@ -3,6 +3,7 @@
 No model is imported before it is used.
 """
 
+from mrl_pg.embed.column_model import set_model, set_model_async
 from mrl_pg.embed.cost import EmbeddingCost
 from mrl_pg.embed.demo_model import DemoModel
 from mrl_pg.embed.loading import load_texts, update_texts
@@ -27,5 +28,7 @@ __all__ = [
     "load_texts",
     "search",
     "search_async",
+    "set_model",
+    "set_model_async",
     "update_texts",
 ]

@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import islice
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
 from mrl_pg.arguments import check_callable
+from mrl_pg.embed.column_model import read_model, write_model
 from mrl_pg.embed.cost import EmbeddingCost, cost_of
 from mrl_pg.embed.protocol import Embedder
 from mrl_pg.embed.text_model import TextModel, as_matrix
@@ -16,6 +18,7 @@ from mrl_pg.embed.vector_store import VectorStore, store_path
 from mrl_pg.errors import EmbeddingError
 from mrl_pg.exchange import Conn, run
 from mrl_pg.exchange.progress import OnProgress, Progress
+from mrl_pg.layout import ColumnLayout
 from mrl_pg.load import LoadReport, UpdateReport, load_blocks
 from mrl_pg.load.choice import Choice
 from mrl_pg.load.destination import Storage, VectorKind
@@ -59,24 +62,34 @@ def load_texts(
     called with the cost before anything is sent; what it raises stops the load.
     `price` is that of the model, in dollars for a million tokens.
 
-    Raises EmbeddingError, and what `load` raises.
+    The registry keeps the model's name, if the schema `mrl` is installed, the caller
+    owns the table, and the column had no vectors of an unknown model before; otherwise
+    a note of the report says why not. Raises ModelMismatch if another model filled the
+    column, EmbeddingError, and what `load` raises.
     """
     choice = Choice(column, key, None, columns, skip)
     form = TextForm(delimiter, header, encoding)
     source = TextSource(path, text_columns(text), choice, form)
+    filled = ColumnLayout(table, column, schema or "")
+    known = run(conn, read_model(filled, loading=True))
+    known.check(embedder)
     with _embedded(source, embedder, store, price, confirm, progress) as vectors:
-        return load_blocks(
-            conn,
-            source.embedded(vectors),
-            table,
-            schema=schema,
-            column=column,
-            key=choice.key_name,
-            kind=kind,
-            storage=storage,
-            origin=source.origin,
-            progress=progress,
-        )
+        with conn.transaction():
+            report = load_blocks(
+                conn,
+                source.embedded(vectors),
+                table,
+                schema=schema,
+                column=column,
+                key=choice.key_name,
+                kind=kind,
+                storage=storage,
+                origin=source.origin,
+                progress=progress,
+            )
+            if not known.note:
+                run(conn, write_model(filled, embedder.name))
+    return replace(report, notes=(*report.notes, *filter(None, [known.note])))
 
 
 def update_texts(
@@ -110,12 +123,19 @@ def update_texts(
     )
     form = TextForm(delimiter, header, encoding)
     source = TextSource(path, text_columns(text), Choice(column), form)
+    filled = ColumnLayout(table, column, schema or "")
+    known = run(conn, read_model(filled, loading=True))
+    known.check(embedder)
     with _embedded(source, embedder, store, price, confirm, progress) as vectors:
 
         def blocks(keys: tuple[str, ...]) -> Iterator[Any]:
             return source.embedded(vectors, keys)
 
-        return run(conn, from_blocks(conn, blocks, target, source.origin, progress))
+        verb = from_blocks(conn, blocks, target, source.origin, progress)
+        report = run(conn, verb)
+        if not known.note:
+            run(conn, write_model(filled, embedder.name))
+    return replace(report, notes=(*report.notes, *filter(None, [known.note])))
 
 
 @contextmanager

@@ -1,12 +1,16 @@
 """A model by the text that names it: the value of `--embed`, or of the registry."""
 
-from mrl_pg.arguments import check_text
+from mrl_pg.arguments import check_text, shown
 from mrl_pg.embed.demo_model import DemoModel
 from mrl_pg.embed.openai_model import OpenAIModel
 from mrl_pg.embed.program import ProgramModel
 from mrl_pg.embed.sentence_transformer import SentenceTransformerModel
 from mrl_pg.embed.text_model import TextModel
 from mrl_pg.errors import InvalidSetting
+from mrl_pg.models import find
+
+SIZE = {DemoModel.kind: 512}
+"""Full sizes of models that `mrl_pg.models` does not list."""
 
 FORMS = "openai:MODEL, sentence-transformers:MODEL, demo, or a command"
 
@@ -54,3 +58,28 @@ def embedder(
     if not spec.strip():
         raise InvalidSetting(f"embed is empty: write {FORMS}")
     return ProgramModel(spec, name=name, dims=dims, normalise=normalise)
+
+
+def known_embedder(name: str, dims: int | None) -> TextModel:
+    """The model of a column by its name in the registry, for vectors of its size.
+
+    Whoever owns a table writes that name, so it may only name what is harmless to
+    open: the demo's model, a model of the service that this process is set up for, and
+    models of sentence-transformers that `mrl_pg.models` lists. No command is run for
+    it. Raises InvalidSetting.
+    """
+    kind, _, label = name.partition(":")
+    facts = find(label)
+    full = facts.full if facts else SIZE.get(kind)
+    asked = dims if full is not None and dims != full else None
+    if kind == DemoModel.kind:
+        return DemoModel(dims=asked)
+    if kind == OpenAIModel.kind:
+        return OpenAIModel(label, dims=asked)
+    listed = facts is not None and label in (facts.name, *facts.aliases)
+    if kind == SentenceTransformerModel.kind and listed:
+        return SentenceTransformerModel(label, dims=asked)
+    raise InvalidSetting(
+        f"the column was filled by {shown(name)}, which is not run unasked: name the "
+        f"model with embedder= (--embed): {FORMS}"
+    )

@@ -4,6 +4,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from mrl_pg.arguments import check_text
+from mrl_pg.embed.column_model import read_model
+from mrl_pg.embed.named import known_embedder
 from mrl_pg.embed.protocol import Embedder
 from mrl_pg.embed.text_model import as_matrix
 from mrl_pg.errors import InvalidSetting
@@ -23,14 +25,15 @@ def search(
     searched: Searched,
     text: str,
     *,
-    embedder: Embedder,
+    embedder: Embedder | None = None,
     **options: "Unpack[SearchKeywords]",
 ) -> SearchResult:
     """The k rows nearest to a text, by full vectors, found in two passes.
 
     `searched` is a MatryoshkaColumn or a MatryoshkaIndex. `embedder` is the model that
-    embedded the rows. The options are those of their `search`. Raises EmbeddingError,
-    and what `search` raises.
+    embedded the rows; by default the one that the registry names for the column. The
+    options are those of their `search`. Raises ModelMismatch if the registry names
+    another model, EmbeddingError, and what `search` raises.
     """
     found = find_text(conn, searched, text, embedder, options_of(options))
     return run(conn, found)
@@ -41,7 +44,7 @@ async def search_async(
     searched: Searched,
     text: str,
     *,
-    embedder: Embedder,
+    embedder: Embedder | None = None,
     **options: "Unpack[SearchKeywords]",
 ) -> SearchResult:
     """The same on an asynchronous connection; a thread embeds the text."""
@@ -53,13 +56,23 @@ def find_text(
     conn: AnyConn,
     searched: Searched,
     text: str,
-    embedder: Embedder,
+    embedder: Embedder | None,
     options: SearchOptions,
 ) -> Exchange[SearchResult]:
     """The verb that embeds a text and searches for its vector."""
     check_text("text", text)
     if not text.strip():
         raise InvalidSetting("text is empty: write what you search for")
+    known = yield from read_model(searched)
+    if embedder is None:
+        if known.model is None:
+            raise InvalidSetting(
+                f"the registry names no model for {searched.table}.{searched.column}: "
+                "name the model that embedded the rows with embedder= (--embed), or "
+                "once and for all with mrl.set_model"
+            )
+        embedder = yield Call(partial(known_embedder, known.model, known.dims))
+    known.check(embedder)
     vectors = yield Call(partial(embedder.embed_queries, [text]))
     vector = as_matrix(embedder.name, vectors, 1)[0]
     return (yield from find(conn, searched, vector, options))

@@ -444,7 +444,8 @@ select
     index_bytes,
     estimated_rows,
     kept_as,
-    in_use
+    in_use,
+    model
 from mrl.indexes
 order by table_name, full_column, dims, kind
 

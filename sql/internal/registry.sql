@@ -62,6 +62,15 @@ begin
                 and attribute.attname = gone.full_column
                 and not attribute.attisdropped
         );
+    delete from mrl._column_models as gone
+    where gone.entry = new.entry
+        and not exists (
+            select
+            from pg_attribute as attribute
+            where attribute.attrelid = new.table_id
+                and attribute.attname = gone.full_column
+                and not attribute.attisdropped
+        );
     return new;
 end
 $body$;

@@ -40,6 +40,7 @@ begin
                         ('measurements', 'SELECT', null),
                         ('metrics', 'SELECT', null),
                         ('query_sampling', 'SELECT', null),
+                        ('column_models', 'SELECT', null),
                         ('kept_queries', 'SELECT', null),
                         ('kept_distances', 'SELECT', null),
                         -- so that any role may dump them
@@ -50,6 +51,7 @@ begin
                         ('_tables_entry_seq', 'SELECT', null),
                         ('_live_tables', 'SELECT', null),
                         ('_query_sampling', 'SELECT', null),
+                        ('_column_models', 'SELECT', null),
                         ('_query_sampling_room_seq', 'SELECT', null),
                         -- these let a role write about its own tables alone; by column,
                         -- because a right on the whole view includes locks on its tables
@@ -62,6 +64,10 @@ begin
                         ('_own_measurements', 'SELECT', null),
                         ('_own_measurements', 'INSERT', '*'),
                         ('_own_measurements', 'UPDATE', '*'),
+                        ('_own_models', 'SELECT', null),
+                        ('_own_models', 'INSERT', '*'),
+                        ('_own_models', 'UPDATE', 'model'),
+                        ('_own_models', 'UPDATE', 'set_at'),
                         ('_own_sampling', 'SELECT', null),
                         ('_own_sampling', 'INSERT', 'entry'),
                         ('_own_sampling', 'INSERT', 'full_column'),

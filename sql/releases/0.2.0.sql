@@ -15,6 +15,7 @@
 \ir ../tables/measurements.sql
 \ir ../internal/real_queries.sql
 \ir ../tables/query_sampling.sql
+\ir ../tables/column_models.sql
 \ir ../views/_identities.sql
 \ir ../views/_live_tables.sql
 \ir ../views/registry.sql
@@ -25,6 +26,8 @@
 \ir ../views/query_sampling.sql
 \ir ../views/_own_measurements.sql
 \ir ../views/_own_sampling.sql
+\ir ../views/column_models.sql
+\ir ../views/_own_models.sql
 \ir ../internal/registry.sql
 \ir ../views/_claims.sql
 \ir ../views/_removals.sql
@@ -75,6 +78,7 @@
 \ir ../internal/rights.sql
 \ir ../functions/register.sql
 \ir ../functions/unregister.sql
+\ir ../functions/set_model.sql
 \ir ../internal/query.sql
 \ir ../internal/filter.sql
 \ir ../internal/effort.sql

@@ -32,8 +32,12 @@ select
     pg_catalog.row_number() over (
         partition by registry.table_id, registry.full_column
         order by registry.chosen_at desc nulls last, registry.created_at, registry.index_name
-    ) operator(pg_catalog.=) 1 as in_use
+    ) operator(pg_catalog.=) 1 as in_use,
+    filled.model
 from mrl.registry as registry
+left join mrl.column_models as filled
+    on filled.table_id operator(pg_catalog.=) registry.table_id
+    and filled.full_column operator(pg_catalog.=) registry.full_column
 join pg_catalog.pg_class as table_class
     on table_class.oid operator(pg_catalog.=) registry.table_id
 left join pg_catalog.pg_attribute as full_attribute
@@ -65,4 +69,5 @@ left join lateral (
 comment on view mrl.indexes is
 'Short columns made by mrl_pg: table, dims, kind, distance, index and its size. '
 'computed_as: prefix or bits. kept_as: generated, trigger or expression, which has no column. '
-'in_use: whether a search that names no index of the column uses this one.';
+'in_use: whether a search that names no index of the column uses this one. '
+'model: the embedding model of the full column, if mrl.set_model was told.';

@@ -26,7 +26,7 @@ def test_the_way_from_texts_to_answers(conn: Conn, database: str, file: Path) ->
     assert "Loaded 2 rows of 512 dimensions into docs (new)" in loaded.stdout
     made = mrl_pg("create", *where, "--dims", 64)
     assert made.returncode == 0, made.stderr
-    options = (*where, "temperature of water", "--embed", "demo", "--k", 1)
+    options = (*where, "temperature of water", "--k", 1)
     found = mrl_pg("search", *options, "--show", "body", "--json")
     assert found.returncode == 0, found.stderr
     answer = json.loads(found.stdout)
@@ -34,6 +34,11 @@ def test_the_way_from_texts_to_answers(conn: Conn, database: str, file: Path) ->
     assert answer["index"] == "docs_embedding_64_halfvec_cosine_hnsw"
     again = mrl_pg("search", *options, "--dims", 64, "--columns", "body")
     assert TEXTS[1] in again.stdout
+    other = mrl_pg("search", *options, "--embed", "python my_embed.py")
+    assert other.returncode == 3
+    assert "was filled by demo:static-wordnet, and program:my_embed.py" in other.stderr
+    (row,) = json.loads(mrl_pg("indexes", "--json", "--dsn", database).stdout)
+    assert row["model"] == "demo:static-wordnet"
 
 
 def test_the_cost_of_a_service_elsewhere_is_told_first(
@@ -76,8 +81,7 @@ def test_loads_that_are_refused(
         ((), "nothing to search for"),
         (("--embed", "demo"), "nothing to search for"),
         (("text", "--query", "q.npy"), "give one of the two"),
-        (("text",), "no model is known for the text: add --embed"),
-        (("text", "--embed", "demo", "--kind", "bit"), "add its --dims"),
+        (("text", "--exact"), "the registry names no model for docs.embedding"),
         (("--query", "q.npy", "--model", "m"), "--model is about a model"),
     ],
 )

@@ -94,6 +94,7 @@ def test_any_role_dumps_it_all_while_no_query_is_sampled(
     MatryoshkaIndex("docs", "embedding", dims=32).create(conn)
     conn.execute("select mrl.calibrate('docs', 'embedding', sample => 5)")
     conn.execute("select mrl.recall('docs', 'embedding', sample => 3, keep => true)")
+    conn.execute("select mrl.set_model('docs', 'embedding', 'openai:m')")
     reader = role(conn, database, "dump_reader")
     conn.execute("grant select on docs to dump_reader")
     file = str(tmp_path / "dump.sql")
@@ -107,6 +108,8 @@ def test_any_role_dumps_it_all_while_no_query_is_sampled(
     run(pg_version, *dump, "--exclude-table=mrl.*_queries_*")
     psql(pg_version, bare_database, "-f", file)
     with connect(bare_database) as restored:
+        model = restored.execute("select model from mrl.column_models").fetchone()
+        assert model == ("openai:m",)
         # told to sample, without room: said again, it goes on
         assert restored.execute(query).fetchone() == (False,)
         restored.execute("select mrl.sample_queries('docs', 'embedding', 1)")

@@ -61,6 +61,7 @@ ATTACKS = {
         "insert into mrl._own_measurements select entry, index_name, now(), 1, '', 1,"
         " 1, 1, 1, 1, 1, 1, 1, 1 from mrl._registry"
     ),
+    "another model": "select mrl.set_model('public.docs', 'embedding', 'm')",
     "take over": f"update mrl._own_registry set entry = {ENTRY}",
 }
 """What a stranger wants of the owner's table."""
@@ -72,6 +73,7 @@ KNOWN = (
     " to_jsonb(array(select t from mrl._calibrations as t order by 1)),"
     " to_jsonb(array(select t from mrl._measurements as t order by 1)),"
     " to_jsonb(array(select t from mrl._query_sampling as t order by 1)),"
+    " to_jsonb(array(select t from mrl._column_models as t order by 1)),"
     " to_jsonb(array(select t from mrl.kept_queries as t order by 1)),"
     " to_jsonb(array(select t from mrl.kept_distances as t order by 1)),"
     " to_jsonb(array(select t from mrl._tables as t where t.table_id ="

@@ -182,6 +182,7 @@ def test_labels_tell_the_truth(conn: Conn) -> None:
         ("search_keys", "v", "u", False, False, None),
         ("search_many", "v", "u", False, False, None),
         ("search_sql", "s", "u", False, False, FIXED),
+        ("set_model", "v", "u", False, False, FIXED),
         ("status", "s", "u", False, False, FIXED),
         ("switch_column", "v", "u", False, False, FIXED),
         ("switch_index", "v", "u", False, False, FIXED),
