@@ -6,10 +6,9 @@ from dataclasses import replace
 from itertools import islice
 from os import PathLike
 from pathlib import Path
-from typing import Any
 
 from mrl_pg.arguments import check_callable
-from mrl_pg.embed.column_model import read_model, write_model
+from mrl_pg.embed.column_model import ColumnModel, read_model, write_model
 from mrl_pg.embed.cost import EmbeddingCost, cost_of
 from mrl_pg.embed.protocol import Embedder
 from mrl_pg.embed.text_model import TextModel, as_matrix
@@ -20,6 +19,7 @@ from mrl_pg.exchange import Conn, run
 from mrl_pg.exchange.progress import OnProgress, Progress
 from mrl_pg.layout import ColumnLayout
 from mrl_pg.load import LoadReport, UpdateReport, load_blocks
+from mrl_pg.load.block import Block
 from mrl_pg.load.choice import Choice
 from mrl_pg.load.destination import Storage, VectorKind
 from mrl_pg.load.text_files import TextForm
@@ -71,8 +71,7 @@ def load_texts(
     form = TextForm(delimiter, header, encoding)
     source = TextSource(path, text_columns(text), choice, form)
     filled = ColumnLayout(table, column, schema or "")
-    known = run(conn, read_model(filled, loading=True))
-    known.check(embedder)
+    known = _known(conn, filled, embedder)
     with _embedded(source, embedder, store, price, confirm, progress) as vectors:
         with conn.transaction():
             report = load_blocks(
@@ -124,18 +123,28 @@ def update_texts(
     form = TextForm(delimiter, header, encoding)
     source = TextSource(path, text_columns(text), Choice(column), form)
     filled = ColumnLayout(table, column, schema or "")
-    known = run(conn, read_model(filled, loading=True))
-    known.check(embedder)
+    known = _known(conn, filled, embedder)
+
+    def blocks(keys: tuple[str, ...]) -> Iterator[Block]:
+        return source.embedded(vectors, keys)
+
+    # raises before anything is sent if the connection is in a transaction
+    verb = from_blocks(conn, blocks, target, source.origin, progress)
     with _embedded(source, embedder, store, price, confirm, progress) as vectors:
-
-        def blocks(keys: tuple[str, ...]) -> Iterator[Any]:
-            return source.embedded(vectors, keys)
-
-        verb = from_blocks(conn, blocks, target, source.origin, progress)
         report = run(conn, verb)
         if not known.note:
-            run(conn, write_model(filled, embedder.name))
+            with conn.transaction():
+                run(conn, write_model(filled, embedder.name))
     return replace(report, notes=(*report.notes, *filter(None, [known.note])))
+
+
+def _known(conn: Conn, filled: ColumnLayout, embedder: Embedder) -> ColumnModel:
+    """What is known of the column; raises ModelMismatch for another model."""
+    # ends at once, because to embed takes long
+    with conn.transaction():
+        known = run(conn, read_model(filled, loading=True))
+    known.check(embedder)
+    return known
 
 
 @contextmanager

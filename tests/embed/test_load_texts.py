@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
-from psycopg import AsyncConnection
+from psycopg import AsyncConnection, pq
 from support.databases import Conn
 from support.plans import explain, force_index, indexes
 
@@ -233,3 +234,23 @@ def test_searches_that_find_no_vector(conn: Conn, file: Path) -> None:
     ):
         with pytest.raises(error, match=message):
             search(conn, index, text, embedder=DemoModel())  # type: ignore[arg-type]
+
+
+def test_no_transaction_is_open_while_texts_are_embedded(
+    conn: Conn, database: str, file: Path
+) -> None:
+    class Looking(Counting):
+        def embed_documents(self, texts: Sequence[str]) -> list[list[float]]:
+            assert other.info.transaction_status == pq.TransactionStatus.IDLE
+            return super().embed_documents(texts)
+
+    with psycopg.connect(database) as other:
+        load_texts(other, file, "docs", embedder=Looking())
+        update_texts(other, file, "docs", embedder=Looking())
+        other.execute("select")
+        model = Counting()
+        with pytest.raises(InvalidSetting, match="cannot run in a transaction"):
+            update_texts(other, file, "docs", embedder=model)
+    assert model.seen == []
+    known = conn.execute("select model from mrl.column_models").fetchall()
+    assert known == [("program:counting",)]
