@@ -47,7 +47,7 @@ def test_the_page_runs_as_written(
         done = mrl_pg(*words, "--dsn", database)
         assert done.returncode == 0, (line, done.stderr)
         if words[0] == "search":
-            assert "thermometer" in done.stdout.splitlines()[3]
+            assert "thermometer" in done.stdout.splitlines()[1]
     python = [block for block in page if block.language == "python"]
     scope: dict[str, Any] = {"DSN": database}
     assert run_python(python, scope, capsys) == 3
