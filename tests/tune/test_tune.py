@@ -16,6 +16,7 @@ from support.vectors import Vectors, matryoshka, nearest, recall
 
 import mrl_pg
 from mrl_pg import Progress
+from mrl_pg.build import progress as build_progress
 from mrl_pg.calibration.margin import LEAST_EF_SEARCH, supported
 from mrl_pg.errors import (
     ColumnNotFound,
@@ -194,8 +195,9 @@ def test_a_better_graph_is_built_beside_the_usual_one(
 
 
 def test_the_recommendation_keeps_its_recall_by_every_door(
-    docs: Conn, conn: Conn, vectors: Vectors
+    docs: Conn, conn: Conn, vectors: Vectors, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(build_progress, "SECONDS_BETWEEN", 0.001)
     stages: list[Progress] = []
     found = tune(
         docs, "docs", "embedding", queries=list(ASKED), progress=stages.append, **QUICK
@@ -203,6 +205,8 @@ def test_the_recommendation_keeps_its_recall_by_every_door(
     texts = list(dict.fromkeys(stage.stage.split()[0] for stage in stages))
     assert texts == ["reading", "judging", "copying", "building", "measuring"]
     assert stages[-1].done == stages[-1].total == 40
+    watched = [stage for stage in stages if stage.stage.startswith("building ")]
+    assert any(": " in stage.stage and stage.total for stage in watched)
 
     # halves of both kinds and the rival were built, and were as large as foreseen
     names = [built.name for built in found.built]

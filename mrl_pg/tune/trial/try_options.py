@@ -1,10 +1,12 @@
 """Builds the picked options on a copy of the rows, and measures every setting."""
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
+from mrl_pg.build.progress import watch
 from mrl_pg.exchange.progress import OnProgress, Progress
 from mrl_pg.kinds import KINDS
 from mrl_pg.recall.nested import Nested
@@ -13,6 +15,7 @@ from mrl_pg.tune.option import Goal, Option
 from mrl_pg.tune.predict.better_graph import LADDER, better, spare
 from mrl_pg.tune.predict.index_size import index_bytes
 from mrl_pg.tune.queries import Queries
+from mrl_pg.tune.request import silent
 from mrl_pg.tune.rows.sample_table import SampleTable
 from mrl_pg.tune.rows.table import TableFacts
 from mrl_pg.tune.trial import run_settings as trial
@@ -117,8 +120,8 @@ def _build(
     ) -> None:
         if time.up:
             return
-        progress(Progress(f"building {name}"))
-        index = place.build_within(time, make)
+        with _telling(place, f"building {name}", progress):
+            index = place.build_within(time, make)
         if index is not None:
             built.append(index)
             settings.extend(to_measure())
@@ -179,8 +182,9 @@ def _both(
     progress(Progress(f"copying {truth.rows:,} rows with full vectors in the row"))
     other = place.in_row(list(options.values()))
     for option in options.values():
-        progress(Progress(f"building {option.name} on the second copy"))
-        if other.build_within(budget, partial(other.build, option)) is None:
+        with _telling(place, f"building {option.name} on the second copy", progress):
+            made = other.build_within(budget, partial(other.build, option))
+        if made is None:
             return replace(costs, skipped=TIME_UP)
     settings = [
         trial.two_passes(where, point.option, point.candidates, point.ef_search)
@@ -198,6 +202,18 @@ def _both(
         )
     ]
     return replace(costs, pairs=tuple(pairs))
+
+
+def _telling(
+    place: Scratch, stage: str, progress: OnProgress
+) -> AbstractContextManager[None]:
+    """Tells of a build and how far it is, which another connection watches."""
+    progress(Progress(stage))
+    if progress is silent:
+        return nullcontext()
+    return watch(
+        place.conn, lambda seen: progress(replace(seen, stage=f"{stage}: {seen.stage}"))
+    )
 
 
 def _advance(progress: OnProgress, text: str) -> Callable[[int, int], Any]:
