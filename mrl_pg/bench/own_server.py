@@ -7,11 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mrl_pg import server
-from mrl_pg.server.memory import MemoryLimit
-
-BUFFERS = "32MB"
-"""The server's own cache under a limit. The kernel's cache has the rest, and is what a
-limit takes away."""
+from mrl_pg.server.memory import BUFFERS, MemoryLimit
 
 SETTINGS = {
     # it would vacuum in the middle of a window, and only sometimes

@@ -18,12 +18,12 @@ from mrl_pg.bench.on_server import ServerClient, Site
 from mrl_pg.bench.own_server import OwnServer, own_server
 from mrl_pg.bench.request import BenchRequest, Section, prefix_dims
 from mrl_pg.bench.result import BenchEntry, BenchResult, single
-from mrl_pg.bench.squeeze import LEAST_BYTES, squeeze
+from mrl_pg.bench.squeeze import squeeze
 from mrl_pg.bench.writes import deleted, inserts, removal, swap, updated
 from mrl_pg.errors import InvalidSetting
 from mrl_pg.exchange.progress import OnProgress, Progress
 from mrl_pg.layout import Graph
-from mrl_pg.server.memory import why_not
+from mrl_pg.server.memory import LEAST_BYTES, why_not
 
 
 def bench(request: BenchRequest, progress: OnProgress | None = None) -> BenchResult:

@@ -10,9 +10,7 @@ from mrl_pg.bench.contender import Contender
 from mrl_pg.bench.front import FrontPoint
 from mrl_pg.bench.measure import Pace, Step, point_of, rotated
 from mrl_pg.bench.timing import search_for, search_once, warm_up
-
-LEAST_BYTES = 100_000_000
-"""With less memory the server itself has too little."""
+from mrl_pg.server.memory import LEAST_BYTES
 
 TRIES = 4
 LONGER = 3

@@ -97,7 +97,7 @@ def column_in_use(searched: Searched) -> Exchange[ColumnLayout]:
 
 
 def _read(searched: Searched, query: bytes | None = None) -> Exchange[list[Row]]:
-    names = {"table": _name_of(searched), "column": searched.column}
+    names = {"table": name_of(searched), "column": searched.column}
     try:
         rows = yield from look(query or _indexes_of(), names)
     except MISSING as error:
@@ -115,7 +115,8 @@ def _column_of(searched: Searched) -> ColumnLayout:
     return ColumnLayout(searched.table, searched.column, searched.schema)
 
 
-def _name_of(searched: Searched) -> str:
+def name_of(searched: Searched) -> str:
+    """The table's name in SQL, with its schema if that was given."""
     parts = filter(None, (searched.schema, searched.table))
     return sql.Identifier(*parts).as_string()
 

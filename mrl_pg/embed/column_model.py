@@ -6,6 +6,7 @@ from psycopg import sql
 
 from mrl_pg import source
 from mrl_pg.arguments import check_text
+from mrl_pg.catalog.in_use import name_of
 from mrl_pg.catalog.slots import statement
 from mrl_pg.embed.protocol import Embedder
 from mrl_pg.errors import ModelMismatch, NotInstalled
@@ -118,5 +119,4 @@ def read_model(searched: Searched, *, loading: bool = False) -> Exchange[ColumnM
 
 
 def _names(searched: Searched) -> dict[str, str]:
-    parts = filter(None, (searched.schema, searched.table))
-    return {"table": sql.Identifier(*parts).as_string(), "column": searched.column}
+    return {"table": name_of(searched), "column": searched.column}

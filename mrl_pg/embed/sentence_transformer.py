@@ -44,12 +44,10 @@ class SentenceTransformerModel(TextModel):
         )
         known = getattr(self._loaded, "prompts", None) or {}
         own = ("query",) if role == "query" else ("document", "passage", "corpus")
-        prompt: dict[str, str] = {}
         # an empty prompt is how the library says that none was given
-        if not any(known.get(word) for word in own) and self.facts:
-            if self.facts.prompts is not None:
-                both = self.facts.prompts
-                prompt["prompt"] = both.query if role == "query" else both.document
+        has_own = any(known.get(word) for word in own)
+        prompt = None if has_own else self._prompt(role)
+        given = {} if prompt is None else {"prompt": prompt}
         try:
             vectors: VectorsLike = encode(
                 texts,
@@ -57,7 +55,7 @@ class SentenceTransformerModel(TextModel):
                 truncate_dim=self.dims,
                 convert_to_numpy=True,
                 show_progress_bar=False,
-                **prompt,
+                **given,
             )
         except (RuntimeError, ValueError, OSError) as error:
             raise EmbeddingError(

@@ -104,11 +104,15 @@ class TextModel(ABC):
 
     def _prompted(self, texts: list[str], role: Role) -> list[str]:
         """The texts behind the prompts that the model's card names."""
+        prompt = self._prompt(role)
+        return texts if prompt is None else [prompt + text for text in texts]
+
+    def _prompt(self, role: Role) -> str | None:
+        """What the model's card puts before a text; None if no card is known."""
         prompts = self.facts.prompts if self.facts else None
         if prompts is None:
-            return texts
-        prompt = prompts.query if role == "query" else prompts.document
-        return [prompt + text for text in texts]
+            return None
+        return prompts.query if role == "query" else prompts.document
 
     def _embed(self, texts: Sequence[str], role: Role) -> NDArray[np.float32]:
         parts = [

@@ -6,13 +6,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from mrl_pg.server.lifecycle import start, stop
-from mrl_pg.server.memory import MemoryLimit
+from mrl_pg.server.memory import BUFFERS, MemoryLimit
 from mrl_pg.server.postmaster import EmbeddedServer
 from mrl_pg.server.programs import VERSIONS
-
-BUFFERS = "32MB"
-"""The server's own cache. The kernel's cache has the rest, and is what a limit takes
-away."""
 
 
 @contextmanager

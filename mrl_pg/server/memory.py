@@ -8,6 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 GROUPS = Path("/sys/fs/cgroup")
+BUFFERS = "32MB"
+"""A limited server's own cache. The kernel's cache has the rest, and is what a limit
+takes away."""
+
+LEAST_BYTES = 100_000_000
+"""With less memory the server itself has too little."""
+
 UNLIMITED = {"memory.limit_in_bytes": "-1", "memory.max": "max"}
 
 

@@ -23,6 +23,7 @@ from mrl_pg.layout import IndexLayout
 from mrl_pg.recall.score import Recall
 from mrl_pg.report import Report
 from mrl_pg.server import memory as groups
+from mrl_pg.server.memory import LEAST_BYTES
 from mrl_pg.tune import Tuning, tune
 from mrl_pg.tune.advice.recommend import recommend
 from mrl_pg.tune.option import Goal, Option
@@ -31,7 +32,7 @@ from mrl_pg.tune.predict.memory import Cached, pages
 from mrl_pg.tune.rows import read_rows
 from mrl_pg.tune.trial.memory import Memory, finalists, predict, with_times
 from mrl_pg.tune.trial.point import Point
-from mrl_pg.tune.trial.under_limit import LEAST_BYTES, not_here
+from mrl_pg.tune.trial.under_limit import not_here
 
 ROWS = 1500
 ASKED = list(matryoshka(40, seed=2))

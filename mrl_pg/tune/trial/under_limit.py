@@ -18,7 +18,7 @@ from mrl_pg.exchange import Conn, cursors, run
 from mrl_pg.exchange.progress import OnProgress, Progress
 from mrl_pg.layout import IndexLayout
 from mrl_pg.server import VERSIONS
-from mrl_pg.server.memory import MemoryLimit, why_not
+from mrl_pg.server.memory import LEAST_BYTES, MemoryLimit, why_not
 from mrl_pg.tune.budget import Budget
 from mrl_pg.tune.option import Option
 from mrl_pg.tune.queries import Queries
@@ -27,9 +27,6 @@ from mrl_pg.tune.trial import run_settings as trial
 from mrl_pg.tune.trial.memory import Memory, Squeezed, with_times
 from mrl_pg.tune.trial.run_settings import Setting
 from mrl_pg.tune.trial.scratch import Scratch, scratch
-
-LEAST_BYTES = 100_000_000
-"""With less memory the server itself has too little."""
 
 MOST_TIMED = 100
 """Queries to time. All others fill the memory before."""
