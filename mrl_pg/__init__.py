@@ -61,6 +61,7 @@ if typing.TYPE_CHECKING:
         uninstall_async,
     )
     from mrl_pg.resize.report import ResizedIndex, ResizeReport
+    from mrl_pg.rows.report import StoredRow, UpsertReport
     from mrl_pg.search.promise import Promise, PromiseStep
     from mrl_pg.search.result import Hit, SearchResult
     from mrl_pg.vectors import normalise, truncate
@@ -115,10 +116,12 @@ __all__ = [
     "ServerError",
     "ShortIndexError",
     "StillInUse",
+    "StoredRow",
     "SwitchReport",
     "TableError",
     "TableNotFound",
     "UntrainedSizeWarning",
+    "UpsertReport",
     "install",
     "install_async",
     "normalise",
@@ -154,7 +157,9 @@ _MODULES = {
     "ResizeReport": "resize.report",
     "ResizedIndex": "resize.report",
     "SearchResult": "search.result",
+    "StoredRow": "rows.report",
     "SwitchReport": "build.switch_column",
+    "UpsertReport": "rows.report",
     "install": "installation",
     "install_async": "installation",
     "normalise": "vectors",

@@ -9,6 +9,7 @@ from mrl_pg.catalog.in_use import forget_index_in_use, index_in_use
 from mrl_pg.exchange import AnyConn, AsyncConn, Conn, Exchange, run, run_async
 from mrl_pg.index import MatryoshkaIndex
 from mrl_pg.layout import ColumnLayout, IndexLayout
+from mrl_pg.rows.methods import RowMethods
 from mrl_pg.search.by_column import (
     Queries,
     Query,
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class MatryoshkaColumn(SearchMethods, ColumnLayout):
+class MatryoshkaColumn(SearchMethods, RowMethods, ColumnLayout):
     """A full column to search, by whichever of its indexes is in use.
 
     >>> docs = MatryoshkaColumn("docs", "embedding")

@@ -16,6 +16,7 @@ from mrl_pg.kinds import Keep, Kind
 from mrl_pg.layout import IndexLayout
 from mrl_pg.resize import resize, switch
 from mrl_pg.resize.report import ResizeReport
+from mrl_pg.rows.methods import RowMethods
 from mrl_pg.search.filter import Filter, Params
 from mrl_pg.search.methods import SearchMethods
 from mrl_pg.search.options import FilteredKeywords, options_of
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class MatryoshkaIndex(SearchMethods, IndexLayout):
+class MatryoshkaIndex(SearchMethods, RowMethods, IndexLayout):
     """One short column and its HNSW index: create it, search with it, drop it.
 
     >>> index = MatryoshkaIndex("docs", "embedding", dims=256)

@@ -128,7 +128,7 @@ def explained(
             raise InvalidSetting(f"{said}") from error
         if filter is None or not about_filter(error):
             raise
-        raise refusal(in_text(conn, filter), facts, error) from error
+        raise refusal(in_text(conn, filter), facts.where, error) from error
 
 
 @contextmanager

@@ -71,6 +71,11 @@ class Facts:
     key_id: int
     stamp: int
 
+    @property
+    def where(self) -> str:
+        """Schema and name of the table, for messages."""
+        return f"{self.schema}.{self.table}"
+
 
 def decide(
     layout: IndexLayout, extension: Mapping[str, Any], table: Mapping[str, Any] | None

@@ -6,7 +6,7 @@ MrlError
 │   ├── InvalidSetting        k, candidates, dims, kind, distance, names …
 │   ├── InvalidFilter         a `filter` that the server cannot run
 │   ├── InvalidStatement      a Select that cannot become a search
-│   └── InvalidFile           a file that `load` cannot read; names the rows
+│   └── InvalidFile           rows that cannot be written; names them
 ├── TableError                the table is not what a search needs
 │   ├── TableNotFound
 │   ├── ColumnNotFound
@@ -58,7 +58,7 @@ class InvalidStatement(InputError):
 
 
 class InvalidFile(InputError):
-    """A file cannot be loaded; the message names the rows and the rule."""
+    """Rows of a file or of memory cannot be written; the message names them."""
 
 
 class TableError(MrlError):

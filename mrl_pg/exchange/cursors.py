@@ -37,6 +37,7 @@ from psycopg.types.array import register_all_arrays
 
 from mrl_pg.arguments import shown
 from mrl_pg.errors import InvalidSetting
+from mrl_pg.exchange.arrays import Array, ArrayDumper
 from mrl_pg.exchange.vectors import QueryVector, QueryVectorDumper
 
 if TYPE_CHECKING:
@@ -175,12 +176,13 @@ def tuples_async(conn: AsyncConnection[Any]) -> OwnAsyncCursor[TupleRow]:
 
 
 def searching(conn: Connection[Any]) -> Cursor[TupleRow]:
-    """A cursor with the caller's adapters, which can also send query vectors.
+    """A cursor with the caller's adapters, which can also send vectors and arrays.
 
     The adapters of the caller's connection stay as they are.
     """
     cursor = Cursor(conn, row_factory=tuple_row)
     cursor.adapters.register_dumper(QueryVector, QueryVectorDumper)
+    cursor.adapters.register_dumper(Array, ArrayDumper)
     return cursor
 
 
@@ -188,6 +190,7 @@ def searching_async(conn: AsyncConnection[Any]) -> AsyncCursor[TupleRow]:
     """The same on an asynchronous connection."""
     cursor = AsyncCursor(conn, row_factory=tuple_row)
     cursor.adapters.register_dumper(QueryVector, QueryVectorDumper)
+    cursor.adapters.register_dumper(Array, ArrayDumper)
     return cursor
 
 

@@ -17,6 +17,7 @@ from mrl_pg.exchange.progress import OnProgress, Progress
 from mrl_pg.load.block import Block, refuse
 from mrl_pg.load.columns import ServerFacts
 from mrl_pg.load.destination import Destination
+from mrl_pg.load.halving import refused_row
 from mrl_pg.load.job import Job, LoadStep, steps
 from mrl_pg.load.pack import HEADER, TRAILER, Packed
 from mrl_pg.load.prefetch import Prefetch
@@ -26,16 +27,6 @@ from mrl_pg.load.target import decide
 PGVECTOR = source.statement("pgvector").encode()
 COLUMNS_OF = source.statement("columns_of").encode()
 VECTOR_TYPES = source.statement("vector_types").encode()
-
-ABOUT_ROWS = (
-    errors.IntegrityError,
-    errors.DataError,
-    errors.ProgrammingError,
-    errors.NotSupportedError,
-    errors.ProgramLimitExceeded,
-    errors.RaiseException,
-)
-"""Errors that the server, its policies or its triggers raise about a row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,20 +207,15 @@ def _inserted(
     return step
 
 
-# Halves the block until it finds the row that the server refuses.
 def _named(
     job: Job, statement: sql.Composed, packed: Packed, error: errors.Error
 ) -> Generator[Request, Any, None]:
-    block, low, high = packed.block, 0, len(packed.block)
-    nothing = job.packer.pack(block.part(0, 0))
-    if (yield Insert(statement, nothing)) is not None:
-        raise error  # about the table, because even no rows are refused
-    while high - low > 1:
-        middle = (low + high) // 2
-        part = job.packer.pack(block.part(low, middle))
-        refusal = yield Insert(statement, part)
-        if refusal is None:
-            low = middle
-        else:
-            high, error = middle, refusal
-    raise refuse(job.destination.origin, block, {low: explained(error)}) from error
+    block = packed.block
+
+    def refusal(low: int, high: int) -> Generator[Request, Any, errors.Error | None]:
+        part = job.packer.pack(block.part(low, high))
+        refused: errors.Error | None = yield Insert(statement, part)
+        return refused
+
+    place, error = yield from refused_row(len(block), refusal, error)
+    raise refuse(job.destination.origin, block, {place: explained(error)}) from error

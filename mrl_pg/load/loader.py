@@ -21,7 +21,6 @@ from mrl_pg.load.block import Block, Values, split
 from mrl_pg.load.choice import Choice, VectorBytes
 from mrl_pg.load.destination import Destination, Storage, VectorKind
 from mrl_pg.load.exchange import (
-    ABOUT_ROWS,
     Begin,
     End,
     Insert,
@@ -32,6 +31,7 @@ from mrl_pg.load.exchange import (
     Write,
     exchange,
 )
+from mrl_pg.load.halving import ABOUT_ROWS
 from mrl_pg.load.readers import read
 from mrl_pg.load.report import LoadReport, refusals
 from mrl_pg.load.text_files import TextForm

@@ -86,7 +86,8 @@ class Packer:
 
     NULL vectors are counted in the column that `vectors` names. `encoding` is the
     Python codec of the connection. `type_ids`, by carrier, are for INSERT only.
-    `inferred` says that the types were inferred from the first rows.
+    `inferred` says that the types were inferred from the first rows. `done` is the word
+    of errors for what is done with the rows.
     """
 
     origin: str
@@ -95,10 +96,18 @@ class Packer:
     encoding: str = "utf-8"
     type_ids: Mapping[str, int] | None = None
     inferred: bool = False
+    done: str = "loaded"
 
     def pack(self, block: Block) -> Packed:
         """The block's rows, in order. Raises InvalidFile naming the bad ones."""
         bad = dict(block.bad)
+        packed = self.checked(block, bad)
+        if packed is None:
+            raise refuse(self.origin, block, bad, self.done)
+        return packed
+
+    def checked(self, block: Block, bad: dict[int, str]) -> Packed | None:
+        """The same; None if there are bad rows, which are added to `bad`, by place."""
         fixed_part = [c for c in self.columns if c.type not in VARYING]
         cells = [self._cells(column, block, bad) for column in fixed_part]
         tails = [
@@ -106,9 +115,9 @@ class Packer:
             for column in self.columns[len(fixed_part) :]
         ]
         if bad:
-            raise refuse(self.origin, block, bad)
+            return None
         nulls = {c.name: x.null for c, x in zip(fixed_part, cells, strict=True)}
-        missing = nulls[self.vectors]
+        missing = nulls.get(self.vectors)
         packed = Packed(
             block,
             0 if missing is None else int(missing.sum()),

@@ -10,21 +10,23 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from psycopg import errors
+from psycopg import errors, sql
 
 from mrl_pg import source
 from mrl_pg.build import online
+from mrl_pg.catalog.slots import statement
 from mrl_pg.errors import InvalidFile
 from mrl_pg.exchange import Call, Exchange, Row, Send, transaction
 from mrl_pg.exchange.arrays import Array
 from mrl_pg.exchange.progress import OnProgress, Progress
 from mrl_pg.load.block import COUNTED, Block
+from mrl_pg.load.by_key import chosen_key
 from mrl_pg.load.columns import ServerFacts
 from mrl_pg.load.destination import Destination
 from mrl_pg.load.exchange import Session
 from mrl_pg.load.prefetch import Prefetch
 from mrl_pg.load.report import explained
-from mrl_pg.load.update_job import UpdateJob, check_table, chosen_key, decide_update
+from mrl_pg.load.update_job import UpdateJob, check_table, decide_update
 from mrl_pg.load.update_report import UpdateReport
 
 BATCH_SECONDS = 0.05
@@ -162,8 +164,8 @@ def _read(
         time_zone=session.time_zone,
     )
     check_table(destination, facts, key, add_column)
-    table_id = {"table_id": rows[0]["table_id"]}
-    unique = yield Send(source.statement("unique_keys"), table_id)
+    table_id = sql.Literal(rows[0]["table_id"])
+    unique = yield Send(statement("unique_keys", table_id=table_id))
     where = f"{rows[0]['schema']}.{destination.table}"
     return facts, chosen_key(where, key, unique)
 

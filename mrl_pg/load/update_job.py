@@ -1,26 +1,32 @@
 """Decides how an update by key is sent, from the catalog and the first block."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from psycopg import postgres, sql
+from psycopg import sql
 
-from mrl_pg.arguments import shown
 from mrl_pg.catalog.facts import NOT_TABLES, check_pgvector
 from mrl_pg.catalog.slots import comma, home, name, statement
 from mrl_pg.errors import (
     ColumnNotFound,
     InvalidFile,
-    InvalidSetting,
-    NoPrimaryKey,
     NotAVectorColumn,
     TableNotFound,
 )
 from mrl_pg.load.advice import where_vectors_are
 from mrl_pg.load.block import Block, refuse
+from mrl_pg.load.by_key import (
+    UniqueKey,
+    array,
+    cast,
+    key_hashes,
+    key_of_row,
+    same_key,
+    type_ids,
+    without_key,
+)
 from mrl_pg.load.columns import (
     ServerFacts,
     definition,
@@ -31,16 +37,6 @@ from mrl_pg.load.columns import (
 from mrl_pg.load.destination import Destination
 from mrl_pg.load.pack import VECTOR_WIRE, Column, Packer, in_order
 from mrl_pg.load.target import check_dims
-from mrl_pg.load.values import FIXED, fixed, listed
-from mrl_pg.load.varying import encoded
-
-
-@dataclass(frozen=True, slots=True)
-class UniqueKey:
-    """Columns that find one row, and schema and name of what compares each."""
-
-    names: tuple[str, ...]
-    operators: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,35 +54,14 @@ class UpdateJob:
 
     def named(self, block: Block, place: int) -> str:
         """A row for the report: its number in the file, and its key."""
-        values = (listed(block[key.name][place : place + 1])[0] for key in self.keys)
-        pairs = zip(self.keys, values, strict=True)
-        key = ", ".join(f"{column.name} {shown(value)}" for column, value in pairs)
-        return f"row {block.number(place)}: {key}"
+        return f"row {block.number(place)}: {key_of_row(self.keys, block, place)}"
 
     def check(self, block: Block) -> NDArray[np.int64]:
         """Hashes of the keys of a block; raises InvalidFile naming the bad rows."""
         self.packer.pack(block)
-        bad: dict[int, str] = {}
-        for key in self.keys:
-            given = listed(block[key.name]) if key.name in block.names else None
-            for place in range(len(block)):
-                if given is None or given[place] is None:
-                    bad.setdefault(place, f"key {key.name!r} has no value")
-        if bad:
+        if bad := without_key(self.keys, block):
             raise refuse(self.destination.origin, block, bad, "updated")
-        parts = [self._bytes(key, block) for key in self.keys]
-        hashes = map(hash, zip(*parts, strict=True))
-        return np.fromiter(hashes, np.int64, len(block))
-
-    def _bytes(self, key: Column, block: Block) -> Sequence[bytes | None]:
-        values, ignored = block[key.name], dict[int, str]()
-        if key.type not in FIXED:
-            encoding = self.packer.encoding
-            return encoded(values, key.type, block.form, encoding, ignored)
-        wire = FIXED[key.type].wire
-        data = np.ascontiguousarray(fixed(values, key.type, ignored).data.astype(wire))
-        flat, size = data.tobytes(), wire.itemsize
-        return [flat[at : at + size] for at in range(0, len(flat), size)]
+        return key_hashes(self.keys, block, self.packer.encoding)
 
 
 def check_table(
@@ -130,31 +105,6 @@ def check_table(
         )
 
 
-def chosen_key(
-    where: str, key: Sequence[str], rows: Sequence[Mapping[str, Any]]
-) -> UniqueKey:
-    """The unique index on the columns `key`, or the primary key if there are none."""
-    unique = [
-        (row["is_primary"], UniqueKey(tuple(row["names"]), tuple(row["operators"])))
-        for row in rows
-        if len(row["names"]) == len(row["operators"])
-    ]
-    for is_primary, candidate in unique:
-        if set(candidate.names) == set(key) if key else is_primary:
-            return candidate
-    names = "; ".join(", ".join(candidate.names) for _, candidate in unique)
-    if not key:
-        raise NoPrimaryKey(
-            f"table {where!r} has no primary key: name the columns of a unique index "
-            f"with key= (--key); there are: {names or 'none'}"
-        )
-    raise InvalidSetting(
-        f"key={','.join(key)!r}: table {where!r} has no unique index on exactly these "
-        f"columns, so they may find several rows, or read the whole table; unique are: "
-        f"{names or 'none'}"
-    )
-
-
 def decide_update(
     destination: Destination,
     key: UniqueKey,
@@ -194,7 +144,8 @@ def decide_update(
         columns,
         destination.column,
         facts.encoding,
-        {c.carrier: _type_id(c.carrier, facts) for c in columns},
+        type_ids(columns, facts),
+        done="updated",
     )
     inner = {c.name: f"mrl_key_{i}" for i, c in enumerate(keys)}
     inner[vectors.name] = "mrl_vector"
@@ -210,10 +161,10 @@ def decide_update(
         "update_rows",
         table=table,
         column=name(destination.column),
-        arrays=comma(_array(column, schema) for column in columns),
+        arrays=comma(array(column, schema) for column in columns),
         names=comma(sql.Identifier(inner[column.name]) for column in columns),
-        casts=comma(_cast(inner[column.name], column, schema) for column in columns),
-        same_key=sql.SQL(" and ").join(_same(key, inner)),
+        casts=comma(cast(inner[column.name], column, schema) for column in columns),
+        same_key=same_key(key, inner),
         differs=differs,
         seconds=sql.SQL("%s::pg_catalog.float8"),
     )
@@ -232,34 +183,3 @@ def decide_update(
         f"{facts.rows[0]['schema']}.{destination.table}",
         zone_notes(keys, facts),
     )
-
-
-def _type_id(carrier: str, facts: ServerFacts) -> int:
-    if carrier in VECTOR_WIRE:
-        return facts.vector_ids[carrier]
-    return postgres.types[carrier].oid
-
-
-def _type(kind: str, schema: str) -> sql.Identifier:
-    return sql.Identifier(schema if kind in VECTOR_WIRE else "pg_catalog", kind)
-
-
-def _array(column: Column, schema: str) -> sql.Composed:
-    carrier = _type(column.carrier, schema)
-    return sql.SQL("pg_catalog.unnest(%b::{}[])").format(carrier)
-
-
-def _cast(inner: str, column: Column, schema: str) -> sql.Composed:
-    kind = name(*column.cast) if column.cast else _type(column.carrier, schema)
-    slots = {"name": sql.Identifier(inner), "type": kind}
-    return sql.SQL("mrl_given.{name}::{type} as {name}").format(**slots)
-
-
-def _same(key: UniqueKey, inner: Mapping[str, str]) -> Iterator[sql.Composed]:
-    for column, (schema, operator) in zip(key.names, key.operators, strict=True):
-        yield sql.SQL("mrl_row.{} operator({}.{}) mrl_file.{}").format(
-            name(column),
-            name(schema),
-            sql.SQL(operator.replace("%", "%%")),
-            sql.Identifier(inner[column]),
-        )

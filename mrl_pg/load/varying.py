@@ -10,6 +10,7 @@ from typing import Any
 from uuid import UUID
 
 import numpy as np
+from psycopg.types.json import Json, Jsonb
 
 from mrl_pg.load.advice import not_utf8
 from mrl_pg.load.block import Form, Values, shown
@@ -160,6 +161,8 @@ def _inside_json(value: Any) -> Any:
 
 
 def _json_text(value: Any) -> str:
+    if isinstance(value, (Json, Jsonb)):
+        return _json(value.obj)
     if not isinstance(value, str):
         return _json(value)
     try:

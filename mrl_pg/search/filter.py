@@ -63,7 +63,7 @@ def written_out(
         return error.object.decode("utf-8", "backslashreplace")
     # a class of the caller may raise any error while its value is written
     except Exception as error:
-        raise refusal(text, facts, error) from error
+        raise refusal(text, facts.where, error) from error
 
 
 def in_text(conn: AnyConn, filter: "str | sql.Composable") -> str:
@@ -84,12 +84,12 @@ def in_text(conn: AnyConn, filter: "str | sql.Composable") -> str:
     return text
 
 
-def refusal(filter: str, facts: Facts, error: Exception) -> InvalidFilter:
-    """An InvalidFilter that quotes the condition and the reason."""
+def refusal(filter: str, where: str, error: Exception) -> InvalidFilter:
+    """An InvalidFilter that quotes the condition on a table and the reason."""
     reason = (str(error) or type(error).__name__).splitlines()[0]
     return InvalidFilter(
         f"filter={filter!r} cannot run: {reason}. Write a condition on columns "
-        f"of {facts.schema}.{facts.table}, values as %(name)s with "
+        f"of {where}, values as %(name)s with "
         "params={…} or %s with params=[…], and a literal percent sign as %%"
     )
 

@@ -123,4 +123,4 @@ def _explained(conn: AnyConn, facts: Facts, key: _Key) -> Iterator[None]:
         # the planner estimates the filter, so the error may be about the filter
         if key.filter is None or not about_filter(error):
             raise
-        raise refusal(key.filter, facts, error) from error
+        raise refusal(key.filter, facts.where, error) from error

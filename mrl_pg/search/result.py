@@ -143,7 +143,7 @@ def read_found(shape: Shape, answer: FoundRows) -> Found:
 
     Raises Stale.
     """
-    ours = _own_columns(answer, "distance", "seen", "stamp")
+    ours = own_columns(answer, "distance", "seen", "stamp")
     if not ours:
         return Found((), None if shape.effort.scan == "exact" else 0)
     check_stamp(shape, int(ours[0]["stamp"]))
@@ -162,7 +162,7 @@ def read_found(shape: Shape, answer: FoundRows) -> Found:
 
 def read_more(shape: Shape, answer: FoundRows) -> bool:
     """Whether `more_statement` found further rows; raises Stale."""
-    (own,) = _own_columns(answer, "more", "stamp")
+    (own,) = own_columns(answer, "more", "stamp")
     check_stamp(shape, int(own["stamp"]))
     more: bool = own["more"] == b"t"
     return more
@@ -170,11 +170,11 @@ def read_more(shape: Shape, answer: FoundRows) -> bool:
 
 def read_stamp(shape: Shape, answer: FoundRows) -> None:
     """Raise Stale unless the stamp, the only row, equals that of the facts."""
-    (own,) = _own_columns(answer, "stamp")
+    (own,) = own_columns(answer, "stamp")
     check_stamp(shape, int(own["stamp"]))
 
 
-def _own_columns(answer: FoundRows, *names: str) -> list[dict[str, Any]]:
+def own_columns(answer: FoundRows, *names: str) -> list[dict[str, Any]]:
     """The last columns of each row by name, as the server wrote them.
 
     They are raw, because the caller may have registered loaders for their types.

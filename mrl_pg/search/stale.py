@@ -82,7 +82,7 @@ def explained(conn: AnyConn, plan: SearchPlan, *, last: bool) -> Iterator[None]:
             raise Stale from error
         if shape.filter is None or not about_filter(error):
             raise
-        raise refusal(shape.filter, shape.facts, error) from error
+        raise refusal(shape.filter, shape.facts.where, error) from error
     except MrlError:
         raise
     except Exception:

@@ -2,8 +2,8 @@
 
 -- name: unique_keys
 -- Unique indexes that find a row by its key: their columns, and the operators that compare them.
--- Parameters: table_id
--- Called by: mrl_pg.load.update
+-- Slots: table_id
+-- Called by: mrl_pg.load.update, mrl_pg.rows.facts
 select
     index.indisprimary as is_primary,
     array(
@@ -36,7 +36,7 @@ join pg_catalog.pg_class as relation
     on relation.oid operator(pg_catalog.=) index.indexrelid
 join pg_catalog.pg_am as method
     on method.oid operator(pg_catalog.=) relation.relam
-where index.indrelid operator(pg_catalog.=) %(table_id)s
+where index.indrelid operator(pg_catalog.=) {table_id}
     and index.indisunique
     and index.indisvalid
     and index.indpred is null

@@ -36,7 +36,7 @@ LAYERS: tuple[set[str], ...] = (
     {"connect", "search"},
     {"build"},
     {"calibration", "installation", "load"},
-    {"extension", "resize"},
+    {"extension", "resize", "rows"},
     {"index"},
     {"column"},
     {"tune"},

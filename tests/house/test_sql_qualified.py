@@ -78,6 +78,22 @@ OWN = {
     ("update_rows", "same_key"): "mrl_row.id operator(pg_catalog.=) mrl_file.id",
     ("update_rows", "differs"): "mrl_row.id operator(pg_catalog.<>) mrl_file.id",
     ("add_column", "column"): "id pg_catalog.int4",
+    ("row_facts", "columns_of"): "select 1::pg_catalog.int8 as table_id",
+    ("row_facts", "unique_keys"): "select '{a}'::pg_catalog.text[] as names",
+    ("row_facts", "pgvector"): "select '1' as pgvector_version",
+    ("row_facts", "vector_types"): "select '1' as name, 1 as id",
+    **{
+        (name, slot): text
+        for name in ("upsert_rows", "key_hashes", "delete_by_key", "rows_by_key")
+        for slot, text in (
+            ("arrays", "pg_catalog.unnest($1::pg_catalog.int4[])"),
+            ("casts", "mrl_given.id::pg_catalog.int4 as id"),
+            ("same_key", "mrl_row.id operator(pg_catalog.=) mrl_file.id"),
+            ("wanted", "true"),
+            ("on_conflict", "on conflict do nothing"),
+        )
+    },
+    ("on_conflict_update", "changes"): "id = excluded.id",
     ("nearest", "near"): " ",
     ("unnested", "carrier"): "pg_catalog.int4",
     ("create_index", "index"): "docs_index",
@@ -129,6 +145,10 @@ PARTS = {
     "recommended_selected": "select mrl.calibrate('', ''{})",
     "unnested": "select {}",
     "row_vector_differs": "select {} from public.a as mrl_row, public.b as mrl_file",
+    "table_of_facts": "with mrl_columns as (select 1) select {}",
+    "if_none_exists": "with mrl_there as (select 1) select {}",
+    "on_conflict_skip": "insert into public.docs (id) values (1) {}",
+    "on_conflict_update": "insert into public.docs (id) values (1) {}",
     "row_vector_missing": "select {} from public.a as mrl_row",
     "at_least": "with mrl_before as (select '1' as before) select {}",
     "gate": "with mrl_before as (select 1) select {}",

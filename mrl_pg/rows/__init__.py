@@ -1,0 +1,1 @@
+"""Rows by key: written, deleted and read, with their vectors."""

@@ -1,0 +1,158 @@
+"""What the server says about a table whose rows are written or read."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+
+from psycopg import sql
+
+from mrl_pg import source
+from mrl_pg.catalog.facts import NOT_TABLES, check_pgvector
+from mrl_pg.catalog.slots import name, statement
+from mrl_pg.errors import (
+    ColumnNotFound,
+    NoPrimaryKey,
+    NotAVectorColumn,
+    TableNotFound,
+)
+from mrl_pg.exchange import AnyConn, Exchange, cursors, look
+from mrl_pg.layout import Searched
+from mrl_pg.load.block import Block
+from mrl_pg.load.by_key import UniqueKey
+from mrl_pg.load.columns import ServerFacts, known_column
+from mrl_pg.load.destination import Destination
+from mrl_pg.load.matrix import length
+from mrl_pg.load.pack import VECTOR_WIRE, Column
+
+ORIGIN = "the rows"
+"""What errors call the input."""
+
+
+@dataclass(frozen=True, slots=True)
+class RowFacts:
+    """A table, its columns and its primary key; read for each call.
+
+    `loose_key` is true if a collation holds different texts for equal keys.
+    """
+
+    searched: Searched
+    schema: str
+    table_id: int
+    key: UniqueKey
+    loose_key: bool
+    mrl_installed: bool
+    server: ServerFacts
+
+    @property
+    def where(self) -> str:
+        """Schema and name of the table, for messages."""
+        return f"{self.schema}.{self.searched.table}"
+
+    @property
+    def table(self) -> sql.Identifier:
+        """The table, for a statement with parameters."""
+        return name(self.schema, self.searched.table)
+
+    @property
+    def extension_schema(self) -> str:
+        """Schema of pgvector."""
+        schema: str = self.server.extension["extension_schema"]
+        return schema
+
+    @property
+    def dims(self) -> int | None:
+        """Length of the full vectors, if the column declares it."""
+        dims: int | None = self.server.columns[self.searched.column]["modifier"]
+        return dims
+
+    def column(self, block: Block, column: str) -> Column:
+        """How the values of a column of a block are sent."""
+        row = self.server.columns[column]
+        vectors = row["type"] in VECTOR_WIRE and row["modifier"] is None
+        if vectors and length(block[column]) is None:
+            # only NULLs, for which any length will do
+            return Column(column, row["type"], 1)
+        return known_column(self._destination(), block, self.server, row)
+
+    def check_columns(self, columns: Sequence[str]) -> None:
+        """Raise ColumnNotFound for a name that is no column of the table."""
+        for column in columns:
+            if column not in self.server.columns:
+                raise ColumnNotFound(
+                    f"column {column!r} does not exist in {self.where}; there are: "
+                    f"{', '.join(self.server.columns)}"
+                )
+
+    def _destination(self) -> Destination:
+        # the key has no part in this, because no table is made
+        unused = "id" if self.searched.column != "id" else "key"
+        names = (self.searched.table, self.schema, self.searched.column)
+        return Destination(ORIGIN, *names, unused)
+
+
+def read_row_facts(conn: AnyConn, searched: Searched) -> Exchange[RowFacts]:
+    """Facts from the server now, by one query.
+
+    Raises TableNotFound, ColumnNotFound, NotAVectorColumn, NoPrimaryKey,
+    PgvectorMissing and PgvectorTooOld.
+    """
+    names = {"schema": searched.schema, "table": searched.table}
+    rows = yield from look(_row_facts(), names)
+    where = ".".join(filter(None, (searched.schema, searched.table)))
+    if not rows:
+        raise TableNotFound(
+            f"table {where!r} does not exist or is not on the search path: "
+            "check the spelling and capitals, or give schema="
+        )
+    first = rows[0]
+    check_pgvector(first["pgvector_version"])
+    if first["relation_kind"] in NOT_TABLES:
+        raise TableNotFound(
+            f"{where!r} is a {NOT_TABLES[first['relation_kind']]}: "
+            "name the table that holds the vectors"
+        )
+    server = ServerFacts(
+        extension=first,
+        rows=rows,
+        vector_ids={"vector": first["vector_id"], "halfvec": first["halfvec_id"]},
+        encoding=cursors.encoding(conn),
+        time_zone=conn.info.parameter_status("TimeZone") or "set",
+    )
+    if not first["key_names"]:
+        raise NoPrimaryKey(
+            f"table {where!r} has no primary key, which identifies rows: "
+            "add one, for example alter table … add column id bigint "
+            "generated always as identity primary key"
+        )
+    operators = (tuple(operator) for operator in first["key_operators"])
+    facts = RowFacts(
+        searched=searched,
+        schema=first["schema"],
+        table_id=first["table_id"],
+        key=UniqueKey(tuple(first["key_names"]), tuple(operators)),
+        loose_key=first["loose_key"],
+        mrl_installed=first["mrl_installed"],
+        server=server,
+    )
+    facts.check_columns([searched.column])
+    full = server.columns[searched.column]
+    if full["type"] not in VECTOR_WIRE:
+        raise NotAVectorColumn(
+            f"column {f'{where}.{searched.column}'!r} is of type {full['declared']}: "
+            "the full column must be vector(n) or halfvec(n)"
+        )
+    return facts
+
+
+@cache
+def _row_facts() -> bytes:
+    return statement(
+        "row_facts",
+        columns_of=sql.SQL(source.statement("columns_of")),
+        unique_keys=statement(
+            "unique_keys",
+            table_id=statement("table_of_facts"),
+        ),
+        pgvector=sql.SQL(source.statement("pgvector")),
+        vector_types=sql.SQL(source.statement("vector_types")),
+    ).as_bytes()
