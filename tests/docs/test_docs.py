@@ -84,6 +84,24 @@ def test_python_of_the_readme_runs_as_written(bare_database: str) -> None:
     assert all(key % 3 == 0 for key in hits.keys)
 
 
+def test_rows_by_key_of_the_python_page_run_as_written(
+    database: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scope: dict[str, Any] = {"DSN": database}
+    (example,) = blocks(ROOT / "docs/python.md", "python")
+    exec(compile(example, "python.md", "exec"), scope)
+    scope["conn"].close()
+    first, *printed = capsys.readouterr().out.splitlines()
+    assert first.startswith("Wrote 2 rows of public.notes (2 new, 0 updated)")
+    assert printed == [
+        "(3, 'Tea', None)",
+        "(2, 'Coach', {'tags': []})",
+        "None",
+        "1 deleted by key",
+        "1 deleted by filter",
+    ]
+
+
 def test_shell_quick_start_runs_as_written(
     bare_database: str, pg_version: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
