@@ -372,7 +372,8 @@ def use(conn: Conn) -> None:
     assert docs.upsert(conn, {"ü": ["ß"], "embedding": [[1, 3]]}).updated == 1
     # psycopg itself reads JSON only in UTF-8
     (found,) = docs.get(conn, ["ß"], columns=["embedding"])
-    assert found == StoredRow(found and found.key, {"embedding": "[1,3]"})
+    assert found is not None
+    assert found["embedding"] in ("[1,3]", b"[1,3]")
     query = 'select from dócs where ö = \'{"é": "ñ"}\''
     assert conn.execute(query.encode(cursors.encoding(conn))).fetchall() == [()]
     with pytest.raises(ColumnNotFound, match="there are: ü, ö, embedding"):
