@@ -9,7 +9,7 @@ from mrl_pg.catalog.slots import condition, statement
 from mrl_pg.errors import InvalidSetting
 from mrl_pg.exchange import AnyConn, Exchange, Find, Send, cursors, transaction
 from mrl_pg.layout import Searched
-from mrl_pg.rows.facts import RowFacts, read_row_facts
+from mrl_pg.rows.facts import RowFacts, known_row_facts
 from mrl_pg.rows.keys import GivenKeys, given_keys
 from mrl_pg.search.filter import (
     Filter,
@@ -49,7 +49,7 @@ def _delete(
     filter: Filter,
     params: Params,
 ) -> Exchange[int]:
-    facts = yield from read_row_facts(conn, searched)
+    facts = yield from known_row_facts(conn, searched)
     if filter is not None:
         return (yield from _by_filter(conn, facts, in_text(conn, filter), params))
     given = given_keys(facts, keys)

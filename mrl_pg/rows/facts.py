@@ -1,13 +1,21 @@
-"""What the server says about a table whose rows are written or read."""
+"""What the server says about a table whose rows are written or read.
+
+Facts are read once per connection and table. Each call first reads the table's stamp,
+which takes a fraction of the time, and reads the facts again if it differs.
+"""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
+from weakref import WeakKeyDictionary
 
 from psycopg import sql
 
 from mrl_pg import source
 from mrl_pg.catalog.facts import NOT_TABLES, check_pgvector
+from mrl_pg.catalog.in_use import name_of
+from mrl_pg.catalog.read import TABLES
+from mrl_pg.catalog.recent import Recent
 from mrl_pg.catalog.slots import name, statement
 from mrl_pg.errors import (
     ColumnNotFound,
@@ -16,7 +24,7 @@ from mrl_pg.errors import (
     TableNotFound,
 )
 from mrl_pg.exchange import AnyConn, Exchange, cursors, look
-from mrl_pg.layout import Searched
+from mrl_pg.layout import ColumnLayout, Searched
 from mrl_pg.load.block import Block
 from mrl_pg.load.by_key import UniqueKey
 from mrl_pg.load.columns import ServerFacts, known_column
@@ -30,9 +38,10 @@ ORIGIN = "the rows"
 
 @dataclass(frozen=True, slots=True)
 class RowFacts:
-    """A table, its columns and its primary key; read for each call.
+    """A table, its columns and its primary key.
 
-    `loose_key` is true if a collation holds different texts for equal keys.
+    `loose_key` is true if a collation holds different texts for equal keys. `stamp`
+    changes with all the other facts of the table.
     """
 
     searched: Searched
@@ -42,6 +51,7 @@ class RowFacts:
     loose_key: bool
     mrl_installed: bool
     server: ServerFacts
+    stamp: int
 
     @property
     def where(self) -> str:
@@ -90,6 +100,27 @@ class RowFacts:
         return Destination(ORIGIN, *names, unused)
 
 
+_known: WeakKeyDictionary[AnyConn, Recent[ColumnLayout, RowFacts]] = WeakKeyDictionary()
+
+
+def known_row_facts(conn: AnyConn, searched: Searched) -> Exchange[RowFacts]:
+    """Facts that are true now; raises as `read_row_facts`."""
+    known = _known.setdefault(conn, Recent(TABLES))
+    column = ColumnLayout(searched.table, searched.column, searched.schema)
+    facts = known.get(column)
+    if facts is not None:
+        rows = yield from look(_row_stamp(), {"name": name_of(searched)})
+        if rows and rows[0]["stamp"] == facts.stamp:
+            encoding, zone = cursors.encoding(conn), _zone(conn)
+            server = replace(facts.server, encoding=encoding, time_zone=zone)
+            return replace(facts, searched=searched, server=server)
+    return known.put(column, (yield from read_row_facts(conn, searched)))
+
+
+def _zone(conn: AnyConn) -> str:
+    return conn.info.parameter_status("TimeZone") or "set"
+
+
 def read_row_facts(conn: AnyConn, searched: Searched) -> Exchange[RowFacts]:
     """Facts from the server now, by one query.
 
@@ -116,7 +147,7 @@ def read_row_facts(conn: AnyConn, searched: Searched) -> Exchange[RowFacts]:
         rows=rows,
         vector_ids={"vector": first["vector_id"], "halfvec": first["halfvec_id"]},
         encoding=cursors.encoding(conn),
-        time_zone=conn.info.parameter_status("TimeZone") or "set",
+        time_zone=_zone(conn),
     )
     if not first["key_names"]:
         raise NoPrimaryKey(
@@ -133,6 +164,7 @@ def read_row_facts(conn: AnyConn, searched: Searched) -> Exchange[RowFacts]:
         loose_key=first["loose_key"],
         mrl_installed=first["mrl_installed"],
         server=server,
+        stamp=first["stamp"],
     )
     facts.check_columns([searched.column])
     full = server.columns[searched.column]
@@ -155,4 +187,10 @@ def _row_facts() -> bytes:
         ),
         pgvector=sql.SQL(source.statement("pgvector")),
         vector_types=sql.SQL(source.statement("vector_types")),
+        stamp=statement("row_stamp", table=statement("table_of_facts")),
     ).as_bytes()
+
+
+@cache
+def _row_stamp() -> bytes:
+    return statement("row_stamp", table=statement("table_of_name")).as_bytes()

@@ -9,7 +9,7 @@ from mrl_pg import arguments, source
 from mrl_pg.catalog.slots import comma, name, statement
 from mrl_pg.exchange import AnyConn, Exchange, Find, FoundRows, cursors, look
 from mrl_pg.layout import IndexLayout, Searched
-from mrl_pg.rows.facts import RowFacts, read_row_facts
+from mrl_pg.rows.facts import RowFacts, known_row_facts
 from mrl_pg.rows.keys import GivenKeys, given_keys
 from mrl_pg.rows.report import StoredRow
 from mrl_pg.search.result import own_columns
@@ -22,7 +22,7 @@ def get(
     columns: Sequence[str] | None,
 ) -> Exchange[list[StoredRow | None]]:
     """Rows in the order of their keys, None where there is none."""
-    facts = yield from read_row_facts(conn, searched)
+    facts = yield from known_row_facts(conn, searched)
     given = given_keys(facts, keys)
     if columns is None:
         names = yield from _all_columns(facts)

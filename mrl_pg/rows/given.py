@@ -5,16 +5,13 @@ from itertools import islice
 from typing import Any, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mrl_pg.arguments import shown
 from mrl_pg.errors import InvalidFile, InvalidSetting
 from mrl_pg.load.block import BLOCK_BYTES, TEXT_ROWS, Block
 from mrl_pg.rows.facts import ORIGIN
 
-GivenRows: TypeAlias = (
-    "Iterable[Mapping[str, Any]] | Mapping[str, NDArray[Any] | Sequence[Any]]"
-)
+GivenRows: TypeAlias = "Iterable[Mapping[str, Any]] | Mapping[str, Any]"
 """A mapping of column to value for each row, or one of column to values for all."""
 
 ONE_ROW = "if this is one row, put it into a list: [row]"

@@ -19,7 +19,7 @@ from mrl_pg.load.by_key import key_hashes, key_of_row
 from mrl_pg.load.halving import ABOUT_ROWS, refused_row
 from mrl_pg.load.pack import Packed
 from mrl_pg.load.report import explained
-from mrl_pg.rows.facts import ORIGIN, RowFacts, read_row_facts
+from mrl_pg.rows.facts import ORIGIN, RowFacts, known_row_facts
 from mrl_pg.rows.given import GivenRows, blocks_of
 from mrl_pg.rows.report import UpsertReport
 from mrl_pg.rows.upsert_job import IfExists, UpsertJob, decide_upsert
@@ -67,7 +67,7 @@ def _write(
     if_exists: IfExists,
     progress: OnProgress | None,
 ) -> Exchange[UpsertReport]:
-    facts = yield from read_row_facts(conn, searched)
+    facts = yield from known_row_facts(conn, searched)
     report = UpsertReport(facts.where, 0, 0, 0, 0, 0.0)
     run = UpsertRun(facts, if_exists, progress, report)
     # not in a thread, because the caller's iterator may be bound to this one

@@ -2,7 +2,7 @@
 
 -- name: row_facts
 -- Columns of a table in order, each with the primary key, and what pgvector and mrl_pg are here.
--- Slots: columns_of, unique_keys, pgvector, vector_types; parameters: schema, table
+-- Slots: columns_of, unique_keys, pgvector, vector_types, stamp; parameters: schema, table
 -- Called by: mrl_pg.rows.facts
 with mrl_columns as materialized (
     select columns.*, pg_catalog.row_number() over () as place
@@ -39,6 +39,9 @@ select
     mrl_extension.extension_schema,
     mrl_extension.mrl_installed,
     (
+{stamp}
+    ) as stamp,
+    (
         select mrl_types.id
         from mrl_types
         where mrl_types.name operator(pg_catalog.=) 'vector'
@@ -52,6 +55,60 @@ from mrl_columns
 cross join mrl_extension
 left join mrl_key on true
 order by mrl_columns.place
+
+-- name: row_stamp
+-- A number that changes with the facts of a table; no row if there is no such table.
+-- Slots: table (an oid)
+-- Called by: mrl_pg.rows.facts
+select
+    pg_catalog.hash_record_extended(
+        row(
+            class.oid,
+            class.relkind,
+            class.relnamespace,
+            pg_catalog.to_regnamespace('mrl')::pg_catalog.oid,
+            (
+                select pg_catalog.string_agg(
+                    pg_catalog.concat_ws(
+                        ' ',
+                        attribute.attname,
+                        (
+                            pg_catalog.pg_identify_object(
+                                'pg_catalog.pg_type'::pg_catalog.regclass,
+                                attribute.atttypid,
+                                0
+                            )
+                        ).identity,
+                        attribute.atttypmod,
+                        attribute.attgenerated,
+                        attribute.attcollation
+                    ),
+                    ', '
+                    order by attribute.attnum
+                )
+                from pg_catalog.pg_attribute as attribute
+                where attribute.attrelid operator(pg_catalog.=) class.oid
+                    and attribute.attnum operator(pg_catalog.>) 0
+                    and not attribute.attisdropped
+            ),
+            (
+                select pg_catalog.concat_ws(' ', key.indexrelid, key.indkey::pg_catalog.text)
+                from pg_catalog.pg_index as key
+                where key.indrelid operator(pg_catalog.=) class.oid
+                    and key.indisprimary
+                    and key.indisvalid
+            )
+        ),
+        0
+    ) as stamp
+from pg_catalog.pg_class as class
+where class.oid operator(pg_catalog.=) {table}
+
+-- name: table_of_name
+-- The table of a name, as the search path finds it.
+-- Parameters: name
+-- Called by: mrl_pg.rows.facts, within row_stamp
+pg_catalog.to_regclass(%(name)s)::pg_catalog.oid
 
 -- name: table_of_facts
 -- The number of the table whose columns were found.
