@@ -1,0 +1,158 @@
+-- Tables of documents, as frameworks use them: made, read, and conditions on their metadata.
+
+-- name: create_documents
+-- Makes a table of documents.
+-- Slots: table; key, text, metadata, embedding (names); extension (a schema and a dot), dims
+-- Called by: mrl_pg.adapters.documents
+create table {table} (
+    {key} pg_catalog.text primary key,
+    {text} pg_catalog.text,
+    {metadata} pg_catalog.jsonb not null default pg_catalog.jsonb_build_object(),
+    {embedding} {extension}vector({dims})
+)
+
+-- name: documents_where
+-- Documents that a condition lets through, in the order of their keys.
+-- Slots: columns (names), table, condition, key, most
+-- Called by: mrl_pg.adapters.documents
+select {columns}
+from {table}
+where {condition}
+order by {key}
+limit {most}
+
+-- name: vector_as_text
+-- The vectors of documents, in a list of columns.
+-- Slots: column
+-- Called by: mrl_pg.adapters.documents, within documents_where
+{column}::pg_catalog.text as {column}
+
+-- name: count_documents
+-- How many documents a condition lets through.
+-- Slots: table, condition
+-- Called by: mrl_pg.adapters.documents
+select pg_catalog.count(*) as documents
+from {table}
+where {condition}
+
+-- name: every_document
+-- The condition that lets every document through.
+-- Called by: mrl_pg.adapters.conditions
+true
+
+-- name: no_document
+-- The condition that lets none through.
+-- Called by: mrl_pg.adapters.conditions
+false
+
+-- name: field_value
+-- The value at a path of the metadata, as jsonb; NULL if there is none.
+-- Slots: metadata (a column), path (a parameter)
+-- Called by: mrl_pg.adapters.conditions
+({metadata} operator(pg_catalog.#>) {path}::pg_catalog.text[])
+
+-- name: field_text
+-- The value at a path of the metadata, as text.
+-- Slots: metadata (a column), path (a parameter)
+-- Called by: mrl_pg.adapters.conditions
+({metadata} operator(pg_catalog.#>>) {path}::pg_catalog.text[])
+
+-- name: field_holds
+-- The metadata hold a text, a number, true or false at a path; a GIN index may find it.
+-- Slots: metadata (a column), document (a parameter: the value within objects)
+-- Called by: mrl_pg.adapters.conditions
+{metadata} operator(pg_catalog.@>) {document}::pg_catalog.jsonb
+
+-- name: field_equals
+-- A value of the metadata is this one.
+-- Slots: value, given (a parameter)
+-- Called by: mrl_pg.adapters.conditions
+{value} operator(pg_catalog.=) {given}::pg_catalog.jsonb
+
+-- name: field_missing
+-- A path of the metadata leads to nothing, or to null.
+-- Slots: value
+-- Called by: mrl_pg.adapters.conditions
+coalesce({value} operator(pg_catalog.=) 'null'::pg_catalog.jsonb, true)
+
+-- name: field_empty
+-- A path of the metadata leads to nothing, null, or an empty text, list or object.
+-- Slots: text (as text)
+-- Called by: mrl_pg.adapters.conditions
+coalesce({text}, '') operator(pg_catalog.=) any (array['', '[]', '{{}}'])
+
+-- name: field_beside
+-- A number of the metadata is above, below, at least or at most this one.
+-- Slots: value, operator, given (a parameter)
+-- Called by: mrl_pg.adapters.conditions
+pg_catalog.jsonb_typeof({value}) operator(pg_catalog.=) 'number'
+and {value} operator(pg_catalog.{operator}) {given}::pg_catalog.jsonb
+
+-- name: field_text_beside
+-- A text of the metadata comes after or before this one, byte by byte.
+-- Slots: value, text (the value as text), operator, given (a parameter)
+-- Called by: mrl_pg.adapters.conditions
+pg_catalog.jsonb_typeof({value}) operator(pg_catalog.=) 'string'
+and ({text} collate pg_catalog."C") operator(pg_catalog.{operator}) {given}::pg_catalog.text
+
+-- name: field_one_of
+-- A value of the metadata is one of these.
+-- Slots: value, given (a parameter)
+-- Called by: mrl_pg.adapters.conditions
+{value} operator(pg_catalog.=) any ({given}::pg_catalog.text[]::pg_catalog.jsonb[])
+
+-- name: field_like
+-- A text fits a pattern; the operator says whether upper and lower case are the same.
+-- Slots: text, operator, given (a parameter)
+-- Called by: mrl_pg.adapters.conditions
+{text} operator(pg_catalog.{operator}) {given}::pg_catalog.text
+
+-- name: text_within
+-- A text has another one in it.
+-- Slots: text, given (a parameter)
+-- Called by: mrl_pg.adapters.conditions
+pg_catalog.strpos({text}, {given}::pg_catalog.text) operator(pg_catalog.>) 0
+
+-- name: text_within_any_case
+-- The same, upper and lower case alike.
+-- Slots: text, given (a parameter)
+-- Called by: mrl_pg.adapters.conditions
+pg_catalog.strpos(pg_catalog.lower({text}), pg_catalog.lower({given}::pg_catalog.text))
+    operator(pg_catalog.>) 0
+
+-- name: list_holds
+-- A list of the metadata holds all of these.
+-- Slots: value, given (a parameter: a list)
+-- Called by: mrl_pg.adapters.conditions
+pg_catalog.jsonb_typeof({value}) operator(pg_catalog.=) 'array'
+and {value} operator(pg_catalog.@>) {given}::pg_catalog.jsonb
+
+-- name: column_is
+-- A column is this value, or stands beside it as the operator says.
+-- Slots: column, operator, given (a parameter), type
+-- Called by: mrl_pg.adapters.conditions
+{column} operator(pg_catalog.{operator}) {given}::{type}
+
+-- name: column_missing
+-- A column is NULL.
+-- Slots: column
+-- Called by: mrl_pg.adapters.conditions
+{column} is null
+
+-- name: column_one_of
+-- A column is one of these values.
+-- Slots: column, given (a parameter), type
+-- Called by: mrl_pg.adapters.conditions
+{column} operator(pg_catalog.=) any ({given}::{type}[])
+
+-- name: column_text
+-- A column as text.
+-- Slots: column
+-- Called by: mrl_pg.adapters.conditions
+({column}::pg_catalog.text)
+
+-- name: not_so
+-- The opposite of a condition, true if nothing is known.
+-- Slots: condition
+-- Called by: mrl_pg.adapters.conditions
+not coalesce({condition}, false)
