@@ -61,10 +61,13 @@ class StoredDocument:
 
 @dataclass(frozen=True, slots=True)
 class FoundDocument:
-    """An answer: the document without its vector, and its distance if it has one."""
+    """An answer: the document without its vector, and what put it in its place.
+
+    `score` is its distance, smallest first.
+    """
 
     document: StoredDocument
-    distance: float | None
+    score: float
 
 
 class AnyHit(Protocol):
@@ -75,8 +78,8 @@ class AnyHit(Protocol):
         """Key of the row."""
 
     @property
-    def distance(self) -> float | None:
-        """Distance of its vector, if it has one."""
+    def distance(self) -> float:
+        """Distance of its vector."""
 
     @property
     def columns(self) -> Mapping[str, Any]:
@@ -255,7 +258,7 @@ class Documents:
             return []
         table = self.table
         columns = [table.key, *table.shown_columns]
-        parts = [name(column) for column in columns]
+        parts: list[sql.Composable] = [name(column) for column in columns]
         if vectors:
             parts.append(statement("vector_as_text", column=name(table.embedding)))
         where, params = written(condition, state.fields)

@@ -213,14 +213,14 @@ class MatryoshkaVectorStore(VectorStore):
         """The same without blocking the event loop."""
         return _plain(await self.asimilarity_search_with_score(query, k, **kwargs))
 
-    def similarity_search_with_score(  # type: ignore[override]
+    def similarity_search_with_score(
         self, query: str, k: int = 4, **kwargs: Any
     ) -> list[tuple[Document, float]]:
         """The k documents nearest to a text, each with its distance."""
         vector = self._embedding.embed_query(query)
         return self.similarity_search_with_score_by_vector(vector, k, **kwargs)
 
-    async def asimilarity_search_with_score(  # type: ignore[override]
+    async def asimilarity_search_with_score(
         self, query: str, k: int = 4, **kwargs: Any
     ) -> list[tuple[Document, float]]:
         """The same without blocking the event loop."""
@@ -340,11 +340,10 @@ def _part(key: str, value: Any) -> Condition:
             raise InvalidFilter(
                 f"filter has {key} with {shown(value)}: give a list of filters"
             )
-        parts = tuple(filter(None, map(condition_of, value)))
-        return Combination("and" if key == "$and" else "or", parts)
+        return Combination("and" if key == "$and" else "or", _parts(value))
     if key == "$not":
         listed = value if isinstance(value, (list, tuple)) else [value]
-        return Combination("not", tuple(filter(None, map(condition_of, listed))))
+        return Combination("not", _parts(listed))
     if not isinstance(key, str) or key.startswith("$"):
         raise InvalidFilter(
             f"filter has {shown(key)}, which is no field: combine filters with $and, "
@@ -354,6 +353,11 @@ def _part(key: str, value: Any) -> Condition:
         return Comparison((key,), "=", value)
     compared = [_compared(key, word, value[word]) for word in value]
     return Combination("and", tuple(compared))
+
+
+def _parts(filters: Sequence[MetadataFilter]) -> tuple[Condition, ...]:
+    conditions = map(condition_of, filters)
+    return tuple(part for part in conditions if part is not None)
 
 
 def _compared(field: str, word: str, value: Any) -> Condition:
@@ -412,7 +416,7 @@ def _document(stored: StoredDocument) -> Document:
 
 
 def _scored(found: Sequence[FoundDocument]) -> list[tuple[Document, float]]:
-    return [(_document(each.document), each.distance) for each in found]
+    return [(_document(each.document), each.score) for each in found]
 
 
 def _plain(found: Sequence[tuple[Document, float]]) -> list[Document]:

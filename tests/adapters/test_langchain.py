@@ -1,24 +1,282 @@
 """The vector store for LangChain: its standard suite, and what is ours beyond it."""
 
-from collections.abc import AsyncIterator
+import asyncio
+import math
+from collections.abc import AsyncIterator, Callable, Iterable
 from typing import Any
 
 import pytest
 from langchain_core.documents import Document
-from langchain_core.embeddings import DeterministicFakeEmbedding
+from langchain_core.embeddings import Embeddings
 from langchain_tests.integration_tests import VectorStoreIntegrationTests
+from psycopg import AsyncConnection
+from psycopg_pool import AsyncConnectionPool, ConnectionPool
 from support.databases import Conn
+from support.plans import force_index
 
-from mrl_pg.adapters.langchain import MatryoshkaVectorStore
+from mrl_pg import MatryoshkaIndex
+from mrl_pg.adapters.conditions import Combination, Condition, Fields, written
+from mrl_pg.adapters.langchain import MatryoshkaVectorStore, condition_of
+from mrl_pg.errors import (
+    ColumnNotFound,
+    InvalidFilter,
+    InvalidSetting,
+    TableNotFound,
+)
 
 
 class TestStandardSuite(VectorStoreIntegrationTests):
     """With an index of 4 of the 6 dimensions."""
 
     @pytest.fixture
-    async def vectorstore(  # type: ignore[override]
-        self, database: str
-    ) -> AsyncIterator[MatryoshkaVectorStore]:
+    async def vectorstore(self, database: str) -> AsyncIterator[MatryoshkaVectorStore]:
         store = MatryoshkaVectorStore(self.get_embeddings(), database, dims=4)
         yield store
         await store.aclose()
+
+
+class Points(Embeddings):
+    """Embeds the text of a number as a point on a circle, in 8 dimensions."""
+
+    def embed_documents(self, texts: list[str]) -> list[list[float]]:
+        return [self.embed_query(text) for text in texts]
+
+    def embed_query(self, text: str) -> list[float]:
+        angle = float(text) / 50
+        return [math.cos(angle), math.sin(angle), *[0.001] * 6]
+
+
+TEXTS = [str(number) for number in range(300)]
+YEARS = [{"year": 2000 + number % 3, "odd": number % 2 == 1} for number in range(300)]
+
+
+@pytest.fixture
+def store(conn: Conn) -> MatryoshkaVectorStore:
+    made = MatryoshkaVectorStore(Points(), conn, "points", dims=4)
+    made.add_texts(TEXTS, YEARS, ids=TEXTS)
+    conn.execute("analyze points")
+    return made
+
+
+def nearest(number: float, k: int, among: Callable[[int], bool] = bool) -> set[str]:
+    """The texts nearest to a number, without any database."""
+    rows = sorted(filter(among, range(300)), key=lambda row: abs(row - number))
+    return set(map(str, rows[:k]))
+
+
+def scans(conn: Conn) -> int:
+    conn.execute("select pg_stat_force_next_flush()")
+    row = conn.execute(
+        "select idx_scan from pg_stat_user_indexes"
+        " where indexrelname = 'points_embedding_4_halfvec_cosine_hnsw'"
+    ).fetchone()
+    assert row is not None
+    return int(row[0])
+
+
+def texts(documents: Iterable[Document]) -> set[str]:
+    return {document.page_content for document in documents}
+
+
+def test_two_passes_find_the_nearest_rows(
+    conn: Conn, store: MatryoshkaVectorStore
+) -> None:
+    force_index(conn)
+    before = scans(conn)
+    assert texts(store.similarity_search("100.2", 5)) == nearest(100.2, 5)
+    assert scans(conn) == before + 1
+    ((first, distance),) = store.similarity_search_with_score("100.2", 1)
+    assert first == Document(id="100", page_content="100", metadata=YEARS[100])
+    assert distance == pytest.approx(1 - math.cos(0.2 / 50), abs=1e-6)
+    found = store.similarity_search("100.2", 5, filter={"odd": True}, candidates=60)
+    assert texts(found) == nearest(100.2, 5, lambda number: number % 2 == 1)
+    before = scans(conn)
+    assert texts(store.similarity_search("100.2", 5, exact=True)) == nearest(100.2, 5)
+    assert scans(conn) == before
+
+
+def test_a_recall_is_passed_on(conn: Conn, store: MatryoshkaVectorStore) -> None:
+    index = MatryoshkaIndex("points", "embedding", dims=4)
+    index.calibrate(conn, k=5, sample=60)
+    found = store.similarity_search("100.2", 5, recall=0.9)
+    assert texts(found) == nearest(100.2, 5)
+    with pytest.raises(InvalidSetting, match=r"recall=1\.5"):
+        store.similarity_search("100.2", 5, recall=1.5)
+    with pytest.raises(TypeError, match="'racall' is not an option"):
+        store.similarity_search("100.2", 5, racall=0.9)
+
+
+@pytest.mark.parametrize(
+    ("filter", "numbers"),
+    [
+        ({"year": 2001}, {1, 4}),
+        ({"year": 2001, "odd": True}, {1}),
+        ({"year": {"$gte": 2001, "$lt": 2002}}, {1, 4}),
+        ({"year": {"$between": [2001, 2002]}}, {1, 2, 4, 5}),
+        ({"year": {"$ne": 2001}}, {0, 2, 3, 5}),
+        ({"year": {"$in": [2000, 2002]}}, {0, 2, 3, 5}),
+        ({"year": {"$nin": [2000, 2002]}}, {1, 4}),
+        ({"$or": [{"year": 2001}, {"odd": True}]}, {1, 3, 4, 5}),
+        ({"$and": [{"year": 2001}, {"odd": True}]}, {1}),
+        ({"$not": {"year": 2001}}, {0, 2, 3, 5}),
+        ({"$not": [{"year": 2001}, {"odd": True}]}, {0, 2, 3, 4, 5}),
+        ({"year": {"$not": {"$gt": 2000}}}, {0, 3}),
+        ({"month": {"$exists": False}, "year": {"$exists": True}}, set(range(6))),
+        ({}, set(range(6))),
+    ],
+)
+def test_filters(filter: dict[str, Any], numbers: set[int]) -> None:
+    fields = Fields("metadata", {})
+    condition = condition_of(filter)
+    sent, params = written(condition, fields)
+    assert "2001" not in sent.as_string() and len(params) >= len(filter) > -1
+    rows = [Document(page_content=str(n), metadata=YEARS[n]) for n in range(6)]
+    kept = {int(row.page_content) for row in rows if holds(condition, row.metadata)}
+    assert kept == numbers
+
+
+def holds(condition: Condition | None, metadata: dict[str, Any]) -> bool:
+    """What a condition says of metadata; the server's view is in test_conditions."""
+    if condition is None:
+        return True
+    if isinstance(condition, Combination):
+        parts = [holds(part, metadata) for part in condition.parts]
+        return {"and": all(parts), "or": any(parts), "not": not all(parts)}[
+            condition.word
+        ]
+    value, given = metadata.get(condition.path[0]), condition.value
+    compare: dict[str, Callable[[], bool]] = {
+        "=": lambda: bool(value == given),
+        "<>": lambda: bool(value != given),
+        ">": lambda: bool(value > given),
+        ">=": lambda: bool(value >= given),
+        "<": lambda: bool(value < given),
+        "<=": lambda: bool(value <= given),
+        "one of": lambda: value in given,
+        "none of": lambda: value not in given,
+        "missing": lambda: value is None,
+        "there": lambda: value is not None,
+    }
+    return compare[condition.operator]()
+
+
+@pytest.mark.parametrize(
+    ("filter", "said"),
+    [
+        ("year = 2001", "is not a mapping"),
+        ({"year": {"$near": 2001}}, r"\$near' for 'year', which is no operator"),
+        ({"$or": {"year": 2001}}, "give a list of filters"),
+        ({"$or": []}, "give a list of filters"),
+        ({"$xor": [{"year": 2001}]}, "is no field"),
+        ({"year": {"$between": [2001]}}, "lowest and the highest"),
+        ({"year": {"$in": 2001}}, "takes a list"),
+    ],
+)
+def test_filters_refused(store: MatryoshkaVectorStore, filter: Any, said: str) -> None:
+    with pytest.raises(InvalidFilter, match=said):
+        store.similarity_search("1", filter=filter)
+
+
+def test_relevance_is_highest_for_the_best(
+    conn: Conn, store: MatryoshkaVectorStore
+) -> None:
+    scored = store.similarity_search_with_relevance_scores("100.2", 3)
+    assert [document.page_content for document, _ in scored] == ["100", "101", "99"]
+    assert [score for _, score in scored] == sorted(
+        (s for _, s in scored), reverse=True
+    )
+    assert scored[0][1] == pytest.approx(math.cos(0.2 / 50), abs=1e-6)
+    other = MatryoshkaVectorStore(Points(), conn, "other", dims=4, distance="l2")
+    other.add_texts(["1", "2"])
+    (_, (_, second)) = other.similarity_search_with_relevance_scores("1", 2)
+    # LangChain's own measure
+    assert second == pytest.approx(1 - 0.02 / math.sqrt(2), abs=1e-4)
+
+
+def test_a_retriever(store: MatryoshkaVectorStore) -> None:
+    options = {"k": 3, "filter": {"odd": True}, "candidates": 50}
+    retriever = store.as_retriever(search_kwargs=options)
+    odd = nearest(100, 3, lambda number: number % 2 == 1)
+    assert texts(retriever.invoke("100")) <= odd | {"97", "103"}
+    assert texts(asyncio.run(retriever.ainvoke("100.2"))) == nearest(
+        100.2, 3, lambda number: number % 2 == 1
+    )
+
+
+def test_a_table_of_ones_own(conn: Conn) -> None:
+    conn.execute(
+        "create table own (number int primary key, body text, lang text, vec vector(8))"
+    )
+    made = MatryoshkaVectorStore(
+        Points(),
+        conn,
+        "own",
+        id_column="number",
+        text_column="body",
+        embedding_column="vec",
+        metadata_column=None,
+        metadata_columns=["lang"],
+    )
+    assert made.add_texts(["1", "2"], [{"lang": "en"}, {"lang": "de"}], ids=["1", "2"])
+    assert made.get_by_ids(["2", "3", "1"]) == [
+        Document(id="2", page_content="2", metadata={"lang": "de"}),
+        Document(id="1", page_content="1", metadata={"lang": "en"}),
+    ]
+    # without an index exact, and then by whichever is in use
+    assert texts(made.similarity_search("1", 1, filter={"lang": "de"})) == {"2"}
+    MatryoshkaIndex("own", "vec", dims=4, kind="bit").create(conn)
+    assert texts(made.similarity_search("1", 1, filter={"lang": "de"})) == {"2"}
+    with pytest.raises(InvalidSetting, match="has the metadata 'year'"):
+        made.add_texts(["3"], [{"year": 1}], ids=["3"])
+    made.delete(filter={"lang": "de"})
+    assert conn.execute("select body, lang from own").fetchall() == [("1", "en")]
+
+
+def test_a_store_works_in_its_callers_transaction(
+    conn: Conn, store: MatryoshkaVectorStore
+) -> None:
+    with conn.transaction(force_rollback=True):
+        store.delete(["100"])
+        store.add_texts(["100.1"], ids=["new"])
+        assert texts(store.similarity_search("100", 1)) == {"100.1"}
+    assert texts(store.similarity_search("100", 1)) == {"100"}
+
+
+def test_what_does_not_fit_is_refused(conn: Conn, store: MatryoshkaVectorStore) -> None:
+    def refused(error: type[Exception], said: str, **options: Any) -> None:
+        other = MatryoshkaVectorStore(Points(), conn, **{"table": "points", **options})
+        with pytest.raises(error, match=said):
+            other.similarity_search("1")
+
+    refused(TableNotFound, "there is no table 'pints'", table="pints", make_table=False)
+    refused(ColumnNotFound, "no column 'body'", text_column="body")
+    refused(InvalidSetting, "is text: metadata are kept", metadata_column="text")
+    refused(InvalidSetting, "distance='l2', and the index in use", distance="l2")
+    with pytest.raises(InvalidSetting, match="dims=9 is above 8"):
+        MatryoshkaVectorStore(Points(), conn, "other", dims=9).add_texts(["1"])
+    with pytest.raises(InvalidSetting, match="connection=3 is none"):
+        MatryoshkaVectorStore(Points(), 3)  # type: ignore[arg-type]
+    assert conn.execute("select to_regclass('other')").fetchone() == (None,)
+    with pytest.raises(InvalidFilter, match="ids and filter"):
+        store.delete(["1"], filter={"odd": True})
+
+
+async def test_sync_and_async_connections(database: str, conn: Conn) -> None:
+    async with await AsyncConnection.connect(database, autocommit=True) as waits:
+        store = MatryoshkaVectorStore(Points(), waits, dims=4)
+        await store.aadd_texts(["1", "2"])
+        assert texts(await store.asimilarity_search("2", 1)) == {"2"}
+        with pytest.raises(InvalidSetting, match="is asynchronous"):
+            store.similarity_search("2")
+    other = MatryoshkaVectorStore(Points(), conn)
+    assert texts(await other.asimilarity_search("2", 1)) == {"2"}
+    async with AsyncConnectionPool(database, open=False) as pool:
+        pooled = MatryoshkaVectorStore(Points(), pool)
+        assert texts(await pooled.asimilarity_search("2", 1)) == {"2"}
+    with ConnectionPool(database, open=True) as lent:
+        pooled = MatryoshkaVectorStore(Points(), lent)
+        await pooled.adelete()
+        assert pooled.similarity_search("2") == []
+        # that of the caller stays open
+        pooled.close()
+        assert pooled.similarity_search("2") == []

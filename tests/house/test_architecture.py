@@ -44,7 +44,7 @@ LAYERS: tuple[set[str], ...] = (
     {"demo", "report"},
     {"bench", "embed"},
     # mrl_pg.alembic may import mrl_pg.sqlalchemy; no other interface imports another
-    {"cli", "sqlalchemy"},
+    {"adapters", "cli", "sqlalchemy"},
     {"alembic"},
     {"__main__"},
 )
@@ -55,10 +55,14 @@ EVERYWHERE = {"numpy", "psycopg", "typing_extensions"}
 ONLY_IN = {
     "alembic": {"alembic"},
     "h5py": {"bench"},
+    "haystack": {"adapters"},
     "jinja2": {"report"},
     "markupsafe": {"report"},
+    "langchain_core": {"adapters"},
+    "llama_index": {"adapters"},
     "matplotlib": {"report"},
     "openai": {"embed"},
+    "psycopg_pool": {"adapters"},
     "pyarrow": {"load"},
     "rich": {"cli"},
     "sentence_transformers": {"embed"},
