@@ -34,7 +34,11 @@ from mrl_pg.installation import installing
 from mrl_pg.kinds import OPERATORS, Distance, Kind
 from mrl_pg.layout import ColumnLayout, IndexLayout, Searched
 from mrl_pg.load.matrix import length
-from mrl_pg.rows import IfExists, UpsertReport, delete, get, upsert
+from mrl_pg.rows.delete import delete
+from mrl_pg.rows.get import get
+from mrl_pg.rows.report import UpsertReport
+from mrl_pg.rows.upsert import upsert
+from mrl_pg.rows.upsert_job import IfExists
 from mrl_pg.search.filter import about_filter
 from mrl_pg.search.find import find
 from mrl_pg.search.options import SearchOptions, options_of
@@ -293,7 +297,7 @@ class Documents:
         if (yield from self.state(conn)) is None:
             return []
         table = self.table
-        rows = yield from get(conn, table.searched, keys, columns=table.shown_columns)
+        rows = yield from get(conn, table.searched, keys, table.shown_columns)
         return [table.document(row.key, row.columns) for row in rows if row is not None]
 
     def add(
@@ -313,7 +317,7 @@ class Documents:
             return None
         yield from self.make(conn, size or _size(documents))
         rows = [self.table.row(document) for document in documents]
-        return (yield from upsert(conn, self.table.searched, rows, if_exists=if_exists))
+        return (yield from upsert(conn, self.table.searched, rows, if_exists, None))
 
     def remove(
         self,
@@ -328,12 +332,11 @@ class Documents:
         state = yield from self.state(conn)
         if state is None:
             return 0
+        searched = self.table.searched
         if keys is not None:
-            return (yield from delete(conn, self.table.searched, keys))
+            return (yield from delete(conn, searched, keys, None, None))
         where, params = written(condition, state.fields)
-        return (
-            yield from delete(conn, self.table.searched, filter=where, params=params)
-        )
+        return (yield from delete(conn, searched, None, where, params))
 
     # ------------------------------------------------------------------ on the way
 
