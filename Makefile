@@ -51,9 +51,9 @@ $(BIN)/python:
 	$(PIP) --editable '.[cli,embedded]'
 	touch $@
 
-# all that the demo needs, too
+# all that the demo needs, too; the few modules that are imported are compiled then
 .venv/installed: pyproject.toml | $(BIN)/python
-	$(PIP) --editable '.[dev]'
+	$(PIP) --no-compile --editable '.[dev]'
 	touch $@ .venv/demo
 
 clean:  ## remove the virtual environment and build leftovers; .mrl_pg/ stays

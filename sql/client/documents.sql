@@ -37,11 +37,13 @@ where {condition}
 
 -- name: every_document
 -- The condition that lets every document through.
+-- No slots
 -- Called by: mrl_pg.adapters.conditions
 true
 
 -- name: no_document
 -- The condition that lets none through.
+-- No slots
 -- Called by: mrl_pg.adapters.conditions
 false
 

@@ -229,9 +229,14 @@ WRITTEN_TWICE = {
 
 
 def test_a_verb_is_written_once() -> None:
-    """An async function is one statement, which carries out a verb."""
+    """An async function is one statement, which carries out a verb.
+
+    Not those of adapters, which also wait for the models of their frameworks.
+    """
     found: dict[str, set[str]] = {}
     for path in set(MODULES) - SENDS:
+        if part_of(path) == "adapters":
+            continue
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.AsyncFunctionDef) and not _is_one_line(node):
                 found.setdefault(str(path.relative_to(PACKAGE)), set()).add(node.name)

@@ -128,6 +128,11 @@ PARTS = {
     " select 1 where true {}",
     "seen": "with mrl_candidates as (select 1 as distance) select 1{}",
     "only_read": "select 1 as distance from public.docs where true {}",
+    **{
+        name: "select {}"
+        for name in source.statements("client/documents.sql")
+        if not name.startswith(("create_", "count_", "documents_"))
+    },
     "short_value": "select {}",
     "bench_binary": "select {}",
     "bench_subvector": "select {}",
