@@ -62,6 +62,7 @@ if typing.TYPE_CHECKING:
     )
     from mrl_pg.resize.report import ResizedIndex, ResizeReport
     from mrl_pg.rows.report import StoredRow, UpsertReport
+    from mrl_pg.search.hybrid_result import HybridHit, HybridResult
     from mrl_pg.search.promise import Promise, PromiseStep
     from mrl_pg.search.result import Hit, SearchResult
     from mrl_pg.vectors import normalise, truncate
@@ -76,6 +77,8 @@ __all__ = [
     "Finding",
     "GraphBroken",
     "Hit",
+    "HybridHit",
+    "HybridResult",
     "IndexMismatch",
     "IndexNotFound",
     "IndexStatus",
@@ -140,6 +143,8 @@ _MODULES = {
     "CalibrationPoint": "calibration.calibrate",
     "Finding": "build.status",
     "Hit": "search.result",
+    "HybridHit": "search.hybrid_result",
+    "HybridResult": "search.hybrid_result",
     "IndexStatus": "build.status",
     "InstallReport": "installation",
     "MatryoshkaColumn": "column",

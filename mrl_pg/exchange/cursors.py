@@ -38,7 +38,12 @@ from psycopg.types.array import register_all_arrays
 from mrl_pg.arguments import shown
 from mrl_pg.errors import InvalidSetting
 from mrl_pg.exchange.arrays import Array, ArrayDumper
-from mrl_pg.exchange.vectors import QueryVector, QueryVectorDumper
+from mrl_pg.exchange.vectors import (
+    QueryVector,
+    QueryVectorDumper,
+    QueryWords,
+    QueryWordsDumper,
+)
 
 if TYPE_CHECKING:
     from psycopg import BaseConnection
@@ -176,13 +181,14 @@ def tuples_async(conn: AsyncConnection[Any]) -> OwnAsyncCursor[TupleRow]:
 
 
 def searching(conn: Connection[Any]) -> Cursor[TupleRow]:
-    """A cursor with the caller's adapters, which can also send vectors and arrays.
+    """A cursor with the caller's adapters, which can also send queries and arrays.
 
     The adapters of the caller's connection stay as they are.
     """
     cursor = Cursor(conn, row_factory=tuple_row)
     cursor.adapters.register_dumper(QueryVector, QueryVectorDumper)
     cursor.adapters.register_dumper(Array, ArrayDumper)
+    cursor.adapters.register_dumper(QueryWords, QueryWordsDumper)
     return cursor
 
 
@@ -191,6 +197,7 @@ def searching_async(conn: AsyncConnection[Any]) -> AsyncCursor[TupleRow]:
     cursor = AsyncCursor(conn, row_factory=tuple_row)
     cursor.adapters.register_dumper(QueryVector, QueryVectorDumper)
     cursor.adapters.register_dumper(Array, ArrayDumper)
+    cursor.adapters.register_dumper(QueryWords, QueryWordsDumper)
     return cursor
 
 

@@ -7,7 +7,7 @@ from mrl_pg.arguments import listed, shown
 from mrl_pg.catalog.in_use import column_in_use
 from mrl_pg.errors import InvalidVector
 from mrl_pg.exchange import AnyConn, Exchange
-from mrl_pg.layout import ColumnLayout
+from mrl_pg.layout import ColumnLayout, Searched
 from mrl_pg.search.find import find, find_many, fresh_plan
 from mrl_pg.search.options import SearchOptions
 from mrl_pg.search.plan import SearchPlan
@@ -25,7 +25,7 @@ def find_in_use(
     conn: AnyConn, searched: ColumnLayout, query: Query, options: SearchOptions
 ) -> Exchange[SearchResult]:
     """Answers of a search in the column that is in use now."""
-    column, vector = yield from _chosen(searched, query)
+    column, vector = yield from chosen(searched, query)
     return (yield from find(conn, column, vector, options))
 
 
@@ -42,7 +42,7 @@ def find_many_in_use(
                 f"not as many queries for each column: {told}: give the same queries "
                 "in the same order for each"
             )
-    column, vectors = yield from _chosen(searched, queries)
+    column, vectors = yield from chosen(searched, queries)
     return (yield from find_many(conn, column, vectors, options))
 
 
@@ -50,12 +50,14 @@ def plan_in_use(
     conn: AnyConn, searched: ColumnLayout, query: Query, options: SearchOptions
 ) -> Exchange[SearchPlan]:
     """The plan of the same search."""
-    column, vector = yield from _chosen(searched, query)
+    column, vector = yield from chosen(searched, query)
     return (yield from fresh_plan(conn, column, vector, options))
 
 
-def _chosen(searched: ColumnLayout, query: Any) -> Exchange[tuple[ColumnLayout, Any]]:
-    if not isinstance(query, Mapping):
+def chosen(searched: Searched, query: Any) -> Exchange[tuple[Searched, Any]]:
+    """The column that is in use and its query, if there is one for each; else both."""
+    # an index has one column, so that a mapping is no query for it
+    if not isinstance(query, Mapping) or not isinstance(searched, ColumnLayout):
         return searched, query
     # read for every search, so that column and query always belong together
     column = yield from column_in_use(searched)

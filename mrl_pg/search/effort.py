@@ -7,7 +7,12 @@ from typing import Literal, TypeAlias
 from mrl_pg.errors import InvalidSetting
 from mrl_pg.kinds import KINDS
 from mrl_pg.layout import IndexLayout
-from mrl_pg.search.options import MAX_EF_SEARCH, MAX_ROWS, SearchOptions
+from mrl_pg.search.options import (
+    MAX_EF_SEARCH,
+    MAX_ROWS,
+    SearchOptions,
+    check_count,
+)
 from mrl_pg.search.promise import Promise
 
 TUPLES_IN_WORK_MEM = 4000
@@ -45,7 +50,8 @@ class Effort:
 
     `candidates` and `ef_search` are None for an exact search. `rerank` is None if every
     candidate is read in full. `max_scan_tuples` is None
-    unless the caller gave it. With a `recall` the statement reads the calibration
+    unless the caller gave it. `fetch` is how many rows the search hands on if others
+    choose the k from them. With a `recall` the statement reads the calibration
     itself, by the `quantile` if there is one, and `candidates` is the most that it may
     use.
     """
@@ -58,6 +64,22 @@ class Effort:
     recall: float | None = None
     quantile: float | None = None
     rerank: int | None = None
+    fetch: int | None = None
+
+    @property
+    def limit(self) -> int:
+        """How many rows the statement answers."""
+        return self.fetch or self.k
+
+    def fetching(self, rows: int) -> "Effort":
+        """The same search that hands on so many rows; raises its candidates if needed.
+
+        As hard as the search for k rows, because the first of them decide.
+        """
+        effort = replace(self, fetch=rows)
+        if self.candidates is None or self.ef_search is None:
+            return effort
+        return effort.wider(self.candidates, self.ef_search)
 
     def without_bits(self) -> "Effort":
         """The same for rows without a column of bits: every candidate is read."""
@@ -82,6 +104,8 @@ class Effort:
     def wider(self, candidates: int, ef_search: int) -> "Effort":
         """The same search with more candidates, and a scan that brings so many."""
         goes_on = self.scan == "iterative"
+        candidates = max(candidates, self.limit)
+        ef_search = max(ef_search, min(candidates, MAX_EF_SEARCH))
         scan = _scan(candidates, goes_on)
         return replace(self, candidates=candidates, ef_search=ef_search, scan=scan)
 
@@ -139,6 +163,29 @@ def _effort(
         max_scan_tuples=options.max_scan_tuples,
         rerank=None if options.exact else options.rerank,
     )
+
+
+def rows_to_fetch(options: SearchOptions, fetch: int | None, least: int) -> int:
+    """How many rows to choose k from: `fetch`, or `least`, or 4 k if that is more.
+
+    Without a `fetch` no more than the candidates that the caller gave, and those that
+    are read. Raises InvalidSetting for a `fetch` that does not fit.
+    """
+    k, limits = options.k, [n for n in (options.candidates, options.rerank) if n]
+    if fetch is None:
+        return max(k, min([max(least, 4 * k), *limits]))
+    rows = check_count("fetch", fetch)
+    if rows < k:
+        raise InvalidSetting(
+            f"fetch={rows} is below k={k}: the k answers are chosen from so many rows; "
+            "raise fetch or leave it out"
+        )
+    if limits and rows > min(limits):
+        raise InvalidSetting(
+            f"fetch={rows} is above the {min(limits)} rows that this search reads in "
+            "full: raise candidates or rerank, or lower fetch"
+        )
+    return rows
 
 
 def check_kind(options: SearchOptions, layout: IndexLayout) -> None:

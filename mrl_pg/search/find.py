@@ -20,6 +20,8 @@ from mrl_pg.search.plan import SearchParams, SearchPlan, bind, make_plan
 from mrl_pg.search.promise import PromiseStep
 from mrl_pg.search.promised import read_promise
 from mrl_pg.search.result import (
+    AnyResult,
+    Found,
     SearchResult,
     needed_step,
     read_found,
@@ -27,6 +29,7 @@ from mrl_pg.search.result import (
     read_stamp,
     with_promise,
 )
+from mrl_pg.search.shape import Shape
 from mrl_pg.search.stale import Stale, explained, losses
 from mrl_pg.vectors import VectorLike, VectorsLike
 
@@ -34,6 +37,9 @@ T = TypeVar("T")
 
 TRIES = 5
 """How often a search is tried while others change its table; most need one."""
+
+Read: TypeAlias = Callable[[Shape, FoundRows], Found[AnyResult]]
+"""Reads the answer to the statement of a search."""
 
 LeftOver: TypeAlias = dict[int, bool]
 """Whether the table holds more rows, by the number of candidates seen."""
@@ -45,13 +51,23 @@ def find(
     """Answers of one search; raises InvalidFilter if its `filter` does not parse."""
 
     def once(plan: SearchPlan, last: bool) -> Exchange[SearchResult]:
-        with explained(conn, plan, last=last):
-            result = yield from _search(plan, {})
-            if step := needed_step(result):
-                result = yield from _search(plan.wider(step), {})
-            return with_promise(result)
+        return (yield from find_once(conn, plan, read_found, last=last))
 
-    return (yield from _until_fresh(conn, searched, query, options, once))
+    return (yield from until_fresh(conn, searched, query, options, once))
+
+
+def find_once(
+    conn: AnyConn, plan: SearchPlan, read: Read[AnyResult], *, last: bool
+) -> Exchange[AnyResult]:
+    """Answers of a plan, and of a wider one if they are so far away.
+
+    Raises Stale for what another try may fix, but not after the `last`.
+    """
+    with explained(conn, plan, last=last):
+        result = yield from _search(plan, read)
+        if step := needed_step(result):
+            result = yield from _search(plan.wider(step), read)
+        return with_promise(result)
 
 
 def find_many(
@@ -80,12 +96,12 @@ def find_many(
             results = [with_promise(result) for result in results]
         return results
 
-    return (yield from _until_fresh(conn, searched, vectors[0], options, once))
+    return (yield from until_fresh(conn, searched, vectors[0], options, once))
 
 
-def _search(plan: SearchPlan, left_over: LeftOver) -> Exchange[SearchResult]:
-    answer = yield Find(plan.statement, plan.bound, plan.prepared)
-    return (yield from _complete(plan, answer, left_over))
+def _search(plan: SearchPlan, read: Read[AnyResult]) -> Exchange[AnyResult]:
+    answer = yield Find(plan.statement, plan.sent, plan.prepared)
+    return (yield from _complete(plan, answer, {}, read))
 
 
 def _search_many(
@@ -95,7 +111,7 @@ def _search_many(
     answers = yield FindMany(plan.statement, batch, plan.prepared)
     for bound, answer in zip(batch, answers, strict=True):
         own = plan.with_bound(bound)
-        results.append((yield from _complete(own, answer, left_over)))
+        results.append((yield from _complete(own, answer, left_over, read_found)))
     return results
 
 
@@ -197,7 +213,7 @@ def _decide(
         )
 
 
-def _until_fresh(
+def until_fresh(
     conn: AnyConn,
     searched: Searched,
     query: VectorLike,
@@ -217,15 +233,15 @@ def _until_fresh(
 
 
 def _complete(
-    plan: SearchPlan, answer: FoundRows, left_over: LeftOver
-) -> Exchange[SearchResult]:
+    plan: SearchPlan, answer: FoundRows, left_over: LeftOver, read: Read[AnyResult]
+) -> Exchange[AnyResult]:
     """The result. If too few rows came, look for more, and scan further if there are.
 
     `left_over` remembers whether there are more, because a batch shares one filter.
     """
     shape = plan.shape
-    found = read_found(shape, answer)
-    if shape.effort.scan == "exact" and not found.hits:
+    found = read(shape, answer)
+    if shape.effort.scan == "exact" and not found.stamped:
         read_stamp(shape, (yield Find(plan.more_statement, {}, False)))
     if found.seen is None or not found.is_short(shape):
         return found.result(plan, cut_short=False)
@@ -234,6 +250,6 @@ def _complete(
         left_over[found.seen] = read_more(shape, more)
     if left_over[found.seen] and shape.effort.scan == "single":
         plan = plan.iterative()
-        answer = yield Find(plan.statement, plan.bound, plan.prepared)
-        return (yield from _complete(plan, answer, left_over))
+        answer = yield Find(plan.statement, plan.sent, plan.prepared)
+        return (yield from _complete(plan, answer, left_over, read))
     return found.result(plan, cut_short=left_over[found.seen])

@@ -1,13 +1,19 @@
 """The methods of everything that can be searched."""
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from mrl_pg.exchange import AsyncConn, Conn, run, run_async
 from mrl_pg.layout import Searched
+from mrl_pg.search.by_column import Query
 from mrl_pg.search.find import find, find_many, fresh_plan
+from mrl_pg.search.hybrid import find_hybrid
+from mrl_pg.search.hybrid_result import HybridResult
+from mrl_pg.search.mmr import find_mmr
 from mrl_pg.search.options import SearchKeywords, explains_options, options_of
 from mrl_pg.search.plan import SearchPlan
 from mrl_pg.search.result import SearchResult
+from mrl_pg.search.words import WordOptions
 from mrl_pg.vectors import VectorLike, VectorsLike
 
 if TYPE_CHECKING:
@@ -57,6 +63,149 @@ class SearchMethods(Searched):
         """The same as `search_many` on an asynchronous connection."""
         return await run_async(
             conn, find_many(conn, self, queries, options_of(options))
+        )
+
+    def hybrid(
+        self,
+        conn: Conn,
+        query: Query,
+        words: str,
+        *,
+        text: str,
+        config: str = "english",
+        weights: Iterable[float] = (1.0, 1.0),
+        rank_constant: int = 60,
+        fetch: int | None = None,
+        **options: "Unpack[SearchKeywords]",
+    ) -> HybridResult:
+        """The k best rows by their vectors and by their words, in one statement.
+
+        The vectors rank the `fetch` rows that `search` finds nearest to `query`. The
+        words rank the `fetch` rows with the largest `ts_rank_cd`, among those that
+        match `words`. A `filter` holds for both. The score of a row is
+
+            weights[0] / (rank_constant + its rank by vectors)
+            + weights[1] / (rank_constant + its rank by words)
+
+        where a half that did not find it adds nothing: reciprocal rank fusion (Cormack,
+        Clarke and Buettcher, SIGIR 2009). Rows of equal score are ordered by key. Rows
+        whose score is 0, which only a half of weight 0 found, are left out.
+
+        - `words` are read by `websearch_to_tsquery`: all must match, `or`, `-word` and
+          `"a phrase"` mean what they say, and nothing is a syntax error.
+        - `text` is a column of type text or varchar, searched as
+          `to_tsvector(config, column)`, or of type tsvector. Give it a GIN index.
+        - `fetch` (50, or 4 k if that is more, but no more than the `candidates` or the
+          `rerank` that you give): at least so many candidates are read.
+
+        The options are those of `search`: the search by vectors is as hard as that for
+        k rows, and `recall` is about these. Raises what `search` raises, ColumnNotFound
+        if there is no column `text`, and InvalidSetting for an unknown `config`.
+        """
+        return run(
+            conn,
+            find_hybrid(
+                conn,
+                self,
+                query,
+                WordOptions(
+                    words=words,
+                    text=text,
+                    config=config,
+                    weights=weights,
+                    rank_constant=rank_constant,
+                ),
+                options_of(options),
+                fetch,
+            ),
+        )
+
+    async def hybrid_async(
+        self,
+        conn: AsyncConn,
+        query: Query,
+        words: str,
+        *,
+        text: str,
+        config: str = "english",
+        weights: Iterable[float] = (1.0, 1.0),
+        rank_constant: int = 60,
+        fetch: int | None = None,
+        **options: "Unpack[SearchKeywords]",
+    ) -> HybridResult:
+        """The same as `hybrid` on an asynchronous connection."""
+        return await run_async(
+            conn,
+            find_hybrid(
+                conn,
+                self,
+                query,
+                WordOptions(
+                    words=words,
+                    text=text,
+                    config=config,
+                    weights=weights,
+                    rank_constant=rank_constant,
+                ),
+                options_of(options),
+                fetch,
+            ),
+        )
+
+    def search_mmr(
+        self,
+        conn: Conn,
+        query: Query,
+        *,
+        fetch: int | None = None,
+        diversity: float = 0.5,
+        **options: "Unpack[SearchKeywords]",
+    ) -> SearchResult:
+        """k rows near a query and unlike each other, in the order in which MMR chose.
+
+        `search` finds the `fetch` nearest rows (20, or 4 k if that is more). k of them
+        are chosen by their full vectors and maximal marginal relevance (Carbonell and
+        Goldstein, SIGIR 1998), as `mrl_pg.search.mmr.mmr` explains: the nearest first,
+        then rows for which `diversity` says how much it counts that they are unlike
+        those chosen before. 0 answers as `search` does; LangChain's `lambda_mult` is
+        1 - diversity.
+
+        The options are those of `search`, which is as hard as that for k rows, and
+        `recall` is about these. The other fields of the result are those of the search.
+        Raises what `search` raises.
+        """
+        return run(
+            conn,
+            find_mmr(
+                conn,
+                self,
+                query,
+                options_of(options),
+                fetch=fetch,
+                diversity=diversity,
+            ),
+        )
+
+    async def search_mmr_async(
+        self,
+        conn: AsyncConn,
+        query: Query,
+        *,
+        fetch: int | None = None,
+        diversity: float = 0.5,
+        **options: "Unpack[SearchKeywords]",
+    ) -> SearchResult:
+        """The same as `search_mmr` on an asynchronous connection."""
+        return await run_async(
+            conn,
+            find_mmr(
+                conn,
+                self,
+                query,
+                options_of(options),
+                fetch=fetch,
+                diversity=diversity,
+            ),
         )
 
     def plan(

@@ -7,14 +7,15 @@ from typing import Any, TypeAlias
 
 from mrl_pg.catalog.facts import Facts, check_ready
 from mrl_pg.errors import ColumnNotFound
-from mrl_pg.exchange.vectors import QueryVector
+from mrl_pg.exchange.vectors import QueryVector, QueryWords
 from mrl_pg.layout import IndexLayout
-from mrl_pg.search import render
+from mrl_pg.search import fuse, render
 from mrl_pg.search.effort import Effort, decide_effort, has_bits
 from mrl_pg.search.filter import Params
 from mrl_pg.search.options import SearchOptions
 from mrl_pg.search.promise import Promise, PromiseStep
 from mrl_pg.search.shape import Shape
+from mrl_pg.search.words import WordRanking
 from mrl_pg.vectors import VectorLike, as_text, as_vector, wire
 
 MOST_LOSSES = 3
@@ -34,8 +35,9 @@ class SearchPlan:
 
     `more_statement` tells whether the table holds more rows. It is sent only if fewer
     rows came than were wanted. `bound` are the parameters as `search` sends them, in
-    binary. `promise` is None unless a recall was requested. `fallback` is true if
-    another index stands in for one that is not there.
+    binary; a hybrid search also sends its `words`. `promise` is None unless a recall
+    was requested. `fallback` is true if another index stands in for one that is not
+    there.
     """
 
     shape: Shape
@@ -45,13 +47,24 @@ class SearchPlan:
     prepared: bool
     promise: Promise | None = None
     fallback: bool = False
+    words: QueryWords | None = None
 
     @cached_property
     def params(self) -> SearchParams:
-        """The parameters for any psycopg cursor: the query as text."""
+        """The parameters for any psycopg cursor: the query and the words as text."""
+        if isinstance(self.sent, Mapping):
+            return {name: _readable(value) for name, value in self.sent.items()}
+        return [_readable(value) for value in self.sent]
+
+    @property
+    def sent(self) -> SearchParams:
+        """The parameters of `statement`, in binary."""
+        if self.words is None:
+            return self.bound
         if isinstance(self.bound, Mapping):
-            return {name: _readable(value) for name, value in self.bound.items()}
-        return [_readable(value) for value in self.bound]
+            return {**self.bound, "mrl_words": self.words}
+        # the words rank a row, then find it; both halves have the filter
+        return [*self.bound, self.words, self.words, *self.bound[1:]]
 
     @property
     def values(self) -> Params:
@@ -78,13 +91,24 @@ class SearchPlan:
         promise = self.promise and self.promise.wider(step)
         return replace(self._with(effort), promise=promise)
 
+    def fetching(self, rows: int) -> "SearchPlan":
+        """The same search that hands on so many rows, to choose its k from."""
+        return self._with(self.shape.effort.fetching(rows))
+
+    def hybrid(self, ranking: WordRanking, words: QueryWords) -> "SearchPlan":
+        """The same search fused with one by words."""
+        return self._of(replace(self.shape, words=ranking), words)
+
     def _with(self, effort: Effort) -> "SearchPlan":
-        plan = _plan(replace(self.shape, effort=effort), self.bound)
+        return self._of(replace(self.shape, effort=effort), self.words)
+
+    def _of(self, shape: Shape, words: QueryWords | None) -> "SearchPlan":
         return replace(
-            plan,
+            _plan(shape, self.bound),
             prepared=self.prepared,
             promise=self.promise,
             fallback=self.fallback,
+            words=words,
         )
 
     def more_bound(self, seen: int) -> SearchParams:
@@ -157,11 +181,16 @@ def _plan(
         and not shape.facts.row_security
         and shape.losses < MOST_LOSSES
     )
-    statements = render.search_statements(shape)
+    if shape.words is not None:
+        statements = fuse.hybrid_statements(shape, shape.words)
+    else:
+        statements = render.search_statements(shape)
     return SearchPlan(shape, *statements, bound, prepared, promise)
 
 
 def _readable(value: Any) -> Any:
+    if isinstance(value, QueryWords):
+        return value.text
     return as_text(value.data, value.kind) if isinstance(value, QueryVector) else value
 
 

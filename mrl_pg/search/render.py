@@ -65,7 +65,7 @@ def search(layout: IndexLayout, effort: Effort, parts: Parts) -> sql.Composed:
         "query": parts.query,
         "names": parts.names,
         "key_names": parts.keys,
-        "k": sql.Literal(effort.k),
+        "k": sql.Literal(effort.limit),
     }
     if effort.scan == "exact":
         extra = sql.SQL(",\n    null::pg_catalog.int8 as seen{}").format(parts.extra)
@@ -141,6 +141,31 @@ def _only_read(effort: Effort) -> sql.Composable:
     return sql.SQL("\n    {}").format(template("only_read"))
 
 
+def parts_of(shape: Shape) -> tuple[Facts, Parts, sql.Composed]:
+    """The facts with percent signs doubled, the parts in SQL for psycopg, the stamp."""
+    layout = shape.layout
+    schema = shape.facts.extension_schema.replace("%", "%%")
+    facts = replace(shape.facts, extension_schema=schema)
+    table = _table(layout, facts)
+    stamp = _stamp(layout, facts, table)
+    keys = [sql.Identifier(f"key_{i}") for i in range(1, len(facts.keys) + 1)]
+    extras = [sql.Identifier(f"column_{i}") for i in range(1, len(shape.columns) + 1)]
+    parts = Parts(
+        table=table,
+        full=name(layout.column),
+        short=short_name(layout, home(schema), of_expression=facts.expression_ours),
+        extension=home(schema),
+        query=query(facts, placeholder(shape, "mrl_query")),
+        where=condition(shape.filter),
+        columns=comma(name(column) for column in (*facts.keys, *shape.columns)),
+        names=comma([*keys, *extras]),
+        keys=comma(keys),
+        extra=sql.SQL(",\n    (select {}) as stamp").format(stamp),
+        promise=sql.SQL(""),
+    )
+    return facts, parts, stamp
+
+
 def search_statements(shape: Shape) -> tuple[bytes, bytes]:
     """The search and its `more_rows`, as bytes, cached by shape."""
     if len(shape.filter or "") > LONGEST:
@@ -155,29 +180,11 @@ def _statements(shape: Shape) -> tuple[bytes, bytes]:
     An exact search reads all rows, so its second statement only reads the stamp.
     """
     layout = shape.layout
-    schema = shape.facts.extension_schema.replace("%", "%%")
-    facts = replace(shape.facts, extension_schema=schema)
-    table = _table(layout, facts)
-    stamp = _stamp(layout, facts, table)
-    keys = [sql.Identifier(f"key_{i}") for i in range(1, len(facts.keys) + 1)]
-    extras = [sql.Identifier(f"column_{i}") for i in range(1, len(shape.columns) + 1)]
-    parts = Parts(
-        table=table,
-        full=name(layout.column),
-        short=short_name(layout, home(schema), of_expression=facts.expression_ours),
-        extension=home(schema),
-        query=query(facts, _placeholder(shape, "mrl_query")),
-        where=condition(shape.filter),
-        columns=comma(name(column) for column in (*facts.keys, *shape.columns)),
-        names=comma([*keys, *extras]),
-        keys=comma(keys),
-        extra=sql.SQL(",\n    (select {}) as stamp").format(stamp),
-        promise=sql.SQL(""),
-    )
-    found = _encoded(search(layout, shape.effort, parts), shape) + _mark(facts, shape)
+    facts, parts, stamp = parts_of(shape)
+    found = encoded(search(layout, shape.effort, parts), shape) + mark(facts, shape)
     if shape.effort.scan == "exact":
         more = statement("check_stamp", stamp=stamp)
-        return found, _encoded(more, shape)
+        return found, encoded(more, shape)
     more = template(
         "more_rows",
         index=_index(layout, facts),
@@ -189,10 +196,10 @@ def _statements(shape: Shape) -> tuple[bytes, bytes]:
         extension=parts.extension,
         operator=sql.SQL(layout.operator),
         filter=parts.where,
-        seen=_placeholder(shape, "mrl_seen"),
+        seen=placeholder(shape, "mrl_seen"),
         extra=parts.extra,
     )
-    return found, _encoded(more, shape)
+    return found, encoded(more, shape)
 
 
 def _gate(effort: Effort) -> sql.Composed:
@@ -243,15 +250,17 @@ def _index(layout: IndexLayout, facts: Facts) -> sql.Literal:
     return sql.Literal(name(facts.schema, layout.name).as_string())
 
 
-def _placeholder(shape: Shape, parameter: str) -> sql.Placeholder:
+def placeholder(shape: Shape, parameter: str) -> sql.Placeholder:
+    """A parameter of ours, by name or by place, as those of the filter are."""
     return sql.Placeholder(parameter) if shape.named else sql.Placeholder()
 
 
-def _encoded(statement: sql.Composed, shape: Shape) -> bytes:
+def encoded(statement: sql.Composed, shape: Shape) -> bytes:
+    """A statement as it is sent."""
     return statement.as_string().encode(shape.encoding)
 
 
-def _mark(facts: Facts, shape: Shape) -> bytes:
+def mark(facts: Facts, shape: Shape) -> bytes:
     """A comment that identifies the facts that a statement was made for.
 
     A server refuses a prepared statement if its columns changed type, or if the server

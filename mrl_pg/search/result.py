@@ -1,8 +1,9 @@
 """The result of a search, and how it is read from the rows of the statement."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, overload
+from typing import Any, Generic, Protocol, TypeVar, overload
 
 from mrl_pg.exchange import FoundRows
 from mrl_pg.search.effort import Scan
@@ -25,9 +26,20 @@ class Hit:
         return self.columns[column]
 
 
+class HasKey(Protocol):
+    """A hit of any search."""
+
+    @property
+    def key(self) -> Any:
+        """The primary key, a tuple if it has several columns."""
+
+
+AnyHit = TypeVar("AnyHit", bound=HasKey)
+
+
 @dataclass(frozen=True, slots=True)
-class SearchResult(Sequence[Hit]):
-    """Hits, nearest first, and what the search did to find them.
+class Result(Sequence[AnyHit], ABC):
+    """Hits in their order, and what the search did to find them.
 
     `candidates` were wanted from the first pass and `seen` came, with `ef_search`, of
     which `reranked` were read in full; all four are None for an exact search.
@@ -41,7 +53,7 @@ class SearchResult(Sequence[Hit]):
     or row-level security let only some rows through.
     """
 
-    hits: tuple[Hit, ...]
+    hits: tuple[AnyHit, ...]
     k: int
     candidates: int | None
     seen: int | None
@@ -56,35 +68,59 @@ class SearchResult(Sequence[Hit]):
 
     @property
     def keys(self) -> list[Any]:
-        """Keys of the hits, nearest first."""
+        """Keys of the hits, in their order."""
         return [hit.key for hit in self.hits]
 
+    @abstractmethod
+    def farthest(self) -> float | None:
+        """Distance of the k-th nearest row; None if fewer came."""
+
     @overload
-    def __getitem__(self, place: int) -> Hit: ...
+    def __getitem__(self, place: int) -> AnyHit: ...
     @overload
-    def __getitem__(self, place: slice) -> tuple[Hit, ...]: ...
-    def __getitem__(self, place: int | slice) -> Hit | tuple[Hit, ...]:
-        """Hit or hits by place; 0 is the nearest."""
+    def __getitem__(self, place: slice) -> tuple[AnyHit, ...]: ...
+    def __getitem__(self, place: int | slice) -> AnyHit | tuple[AnyHit, ...]:
+        """Hit or hits by place; 0 is the first."""
         return self.hits[place]
 
     def __len__(self) -> int:
         """Number of hits, at most k."""
         return len(self.hits)
 
-    def __iter__(self) -> Iterator[Hit]:
-        """Hits, nearest first."""
+    def __iter__(self) -> Iterator[AnyHit]:
+        """Hits in their order."""
         return iter(self.hits)
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """The answer to a search's statement.
+class SearchResult(Result[Hit]):
+    """Hits, nearest first, and what the search did to find them.
 
-    `seen` candidates came from the first pass: 0 without hits, None if exact.
+    The fields are those of `Result`.
     """
 
-    hits: tuple[Hit, ...]
+    def farthest(self) -> float | None:
+        """Distance of the k-th hit; None if fewer came."""
+        return self.hits[self.k - 1].distance if len(self) >= self.k else None
+
+
+AnyResult = TypeVar("AnyResult", bound=Result[Any])
+
+
+@dataclass(frozen=True, slots=True)
+class Found(ABC, Generic[AnyResult]):
+    """The answer to a search's statement.
+
+    `seen` candidates came from the first pass: 0 without hits, None if exact. `stamped`
+    if a row brought the stamp of the table.
+    """
+
     seen: int | None
+    stamped: bool
+
+    @abstractmethod
+    def result(self, plan: SearchPlan, *, cut_short: bool) -> AnyResult:
+        """The result for the caller."""
 
     def is_short(self, shape: Shape) -> bool:
         """Whether so few came that the search must check if the table holds more.
@@ -98,23 +134,21 @@ class Found:
         filtered = shape.filter is not None or shape.facts.row_security
         return self.seen < (effort.k if filtered else effort.candidates)
 
-    def result(self, plan: SearchPlan, *, cut_short: bool) -> SearchResult:
-        """The result for the caller."""
+    def summary(self, plan: SearchPlan, cut_short: bool) -> dict[str, Any]:
+        """The fields of `Result` but the hits and their number."""
         effort = plan.shape.effort
-        return SearchResult(
-            hits=self.hits,
-            k=effort.k,
-            candidates=effort.candidates,
-            seen=self.seen,
-            ef_search=effort.ef_search,
-            scan=effort.scan,
-            cut_short=cut_short,
-            promise=plan.promise,
-            index_name=None if effort.scan == "exact" else plan.shape.layout.name,
-            fallback=plan.fallback,
-            filtered=plan.shape.filter is not None or plan.shape.facts.row_security,
-            reranked=self._reranked(effort.rerank),
-        )
+        return {
+            "candidates": effort.candidates,
+            "seen": self.seen,
+            "ef_search": effort.ef_search,
+            "scan": effort.scan,
+            "cut_short": cut_short,
+            "promise": plan.promise,
+            "index_name": None if effort.scan == "exact" else plan.shape.layout.name,
+            "fallback": plan.fallback,
+            "filtered": plan.shape.filter is not None or plan.shape.facts.row_security,
+            "reranked": self._reranked(effort.rerank),
+        }
 
     def _reranked(self, rerank: int | None) -> int | None:
         if self.seen is None or rerank is None:
@@ -122,42 +156,63 @@ class Found:
         return min(self.seen, rerank)
 
 
-def needed_step(result: SearchResult) -> PromiseStep | None:
+@dataclass(frozen=True, slots=True)
+class NearestFound(Found[SearchResult]):
+    """The answer to the statement of `search`."""
+
+    hits: tuple[Hit, ...]
+
+    def result(self, plan: SearchPlan, *, cut_short: bool) -> SearchResult:
+        """The result for the caller."""
+        fields = self.summary(plan, cut_short)
+        return SearchResult(hits=self.hits, k=plan.shape.effort.k, **fields)
+
+
+def needed_step(result: Result[Any]) -> PromiseStep | None:
     """The search that an answer so far away needs; None if this one is enough."""
-    if result.promise is None or len(result) < result.k:
+    farthest = result.farthest()
+    if result.promise is None or farthest is None:
         return None
-    step = result.promise.step(result.hits[-1].distance)
-    taken = result.candidates, result.ef_search
-    return None if step and (step.candidates, step.ef_search) == taken else step
+    step = result.promise.step(farthest)
+    if step is None or result.candidates is None or result.ef_search is None:
+        return step
+    enough = result.candidates >= step.candidates and result.ef_search >= step.ef_search
+    return None if enough else step
 
 
-def with_promise(result: SearchResult) -> SearchResult:
+def with_promise(result: AnyResult) -> AnyResult:
     """The result with what is promised for an answer so far away."""
-    if result.promise is None or len(result) < result.k:
+    farthest = result.farthest()
+    if result.promise is None or farthest is None:
         return result
-    return replace(result, promise=result.promise.given(result.hits[-1].distance))
+    return replace(result, promise=result.promise.given(farthest))
 
 
-def read_found(shape: Shape, answer: FoundRows) -> Found:
+def read_found(shape: Shape, answer: FoundRows) -> NearestFound:
     """Hits whose keys and columns are read by the caller's loaders.
 
     Raises Stale.
     """
     ours = own_columns(answer, "distance", "seen", "stamp")
     if not ours:
-        return Found((), None if shape.effort.scan == "exact" else 0)
+        return NearestFound(None if shape.effort.scan == "exact" else 0, False, ())
     check_stamp(shape, int(ours[0]["stamp"]))
     seen = ours[0]["seen"]
-    keys, end = len(shape.facts.keys), len(shape.facts.keys) + len(shape.columns)
     hits = tuple(
-        Hit(
-            key=row[0] if keys == 1 else row[:keys],
-            distance=float(own["distance"]),
-            columns=dict(zip(shape.columns, row[keys:end], strict=True)),
-        )
+        Hit(distance=float(own["distance"]), **key_and_columns(shape, row))
         for row, own in zip(answer.rows, ours, strict=True)
     )
-    return Found(hits, None if seen is None else int(seen))
+    return NearestFound(None if seen is None else int(seen), True, hits)
+
+
+def key_and_columns(shape: Shape, row: Sequence[Any]) -> dict[str, Any]:
+    """The key and the requested columns of a hit, as fields of it."""
+    keys = len(shape.facts.keys)
+    values = row[keys : keys + len(shape.columns)]
+    return {
+        "key": row[0] if keys == 1 else tuple(row[:keys]),
+        "columns": dict(zip(shape.columns, values, strict=True)),
+    }
 
 
 def read_more(shape: Shape, answer: FoundRows) -> bool:

@@ -5,11 +5,15 @@ from dataclasses import dataclass
 from mrl_pg.catalog.facts import Facts
 from mrl_pg.layout import IndexLayout
 from mrl_pg.search.effort import Effort
+from mrl_pg.search.words import WordRanking
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
     """All that decides the text of a statement; equal shapes share a statement.
+
+    `words` says how words rank rows, if the search is hybrid; `effort` then is that of
+    the vectors alone.
 
     `named` says how the values of `filter` are written: `%(name)s` or `%s`.
     `encoding` is the encoding of the text that is sent, by Python's name. `losses`
@@ -26,3 +30,4 @@ class Shape:
     named: bool
     encoding: str = "utf-8"
     losses: int = 0
+    words: WordRanking | None = None

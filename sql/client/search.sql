@@ -107,3 +107,53 @@ union all
     ) as mrl_pass
     limit (select mrl_before.mrl_rows from mrl_before)
 )
+
+-- name: word_column
+-- The type of a column whose words are searched, and a text search configuration by its name.
+-- Parameters: table_id, column, config; always one row
+-- Called by: mrl_pg.search.word_column
+select
+    document.type,
+    coalesce(document.is_text, false) as is_text,
+    coalesce(document.is_vector, false) as is_vector,
+    config.name as config_name
+from (values (1)) as always (one)
+left join lateral (
+    select
+        pg_catalog.format_type(attribute.atttypid, attribute.atttypmod) as type,
+        -- strings, also by another name or of a length
+        type.typcategory operator(pg_catalog.=) 'S' as is_text,
+        'pg_catalog.tsvector'::pg_catalog.regtype::pg_catalog.oid operator(pg_catalog.=) any (
+            array[type.oid, type.typbasetype]
+        ) as is_vector
+    from pg_catalog.pg_attribute as attribute
+    join pg_catalog.pg_type as type on type.oid operator(pg_catalog.=) attribute.atttypid
+    where attribute.attrelid operator(pg_catalog.=) %(table_id)s::pg_catalog.oid
+        and attribute.attname operator(pg_catalog.=) %(column)s::pg_catalog.text
+        and attribute.attnum operator(pg_catalog.>) 0
+        and not attribute.attisdropped
+) as document on true
+left join lateral (
+    -- as it was named, so that a search under another path takes the one on that path
+    select
+        case
+            when config.cfgname operator(pg_catalog.=) %(config)s::pg_catalog.text
+            then array[config.cfgname::pg_catalog.text]
+            else array[space.nspname::pg_catalog.text, config.cfgname::pg_catalog.text]
+        end as name
+    from pg_catalog.pg_ts_config as config
+    join pg_catalog.pg_namespace as space
+        on space.oid operator(pg_catalog.=) config.cfgnamespace
+    where config.cfgname operator(pg_catalog.=) %(config)s::pg_catalog.text
+            and pg_catalog.pg_ts_config_is_visible(config.oid)
+        or pg_catalog.concat(space.nspname, '.', config.cfgname)
+            operator(pg_catalog.=) %(config)s::pg_catalog.text
+    order by pg_catalog.cardinality(
+        case
+            when config.cfgname operator(pg_catalog.=) %(config)s::pg_catalog.text
+            then array[1]
+            else array[1, 2]
+        end
+    )
+    limit 1
+) as config on true

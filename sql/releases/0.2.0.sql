@@ -45,6 +45,9 @@
 \ir ../templates/seen.sql
 \ir ../templates/answers.sql
 \ir ../templates/batch.sql
+\ir ../templates/document.sql
+\ir ../templates/word_query.sql
+\ir ../templates/hybrid.sql
 \ir ../templates/check_in_function.sql
 \ir ../templates/search_function.sql
 \ir ../templates/sample.sql

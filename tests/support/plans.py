@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from mrl_pg.exchange import cursors
+from mrl_pg.exchange import Find, cursors
 from mrl_pg.search.plan import SearchPlan
 from support.databases import Conn
 
@@ -13,6 +13,16 @@ def explain(conn: Conn, plan: SearchPlan) -> dict[str, Any]:
     with cursors.searching(conn) as cursor:
         cursor.execute(
             b"explain (costs off, format json) " + plan.statement, plan.params
+        )
+        root: dict[str, Any] = cursor.fetchall()[0][0][0]["Plan"]
+    return root
+
+
+def explain_sent(conn: Conn, request: Find) -> dict[str, Any]:
+    """The server's plan of a search that was sent, as the root of a tree."""
+    with cursors.searching(conn) as cursor:
+        cursor.execute(
+            b"explain (costs off, format json) " + request.statement, request.params
         )
         root: dict[str, Any] = cursor.fetchall()[0][0][0]["Plan"]
     return root
