@@ -3,11 +3,11 @@
 -- The plan of one search: its statement and its settings. It runs nothing.
 -- Called by: mrl._begin
 create or replace function mrl._plan(
-    -- rows, batch, or keys
+    -- rows, batch, keys or hybrid
     form text,
     queries vector[],
-    -- arguments of mrl.search, mrl.search_keys or mrl.search_many by name, with the OIDs of the
-    -- table and of the type of the key, and two more:
+    -- arguments of mrl.search, mrl.search_keys, mrl.search_many or mrl.hybrid by name, with the
+    -- OIDs of the table and of the type of the key, and two more:
     -- attempt: which try this is, from 1 on; NULL counts as the first
     -- share: the estimated share of the table's rows that the filter selects, NULL if unknown
     asked jsonb,
@@ -41,6 +41,8 @@ declare
     condition text;
     near text := '';
     again boolean;
+    -- how many rows the search by vectors hands on
+    rows int;
 begin
     select *
     into given
@@ -80,6 +82,19 @@ begin
         ),
         limited or again
     );
+    if form = 'hybrid' then
+        slots := slots || mrl._word_slots(asked, slots);
+        rows := mrl._rows_to_fetch(asked);
+        if rows > effort.candidates then
+            effort := mrl._effort(
+                asked || jsonb_build_object(
+                    'candidates', rows,
+                    'ef_search', greatest(chosen.ef_search, least(rows, 1000))
+                ),
+                limited or again
+            );
+        end if;
+    end if;
     if chosen.up_to is not null then
         near := mrl._render(
             mrl._near_enough(), jsonb_build_object('k', given.k, 'up_to', chosen.up_to)
@@ -97,8 +112,9 @@ begin
     answer := case form
         when 'rows' then 'mrl_row.*'
         when 'keys' then key || ', mrl_pass.distance'
+        when 'hybrid' then format('mrl_row.*::%s as hit', slots ->> 'table')
     end;
-    if counted then
+    if counted and form <> 'hybrid' then
         answer := case form
             when 'rows' then format('%s::%s as hit', answer, slots ->> 'table')
             when 'keys' then key || ' as key, mrl_pass.distance'
@@ -111,9 +127,14 @@ begin
         'candidates', effort.candidates,
         'least', least,
         'near', near,
-        'k', given.k
+        'k', given.k,
+        'rows', coalesce(rows, given.k),
+        'guard', case when guarded
+            then e'\nwhere mrl_half.came operator(pg_catalog.>) 0'
+            else ''
+        end
     );
-    if form = 'batch' or is_exact or slots ->> 'rerank' is not null then
+    if form in ('batch', 'hybrid') or is_exact or slots ->> 'rerank' is not null then
         statement := mrl._compose(form, slots, is_exact, counted);
     else
         statement := mrl._statement(
@@ -148,7 +169,7 @@ end
 $body$;
 
 -- Plans one try of a search, and puts its settings in force until mrl._finish.
--- Called by: mrl.search, mrl.search_keys, mrl.search_many
+-- Called by: mrl.search, mrl.search_keys, mrl.search_many, mrl.hybrid
 create or replace function mrl._begin(
     form text, queries vector[], asked jsonb, attempt int
 )
@@ -187,7 +208,7 @@ end
 $body$;
 
 -- Restores the settings after a search, and warns if the search was cut short.
--- Called by: mrl.search, mrl.search_keys, mrl.search_many
+-- Called by: mrl.search, mrl.search_keys, mrl.search_many, mrl.hybrid
 create or replace function mrl._finish(
     -- the last try, as mrl._begin planned it
     plan record,

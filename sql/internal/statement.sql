@@ -174,7 +174,7 @@ return pg_catalog.format(
     near
 );
 
--- The statement of a search by many queries, exact or with rerank; mrl._pattern has the others.
+-- The statement of a search by many queries, hybrid, exact or with rerank; others: mrl._pattern.
 -- Called by: mrl._plan
 create or replace function mrl._compose(
     form text,
@@ -196,14 +196,18 @@ declare
         slots ->> 'type'
     );
     nearest text;
+    answers text := slots ->> 'k';
+    -- a hybrid search reads it in every case, after the names and the distance
+    unseen text := case form when 'hybrid' then e',\n    null::pg_catalog.int8 as seen' else '' end;
 begin
     slots := slots || jsonb_build_object(
-        'key_names', slots ->> 'names',
+        'key_names', coalesce(slots ->> 'order_names', slots ->> 'names'),
+        'k', slots ->> 'rows',
         'gate', 'true',
         'query', query,
         'queries', '$17',
         'numbers', '$18::pg_catalog.int4[]',
-        'extra', '',
+        'extra', unseen,
         'near', coalesce(slots ->> 'near', '')
     );
     if exact then
@@ -213,7 +217,15 @@ begin
             mrl._nearest(),
             slots || jsonb_build_object(
                 'passes', mrl._passes(slots, query, false),
-                'extra', case when counted then mrl._seen() else '' end
+                'extra', case when counted then mrl._seen() else unseen end
+            )
+        );
+    end if;
+    if form = 'hybrid' then
+        return mrl._render(
+            mrl._hybrid(),
+            slots || jsonb_build_object(
+                'nearest', nearest, 'fetch', slots ->> 'rows', 'k', answers, 'extra', ''
             )
         );
     end if;

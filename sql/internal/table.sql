@@ -24,7 +24,7 @@ return case when parts
 end;
 
 -- The columns of a table's primary key, in the order of the key.
--- Called by: mrl._key, mrl.search_sql
+-- Called by: mrl._key, mrl._word_slots, mrl.search_sql
 create or replace function mrl._keys_of(table_id oid)
 returns name[]
 language sql
@@ -172,7 +172,7 @@ end
 $body$;
 
 -- The table whose rows are of a type.
--- Called by: mrl.search, mrl.search_many
+-- Called by: mrl.search, mrl.search_many, mrl.hybrid
 create or replace function mrl._table_of(type regtype)
 returns oid
 language plpgsql

@@ -89,8 +89,10 @@
 \ir ../internal/change.sql
 \ir ../internal/promise.sql
 \ir ../internal/warn_promise.sql
+\ir ../internal/words.sql
 \ir ../internal/plan.sql
 \ir ../functions/search.sql
+\ir ../functions/hybrid.sql
 \ir ../functions/search_sql.sql
 \ir ../internal/made_function.sql
 \ir ../functions/create_search_function.sql

@@ -130,7 +130,7 @@ CALLERS_PATH = {
         "calibrate",
         "recall",
     ),
-    *("keep_distance", "keep_query", "search", "search_keys", "search_many"),
+    *("hybrid", "keep_distance", "keep_query", "search", "search_keys", "search_many"),
     # filling a column runs the triggers of the table
     *("create_index", "fill_short_column", "_fill_next"),
 }
@@ -165,6 +165,7 @@ def test_labels_tell_the_truth(conn: Conn) -> None:
         ("drop_index", "v", "u", False, False, FIXED),
         ("fill_short_column", "v", "u", False, False, None),
         ("forget_queries", "v", "u", False, False, FIXED),
+        ("hybrid", "v", "u", False, False, None),
         ("in_use_column", "s", "u", True, False, FIXED),
         ("index_bytes", "s", "s", True, True, None),
         ("keep_as_sql", "s", "u", False, False, FIXED),
