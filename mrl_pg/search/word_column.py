@@ -20,13 +20,13 @@ class WordColumn(NamedTuple):
     config: tuple[str, ...]
 
 
-class _Key(NamedTuple):
+class _TextKey(NamedTuple):
     table_id: int
     column: str
     config: str
 
 
-_Columns: TypeAlias = Recent[_Key, WordColumn]
+_Columns: TypeAlias = Recent[_TextKey, WordColumn]
 
 _known: WeakKeyDictionary[AnyConn, _Columns] = WeakKeyDictionary()
 
@@ -39,7 +39,7 @@ def read_word_column(
     Raises ColumnNotFound, or InvalidSetting for a column or a configuration that words
     cannot be searched with.
     """
-    key = _Key(facts.table_id, asked.text, asked.config)
+    key = _TextKey(facts.table_id, asked.text, asked.config)
     columns = _known.setdefault(conn, Recent(TABLES))
     if (known := columns.get(key)) is not None:
         return known

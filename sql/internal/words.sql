@@ -1,7 +1,7 @@
 -- The words of a hybrid search: slots of its statement, and how many rows each half ranks.
 
 -- Slots of the half by words, and of the fusion; raises if they can't be used.
--- Called by: mrl._plan; mrl_pg.search.words checks the same in Python
+-- Called by: mrl._plan; mrl_pg.search.words does so in Python
 create or replace function mrl._word_slots(
     -- arguments of mrl.hybrid by name, of which it reads text_column, config, weights and
     -- rank_constant

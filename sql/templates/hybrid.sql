@@ -1,6 +1,6 @@
 -- The best rows by two rankings, of a search by vectors and of one by words, fused by rank.
 -- Slots: query, nearest (a search that names rows), names, columns, document, words, weights, …
--- Called by: mrl_pg.search.render, mrl._compose
+-- Called by: mrl_pg.search.fuse, mrl._compose
 create or replace function mrl._hybrid()
 returns text
 language sql

@@ -117,7 +117,7 @@ OWN = {
 
 EMPTY = {
     *("checks", "extra", "promise", "concurrently", "options", "drawn"),
-    *("if_not_exists", "only_read"),
+    *("if_not_exists", "only_read", "guard"),
 }
 PARTS = {
     "check_in_function": "create function public.f() returns pg_catalog.bool"
@@ -126,6 +126,8 @@ PARTS = {
     " language plpgsql as $${}$$",
     "near_enough": "with mrl_candidates as (select 1 as distance)"
     " select 1 where true {}",
+    "document": "select {}",
+    "word_query": "select {}",
     "seen": "with mrl_candidates as (select 1 as distance) select 1{}",
     "only_read": "select 1 as distance from public.docs where true {}",
     **{

@@ -118,6 +118,8 @@ def searches(conn: Conn) -> None:
     ):
         assert len(INDEX.search(conn, QUERY, **options)) == 10
         assert len(INDEX.search_many(conn, [QUERY, QUERY], **options)) == 2
+        assert len(INDEX.hybrid(conn, QUERY, "title", text="title", **options)) == 10
+        assert len(INDEX.search_mmr(conn, QUERY, **options)) == 10
     INDEX.search(conn, QUERY, recall=0.9)
     INDEX.search(conn, QUERY, recall=0.9, filter=where, params=[100])
     INDEX.plan(conn, QUERY)
@@ -179,8 +181,9 @@ def test_loading(conn: Conn, sent: list[str], tmp_path: Path) -> None:
         f"mrl.search_keys(null::bigint, 'public.docs', 'embedding', {VECTOR}",
         f"mrl.search_keys(null::pg_catalog.text, 'public.words', 'embedding', {VECTOR}",
         f"mrl.search_many(null::public.docs, 'embedding', array[{VECTOR}]",
+        f"mrl.hybrid(null::public.docs, 'embedding', {VECTOR}, 'title', 'title'",
     ],
-    ids=["rows", "keys", "words", "many"],
+    ids=["rows", "keys", "words", "many", "hybrid"],
 )
 def test_searches_of_sql(conn: Conn, statement: str) -> None:
     filtered = ", filter => '1 operator(pg_catalog.<) $1::int', args => '{100}'"

@@ -13,7 +13,13 @@ from support.tables import Docs, make_partitioned
 from support.vectors import distances, matryoshka
 from support.words import BARE, ZERO, allow_both, by_words, fused, make_worded
 
-from mrl_pg import HybridResult, MatryoshkaColumn, MatryoshkaIndex
+from mrl_pg import (
+    HybridResult,
+    MatryoshkaColumn,
+    MatryoshkaIndex,
+    Promise,
+    PromiseStep,
+)
 from mrl_pg.errors import (
     ColumnNotFound,
     InvalidFilter,
@@ -21,8 +27,8 @@ from mrl_pg.errors import (
     InvalidVector,
     MrlError,
 )
-from mrl_pg.exchange import Find, drivers
-from mrl_pg.search import methods
+from mrl_pg.exchange import Exchange, Find, drivers
+from mrl_pg.search import find, methods
 
 ROWS = 1200
 QUERY = matryoshka(1, seed=9)[0]
@@ -439,3 +445,29 @@ def test_the_help_explains_the_formula() -> None:
     told = methods.SearchMethods.hybrid.__doc__ or ""
     assert "rank_constant + its rank" in told
     assert "websearch_to_tsquery" in told
+
+
+def test_rows_too_far_away_for_a_recall_are_searched_for_again(
+    docs: Docs, sent: list[Find], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the distance of the k-th nearest row, as in a search by vectors."""
+    steps = (PromiseStep(0.0, 20, 20), PromiseStep(9.0, 120, 130))
+    promise = Promise(0.9, "rows", 20, 20, 0.9, 0.9, steps=steps)
+
+    def promised(*args: object) -> Exchange[Promise]:
+        yield from ()
+        return promise
+
+    monkeypatch.setattr(find, "read_promise", promised)
+    found = docs.index.hybrid(docs.conn, QUERY, "red", text="title", recall=0.9)
+    assert len(sent) == 2
+    assert (found.candidates, found.ef_search, found.seen) == (120, 130, 120)
+    assert found.promise is not None
+    assert (found.promise.standing, found.promise.candidates) == ("rows", 120)
+    # the rows that each half ranks may already be as many as the wider search has
+    sent.clear()
+    found = docs.index.hybrid(
+        docs.conn, QUERY, "red", text="title", recall=0.9, fetch=150
+    )
+    assert len(sent) == 1
+    assert (found.candidates, found.ef_search) == (150, 150)
