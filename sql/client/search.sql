@@ -134,10 +134,12 @@ left join lateral (
         and not attribute.attisdropped
 ) as document on true
 left join lateral (
-    -- as it was named, so that a search under another path takes the one on that path
+    -- As it was named, so that a search under another path takes the one on that path. But a
+    -- name of PostgreSQL's own means that, whoever put another one before it.
     select
         case
             when config.cfgname operator(pg_catalog.=) %(config)s::pg_catalog.text
+                and space.nspname operator(pg_catalog.<>) 'pg_catalog'
             then array[config.cfgname::pg_catalog.text]
             else array[space.nspname::pg_catalog.text, config.cfgname::pg_catalog.text]
         end as name
@@ -145,15 +147,19 @@ left join lateral (
     join pg_catalog.pg_namespace as space
         on space.oid operator(pg_catalog.=) config.cfgnamespace
     where config.cfgname operator(pg_catalog.=) %(config)s::pg_catalog.text
-            and pg_catalog.pg_ts_config_is_visible(config.oid)
+            and (
+                space.nspname operator(pg_catalog.=) 'pg_catalog'
+                or pg_catalog.pg_ts_config_is_visible(config.oid)
+            )
         or pg_catalog.concat(space.nspname, '.', config.cfgname)
             operator(pg_catalog.=) %(config)s::pg_catalog.text
-    order by pg_catalog.cardinality(
+    order by
         case
-            when config.cfgname operator(pg_catalog.=) %(config)s::pg_catalog.text
-            then array[1]
-            else array[1, 2]
+            when config.cfgname operator(pg_catalog.<>) %(config)s::pg_catalog.text
+            then 3
+            when space.nspname operator(pg_catalog.=) 'pg_catalog'
+            then 1
+            else 2
         end
-    )
     limit 1
 ) as config on true

@@ -24,7 +24,7 @@ def test_the_page_runs_as_written(
         conn.execute("create extension vector")
         mrl_pg.install(conn)
         titles = [("a storm", "snow storm", "sun")[i % 3] for i in range(300)]
-        columns = {
+        columns: dict[str, Any] = {
             "id": np.arange(300),
             "title": titles,
             "lang": ["en" if i % 2 else "fr" for i in range(300)],

@@ -234,7 +234,7 @@ def test_bad_input_is_refused(
 
 def test_null_means_the_default(docs: Docs) -> None:
     wanted = hybrid(docs.conn, "red")
-    options = {
+    options: dict[str, Any] = {
         "fetch_rows": None,
         "weights": None,
         "rank_constant": None,
