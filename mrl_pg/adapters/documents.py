@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from psycopg import errors, sql
 
@@ -41,13 +41,16 @@ from mrl_pg.rows.upsert import upsert
 from mrl_pg.rows.upsert_job import IfExists
 from mrl_pg.search.filter import about_filter
 from mrl_pg.search.find import find
+from mrl_pg.search.hybrid import find_hybrid
+from mrl_pg.search.hybrid_result import HybridHit
+from mrl_pg.search.mmr import find_mmr
 from mrl_pg.search.options import SearchOptions, options_of
+from mrl_pg.search.result import Hit
+from mrl_pg.search.words import WordOptions
 from mrl_pg.vectors import VectorLike
 
 T = TypeVar("T")
-
-Searching = Callable[[Searched, SearchOptions], "Exchange[Sequence[AnyHit]]"]
-"""A search of some sort, by the index or the column that it is given."""
+AnyHit = TypeVar("AnyHit", Hit, HybridHit)
 
 MOST_DOCUMENTS = 2**31 - 1
 """The limit of a reading that has none."""
@@ -67,27 +70,12 @@ class StoredDocument:
 class FoundDocument:
     """An answer: the document without its vector, and what put it in its place.
 
-    `score` is its distance, smallest first.
+    `score` is its distance, smallest first. Of a hybrid search it is the fused score,
+    largest first.
     """
 
     document: StoredDocument
     score: float
-
-
-class AnyHit(Protocol):
-    """An answer of a search of any sort."""
-
-    @property
-    def key(self) -> Any:
-        """Key of the row."""
-
-    @property
-    def distance(self) -> float:
-        """Distance of its vector."""
-
-    @property
-    def columns(self) -> Mapping[str, Any]:
-        """Columns that were asked for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,12 +229,68 @@ class Documents:
     ) -> Exchange[list[FoundDocument]]:
         """The k documents nearest to a vector, nearest first."""
 
-        def search(
-            searched: Searched, asked: SearchOptions
-        ) -> Exchange[Sequence[AnyHit]]:
+        def search(searched: Searched, asked: SearchOptions) -> Exchange[Sequence[Hit]]:
             return (yield from find(conn, searched, query, asked))
 
-        return (yield from self._found(conn, search, k, condition, options))
+        hits = yield from self._hits(conn, search, k, condition, options)
+        return [self._found(hit, hit.distance) for hit in hits]
+
+    def unlike(
+        self,
+        conn: AnyConn,
+        query: VectorLike,
+        k: int,
+        condition: Condition | None,
+        options: Mapping[str, Any],
+        *,
+        fetch: int | None = None,
+        diversity: float = 0.5,
+    ) -> Exchange[list[FoundDocument]]:
+        """k documents near a vector and unlike each other, in the order of MMR."""
+
+        def search(searched: Searched, asked: SearchOptions) -> Exchange[Sequence[Hit]]:
+            return (
+                yield from find_mmr(
+                    conn, searched, query, asked, fetch=fetch, diversity=diversity
+                )
+            )
+
+        hits = yield from self._hits(conn, search, k, condition, options)
+        return [self._found(hit, hit.distance) for hit in hits]
+
+    def hybrid(
+        self,
+        conn: AnyConn,
+        query: VectorLike,
+        words: str,
+        k: int,
+        condition: Condition | None,
+        options: Mapping[str, Any],
+    ) -> Exchange[list[FoundDocument]]:
+        """The k best documents by vector and by words, fused by rank.
+
+        `options` may also have those of `MatryoshkaIndex.hybrid`; its `text` is by
+        default the column of the texts.
+        """
+        rest = dict(options)
+        fetch = rest.pop("fetch", None)
+        asked_words = WordOptions(
+            words=words,
+            text=rest.pop("text", self.table.text),
+            config=rest.pop("config", "english"),
+            weights=rest.pop("weights", (1.0, 1.0)),
+            rank_constant=rest.pop("rank_constant", 60),
+        )
+
+        def search(
+            searched: Searched, asked: SearchOptions
+        ) -> Exchange[Sequence[HybridHit]]:
+            return (
+                yield from find_hybrid(conn, searched, query, asked_words, asked, fetch)
+            )
+
+        hits = yield from self._hits(conn, search, k, condition, rest)
+        return [self._found(hit, hit.score) for hit in hits]
 
     def read(
         self,
@@ -340,14 +384,14 @@ class Documents:
 
     # ------------------------------------------------------------------ on the way
 
-    def _found(
+    def _hits(
         self,
         conn: AnyConn,
-        search: Searching,
+        search: "Callable[[Searched, SearchOptions], Exchange[Sequence[AnyHit]]]",
         k: int,
         condition: Condition | None,
         options: Mapping[str, Any],
-    ) -> Exchange[list[FoundDocument]]:
+    ) -> Exchange[Sequence[AnyHit]]:
         """The answers of a search by the index in use; exact if there is none."""
         state = yield from self.state(conn)
         if state is None:
@@ -357,14 +401,13 @@ class Documents:
             given["filter"], given["params"] = written(condition, state.fields)
         asked = options_of(given)
         try:
-            hits = yield from search(self.table.searched, asked)
+            return (yield from search(self.table.searched, asked))
         except (IndexNotFound, NotInstalled):
             layout = replace(self.table, distance=state.distance).index(1)
-            hits = yield from search(layout, replace(asked, exact=True))
-        return [
-            FoundDocument(self.table.document(hit.key, hit.columns), hit.distance)
-            for hit in hits
-        ]
+            return (yield from search(layout, replace(asked, exact=True)))
+
+    def _found(self, hit: Hit | HybridHit, score: float) -> FoundDocument:
+        return FoundDocument(self.table.document(hit.key, hit.columns), score)
 
     def _send(
         self, where: sql.Composable, asked: sql.Composed, params: dict[str, Any]

@@ -18,7 +18,8 @@ from mrl_pg.adapters.documents import (
     new_key,
 )
 from mrl_pg.arguments import shown
-from mrl_pg.errors import InvalidFilter
+from mrl_pg.errors import InvalidFilter, InvalidSetting
+from mrl_pg.exchange import AnyConn, Exchange
 from mrl_pg.kinds import Distance, Kind
 
 try:
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
 
 MetadataFilter: TypeAlias = "Mapping[str, Any] | None"
 """`{"lang": "en"}`, `{"year": {"$gte": 2020}}`, `{"$or": [{…}, {…}]}`."""
+
+Verb: TypeAlias = "Callable[[AnyConn], Exchange[list[FoundDocument]]]"
 
 OPERATORS: dict[str, Operator] = {
     "$eq": "=",
@@ -76,6 +79,10 @@ class MatryoshkaVectorStore(VectorStore):
     combined by `$and`, `$or` and `$not`. A field that is missing is `$ne` and `$nin` of
     everything. Scores are distances, so the smallest is best; relevance scores are
     highest for the best.
+
+    `hybrid=True` fuses what the vectors find with full text search in the texts, as
+    `MatryoshkaIndex.hybrid` does, whose options `hybrid={"config": "german"}` has.
+    Scores are then those of the fusion, and the largest is best.
     """
 
     def __init__(
@@ -218,14 +225,18 @@ class MatryoshkaVectorStore(VectorStore):
     ) -> list[tuple[Document, float]]:
         """The k documents nearest to a text, each with its distance."""
         vector = self._embedding.embed_query(query)
-        return self.similarity_search_with_score_by_vector(vector, k, **kwargs)
+        found = self.documents.carry_out(self._searching(query, vector, k, **kwargs))
+        return _scored(found)
 
     async def asimilarity_search_with_score(
         self, query: str, k: int = 4, **kwargs: Any
     ) -> list[tuple[Document, float]]:
         """The same without blocking the event loop."""
         vector = await self._embedding.aembed_query(query)
-        return await self.asimilarity_search_with_score_by_vector(vector, k, **kwargs)
+        found = await self.documents.carry_out_async(
+            self._searching(query, vector, k, **kwargs)
+        )
+        return _scored(found)
 
     def similarity_search_by_vector(
         self, embedding: list[float], k: int = 4, **kwargs: Any
@@ -245,34 +256,137 @@ class MatryoshkaVectorStore(VectorStore):
         return _plain(found)
 
     def similarity_search_with_score_by_vector(
-        self,
-        embedding: list[float],
-        k: int = 4,
-        *,
-        filter: MetadataFilter = None,
-        **options: Any,
+        self, embedding: list[float], k: int = 4, **kwargs: Any
     ) -> list[tuple[Document, float]]:
         """The k documents nearest to a vector, each with its distance."""
-        condition = condition_of(filter)
-        found = self.documents.carry_out(
-            lambda conn: self.documents.nearest(conn, embedding, k, condition, options)
-        )
+        found = self.documents.carry_out(self._searching(None, embedding, k, **kwargs))
         return _scored(found)
 
     async def asimilarity_search_with_score_by_vector(
+        self, embedding: list[float], k: int = 4, **kwargs: Any
+    ) -> list[tuple[Document, float]]:
+        """The same without blocking the event loop."""
+        found = await self.documents.carry_out_async(
+            self._searching(None, embedding, k, **kwargs)
+        )
+        return _scored(found)
+
+    def max_marginal_relevance_search(
+        self,
+        query: str,
+        k: int = 4,
+        fetch_k: int = 20,
+        lambda_mult: float = 0.5,
+        **kwargs: Any,
+    ) -> list[Document]:
+        """k documents near a text and unlike each other, chosen of the nearest."""
+        vector = self._embedding.embed_query(query)
+        return self.max_marginal_relevance_search_by_vector(
+            vector, k, fetch_k, lambda_mult, **kwargs
+        )
+
+    async def amax_marginal_relevance_search(
+        self,
+        query: str,
+        k: int = 4,
+        fetch_k: int = 20,
+        lambda_mult: float = 0.5,
+        **kwargs: Any,
+    ) -> list[Document]:
+        """The same without blocking the event loop."""
+        vector = await self._embedding.aembed_query(query)
+        return await self.amax_marginal_relevance_search_by_vector(
+            vector, k, fetch_k, lambda_mult, **kwargs
+        )
+
+    def max_marginal_relevance_search_by_vector(
         self,
         embedding: list[float],
         k: int = 4,
+        fetch_k: int = 20,
+        lambda_mult: float = 0.5,
+        **kwargs: Any,
+    ) -> list[Document]:
+        """k documents near a vector and unlike each other, chosen of the nearest."""
+        found = self.documents.carry_out(
+            self._choosing(embedding, k, fetch_k, lambda_mult, **kwargs)
+        )
+        return _plain(_scored(found))
+
+    async def amax_marginal_relevance_search_by_vector(
+        self,
+        embedding: list[float],
+        k: int = 4,
+        fetch_k: int = 20,
+        lambda_mult: float = 0.5,
+        **kwargs: Any,
+    ) -> list[Document]:
+        """The same without blocking the event loop."""
+        found = await self.documents.carry_out_async(
+            self._choosing(embedding, k, fetch_k, lambda_mult, **kwargs)
+        )
+        return _plain(_scored(found))
+
+    def _searching(
+        self,
+        words: str | None,
+        vector: list[float],
+        k: int,
+        *,
+        filter: MetadataFilter = None,
+        hybrid: "bool | Mapping[str, Any]" = False,
+        **options: Any,
+    ) -> Verb:
+        """The verb of a search by a vector, and with `hybrid` by words, too."""
+        condition = condition_of(filter)
+        if hybrid is False or hybrid is None:
+            return lambda conn: self.documents.nearest(
+                conn, vector, k, condition, options
+            )
+        if words is None:
+            raise InvalidSetting(
+                "hybrid=True with a vector alone: search by a text, which has words"
+            )
+        of_words = {} if hybrid is True else hybrid
+        return lambda conn: self.documents.hybrid(
+            conn, vector, words, k, condition, {**options, **of_words}
+        )
+
+    def _choosing(
+        self,
+        vector: list[float],
+        k: int,
+        fetch: int,
+        lambda_mult: float,
         *,
         filter: MetadataFilter = None,
         **options: Any,
-    ) -> list[tuple[Document, float]]:
-        """The same without blocking the event loop."""
+    ) -> Verb:
+        """The verb of a search by maximal marginal relevance."""
         condition = condition_of(filter)
-        found = await self.documents.carry_out_async(
-            lambda conn: self.documents.nearest(conn, embedding, k, condition, options)
+        return lambda conn: self.documents.unlike(
+            conn,
+            vector,
+            k,
+            condition,
+            options,
+            fetch=max(fetch, k),
+            diversity=1 - lambda_mult,
         )
-        return _scored(found)
+
+    def _similarity_search_with_relevance_scores(
+        self, query: str, k: int = 4, **kwargs: Any
+    ) -> list[tuple[Document, float]]:
+        _check_relevance(kwargs)
+        return super()._similarity_search_with_relevance_scores(query, k, **kwargs)
+
+    async def _asimilarity_search_with_relevance_scores(
+        self, query: str, k: int = 4, **kwargs: Any
+    ) -> list[tuple[Document, float]]:
+        _check_relevance(kwargs)
+        return await super()._asimilarity_search_with_relevance_scores(
+            query, k, **kwargs
+        )
 
     def _select_relevance_score_fn(self) -> Callable[[float], float]:
         def relevance(distance: float) -> float:
@@ -382,6 +496,14 @@ def _compared(field: str, word: str, value: Any) -> Condition:
             f"{known}"
         )
     return Comparison((field,), OPERATORS[word], value)
+
+
+def _check_relevance(options: Mapping[str, Any]) -> None:
+    if options.get("hybrid"):
+        raise InvalidSetting(
+            f"hybrid={options['hybrid']!r} with relevance scores: those are of "
+            "distances, so search with similarity_search or without hybrid"
+        )
 
 
 def _either(ids: list[str] | None, filter: MetadataFilter) -> Condition | None:

@@ -5,9 +5,11 @@ import math
 from collections.abc import AsyncIterator, Callable, Iterable
 from typing import Any
 
+import numpy as np
 import pytest
 from langchain_core.documents import Document
 from langchain_core.embeddings import Embeddings
+from langchain_core.vectorstores.utils import maximal_marginal_relevance
 from langchain_tests.integration_tests import VectorStoreIntegrationTests
 from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool, ConnectionPool
@@ -191,6 +193,46 @@ def test_relevance_is_highest_for_the_best(
     (_, (_, second)) = other.similarity_search_with_relevance_scores("1", 2)
     # LangChain's own measure
     assert second == pytest.approx(1 - 0.02 / math.sqrt(2), abs=1e-4)
+
+
+def test_rows_unlike_each_other(store: MatryoshkaVectorStore) -> None:
+    with_numpy = maximal_marginal_relevance(
+        np.array(Points().embed_query("100")),
+        Points().embed_documents([str(number) for number in range(90, 111)]),
+        lambda_mult=0.3,
+        k=3,
+    )
+    expected = {str(90 + place) for place in with_numpy}
+    options: dict[str, Any] = {"k": 3, "fetch_k": 21, "lambda_mult": 0.3}
+    found = store.max_marginal_relevance_search("100", **options)
+    assert texts(found) == expected
+    waited = store.amax_marginal_relevance_search("100", **options)
+    assert asyncio.run(waited) == found
+    odd = store.max_marginal_relevance_search("100", **options, filter={"odd": True})
+    assert {document.metadata["odd"] for document in odd} == {True}
+
+
+def test_words_and_vectors(conn: Conn, store: MatryoshkaVectorStore) -> None:
+    conn.execute(
+        "create index words on points using gin (to_tsvector('english', text))"
+    )
+    force_index(conn)
+    before = scans(conn)
+    # the words find one row, which is the nearest one as well
+    ((best, score), *rest) = store.similarity_search_with_score("100", 3, hybrid=True)
+    assert best.page_content == "100" and score == pytest.approx(2 / 61)
+    assert [score for _, score in rest] == pytest.approx([1 / 62, 1 / 63])
+    assert scans(conn) == before + 1
+    weighted = {"weights": [0, 1], "config": "simple"}
+    retriever = store.as_retriever(search_kwargs={"hybrid": weighted})
+    assert texts(retriever.invoke("100")) == {"100"}
+    found = asyncio.run(store.asimilarity_search("100", 3, hybrid=True))
+    assert found[0] == best
+    assert store.similarity_search("100", hybrid=weighted, filter={"odd": True}) == []
+    with pytest.raises(InvalidSetting, match="search by a text"):
+        store.similarity_search_by_vector([1.0] * 8, hybrid=True)
+    with pytest.raises(InvalidSetting, match="relevance scores"):
+        store.similarity_search_with_relevance_scores("1", hybrid=True)
 
 
 def test_a_retriever(store: MatryoshkaVectorStore) -> None:
