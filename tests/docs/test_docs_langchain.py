@@ -25,5 +25,5 @@ def test_the_page_runs_as_written(
     page = blocks(ROOT / "docs/langchain.md")
     python = [block for block in page if block.language == "python"]
     scope: dict[str, Any] = {"DSN": database, "embeddings": Demo()}
-    assert run_python(python, scope, capsys) == 3
+    assert run_python(python, scope, capsys) == 4
     scope["store"].close()
