@@ -24,10 +24,14 @@ PG_VARIABLES = ("PGHOST", "PGHOSTADDR", "PGPORT", "PGUSER", "PGDATABASE", "PGSER
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A server to connect to; `origin` says who named it, without the password."""
+    """A server to connect to; `origin` says who named it, without the password.
+
+    `embedded` says that it is one of mrl_pg's own.
+    """
 
     conninfo: str
     origin: str
+    embedded: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +91,7 @@ def resolve(
     conninfo = running.url()
     if os.environ.get("PGHOSTADDR"):  # libpq would connect to this address
         conninfo = make_conninfo(conninfo, hostaddr="")
-    return Target(conninfo, choice.origin)
+    return Target(conninfo, choice.origin, embedded=True)
 
 
 def _named(text: str, giver: str) -> Target:

@@ -108,7 +108,8 @@ def create(
         name,
         keep,
     )
-    with connection(dsn, directory, pg) as conn:
+    installs = not dry_run
+    with connection(dsn, directory, pg, installs=installs) as conn:
         told: Preflight | None = None
         if dry_run or as_json or sys.stderr.isatty():
             told = index.preflight(

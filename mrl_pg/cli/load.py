@@ -344,7 +344,12 @@ def load(
         if flagged:
             raise InvalidSetting(f"{option} is for --update: add --update")
     read: Callable[..., LoadReport] = load_file if embed is None else load_texts
-    with connection(dsn, directory, pg) as conn, watched(file) as progress:
+    # so that the model is recorded
+    installs = embed is not None
+    with (
+        connection(dsn, directory, pg, installs=installs) as conn,
+        watched(file) as progress,
+    ):
         report = read(
             conn,
             file,

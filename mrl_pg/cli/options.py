@@ -61,22 +61,39 @@ def say(text: str) -> None:
 
 @contextmanager
 def connection(
-    dsn: str | None, directory: Path | None, pg: int, *, autocommit: bool = True
+    dsn: str | None,
+    directory: Path | None,
+    pg: int,
+    *,
+    autocommit: bool = True,
+    installs: bool = False,
 ) -> Iterator[psycopg.Connection]:
     """Connect to the server that the options choose, and print its origin on stderr.
 
-    An embedded server is started if it is not running, and stays running. If a lock
-    times out, the processes that hold it are printed.
+    An embedded server is started if it is not running, and stays running. With
+    `installs`, it gets the schema `mrl` if it has none: it is ours, unlike any other.
+    If a lock times out, the processes that hold it are printed.
     """
     target = connect.resolve(dsn, directory=directory, version=pg)
     say(f"using {target.origin}")
     with psycopg.connect(target.conninfo, autocommit=autocommit) as conn:
+        if installs and target.embedded:
+            _install(conn)
         try:
             yield conn
         except psycopg.errors.LockNotAvailable:
             conn.rollback()
             _name_holders(conn)
             raise
+
+
+def _install(conn: psycopg.Connection) -> None:
+    # imported here, because most commands do not install
+    from mrl_pg.exchange import run
+    from mrl_pg.installation import install, read_version
+
+    if run(conn, read_version()) is None:
+        say(str(install(conn)))
 
 
 def _name_holders(conn: psycopg.Connection) -> None:

@@ -4,6 +4,7 @@ import json
 import re
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +18,16 @@ from support.vectors import matryoshka, nearest
 from typer.main import get_command
 from typer.testing import CliRunner
 
+from mrl_pg import connect as connecting
 from mrl_pg.cli import app as command_line
 from mrl_pg.cli.app import app
 from mrl_pg.cli.names import split_table
+from mrl_pg.cli.options import connection
 from mrl_pg.cli.rows import show
 from mrl_pg.cli.search import read_queries, read_query
 from mrl_pg.errors import InvalidFile, InvalidSetting
+from mrl_pg.exchange import run
+from mrl_pg.installation import VERSION, read_version
 
 
 @pytest.fixture
@@ -252,6 +257,26 @@ def test_search_reads_json_from_stdin_and_filters(
     hits = json.loads(found.stdout)["hits"]
     assert len(hits) == 10
     assert all(hit["key"] % 2 == 0 for hit in hits)
+
+
+def test_an_embedded_server_gets_the_schema(
+    bare_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where somebody else owns the server, only `install` makes it."""
+    with connect(bare_database) as conn:
+        conn.execute("create extension vector")
+    target = connecting.Target(bare_database, "a server", embedded=True)
+    monkeypatch.setattr(connecting, "resolve", lambda *given, **named: target)
+
+    def version(*, installs: bool) -> str | None:
+        with connection(None, None, 18, installs=installs) as conn:
+            return run(conn, read_version())
+
+    assert version(installs=False) is None
+    target = replace(target, embedded=False)
+    assert version(installs=True) is None
+    target = replace(target, embedded=True)
+    assert version(installs=True) == VERSION
 
 
 def test_install_tells_what_it_found(bare_database: str) -> None:
