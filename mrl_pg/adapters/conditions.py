@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time
 from decimal import Decimal
+from functools import partial
 from typing import Any, Literal, TypeAlias
 from uuid import UUID
 
@@ -28,6 +29,9 @@ each is the opposite of another. `within` looks for a piece of text, `holds` for
 element of a list, `missing` is true of null, and `empty` also of "", [] and {}.
 """
 
+Part: TypeAlias = Literal["metadata", "key", "text"]
+"""The part of a document that is compared."""
+
 ORDERED = (">", ">=", "<", "<=")
 OPPOSITE: dict[Operator, Operator] = {
     "<>": "=",
@@ -40,12 +44,14 @@ OPPOSITE: dict[Operator, Operator] = {
 class Comparison:
     """A field of the metadata, or a column of the table, compared with a value.
 
-    `path` leads into nested objects, from the outermost name.
+    `path` leads into nested objects, from the outermost name. With another `part` it
+    only names that part in messages.
     """
 
     path: tuple[str, ...]
     operator: Operator
     value: Any = None
+    part: Part = "metadata"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +67,28 @@ Condition: TypeAlias = Comparison | Combination
 
 @dataclass(frozen=True, slots=True)
 class Fields:
-    """Where the fields are: the metadata column, and columns with their types."""
+    """Where the fields are: the metadata column, and columns with their types.
+
+    `parts` are the columns of the key and the text: their names and types.
+    """
 
     metadata: str | None
     columns: Mapping[str, tuple[str, str]]
+    parts: Mapping[Part, tuple[str, tuple[str, str]]] = field(default_factory=dict)
+
+    def column_of(self, path: tuple[str, ...]) -> sql.Composable | None:
+        """The column that is a field, if it is one of its own."""
+        column = ".".join(path)
+        return name(column) if column in self.columns else None
+
+    def metadata_of(self, path: tuple[str, ...]) -> sql.Composable:
+        """The metadata column, for another field; InvalidFilter if there is none."""
+        if self.metadata is None:
+            raise InvalidFilter(
+                f"{'.'.join(path)!r} is no column of the table, which has no metadata: "
+                f"use {', '.join(self.columns)}"
+            )
+        return name(self.metadata)
 
 
 @dataclass(slots=True)
@@ -113,23 +137,31 @@ def _joined(
 
 def _comparison(compared: Comparison, made: Written) -> sql.Composable:
     if (opposite := OPPOSITE.get(compared.operator)) is not None:
-        asked = Comparison(compared.path, opposite, compared.value)
+        asked = replace(compared, operator=opposite)
         return statement("not_so", condition=_comparison(asked, made))
     for part in compared.path:
         if not part or unfit(part):
             raise _refused(compared, "this is not the name of a field")
     if compared.operator == "one of":
         _check_list(compared)
-    compared = replace(compared, value=_plain(compared))
+    compared = replace(
+        compared, value=plain_value(compared.value, partial(_refused, compared))
+    )
+    if compared.part != "metadata":
+        own, type_name = made.fields.parts[compared.part]
+        return _of_column(compared, name(own), type_name, made)
     column = made.fields.columns.get(".".join(compared.path))
     if column is not None:
         return _of_column(compared, name(".".join(compared.path)), column, made)
-    if made.fields.metadata is None:
-        raise InvalidFilter(
-            f"the filter asks for {'.'.join(compared.path)!r}, and the table has no "
-            f"such column and no metadata: use {', '.join(made.fields.columns)}"
-        )
-    return _of_metadata(compared, name(made.fields.metadata), made)
+    return _of_metadata(compared, made.fields.metadata_of(compared.path), made)
+
+
+def field_value(path: tuple[str, ...], made: Written) -> sql.Composable:
+    """The value of a field, as jsonb; raises InvalidFilter if there cannot be one."""
+    if (column := made.fields.column_of(path)) is not None:
+        return statement("column_value", column=column)
+    metadata = made.fields.metadata_of(path)
+    return statement("field_value", metadata=metadata, path=made.parameter(list(path)))
 
 
 def _of_metadata(
@@ -146,8 +178,8 @@ def _of_metadata(
     def text() -> sql.Composable:
         return statement("field_text", metadata=metadata, path=path())
 
-    def as_json(of: Any) -> sql.Composable:
-        return made.parameter(_json(of))
+    def in_json(of: Any) -> sql.Composable:
+        return made.parameter(as_json(of))
 
     if operator == "missing" or (operator == "=" and given is None):
         return statement("field_missing", value=value())
@@ -157,14 +189,14 @@ def _of_metadata(
         document: Any = given
         for part in reversed(compared.path):
             document = {part: document}
-        return statement("field_holds", metadata=metadata, document=as_json(document))
+        return statement("field_holds", metadata=metadata, document=in_json(document))
     if operator == "=":
-        return statement("field_equals", value=value(), given=as_json(given))
+        return statement("field_equals", value=value(), given=in_json(given))
     if operator == "one of":
-        listed = made.parameter([_json(each) for each in given])
+        listed = made.parameter([as_json(each) for each in given])
         return statement("field_one_of", value=value(), given=listed)
     if operator in ("holds", "holds all", "holds any"):
-        return _of_list(compared, given, value, as_json)
+        return _of_list(compared, given, value, in_json)
     if operator in ORDERED:
         return _ordered(compared, given, value(), text, made)
     return _of_text(compared, text(), made)
@@ -186,7 +218,7 @@ def _ordered(
         return statement("field_text_beside", **slots)
     if isinstance(given, bool) or not isinstance(given, (int, float)):
         raise _refused(compared, "only numbers and texts have an order")
-    number = made.parameter(_json(given))
+    number = made.parameter(as_json(given))
     return statement("field_beside", given=number, **slots)
 
 
@@ -194,16 +226,16 @@ def _of_list(
     compared: Comparison,
     given: Any,
     value: Callable[[], sql.Composable],
-    as_json: Callable[[Any], sql.Composable],
+    in_json: Callable[[Any], sql.Composable],
 ) -> sql.Composable:
     if compared.operator == "holds":
-        return statement("list_holds", value=value(), given=as_json([given]))
+        return statement("list_holds", value=value(), given=in_json([given]))
     _check_list(compared)
     if compared.operator == "holds all":
-        return statement("list_holds", value=value(), given=as_json(given))
+        return statement("list_holds", value=value(), given=in_json(given))
     each = [
         sql.SQL("({})").format(
-            statement("list_holds", value=value(), given=as_json([one]))
+            statement("list_holds", value=value(), given=in_json([one]))
         )
         for one in given
     ]
@@ -236,7 +268,7 @@ def _of_column(
     if operator == "missing" or (operator == "=" and given is None):
         return statement("column_missing", column=column)
     if operator == "one of":
-        listed = made.parameter([_as_text(each) for each in given])
+        listed = made.parameter([as_text(each) for each in given])
         return statement("column_one_of", column=column, given=listed, type=kind)
     if operator in ("=", *ORDERED):
         if given is None:
@@ -245,7 +277,7 @@ def _of_column(
             "column_is",
             column=column,
             operator=sql.SQL(operator),
-            given=made.parameter(_as_text(given)),
+            given=made.parameter(as_text(given)),
             type=kind,
         )
     text = statement("column_text", column=column)
@@ -261,8 +293,11 @@ def _check_list(compared: Comparison) -> None:
         raise _refused(compared, "this operator takes a list: give one")
 
 
-def _plain(compared: Comparison) -> Any:
-    """The value as JSON has it; times as text in ISO 8601."""
+def plain_value(value: Any, refused: Callable[[str], Exception]) -> Any:
+    """The value as JSON has it, times as text in ISO 8601.
+
+    `refused` makes the error for a value that JSON or PostgreSQL cannot hold.
+    """
 
     def plain(value: Any) -> Any:
         if isinstance(value, np.generic):
@@ -278,23 +313,24 @@ def _plain(compared: Comparison) -> Any:
         if isinstance(value, (list, tuple, set, frozenset)):
             return [plain(each) for each in value]
         if isinstance(value, float) and not math.isfinite(value):
-            raise _refused(compared, "NaN and infinity are not in JSON")
+            raise refused("NaN and infinity are not in JSON")
         if isinstance(value, str) and (reason := unfit(value)):
-            raise _refused(compared, f"it {reason}")
+            raise refused(f"it {reason}")
         if value is None or isinstance(value, (str, bool, int, float)):
             return value
-        raise _refused(compared, f"metadata hold no {type(value).__name__}")
+        raise refused(f"metadata hold no {type(value).__name__}")
 
-    return plain(compared.value)
+    return plain(value)
 
 
-def _json(value: Any) -> str:
+def as_json(value: Any) -> str:
+    """A plain value as JSON."""
     return json.dumps(value, ensure_ascii=False)
 
 
-def _as_text(value: Any) -> str:
+def as_text(value: Any) -> str:
     """A value as its column's type reads it."""
-    return value if isinstance(value, str) else _json(value)
+    return value if isinstance(value, str) else as_json(value)
 
 
 def _refused(compared: Comparison, reason: str) -> InvalidFilter:

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from psycopg import errors, sql
 
 from mrl_pg import source
-from mrl_pg.adapters.conditions import Condition, Fields, written
+from mrl_pg.adapters.conditions import Condition, Fields, Part, written
 from mrl_pg.adapters.connections import Connections, Source
 from mrl_pg.arguments import check_choice, names, shown
 from mrl_pg.build.create import create
@@ -318,7 +318,7 @@ class Documents:
             key=name(table.key),
             most=sql.Literal(MOST_DOCUMENTS if most is None else most),
         )
-        rows = yield from self._send(where, asked, params)
+        rows = yield from self.send(asked, params)
         for row in rows:
             if row.get(table.embedding) is not None:
                 row[table.embedding] = json.loads(row[table.embedding])
@@ -333,7 +333,7 @@ class Documents:
         asked = statement(
             "count_documents", table=name(*self.table.path), condition=where
         )
-        (row,) = yield from self._send(where, asked, params)
+        (row,) = yield from self.send(asked, params)
         return int(row["documents"])
 
     def get(self, conn: AnyConn, keys: Sequence[str]) -> Exchange[list[StoredDocument]]:
@@ -409,9 +409,7 @@ class Documents:
     def _found(self, hit: Hit | HybridHit, score: float) -> FoundDocument:
         return FoundDocument(self.table.document(hit.key, hit.columns), score)
 
-    def _send(
-        self, where: sql.Composable, asked: sql.Composed, params: dict[str, Any]
-    ) -> Exchange[list[Row]]:
+    def send(self, asked: sql.Composed, params: dict[str, Any]) -> Exchange[list[Row]]:
         """Rows of a reading; raises InvalidFilter if the server refuses the filter."""
         try:
             rows: list[Row] = yield Send(asked, params)
@@ -448,11 +446,16 @@ def _read_state(table: DocumentTable) -> Exchange[TableState | None]:
             f"column {metadata!r} is {there[metadata]['declared']}: metadata are kept "
             "in a column of type jsonb"
         )
-    types = {
-        column: (there[column]["type_schema"], there[column]["type_name"])
-        for column in table.columns
+
+    def type_of(column: str) -> tuple[str, str]:
+        return there[column]["type_schema"], there[column]["type_name"]
+
+    types = {column: type_of(column) for column in table.columns}
+    parts: dict[Part, tuple[str, tuple[str, str]]] = {
+        "key": (table.key, type_of(table.key)),
+        "text": (table.text, type_of(table.text)),
     }
-    return TableState(Fields(metadata, types), (yield from _distance(table)))
+    return TableState(Fields(metadata, types, parts), (yield from _distance(table)))
 
 
 def _distance(table: DocumentTable) -> Exchange[Distance]:

@@ -53,6 +53,12 @@ false
 -- Called by: mrl_pg.adapters.conditions
 ({metadata} operator(pg_catalog.#>) {path}::pg_catalog.text[])
 
+-- name: column_value
+-- The value of a column, as jsonb.
+-- Slots: column
+-- Called by: mrl_pg.adapters.conditions
+pg_catalog.to_jsonb({column})
+
 -- name: field_text
 -- The value at a path of the metadata, as text.
 -- Slots: metadata (a column), path (a parameter)
@@ -158,3 +164,119 @@ and {value} operator(pg_catalog.@>) {given}::pg_catalog.jsonb
 -- Slots: condition
 -- Called by: mrl_pg.adapters.conditions
 not coalesce({condition}, false)
+
+-- name: change_documents
+-- Changes the metadata of documents that a condition lets through, and counts them.
+-- Slots: table, changes, condition
+-- Called by: mrl_pg.adapters.fields
+with mrl_changed as (
+    update {table}
+    set {changes}
+    where {condition}
+    returning 1
+)
+select pg_catalog.count(*) as documents
+from mrl_changed
+
+-- name: change_metadata
+-- Adds fields to the metadata, in place of those of the same name.
+-- Slots: metadata (a column), given (a parameter: an object)
+-- Called by: mrl_pg.adapters.fields, within change_documents
+{metadata} = coalesce({metadata}, pg_catalog.jsonb_build_object())
+    operator(pg_catalog.||) {given}::pg_catalog.jsonb
+
+-- name: change_column
+-- Gives a column another value.
+-- Slots: column, given (a parameter), type
+-- Called by: mrl_pg.adapters.fields, within change_documents
+{column} = {given}::{type}
+
+-- name: all_fields
+-- The metadata of a document, columns that count as metadata among them.
+-- Slots: metadata (a column), columns (names and values in turn)
+-- Called by: mrl_pg.adapters.fields, within field_types
+coalesce({metadata}, pg_catalog.jsonb_build_object())
+    operator(pg_catalog.||) pg_catalog.jsonb_build_object({columns})
+
+-- name: field_types
+-- The fields that documents have, JSON's types of their values, and whether numbers are whole.
+-- Slots: fields (an object), table
+-- Called by: mrl_pg.adapters.fields
+select
+    field.name,
+    pg_catalog.array_agg(distinct pg_catalog.jsonb_typeof(field.value)) as types,
+    coalesce(
+        pg_catalog.bool_and(pg_catalog.strpos(field.value::pg_catalog.text, '.') operator(pg_catalog.=) 0)
+            filter (where pg_catalog.jsonb_typeof(field.value) operator(pg_catalog.=) 'number'),
+        false
+    ) as whole
+from {table}
+cross join lateral pg_catalog.jsonb_each({fields}) as field (name, value)
+where pg_catalog.jsonb_typeof(field.value) operator(pg_catalog.<>) 'null'
+group by field.name
+order by field.name
+
+-- name: field_extremes
+-- The lowest and the highest number of a field, as text, and its first and last text.
+-- Slots: value, table
+-- Called by: mrl_pg.adapters.fields
+with mrl_values as (
+    select {value} as value
+    from {table}
+), mrl_typed as (
+    select
+        pg_catalog.jsonb_typeof(mrl_values.value) as type,
+        mrl_values.value operator(pg_catalog.#>>) '{{}}'::pg_catalog.text[] as written
+    from mrl_values
+)
+select
+    pg_catalog.min(mrl_typed.written::pg_catalog.numeric) filter (where mrl_typed.type operator(pg_catalog.=) 'number')::pg_catalog.text as lowest,
+    pg_catalog.max(mrl_typed.written::pg_catalog.numeric) filter (where mrl_typed.type operator(pg_catalog.=) 'number')::pg_catalog.text as highest,
+    pg_catalog.min(mrl_typed.written collate pg_catalog."C") filter (where mrl_typed.type operator(pg_catalog.=) 'string') as first,
+    pg_catalog.max(mrl_typed.written collate pg_catalog."C") filter (where mrl_typed.type operator(pg_catalog.=) 'string') as last
+from mrl_typed
+
+-- name: distinct_values_counted
+-- How many distinct values documents have in each of some fields; null is none.
+-- Slots: counts (a list), table, condition
+-- Called by: mrl_pg.adapters.fields
+select array[{counts}] as counts
+from {table}
+where {condition}
+
+-- name: distinct_value_count
+-- How many distinct values documents have in a field; 1, 1.0 and "1" are three.
+-- Slots: value
+-- Called by: mrl_pg.adapters.fields, within distinct_values_counted
+pg_catalog.count(distinct {value}::pg_catalog.text)
+    filter (where pg_catalog.jsonb_typeof({value}) operator(pg_catalog.<>) 'null')
+
+-- name: distinct_values
+-- Some of the distinct values of a field as JSON, in order, and how many there are in all.
+-- Slots: value, table, condition, wanted (a condition), first, most (parameters)
+-- Called by: mrl_pg.adapters.fields
+with mrl_values as (
+    select {value} as value
+    from {table}
+    where {condition}
+), mrl_distinct as materialized (
+    select distinct mrl_values.value, mrl_values.value::pg_catalog.text as written
+    from mrl_values
+    where pg_catalog.jsonb_typeof(mrl_values.value) operator(pg_catalog.<>) 'null'
+        and {wanted}
+)
+select
+    (select pg_catalog.count(*) from mrl_distinct) as total,
+    array(
+        select mrl_distinct.written
+        from mrl_distinct
+        order by mrl_distinct.value, mrl_distinct.written
+        offset {first}::pg_catalog.int8
+        limit {most}::pg_catalog.int8
+    ) as page
+
+-- name: distinct_text
+-- A distinct value as text, without the quotes of JSON.
+-- No parameters.
+-- Called by: mrl_pg.adapters.fields, within distinct_values
+(mrl_values.value operator(pg_catalog.#>>) '{{}}'::pg_catalog.text[])

@@ -78,6 +78,7 @@ OWN = {
     ("update_rows", "same_key"): "mrl_row.id operator(pg_catalog.=) mrl_file.id",
     ("update_rows", "differs"): "mrl_row.id operator(pg_catalog.<>) mrl_file.id",
     ("add_column", "column"): "id pg_catalog.int4",
+    ("change_documents", "changes"): "id = 1",
     ("row_facts", "stamp"): "select 1",
     ("row_facts", "columns_of"): "select 1::pg_catalog.int8 as table_id",
     ("row_facts", "unique_keys"): "select '{a}'::pg_catalog.text[] as names",
@@ -133,8 +134,13 @@ PARTS = {
     **{
         name: "select {}"
         for name in source.statements("client/documents.sql")
-        if not name.startswith(("create_", "count_", "documents_"))
+        if not name.startswith(
+            ("create_", "count_", "documents_", "change_", "distinct_values")
+        )
+        and name not in ("field_types", "field_extremes")
     },
+    "change_metadata": "update public.docs set {}",
+    "change_column": "update public.docs set {}",
     "short_value": "select {}",
     "bench_binary": "select {}",
     "bench_subvector": "select {}",
