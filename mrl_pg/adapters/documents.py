@@ -147,6 +147,21 @@ class DocumentTable:
             distance=self.distance or "cosine",
         )
 
+    def word_options(
+        self, words: str, options: Mapping[str, Any]
+    ) -> tuple[WordOptions, int | None, dict[str, Any]]:
+        """The options of a hybrid search: those of its words, `fetch`, and the rest."""
+        rest = dict(options)
+        fetch = rest.pop("fetch", None)
+        asked = WordOptions(
+            words=words,
+            text=rest.pop("text", self.text),
+            config=rest.pop("config", "english"),
+            weights=rest.pop("weights", (1.0, 1.0)),
+            rank_constant=rest.pop("rank_constant", 60),
+        )
+        return asked, fetch, rest
+
     def document(self, key: object, values: Mapping[str, Any]) -> StoredDocument:
         """A document from the columns of its row."""
         metadata = dict(values[self.metadata] or {}) if self.metadata else {}
@@ -272,15 +287,7 @@ class Documents:
         `options` may also have those of `MatryoshkaIndex.hybrid`; its `text` is by
         default the column of the texts.
         """
-        rest = dict(options)
-        fetch = rest.pop("fetch", None)
-        asked_words = WordOptions(
-            words=words,
-            text=rest.pop("text", self.table.text),
-            config=rest.pop("config", "english"),
-            weights=rest.pop("weights", (1.0, 1.0)),
-            rank_constant=rest.pop("rank_constant", 60),
-        )
+        asked_words, fetch, rest = self.table.word_options(words, options)
 
         def search(
             searched: Searched, asked: SearchOptions
