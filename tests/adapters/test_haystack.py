@@ -22,6 +22,7 @@ from mrl_pg import MatryoshkaIndex
 from mrl_pg.adapters.haystack import (
     MatryoshkaDocumentStore,
     MatryoshkaEmbeddingRetriever,
+    MatryoshkaHybridRetriever,
 )
 from mrl_pg.errors import InvalidFile, InvalidSetting, InvalidVector, TableNotFound
 
@@ -67,10 +68,10 @@ def ids(documents: Iterable[Document]) -> set[str]:
     return {document.id for document in documents}
 
 
-def scans(conn: Conn) -> int:
+def scans(conn: Conn, index: str = INDEX) -> int:
     conn.execute("select pg_stat_force_next_flush()")
     row = conn.execute(
-        "select idx_scan from pg_stat_user_indexes where indexrelname = %s", [INDEX]
+        "select idx_scan from pg_stat_user_indexes where indexrelname = %s", [index]
     ).fetchone()
     assert row is not None
     return int(row[0])
@@ -121,6 +122,48 @@ def test_a_recall_is_passed_on(conn: Conn, store: MatryoshkaDocumentStore) -> No
     assert ids(retriever.run(point(100.2))["documents"]) == nearest(100.2, 5)
     with pytest.raises(InvalidSetting, match=r"recall=1\.5"):
         retriever.run(point(100.2), search_options={"recall": 1.5})
+
+
+def test_words_and_embeddings_are_fused(
+    conn: Conn, store: MatryoshkaDocumentStore
+) -> None:
+    store.write_documents([Document(id="bare", content="point 100 without embedding")])
+    conn.execute(
+        "create index words on points using gin (to_tsvector('english', content))"
+    )
+    force_bitmap = "set enable_bitmapscan = on"
+    force_index(conn)
+    conn.execute(force_bitmap)
+    before = scans(conn), scans(conn, "words")
+    retriever = MatryoshkaHybridRetriever(document_store=store, top_k=3)
+    found = retriever.run("point 100", point(100))["documents"]
+    assert (scans(conn), scans(conn, "words")) == (before[0] + 1, before[1] + 1)
+    # both halves find the first, words alone the one without an embedding
+    assert found[0].id == "100"
+    assert "bare" in ids(found)
+    scores = [each.score or 0 for each in found]
+    assert scores[0] == pytest.approx(2 / 61)
+    assert scores == sorted(scores, reverse=True)
+    assert asyncio.run(waited(retriever, "point 100", point(100))) == found
+    assert (
+        retriever.run("point 100", point(99.9), filters=ODD)["documents"][0].id == "99"
+    )
+    words = MatryoshkaHybridRetriever(
+        document_store=store, weights=(0, 1), config="simple", return_embedding=True
+    )
+    found = words.run("point 100", point(7), search_options={"candidates": 60})[
+        "documents"
+    ]
+    assert ids(found) == {"100", "bare"}
+    by_id = {each.id: each.embedding for each in found}
+    assert by_id == {"100": pytest.approx(point(100), rel=1e-6), "bare": None}
+
+
+async def waited(
+    retriever: MatryoshkaHybridRetriever, words: str, query: list[float]
+) -> list[Document]:
+    documents: list[Document] = (await retriever.run_async(words, query))["documents"]
+    return documents
 
 
 def test_filters_of_a_run_replace_or_are_merged(store: MatryoshkaDocumentStore) -> None:
@@ -206,6 +249,10 @@ def test_options_are_checked_when_the_retriever_is_made(
         make().run(point(1), top_k=0)
     with pytest.raises(InvalidVector, match="7"):
         make().run(point(1)[:7])
+    with pytest.raises(InvalidSetting, match="weights"):
+        MatryoshkaHybridRetriever(document_store=store, weights=1)
+    with pytest.raises(TypeError, match="'wieghts' is not an option"):
+        MatryoshkaHybridRetriever(document_store=store, wieghts=(1, 1))
 
 
 # ---------------------------------------------------------------------- pipelines
@@ -262,16 +309,22 @@ def test_a_pipeline_is_saved_loaded_and_run(
         ),
     )
     pipeline.connect("embedder.embedding", "retriever.query_embedding")
+    pipeline.add_component(
+        "hybrid",
+        MatryoshkaHybridRetriever(document_store=in_environment, weights=(1, 0.5)),
+    )
+    pipeline.connect("embedder.embedding", "hybrid.query_embedding")
     saved = pipeline.dumps()
     assert "PG_CONN_STR" in saved and conn.info.dbname not in saved
     loaded = Pipeline.loads(saved, allowed_modules=["mrl_pg", __name__])
     assert loaded.dumps() == saved
-    asked = {"embedder": {"text": "100.2"}}
+    asked = {"embedder": {"text": "100.2"}, "hybrid": {"query": "point 100"}}
     for each in (pipeline, loaded):
-        found = each.run(asked)["retriever"]["documents"]
-        assert ids(found) == nearest(100.2, 3, odd)
-    waited = asyncio.run(answer_and_close(loaded, asked))
-    assert ids(waited) == nearest(100.2, 3, odd)
+        answer = each.run(asked)
+        assert ids(answer["retriever"]["documents"]) == nearest(100.2, 3, odd)
+        assert answer["hybrid"]["documents"][0].id == "100"
+    found = asyncio.run(answer_and_close(loaded, asked))
+    assert ids(found) == nearest(100.2, 3, odd)
     pipeline.close()
     indexing.close()
     in_environment.close()

@@ -40,5 +40,5 @@ def test_the_page_runs_as_written(
         "document_embedder": DocumentEmbedder(),
         "text_embedder": TextEmbedder(),
     }
-    assert run_python(python, scope, capsys) == 4
+    assert run_python(python, scope, capsys) == 5
     scope["store"].close()

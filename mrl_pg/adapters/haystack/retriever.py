@@ -207,5 +207,7 @@ class MatryoshkaHybridRetriever(Retriever):
         }
 
     def _check(self, options: Any) -> None:
+        rest: Any
         _, _, rest = self.document_store.table.word_options("words", options)
-        super()._check(rest)
+        # not super(), because @component makes another class of this one
+        options_of(rest)
