@@ -52,6 +52,9 @@ from mrl_pg.vectors import VectorLike
 T = TypeVar("T")
 AnyHit = TypeVar("AnyHit", Hit, HybridHit)
 
+OWN_OPTIONS = {"k", "columns", "filter", "params"}
+"""Options of a search that come from the store, not from its caller."""
+
 MOST_DOCUMENTS = 2**31 - 1
 """The limit of a reading that has none."""
 
@@ -403,6 +406,11 @@ class Documents:
         state = yield from self.state(conn)
         if state is None:
             return []
+        for option in OWN_OPTIONS & options.keys():
+            raise InvalidSetting(
+                f"{option}={shown(options[option])}: the store itself gives a search "
+                f"its {option}; leave it out"
+            )
         given: Any = {"k": k, "columns": self.table.shown_columns, **options}
         if condition is not None:
             given["filter"], given["params"] = written(condition, state.fields)

@@ -7,9 +7,15 @@ from typing import Any
 import pytest
 from support.databases import Conn
 
-from mrl_pg.adapters.conditions import Combination, Comparison, Condition, Operator
+from mrl_pg.adapters.conditions import (
+    Combination,
+    Comparison,
+    Condition,
+    Operator,
+    Part,
+)
 from mrl_pg.adapters.documents import Documents, DocumentTable, StoredDocument
-from mrl_pg.errors import InvalidFilter
+from mrl_pg.errors import InvalidFilter, InvalidSetting
 
 METADATA: dict[str, dict[str, Any]] = {
     "a": {"lang": "en", "year": 2020, "tags": ["x", "y"], "open": True},
@@ -118,6 +124,29 @@ def test_columns_of_the_table(filled: Documents) -> None:
     for path, operator, value, expected in cases:
         found = keys(filled, Comparison((path,), operator, value))
         assert found == expected, (path, operator, value)
+
+
+def test_key_and_text_of_a_document(filled: Documents) -> None:
+    cases: list[tuple[Part, Operator, Any, str]] = [
+        ("key", "one of", ["a", "c", "x"], "ac"),
+        ("key", "none of", ["a", "c"], "bde"),
+        ("text", "=", "b", "b"),
+        ("text", "like", "_", "abcde"),
+    ]
+    for part, operator, value, expected in cases:
+        asked = Comparison((part,), operator, value, part)
+        assert keys(filled, asked) == expected, (part, operator, value)
+
+
+def test_options_of_the_store_itself_are_refused(filled: Documents) -> None:
+    def nearest(**options: Any) -> None:
+        filled.carry_out(
+            lambda conn: filled.nearest(conn, [1.0, 2.0], 1, None, options)
+        )
+
+    for option in ("k", "columns", "filter", "params"):
+        with pytest.raises(InvalidSetting, match=f"{option}=None: the store itself"):
+            nearest(**{option: None})
 
 
 def test_conditions_combined(filled: Documents) -> None:

@@ -135,12 +135,18 @@ def test_nothing_else_stands_on_the_ground_floor() -> None:
     assert {path.stem for path in PACKAGE.glob("*.py")} <= GROUND_FLOOR
 
 
+EVERY_FRAMEWORKS = {"MatryoshkaVectorStore"}
+"""Names of classes that frameworks share, each in its own module of adapters."""
+
+
 def test_a_class_name_means_one_thing() -> None:
     rooms: dict[str, list[str]] = {}
     for path in MODULES:
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.ClassDef):
                 rooms.setdefault(node.name, []).append(part_of(path))
+    for name in EVERY_FRAMEWORKS:
+        assert set(rooms.pop(name)) == {"adapters"}
     assert {name: at for name, at in rooms.items() if len(at) > 1} == {}
 
 

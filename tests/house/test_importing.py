@@ -46,6 +46,8 @@ def state():
 """
 
 IMPORT_ALL = """
+# has listeners of its own
+import llama_index.core
 import mrl_pg
 
 before = state()
