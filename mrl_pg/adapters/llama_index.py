@@ -18,7 +18,7 @@ from mrl_pg.adapters.documents import (
     FoundDocument,
     StoredDocument,
 )
-from mrl_pg.arguments import shown
+from mrl_pg.arguments import number, shown
 from mrl_pg.errors import InvalidFilter, InvalidSetting, InvalidVector
 from mrl_pg.exchange import AnyConn, Exchange
 from mrl_pg.kinds import Distance, Kind
@@ -268,17 +268,24 @@ class MatryoshkaVectorStore(BasePydanticVectorStore):
     def query(self, query: VectorStoreQuery, **kwargs: Any) -> VectorStoreQueryResult:
         """The nodes nearest to a vector, nearest first; `kwargs` as explained above.
 
+        Mode "mmr" chooses nodes that are unlike each other, of the `fetch` nearest, by
+        `mmr_threshold`, where 1 counts likeness to the query alone. Their similarities
+        are those to the query. Mode "hybrid" fuses what the vectors find with full text
+        search for `query_str`, and takes the options of `MatryoshkaIndex.hybrid`.
+        `alpha` is the share of the vectors. Similarities are the fused scores.
+
         `doc_ids` and `filters` restrict the search, and `node_ids` do unless the list
         is empty, as an index's retriever sends it.
         """
-        return self._result(self._documents.carry_out(self._finding(query, kwargs)))
+        found = self._documents.carry_out(self._finding(query, kwargs))
+        return self._result(query, found)
 
     async def aquery(
         self, query: VectorStoreQuery, **kwargs: Any
     ) -> VectorStoreQueryResult:
         """The same without blocking the event loop."""
         finding = self._finding(query, kwargs)
-        return self._result(await self._documents.carry_out_async(finding))
+        return self._result(query, await self._documents.carry_out_async(finding))
 
     # ------------------------------------------------------------------ on the way
 
@@ -330,25 +337,45 @@ class MatryoshkaVectorStore(BasePydanticVectorStore):
             _of_nodes(query.node_ids or None),
             self._condition(query.filters),
         )
-        mode = VectorStoreQueryMode(query.mode)
-        if mode != VectorStoreQueryMode.DEFAULT:
-            raise InvalidSetting(
-                f"mode={mode.value!r}: this store answers queries of mode 'default'"
-            )
         if query.embedding_field is not None:
             raise InvalidSetting(
                 f"embedding_field={shown(query.embedding_field)}: a store searches the "
                 "one column that it was made with; make another store"
             )
-        vector = _vector(query)
-        return lambda conn: documents.nearest(conn, vector, k, condition, options)
+        mode, rest = VectorStoreQueryMode(query.mode), dict(options)
+        match mode:
+            case VectorStoreQueryMode.DEFAULT:
+                vector = _vector(query)
+                return lambda conn: documents.nearest(conn, vector, k, condition, rest)
+            case VectorStoreQueryMode.MMR:
+                vector, fetch = _vector(query), rest.pop("fetch", None)
+                diversity = _diversity(rest.pop("mmr_threshold", query.mmr_threshold))
+                return lambda conn: documents.unlike(
+                    conn, vector, k, condition, rest, fetch=fetch, diversity=diversity
+                )
+            case VectorStoreQueryMode.HYBRID:
+                vector, words = _vector(query), _words(query)
+                most = k if query.hybrid_top_k is None else query.hybrid_top_k
+                rest = {**_of_both(query, most), **rest}
+                return lambda conn: documents.hybrid(
+                    conn, vector, words, most, condition, rest
+                )
+        raise InvalidSetting(
+            f"mode={mode.value!r}: this store answers queries of mode 'default', 'mmr' "
+            "and 'hybrid', which with alpha=0 ranks by words alone"
+        )
 
-    def _result(self, found: Sequence[FoundDocument]) -> VectorStoreQueryResult:
-        # the search has read which distance the index has
-        distance = self._documents.distance
+    def _result(
+        self, query: VectorStoreQuery, found: Sequence[FoundDocument]
+    ) -> VectorStoreQueryResult:
+        scores = [each.score for each in found]
+        if query.mode != VectorStoreQueryMode.HYBRID:
+            # the search has read which distance the index has
+            distance = self._documents.distance
+            scores = [similarity(score, distance) for score in scores]
         return VectorStoreQueryResult(
             nodes=[_node(each.document) for each in found],
-            similarities=[similarity(each.score, distance) for each in found],
+            similarities=scores,
             ids=[each.document.key for each in found],
         )
 
@@ -431,6 +458,42 @@ def _vector(query: VectorStoreQuery) -> list[float]:
             f"the query {shown(query.query_str)} has no query_embedding: embed it first"
         )
     return query.query_embedding
+
+
+def _diversity(threshold: float | None) -> float:
+    if threshold is None:
+        return 0.5
+    share = number("mmr_threshold", threshold)
+    if not 0 <= share <= 1:
+        raise InvalidSetting(
+            f"mmr_threshold={shown(threshold)} is outside 0 (nodes as unlike as "
+            "possible) to 1 (the nearest nodes)"
+        )
+    return 1 - share
+
+
+def _words(query: VectorStoreQuery) -> str:
+    if query.query_str is None:
+        raise InvalidSetting(
+            "the query has no query_str: mode 'hybrid' searches for its words"
+        )
+    return query.query_str
+
+
+def _of_both(query: VectorStoreQuery, most: int) -> dict[str, Any]:
+    """The options of a hybrid search that the query has in LlamaIndex's words."""
+    options: dict[str, Any] = {}
+    if query.alpha is not None:
+        share = number("alpha", query.alpha)
+        if not 0 <= share <= 1:
+            raise InvalidSetting(
+                f"alpha={shown(query.alpha)} is outside 0 (words alone) to 1 (vectors "
+                "alone)"
+            )
+        options["weights"] = (share, 1 - share)
+    if query.sparse_top_k is not None:
+        options["fetch"] = max(most, query.sparse_top_k)
+    return options
 
 
 def _row(node: BaseNode) -> StoredDocument:

@@ -22,6 +22,7 @@ from llama_index.core.schema import (
     RelatedNodeInfo,
     TextNode,
 )
+from llama_index.core.vector_stores.simple import SimpleVectorStore
 from llama_index.core.vector_stores.types import (
     BasePydanticVectorStore,
     FilterCondition,
@@ -53,6 +54,8 @@ from mrl_pg.kinds import Distance
 
 # An index asks for the tokenizer, and the default one takes 0.7 s to read.
 Settings.tokenizer = str.split
+
+MMR, HYBRID = VectorStoreQueryMode.MMR, VectorStoreQueryMode.HYBRID
 
 Call: TypeAlias = Callable[..., Any]
 
@@ -205,9 +208,19 @@ async def test_what_does_not_fit_is_refused(
     await call("add", [node(1)])
     with pytest.raises(InvalidVector, match="the query 'a' has no query_embedding"):
         await call("query", VectorStoreQuery(query_str="a"))
-    for mode in set(VectorStoreQueryMode) - {VectorStoreQueryMode.DEFAULT}:
+    for mode in set(VectorStoreQueryMode) - {
+        VectorStoreQueryMode.DEFAULT,
+        VectorStoreQueryMode.MMR,
+        VectorStoreQueryMode.HYBRID,
+    }:
         with pytest.raises(InvalidSetting, match=f"mode='{mode.value}'"):
             await call("query", asking(1, mode=mode))
+    with pytest.raises(InvalidSetting, match=r"mmr_threshold=1\.5 is outside 0"):
+        await call("query", asking(1, mode=MMR), mmr_threshold=1.5)
+    with pytest.raises(InvalidSetting, match="alpha=2 is outside 0"):
+        await call("query", asking(1, mode=HYBRID, query_str="a", alpha=2))
+    with pytest.raises(InvalidSetting, match="has no query_str"):
+        await call("query", asking(1, mode=HYBRID))
     with pytest.raises(TypeError, match="'racall' is not an option"):
         await call("query", asking(1), racall=0.9)
     with pytest.raises(InvalidSetting, match=r"recall=1\.5"):
@@ -437,6 +450,47 @@ def test_equality_finds_nodes_by_an_index_of_metadata(
         query = sql.SQL("explain select from nodes where {}").format(sent)
         plan = str(conn.execute(query, params).fetchall())
         assert "Bitmap Index Scan on by_field" in plan and "Seq Scan" not in plan
+
+
+async def test_nodes_unlike_each_other(conn: Conn, many: MatryoshkaVectorStore) -> None:
+    # of two nodes, LlamaIndex chooses as we do; of more, it looks at the last one alone
+    theirs = SimpleVectorStore()
+    theirs.add([node(n) for n in range(90, 111)])
+    before = scans(conn)
+    for threshold in (0.3, 0.5, 1):
+        asked = asking(100.2, 2, mode=MMR)
+        expected = theirs.query(asked, mmr_threshold=threshold)
+        found = many.query(asked, mmr_threshold=threshold, fetch=21)
+        assert found.ids == expected.ids
+        assert found.similarities is not None
+        assert found.similarities[0] == pytest.approx(math.cos(0.2 / 50), abs=1e-6)
+    assert scans(conn) == before + 3
+    by_query = asking(100.2, 2, mode=MMR, mmr_threshold=1)
+    assert (await many.aquery(by_query)).ids == nearest(100.2, 2)
+
+
+async def test_words_and_vectors(conn: Conn, many: MatryoshkaVectorStore) -> None:
+    conn.execute("create index words on nodes using gin (to_tsvector('english', text))")
+    before = scans(conn)
+    both = asking(100.2, 3, mode=HYBRID, query_str="250")
+    result = many.query(both)
+    assert result.ids == ["100", "250", "101"]
+    assert result.similarities == pytest.approx([1 / 61, 1 / 61, 1 / 62])
+    assert scans(conn) == before + 1
+    assert (await many.aquery(both)).ids == result.ids
+
+    def found(**asked: Any) -> list[str] | None:
+        query = asking(100.2, 3, mode=HYBRID, query_str="250", **asked)
+        return many.query(query, config="simple", candidates=100).ids
+
+    assert found(alpha=0) == ["250"]
+    assert found(alpha=1) == nearest(100.2, 3)
+    assert found(alpha=0.4) == ["250", "100", "101"]
+    assert found(hybrid_top_k=1, alpha=0.4) == ["250"]
+    assert found(sparse_top_k=1) == result.ids
+    with pytest.raises(InvalidSetting, match="fetch=101 is above the 100 rows"):
+        found(sparse_top_k=101)
+    assert found(filters=filters(where("year", 2000)), alpha=0) == []
 
 
 # ------------------------------------------------------------------ inside LlamaIndex
