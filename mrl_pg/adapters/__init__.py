@@ -1,4 +1,4 @@
 """mrl_pg inside other frameworks; each needs its own extra, such as mrl_pg[langchain].
 
-`conditions`, `documents` and `connections` are what they share.
+`conditions`, `documents` and `connections` are what the stores share.
 """

@@ -41,6 +41,7 @@ class MrlPg(LazyGroup):
         "queries": "mrl_pg.cli.queries:queries",
         "server": "mrl_pg.cli.server:app",
         "load": "mrl_pg.cli.load:load",
+        "mcp": "mrl_pg.cli.mcp:mcp",
     }
 
 
@@ -103,23 +104,13 @@ def run() -> int:
 
 
 def _fail_by_driver(error: "Error") -> int:
-    from mrl_pg.errors.failures import failure_of
+    from mrl_pg.errors.failures import failure_of, said
 
     failure = failure_of(error)
     if failure is None:
-        return _fail(_said(error), MrlError.exit_code)
-    text = f"{failure.what}: {_said(error)}"
+        return _fail(said(error), MrlError.exit_code)
+    text = f"{failure.what}: {said(error)}"
     return _fail(f"{text} ({failure.step})", failure.exit_code)
-
-
-def _said(error: "Error") -> str:
-    diagnostic = error.diag
-    parts = (
-        diagnostic.message_primary,
-        diagnostic.message_detail,
-        diagnostic.message_hint,
-    )
-    return "; ".join(part for part in parts if part) or " ".join(str(error).split())
 
 
 def _warn(message: Warning | str, *_where: object, **_also: object) -> None:

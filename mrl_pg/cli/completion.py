@@ -8,7 +8,7 @@ import psycopg
 from psycopg import sql
 
 from mrl_pg import connect, server, source
-from mrl_pg.cli.names import split_table
+from mrl_pg.arguments import split_table
 from mrl_pg.errors import MrlError
 
 SECONDS = 2

@@ -7,10 +7,10 @@ from typing import Annotated, TypeAlias, cast
 
 import typer
 
+from mrl_pg.arguments import split_table
 from mrl_pg.catalog.in_use import registered
 from mrl_pg.catalog.read import read_facts
 from mrl_pg.cli import completion
-from mrl_pg.cli.names import split_table
 from mrl_pg.errors import IndexNotFound, InvalidSetting, NotInstalled
 from mrl_pg.exchange import Conn, run
 from mrl_pg.index import MatryoshkaIndex

@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import typer
 from rich.progress import TextColumn, TimeRemainingColumn
 
+from mrl_pg.arguments import split_table
 from mrl_pg.cli.bar import bar
 from mrl_pg.cli.embedding import (
     TEXTS,
@@ -23,7 +24,6 @@ from mrl_pg.cli.embedding import (
     RequestsPerMinute,
     refuse_without_model,
 )
-from mrl_pg.cli.names import split_table
 from mrl_pg.cli.options import PG_DEFAULT, Directory, Dsn, Json, Pg, connection
 from mrl_pg.embed import embedder, load_texts, update_texts
 from mrl_pg.errors import InvalidFile, InvalidSetting

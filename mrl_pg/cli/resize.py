@@ -9,6 +9,7 @@ from typing import Annotated, Any, cast
 
 import typer
 
+from mrl_pg.arguments import split_table
 from mrl_pg.build.status import IndexStatus, status
 from mrl_pg.cli.create import Memory, Workers, watched
 from mrl_pg.cli.describe import (
@@ -16,7 +17,6 @@ from mrl_pg.cli.describe import (
     KeepName,
     Table,
 )
-from mrl_pg.cli.names import split_table
 from mrl_pg.cli.options import PG_DEFAULT, Directory, Dsn, Json, Pg, connection
 from mrl_pg.cli.switch import named
 from mrl_pg.column import MatryoshkaColumn

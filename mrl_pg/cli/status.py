@@ -6,11 +6,11 @@ from typing import Annotated
 
 import typer
 
+from mrl_pg.arguments import split_table
 from mrl_pg.build.repair import RepairReport
 from mrl_pg.build.repair import repair as mend
 from mrl_pg.build.status import IndexStatus
 from mrl_pg.build.status import status as read
-from mrl_pg.cli.names import split_table
 from mrl_pg.cli.options import PG_DEFAULT, Directory, Dsn, Json, Pg, connection, say
 from mrl_pg.cli.rows import show
 from mrl_pg.errors import ShortIndexError

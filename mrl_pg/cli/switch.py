@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from mrl_pg.arguments import split_table
 from mrl_pg.cli.describe import (
     Column,
     DistanceName,
@@ -15,7 +16,6 @@ from mrl_pg.cli.describe import (
     Table,
     describe,
 )
-from mrl_pg.cli.names import split_table
 from mrl_pg.cli.options import PG_DEFAULT, Directory, Dsn, Json, Pg, connection
 from mrl_pg.column import MatryoshkaColumn
 from mrl_pg.errors import InvalidSetting, TableError

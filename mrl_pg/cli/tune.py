@@ -7,6 +7,7 @@ from typing import Annotated, cast
 import typer
 
 from mrl_pg import report as reports
+from mrl_pg.arguments import split_table
 from mrl_pg.cli.bar import bar, shown_by
 from mrl_pg.cli.describe import (
     Column,
@@ -15,7 +16,6 @@ from mrl_pg.cli.describe import (
     M,
     Table,
 )
-from mrl_pg.cli.names import split_table
 from mrl_pg.cli.options import PG_DEFAULT, Directory, Dsn, Json, Pg, connection, say
 from mrl_pg.errors import InvalidSetting
 from mrl_pg.kinds import KINDS, Distance, Kind

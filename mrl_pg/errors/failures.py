@@ -173,6 +173,17 @@ def failure_of(error: psycopg.Error) -> Failure | None:
     return FAILURES.get(state) or FAILURES.get(state[:3]) or FAILURES.get(state[:2])
 
 
+def said(error: psycopg.Error) -> str:
+    """What the server says, with detail and hint, in one line."""
+    diagnostic = error.diag
+    parts = (
+        diagnostic.message_primary,
+        diagnostic.message_detail,
+        diagnostic.message_hint,
+    )
+    return "; ".join(part for part in parts if part) or " ".join(str(error).split())
+
+
 def _state_of(error: psycopg.Error) -> str:
     """The SQLSTATE of an error without one, which is a failed or lost connection."""
     if not isinstance(error, psycopg.OperationalError):

@@ -430,7 +430,7 @@ from mrl._promised(
 -- name: indexes
 -- The short columns of this database, by table and size.
 -- No parameters
--- Called by: mrl-pg indexes
+-- Called by: mrl-pg indexes, mrl_pg.catalog.indexes
 select
     table_name::pg_catalog.text,
     full_column::pg_catalog.text,
@@ -448,6 +448,14 @@ select
     model
 from mrl.indexes
 order by table_name, full_column, dims, kind
+
+-- name: vector_of_row
+-- The full vector of a row by its primary key, as text; no row without such a key.
+-- Slots: column, table, keys, values
+-- Called by: mrl_pg.adapters.mcp.tools
+select {column}::pg_catalog.text
+from {table}
+where row({keys}) operator(pg_catalog.=) row({values})
 
 -- name: find_table
 -- The number of a table that the search path finds, or NULL.

@@ -19,9 +19,9 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 from mrl_pg import connect as connecting
+from mrl_pg.arguments import split_table
 from mrl_pg.cli import app as command_line
 from mrl_pg.cli.app import app
-from mrl_pg.cli.names import split_table
 from mrl_pg.cli.options import connection
 from mrl_pg.cli.rows import show
 from mrl_pg.cli.search import read_queries, read_query

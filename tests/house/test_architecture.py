@@ -43,6 +43,8 @@ LAYERS: tuple[set[str], ...] = (
     {PUBLIC},
     {"demo", "report"},
     {"bench", "embed"},
+    # the command line starts the MCP server
+    {"adapters"},
     # mrl_pg.alembic may import mrl_pg.sqlalchemy; no other interface imports another
     {"adapters", "cli", "sqlalchemy"},
     {"alembic"},
@@ -61,12 +63,14 @@ ONLY_IN = {
     "langchain_core": {"adapters"},
     "llama_index": {"adapters"},
     "matplotlib": {"report"},
+    "mcp": {"adapters"},
     "openai": {"embed"},
     "psycopg_pool": {"adapters"},
     "pyarrow": {"load"},
     "rich": {"cli"},
     "sentence_transformers": {"embed"},
     "pgvector": {"sqlalchemy"},
+    "pydantic": {"adapters"},
     "sqlalchemy": {"alembic", "sqlalchemy"},
     "threadpoolctl": {"recall"},
     "typer": {"cli"},

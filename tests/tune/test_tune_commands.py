@@ -16,8 +16,8 @@ from support.tables import make_table
 from support.vectors import matryoshka
 
 from mrl_pg import MatryoshkaIndex
+from mrl_pg.arguments import split_table
 from mrl_pg.cli.app import app
-from mrl_pg.cli.names import split_table
 from mrl_pg.sqlalchemy import Matryoshka, search
 from mrl_pg.tune.advice.commands import Commands, QueryOrigin, commands
 from mrl_pg.tune.rows import table as tables
