@@ -56,6 +56,8 @@ LAYERS: tuple[set[str], ...] = (
 EVERYWHERE = {"numpy", "psycopg", "typing_extensions"}
 ONLY_IN = {
     "alembic": {"alembic"},
+    "asgiref": {"adapters"},
+    "django": {"adapters"},
     "h5py": {"bench"},
     "haystack": {"adapters"},
     "jinja2": {"report"},

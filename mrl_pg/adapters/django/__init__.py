@@ -1,0 +1,27 @@
+"""Django: an index for `Meta.indexes`, its migrations, and searches by a manager.
+
+It needs the extra `mrl_pg[django]`, and PostgreSQL by psycopg 3.
+"""
+
+from mrl_pg.errors import InvalidSetting
+
+try:
+    import django  # noqa: F401
+except ModuleNotFoundError as error:
+    raise InvalidSetting(
+        "mrl_pg.adapters.django needs Django, which is not installed: "
+        "pip install 'mrl_pg[django]'"
+    ) from error
+
+from mrl_pg.adapters.django.indexes import ShortIndex
+from mrl_pg.adapters.django.migrations import AddShortIndexConcurrently, InstallMrl
+from mrl_pg.adapters.django.search import Nearest, NearestManager, NearestQuerySet
+
+__all__ = [
+    "AddShortIndexConcurrently",
+    "InstallMrl",
+    "Nearest",
+    "NearestManager",
+    "NearestQuerySet",
+    "ShortIndex",
+]
