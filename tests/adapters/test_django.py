@@ -250,6 +250,14 @@ def test_what_is_refused(library: Library) -> None:
         ShortIndex(fields=["a"], dims=8, kind="float")  # type: ignore[arg-type]
 
 
+def test_without_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in sys.modules if name.startswith("mrl_pg.adapters.")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "django", None)
+    with pytest.raises(InvalidSetting, match=r"pip install 'mrl_pg\[django\]'"):
+        importlib.import_module("mrl_pg.adapters.django")
+
+
 def test_a_migration_file_names_only_what_is_no_default() -> None:
     index = ShortIndex(fields=["embedding"], dims=64, kind="bit", keep="expression")
     index.name = "bits"

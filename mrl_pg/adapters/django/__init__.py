@@ -15,13 +15,13 @@ except ModuleNotFoundError as error:
 
 from mrl_pg.adapters.django.indexes import ShortIndex
 from mrl_pg.adapters.django.migrations import AddShortIndexConcurrently, InstallMrl
-from mrl_pg.adapters.django.search import Nearest, NearestManager, NearestQuerySet
+from mrl_pg.adapters.django.search import NearestManager, NearestQuerySet, NearestRows
 
 __all__ = [
     "AddShortIndexConcurrently",
     "InstallMrl",
-    "Nearest",
     "NearestManager",
     "NearestQuerySet",
+    "NearestRows",
     "ShortIndex",
 ]

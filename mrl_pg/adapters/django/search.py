@@ -25,7 +25,7 @@ TAKEN = ("filter", "params", "columns")
 """Options of a search that the queryset itself says."""
 
 
-class Nearest(list[M], Generic[M]):
+class NearestRows(list[M], Generic[M]):
     """Instances, nearest first, each with a `distance`.
 
     `result` is the SearchResult, which has the promise and says how the search went.
@@ -42,7 +42,7 @@ class NearestQuerySet(QuerySet[M]):
 
     def nearest(
         self, field: str, vector: VectorLike, **options: "Unpack[SearchKeywords]"
-    ) -> Nearest[M]:
+    ) -> NearestRows[M]:
         """The k rows of this queryset that are nearest to a vector, in two passes.
 
         What the queryset filters is the condition of the first pass. `select_related`,
@@ -84,11 +84,11 @@ class NearestQuerySet(QuerySet[M]):
         for pk, row in rows.items():
             row.distance = distances[pk]
         # a row may have gone since
-        return Nearest([rows[pk] for pk in distances if pk in rows], result)
+        return NearestRows([rows[pk] for pk in distances if pk in rows], result)
 
     async def anearest(
         self, field: str, vector: VectorLike, **options: "Unpack[SearchKeywords]"
-    ) -> Nearest[M]:
+    ) -> NearestRows[M]:
         """The same in Django's thread for the database, as its own async methods do."""
         return await sync_to_async(self.nearest)(field, vector, **options)
 
