@@ -46,7 +46,7 @@ LAYERS: tuple[set[str], ...] = (
     # the command line starts the MCP server
     {"adapters"},
     # mrl_pg.alembic may import mrl_pg.sqlalchemy; no other interface imports another
-    {"adapters", "cli", "sqlalchemy"},
+    {"cli", "sqlalchemy"},
     {"alembic"},
     {"__main__"},
 )
