@@ -449,14 +449,6 @@ select
 from mrl.indexes
 order by table_name, full_column, dims, kind
 
--- name: vector_of_row
--- The full vector of a row by its primary key, as text; no row without such a key.
--- Slots: column, table, keys, values
--- Called by: mrl_pg.adapters.mcp.tools
-select {column}::pg_catalog.text
-from {table}
-where row({keys}) operator(pg_catalog.=) row({values})
-
 -- name: find_table
 -- The number of a table that the search path finds, or NULL.
 -- Parameters: name, quoted

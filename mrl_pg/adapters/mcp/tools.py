@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Annotated, Any, cast
 
-from psycopg import sql
 from pydantic import Field
 
 from mrl_pg.adapters.mcp.answers import (
@@ -31,7 +30,6 @@ from mrl_pg.build.status import status as read_status
 from mrl_pg.catalog.facts import Facts
 from mrl_pg.catalog.indexes import read_indexes
 from mrl_pg.catalog.read import read_facts
-from mrl_pg.catalog.slots import comma, statement
 from mrl_pg.column import MatryoshkaColumn
 from mrl_pg.embed import TextModel
 from mrl_pg.embed import search as search_text
@@ -153,8 +151,7 @@ class Tools:
             else:
                 query = vector
                 if like is not None:
-                    keys = [like] if isinstance(like, (str, int)) else like
-                    query = _vector_of(conn, searched, keys)
+                    query = _vector_of(conn, searched, like)
                 result = searched.search(conn, query or [], **asked)
         without = None if like is None else _key_text(like)
         found = [hit for hit in result if _key_text(hit.key) != without][:k]
@@ -358,33 +355,18 @@ def _column(table: str, column: str) -> MatryoshkaColumn:
 
 
 def _vector_of(
-    conn: Conn, searched: MatryoshkaColumn, keys: list[str | int]
+    conn: Conn, searched: MatryoshkaColumn, like: str | int | list[str | int]
 ) -> list[float]:
     """The full vector of a row; raises InvalidVector if there is none."""
-    facts = run(conn, read_facts(_layout(searched)))
-    if len(keys) != len(facts.keys):
-        raise InvalidSetting(
-            f"like has {len(keys)} values, and the primary key of {searched.table} has "
-            f"{len(facts.keys)}: {', '.join(facts.keys)}"
-        )
-    read = statement(
-        "vector_of_row",
-        column=_escaped(searched.column),
-        table=_escaped(facts.schema, facts.table),
-        keys=comma(map(_escaped, facts.keys)),
-        values=comma(sql.Placeholder() for _ in keys),
-    )
-    # as texts, because PostgreSQL then reads each as the type of its column
-    row = conn.execute(read, [str(key) for key in keys]).fetchone()
-    if row is None or row[0] is None:
+    parts = like if isinstance(like, list) else [like]
+    key = parts[0] if len(parts) == 1 else tuple(parts)
+    (row,) = searched.get(conn, [key], columns=[searched.column])
+    if row is None or row[searched.column] is None:
         raise InvalidVector(
-            f"{searched.table} has no row {keys} with a vector in {searched.column}"
+            f"{searched.table} has no row {parts} with a vector in {searched.column}"
         )
-    return [float(number) for number in json.loads(row[0])]
-
-
-def _escaped(*parts: str) -> sql.Identifier:
-    return sql.Identifier(*(part.replace("%", "%%") for part in parts))
+    # as PostgreSQL writes a vector, because nothing is registered on this connection
+    return [float(number) for number in json.loads(row[searched.column])]
 
 
 def _layout(searched: MatryoshkaColumn) -> IndexLayout:
