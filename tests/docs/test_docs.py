@@ -1,7 +1,9 @@
 """What README and docs say is true: examples run, names and figures agree."""
 
+import json
 import os
 import re
+import shlex
 import sys
 from pathlib import Path
 from typing import Any
@@ -82,6 +84,24 @@ def test_python_of_the_readme_runs_as_written(bare_database: str) -> None:
     assert hits.keys[0] == 42
     assert len(hits) == 5
     assert all(key % 3 == 0 for key in hits.keys)
+
+
+def test_four_commands_of_the_readme_search_texts(
+    database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All but the first, which installs this package."""
+    monkeypatch.chdir(tmp_path)
+    words = ["a dread of eight-legged animals", "a person who draws maps"]
+    lines = [json.dumps({"id": i, "text": text}) for i, text in enumerate(words)]
+    Path("texts.jsonl").write_text("\n".join(lines))
+    block, *_ = blocks(ROOT / "README.md", "sh")
+    first, *commands = block.splitlines()
+    assert first.startswith("pip install ")
+    for line in commands:
+        program, *given = shlex.split(line)
+        done = command.mrl_pg(*given, "--dsn", database)
+        assert program == "mrl-pg" and done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[1].endswith("a dread of eight-legged animals")
 
 
 def test_rows_by_key_of_the_python_page_run_as_written(

@@ -156,7 +156,7 @@ def test_the_statement_of_the_page_outlives_mrl(reader: Reader) -> None:
 
 def test_the_readme_runs_as_written(reader: Reader) -> None:
     """It builds, answers, calibrates and keeps the recall that it asks for."""
-    (install,) = blocks(ROOT / "README.md", "sh")
+    *_, install = blocks(ROOT / "README.md", "sh")
     reader.shell(install.text)
     (example,) = blocks(ROOT / "README.md", "sql")
     _, _, output = reader.psql([f"{NEVER_EXACT};", README_TABLE, example.text])
