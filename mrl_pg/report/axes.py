@@ -3,15 +3,18 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+from numpy.typing import NDArray
 
 from mrl_pg.report.colours import LIGHT
+from mrl_pg.report.marks import Mark
 
+Place: TypeAlias = tuple[float, float]
 WIDTH, HEIGHT = 5.2, 3.5
 """Inches. Small, so that letters are readable on a phone but not larger than text."""
 
@@ -61,6 +64,64 @@ def legend(figure: Figure, columns: int) -> None:
         handletextpad=0.4,
         columnspacing=1.2,
     )
+
+
+def choice(
+    axes: Axes, text: str, place: Place, mark: Mark, lines: Sequence[Sequence[Place]]
+) -> None:
+    """Draw the choice over all else, with a label where it hides the least of `lines`.
+
+    A line of one place is a mark. Call it when the limits of the axes are set.
+    """
+    axes.scatter(
+        *place,
+        s=120,
+        marker=mark.shape,
+        color=mark.colour,
+        edgecolors=LIGHT["ink"],
+        linewidths=1.8,
+        zorder=6,
+        gid="choice",
+    )
+    to_share = axes.transData + axes.transAxes.inverted()
+    at = to_share.transform(place)
+    points = np.concatenate([_along(to_share.transform(line)) for line in lines])
+    box, dots = axes.get_window_extent(), axes.figure.dpi / 72
+    letter, row = 0.6 * SIZE * dots / box.width, 1.3 * SIZE * dots / box.height
+
+    def hidden(spot: tuple[int, int]) -> int:
+        side, rows_up = spot
+        ends = sorted(at[0] + side * letter * n for n in (1, len(text) + 2))
+        middle = at[1] + rows_up * row
+        low, high = (ends[0], middle - 0.7 * row), (ends[1], middle + 0.7 * row)
+        inside = int(((points >= low) & (points <= high)).all(axis=1).sum())
+        return inside + (1000 if min(low) < 0 or max(high) > 1 else 0)
+
+    side, rows_up = min(
+        ((side, rows) for rows in (0, -1, 1, -2, 2, -3, 3) for side in (1, -1)),
+        key=hidden,
+    )
+    axes.annotate(
+        text,
+        place,
+        xytext=(9 * side, 1.3 * SIZE * rows_up),
+        textcoords="offset points",
+        ha="left" if side > 0 else "right",
+        va="center",
+        fontsize=SIZE - 1,
+        fontweight="bold",
+        color=LIGHT["ink"],
+        bbox={"facecolor": LIGHT["surface"], "edgecolor": "none", "pad": 1.5},
+        zorder=6,
+    )
+
+
+def _along(places: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Places on a line, close to each other, with more weight at its marks."""
+    steps = np.linspace(0, len(places) - 1, 20 * len(places))
+    corners = np.arange(len(places))
+    line = np.stack([np.interp(steps, corners, axis) for axis in places.T], axis=1)
+    return np.concatenate([line, np.repeat(places, 20, axis=0)])
 
 
 def target(axes: Axes, recall: float) -> None:

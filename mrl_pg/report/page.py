@@ -1,6 +1,8 @@
 """Makes the page from a template: recommendation, plots, tables and examples."""
 
+from base64 import b64encode
 from dataclasses import asdict
+from hashlib import sha256
 from importlib.resources import files
 
 from jinja2 import Environment, FunctionLoader, StrictUndefined
@@ -10,10 +12,15 @@ from mrl_pg.report import svg, tables, values
 from mrl_pg.report.axes import Plot
 from mrl_pg.report.colours import DARK, LIGHT
 from mrl_pg.report.examples import grids
+from mrl_pg.report.marks import marks
 from mrl_pg.report.plots import plots
 from mrl_pg.tune import Tuning
 
 TEMPLATE = "page.html.j2"
+SCRIPT = "script.js.j2"
+MOST_ROWS = 8
+"""A longer table is folded."""
+
 INTERFACES = {
     "sql": "SQL",
     "python": "Python",
@@ -36,6 +43,7 @@ def page(tuning: Tuning) -> str:
     advice = tuning.recommendation
     written = {} if advice.commands is None else asdict(advice.commands)
     made, examples = plots(tuning), grids(tuning)
+    script = template(SCRIPT)
     return environment.get_template(TEMPLATE).render(
         name=f"{tuning.table.name}.{tuning.column}",
         tuning=tuning,
@@ -54,6 +62,11 @@ def page(tuning: Tuning) -> str:
         examples=examples,
         shows=any(line.row.more for grid in examples for line in grid.lines),
         about=tables.about(tuning),
+        marks=marks(tuning),
+        most_rows=MOST_ROWS,
+        script=Markup(script),
+        # browsers run no other script of the page
+        script_hash=b64encode(sha256(script.encode()).digest()).decode(),
         light=LIGHT,
         dark=DARK,
     )

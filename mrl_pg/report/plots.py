@@ -1,14 +1,15 @@
 """The plots of a result, each with a title, a caption and a text for screen readers."""
 
+from itertools import pairwise
+
 from mrl_pg.recall.curve import MOST_CANDIDATES
 from mrl_pg.report import axes as draw
 from mrl_pg.report import values
 from mrl_pg.report.axes import Plot
 from mrl_pg.report.colours import LIGHT
 from mrl_pg.report.curves import needed, quality
+from mrl_pg.report.marks import marks
 from mrl_pg.tune import Point, Tuning
-
-TRIED = tuple(LIGHT[name] for name in ("values", "signs", "third", "fourth"))
 
 
 def plots(tuning: Tuning) -> list[Plot]:
@@ -21,13 +22,13 @@ def plots(tuning: Tuning) -> list[Plot]:
 def _recall_by_time(tuning: Tuning) -> Plot:
     figure, axes = draw.plain("median time of a search, ms", "recall", 4)
     best, front = values.choice(tuning), tuning.front
-    for i, (name, points) in enumerate(_by_index(tuning).items()):
-        short = points[0].option is not None
+    known = marks(tuning)
+    for name, points in _by_index(tuning).items():
         axes.plot(
             [point.median_ms for point in points],
             [point.recall.mean for point in points],
-            color=TRIED[i % len(TRIED)] if short else LIGHT["full"],
-            marker=draw.MARKERS[i % len(draw.MARKERS)],
+            color=known[name].colour,
+            marker=known[name].shape,
             markersize=6,
             markeredgecolor=LIGHT["surface"],
             markeredgewidth=0.6,
@@ -50,15 +51,18 @@ def _recall_by_time(tuning: Tuning) -> Plot:
     draw.target(axes, tuning.goal.recall)
     text = f"{len(tuning.points)} settings. "
     if best is not None:
-        axes.scatter(
-            [best.median_ms],
-            [best.recall.mean],
-            s=170,
-            facecolors="none",
-            edgecolors=LIGHT["ink"],
-            linewidths=1.8,
-            zorder=5,
-            label="choice",
+        ends = [*map(_place, front), (1.4 * max(times), front[-1].recall.mean)]
+        steps = [
+            place
+            for one, two in pairwise(ends)
+            for place in (one, (two[0], one[1]), two)
+        ]
+        draw.choice(
+            axes,
+            f"choice: {best.name}",
+            _place(best),
+            known[best.name],
+            [*([place] for place in map(_place, tuning.points)), steps],
         )
         text += f"The choice is {best}. "
     draw.legend(figure, 3)
@@ -72,11 +76,15 @@ def _recall_by_time(tuning: Tuning) -> Plot:
     )
 
 
+def _place(point: Point) -> draw.Place:
+    return point.median_ms, point.recall.mean
+
+
 def _by_index(tuning: Tuning) -> dict[str, list[Point]]:
-    grouped: dict[str, list[Point]] = {}
-    for point in sorted(tuning.points, key=lambda point: point.option is None):
-        grouped.setdefault(point.name, []).append(point)
-    return grouped
+    grouped: dict[str, list[Point]] = {name: [] for name in marks(tuning)}
+    for point in tuning.points:
+        grouped[point.name].append(point)
+    return {name: points for name, points in grouped.items() if points}
 
 
 def _sizes(tuning: Tuning) -> Plot | None:
@@ -85,7 +93,6 @@ def _sizes(tuning: Tuning) -> Plot | None:
         (
             option.name,
             option.index_bytes,
-            LIGHT["signs" if option.stored == "bits" else "values"],
             option.candidates is not None,
             option is best,
         )
@@ -93,18 +100,20 @@ def _sizes(tuning: Tuning) -> Plot | None:
     ]
     full = values.full_index(tuning)
     if full is not None:
-        bars.append((*full, LIGHT["full"], True, False))
+        bars.append((*full, True, False))
     if not bars:
         return None
     figure, axes = draw.plain("index size, MB", "", height=0.9 + 0.24 * len(bars))
     most = max(size for _, size, *_ in bars)
-    for i, (_, size, colour, able, chosen) in enumerate(bars):
+    known = marks(tuning)
+    for i, (name, size, able, chosen) in enumerate(bars):
+        mark = known.get(name)
         axes.barh(
             i,
             size / 1e6,
             height=0.66,
-            facecolor=colour if able else "none",
-            edgecolor=colour,
+            facecolor=(mark.colour if mark else LIGHT["grid"]) if able else "none",
+            edgecolor=mark.colour if mark else LIGHT["muted"],
             linewidth=1,
         )
         axes.annotate(
@@ -126,12 +135,13 @@ def _sizes(tuning: Tuning) -> Plot | None:
         "sizes",
         "Index sizes",
         f"Predicted for all {tuning.table.rows:,} rows. A bar is not filled if recall "
-        f"{tuning.goal.recall:g} needs more than {MOST_CANDIDATES} candidates.",
+        f"{tuning.goal.recall:g} needs more than {MOST_CANDIDATES} candidates."
+        + (" A pale bar was not built." if tuning.points else ""),
         "; ".join(
             f"{name} {values.megabytes(size)}"
             + (", the choice" if chosen else "")
             + ("" if able else ", misses the recall")
-            for name, size, _, able, chosen in bars
+            for name, size, able, chosen in bars
         ),
         figure,
     )

@@ -1,15 +1,28 @@
 """The page of a tuning: complete, by itself, readable in both themes and aloud."""
 
+import json
 import re
 import sys
+from base64 import b64encode
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
+from hashlib import sha256
+from html import unescape
 from pathlib import Path
 
 import matplotlib.image
 import pytest
+from matplotlib.colors import to_hex
 from support.databases import Server, connect
-from support.reports import Read, browse, contrast, looked_at, sound
+from support.reports import (
+    CLICK,
+    Read,
+    browse,
+    contrast,
+    looked_at,
+    sound,
+    with_script,
+)
 from support.tables import make_table
 from typer.testing import CliRunner, Result
 
@@ -19,7 +32,10 @@ from mrl_pg.demo.corpus import glosses
 from mrl_pg.demo.model import StaticModel
 from mrl_pg.errors import InvalidSetting
 from mrl_pg.report import Report, colours, plots, svg, tables, values
+from mrl_pg.report.marks import marks
+from mrl_pg.report.page import INTERFACES
 from mrl_pg.tune import Goal, Recommendation, Tuning, tune
+from mrl_pg.tune.advice.not_yet import NotYet
 
 NOTHING = Recommendation(None, None, None, None, None, False, (), ("no <use>",), None)
 
@@ -99,11 +115,13 @@ def test_the_page_holds_all_of_the_result(tuning: Tuning, html: str) -> None:
 def test_the_page_needs_nothing_else(html: str) -> None:
     found = sound(html)
     assert "http" not in re.sub(r"http-equiv", "", html)
-    assert not {tag for tag, _ in found.elements} & {"script", "link", "img", "iframe"}
+    assert not {tag for tag, _ in found.elements} & {"link", "img", "iframe"}
     assert [a for _, a in found.elements if "src" in a] == []
     assert "@import" not in html
+    (script,) = re.findall("<script>(.*?)</script>", html, re.DOTALL)
+    digest = b64encode(sha256(script.encode()).digest()).decode()
     assert found.all("meta")[1]["content"] == (
-        "default-src 'none'; style-src 'unsafe-inline'"
+        f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
     )
 
 
@@ -117,10 +135,79 @@ def test_every_colour_of_a_plot_is_one_of_the_page_in_both_themes(html: str) -> 
     for theme in (colours.LIGHT, colours.DARK):
         for name, colour in theme.items():
             assert f"--{name}: {colour};" in html
-            if name not in ("grid", "surface", "panel"):
+            if name not in ("grid", "surface", "panel", "shade"):
                 # what a line or a letter needs to be seen
-                least = 4.5 if name in ("ink", "muted") else 2.4
+                least = 4.5 if name in ("ink", "muted", "alert") else 3
                 assert contrast(colour, theme["surface"]) >= least, name
+        for name in ("ink", "muted"):
+            assert contrast(theme[name], theme["panel"]) >= 4.5, name
+
+
+def test_an_index_has_one_colour_on_the_whole_page(tuning: Tuning, html: str) -> None:
+    known = marks(tuning)
+    tried = [known[one.name] for one in tuning.built if "alone" not in one.name]
+    assert len({mark.role for mark in tried}) == len(tried) == 2
+    assert known[tuning.recommendation.name or ""] in tried
+    # nothing else than indexes has their colours
+    others = [
+        *colours.STEPS,
+        *(known[n].colour for n in known if known[n] not in tried),
+    ]
+    assert not {mark.colour for mark in tried} & set(others)
+    dots = re.findall(r'style="color: var\(--([\w-]+)\)"></i>([^<,]+)</', html)
+    assert {(known[name].role, name) for name in known} >= set(dots)
+    assert {name for _, name in dots} >= {one.name for one in tuning.built}
+    by_name = {plot.name: plot.figure for plot in plots.plots(tuning)}
+    drawn = by_name["recall-time"].axes[0].lines
+    for name in {point.name for point in tuning.points}:
+        (line,) = (line for line in drawn if line.get_label() == name)
+        assert line.get_color() == known[name].colour
+    axes = by_name["sizes"].axes[0]
+    bars = zip(axes.get_yticklabels(), axes.patches, strict=True)
+    edges = {label.get_text(): to_hex(bar.get_edgecolor()) for label, bar in bars}
+    for name, edge in edges.items():
+        assert edge == (known[name].colour if name in known else colours.LIGHT["muted"])
+
+
+def test_the_choice_is_drawn_last_and_labelled(tuning: Tuning, html: str) -> None:
+    name = tuning.recommendation.name
+    drawn = re.findall(r"<svg.*?</svg>", html, re.DOTALL)
+    labelled = [one for one in drawn if f"choice: {name}" in one]
+    assert len(labelled) == 3
+    (measured,) = (one for one in labelled if "recall-time-choice" in one)
+    after = measured.split('id="recall-time-choice"')[1].split("recall-time-legend")[0]
+    # the choice itself, and no other mark and no line
+    assert after.count("<use") == 1
+    assert 'id="recall-time-line' not in after
+
+
+def test_the_verdict_comes_first(tuning: Tuning) -> None:
+    # plots take a second, and say nothing here
+    bare = replace(tuning, points=(), curves=(), options=())
+    for changes, verdict in (
+        ({"not_yet": None, "against": ()}, f"Take {tuning.recommendation.name}"),
+        ({"not_yet": NotYet("so", 9), "against": ()}, "You need no short index yet"),
+        ({"not_yet": None, "against": ("so",)}, "Something speaks against a short"),
+    ):
+        advice = replace(tuning.recommendation, **changes)
+        page = Report(replace(bare, recommendation=advice)).html()
+        found = sound(page)
+        assert verdict in page.split("</h1>")[0]
+        words = " ".join(found.said.split())
+        headline = words.index(f"with {advice.candidates} candidates")
+        assert words.index(verdict) < headline < words.index("What to run")
+        assert advice.against == () or words.index("Why not") < headline
+
+
+def test_long_tables_and_the_method_are_folded(tuning: Tuning, html: str) -> None:
+    table = tables.measured(tuning)
+    assert table is not None
+    found = sound(html)
+    assert len(found.all("summary")) == len(found.all("details"))
+    assert f"{table.caption}: {len(table.rows)} rows" in found.said
+    assert "How it was measured: rows, queries, versions, noise" in found.said
+    # one example is open
+    assert [d for d in found.all("details") if "open" in d] == [{"open": None}]
 
 
 def test_plots_are_told_in_words(tuning: Tuning) -> None:
@@ -148,7 +235,7 @@ def test_names_are_escaped(tuning: Tuning) -> None:
     )
     text = Report(named).html()
     found = sound(text)
-    assert found.all("script") == []
+    assert len(found.all("script")) == 1
     assert found.said.count(evil) >= 5
 
 
@@ -240,7 +327,8 @@ def test_chromium_finds_nothing_that_runs_over(html: str, tmp_path: Path) -> Non
     file.write_text(looked_at(html, 1280, 390), encoding="utf-8")
     text, console = browse(file, "--dump-dom", "--window-size=1400,2000")
     (title,) = re.findall("<title>(.*?)</title>", text)
-    assert sorted(title.split()) == ["1280,1280,0", "390,390,0"]
+    # the tables of measurements, of predictions and of storage are wide
+    assert sorted(title.split()) == ["1280,1280,0,0", "390,390,0,3"]
     # what is said would have been seen below, too
     assert len(console) == 2
 
@@ -262,9 +350,31 @@ def test_chromium_loads_it_in_the_theme_that_is_preferred(
     )
     assert console == []
     assert text.count("<figcaption>") == 5
+    # the script ran, although the rule of the page forbids all others
+    assert html.count(" hidden>Copy<") == 4
+    assert text.count('data-copies="') == 4
+    assert not re.search("<button[^>]* hidden", text)
     corner = matplotlib.image.imread(shot)[2, 2, :3]
     painted = "#" + "".join(f"{round(255 * part):02x}" for part in corner)
     assert painted == theme["surface"]
+
+
+def test_buttons_copy_the_commands(tuning: Tuning, html: str, tmp_path: Path) -> None:
+    file = tmp_path / "report.html"
+    file.write_text(with_script(html, CLICK), encoding="utf-8")
+    text, console = browse(file, "--dump-dom")
+    assert console == []
+    (title,) = re.findall("<title>(.*?)</title>", text)
+    done = json.loads(unescape(title))
+    assert tuning.recommendation.commands is not None
+    texts = asdict(tuning.recommendation.commands)
+    wanted = [texts[name] for name in INTERFACES]
+    # the clipboard refuses the last text, which is selected instead
+    assert done["clipboard"] == wanted
+    names = [f"Copy {title}" for title in INTERFACES.values()]
+    assert [" ".join(said.split()) for said in done["said"][::2]] == names
+    status = done["said"][1::2]
+    assert status == ["Copied"] * 3 + ["Selected. Press Ctrl+C or ⌘C"]
 
 
 def test_a_plot_is_the_same_each_time(tuning: Tuning) -> None:

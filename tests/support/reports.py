@@ -40,7 +40,7 @@ class Read(HTMLParser):
             self.wrong.append(f"/{tag}")
 
     def handle_data(self, data: str) -> None:
-        if self.open and self.open[-1] != "style":
+        if self.open and self.open[-1] not in ("style", "script"):
             self.said += data
 
     def all(self, tag: str) -> list[dict[str, str | None]]:
@@ -84,26 +84,61 @@ def contrast(one: str, other: str) -> float:
 # ------------------------------------------------------------------ in a browser
 
 LOOK = """<script>
+for (const one of document.querySelectorAll("details")) one.open = true;
 const over = [...document.querySelectorAll("main *")].filter(
-  e => !e.closest(".wide, svg") && e.getBoundingClientRect().right > innerWidth + 1);
-const moved = [...document.querySelectorAll(".examples .wide")].filter(
+  e => !e.closest(".wide, svg, .unseen") &&
+    e.getBoundingClientRect().right > innerWidth + 1);
+const cut = [...document.querySelectorAll(".wide")].filter(
   e => e.scrollWidth > e.clientWidth + 1);
-parent.document.title += ` ${innerWidth},` +
-  `${document.documentElement.scrollWidth},${over.length + moved.length}`;
+const moved = cut.filter(e => e.closest(".examples"));
+const silent = cut.filter(e => {
+  e.scrollLeft = e.scrollWidth;
+  const cue = e.previousElementSibling, shade = getComputedStyle(e).backgroundImage;
+  const scrolls = e.scrollLeft + e.clientWidth >= e.scrollWidth - 1;
+  return !(scrolls && shade.includes("gradient") && cue?.offsetHeight > 0);
+});
+parent.document.title += ` ${innerWidth},${document.documentElement.scrollWidth},` +
+  `${over.length + moved.length + silent.length},${cut.length}`;
 console.log("looked");
 </script></body>"""
+
+CLICK = """<script>
+const clipboard = [], said = [];
+Object.defineProperty(navigator, "clipboard", {value: {writeText: async text => {
+  if (clipboard.length > 2) throw new Error("refused");
+  clipboard.push(text);
+}}});
+document.execCommand = () => {
+  clipboard.push(getSelection().toString());
+  return false;
+};
+(async () => {
+  for (const button of document.querySelectorAll("button")) {
+    button.click();
+    // no timer, because the page is read when it has loaded
+    for (let turn = 0; turn < 20; turn++) await null;
+    said.push(button.innerText, button.nextElementSibling.innerText);
+  }
+  document.title = JSON.stringify({clipboard, said});
+})();
+</script></body>"""
+
+
+def with_script(text: str, script: str) -> str:
+    """The page with another script at its end, which the page's own rule forbids."""
+    assert text.count("</body>") == 1
+    return re.sub("<meta http-equiv[^>]*>", "", text).replace("</body>", script)
 
 
 def looked_at(text: str, *widths: int) -> str:
     """A page that shows another at some widths, and puts measurements in its title.
 
-    The title has for each width the width, the width that the inner page needs, and how
-    many elements are too wide. Tables may be too wide in their own frame, but examples
-    may not. The page is in frames, because a window is never narrower than 500 pixels.
+    The title has for each width the width, the width that the inner page needs, how
+    many elements are wrong, and how many tables scroll. An element is wrong if it is
+    too wide. A table may scroll in its own frame if that is shown, unless it is an
+    example. The page is in frames, because a window is never narrower than 500 pixels.
     """
-    # the page's own rule forbids scripts
-    open_to = re.sub("<meta http-equiv[^>]*>", "", text).replace("</body>", LOOK)
-    page = escape(open_to)
+    page = escape(with_script(text, LOOK))
     frames = [
         f'<iframe style="width:{width}px;height:2000px;border:0" srcdoc="{page}">'
         "</iframe>"
