@@ -66,6 +66,7 @@ def decide_upsert(facts: RowFacts, block: Block, if_exists: IfExists) -> UpsertJ
             columns=comma(name(column) for column in by_name),
             same_key=rows.same_key(facts),
             wanted=_wanted(if_exists),
+            order=comma(sql.Identifier(rows.inner[key.name]) for key in keys),
             on_conflict=_on_conflict(facts, if_exists, others),
             **slots,
         ),

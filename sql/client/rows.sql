@@ -131,7 +131,7 @@ where known.table_id operator(pg_catalog.=) %(table_id)s::pg_catalog.oid::pg_cat
 
 -- name: upsert_rows
 -- Inserts rows, and says how many were written and which keys were in the table before.
--- Slots: table, columns, arrays, names, casts, same_key, wanted (a condition), on_conflict
+-- Slots: table, columns, arrays, names, casts, same_key, wanted, order (keys), on_conflict
 -- Called by: mrl_pg.rows.upsert_job
 with mrl_file as materialized (
     select {casts}, mrl_given.mrl_place
@@ -146,6 +146,8 @@ with mrl_file as materialized (
     select {names}
     from mrl_file
     where {wanted}
+    -- two calls that write the same rows lock them in one order
+    order by {order}
     {on_conflict}
     returning 1
 )

@@ -92,6 +92,7 @@ OWN = {
             ("casts", "mrl_given.id::pg_catalog.int4 as id"),
             ("same_key", "mrl_row.id operator(pg_catalog.=) mrl_file.id"),
             ("wanted", "true"),
+            ("order", "id"),
             ("on_conflict", "on conflict do nothing"),
         )
     },

@@ -580,3 +580,14 @@ def test_keys_are_found_by_the_index(many: Conn, table: str, keys: list[Any]) ->
         assert f"Index Scan using {table}_pkey" in found, found
         assert "Seq Scan" not in found
     assert len([each for each in searched.get(many, keys) if each]) == 8
+
+
+def test_rows_are_locked_in_the_order_of_their_keys(conn: Conn) -> None:
+    """So that two calls that write the same rows wait for each other at worst."""
+    conn.execute(TABLE)
+    DOCS.upsert(conn, [row(3), row(1), row(2)])
+    written = conn.execute("select id from docs order by ctid").fetchall()
+    assert written == [(1,), (2,), (3,)]
+    DOCS.upsert(conn, [row(3), row(2), row(1)])
+    updated = conn.execute("select id from docs order by ctid").fetchall()
+    assert updated == [(1,), (2,), (3,)]
