@@ -8,6 +8,8 @@ from support.command import mrl_pg
 from support.databases import Conn
 from support.embedding_server import KEY, service
 
+from mrl_pg.errors import InvalidSetting, TableNotFound
+
 TEXTS = ("a large hairy spider", "an instrument for measuring temperature")
 
 
@@ -81,7 +83,6 @@ def test_loads_that_are_refused(
         ((), "nothing to search for"),
         (("--embed", "demo"), "nothing to search for"),
         (("text", "--query", "q.npy"), "give one of the two"),
-        (("text", "--exact"), "the registry names no model for docs.embedding"),
         (("--query", "q.npy", "--model", "m"), "--model is about a model"),
     ],
 )
@@ -91,3 +92,16 @@ def test_searches_that_are_refused(
     done = mrl_pg("search", "docs", "embedding", *options, "--dsn", database)
     assert done.returncode == 2
     assert message in done.stderr
+
+
+def test_a_search_in_words_needs_a_table_and_then_a_model(
+    conn: Conn, database: str
+) -> None:
+    search = ("search", "docs", "embedding", "text", "--exact", "--dsn", database)
+    missing = mrl_pg(*search)
+    assert missing.returncode == TableNotFound.exit_code
+    assert "table 'docs' does not exist" in missing.stderr
+    conn.execute("create table docs (id int primary key, embedding vector(3))")
+    unnamed = mrl_pg(*search)
+    assert unnamed.returncode == InvalidSetting.exit_code
+    assert "the registry names no model for docs.embedding" in unnamed.stderr

@@ -331,9 +331,6 @@ class Tools:
             model is None or not is_same(known.model, model.name)
         ):
             model = _opened(known.model, known.dims)
-        if model is None:
-            # raises what is wrong with the table, before a model is missed
-            run(conn, read_facts(_layout(searched)))
         return search_text(conn, searched, text, embedder=model, **asked)
 
     def _check_filter(self, conn: Conn, filter: str | None) -> None:
