@@ -7,11 +7,12 @@ from psycopg import sql
 from mrl_pg import source
 from mrl_pg.arguments import check_text
 from mrl_pg.catalog.in_use import name_of
+from mrl_pg.catalog.read import read_facts
 from mrl_pg.catalog.slots import statement
 from mrl_pg.embed.protocol import Embedder
 from mrl_pg.errors import ModelMismatch, NotInstalled
 from mrl_pg.exchange import AsyncConn, Conn, Exchange, Send, look, run, run_async
-from mrl_pg.layout import Searched
+from mrl_pg.layout import IndexLayout, Searched
 from mrl_pg.models import find
 
 UNKNOWN_BEFORE = (
@@ -32,13 +33,15 @@ NOT_THERE = (
 class ColumnModel:
     """A column, its size, and the model that filled it; None if that is not known.
 
-    `note` says why a load cannot record the model, or is empty.
+    `there` is false if there is no such column. `note` says why a load cannot record
+    the model, or is empty.
     """
 
     table: str
     column: str
     dims: int | None
     model: str | None
+    there: bool
     note: str = ""
 
     def check(self, embedder: Embedder) -> None:
@@ -87,6 +90,7 @@ def write_model(searched: Searched, model: str | None) -> Exchange[None]:
             "the registry keeps the model of a column, and this database has none: run "
             "mrl_pg.install(conn) or `mrl-pg install`"
         )
+    yield from check_there(searched, known)
     named = {**_names(searched), "model": model}
     yield Send(source.statement("set_model").encode(), named)
 
@@ -115,7 +119,15 @@ def read_model(searched: Searched, *, loading: bool = False) -> Exchange[ColumnM
         )
         (answer,) = yield Send(asked)
         note = UNKNOWN_BEFORE if answer["filled"] else ""
-    return ColumnModel(searched.table, searched.column, row["dims"], model, note)
+    there = row["has_column"]
+    return ColumnModel(searched.table, searched.column, row["dims"], model, there, note)
+
+
+def check_there(searched: Searched, known: ColumnModel) -> Exchange[None]:
+    """Raise TableNotFound or ColumnNotFound if there is no such column."""
+    if not known.there:
+        table, column, schema = searched.table, searched.column, searched.schema
+        yield from read_facts(IndexLayout(table, column, schema=schema, dims=1))
 
 
 def _names(searched: Searched) -> dict[str, str]:

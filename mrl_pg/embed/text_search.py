@@ -4,14 +4,13 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from mrl_pg.arguments import check_text
-from mrl_pg.catalog.read import read_facts
-from mrl_pg.embed.column_model import read_model
+from mrl_pg.embed.column_model import check_there, read_model
 from mrl_pg.embed.named import known_embedder
 from mrl_pg.embed.protocol import Embedder
 from mrl_pg.embed.text_model import as_matrix
 from mrl_pg.errors import InvalidSetting
 from mrl_pg.exchange import AnyConn, AsyncConn, Call, Conn, Exchange, run, run_async
-from mrl_pg.layout import IndexLayout, Searched
+from mrl_pg.layout import Searched
 from mrl_pg.search.find import find
 from mrl_pg.search.options import SearchKeywords, SearchOptions, options_of
 from mrl_pg.search.result import SearchResult
@@ -67,8 +66,7 @@ def find_text(
     known = yield from read_model(searched)
     if embedder is None:
         if known.model is None:
-            # raises what is wrong with the table, if that is the reason
-            yield from read_facts(_layout(searched))
+            yield from check_there(searched, known)
             raise InvalidSetting(
                 f"the registry names no model for {searched.table}.{searched.column}: "
                 "name the model that embedded the rows with embedder= (--embed), or "
@@ -79,10 +77,3 @@ def find_text(
     vectors = yield Call(partial(embedder.embed_queries, [text]))
     vector = as_matrix(embedder.name, vectors, 1)[0]
     return (yield from find(conn, searched, vector, options))
-
-
-def _layout(searched: Searched) -> IndexLayout:
-    """The layout, or one that stands for the column alone."""
-    if isinstance(searched, IndexLayout):
-        return searched
-    return IndexLayout(searched.table, searched.column, schema=searched.schema, dims=1)
