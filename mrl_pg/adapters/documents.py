@@ -244,13 +244,15 @@ class Documents:
         k: int,
         condition: Condition | None,
         options: Mapping[str, Any],
+        *,
+        vectors: bool = False,
     ) -> Exchange[list[FoundDocument]]:
-        """The k documents nearest to a vector, nearest first."""
+        """The k documents nearest to a vector, nearest first; `vectors`: with theirs."""
 
         def search(searched: Searched, asked: SearchOptions) -> Exchange[Sequence[Hit]]:
             return (yield from find(conn, searched, query, asked))
 
-        hits = yield from self._hits(conn, search, k, condition, options)
+        hits = yield from self._hits(conn, search, k, condition, options, vectors)
         return [self._found(hit, hit.distance) for hit in hits]
 
     def unlike(
@@ -284,6 +286,8 @@ class Documents:
         k: int,
         condition: Condition | None,
         options: Mapping[str, Any],
+        *,
+        vectors: bool = False,
     ) -> Exchange[list[FoundDocument]]:
         """The k best documents by vector and by words, fused by rank.
 
@@ -299,7 +303,7 @@ class Documents:
                 yield from find_hybrid(conn, searched, query, asked_words, asked, fetch)
             )
 
-        hits = yield from self._hits(conn, search, k, condition, rest)
+        hits = yield from self._hits(conn, search, k, condition, rest, vectors)
         return [self._found(hit, hit.score) for hit in hits]
 
     def read(
@@ -401,6 +405,7 @@ class Documents:
         k: int,
         condition: Condition | None,
         options: Mapping[str, Any],
+        vectors: bool = False,
     ) -> Exchange[Sequence[AnyHit]]:
         """The answers of a search by the index in use; exact if there is none."""
         state = yield from self.state(conn)
@@ -411,7 +416,10 @@ class Documents:
                 f"{option}={shown(options[option])}: the store itself gives a search "
                 f"its {option}; leave it out"
             )
-        given: Any = {"k": k, "columns": self.table.shown_columns, **options}
+        columns = [*self.table.shown_columns]
+        if vectors:
+            columns.append(self.table.embedding)
+        given: Any = {"k": k, "columns": columns, **options}
         if condition is not None:
             given["filter"], given["params"] = written(condition, state.fields)
         asked = options_of(given)

@@ -490,11 +490,12 @@ class MatryoshkaDocumentStore:
         options: dict[str, Any],
     ) -> Verb[list[Document]]:
         condition = condition_of(filters)
-        asked = self._with_columns(options, return_embedding)
 
         def verb(conn: AnyConn) -> Exchange[list[Document]]:
             documents = self.documents
-            found = yield from documents.nearest(conn, query, top_k, condition, asked)
+            found = yield from documents.nearest(
+                conn, query, top_k, condition, options, vectors=return_embedding
+            )
             return [
                 document_of(each.document, score_of(each.score, documents.distance))
                 for each in found
@@ -512,25 +513,20 @@ class MatryoshkaDocumentStore:
         options: dict[str, Any],
     ) -> Verb[list[Document]]:
         condition = condition_of(filters)
-        asked = self._with_columns(options, return_embedding)
 
         def verb(conn: AnyConn) -> Exchange[list[Document]]:
             found = yield from self.documents.hybrid(
-                conn, query, words, top_k, condition, asked
+                conn,
+                query,
+                words,
+                top_k,
+                condition,
+                options,
+                vectors=return_embedding,
             )
             return [document_of(each.document, each.score) for each in found]
 
         return verb
-
-    def _with_columns(
-        self, options: dict[str, Any], return_embedding: bool
-    ) -> dict[str, Any]:
-        if not return_embedding:
-            return options
-        return {
-            **options,
-            "columns": [*self.table.shown_columns, self.table.embedding],
-        }
 
     def _fields_info(self, conn: AnyConn) -> Exchange[dict[str, dict[str, str]]]:
         types = yield from fields.field_types(self.documents, conn)
