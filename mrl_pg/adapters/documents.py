@@ -247,7 +247,7 @@ class Documents:
         *,
         vectors: bool = False,
     ) -> Exchange[list[FoundDocument]]:
-        """The k documents nearest to a vector, nearest first; `vectors`: with theirs."""
+        """The k documents nearest to a vector; with `vectors`, these have theirs."""
 
         def search(searched: Searched, asked: SearchOptions) -> Exchange[Sequence[Hit]]:
             return (yield from find(conn, searched, query, asked))
