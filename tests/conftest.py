@@ -21,7 +21,7 @@ from psycopg import sql
 from support.databases import SETTINGS, TEMPLATE, Server, connect, url_of
 from support.folders import temporary_folder
 from support.reused import reused, session
-from support.versions import EVERY_VERSION, add_options, choose, thin
+from support.versions import EVERY_VERSION, add_options, choose, may_hold, thin
 
 from mrl_pg import install, server
 from mrl_pg.demo import corpus
@@ -49,6 +49,13 @@ def pytest_configure(config: pytest.Config) -> None:
         # every install and create raises it on a pgvector with known faults
         ignored = "ignore::mrl_pg.errors.PgvectorWarning"
         config.addinivalue_line("filterwarnings", ignored)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """With `-m every_version`, import no file without such a test."""
+    only = config.getoption("markexpr") == "every_version"
+    test = collection_path.match("test_*.py")
+    return True if only and test and not may_hold(collection_path) else None
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

@@ -7,11 +7,18 @@ from typing import Any, TypeAlias, TypeVar
 from weakref import WeakKeyDictionary
 
 from psycopg import AsyncConnection, Connection
-from psycopg_pool import AsyncConnectionPool, ConnectionPool
 
 from mrl_pg.arguments import shown
 from mrl_pg.errors import InvalidSetting
 from mrl_pg.exchange import AnyConn, Exchange, run, run_async
+
+try:
+    from psycopg_pool import AsyncConnectionPool, ConnectionPool
+except ModuleNotFoundError as error:
+    raise ModuleNotFoundError(
+        "stores of frameworks keep a pool of psycopg_pool: pip install 'psycopg[pool]'",
+        name=error.name,
+    ) from error
 
 T = TypeVar("T")
 

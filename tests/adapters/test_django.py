@@ -254,7 +254,7 @@ def test_without_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in sys.modules if name.startswith("mrl_pg.adapters.")]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "django", None)
-    with pytest.raises(InvalidSetting, match=r"pip install 'mrl_pg\[django\]'"):
+    with pytest.raises(ModuleNotFoundError, match=r"pip install 'mrl_pg\[django\]'"):
         importlib.import_module("mrl_pg.adapters.django")
 
 

@@ -78,6 +78,11 @@ def choose(config: pytest.Config) -> tuple[int, ...]:
     return (version,)
 
 
+def may_hold(file: Path) -> bool:
+    """Whether a file may hold a test for every version."""
+    return file.parent.name in EVERY_VERSION or "every_version" in file.read_text()
+
+
 def thin(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Deselect two of three sets of parameters of each test."""
     seen: Counter[tuple[Path, str]] = Counter()

@@ -3,14 +3,13 @@
 It needs the extra `mrl_pg[django]`, and PostgreSQL by psycopg 3.
 """
 
-from mrl_pg.errors import InvalidSetting
-
 try:
     import django  # noqa: F401
 except ModuleNotFoundError as error:
-    raise InvalidSetting(
+    raise ModuleNotFoundError(
         "mrl_pg.adapters.django needs Django, which is not installed: "
-        "pip install 'mrl_pg[django]'"
+        "pip install 'mrl_pg[django]'",
+        name=error.name,
     ) from error
 
 from mrl_pg.adapters.django.indexes import ShortIndex
