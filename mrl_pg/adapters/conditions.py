@@ -150,9 +150,9 @@ def _comparison(compared: Comparison, made: Written) -> sql.Composable:
     if compared.part != "metadata":
         own, type_name = made.fields.parts[compared.part]
         return _of_column(compared, name(own), type_name, made)
-    column = made.fields.columns.get(".".join(compared.path))
-    if column is not None:
-        return _of_column(compared, name(".".join(compared.path)), column, made)
+    if (column := made.fields.column_of(compared.path)) is not None:
+        type_name = made.fields.columns[".".join(compared.path)]
+        return _of_column(compared, column, type_name, made)
     return _of_metadata(compared, made.fields.metadata_of(compared.path), made)
 
 

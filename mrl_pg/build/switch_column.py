@@ -10,7 +10,7 @@ from psycopg import errors, sql
 from mrl_pg import source
 from mrl_pg.arguments import flag
 from mrl_pg.catalog.facts import Facts, check_installed
-from mrl_pg.catalog.read import read_facts
+from mrl_pg.catalog.read import read_column_facts
 from mrl_pg.catalog.slots import statement
 from mrl_pg.errors import (
     IndexNotFound,
@@ -20,7 +20,7 @@ from mrl_pg.errors import (
 from mrl_pg.exchange import AnyConn, Call, Exchange, Row, Send
 from mrl_pg.exchange.connections import commits_each
 from mrl_pg.exchange.server_message import server_message
-from mrl_pg.layout import ColumnLayout, IndexLayout
+from mrl_pg.layout import ColumnLayout
 
 WRITER_SECONDS = 10.0
 """How long a switch waits for transactions that wrote before it, to count all rows."""
@@ -152,7 +152,6 @@ def count_rows(facts: Facts, from_column: str, to_column: str) -> Exchange[Row]:
 
 def read_column(column: ColumnLayout) -> Exchange[Facts]:
     """Facts of a full column; raises an error if it is not there or cannot be used."""
-    layout = IndexLayout(column.table, column.column, dims=1, schema=column.schema)
-    facts = yield from read_facts(layout)
+    facts = yield from read_column_facts(column)
     check_installed(facts)
     return facts

@@ -84,22 +84,11 @@ def decide(
     check_pgvector(extension.get("pgvector_version"))
     where = f"{layout.schema}.{layout.table}" if layout.schema else layout.table
     if table is None:
-        raise TableNotFound(
-            f"table {where!r} does not exist or is not on the search path: "
-            "check the spelling and capitals, or give schema="
-        )
-    if table["relation_kind"] not in TABLES:
-        raise TableNotFound(
-            f"{where!r} is a {NOT_TABLES[table['relation_kind']]}: "
-            "name the table that holds the vectors"
-        )
+        raise no_table(where)
+    check_table(where, table["relation_kind"])
     _check_full_column(layout, where, table)
     if not table["keys"]:
-        raise NoPrimaryKey(
-            f"table {where!r} has no primary key, which identifies answers: "
-            "add one, for example alter table … add column id bigint "
-            "generated always as identity primary key"
-        )
+        raise no_primary_key(where, "answers")
     row = {**extension, **table, "index_options": table["index_options"] or []}
     known = {field.name: row[field.name] for field in fields(Facts)}
     return Facts(**{name: _constant(value) for name, value in known.items()})
@@ -107,6 +96,31 @@ def decide(
 
 def _constant(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
+
+
+def no_table(where: str) -> TableNotFound:
+    """The error for a table that is not there."""
+    return TableNotFound(
+        f"table {where!r} does not exist or is not on the search path: "
+        "check the spelling and capitals, or give schema="
+    )
+
+
+def check_table(where: str, kind: str) -> None:
+    """Raise TableNotFound for a view and the like, by the letter of its kind."""
+    if kind not in TABLES:
+        raise TableNotFound(
+            f"{where!r} is a {NOT_TABLES[kind]}: name the table that holds the vectors"
+        )
+
+
+def no_primary_key(where: str, identified: str) -> NoPrimaryKey:
+    """The error for a table in which nothing identifies its rows, or answers."""
+    return NoPrimaryKey(
+        f"table {where!r} has no primary key, which identifies {identified}: "
+        "add one, for example alter table … add column id bigint "
+        "generated always as identity primary key"
+    )
 
 
 def _check_full_column(

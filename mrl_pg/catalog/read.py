@@ -18,7 +18,7 @@ from mrl_pg.catalog import slots
 from mrl_pg.catalog.facts import Facts, decide, function_of
 from mrl_pg.catalog.recent import Recent
 from mrl_pg.exchange import AnyConn, Exchange, Row, look
-from mrl_pg.layout import IndexInUse, IndexLayout
+from mrl_pg.layout import IndexInUse, IndexLayout, Searched
 
 TABLES = 500
 """Most layouts whose facts are cached per connection."""
@@ -52,6 +52,12 @@ def read_facts(layout: IndexLayout) -> Exchange[Facts]:
         # as the statement of a search combines them
         return replace(facts, stamp=facts.stamp ^ layout.registry_stamp)
     return facts
+
+
+def read_column_facts(column: Searched) -> Exchange[Facts]:
+    """Facts from the server now about a full column, whatever indexes it has."""
+    names = column.table, column.column
+    return (yield from read_facts(IndexLayout(*names, dims=1, schema=column.schema)))
 
 
 def forget_facts(conn: AnyConn, layout: IndexLayout) -> None:

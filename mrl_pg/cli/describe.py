@@ -9,7 +9,7 @@ import typer
 
 from mrl_pg.arguments import split_table
 from mrl_pg.catalog.in_use import registered
-from mrl_pg.catalog.read import read_facts
+from mrl_pg.catalog.read import read_column_facts
 from mrl_pg.cli import completion
 from mrl_pg.errors import IndexNotFound, InvalidSetting, NotInstalled
 from mrl_pg.exchange import Conn, run
@@ -255,7 +255,7 @@ class Meant:
         if self.dims is not None or exact:
             return self._described(self.dims or 1)
         # raises if the table has no such column
-        run(conn, read_facts(IndexLayout(table, self.column, dims=1, schema=schema)))
+        run(conn, read_column_facts(column))
         raise IndexNotFound(
             f"{column} has no short column that fits; there are: {_named(known)}"
             if known

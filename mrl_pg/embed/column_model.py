@@ -7,12 +7,12 @@ from psycopg import sql
 from mrl_pg import source
 from mrl_pg.arguments import check_text
 from mrl_pg.catalog.in_use import name_of
-from mrl_pg.catalog.read import read_facts
+from mrl_pg.catalog.read import read_column_facts
 from mrl_pg.catalog.slots import statement
 from mrl_pg.embed.protocol import Embedder
 from mrl_pg.errors import ModelMismatch, NotInstalled
 from mrl_pg.exchange import AsyncConn, Conn, Exchange, Send, look, run, run_async
-from mrl_pg.layout import IndexLayout, Searched
+from mrl_pg.layout import Searched
 from mrl_pg.models import find
 
 UNKNOWN_BEFORE = (
@@ -126,8 +126,7 @@ def read_model(searched: Searched, *, loading: bool = False) -> Exchange[ColumnM
 def check_there(searched: Searched, known: ColumnModel) -> Exchange[None]:
     """Raise TableNotFound or ColumnNotFound if there is no such column."""
     if not known.there:
-        table, column, schema = searched.table, searched.column, searched.schema
-        yield from read_facts(IndexLayout(table, column, schema=schema, dims=1))
+        yield from read_column_facts(searched)
 
 
 def _names(searched: Searched) -> dict[str, str]:

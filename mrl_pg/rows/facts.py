@@ -12,16 +12,19 @@ from weakref import WeakKeyDictionary
 from psycopg import sql
 
 from mrl_pg import source
-from mrl_pg.catalog.facts import NOT_TABLES, check_pgvector
+from mrl_pg.catalog.facts import (
+    check_pgvector,
+    check_table,
+    no_primary_key,
+    no_table,
+)
 from mrl_pg.catalog.in_use import name_of
 from mrl_pg.catalog.read import TABLES
 from mrl_pg.catalog.recent import Recent
 from mrl_pg.catalog.slots import name, statement
 from mrl_pg.errors import (
     ColumnNotFound,
-    NoPrimaryKey,
     NotAVectorColumn,
-    TableNotFound,
 )
 from mrl_pg.exchange import AnyConn, Exchange, cursors, look
 from mrl_pg.layout import ColumnLayout, Searched
@@ -131,17 +134,10 @@ def read_row_facts(conn: AnyConn, searched: Searched) -> Exchange[RowFacts]:
     rows = yield from look(_row_facts(), names)
     where = ".".join(filter(None, (searched.schema, searched.table)))
     if not rows:
-        raise TableNotFound(
-            f"table {where!r} does not exist or is not on the search path: "
-            "check the spelling and capitals, or give schema="
-        )
+        raise no_table(where)
     first = rows[0]
     check_pgvector(first["pgvector_version"])
-    if first["relation_kind"] in NOT_TABLES:
-        raise TableNotFound(
-            f"{where!r} is a {NOT_TABLES[first['relation_kind']]}: "
-            "name the table that holds the vectors"
-        )
+    check_table(where, first["relation_kind"])
     server = ServerFacts(
         extension=first,
         rows=rows,
@@ -150,11 +146,7 @@ def read_row_facts(conn: AnyConn, searched: Searched) -> Exchange[RowFacts]:
         time_zone=_zone(conn),
     )
     if not first["key_names"]:
-        raise NoPrimaryKey(
-            f"table {where!r} has no primary key, which identifies rows: "
-            "add one, for example alter table … add column id bigint "
-            "generated always as identity primary key"
-        )
+        raise no_primary_key(where, "rows")
     operators = (tuple(operator) for operator in first["key_operators"])
     facts = RowFacts(
         searched=searched,

@@ -29,7 +29,7 @@ from mrl_pg.build.status import IndexStatus
 from mrl_pg.build.status import status as read_status
 from mrl_pg.catalog.facts import Facts
 from mrl_pg.catalog.indexes import read_indexes
-from mrl_pg.catalog.read import read_facts
+from mrl_pg.catalog.read import read_column_facts
 from mrl_pg.column import MatryoshkaColumn
 from mrl_pg.embed import TextModel
 from mrl_pg.embed import search as search_text
@@ -38,7 +38,6 @@ from mrl_pg.embed.named import known_embedder
 from mrl_pg.errors import InvalidFilter, InvalidSetting, InvalidVector, MrlError
 from mrl_pg.exchange import Conn, run
 from mrl_pg.kinds import Distance
-from mrl_pg.layout import IndexLayout
 from mrl_pg.search.options import SearchKeywords
 from mrl_pg.search.result import SearchResult
 from mrl_pg.tune import tune as choose
@@ -366,10 +365,6 @@ def _vector_of(
     return [float(number) for number in json.loads(row[searched.column])]
 
 
-def _layout(searched: MatryoshkaColumn) -> IndexLayout:
-    return IndexLayout(searched.table, searched.column, dims=1, schema=searched.schema)
-
-
 def _key_text(key: Any) -> tuple[str, ...]:
     """A key as texts, because a model writes a UUID or a number as it likes."""
     return tuple(map(str, key if isinstance(key, (list, tuple)) else [key]))
@@ -387,7 +382,7 @@ def _note(result: SearchResult) -> str | None:
 def _listed(conn: Conn, row: dict[str, Any]) -> ShortColumn:
     table, column = row["table_name"], row["full_column"]
     try:
-        facts = run(conn, read_facts(_layout(_column(table, column))))
+        facts = run(conn, read_column_facts(_column(table, column)))
     except MrlError:
         # `status` says what is wrong
         facts = None
