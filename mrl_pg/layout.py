@@ -180,10 +180,12 @@ class IndexInUse(IndexLayout):
     """The index that is in use of a column.
 
     `registry_stamp` is a number that changes with the registry of the table, by which
-    a search notices that another index is in use.
+    a search notices that another index is in use. `asked_for` is whether the search
+    named its size or kind, so that another may stand in for it.
     """
 
     registry_stamp: int = 0
+    asked_for: bool = False
 
 
 def fit(stem: str, suffix: str) -> str:

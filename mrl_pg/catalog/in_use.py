@@ -4,8 +4,9 @@ The index in use is read once per connection and cached. Its `registry_stamp` is
 of the stamp that every such search returns, so that the next search notices a switch.
 """
 
+from dataclasses import replace
 from functools import cache
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 from weakref import WeakKeyDictionary
 
 from psycopg import sql
@@ -16,31 +17,48 @@ from mrl_pg.catalog.recent import Recent
 from mrl_pg.catalog.slots import statement
 from mrl_pg.errors import IndexNotFound, NotInstalled
 from mrl_pg.exchange import AnyConn, Exchange, Row, look
+from mrl_pg.kinds import Kind
 from mrl_pg.layout import ColumnLayout, IndexInUse, IndexLayout, Searched
 
 Layout = TypeVar("Layout", bound=IndexLayout)
 
-_known: WeakKeyDictionary[AnyConn, Recent[ColumnLayout, IndexInUse]] = (
-    WeakKeyDictionary()
-)
+Asked: TypeAlias = tuple[ColumnLayout, int | None, Kind | None]
+"""A column, and the size and kind of its index, if the search named them."""
+
+_known: WeakKeyDictionary[AnyConn, Recent[Asked, IndexInUse]] = WeakKeyDictionary()
 
 
 def index_in_use(
-    conn: AnyConn, searched: Searched, *, exact: bool
+    conn: AnyConn,
+    searched: Searched,
+    *,
+    exact: bool,
+    dims: int | None = None,
+    kind: Kind | None = None,
 ) -> Exchange[IndexInUse]:
-    """The index that a search of the column uses.
+    """The index that a search of the column uses: the first of that size and kind.
 
-    An exact search needs none; without one its distance is cosine. Raises
-    IndexNotFound, NotInstalled, and what `known_facts` raises.
+    If there is none of these, the answer describes it all the same, and `fallback`
+    finds what stands in. An exact search needs none; without one its distance is
+    cosine. Raises IndexNotFound, NotInstalled, and what `known_facts` raises.
     """
     known = _known.setdefault(conn, Recent(TABLES))
     column = _column_of(searched)
-    if (layout := known.get(column)) is not None:
+    asked = (column, dims, kind)
+    if (layout := known.get(asked)) is not None:
         return layout
     rows = yield from _read(searched)
     if rows[0]["dims"] is not None:
-        layout = _layout(IndexInUse, column, rows[0])
-        return known.put(column, layout)
+        asked_for = dims is not None or kind is not None
+        fits = {"dims": dims, "kind": kind}
+        fits = {field: value for field, value in fits.items() if value is not None}
+        for row in rows:
+            if fits.items() <= row.items():
+                layout = _layout(IndexInUse, column, row)
+                return known.put(asked, replace(layout, asked_for=asked_for))
+        # not cached, so that it is noticed when it appears
+        derived = {**rows[0], **fits, "short": "", "name": ""}
+        return replace(_layout(IndexInUse, column, derived), asked_for=True)
     stamp = rows[0]["registry_stamp"]
     layout = IndexInUse(
         column.table, column.column, dims=1, schema=column.schema, registry_stamp=stamp
@@ -58,7 +76,7 @@ def index_in_use(
 def forget_index_in_use(conn: AnyConn, searched: Searched) -> None:
     """Drop what is cached, so that it is read again next time."""
     if (known := _known.get(conn)) is not None:
-        known.drop(lambda key: key == _column_of(searched))
+        known.drop(lambda key: key[0] == _column_of(searched))
 
 
 def fallback(layout: IndexLayout) -> Exchange[IndexLayout | None]:
@@ -67,7 +85,10 @@ def fallback(layout: IndexLayout) -> Exchange[IndexLayout | None]:
     That is the one in use, or the next in order that is usable, of the same full column
     and distance. None if there is none, or for a layout that names its index.
     """
-    if layout.named_by_hand or isinstance(layout, IndexInUse):
+    if isinstance(layout, IndexInUse):
+        if not layout.asked_for:
+            return None
+    elif layout.named_by_hand:
         return None
     try:
         rows = yield from _read(layout)

@@ -202,6 +202,17 @@ def check_kind(options: SearchOptions, layout: IndexLayout) -> None:
     )
 
 
+def check_size(options: SearchOptions, layout: IndexLayout) -> None:
+    """Raise InvalidSetting for a size or kind beside an index, which has its own."""
+    for field in ("dims", "kind"):
+        if (value := getattr(options, field)) is not None:
+            raise InvalidSetting(
+                f"{field}={value!r} chooses among the indexes of a column, and this is "
+                f"a search of {layout}: leave it out, or search "
+                f"MatryoshkaColumn({layout.table!r}, {layout.column!r})"
+            )
+
+
 def has_bits(layout: IndexLayout) -> bool:
     """Whether short values are sign bits."""
     return KINDS[layout.kind].stored == "bits"

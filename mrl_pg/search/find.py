@@ -12,8 +12,8 @@ from mrl_pg.catalog.in_use import fallback, forget_index_in_use, index_in_use
 from mrl_pg.catalog.read import find_names, forget_facts, known_facts, known_names
 from mrl_pg.errors import IndexMismatch, IndexNotFound, MrlError
 from mrl_pg.exchange import AnyConn, Exchange, Find, FindMany, FoundRows, cursors
-from mrl_pg.layout import IndexLayout, Searched
-from mrl_pg.search.effort import check_kind
+from mrl_pg.layout import IndexInUse, IndexLayout, Searched
+from mrl_pg.search.effort import check_kind, check_size
 from mrl_pg.search.filter import in_text
 from mrl_pg.search.options import SearchOptions
 from mrl_pg.search.plan import SearchParams, SearchPlan, bind, make_plan
@@ -132,18 +132,30 @@ def prepare(
     if isinstance(options.filter, sql.Composable):
         options = replace(options, filter=in_text(conn, options.filter))
     if isinstance(searched, IndexLayout):
+        check_size(options, searched)
         check_kind(options, searched)
         return (yield from _prepare(conn, searched, query, options))
-    layout = yield from index_in_use(conn, searched, exact=options.exact)
+    layout = yield from _in_use(conn, searched, options)
     try:
         return (yield from _prepare(conn, layout, query, options))
     except MrlError:
         # perhaps another index is in use by now
         forget_index_in_use(conn, searched)
-        fresh = yield from index_in_use(conn, searched, exact=options.exact)
+        fresh = yield from _in_use(conn, searched, options)
         if fresh == layout:
             raise
     return (yield from _prepare(conn, fresh, query, options))
+
+
+def _in_use(
+    conn: AnyConn, searched: Searched, options: SearchOptions
+) -> Exchange[IndexInUse]:
+    size, kind = options.dims, options.kind
+    return (
+        yield from index_in_use(
+            conn, searched, exact=options.exact, dims=size, kind=kind
+        )
+    )
 
 
 def _prepare(

@@ -8,6 +8,7 @@ from typing import Any, TypedDict, TypeVar, cast
 from mrl_pg import arguments
 from mrl_pg.arguments import shown
 from mrl_pg.errors import InvalidSetting
+from mrl_pg.kinds import KINDS, Kind
 from mrl_pg.search.filter import Filter, Params, check_filter
 from mrl_pg.search.promise import check_quantile, check_recall
 
@@ -60,14 +61,18 @@ class FilteredKeywords(EffortKeywords, total=False):
 
 
 class SearchKeywords(FilteredKeywords, total=False):
-    """The keywords of every search: the same, and two more.
+    """The keywords of every search: the same, and a few more.
 
     - `columns` (none): columns to return with each hit.
     - `exact` (False): compares every row instead of using the index.
+    - `dims`, `kind` (those of the index in use): which short column of a column that
+      has several. A small one is cheaper and a large one finds more.
     """
 
     columns: Sequence[str]
     exact: bool
+    dims: int | None
+    kind: Kind | None
 
 
 Method = TypeVar("Method", bound=Callable[..., Any])
@@ -99,6 +104,8 @@ class SearchOptions:
     params: Params = None
     columns: Sequence[str] = ()
     exact: bool = False
+    dims: int | None = None
+    kind: Kind | None = None
 
     def __post_init__(self) -> None:
         """Raise InvalidSetting or InvalidFilter for options that no search takes."""
@@ -115,6 +122,10 @@ class SearchOptions:
         ):
             value = getattr(self, field)
             taken[field] = value if value is None else check_count(field, value, most)
+        if self.dims is not None:
+            taken["dims"] = check_count("dims", self.dims)
+        if self.kind is not None:
+            arguments.check_choice("kind", self.kind, KINDS)
         if self.recall is not None:
             taken["recall"] = check_recall(self.recall)
         if self.quantile is not None:

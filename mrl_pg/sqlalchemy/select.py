@@ -8,9 +8,10 @@ from sqlalchemy.sql.selectable import GenerativeSelect
 
 from mrl_pg.errors import IndexNotFound, InvalidSetting
 from mrl_pg.index import MatryoshkaIndex
-from mrl_pg.search.effort import check_kind, decide_effort, promised_effort
-from mrl_pg.search.options import EffortKeywords, options_of
-from mrl_pg.sqlalchemy.declare import check, declarations, full_type
+from mrl_pg.kinds import Kind
+from mrl_pg.search.effort import check_kind, check_size, decide_effort, promised_effort
+from mrl_pg.search.options import EffortKeywords, SearchOptions, options_of
+from mrl_pg.sqlalchemy.declare import Declaration, check, declarations, full_type
 from mrl_pg.sqlalchemy.hits import HITS
 from mrl_pg.sqlalchemy.passes import Passes
 from mrl_pg.sqlalchemy.statement import aggregates, apart, filters, refuse
@@ -43,6 +44,8 @@ class SelectKeywords(EffortKeywords, total=False):
     """Options for a search by a Select, which itself filters and names columns."""
 
     exact: bool
+    dims: int | None
+    kind: Kind | None
 
 
 def search(
@@ -65,8 +68,9 @@ def search(
     as `select(func.count())`, are of the k rows.
 
     `query`: full size, as a list, an array, a Vector or a HalfVector, or a
-    `bindparam` to give it later. `index`: an index to use instead of the first that is
-    declared on the column. `recall` uses the cheapest search that reached this recall
+    `bindparam` to give it later. `dims` and `kind` choose among the short columns that
+    are declared; without them it is the first. `index`: any other index to use.
+    `recall` uses the cheapest search that reached this recall
     in `mrl.calibrate`; with a `quantile`, so large a share of single queries reached
     it. The statement reads the calibration when it runs; select
     `standing` to see whether it supports the recall. The other options are as in
@@ -81,8 +85,8 @@ def search(
     refuse(statement, full)
     table = full.table
     base = next(iter(full.base_columns))
-    layout = _layout(base, index)
     checked = options_of(options, SelectKeywords)
+    layout = _layout(base, index, checked)
     check_kind(checked, layout)
     if checked.wants_promise:
         effort = promised_effort(checked)
@@ -111,17 +115,14 @@ def _same(key: Any, found: Any) -> Any:
     return key == found
 
 
-def _layout(column: Any, index: MatryoshkaIndex | None) -> MatryoshkaIndex:
+def _layout(
+    column: Any, index: MatryoshkaIndex | None, options: SearchOptions
+) -> MatryoshkaIndex:
     """The index to search by, checked against its column."""
     table = column.table
     if index is None:
-        if not declarations(column):
-            raise IndexNotFound(
-                f"{column} declares no short column: write Matryoshka(256) beside its "
-                "type, or pass index=; for a reflected table, call "
-                "mrl_pg.sqlalchemy.register(metadata) before you reflect it"
-            )
-        index = declarations(column)[0].on(table.name, column.name, table.schema or "")
+        declared = _declared(column, options)
+        index = declared.on(table.name, column.name, table.schema or "")
     elif not isinstance(index, MatryoshkaIndex):
         raise InvalidSetting(
             f"index={index!r} is a {type(index).__name__}: pass a MatryoshkaIndex, as "
@@ -131,8 +132,28 @@ def _layout(column: Any, index: MatryoshkaIndex | None) -> MatryoshkaIndex:
         raise InvalidSetting(
             f"index={index} is not on {column}: pass an index of that column"
         )
+    else:
+        check_size(options, index)
     check(column, index.dims)
     return index
+
+
+def _declared(column: Any, options: SearchOptions) -> Declaration:
+    """The first declaration on the column of the size and kind that were asked for."""
+    if not (declared := declarations(column)):
+        raise IndexNotFound(
+            f"{column} declares no short column: write Matryoshka(256) beside its "
+            "type, or pass index=; for a reflected table, call "
+            "mrl_pg.sqlalchemy.register(metadata) before you reflect it"
+        )
+    for each in declared:
+        if options.dims in (None, each.dims) and options.kind in (None, each.kind):
+            return each
+    there = ", ".join(f"{each.kind}({each.dims})" for each in declared)
+    raise IndexNotFound(
+        f"{column} declares no short column of dims={options.dims}, "
+        f"kind={options.kind!r}: there are {there}; declare it, or take one of these"
+    )
 
 
 def _bound(

@@ -154,6 +154,58 @@ def test_what_is_not_there_falls_back_until_it_is(docs: Conn, database: str) -> 
         assert_searched(docs, OLD, OLD)
 
 
+def test_a_size_and_a_kind_choose_among_the_indexes(docs: Conn, database: str) -> None:
+    bits = MatryoshkaIndex("docs", "embedding", dims=16, kind="bit")
+    NEW.create(docs)
+    # as often as it takes for the server to keep plans, of both sizes in turn
+    for _ in range(6):
+        assert_searched(docs, DOCS, NEW, dims=16)
+        assert_searched(docs, DOCS, OLD, dims=32)
+    assert_searched(docs, DOCS, OLD)
+    assert_searched(docs, DOCS, OLD, kind="halfvec")
+    # not there yet: another answers, and says so, until it is
+    assert_searched(docs, DOCS, OLD, fallback=True, kind="bit")
+    assert_searched(docs, DOCS, OLD, fallback=True, dims=16, kind="bit")
+    with connect(database) as other:
+        bits.create(other)
+        assert_searched(docs, DOCS, bits, kind="bit")
+        assert_searched(docs, DOCS, bits, dims=16, kind="bit", filter="id > 0")
+        # of two of one size the older one, until another is in use
+        assert_searched(docs, DOCS, NEW, dims=16)
+        switch(other, bits)
+        assert_searched(docs, DOCS, bits, dims=16)
+        assert_searched(docs, DOCS, NEW, dims=16, kind="halfvec")
+        other.execute(f"alter index {NEW.name} rename to small".encode())
+        found = DOCS.search(docs, QUERY, k=5, dims=16, kind="halfvec")
+        assert (found.index_name, found.keys, found.fallback) == ("small", TRUTH, False)
+        bits.drop(other)
+        found = DOCS.search(docs, QUERY, k=5, candidates=300, dims=16)
+        assert (found.index_name, found.keys, found.fallback) == ("small", TRUTH, False)
+        assert_searched(docs, DOCS, OLD, fallback=True, kind="bit")
+
+
+def test_each_size_has_its_own_promise(docs: Conn) -> None:
+    never_exact(docs)
+    NEW.create(docs)
+    OLD.calibrate(docs, k=5, sample=20)
+    near = least_far(ROWS, 5)
+    for dims, standing in ((32, "rows"), (16, "uncalibrated")):
+        found = DOCS.search(docs, near, k=5, recall=0.5, dims=dims)
+        assert found.promise is not None
+        assert found.promise.standing == standing
+
+
+def test_a_size_that_no_search_takes(docs: Conn) -> None:
+    with pytest.raises(InvalidSetting, match="dims=16 chooses among the indexes of a"):
+        OLD.search(docs, QUERY, dims=16)
+    with pytest.raises(InvalidSetting, match="kind='bit' chooses among the indexes"):
+        OLD.plan(docs, QUERY, kind="bit")
+    with pytest.raises(InvalidSetting, match=r"dims='16'"):
+        DOCS.search(docs, QUERY, dims="16")  # type: ignore[arg-type]
+    with pytest.raises(InvalidSetting, match="kind='bits'"):
+        DOCS.search(docs, QUERY, kind="bits")  # type: ignore[arg-type]
+
+
 def test_a_scan_that_goes_on_says_so_too(docs: Conn) -> None:
     docs.execute("delete from docs where id > 20")
     found = NEW.search(docs, ROWS[3], k=10, candidates=100)

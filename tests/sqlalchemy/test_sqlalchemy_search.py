@@ -26,8 +26,9 @@ from support.search_models import (
 )
 from support.vectors import TOLERANCE, distances, matryoshka
 
-from mrl_pg import MatryoshkaIndex
+from mrl_pg import IndexNotFound, InvalidSetting, MatryoshkaIndex
 from mrl_pg.sqlalchemy import distance, indexes_of, search, seen
+from mrl_pg.sqlalchemy.select import SelectKeywords
 
 QUERIES = matryoshka(6, seed=9)
 QUERY = QUERIES[0]
@@ -162,12 +163,26 @@ def test_another_size_than_the_first_declared(
 ) -> None:
     small = indexes_of(Doc)[1]
     assert small.dims == 16
-    searched = search(
-        select(Doc.id, seen), Doc.embedding, QUERY, index=small, candidates=600
-    )
-    rows = ask(session, searched, scans=[SMALL])
-    assert keys_of(rows) == exact(library.vectors, QUERY)
-    assert {row.seen for row in rows} == {600}
+    ways: list[SelectKeywords] = [
+        {"dims": 16},
+        {"kind": small.kind},
+        {"dims": 16, "kind": small.kind},
+    ]
+    asked = select(Doc.id, seen)
+    for searched in [
+        search(asked, Doc.embedding, QUERY, index=small, candidates=600),
+        *(search(asked, Doc.embedding, QUERY, candidates=600, **way) for way in ways),
+    ]:
+        rows = ask(session, searched, scans=[SMALL])
+        assert keys_of(rows) == exact(library.vectors, QUERY)
+        assert {row.seen for row in rows} == {600}
+
+
+def test_a_size_that_is_not_declared() -> None:
+    with pytest.raises(IndexNotFound, match=r"of dims=48, kind=None: there are .+16"):
+        search(select(Doc.id), Doc.embedding, QUERY, dims=48)
+    with pytest.raises(InvalidSetting, match="dims=16 chooses among the indexes"):
+        search(select(Doc), Doc.embedding, QUERY, index=indexes_of(Doc)[1], dims=16)
 
 
 def test_an_index_that_no_model_declares(library: Library) -> None:
