@@ -164,14 +164,14 @@ def test_another_size_than_the_first_declared(
     small = indexes_of(Doc)[1]
     assert small.dims == 16
     ways: list[SelectKeywords] = [
-        {"dims": 16},
-        {"kind": small.kind},
-        {"dims": 16, "kind": small.kind},
+        {"dims": 16, "candidates": 600},
+        {"kind": small.kind, "candidates": 600},
+        {"dims": 16, "kind": small.kind, "candidates": 600},
     ]
     asked = select(Doc.id, seen)
     for searched in [
         search(asked, Doc.embedding, QUERY, index=small, candidates=600),
-        *(search(asked, Doc.embedding, QUERY, candidates=600, **way) for way in ways),
+        *(search(asked, Doc.embedding, QUERY, **way) for way in ways),
     ]:
         rows = ask(session, searched, scans=[SMALL])
         assert keys_of(rows) == exact(library.vectors, QUERY)
