@@ -10,6 +10,10 @@ with all candidates, with `rerank`, and with as few candidates as `rerank` reads
 take turns on one connection, query by query, in random order. The script prints
 medians, their ratio to those of reading all candidates, and the blocks of a search.
 
+With --recall 0.95, the first half of the queries calibrates the index, and the other
+half then asks for that recall, in turns: as calibrated, and by the cheapest search that
+reads every candidate.
+
 Without --queries-from, the last rows of the file are the queries and no rows.
 """
 
@@ -31,8 +35,10 @@ import mrl_pg
 from mrl_pg import server
 from mrl_pg.load import load_blocks
 from mrl_pg.recall.truth import distances, nearest
+from mrl_pg.search import promised as promises
 
 Floats = NDArray[np.float32]
+Conn = psycopg.Connection[Any]
 Search = tuple[str, Mapping[str, int]]
 
 ASKED = ((160, (40, 60, 80)), (320, (60, 100, 160)))
@@ -62,6 +68,7 @@ def main() -> None:
     parser.add_argument("--m", type=int, default=16)
     parser.add_argument("--ef-construction", type=int, default=64)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--recall", type=float, action="append", default=[])
     parser.add_argument("--orders-only", action="store_true", help="no server")
     args = parser.parse_args()
     rows, queries = vectors(args)
@@ -153,12 +160,14 @@ def on_server(rows: Floats, queries: Floats, args: argparse.Namespace) -> None:
             for query in queries
         ]
         print(f"{index}, keep {args.keep}, storage {args.storage}, m {args.m}")
-        for candidates, reads in ASKED:
+        for candidates, reads in ASKED if not args.recall else ():
             compare(conn, index, queries, edges, candidates, reads, args.rounds)
+        if args.recall:
+            promised(conn, running.url(), index, queries, edges, args)
 
 
 def compare(
-    conn: psycopg.Connection[Any],
+    conn: Conn,
     index: mrl_pg.MatryoshkaIndex,
     queries: Floats,
     edges: list[Any],
@@ -198,8 +207,55 @@ def compare(
         )
 
 
+def promised(
+    conn: Conn,
+    url: str,
+    index: mrl_pg.MatryoshkaIndex,
+    queries: Floats,
+    edges: list[Any],
+    args: argparse.Namespace,
+) -> None:
+    """Ask for recalls, with what was calibrated and without what leaves rows unread."""
+    half = len(queries) // 2
+    start = time.perf_counter()
+    made = index.calibrate(conn, queries=queries[:half])
+    took = time.perf_counter() - start
+    some = sum(point.rerank is not None for point in made.points)
+    print(f"  {made}; {len(made.points)} stored, {some} with rerank; {took:.1f} s")
+    for recall in args.recall:
+        # each connection remembers what it was promised
+        promises.SECONDS = 86_400
+        with psycopg.connect(url, autocommit=True) as other:
+            sides = {"calibrated": conn, "reads all": other}
+            index.search(conn, queries[0], recall=recall)
+            with other.transaction(force_rollback=True):
+                other.execute("delete from mrl._calibrations where rerank is not null")
+                index.search(other, queries[0], recall=recall)
+            seconds: dict[str, list[float]] = {name: [] for name in sides}
+            found: dict[str, list[float]] = {name: [] for name in sides}
+            taken = {}
+            for turn in range(args.rounds + 1):
+                for query, edge in zip(queries[half:], edges[half:], strict=True):
+                    for name in random.sample([*sides], len(sides)):
+                        start = time.perf_counter()
+                        result = index.search(sides[name], query, recall=recall)
+                        if turn:
+                            seconds[name].append(time.perf_counter() - start)
+                            continue
+                        found[name].append(sum(hit.distance <= edge for hit in result))
+                        taken[name] = result
+        usual = statistics.median(seconds["reads all"])
+        for name, result in taken.items():
+            ms = 1000 * statistics.median(seconds[name])
+            print(
+                f"  recall {recall}, {name:10} found {np.mean(found[name]) / 10:.4f}, "
+                f"{ms:7.3f} ms, ratio {ms / usual / 1000:.3f}: {result.candidates} "
+                f"candidates, {result.reranked} read, ef_search {result.ef_search}"
+            )
+
+
 def blocks(
-    conn: psycopg.Connection[Any],
+    conn: Conn,
     index: mrl_pg.MatryoshkaIndex,
     queries: Floats,
     options: Mapping[str, int],

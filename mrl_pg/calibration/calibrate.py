@@ -47,7 +47,8 @@ class CalibrationPoint:
     query in twenty found as little. `shares` are the recalls that single queries had,
     ascending, and `weights` how many queries had each. `misses` are the shares of their
     answers that queries missed, by how far away these were: see `Calibration.reach`.
-    `candidates` and `ef_search` are None for exact search.
+    `candidates` and `ef_search` are None for exact search. `rerank` of the candidates
+    are read in full, None if all are.
     """
 
     candidates: int | None
@@ -60,6 +61,41 @@ class CalibrationPoint:
     shares: tuple[float, ...] = ()
     weights: tuple[float, ...] = ()
     misses: tuple[float, ...] = ()
+    rerank: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Taken:
+    """What a search takes so that no measured search that counts does more.
+
+    It searches so much of the graph, and reads so many rows. `walked` is how many are
+    there to choose from, in a search that does not read every candidate.
+    """
+
+    ef_search: int
+    reads: int = 0
+    walked: int = 0
+
+    def and_for(self, point: CalibrationPoint) -> "_Taken":
+        """The same with one more measured search."""
+        walked, candidates = self.walked, point.candidates or 0
+        own = candidates
+        if point.rerank is not None:
+            walked = max(walked, candidates)
+            # each further candidate may come before one that the measured search read
+            own = point.rerank + walked - candidates
+        ef_search = max(self.ef_search, point.ef_search or 0)
+        return _Taken(ef_search, max(self.reads, own), walked)
+
+    def by(self, point: CalibrationPoint) -> CalibrationPoint:
+        """The point whose recall this search keeps."""
+        chooses = point.rerank is not None and self.walked > self.reads
+        return replace(
+            point,
+            candidates=self.walked if chooses else self.reads,
+            ef_search=self.ef_search,
+            rerank=self.reads if chooses else None,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,14 +140,16 @@ class Calibration:
         recall, slack = check_recall(recall), arguments.number("slack", slack)
         if quantile is not None:
             quantile = check_quantile(quantile, recall)
-        elif near := self._at_distance(FIRST_QUANTILE, recall, slack):
+        elif near := self._at_distance(
+            FIRST_QUANTILE, recall, slack, _Taken(least_ef_search(self.basis))
+        )[0]:
             exact = [point for point in self.points if point.candidates is None]
             return min([*exact, near], key=_order)
         # more recall or a higher quantile never takes a weaker search, so those for
         # less count, too
-        candidates, ef_search, most = 0, least_ef_search(self.basis), 0.0
+        taken, most = _Taken(least_ef_search(self.basis)), 0.0
         for point in sorted(self.points, key=_order):
-            if point.candidates is None or point.ef_search is None:
+            if point.candidates is None:
                 return point
             supports = self._supports(point.recall, point.low + slack)
             if supports <= most and quantile is None:
@@ -121,10 +159,9 @@ class Calibration:
             if keeps and quantile is not None:
                 found, low = found_by(point.shares, point.weights, recall)
                 keeps = self._supports(found, low + slack) >= quantile - ROUNDING
-            candidates = max(candidates, point.candidates)
-            ef_search = max(ef_search, point.ef_search)
+            taken = taken.and_for(point)
             if keeps:
-                return replace(point, candidates=candidates, ef_search=ef_search)
+                return taken.by(point)
         return None
 
     def steps(self, recall: float, slack: float = 0.005) -> tuple[PromiseStep, ...]:
@@ -135,29 +172,39 @@ class Calibration:
         """
         recall, slack = check_recall(recall), arguments.number("slack", slack)
         steps: list[PromiseStep] = []
-        candidates = ef_search = 0
+        taken = _Taken(least_ef_search(self.basis))
         for place in range(FIRST_QUANTILE, len(self.reach)):
-            point = self._at_distance(place, recall, slack)
-            if point is None:
-                break
             # what is taken for nearer answers counts, too
-            candidates = max(candidates, point.candidates or 0)
-            ef_search = max(ef_search, point.ef_search or 0)
-            step = PromiseStep(self.reach[place] + TOLERANCE, candidates, ef_search)
+            point, taken = self._at_distance(place, recall, slack, taken)
+            if point is None or point.candidates is None or point.ef_search is None:
+                break
+            step = PromiseStep(
+                self.reach[place] + TOLERANCE,
+                point.candidates,
+                point.ef_search,
+                point.rerank,
+            )
             if steps and steps[-1] == replace(step, up_to=steps[-1].up_to):
                 steps.pop()
             steps.append(step)
         return tuple(steps)
 
     def _at_distance(
-        self, place: int, recall: float, slack: float
-    ) -> CalibrationPoint | None:
-        """The fastest search by the index for answers as far away as a quantile."""
+        self,
+        place: int,
+        recall: float,
+        slack: float,
+        taken: _Taken,
+    ) -> tuple[CalibrationPoint | None, _Taken]:
+        """The fastest search by the index for answers as far away as a quantile.
+
+        It does no less than is `taken` for nearer answers; and what is taken then.
+        """
         if self.basis not in ("rows", "outside"):
-            return None
-        candidates, ef_search, most = 0, least_ef_search(self.basis), 0.0
+            return None, taken
+        most = 0.0
         for point in sorted(self.points, key=_order):
-            if point.candidates is None or point.ef_search is None or not point.misses:
+            if point.candidates is None or not point.misses:
                 continue
             mean = min(point.recall, point.low + slack)
             if self.basis == "outside":
@@ -167,11 +214,10 @@ class Calibration:
             if supports <= most:
                 continue
             most = supports
-            candidates = max(candidates, point.candidates)
-            ef_search = max(ef_search, point.ef_search)
+            taken = taken.and_for(point)
             if supports >= recall - ROUNDING:
-                return replace(point, candidates=candidates, ef_search=ef_search)
-        return None
+                return taken.by(point), taken
+        return None, taken
 
     def _supports(self, measured: float, low: float) -> float:
         """The most that may be asked of a search, by what it reached."""
@@ -240,9 +286,15 @@ def calibrate(
     return _calibration(layout, k, made, noise)
 
 
-def _order(point: CalibrationPoint) -> tuple[float, int, int]:
-    """From the fastest on; of equal ones exact search, then what reads least."""
-    return point.median_ms, point.candidates or 0, point.ef_search or 0
+def _order(point: CalibrationPoint) -> tuple[float, int, int, int]:
+    """From the fastest on; of equal ones exact search, then what walks least."""
+    return (
+        point.median_ms,
+        point.candidates or 0,
+        point.ef_search or 0,
+        # of equal ones, what reads every candidate
+        point.rerank or 0,
+    )
 
 
 def found_by(
@@ -301,6 +353,7 @@ def _calibration(
             tuple(row["shares"] or ()),
             tuple(row["weights"] or ()),
             tuple(row["misses"] or ()),
+            row["rerank"],
         )
         for row in rows
     )

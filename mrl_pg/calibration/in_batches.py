@@ -30,15 +30,17 @@ class AskedQuery:
     """A query with its exact answer, and what searches have found so far.
 
     `answer` says which rows are to be found, `near` the places of those found among
-    the candidates, as JSON. `known` is where they are in the table, as JSON: from the
-    answer, or if all were found. `settled` if wider searches need not be asked,
-    because they find the same.
+    the candidates, as JSON, and `orders` theirs in the order by which a search chooses
+    what it reads, None where no search does. `known` is where they are in the table, as
+    JSON: from the answer, or if all were found. `settled` if wider searches need not be
+    asked, because they find the same.
     """
 
     query: MeasuredQuery
     answer: Near
     weight: float
     near: str = "[]"
+    orders: str | None = None
     known: str | None = field(init=False)
     settled: bool = False
 
@@ -47,7 +49,13 @@ class AskedQuery:
         names = self.answer.names
         self.known = json.dumps(names) if names else None
 
-    def see(self, near: str | None, spots: str | None, level: int) -> None:
+    def see(
+        self,
+        near: str | None,
+        spots: str | None,
+        level: int,
+        orders: str | None = None,
+    ) -> None:
         """Take what a search with `level` candidates found; None if it did not run.
 
         Where all rows are found, and the last of them in the first quarter, at the same
@@ -61,8 +69,9 @@ class AskedQuery:
         found_all = len(places) >= self.answer.total
         if not self.answer.names:
             self.known = spots if found_all else None
-        self.settled = found_all and near == self.near and 4 * places[-1] <= level
-        self.near = near
+        same = (near, orders) == (self.near, self.orders)
+        self.settled = found_all and same and 4 * places[-1] <= level
+        self.near, self.orders = near, orders
 
 
 @dataclass(slots=True)
@@ -72,6 +81,8 @@ class Times:
     shortest: list[float | None] = field(default_factory=list)
     longest: list[float | None] = field(default_factory=list)
     again: list[float | None] = field(default_factory=list)
+    best_shortest: list[float | None] = field(default_factory=list)
+    best_longest: list[float | None] = field(default_factory=list)
 
 
 def calibrate_in_batches(
@@ -195,11 +206,14 @@ def _search(
             "timed": max(0, timed - start),
         }
         (row,) = yield from look(walk, values | batch, binary=True)
-        for query, near, spots in zip(some, row["near"], row["spots"], strict=True):
-            query.see(near, spots, level)
+        found = zip(some, row["near"], row["spots"], row["orders"], strict=True)
+        for query, near, spots, orders in found:
+            query.see(near, spots, level, orders)
         times.shortest += row["shortest"]
         times.longest += row["longest"]
         times.again += row["again"]
+        times.best_shortest += row["best_shortest"]
+        times.best_longest += row["best_longest"]
         done = len(asked) - len(chosen) + start + len(some)
         stage = f"{level} candidates measured on {done} queries"
         tell(Progress(stage, done, len(asked)))
@@ -220,10 +234,19 @@ def _judge(
         "outside": [query.query.outside for query in asked],
         "shortest": times.shortest,
         "longest": times.longest,
+        "orders": _orders(asked),
+        "best_shortest": times.best_shortest,
+        "best_longest": times.best_longest,
     }
     (row,) = yield Send(judge, found)
     points: list[Any] = json.loads(row["points"])
     return points
+
+
+def _orders(asked: Sequence[AskedQuery]) -> list[str] | None:
+    """The places of near rows in the order that chooses; None where nothing does."""
+    orders = [query.orders for query in asked if query.orders is not None]
+    return orders if len(orders) == len(asked) else None
 
 
 def _queries(asked: Sequence[AskedQuery]) -> list[MeasuredQuery]:

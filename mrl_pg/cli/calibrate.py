@@ -29,6 +29,7 @@ from mrl_pg.cli.rows import show
 from mrl_pg.cli.search import read_queries
 from mrl_pg.errors import InvalidSetting
 from mrl_pg.exchange.progress import Progress
+from mrl_pg.search.promise import PromiseStep
 
 TARGETS = (0.9, 0.95, 0.99, 0.999)
 
@@ -175,12 +176,15 @@ def calibrate(
 
 def front(calibration: Calibration) -> tuple[Sequence[str], Sequence[Sequence[str]]]:
     """Heads and lines of a table of the best searches, cheapest first."""
-    counts = ("k", "candidates", "ef_search")
+    # where no search leaves candidates unread, all are
+    varies = any(point.rerank is not None for point in calibration.points)
+    counts = ("k", "candidates", *(["read"] if varies else []), "ef_search")
     heads = (*counts, "recall", "above", "p05", "median ms", "p95 ms")
     lines = [
         (
             str(calibration.k),
             "exact" if point.candidates is None else str(point.candidates),
+            *([f"{point.rerank or point.candidates or ''}"] if varies else []),
             "" if point.ef_search is None else str(point.ef_search),
             f"{point.recall:.4f}",
             f"{point.low:.4f}",
@@ -203,10 +207,7 @@ def promises(calibration: Calibration) -> list[str]:
         cost = _cost(calibration, point, most >= target)
         steps = calibration.steps(target)
         if len(steps) > 1 and point is not None and point.candidates is not None:
-            cost += (
-                f"; {steps[-1].candidates} candidates, ef_search {steps[-1].ef_search} "
-                "for the farthest answers"
-            )
+            cost += f"; {_search(steps[-1])} for the farthest answers"
         lines.append(f"recall {target}: {cost}")
         if point is not None:
             point = calibration.cheapest(target, QUANTILE)
@@ -223,9 +224,7 @@ def _cost(
 ) -> str:
     """What a search takes, or why there is none; `reached` by what was measured."""
     if point is not None:
-        search = f"{point.candidates} candidates, ef_search {point.ef_search}"
-        if point.candidates is None:
-            search = "exact search"
+        search = "exact search" if point.candidates is None else _search(point)
         return f"{search}, {point.median_ms:.2f} ms"
     if not reached:
         return "no measured search reaches it"
@@ -234,6 +233,11 @@ def _cost(
     if calibration.basis in ("rows", "outside"):
         return "not sure, because rows are easier to find: use real queries"
     return f"{calibration.queries} queries are too few to be sure: measure more"
+
+
+def _search(taken: CalibrationPoint | PromiseStep) -> str:
+    read = "" if taken.rerank is None else f" ({taken.rerank} read)"
+    return f"{taken.candidates} candidates{read}, ef_search {taken.ef_search}"
 
 
 def as_dict(calibration: Calibration) -> dict[str, Any]:

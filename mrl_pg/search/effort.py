@@ -79,7 +79,7 @@ class Effort:
         effort = replace(self, fetch=rows)
         if self.candidates is None or self.ef_search is None:
             return effort
-        return effort.wider(self.candidates, self.ef_search)
+        return effort.wider(self.candidates, self.ef_search, self.rerank)
 
     def without_bits(self) -> "Effort":
         """The same for rows without a column of bits: every candidate is read."""
@@ -101,13 +101,21 @@ class Effort:
             "scan_memory": AtLeast(min(memory, MAX_SCAN_MEMORY)),
         }
 
-    def wider(self, candidates: int, ef_search: int) -> "Effort":
-        """The same search with more candidates, and a scan that brings so many."""
+    def wider(
+        self, candidates: int, ef_search: int, rerank: int | None = None
+    ) -> "Effort":
+        """The same search with other numbers, and a scan that brings so many rows."""
         goes_on = self.scan == "iterative"
         candidates = max(candidates, self.limit)
         ef_search = max(ef_search, min(candidates, MAX_EF_SEARCH))
-        scan = _scan(candidates, goes_on)
-        return replace(self, candidates=candidates, ef_search=ef_search, scan=scan)
+        return replace(
+            self,
+            candidates=candidates,
+            ef_search=ef_search,
+            # only rows that were read can be handed on
+            rerank=rerank and max(rerank, self.limit),
+            scan=_scan(candidates, goes_on),
+        )
 
 
 def default_candidates(k: int) -> int:
@@ -124,12 +132,13 @@ def decide_effort(
     promised, which has neither. `goes_on`: the scan continues
     past ef_search if that brings too few rows. Raises InvalidSetting.
     """
-    candidates, ef_search = options.candidates, options.ef_search
-    if promise is not None:
-        if promise.candidates is None:
-            options = replace(options, exact=True)
-        candidates, ef_search = promise.candidates, ef_search or promise.ef_search
-    return _effort(options, candidates, ef_search, goes_on)
+    if promise is None:
+        return _effort(options, options.candidates, options.ef_search, goes_on)
+    if promise.candidates is None:
+        options = replace(options, exact=True)
+    ef_search = options.ef_search or promise.ef_search
+    effort = _effort(options, promise.candidates, ef_search, goes_on)
+    return replace(effort, rerank=promise.rerank)
 
 
 def promised_effort(options: SearchOptions) -> Effort:

@@ -87,7 +87,7 @@ class SearchPlan:
 
     def wider(self, step: PromiseStep) -> "SearchPlan":
         """The same search as a step of its promise has it."""
-        effort = self.shape.effort.wider(step.candidates, step.ef_search)
+        effort = self.shape.effort.wider(step.candidates, step.ef_search, step.rerank)
         promise = self.promise and self.promise.wider(step)
         return replace(self._with(effort), promise=promise)
 

@@ -63,6 +63,7 @@ class PromiseStep:
     up_to: float
     candidates: int
     ef_search: int
+    rerank: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +74,10 @@ class Promise:
     the 5th percentile: one query in twenty found as little. `basis` says what the
     `queries` were. All are None without a calibration to choose by; `candidates` is
     then a safe number. `candidates` and `ef_search` are None where exact search was
-    fastest. With a `quantile`, `found_by` is the share of the queries that found the
-    recall, None if that is not known. `borrowed` if it was measured with another
-    filter, or by another role under row-level security. `words` says all to people.
+    fastest. `rerank` of the candidates are read in full, None if all are. With a
+    `quantile`, `found_by` is the share of the queries that found the recall, None if
+    that is not known. `borrowed` if it was measured with another filter, or by another
+    role under row-level security. `words` says all to people.
 
     What was measured on rows, or with another filter, holds for answers up to some
     distance. The first of the `steps` is the search that was chosen, which is enough
@@ -95,6 +97,7 @@ class Promise:
     quantile: float | None = None
     found_by: float | None = None
     steps: tuple[PromiseStep, ...] = ()
+    rerank: int | None = None
     borrowed: bool = field(default=False, compare=False)
     words: str = field(default="", compare=False)
 
@@ -120,7 +123,12 @@ class Promise:
 
     def wider(self, step: PromiseStep) -> "Promise":
         """The same promise by the search of a step."""
-        return replace(self, candidates=step.candidates, ef_search=step.ef_search)
+        return replace(
+            self,
+            candidates=step.candidates,
+            ef_search=step.ef_search,
+            rerank=step.rerank,
+        )
 
     def given(self, distance: float) -> "Promise":
         """What is promised for an answer so far away, by the search that it needs."""

@@ -29,7 +29,7 @@ LONGEST = 4000
 """Promises of longer filters are not cached, because long lists would fill memory."""
 
 
-STEP_COLUMNS = ("distances", "candidates", "ef_searches")
+STEP_COLUMNS = ("distances", "candidates", "ef_searches", "reranks")
 
 
 class _Key(NamedTuple):

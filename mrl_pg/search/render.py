@@ -121,15 +121,22 @@ def _passes(
         "operator": short_operator,
         "query": short_query,
     }
-    return template(
-        "estimated_pass",
+    ordered = template(
+        "estimated_order",
         passes=template("first_pass", **slots),
         names=parts.names,
         query=query,
         extension=parts.extension,
-        operator=scanned["operator"],
         short_operator=short_operator,
         dims=sql.Literal(layout.dims),
+    )
+    return template(
+        "estimated_pass",
+        ordered=ordered,
+        names=parts.names,
+        query=query,
+        extension=parts.extension,
+        operator=scanned["operator"],
         rerank=sql.Literal(effort.rerank),
     )
 

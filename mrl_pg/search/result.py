@@ -173,10 +173,14 @@ def needed_step(result: Result[Any]) -> PromiseStep | None:
     farthest = result.farthest()
     if result.promise is None or farthest is None:
         return None
-    step = result.promise.step(farthest)
+    step, promise = result.promise.step(farthest), result.promise
     if step is None or result.candidates is None or result.ef_search is None:
         return step
-    enough = result.candidates >= step.candidates and result.ef_search >= step.ef_search
+    enough = (
+        result.candidates >= step.candidates
+        and result.ef_search >= step.ef_search
+        and (promise.rerank or result.candidates) >= (step.rerank or step.candidates)
+    )
     return None if enough else step
 
 

@@ -13,6 +13,7 @@ select pg_catalog.pg_typeof(null::{extension}vector)::pg_catalog.oid as type_id
 select
     made.candidates,
     made.ef_search,
+    made.rerank,
     made.recall,
     made.low,
     made.p05,
@@ -43,7 +44,7 @@ from mrl.calibrate(
     rows => %(as_rows)s,
     weights => %(weights)s::pg_catalog.float8[]
 ) as made
-order by made.candidates, made.ef_search
+order by made.candidates, made.ef_search, made.rerank
 
 -- name: draw_calibration
 -- The queries of a calibration, one a row; rows of the table with table and ctid.
@@ -238,7 +239,10 @@ select
     walked.spots_found::pg_catalog.text[] as spots,
     walked.shortest,
     walked.longest,
-    walked.again
+    walked.again,
+    walked.orders::pg_catalog.text[] as orders,
+    walked.best_shortest,
+    walked.best_longest
 from given
 cross join lateral mrl._plan_calibration(
     %(asked)s::pg_catalog.jsonb operator(pg_catalog.||) pg_catalog.jsonb_build_object(
@@ -251,6 +255,8 @@ cross join lateral mrl._walk(
     plan.pass,
     plan.known_pass,
     plan.still_there,
+    plan.ordered_pass,
+    plan.best_pass,
     plan.spare,
     plan.limited,
     %(k)s,
@@ -269,7 +275,7 @@ cross join lateral mrl._walk(
 
 -- name: calibration_points
 -- Recall and time for each number of candidates up to some.
--- Parameters: k, level, near (JSON), edges, totals, weights, outside, shortest, longest
+-- Parameters: k, level, near and orders (JSON), edges, totals, weights, outside, times
 -- Called by: mrl_pg.calibration.in_batches
 select
     coalesce(
@@ -283,7 +289,10 @@ select
             %(weights)s::pg_catalog.float8[],
             %(outside)s::pg_catalog.bool[],
             %(shortest)s::pg_catalog.float8[],
-            %(longest)s::pg_catalog.float8[]
+            %(longest)s::pg_catalog.float8[],
+            %(orders)s::pg_catalog.text[]::pg_catalog.jsonb[],
+            %(best_shortest)s::pg_catalog.float8[],
+            %(best_longest)s::pg_catalog.float8[]
         ),
         '[]'
     )::pg_catalog.text as points
@@ -337,6 +346,7 @@ from mrl._noise(
 select
     made.candidates,
     made.ef_search,
+    made.rerank,
     made.recall,
     made.low,
     made.p05,
@@ -373,7 +383,7 @@ from mrl._keep_calibration(
     ),
     %(outsiders)s
 ) as made
-order by made.candidates, made.ef_search
+order by made.candidates, made.ef_search, made.rerank
 
 -- name: measure
 -- Measures the recall of one short column's searches, and stores the result if keep is true.

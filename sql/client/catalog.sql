@@ -413,8 +413,8 @@ select ({stamp}) as stamp
 -- Parameters: table_id, index_name, k, recall, filter, quantile, by_distance
 -- Called by: mrl_pg.search.promised
 select
-    candidates, ef_search, standing, measured, low, p05, queries, basis, found_by, borrowed,
-    step_distances, step_candidates, step_ef_searches, words
+    candidates, ef_search, rerank, standing, measured, low, p05, queries, basis, found_by,
+    borrowed, step_distances, step_candidates, step_ef_searches, step_reranks, words
 from mrl._promised(
     %(table_id)s::pg_catalog.oid,
     %(index_name)s::pg_catalog.name,

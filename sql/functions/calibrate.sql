@@ -40,6 +40,8 @@ declare
     totals int[];
     counting double precision[];
     near pg_catalog.jsonb[];
+    -- and their places in the order by which a search chooses what it reads; NULL if none does
+    orders pg_catalog.jsonb[];
     outside boolean[];
     -- wider searches need not be asked
     settled boolean[];
@@ -117,13 +119,15 @@ begin
         outside := pg_catalog.array_append(outside, drawn.outside[place]);
         settled := pg_catalog.array_append(settled, false);
         known := pg_catalog.array_append(known, null::pg_catalog.jsonb);
+        orders := pg_catalog.array_append(orders, null::pg_catalog.jsonb);
     end loop;
     for level in select * from mrl._walks(k) loop
         chosen := mrl._to_walk(
             mrl._timed_queries(), settled, near, totals, fulls, parts, spots, edges, known
         );
         walked := mrl._walk(
-            plan.pass, plan.known_pass, plan.still_there, plan.spare, plan.limited, k, level,
+            plan.pass, plan.known_pass, plan.still_there, plan.ordered_pass, plan.best_pass,
+            plan.spare, plan.limited, k, level,
             mrl._timed_queries(), args,
             chosen.fulls, chosen.parts, chosen.spots, chosen.edges, chosen.unsettled,
             chosen.known, null, null
@@ -132,15 +136,19 @@ begin
             continue when walked.near[place] is null;
             settled[chosen.numbers[place]] := mrl._settled(
                 near[chosen.numbers[place]], walked.near[place],
-                totals[chosen.numbers[place]], level
+                totals[chosen.numbers[place]], level,
+                orders[chosen.numbers[place]], walked.orders[place]
             );
+            orders[chosen.numbers[place]] := walked.orders[place];
             near[chosen.numbers[place]] := walked.near[place];
             known[chosen.numbers[place]] := walked.spots_found[place];
         end loop;
         points := points operator(pg_catalog.||) coalesce(
             mrl._points(
                 k, level, least(level, 1000), near, edges, totals, counting, outside,
-                walked.shortest, walked.longest
+                walked.shortest, walked.longest,
+                case when plan.best_pass is not null then orders end,
+                walked.best_shortest, walked.best_longest
             ),
             '[]'
         );

@@ -73,6 +73,10 @@ create or replace function mrl._plan_calibration(
     out pass text,
     out known_pass text,
     out still_there text,
+    -- where a search can read only the best candidates, else NULL: a search that also says in
+    -- which order these come, and one that reads {rerank} of them, to be timed
+    out ordered_pass text,
+    out best_pass text,
     -- candidates per query that do not count: 1 if a sampled row finds itself, else 0
     out spare int,
     -- a filter or a policy lets only some rows through
@@ -94,6 +98,9 @@ declare
     query text;
     passes text;
     effort record;
+    -- conditions of near rows: by distance, and by place
+    near constant text := 'distance operator(pg_catalog.<=) $20';
+    known constant text := 'mrl_spot operator(pg_catalog.=) any ($21::pg_catalog.text[])';
 begin
     perform mrl.check_owner(table_name);
     perform mrl._check_writable();
@@ -185,18 +192,35 @@ begin
         end
     );
     row_vectors := mrl._render(mrl._row_vectors(), slots);
-    pass := mrl._render(
-        mrl._near_places(),
-        slots || jsonb_build_object('near', 'distance operator(pg_catalog.<=) $20')
-    );
+    pass := mrl._render(mrl._near_places(), slots || jsonb_build_object('near', near));
     still_there := mrl._render(mrl._still_there(), slots);
     -- the planner leaves out a distance that is not used
-    known_pass := mrl._render(
-        mrl._near_places(),
-        slots || jsonb_build_object(
-            'near', 'mrl_spot operator(pg_catalog.=) any ($21::pg_catalog.text[])'
-        )
-    );
+    known_pass := mrl._render(mrl._near_places(), slots || jsonb_build_object('near', known));
+    if mrl._reranked(slots, k) ->> 'rerank' is not null then
+        slots := slots || jsonb_build_object('rerank', '{rerank}');
+        best_pass := mrl._render(
+            mrl._near_places(),
+            slots || jsonb_build_object('passes', mrl._passes(slots, query, false), 'near', near)
+        );
+        slots := slots || jsonb_build_object(
+            'ordered', mrl._render(
+                mrl._estimated_order(),
+                slots || jsonb_build_object(
+                    'names', concat_ws(', ', slots ->> 'names', 'mrl_turn'),
+                    'passes', mrl._render(
+                        mrl._turns(),
+                        slots || jsonb_build_object('passes', mrl._bit_pass(slots))
+                    )
+                )
+            )
+        );
+        ordered_pass := mrl._render(
+            mrl._near_orders(), slots || jsonb_build_object('near', near)
+        );
+        known_pass := mrl._render(
+            mrl._near_orders(), slots || jsonb_build_object('near', known)
+        );
+    end if;
     counting := format(
         'select pg_catalog.count(*) as count, '
         'pg_catalog.count(*) filter (where true%s) as passing from %s',

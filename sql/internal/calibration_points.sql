@@ -150,7 +150,12 @@ create or replace function mrl._points(
     outside boolean[],
     -- for each timed query: milliseconds with k and with all candidates re-ranked
     shortest float8[],
-    longest float8[]
+    longest float8[],
+    -- places of the near rows in the order of mrl._estimated_order; and milliseconds of searches
+    -- that read the best k and all candidates in that order; NULL where no search does
+    orders jsonb[],
+    best_shortest float8[],
+    best_longest float8[]
 )
 returns jsonb
 language plpgsql
@@ -161,9 +166,31 @@ declare
     reach float8[] := mrl._reach(k, edges, totals, weights);
 begin
     return (
-        with found as (
+        with setting as (
+            select level, null::int as rerank
+            from mrl._levels(_points.k) as level
+            where level <= _points.candidates
+                -- ef_search is the same for all that are above it, which were measured before
+                and (level = _points.candidates or _points.candidates <= _points.ef_search)
+            union all
+            -- how many of all candidates are read, up to a number that loses nothing
+            select _points.candidates, rerank
+            from mrl._levels(_points.k) as rerank
+            where rerank < _points.candidates
+                and rerank <= (
+                    select min(enough)
+                    from mrl._levels(_points.k) as enough
+                    where enough >= (
+                        select max(place::int)
+                        from unnest(orders) as query (places)
+                        cross join lateral jsonb_array_elements(query.places) as place
+                    )
+                )
+        ),
+        found as (
             select
                 level,
+                rerank,
                 query.number,
                 query.weight,
                 query.turned_away,
@@ -172,22 +199,23 @@ begin
                 least(
                     (
                         select count(*)
-                        from jsonb_array_elements(query.near) as place
-                        where place::int <= level
+                        from rows from (
+                            jsonb_array_elements(query.near), jsonb_array_elements(query.orders)
+                        ) as hit (place, best_place)
+                        where hit.place::int <= level
+                            and (rerank is null or hit.best_place::int <= rerank)
                     ),
                     query.total
                 )::float8 / query.total as recall
-            from unnest(near, edges, totals, weights, outside) with ordinality
-                as query (near, edge, total, weight, turned_away, number)
-            cross join mrl._levels(_points.k) as level
+            from unnest(near, edges, totals, weights, outside, orders) with ordinality
+                as query (near, edge, total, weight, turned_away, orders, number)
+            cross join setting
             where query.total > 0
-                and level <= _points.candidates
-                -- ef_search is the same for all that are above it, which were measured before
-                and (level = _points.candidates or _points.candidates <= _points.ef_search)
         ),
         tally as (
             select
                 level,
+                rerank,
                 part.name,
                 number,
                 recall,
@@ -198,11 +226,12 @@ begin
                 on part.name = 'all'
                 or true = any (outside)
                 and part.name = case when turned_away then 'away' else 'passing' end
-            window alike as (partition by level, part.name)
+            window alike as (partition by level, rerank, part.name)
         ),
         mean as (
             select
                 level,
+                rerank,
                 name,
                 sum(recall * weight) / sum(weight) as recall,
                 mrl._lower_bound(
@@ -211,12 +240,13 @@ begin
                     1.644854
                 ) as low
             from tally
-            group by level, name
+            group by level, rerank, name
         ),
         -- of the groups that are compared with each other
         wide as (
             select
                 level,
+                rerank,
                 name,
                 mrl._interval(
                     array_agg(recall order by number),
@@ -226,41 +256,51 @@ begin
                 ) as interval
             from tally
             where name <> 'all'
-            group by level, name
+            group by level, rerank, name
         ),
         single as (
             select
                 level,
+                rerank,
                 name,
                 array_agg(recall order by recall) as shares,
                 array_agg(weight order by recall) as weights
             from (
-                select level, name, recall, sum(weight) as weight
+                select level, rerank, name, recall, sum(weight) as weight
                 from tally
-                group by level, name, recall
+                group by level, rerank, name, recall
             ) as alike
-            group by level, name
+            group by level, rerank, name
         ),
         far as (
             select
                 level,
+                rerank,
                 mrl._rising_misses(
                     array_agg(distance), array_agg(1 - recall), array_agg(weight), reach
                 ) as misses
             from found
             where total = _points.k
-            group by level
+            group by level, rerank
         ),
         times as (
             select
                 percentile_cont(array[0.5, 0.95]) within group (order by few) as few,
-                percentile_cont(array[0.5, 0.95]) within group (order by all_of_them) as all_of_them
+                percentile_cont(array[0.5, 0.95]) within group (order by all_of_them) as all_of_them,
+                false as is_best
             from unnest(shortest, longest) as took (few, all_of_them)
+            union all
+            select
+                percentile_cont(array[0.5, 0.95]) within group (order by few),
+                percentile_cont(array[0.5, 0.95]) within group (order by all_of_them),
+                true
+            from unnest(best_shortest, best_longest) as took (few, all_of_them)
         )
         select jsonb_agg(
             jsonb_build_object(
                 'candidates', mean.level,
                 'ef_search', _points.ef_search,
+                'rerank', mean.rerank,
                 -- all, passing or away
                 'group', mean.name,
                 'recall', mean.recall,
@@ -279,12 +319,20 @@ begin
             )
         )
         from mean
-        join single on single.level = mean.level and single.name = mean.name
-        left join wide on wide.level = mean.level and wide.name = mean.name
-        left join far on far.level = mean.level
-        cross join times
+        join single
+            on single.level = mean.level
+            and single.rerank is not distinct from mean.rerank
+            and single.name = mean.name
+        left join wide
+            on wide.level = mean.level
+            and wide.rerank is not distinct from mean.rerank
+            and wide.name = mean.name
+        left join far
+            on far.level = mean.level
+            and far.rerank is not distinct from mean.rerank
+        join times on times.is_best = (mean.rerank is not null)
         cross join lateral (
-            select (mean.level - _points.k)::float8
+            select (coalesce(mean.rerank, mean.level) - _points.k)::float8
                 / greatest(_points.candidates - _points.k, 1)
         ) as step (of_all)
         cross join lateral (
@@ -378,6 +426,7 @@ begin
         join jsonb_array_elements(points) as passing
             on away -> 'candidates' = passing -> 'candidates'
             and away -> 'ef_search' = passing -> 'ef_search'
+            and away -> 'rerank' = passing -> 'rerank'
         where away ->> 'group' = 'away'
             and passing ->> 'group' = 'passing'
             and (away ->> 'wide_high')::float8 < (passing ->> 'wide_low')::float8
@@ -405,9 +454,9 @@ begin
     with timed as (
         -- Walks of more than 1000 have the same settings for fewer candidates. Where rows changed
         -- between two of them, the lower recall counts.
-        select distinct on (point.candidates, point.ef_search) *
+        select distinct on (point.candidates, point.ef_search, point.rerank) *
         from jsonb_to_recordset(points) as point (
-            candidates int, ef_search int, recall float8, low float8,
+            candidates int, ef_search int, rerank int, recall float8, low float8,
             median_ms float8, p95_ms float8, p05 float8, shares float8[], weights float8[],
             misses float8[], "group" text
         )
@@ -415,7 +464,8 @@ begin
         where point."group" is null
             or point."group" = measured
         order by
-            point.candidates, point.ef_search, point.recall, point.low, point.median_ms
+            point.candidates, point.ef_search, point.rerank, point.recall, point.low,
+            point.median_ms
     ),
     point as (
         -- A search takes no longer than one that does more. If it was measured to, that was
@@ -423,6 +473,7 @@ begin
         select
             timed.candidates,
             timed.ef_search,
+            timed.rerank,
             timed.recall,
             timed.low,
             timed.p05,
@@ -434,15 +485,17 @@ begin
         from timed
         join timed as wider
             on wider.candidates >= timed.candidates and wider.ef_search >= timed.ef_search
+            -- where full vectors are in the row, to choose some takes longer than to read all
+            and (wider.rerank >= timed.rerank or num_nulls(wider.rerank, timed.rerank) = 2)
             -- exact search
             or num_nulls(wider.candidates, timed.candidates) = 2
         group by
-            timed.candidates, timed.ef_search, timed.recall, timed.low, timed.p05,
-            timed.shares, timed.weights, timed.misses
+            timed.candidates, timed.ef_search, timed.rerank, timed.recall, timed.low,
+            timed.p05, timed.shares, timed.weights, timed.misses
     ),
     stored as (
         insert into mrl._own_calibrations (
-            entry, index_name, k, filter, candidates, ef_search, share,
+            entry, index_name, k, filter, candidates, ef_search, rerank, share,
             recall, low, median_ms, p95_ms, queries, rows, m, ef_construction,
             basis, p05, shares, weights, reach, misses, changes, born
         )
@@ -453,6 +506,7 @@ begin
             _keep_calibration.filter,
             point.candidates,
             point.ef_search,
+            point.rerank,
             _keep_calibration.share,
             point.recall,
             point.low,
@@ -476,6 +530,8 @@ begin
             from point as better
             -- exact search may be fastest with one filter, and the index with another
             where better.candidates is not null
+                -- not every search can leave candidates unread
+                and (better.rerank is null or point.rerank is not null)
                 and better.recall >= point.recall
                 and better.low >= point.low
                 and mrl._finds_as_much(
@@ -486,8 +542,14 @@ begin
                     from unnest(better.misses, point.misses) as far (missed, other_missed)
                     where far.missed > far.other_missed
                 )
-                and (better.median_ms, better.candidates, better.ef_search)
-                    < (point.median_ms, point.candidates, point.ef_search)
+                and (
+                    better.median_ms,
+                    better.candidates,
+                    better.ef_search,
+                    coalesce(better.rerank, 0)
+                ) < (
+                    point.median_ms, point.candidates, point.ef_search, coalesce(point.rerank, 0)
+                )
         )
         returning *
     )
@@ -498,6 +560,7 @@ begin
         stored.filter,
         stored.candidates,
         stored.ef_search,
+        stored.rerank,
         stored.share,
         stored.recall,
         stored.low,

@@ -123,6 +123,8 @@ create or replace function mrl._walk(
     pass text,
     known_pass text,
     still_there text,
+    ordered_pass text,
+    best_pass text,
     spare int,
     limited boolean,
     k int,
@@ -151,7 +153,13 @@ create or replace function mrl._walk(
     out shortest float8[],
     out longest float8[],
     -- the first of them once more, to know what times of the same search differ by
-    out again float8[]
+    out again float8[],
+    -- places of the near rows in the order by which a search chooses what it reads, as a JSON
+    -- array; and milliseconds when the best k and when all candidates were read in that order.
+    -- NULL where no search does
+    out orders jsonb[],
+    out best_shortest float8[],
+    out best_longest float8[]
 )
 language plpgsql
 volatile
@@ -181,6 +189,18 @@ declare
     narrower pg_catalog.text := pg_catalog.replace(
         known_pass, '{candidates}', effort.candidates::pg_catalog.text
     );
+    ordered pg_catalog.text := pg_catalog.replace(
+        ordered_pass, '{candidates}', effort.candidates::pg_catalog.text
+    );
+    best pg_catalog.text := pg_catalog.replace(
+        best_pass, '{candidates}', effort.candidates::pg_catalog.text
+    );
+    best_few pg_catalog.text := pg_catalog.replace(
+        best, '{rerank}', (k operator(pg_catalog.+) spare)::pg_catalog.text
+    );
+    best_all pg_catalog.text := pg_catalog.replace(
+        best, '{rerank}', effort.candidates::pg_catalog.text
+    );
     found pg_catalog.record;
     -- as keys of an object, because to look for text in an array takes its length
     there pg_catalog.jsonb;
@@ -207,9 +227,12 @@ begin
         again[place] := null;
         near[place] := null;
         spots_found[place] := null;
+        orders[place] := null;
+        best_shortest[place] := null;
+        best_longest[place] := null;
         continue when not (is_timed or unsettled[place]);
         -- else a near row has moved since
-        if not is_timed and known[place] is not null
+        if (not is_timed or ordered is not null) and known[place] is not null
             and there operator(pg_catalog.?&) array(
                 select pg_catalog.jsonb_array_elements_text(known[place])
             )
@@ -226,8 +249,22 @@ begin
             then
                 near[place] := pg_catalog.to_jsonb(coalesce(found.places, '{}'));
                 spots_found[place] := known[place];
-                continue;
+                if ordered is not null then
+                    orders[place] := pg_catalog.to_jsonb(coalesce(found.orders, '{}'));
+                end if;
+                continue when not is_timed;
             end if;
+        end if;
+        if ordered is not null and near[place] is null then
+            execute ordered into found
+                using args[1], args[2], args[3], args[4], args[5], args[6], args[7],
+                    args[8], args[9], args[10], args[11], args[12], args[13], args[14],
+                    args[15], args[16], fulls[place], parts[place], spots[place],
+                    edges[place];
+            near[place] := pg_catalog.to_jsonb(coalesce(found.places, '{}'));
+            spots_found[place] := pg_catalog.to_jsonb(coalesce(found.spots, '{}'));
+            orders[place] := pg_catalog.to_jsonb(coalesce(found.orders, '{}'));
+            continue when not is_timed;
         end if;
         start := pg_catalog.clock_timestamp();
         execute wide into found
@@ -236,13 +273,31 @@ begin
                 args[15], args[16], fulls[place], parts[place], spots[place],
                 edges[place];
         longest[place] := mrl._ms_since(start);
-        near[place] := pg_catalog.to_jsonb(coalesce(found.places, '{}'));
-        spots_found[place] := pg_catalog.to_jsonb(coalesce(found.spots, '{}'));
+        if ordered is null then
+            near[place] := pg_catalog.to_jsonb(coalesce(found.places, '{}'));
+            spots_found[place] := pg_catalog.to_jsonb(coalesce(found.spots, '{}'));
+        end if;
         if not is_timed then
             longest[place] := null;
             continue;
         end if;
         spent := spent operator(pg_catalog.+) longest[place];
+        if ordered is not null then
+            start := pg_catalog.clock_timestamp();
+            execute best_all into unused
+                using args[1], args[2], args[3], args[4], args[5], args[6], args[7],
+                    args[8], args[9], args[10], args[11], args[12], args[13], args[14],
+                    args[15], args[16], fulls[place], parts[place], spots[place],
+                    edges[place];
+            best_longest[place] := mrl._ms_since(start);
+            start := pg_catalog.clock_timestamp();
+            execute best_few into unused
+                using args[1], args[2], args[3], args[4], args[5], args[6], args[7],
+                    args[8], args[9], args[10], args[11], args[12], args[13], args[14],
+                    args[15], args[16], fulls[place], parts[place], spots[place],
+                    edges[place];
+            best_shortest[place] := mrl._ms_since(start);
+        end if;
         -- above 1000 candidates only searches that re-rank all of them are stored
         continue when candidates operator(pg_catalog.>) 1000;
         for attempt in 1 .. 2 loop
@@ -274,7 +329,10 @@ create or replace function mrl._settled(
     near jsonb,
     total int,
     -- candidates of this search
-    candidates int
+    candidates int,
+    -- their places in the order by which a search chooses what it reads; NULL where none does
+    orders_before jsonb default null,
+    orders jsonb default null
 )
 returns boolean
 language sql
@@ -284,7 +342,8 @@ parallel safe
 return pg_catalog.jsonb_array_length(near) operator(pg_catalog.>=) total
     and near operator(pg_catalog.=) before
     and (4 operator(pg_catalog.*) (near operator(pg_catalog.->>) (-1))::int)
-        operator(pg_catalog.<=) candidates;
+        operator(pg_catalog.<=) candidates
+    and coalesce(orders, 'null') operator(pg_catalog.=) coalesce(orders_before, 'null');
 
 -- The queries that a wider search walks: those that are timed, and those that are not settled.
 -- Called by: mrl.calibrate
@@ -408,6 +467,7 @@ begin atomic
         from pg_catalog.jsonb_array_elements(points) as point
         where (point operator(pg_catalog.->>) 'ef_search')::int
             operator(pg_catalog.=) least((point operator(pg_catalog.->>) 'candidates')::int, 1000)
+            and (point operator(pg_catalog.->>) 'rerank') is null
         group by 1
         order by 1 desc
         limit 7

@@ -41,8 +41,9 @@ declare
     condition text;
     near text := '';
     again boolean;
-    -- how many rows the search by vectors hands on
+    -- how many rows the search by vectors hands on, and walks for them
     rows int;
+    most int;
 begin
     select *
     into given
@@ -78,18 +79,25 @@ begin
     again := coalesce(given.attempt > chosen.steps, false);
     effort := mrl._effort(
         asked || jsonb_build_object(
-            'candidates', chosen.candidates, 'ef_search', chosen.ef_search
+            'candidates', chosen.candidates,
+            'ef_search', chosen.ef_search,
+            'rerank', chosen.rerank
         ),
         limited or again
     );
     if form = 'hybrid' then
         slots := slots || mrl._word_slots(asked, slots);
         rows := mrl._rows_to_fetch(asked);
-        if rows > effort.candidates then
+        if rows > least(effort.candidates, effort.rerank) then
+            most := greatest(rows, effort.candidates);
             effort := mrl._effort(
                 asked || jsonb_build_object(
-                    'candidates', rows,
-                    'ef_search', greatest(chosen.ef_search, least(rows, 1000))
+                    'candidates', most,
+                    'ef_search', greatest(chosen.ef_search, least(most, 1000)),
+                    -- only rows that were read can be handed on
+                    'rerank', case when effort.rerank is not null
+                        then greatest(effort.rerank, rows)
+                    end
                 ),
                 limited or again
             );

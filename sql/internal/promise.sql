@@ -190,6 +190,8 @@ create or replace function mrl._steps(
     out up_to float8[],
     out candidates int[],
     out ef_search int[],
+    -- how many candidates are read, of all; NULL if all are
+    out rerank int[],
     -- for each calibration: the place in points of the first step's search
     out places int[]
 )
@@ -212,15 +214,15 @@ declare
     keeps boolean;
     chosen int[];
     taken int;
-    width int;
+    -- the most that was searched of the graph, walked before a choice, and read
+    width int := 80;
+    walked int;
+    reads int;
     last int := 0;
 begin
     for quantile in first_quantile .. cardinality(reach) loop
         keeps := true;
         chosen := '{}';
-        taken := null;
-        -- the graph misses more of real queries than of rows, if little of it is searched
-        width := 80;
         for place in 1 .. coalesce(cardinality(points), 0) loop
             if place = 1 or points[place].filter <> point.filter then
                 exit when not keeps;
@@ -239,23 +241,35 @@ begin
             -- what is taken for less counts, too, so that more recall never takes less
             continue when supports is null or supports <= most;
             most := supports;
-            taken := greatest(taken, point.candidates);
+            -- and what is taken for nearer answers; the graph misses more of real queries than
+            -- of rows, if little of it is searched
+            walked := greatest(walked, case when point.rerank is not null then point.candidates end);
+            -- each further candidate may come before one that the measured search read
+            reads := greatest(
+                reads, coalesce(point.rerank + walked - point.candidates, point.candidates)
+            );
             width := greatest(width, point.ef_search);
             keeps := supports >= recall - 1e-9;
             if keeps then
                 chosen := array_append(chosen, place);
             end if;
         end loop;
-        exit when not keeps or taken is null;
+        exit when not keeps or reads is null;
+        taken := case when points[chosen[1]].rerank is null
+            then reads
+            else greatest(walked, reads)
+        end;
         places := coalesce(places, chosen);
-        if last = 0 or candidates[last] < taken or ef_search[last] < width then
+        if last = 0 or (candidates[last], ef_search[last], coalesce(rerank[last], taken))
+            <> (taken, width, reads)
+        then
             last := last + 1;
         end if;
         -- with the errors of single precision
         up_to[last] := reach[quantile] + 1e-5;
-        -- what is taken for nearer answers counts, too
-        candidates[last] := greatest(taken, candidates[last - 1]);
-        ef_search[last] := greatest(width, ef_search[last - 1]);
+        candidates[last] := taken;
+        ef_search[last] := width;
+        rerank[last] := case when reads < taken then reads end;
     end loop;
 end
 $body$;
@@ -311,11 +325,14 @@ create or replace function mrl._promised(
     filter text default null,
     -- the share of single queries that are to find the recall; NULL if only the mean counts
     quantile float8 default null,
-    -- whether the caller looks how far away its answer is, and then takes a further step
+    -- whether the caller looks how far away its answer is, and then takes a further step; only
+    -- then may the search leave candidates unread
     by_distance boolean default false,
     -- both NULL if exact search keeps the recall and is fastest
     out candidates int,
     out ef_search int,
+    -- how many of the candidates are read; NULL if all are
+    out rerank int,
     -- measured, corrected, rows, borrowed, stale, unreached or uncalibrated
     out standing text,
     -- of the search that was chosen: mean recall, its lower bound, the 5th percentile, and
@@ -335,6 +352,7 @@ create or replace function mrl._promised(
     out step_distances float8[],
     out step_candidates int[],
     out step_ef_searches int[],
+    out step_reranks int[],
     -- what stands behind the recall, for people
     out words text
 )
@@ -371,6 +389,9 @@ declare
     keeps boolean := false;
     is_first boolean;
     reached int := 0;
+    -- the most that was walked before a choice, and read
+    walked int;
+    reads int;
     exact boolean;
     supported float8;
     change text;
@@ -414,7 +435,12 @@ begin
             -- a filter about as selective may let through rows that are farther from the queries
             select case when point.filter is distinct from own_filter then others else 1 end
         ) as allowed (part)
-        order by point.filter, point.median_ms, point.candidates, point.ef_search
+        -- only a search of its own filter: for others, candidates of several searches add up
+        where point.rerank is null
+            or _promised.by_distance and point.filter is not distinct from own_filter
+        order by
+            point.filter, point.median_ms, point.candidates, point.ef_search,
+            point.rerank nulls first
     loop
         -- for each filter, from the fastest search on
         point := known.point;
@@ -445,7 +471,11 @@ begin
         -- takes less
         if known.supports > supported or _promised.quantile is not null then
             supported := greatest(supported, known.supports);
-            candidates := greatest(candidates, point.candidates);
+            walked := greatest(walked, case when point.rerank is not null then point.candidates end);
+            -- each further candidate may come before one that the measured search read
+            reads := greatest(
+                reads, coalesce(point.rerank + walked - point.candidates, point.candidates)
+            );
             ef_search := greatest(ef_search, point.ef_search, known.least_ef_search);
         end if;
         -- rounding must not refuse what was measured
@@ -518,11 +548,13 @@ begin
                 from generate_subscripts(chosen, 1) as number
                 order by number
             );
-            candidates := steps.candidates[1];
+            walked := steps.candidates[1];
+            reads := coalesce(steps.rerank[1], walked);
             ef_search := steps.ef_search[1];
             step_distances := steps.up_to;
             step_candidates := steps.candidates;
             step_ef_searches := steps.ef_search;
+            step_reranks := steps.rerank;
         end if;
     end if;
     -- a filter may belong together with the vectors, which shows in how far away answers are
@@ -530,8 +562,19 @@ begin
         elsewhere := reach is null and reached = cardinality(chosen);
         reached := 0;
     end if;
+    walked := greatest(
+        walked,
+        (
+            select max(of_filter.candidates)
+            from unnest(chosen) as of_filter
+            where of_filter.rerank is not null
+        )
+    );
     select
-        greatest(_promised.candidates, max(of_filter.candidates)),
+        greatest(
+            reads,
+            max(coalesce(of_filter.rerank + walked - of_filter.candidates, of_filter.candidates))
+        ),
         greatest(_promised.ef_search, max(of_filter.ef_search)),
         min(of_filter.recall),
         min(of_filter.low),
@@ -550,8 +593,13 @@ begin
                 counts.changes
             )
         )
-    into candidates, ef_search, measured, low, p05, queries, basis, change
+    into reads, ef_search, measured, low, p05, queries, basis, change
     from unnest(chosen) as of_filter;
+    candidates := reads;
+    if chosen[1].rerank is not null and walked > reads then
+        candidates := walked;
+        rerank := reads;
+    end if;
     -- not known, if it is not known of one of them
     if array_position(found_bys, null) is not null then
         found_bys := '{}';
@@ -584,10 +632,12 @@ begin
         step_distances := null;
         step_candidates := null;
         step_ef_searches := null;
+        step_reranks := null;
     end if;
     if exact then
         candidates := null;
         ef_search := null;
+        rerank := null;
         measured := 1;
         low := 1;
         p05 := 1;
@@ -603,6 +653,7 @@ begin
         return;
     end if;
     borrowed := false;
+    rerank := null;
     measured := null;
     low := null;
     p05 := null;

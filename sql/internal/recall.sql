@@ -408,11 +408,6 @@ declare
     last_notice pg_catalog.timestamptz := pg_catalog.clock_timestamp();
 begin
     if keep then
-        if asked operator(pg_catalog.->>) 'rerank' is not null then
-            raise exception 'keep with rerank %: what is kept does not say how many rows were read',
-                asked operator(pg_catalog.->>) 'rerank'
-                using errcode = 'invalid_parameter_value', hint = 'measure without keep';
-        end if;
         perform mrl.check_owner(table_name);
         perform mrl._check_writable();
     end if;

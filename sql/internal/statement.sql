@@ -31,6 +31,28 @@ begin
 end
 $body$;
 
+-- A first pass by bits that passes on full vectors, bits and the Hamming distance, as SQL text.
+-- Called by: mrl._passes, mrl._plan_calibration
+create or replace function mrl._bit_pass(slots jsonb)
+returns text
+language sql
+stable
+parallel safe
+return mrl._render(
+    mrl._first_pass(),
+    slots operator(pg_catalog.||) pg_catalog.jsonb_build_object(
+        'columns', pg_catalog.concat_ws(
+            ', ',
+            slots operator(pg_catalog.->>) 'columns',
+            slots operator(pg_catalog.->>) 'full',
+            slots operator(pg_catalog.->>) 'short'
+        ),
+        'value', slots operator(pg_catalog.->>) 'short',
+        'operator', slots operator(pg_catalog.->>) 'short_operator',
+        'query', slots operator(pg_catalog.->>) 'short_query'
+    )
+);
+
 -- The first pass of a search, as SQL text.
 -- Called by: mrl._compose, mrl.search_sql, mrl.create_search_function, mrl._plan_recall
 create or replace function mrl._passes(slots jsonb, query text, wrapped boolean)
@@ -54,16 +76,9 @@ begin
     return mrl._render(
         mrl._estimated_pass(),
         slots || jsonb_build_object(
-            'passes', mrl._render(
-                mrl._first_pass(),
-                slots || jsonb_build_object(
-                    'columns', concat_ws(
-                        ', ', slots ->> 'columns', slots ->> 'full', slots ->> 'short'
-                    ),
-                    'value', slots ->> 'short',
-                    'operator', slots ->> 'short_operator',
-                    'query', slots ->> 'short_query'
-                )
+            'ordered', mrl._render(
+                mrl._estimated_order(),
+                slots || jsonb_build_object('passes', mrl._bit_pass(slots))
             )
         )
     );

@@ -189,7 +189,7 @@ begin
 end
 $body$;
 
--- Candidates and ef_search for a recall: as given, else as calibrated, with a warning if needed.
+-- Candidates, ef_search and rerank for a recall: as given or calibrated, with a warning if needed.
 -- Called by: mrl._plan, mrl.search_sql, mrl.create_search_function
 create or replace function mrl._for_recall(
     -- the arguments of a search, as in mrl._plan
@@ -201,6 +201,8 @@ create or replace function mrl._for_recall(
     by_distance boolean,
     out candidates int,
     out ef_search int,
+    -- how many of the candidates are read; NULL if all are
+    out rerank int,
     -- the caller asked for exact search, or it keeps the recall and is fastest
     out exact boolean,
     -- how many tries there are, from the narrowest search on, if one is too narrow
@@ -222,6 +224,7 @@ begin
     exact := coalesce((asked ->> 'exact')::boolean, false);
     candidates := asked ->> 'candidates';
     ef_search := asked ->> 'ef_search';
+    rerank := asked ->> 'rerank';
     if quantile is not null then
         perform mrl._check_quantile(quantile, (asked ->> 'recall')::float8);
     end if;
@@ -242,12 +245,14 @@ begin
         by_distance and ef_search is null
     );
     candidates := promised.candidates;
+    rerank := promised.rerank;
     exact := candidates is null;
     if promised.step_distances is not null then
         steps := cardinality(promised.step_distances);
         step := least(attempt, steps);
         candidates := promised.step_candidates[step];
         promised.ef_search := promised.step_ef_searches[step];
+        rerank := promised.step_reranks[step];
         up_to := case when step < steps then promised.step_distances[step] end;
     end if;
     ef_search := case when not exact then coalesce(ef_search, promised.ef_search) end;

@@ -34,6 +34,7 @@
 \ir ../templates/short_value.sql
 \ir ../templates/short_bits.sql
 \ir ../templates/first_pass.sql
+\ir ../templates/estimated_order.sql
 \ir ../templates/estimated_pass.sql
 \ir ../templates/only_read.sql
 \ir ../templates/at_least.sql
@@ -56,7 +57,9 @@
 \ir ../templates/misses.sql
 \ir ../templates/edge.sql
 \ir ../templates/edges.sql
+\ir ../templates/near_orders.sql
 \ir ../templates/near_places.sql
+\ir ../templates/turns.sql
 \ir ../templates/row_vectors.sql
 \ir ../templates/still_there.sql
 \ir ../templates/more_rows.sql

@@ -13,6 +13,11 @@ create table if not exists mrl._calibrations (
         ef_search operator(pg_catalog.>=) 1
             and ef_search operator(pg_catalog.<=) 1000
     ),
+    -- how many candidates are read in full; NULL if all are
+    rerank int check (
+        rerank operator(pg_catalog.>=) k
+            and rerank operator(pg_catalog.<=) candidates
+    ),
     -- the share of the table's rows that the filter selects
     share pg_catalog.float8 not null check (
         share operator(pg_catalog.>) 0
@@ -49,7 +54,7 @@ create table if not exists mrl._calibrations (
     changes bigint,
     -- what identified the table then, as in mrl._tables
     born pg_catalog.text,
-    unique nulls not distinct (entry, index_name, k, filter, candidates, ef_search),
+    unique nulls not distinct (entry, index_name, k, filter, candidates, ef_search, rerank),
     check ((candidates is null) operator(pg_catalog.=) (ef_search is null)),
     foreign key (entry, index_name) references mrl._registry
         on update cascade on delete cascade

@@ -9,6 +9,7 @@ select
     point.filter,
     point.candidates,
     point.ef_search,
+    point.rerank,
     point.share,
     point.recall,
     point.low,

@@ -98,6 +98,8 @@ OWN = {
     },
     ("on_conflict_update", "changes"): "id = excluded.id",
     ("nearest", "near"): " ",
+    ("estimated_pass", "ordered"): "select 1 as id, $1 as mrl_full, 1 as mrl_order",
+    ("near_orders", "ordered"): "select 1 as id, $1 as mrl_full, 1 as mrl_order",
     ("unnested", "carrier"): "pg_catalog.int4",
     ("create_index", "index"): "docs_index",
     ("single_pass_index", "index"): "docs_index",

@@ -22,7 +22,7 @@ NEVER_EXACT = (
     "points jsonb, times float8[], weights float8[]) returns jsonb language sql"
     " immutable parallel safe return '[]'::jsonb"
 )
-EVERYTHING = "select * from mrl.calibrations order by 1, 2, 3, 4, 5, 6"
+EVERYTHING = "select * from mrl.calibrations order by 1, 2, 3, 4, 5, 6, 7"
 
 
 class Promised(NamedTuple):
@@ -101,6 +101,7 @@ def put(
     shares: Mapping[float, float] | None = None,
     misses: Sequence[float] | None = None,
     reach: Sequence[float] | None = None,
+    rerank: int | None = None,
 ) -> None:
     """Store a made-up calibration of the index in its present state.
 
@@ -111,10 +112,11 @@ def put(
     conn.execute(
         "insert into mrl._calibrations (entry, index_name, k, filter, candidates,"
         " ef_search, share, recall, low, median_ms, p95_ms, queries, rows, m,"
-        " ef_construction, basis, shares, weights, misses, reach, changes, born)"
+        " ef_construction, basis, shares, weights, misses, reach, rerank, changes,"
+        " born)"
         " select known.entry, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, 500,"
         " coalesce(mrl._rows('docs'::regclass), 0), built.m,"
-        " built.ef_construction, %s, %s, %s, %s, %s, counts.changes, known.born"
+        " built.ef_construction, %s, %s, %s, %s, %s, %s, counts.changes, known.born"
         " from mrl._built('docs'::regclass, %s) as built, mrl._live_tables as known,"
         " mrl._counts('docs'::regclass) as counts"
         " where known.table_id = 'docs'::regclass",
@@ -129,6 +131,7 @@ def put(
                 None if part is None else [float(x) for x in part]
                 for part in (misses, reach)
             ),
+            rerank,
             name,
         ],
     )

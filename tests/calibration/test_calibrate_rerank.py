@@ -1,0 +1,203 @@
+"""Calibrations of searches that read only the best of their candidates."""
+
+import asyncio
+import json
+import re
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psycopg
+import pytest
+from support.calibrations import never_exact
+from support.command import mrl_pg
+from support.databases import Conn, Server, connect
+from support.plans import explain, first_pass, force_index
+from support.sql_calls import ids, keys, many, one, text
+from support.tables import Docs, make_table
+from support.vectors import Vectors, assert_true, nearest, recall
+
+from mrl_pg import MatryoshkaColumn, MatryoshkaIndex, normalise
+
+# more than 2 kB, so that full vectors are in TOAST and each that is read is counted
+ROWS, DIMS = 800, 640
+INDEX = MatryoshkaIndex("docs", "embedding", dims=DIMS, kind="bit")
+SCANS = """
+select pg_stat_get_xact_numscans(state.indexrelid)::int
+from pg_class as class
+join pg_index as state on state.indrelid = class.reltoastrelid
+where class.oid = 'docs'::regclass
+"""
+MEASURED = "'median_ms', fewest.ms[1]"
+# each row that is read takes as long as ten that are only walked over
+COUNTED = (
+    "'median_ms', _points.ef_search / 10.0 + coalesce(mean.rerank, mean.level),"
+    " 'measured_ms', fewest.ms[1]"
+)
+
+
+def clustered(rows: int, *, seed: int = 1) -> Vectors:
+    """Unit vectors that their signs tell apart well, around the same 20 centres."""
+    centres = np.random.default_rng(0).standard_normal((20, DIMS))
+    random = np.random.default_rng(seed)
+    around = centres[random.integers(20, size=rows)]
+    vectors: Vectors = normalise(around + random.standard_normal((rows, DIMS)))
+    return vectors.astype(np.float32)
+
+
+QUERIES = clustered(30, seed=9)
+
+
+@pytest.fixture(scope="module")
+def docs(pg_server: Server) -> Iterator[Docs]:
+    """A table whose calibrations count rows that are read, and no milliseconds."""
+    vectors = clustered(ROWS)
+    with pg_server.fresh() as url, connect(url) as conn:
+        make_table(conn, vectors, analyze=False)
+        INDEX.create(conn)
+        conn.execute("analyze docs")
+        force_index(conn)
+        points = one(conn, "select pg_get_functiondef('mrl._points'::regproc)")
+        assert points.count(MEASURED) == 1
+        conn.execute(points.replace(MEASURED, COUNTED).encode())
+        never_exact(conn)
+        yield Docs(url, conn, vectors, INDEX)
+
+
+def by_python(conn: Conn) -> None:
+    INDEX.calibrate(conn, queries=QUERIES)
+
+
+def by_sql(conn: Conn) -> None:
+    queries = [text(query) for query in QUERIES]
+    call = "select mrl.calibrate('docs', 'embedding', queries => %s::vector[])"
+    conn.execute(call.encode(), [queries])
+
+
+def found(docs: Docs, **options: Any) -> float:
+    """The mean recall of a search."""
+    return float(
+        np.mean(
+            [
+                recall(
+                    docs.index.search(docs.conn, query, **options),
+                    nearest(docs.vectors, query),
+                )
+                for query in QUERIES
+            ]
+        )
+    )
+
+
+@pytest.mark.parametrize("calibrate", [by_python, by_sql])
+def test_what_is_stored_is_what_a_search_finds(
+    docs: Docs, calibrate: Callable[[Conn], None]
+) -> None:
+    calibrate(docs.conn)
+    stored = docs.conn.execute(
+        "select candidates, ef_search, rerank, recall from mrl.calibrations"
+        " where candidates is not null"
+    ).fetchall()
+    some = [point for point in stored if point[2] is not None]
+    assert len(some) >= 4
+    for candidates, ef_search, rerank, measured in stored:
+        options = {"candidates": candidates, "ef_search": ef_search, "rerank": rerank}
+        assert found(docs, **options) == pytest.approx(measured)
+    # a calibration also serves searches that read every candidate
+    assert max(point[3] for point in stored if point[2] is None) > 0.99
+
+
+@pytest.fixture(scope="module")
+def calibrated(docs: Docs) -> Docs:
+    by_python(docs.conn)
+    return docs
+
+
+def counted(conn: Conn, search: Callable[[], Any]) -> tuple[Any, int]:
+    """What a search answers, and how many full vectors it reads."""
+    with conn.transaction(force_rollback=True):
+        before = one(conn, SCANS)
+        answer = search()
+        return answer, one(conn, SCANS) - before
+
+
+Ask = Callable[[Conn, Any], list[Any]]
+ASKS: dict[str, Ask] = {
+    "search_many": lambda conn, query: (
+        INDEX.search_many(conn, [query], recall=0.85)[0].keys
+    ),
+    "column": lambda conn, query: (
+        MatryoshkaColumn("docs", "embedding").search(conn, query, recall=0.85).keys
+    ),
+    "mrl.search": lambda conn, query: ids(conn, query, recall=0.85),
+    "mrl.search_keys": lambda conn, query: (
+        [key for key, _ in keys(conn, query, recall=0.85)]
+    ),
+    "mrl.search_many": lambda conn, query: (
+        [key for key, _ in many(conn, [query], recall=0.85)[0]]
+    ),
+}
+
+
+def test_a_recall_reads_only_the_best(calibrated: Docs) -> None:
+    conn = calibrated.conn
+    for query in QUERIES[:5]:
+        plan = INDEX.plan(conn, query, recall=0.85)
+        assert first_pass(explain(conn, plan)) == [INDEX.name]
+        search = partial(INDEX.search, conn, query, recall=0.85)
+        result, read = counted(conn, search)
+        assert result.promise is not None and result.candidates is not None
+        assert result.promise.standing == "measured"
+        assert result.promise.rerank == result.reranked == read < result.candidates
+        assert_true(result, calibrated.vectors, query)
+    assert found(calibrated, recall=0.85) >= 0.85
+
+
+@pytest.mark.parametrize("name", ASKS)
+def test_each_interface_reads_as_few(calibrated: Docs, name: str) -> None:
+    query = QUERIES[3]
+    wanted = INDEX.search(calibrated.conn, query, recall=0.85)
+    answers, read = counted(calibrated.conn, lambda: ASKS[name](calibrated.conn, query))
+    # whole rows of an answer are read with their vectors
+    assert read == (wanted.reranked or 0) + (10 if name == "mrl.search_many" else 0)
+    assert answers == wanted.keys
+
+
+def test_without_a_connection_that_blocks(calibrated: Docs) -> None:
+    async def ask() -> Any:
+        async with await psycopg.AsyncConnection.connect(
+            calibrated.url, autocommit=True
+        ) as conn:
+            await conn.execute("set enable_seqscan = off")
+            return await INDEX.search_async(conn, QUERIES[3], recall=0.85)
+
+    wanted = INDEX.search(calibrated.conn, QUERIES[3], recall=0.85)
+    assert asyncio.run(ask()) == wanted
+
+
+def test_statements_that_are_kept_read_every_candidate(calibrated: Docs) -> None:
+    made = one(
+        calibrated.conn, "select mrl.search_sql('docs', 'embedding', recall => 0.85)"
+    )
+    assert "mrl_order" not in made and "ef_search" in made
+    # as with a width of the caller's own
+    wide = INDEX.search(calibrated.conn, QUERIES[0], recall=0.85, ef_search=1000)
+    assert wide.reranked == wide.candidates == wide.seen
+
+
+def test_the_shell_shows_what_is_read(calibrated: Docs, tmp_path: Path) -> None:
+    np.save(tmp_path / "queries.npy", QUERIES)
+    np.save(tmp_path / "query.npy", QUERIES[3])
+    kind = ("--dims", str(DIMS), "--kind", "bit")
+    which = ("docs", "embedding", *kind, "--dsn", calibrated.url)
+    asked = ("--query", str(tmp_path / "query.npy"), "--recall", "0.85")
+    said = json.loads(mrl_pg("search", *which, *asked, "--json").stdout)
+    taken = said["promise"]
+    assert taken["rerank"] == said["reranked"] < said["candidates"]
+    report = INDEX.recall(calibrated.conn, recall=0.85, queries=QUERIES[:5])
+    assert report.promise is not None and report.promise.rerank == taken["rerank"]
+    made = mrl_pg("calibrate", *which, "--queries", str(tmp_path / "queries.npy"))
+    assert "read" in made.stdout.split("\n")[0].split()
+    assert re.search(r"recall 0\.9: \d+ candidates( \(\d+ read\))?, ef_", made.stdout)
