@@ -9,13 +9,13 @@ from mrl_pg import arguments, source
 from mrl_pg.calibration import batches, measuring
 from mrl_pg.catalog.facts import Facts
 from mrl_pg.catalog.read import read_facts
-from mrl_pg.errors import InvalidSetting
 from mrl_pg.exchange import AnyConn, Exchange, Row, Send, commits_each, look
 from mrl_pg.exchange.progress import OnProgress, Progress
 from mrl_pg.layout import IndexLayout
-from mrl_pg.search.effort import check_kind, decide_effort
+from mrl_pg.search.effort import candidates_read, check_kind, decide_effort
 from mrl_pg.search.filter import written_out
 from mrl_pg.search.options import SearchOptions
+from mrl_pg.search.plan import with_bits_in_rows
 from mrl_pg.search.promise import Promise
 from mrl_pg.search.promised import read_promise
 from mrl_pg.vectors import VectorsLike
@@ -29,7 +29,8 @@ class RecallReport:
     candidates would have found; with `recall` they add up to 1. `loss_prefix` is what a
     search without the second pass would lose. All are None when no query had
     anything to find. An exact search, which a `recall` may choose, has no candidates,
-    finds everything, and is not measured.
+    finds everything, and is not measured. `rerank` of the candidates were read in full,
+    None if all were.
     """
 
     layout: IndexLayout
@@ -46,6 +47,7 @@ class RecallReport:
     queries: int
     measured_at: datetime
     promise: Promise | None = None
+    rerank: int | None = None
 
     def below(self, floor: float) -> bool:
         """Whether the mean recall is below a floor, or nothing was measured."""
@@ -62,7 +64,8 @@ class RecallReport:
         """What was measured, and what lost the rest, in two sentences."""
         if self.candidates is None:
             return f"{self.layout}: exact search for k={self.k}, which finds everything"
-        search = f"k={self.k}, {self.candidates} candidates, ef_search {self.ef_search}"
+        walked = candidates_read(self.candidates, self.rerank)
+        search = f"k={self.k}, {walked}, ef_search {self.ef_search}"
         search += f", where {self.filter}" if self.filter else ""
         if self.recall is None or self.low is None or self.high is None:
             return f"{self.layout}: no query had anything to be found ({search})"
@@ -90,11 +93,6 @@ def recall(
     arguments.check_callable("progress", progress)
     keep = arguments.flag("keep", keep)
     check_kind(options, layout)
-    if keep and options.rerank is not None:
-        raise InvalidSetting(
-            f"keep=True with rerank={options.rerank}: what is kept does not say how "
-            "many rows were read; measure without keep"
-        )
     layout, facts = yield from measuring.ready(conn, layout)
     values = yield from measuring.values(
         layout, facts, options.k, sample, queries, real_queries
@@ -102,6 +100,7 @@ def recall(
     condition = written_out(conn, options.filter, options.params, facts)
     promise = yield from read_promise(conn, layout, options)
     effort = decide_effort(options, promise=promise, goes_on=False)
+    effort = with_bits_in_rows(effort, layout, facts)
     if promise is not None and effort.scan == "exact":
         report = _exact_report(layout, options.k, condition or "", promise)
         if keep:
@@ -205,4 +204,5 @@ def _report(
         queries=figures["measured"],
         measured_at=figures["measured_at"],
         promise=promise,
+        rerank=figures["rerank"],
     )

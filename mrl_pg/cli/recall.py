@@ -158,12 +158,22 @@ def _show(reports: list[RecallReport], as_json: bool) -> None:
     if not reports:
         typer.echo("no figures are stored yet: mrl-pg recall … --keep")
         return
-    heads = ("measured", "k", "candidates", "recall", "95 %", "queries", "where")
+    heads = (
+        "measured",
+        "k",
+        "candidates",
+        "read",
+        "recall",
+        "95 %",
+        "queries",
+        "where",
+    )
     lines = [
         (
             f"{report.measured_at:%Y-%m-%d %H:%M}",
             str(report.k),
             "exact" if report.candidates is None else str(report.candidates),
+            str(report.rerank or report.candidates or ""),
             f"{report.recall:.4f}",
             f"{report.low:.4f}-{report.high:.4f}",
             str(report.queries),

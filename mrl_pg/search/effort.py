@@ -118,6 +118,11 @@ class Effort:
         )
 
 
+def candidates_read(candidates: int, rerank: int | None) -> str:
+    """`300 candidates (60 read)`, or `160 candidates` if all are read."""
+    return f"{candidates} candidates" + (f" ({rerank} read)" if rerank else "")
+
+
 def default_candidates(k: int) -> int:
     """Candidates if the caller gives none: 160, or 8 k if that is more."""
     return min(max(SAFE_CANDIDATES, 8 * k), MAX_ROWS)

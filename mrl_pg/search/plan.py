@@ -140,9 +140,7 @@ def make_plan(
     # dead rows can leave a single scan short too; `search` then scans further itself
     goes_on = options.filter is not None or facts.row_security
     effort = decide_effort(options, goes_on=goes_on, promise=promise)
-    # without a column, the bits of a row are computed from its full vector
-    if not has_bits(layout) or facts.expression_ours:
-        effort = effort.without_bits()
+    effort = with_bits_in_rows(effort, layout, facts)
     shape = Shape(
         layout=layout,
         facts=facts,
@@ -154,6 +152,13 @@ def make_plan(
         losses=losses,
     )
     return _plan(shape, bind(shape, query, options.params), promise)
+
+
+def with_bits_in_rows(effort: Effort, layout: IndexLayout, facts: Facts) -> Effort:
+    """The effort; without its rerank if rows have no column of bits."""
+    # without a column, the bits of a row are computed from its full vector
+    no_column = facts.expression_ours
+    return effort.without_bits() if no_column or not has_bits(layout) else effort
 
 
 def bind(shape: Shape, query: VectorLike, params: Params) -> SearchParams:

@@ -495,7 +495,7 @@ from mrl._recall_and_losses(
 
 -- name: keep_measurement
 -- Stores a recall that was measured.
--- Parameters: table (its name, quoted), index_name, k, filter, candidates, ef_search, recall, …
+-- Parameters: table (its name, quoted), index_name, k, filter, candidates, ef_search, rerank, …
 -- Called by: mrl_pg.calibration.recall_report
 select mrl._keep_measurement(
     row(
@@ -506,6 +506,7 @@ select mrl._keep_measurement(
         coalesce(%(filter)s, '')::pg_catalog.text,
         %(candidates)s::pg_catalog.int4,
         %(ef_search)s::pg_catalog.int4,
+        %(rerank)s::pg_catalog.int4,
         %(recall)s::pg_catalog.float8,
         %(low)s::pg_catalog.float8,
         %(high)s::pg_catalog.float8,
@@ -524,6 +525,7 @@ select
     k,
     candidates,
     ef_search,
+    rerank,
     filter,
     recall,
     low,

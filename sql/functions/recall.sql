@@ -32,11 +32,6 @@ as $body$
 -- no search_path of its own, so that PostgreSQL looks up the filter's names as the caller does
 #variable_conflict use_variable
 begin
-    if keep and rerank is not null then
-        raise exception 'keep with rerank %: what is kept does not say how many rows were read',
-            rerank
-            using errcode = 'invalid_parameter_value', hint = 'measure without keep';
-    end if;
     select
         found.recall, found.low, found.high, found.loss_graph, found.loss_shortlist,
         found.loss_prefix, found.measured

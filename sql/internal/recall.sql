@@ -257,6 +257,7 @@ create or replace function mrl._plan_recall(
     out index_name name,
     out candidates int,
     out ef_search int,
+    out rerank int,
     out sampling text,
     out statement text,
     out settings text[]
@@ -306,7 +307,9 @@ begin
         limited
     );
     settings := effort.settings;
-    slots := mrl._reranked(slots, effort.rerank) || jsonb_build_object(
+    slots := mrl._reranked(slots, effort.rerank);
+    rerank := (slots ->> 'rerank')::int - spare;
+    slots := slots || jsonb_build_object(
         'filter', mrl._condition(given.filter),
         'query', query,
         'short_query', mrl._short_of(query, slots),
@@ -351,8 +354,8 @@ begin
     values (measurement.table_id)
     returning _claims.entry into claimed;
     insert into mrl._own_measurements (
-        entry, index_name, measured_at, k, filter, candidates, ef_search, recall, low,
-        high, loss_graph, loss_shortlist, loss_prefix, queries
+        entry, index_name, measured_at, k, filter, candidates, ef_search, rerank, recall,
+        low, high, loss_graph, loss_shortlist, loss_prefix, queries
     )
     values (
         claimed,
@@ -362,6 +365,7 @@ begin
         measurement.filter,
         measurement.candidates,
         measurement.ef_search,
+        measurement.rerank,
         measurement.recall,
         measurement.low,
         measurement.high,
@@ -449,8 +453,8 @@ begin
                 table_name, plan.index_name, pg_catalog.clock_timestamp(),
                 (asked operator(pg_catalog.->>) 'k')::pg_catalog.int4,
                 pg_catalog.concat_ws(' ', filter, args::pg_catalog.text),
-                plan.candidates, plan.ef_search, recall, low, high, loss_graph,
-                loss_shortlist, loss_prefix, measured
+                plan.candidates, plan.ef_search, plan.rerank, recall, low, high,
+                loss_graph, loss_shortlist, loss_prefix, measured
             )::mrl.measurements
         );
     end if;

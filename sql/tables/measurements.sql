@@ -11,6 +11,8 @@ create table if not exists mrl._measurements (
     -- both are NULL for exact search, which is not measured
     candidates int,
     ef_search int,
+    -- how many candidates were read in full; NULL if all were
+    rerank int,
     recall pg_catalog.float8 not null,
     low pg_catalog.float8 not null,
     high pg_catalog.float8 not null,

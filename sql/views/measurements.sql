@@ -10,6 +10,7 @@ select
     measured.filter,
     measured.candidates,
     measured.ef_search,
+    measured.rerank,
     measured.recall,
     measured.low,
     measured.high,

@@ -439,11 +439,12 @@ def test_recall_measures_what_rerank_loses(docs: Docs) -> None:
     assert few == pytest.approx(np.mean(found))
     # a row as a query leaves itself out
     assert docs.index.recall(docs.conn, sample=5, rerank=READ).recall is not None
-    with pytest.raises(InvalidSetting, match="what is kept does not say"):
-        docs.index.recall(docs.conn, sample=5, rerank=READ, keep=True)
-    with refused(errors.InvalidParameterValue, "what is kept does not say"):
-        one(
-            docs.conn,
-            "select recall from mrl.recall('docs', 'embedding', rerank => 30,"
-            " keep => true)",
-        )
+    with docs.conn.transaction(force_rollback=True):
+        report = docs.index.recall(docs.conn, sample=5, rerank=READ, keep=True)
+        assert f"160 candidates ({READ} read)" in str(report)
+        call = "select recall from mrl.recall('docs', 'embedding', rerank => 31,"
+        one(docs.conn, f"{call} sample => 5, keep => true)")
+        one(docs.conn, f"{call.replace('31', 'null')} sample => 5, keep => true)")
+        kept = docs.index.history(docs.conn)
+        assert [each.rerank for each in kept] == [READ, 31, None]
+        assert kept[0].candidates == report.candidates
