@@ -29,6 +29,7 @@ from mrl_pg.cli.rows import show
 from mrl_pg.cli.search import read_queries
 from mrl_pg.errors import InvalidSetting
 from mrl_pg.exchange.progress import Progress
+from mrl_pg.search.effort import candidates_read
 from mrl_pg.search.promise import PromiseStep
 
 TARGETS = (0.9, 0.95, 0.99, 0.999)
@@ -236,8 +237,8 @@ def _cost(
 
 
 def _search(taken: CalibrationPoint | PromiseStep) -> str:
-    read = "" if taken.rerank is None else f" ({taken.rerank} read)"
-    return f"{taken.candidates} candidates{read}, ef_search {taken.ef_search}"
+    walked = candidates_read(taken.candidates or 0, taken.rerank)
+    return f"{walked}, ef_search {taken.ef_search}"
 
 
 def as_dict(calibration: Calibration) -> dict[str, Any]:

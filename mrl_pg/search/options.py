@@ -133,7 +133,7 @@ class SearchOptions:
         if self.rerank is not None and self.wants_promise:
             raise InvalidSetting(
                 f"rerank={self.rerank} with recall={self.recall}: the calibration "
-                "measured searches that read every candidate; leave rerank out, or "
+                "decides how many candidates are read; leave rerank out, or "
                 "give candidates instead of recall"
             )
         check_filter(self.filter, self.params)

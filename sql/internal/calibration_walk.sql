@@ -232,7 +232,7 @@ begin
         best_longest[place] := null;
         continue when not (is_timed or unsettled[place]);
         -- else a near row has moved since
-        if (not is_timed or ordered is not null) and known[place] is not null
+        if not is_timed and known[place] is not null
             and there operator(pg_catalog.?&) array(
                 select pg_catalog.jsonb_array_elements_text(known[place])
             )
@@ -252,10 +252,12 @@ begin
                 if ordered is not null then
                     orders[place] := pg_catalog.to_jsonb(coalesce(found.orders, '{}'));
                 end if;
-                continue when not is_timed;
+                continue;
             end if;
         end if;
-        if ordered is not null and near[place] is null then
+        -- reads all candidates before a search is timed, so that none has to fetch them from disk
+        -- for those that are timed after it
+        if ordered is not null then
             execute ordered into found
                 using args[1], args[2], args[3], args[4], args[5], args[6], args[7],
                     args[8], args[9], args[10], args[11], args[12], args[13], args[14],

@@ -152,8 +152,8 @@ begin
     if rerank is null or exact then
         return;
     elsif asked ->> 'recall' is not null and asked ->> 'candidates' is null then
-        raise exception 'rerank % with recall %: the calibration measured searches that read '
-            'every candidate', rerank, asked ->> 'recall'
+        raise exception 'rerank % with recall %: the calibration decides how many candidates '
+            'are read', rerank, asked ->> 'recall'
             using errcode = 'invalid_parameter_value',
                 hint = 'leave rerank out, or give candidates instead of recall';
     elsif mrl._kind(kind, 'stored') <> 'bits' then

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import psycopg
 import pytest
-from support.calibrations import never_exact
+from support.calibrations import never_exact, put
 from support.command import mrl_pg
 from support.databases import Conn, Server, connect
 from support.plans import explain, first_pass, force_index
@@ -185,6 +185,99 @@ def test_statements_that_are_kept_read_every_candidate(calibrated: Docs) -> None
     # as with a width of the caller's own
     wide = INDEX.search(calibrated.conn, QUERIES[0], recall=0.85, ef_search=1000)
     assert wide.reranked == wide.candidates == wide.seen
+
+
+PROMISED = (
+    "select candidates, rerank from mrl._promised('docs'::regclass, %s, 10, %s, false,"
+    " by_distance => true)"
+)
+
+
+@pytest.mark.parametrize(("ms", "rerank"), [(2.01, None), (2.0, None), (1.99, 40)])
+def test_a_search_that_was_slower_is_never_taken(
+    docs: Docs, ms: float, rerank: int | None
+) -> None:
+    conn = docs.conn
+    with conn.transaction(force_rollback=True):
+        conn.execute("delete from mrl._calibrations")
+        put(conn, 40, 0.9, 0.89, 1, name=INDEX.name)
+        put(conn, 160, 0.97, 0.96, 2, name=INDEX.name)
+        put(conn, 160, 0.97, 0.96, ms, rerank=40, name=INDEX.name)
+        call = conn.execute(PROMISED, [INDEX.name, 0.95])
+        assert call.fetchall() == [(160, rerank)]
+
+
+def test_where_choosing_takes_longer_every_candidate_is_read(docs: Docs) -> None:
+    conn = docs.conn
+    with conn.transaction(force_rollback=True):
+        # as with full vectors in the row
+        points = one(conn, "select pg_get_functiondef('mrl._points'::regproc)")
+        slower = "coalesce(mean.rerank + 1000, mean.level)"
+        assert points.count("coalesce(mean.rerank, mean.level),") == 1
+        points = points.replace("coalesce(mean.rerank, mean.level),", f"{slower},")
+        conn.execute(points.encode())
+        by_sql(conn)
+        for recall in (0.5, 0.7, 0.85, 0.95, 0.99):
+            ((candidates, rerank),) = conn.execute(
+                PROMISED, [INDEX.name, recall]
+            ).fetchall()
+            assert candidates is not None
+            assert rerank is None
+
+
+def test_a_filter_that_was_measured_keeps_its_recall(docs: Docs) -> None:
+    calibration = INDEX.calibrate(docs.conn, queries=QUERIES, filter="id <= 500")
+    assert any(point.rerank is not None for point in calibration.points)
+    with connect(docs.url) as conn:
+        force_index(conn)
+        asked: dict[str, Any] = {"recall": 0.85, "filter": "id <= 500"}
+        shares = []
+        for query in QUERIES:
+            result = INDEX.search(conn, query, **asked)
+            assert result.promise is not None
+            assert result.promise.standing == "measured"
+            assert result.promise.rerank is not None
+            assert result.candidates is not None
+            assert result.reranked == result.promise.rerank < result.candidates
+            shares.append(recall(result, nearest(docs.vectors[:500], query)))
+            assert ids(conn, query, **asked) == result.keys
+        assert np.mean(shares) >= 0.85
+        # measured with another filter: candidates of several searches add up
+        other = INDEX.search(conn, QUERIES[0], recall=0.85, filter="id <= 490")
+        assert other.promise is not None
+        assert other.promise.rerank is None
+        assert other.reranked == other.seen
+
+
+def test_a_quantile_holds_for_single_queries(calibrated: Docs) -> None:
+    asked: dict[str, Any] = {"recall": 0.8, "quantile": 0.8}
+    with connect(calibrated.url) as conn:
+        force_index(conn)
+        results = [INDEX.search(conn, query, **asked) for query in QUERIES]
+        assert results[0].promise is not None
+        assert results[0].promise.rerank is not None
+        assert results[0].promise.found_by is not None
+        assert results[0].promise.found_by >= 0.8
+        enough = [
+            recall(result, nearest(calibrated.vectors, query)) >= 0.8 - 1e-9
+            for result, query in zip(results, QUERIES, strict=True)
+        ]
+        assert np.mean(enough) == pytest.approx(results[0].promise.found_by)
+        assert ids(conn, QUERIES[0], **asked) == results[0].keys
+
+
+def test_searches_that_choose_from_more_rows_read_as_many(calibrated: Docs) -> None:
+    with connect(calibrated.url) as conn:
+        force_index(conn)
+        usual = INDEX.search(conn, QUERIES[0], recall=0.85)
+        assert usual.promise is not None
+        assert usual.promise.rerank is not None
+        fetch = usual.promise.rerank + 5
+        result = INDEX.search_mmr(
+            conn, QUERIES[0], recall=0.85, diversity=0, fetch=fetch
+        )
+        assert result.reranked == fetch
+        assert result.keys == usual.keys
 
 
 def test_the_shell_shows_what_is_read(calibrated: Docs, tmp_path: Path) -> None:
