@@ -77,6 +77,7 @@ def measured(tuning: Tuning) -> Table | None:
             (
                 point.name,
                 "" if point.candidates is None else f"{point.candidates}",
+                "" if point.reads is None else f"{point.reads}",
                 "" if point.ef_search is None else f"{point.ef_search}",
                 values.recall(point.recall.mean),
                 ""
@@ -93,6 +94,7 @@ def measured(tuning: Tuning) -> Table | None:
         (
             "index",
             "candidates",
+            "read",
             "ef_search",
             "recall",
             "95 % interval",
@@ -112,6 +114,7 @@ def stored(tuning: Tuning) -> Table | None:
         (
             pair.toast.name,
             f"{pair.toast.candidates}",
+            f"{pair.toast.reads}",
             f"{pair.toast.ef_search}",
             values.recall(pair.ratio),
             f"{values.recall(pair.low)} to {values.recall(pair.high)}",
@@ -121,6 +124,7 @@ def stored(tuning: Tuning) -> Table | None:
     head = (
         "index",
         "candidates",
+        "read",
         "ef_search",
         "share of the time",
         "95 % interval",

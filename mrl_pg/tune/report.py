@@ -244,7 +244,7 @@ class Tuning:
         else:
             what = "Recommended" if advice.not_yet is None else "The best short index"
             yield (
-                f"{what}: {advice.name}, {advice.candidates} candidates, "
+                f"{what}: {advice.name}, {advice.first_pass}, "
                 f"ef_search {advice.ef_search}"
             )
         for reason in advice.reasons:

@@ -29,6 +29,7 @@ from mrl_pg.errors import (
 from mrl_pg.kinds import Distance, Kind
 from mrl_pg.layout import Graph
 from mrl_pg.recall.nested import nested
+from mrl_pg.report.tables import measured
 from mrl_pg.tune import Tuning, queries, tune, tune_async
 from mrl_pg.tune.advice import recommend
 from mrl_pg.tune.advice.not_yet import NotYet
@@ -313,6 +314,45 @@ def test_full_vectors_in_toast_are_measured_in_the_row_as_well(conn: Conn) -> No
     skipped = tune(conn, "docs", "embedding", storage=False, **given)
     # it is in the row by now
     assert skipped.storage is None
+
+
+def test_bits_are_measured_with_only_the_best_rows_read(conn: Conn) -> None:
+    vectors = matryoshka(800, dims=640)
+    make_table(conn, vectors)
+    found = tune(
+        conn,
+        "docs",
+        "embedding",
+        queries=list(matryoshka(40, dims=640, seed=2)),
+        recall=0.9,
+        tries=1,
+        sizes=[640],
+        kinds=["bit"],
+        rival=False,
+    )
+    some = [point for point in found.points if point.rerank is not None]
+    assert some
+    assert {point.name for point in some} == {"bit(640)"}
+    for one in some:
+        assert one.rerank is not None
+        assert one.candidates is not None
+        assert one.rerank < one.candidates
+        # reads fewer, so finds no more than all of its candidates hold
+        assert 0 < one.recall.mean <= 1
+        assert f"({one.rerank} read)" in one.setting
+        assert one.as_dict()["rerank"] == one.rerank
+    # by one walk, more rows find no less
+    for one in some:
+        for other in some:
+            if (one.candidates, one.ef_search) == (other.candidates, other.ef_search):
+                assert one.rerank is not None
+                assert other.rerank is not None
+                fewer = one.rerank <= other.rerank
+                assert not fewer or one.recall.mean <= other.recall.mean
+    table = measured(found)
+    assert table is not None
+    read = table.head.index("read")
+    assert {f"{point.rerank}" for point in some} <= {row[read] for row in table.rows}
 
 
 def test_queries_are_vectors(docs: Conn, vectors: Vectors) -> None:

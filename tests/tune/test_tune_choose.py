@@ -29,6 +29,7 @@ from mrl_pg.tune.trial.front import cheapest, front
 from mrl_pg.tune.trial.noise import noise
 from mrl_pg.tune.trial.point import Point
 from mrl_pg.tune.trial.point import point as timed
+from mrl_pg.tune.trial.run_settings import efforts
 from mrl_pg.tune.trial.scratch import TrialIndex
 from mrl_pg.tune.trial.storage import concerns, contenders, pair, refusal, unmeasured
 
@@ -354,6 +355,45 @@ def test_the_recommendation_names_one_setting_for_every_door() -> None:
         assert "calibrate" in text
     assert "Matryoshka(1536, kind='bit')" in commands.sqlalchemy
     assert any("maintenance_work_mem" in reason for reason in advice.reasons)
+
+
+def test_bits_are_also_searched_by_reading_only_the_best() -> None:
+    floats, bits = option("halfvec", 512, 2, 100), option("bit", 1536, 2, 100)
+    goal = Goal(recall=0.95)
+    usual = efforts(floats, goal, 10_000)
+    assert {rerank for _, _, rerank in usual} == {None}
+    assert efforts(bits, goal, 10_000)[: len(usual)] == usual
+    more = efforts(bits, goal, 10_000)[len(usual) :]
+    assert {ef for _, ef, _ in more} == {100, 200, 400}
+    assert (400, 400, 25) in more
+    # with fewer rows than candidates, and with the answer alone
+    for count, _, rerank in efforts(bits, goal, 40):
+        assert count <= 40
+        assert rerank is None or goal.k <= rerank < count
+    few = replace(bits, candidates=12)
+    assert all(rerank in (None, 10, 12) for _, _, rerank in efforts(few, goal, 10_000))
+
+
+def test_reading_only_the_best_is_chosen_only_where_it_was_faster() -> None:
+    bits, goal = option("bit", 1536, 2, 100), Goal(recall=0.95)
+    every = point(0.97, 2, bits, low=0.96)
+    for ms, wins in ((2.01, every.rerank), (1.99, 60)):
+        some = replace(every, candidates=200, rerank=60, median_ms=ms)
+        assert some.reads == 60
+        assert every.reads == 100
+        for share in (1.0, 0.1):
+            points = [some, every]
+            advice = recommend(LAYOUT, TABLE, goal, share, None, [bits], points)
+            more = grown(60, 10, share)
+            assert advice.rerank == (wins and more)
+        text = " ".join(advice.reasons)
+        assert ("(`rerank`)" in text) == (advice.rerank is not None)
+    assert advice.candidates == round(200 * more / 60)
+    assert advice.ef_search == advice.candidates
+    assert advice.first_pass == f"{advice.candidates} candidates ({more} read)"
+    assert some.setting == "bit(1536), 200 candidates (60 read), ef_search 200"
+    assert advice.as_dict()["rerank"] == more
+    assert f"{more}. Calibrate" in text
 
 
 def test_a_sampled_setting_is_widened_for_the_whole_table() -> None:

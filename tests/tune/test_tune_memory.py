@@ -191,6 +191,42 @@ def test_full_vectors_in_the_row_take_fewer_pages_from_disk() -> None:
         assert other.of(short, in_row=True) is None
 
 
+def test_a_row_that_is_not_read_takes_no_page_from_disk() -> None:
+    every = measured(6.0, bits())
+    # in memory to choose takes a little longer here
+    some = replace(every, candidates=200, rerank=60, median_ms=6.2)
+    table = replace(LARGE, memory_bytes=2 * GB)
+    for kept, gains in (
+        (table, True),
+        # to choose, a row is read with the vector that is in it
+        (replace(table, toast_bytes=0, row_width=6200, heap_bytes=8 * GB), False),
+    ):
+        predicted = predict("2GB", 2 * GB, [every, some], kept, GOAL, 1.0, {}, "a test")
+        all_read, best_read = predicted.of(every), predicted.of(some)
+        assert all_read is not None
+        assert best_read is not None
+        assert (2 * best_read.ms < all_read.ms) == gains
+        assert gains or best_read.ms > all_read.ms
+        advice = recommend(
+            IndexLayout("docs", "embedding", dims=1),
+            kept,
+            GOAL,
+            1.0,
+            None,
+            [bits()],
+            predicted.points(),
+            memory=predicted,
+        )
+        assert advice.rerank == (60 if gains else None)
+        assert any("rerank=60 instead of" in why for why in advice.reasons) == gains
+    # with full vectors in the row of a table that has them in TOAST
+    plain = predict("2GB", 2 * GB, [every, some], table, GOAL, 1.0, {}, "a test")
+    rows = [plain.of(point, in_row=True) for point in (every, some)]
+    assert rows[0] is not None
+    assert rows[1] is not None
+    assert rows[1].from_disk >= rows[0].from_disk
+
+
 def test_only_what_was_measured_is_compared() -> None:
     predicted, (short, alone) = squeezed(2 * GB)
     best = finalists(predicted, GOAL)

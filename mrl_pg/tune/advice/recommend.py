@@ -8,6 +8,7 @@ from mrl_pg.index import MatryoshkaIndex
 from mrl_pg.layout import IndexLayout
 from mrl_pg.recall.judgement import Judgement
 from mrl_pg.recall.score import three_digits
+from mrl_pg.search.effort import candidates_read
 from mrl_pg.search.options import MAX_EF_SEARCH
 from mrl_pg.tune.advice.commands import Commands, QueryOrigin, commands
 from mrl_pg.tune.advice.not_yet import NotYet, not_yet
@@ -36,6 +37,7 @@ class Recommendation:
     `measured` says whether the index was tried on these rows, or is only predicted.
     `reasons` are plain sentences. `against` are the reasons against a short index.
     `not_yet` comes first: with it, a short index would not make searches faster yet.
+    `rerank` of the candidates are read in full, None if all are.
     """
 
     name: str | None
@@ -48,6 +50,13 @@ class Recommendation:
     against: tuple[str, ...]
     commands: Commands | None
     not_yet: NotYet | None = None
+    rerank: int | None = None
+
+    @property
+    def first_pass(self) -> str:
+        """`300 candidates (60 read)`; empty if there is no index."""
+        count = self.candidates
+        return "" if count is None else candidates_read(count, self.rerank)
 
     @property
     def worth_it(self) -> bool:
@@ -83,6 +92,7 @@ def recommend(
     against = list(_against(goal, judgement, options))
     verdict = not_yet(table, goal, share, points, storage)
     best_point: Point | None = None
+    rerank: int | None = None
     short = [point for point in points if point.option is not None]
     if short:
         point, sure = cheapest(short, goal)
@@ -105,7 +115,7 @@ def recommend(
                 f"the mean reaches {goal.recall:g}, but the lower end of the interval "
                 "does not. Use more queries to be sure"
             )
-        candidates, ef = point.candidates, point.ef_search
+        candidates, ef, rerank = point.candidates, point.ef_search, point.rerank
     else:
         able = [option for option in options if option.candidates is not None]
         if not able:
@@ -121,13 +131,18 @@ def recommend(
     if chosen is None or candidates is None or ef is None:
         return _nothing([*against, *notes], verdict)
     if short and share < 1:
-        more = min(grown(candidates, goal.k, share, chosen.growth), MAX_EF_SEARCH)
-        ef = min(round(ef * more / candidates), MAX_EF_SEARCH)
+        reads = rerank or candidates
+        more = min(grown(reads, goal.k, share, chosen.growth), MAX_EF_SEARCH)
+        ef = min(round(ef * more / reads), MAX_EF_SEARCH)
+        what = "candidates are" if rerank is None else "rows read in full are"
         reason.append(
-            f"on the sample {candidates} candidates are enough. For all rows we "
+            f"on the sample {reads} {what} enough. For all rows we "
             f"predict {more}. Calibrate the index after you build it"
         )
-        candidates = more
+        candidates = min(round(candidates * more / reads), MAX_EF_SEARCH)
+        rerank = rerank and more
+    if rerank is not None:
+        reason.append(_reads_some(candidates, max(ef, candidates), rerank, memory))
     reason.extend(notes)
     # after trials, the option in `options` has a build time scaled by real builds
     scaled = next((option for option in options if option.name == chosen.name), chosen)
@@ -165,6 +180,25 @@ def recommend(
         tuple(against),
         commands(index, table, goal.k, goal.recall, source or QueryOrigin()),
         verdict,
+        rerank,
+    )
+
+
+def _reads_some(
+    candidates: int, ef_search: int, rerank: int, memory: Memory | None
+) -> str:
+    """What a search does that leaves candidates unread, and who takes it."""
+    said = (
+        f"of {candidates} candidates it reads only {rerank} full vectors: those that "
+        "come first by their bits and the query (`rerank`). That needs bits in a "
+        "column, not an index on an expression. "
+    )
+    if memory is None:
+        return said + "A search with a recall decides by the calibration"
+    return said + (
+        "A calibration times searches in memory. If it takes another one, give "
+        f"candidates={candidates}, ef_search={ef_search}, rerank={rerank} instead of "
+        "a recall"
     )
 
 

@@ -94,23 +94,24 @@ def two_passes(
     column_bytes: int,
     walk: float,
     candidates: int,
+    reads: int | None = None,
     plain_bytes: int | None = None,
 ) -> list[Cached]:
     """The parts that a search of a short index touches, when the table has all rows.
 
-    Each candidate takes a page of the table. If full vectors are in TOAST, each takes
-    as many pages there as it spans. Pages of TOAST's index are few and stay in memory.
-    `plain_bytes` are the bytes of the table if its full vectors were in the row.
+    Each candidate takes a page of the table. If full vectors are in TOAST, each that is
+    read takes as many pages there as it spans; all candidates are read unless `reads`
+    of them are. Pages of TOAST's index are few and stay in memory. `plain_bytes` are
+    the bytes of the table if its full vectors were in the row.
     """
+    reads = candidates if reads is None else reads
     heap = table.heap_bytes if plain_bytes is None else plain_bytes
     parts = [
         Cached(index_bytes, walk),
         Cached(heap + column_bytes, float(candidates)),
     ]
     if table.in_toast and plain_bytes is None:
-        parts.append(
-            Cached(table.toast_bytes, candidates * (1 + table.full_bytes / PAGE))
-        )
+        parts.append(Cached(table.toast_bytes, reads * (1 + table.full_bytes / PAGE)))
     return parts
 
 

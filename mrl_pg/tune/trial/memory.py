@@ -202,16 +202,15 @@ def _squeezed(
 ) -> Squeezed:
     option, ef = point.option, point.ef_search or 0
     times = 1.0
-    if option is None or point.candidates is None:
+    if option is None or point.candidates is None or point.reads is None:
         size = index_bytes("halfvec", table.full_dims, table.rows, goal.m)
         walk = walks.get(point.setting, walk_pages(ef, goal.m))
         parts = one_pass(table, index_bytes=size, walk=walk, k=goal.k)
     else:
         size = option.index_bytes
-        candidates = point.candidates
         if share < 1:
-            more = grown(candidates, goal.k, share, option.growth)
-            times = max(1.0, min(more, MAX_EF_SEARCH) / candidates)
+            more = grown(point.reads, goal.k, share, option.growth)
+            times = max(1.0, min(more, MAX_EF_SEARCH) / point.reads)
         m = goal.with_graph(option.graph).m
         walk = walks.get(point.setting, walk_pages(ef, m))
         parts = two_passes(
@@ -219,7 +218,8 @@ def _squeezed(
             index_bytes=size,
             column_bytes=option.column_bytes,
             walk=times * walk,
-            candidates=round(times * candidates),
+            candidates=round(times * point.candidates),
+            reads=round(times * point.reads),
             plain_bytes=_plain_bytes(table) if in_row else None,
         )
     read = pages(parts, memory)

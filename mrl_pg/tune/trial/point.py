@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from mrl_pg.recall.score import Recall, summarise
+from mrl_pg.search.effort import candidates_read
 from mrl_pg.tune.option import Option
 
 FEWEST_FOR_P95 = 20
@@ -19,7 +20,8 @@ class Point:
 
     `candidates` and `option` are None for one pass over full vectors. For an exact
     search, `ef_search` is None as well. `p95_ms` is None if fewer than FEWEST_FOR_P95
-    queries were timed. `note` says more about the time.
+    queries were timed. `note` says more about the time. `rerank` of the candidates are
+    read in full, None if all are.
     """
 
     name: str
@@ -30,6 +32,12 @@ class Point:
     p95_ms: float | None
     option: Option | None = None
     note: str = ""
+    rerank: int | None = None
+
+    @property
+    def reads(self) -> int | None:
+        """How many candidates are read in full; None without a short index."""
+        return self.candidates if self.rerank is None else self.rerank
 
     @property
     def p95(self) -> str:
@@ -46,7 +54,7 @@ class Point:
         """`bit(1536), 160 candidates, ef_search 320`."""
         parts = [self.name]
         if self.candidates is not None:
-            parts.append(f"{self.candidates} candidates")
+            parts.append(candidates_read(self.candidates, self.rerank))
         if self.ef_search is not None:
             parts.append(f"ef_search {self.ef_search}")
         return ", ".join(parts)
@@ -67,6 +75,7 @@ class Point:
             "name": self.name,
             "candidates": self.candidates,
             "ef_search": self.ef_search,
+            "rerank": self.rerank,
             "recall": recall,
             "median_ms": self.median_ms,
             "p95_ms": self.p95_ms,
@@ -82,6 +91,7 @@ def point(
     recalls: Sequence[float],
     times: Sequence[float],
     k: int,
+    rerank: int | None = None,
 ) -> Point:
     """The point of a setting, from the recall and the milliseconds of each query."""
     enough = len(times) >= FEWEST_FOR_P95
@@ -96,4 +106,5 @@ def point(
         float(np.median(times)),
         float(np.quantile(times, 0.95)) if enough else None,
         option,
+        rerank=rerank,
     )

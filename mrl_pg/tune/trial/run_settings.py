@@ -42,6 +42,16 @@ WARM_SHARE = 0.4
 FEWEST_QUERIES = 20
 """Queries that are asked although the time is up."""
 
+READ_PARTS = (0.5, 1, 2)
+"""Candidates to try, as parts of those that were predicted to be needed."""
+
+WALK_PARTS = (1, 2, 4)
+"""Values of `ef_search` to try, as multiples of the candidates."""
+
+RERANK_PARTS = (0.25, 0.5, 1)
+"""Rows to read in full, as parts of the predicted candidates. By bits and the query the
+first half of them held as much as all of them by bits: see docs/measured/rerank.md."""
+
 ENOUGH = 0.25
 """A setting that loses at most this share of the allowed loss needs no more effort."""
 
@@ -57,35 +67,67 @@ class Setting:
     ready: Callable[[], Any]
     search: Callable[[Vector], Any]
     far: Callable[[Vector, Any], Sequence[float]]
+    rerank: int | None = None
 
 
 def of_option(scratch: Scratch, option: Option, most: int) -> list[Setting]:
     """The settings of a short index to try, on a table of `most` rows."""
-    k = scratch.goal.k
-    predicted = option.candidates or MAX_EF_SEARCH
-    counts = {max(k, round(predicted * part)) for part in (0.5, 1, 2)}
-    least = scratch.goal.least_ef
     return [
-        two_passes(scratch, option, count, ef)
-        for count in sorted({min(count, MAX_EF_SEARCH, most) for count in counts})
-        for ef in sorted(
-            {min(max(part * count, least), MAX_EF_SEARCH) for part in (1, 2, 4)}
-        )
+        two_passes(scratch, option, count, ef, rerank)
+        for count, ef, rerank in efforts(option, scratch.goal, most)
     ]
 
 
-def two_passes(scratch: Scratch, option: Option, count: int, ef: int) -> Setting:
+def efforts(option: Option, goal: Goal, most: int) -> list[tuple[int, int, int | None]]:
+    """Candidates, ef_search and rerank to try, on a table of `most` rows.
+
+    Of sign bits also searches that walk as far, and read only the best rows.
+    """
+    predicted = option.candidates or MAX_EF_SEARCH
+
+    def counts(*parts: float) -> list[int]:
+        some = {max(goal.k, round(predicted * part)) for part in parts}
+        return sorted({min(count, MAX_EF_SEARCH, most) for count in some})
+
+    def wide(count: float) -> int:
+        return round(min(max(count, goal.least_ef), MAX_EF_SEARCH))
+
+    walks: list[tuple[int, int, int | None]] = [
+        (count, ef, None)
+        for count in counts(*READ_PARTS)
+        for ef in sorted({wide(part * count) for part in WALK_PARTS})
+    ]
+    if option.stored == "bits":
+        walks += [
+            (min(ef, most), ef, reads)
+            for ef in sorted({wide(predicted * part) for part in WALK_PARTS})
+            for reads in counts(*RERANK_PARTS)
+            if reads < min(ef, most)
+        ]
+    return walks
+
+
+def two_passes(
+    scratch: Scratch,
+    option: Option,
+    count: int,
+    ef: int,
+    rerank: int | None = None,
+) -> Setting:
     """The setting of a short index with `count` candidates and ef_search `ef`."""
     index, k = scratch.index(option), scratch.goal.k
 
     def search(query: Vector) -> Any:
-        return index.search(scratch.conn, query, k=k, candidates=count, ef_search=ef)
+        return index.search(
+            scratch.conn, query, k=k, candidates=count, ef_search=ef, rerank=rerank
+        )
 
     return Setting(
         (option.name, count, ef, option),
         lambda: None,
         search,
         lambda query, hits: [hit.distance for hit in hits],
+        rerank,
     )
 
 
@@ -216,7 +258,16 @@ def timed(
             recalls[which].append(_recall(far, truth.limits[i], goal.k))
         advance(i + 1, total)
     return [
-        (point(*setting.point, recalls=recall, times=took, k=goal.k), took)
+        (
+            point(
+                *setting.point,
+                recalls=recall,
+                times=took,
+                k=goal.k,
+                rerank=setting.rerank,
+            ),
+            took,
+        )
         for setting, recall, took in zip(settings, recalls, times, strict=True)
     ]
 
@@ -242,13 +293,18 @@ def _worth(
     """
     enough = 1 - ENOUGH * (1 - goal.wanted)
     useful: list[Setting] = []
-    known: list[tuple[str, int, int]] = []
+    known: list[tuple[str, bool, int, int, int]] = []
     for number, setting in enumerate(settings):
         if budget.up and useful:
             return useful, number
         name, candidates, ef, _ = setting.point
-        wide = candidates or 0, ef or 0
-        if any(n == name and c <= wide[0] and e <= wide[1] for n, c, e in known):
+        # choosing rows may take longer than reading all, so these are apart
+        work = candidates or 0, ef or 0, setting.rerank or 0
+        same = name, setting.rerank is None
+        if any(
+            (n, every) == same and c <= work[0] and e <= work[1] and r <= work[2]
+            for n, every, c, e, r in known
+        ):
             continue
         setting.ready()
         recalls = [
@@ -256,7 +312,7 @@ def _worth(
             for query, limit in zip(queries.vectors[:WARM], truth.limits, strict=False)
         ]
         if float(np.mean(recalls)) >= enough:
-            known.append((name, *wide))
+            known.append((*same, *work))
         useful.append(setting)
     return useful, len(settings)
 

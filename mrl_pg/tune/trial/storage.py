@@ -180,7 +180,7 @@ def contenders(points: Sequence[Point], goal: Goal, table: TableFacts) -> list[P
         return []
     able = [p for p in short if reaches(p, goal, sure=sure)]
     gain = (RERANK_MS[True] - RERANK_MS[False]) * table.full_bytes / RERANK_BYTES
-    other = min(able, key=lambda p: p.median_ms - gain * (p.candidates or 0))
+    other = min(able, key=lambda p: p.median_ms - gain * (p.reads or 0))
     return [best] if other == best else [best, other]
 
 

@@ -187,7 +187,9 @@ def _both(
         if made is None:
             return replace(costs, skipped=TIME_UP)
     settings = [
-        trial.two_passes(where, point.option, point.candidates, point.ef_search)
+        trial.two_passes(
+            where, point.option, point.candidates, point.ef_search, point.rerank
+        )
         for point in tried
         if point.option and point.candidates and point.ef_search
         for where in (place, other)

@@ -173,6 +173,7 @@ def _settings(
             search.point.option,
             search.point.candidates or 0,
             search.point.ef_search or 0,
+            search.point.rerank,
         )
         for search in searches
     ]

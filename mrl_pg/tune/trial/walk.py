@@ -28,6 +28,7 @@ def walked(place: Scratch, point: Point, queries: Queries) -> float | None:
             k=place.goal.k,
             candidates=point.candidates,
             ef_search=point.ef_search,
+            rerank=point.rerank,
         )
         cursor = cursors.tuples(place.conn).execute(
             EXPLAIN + plan.statement, plan.params
