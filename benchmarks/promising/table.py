@@ -20,14 +20,14 @@ Conn: TypeAlias = Connection[Any]
 Basis: TypeAlias = Literal["rows", "distances", "queries"]
 
 Known: TypeAlias = dict[tuple[Any, ...], "Answered"]
-"""What was found, by candidates, ef_search and wider steps."""
+"""What was found, by candidates, ef_search, rerank and wider steps."""
 
 DISTANCES_KEPT = 1000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Answered:
-    """Of each query: its recall, whether it was promised, and the candidates taken."""
+    """Of each query: its recall, whether it was promised, and the rows read."""
 
     recalls: NDArray[np.float64]
     promised: NDArray[np.bool_]
@@ -166,12 +166,13 @@ def measure(
     # the promise before an answer is seen
     plan = index.plan(conn, queries[0], **asked).promise
     assert plan is not None
-    search = plan.candidates, plan.ef_search, plan.steps
+    reads = plan.rerank or plan.candidates
+    search = plan.candidates, plan.ef_search, plan.rerank, plan.steps
     if search not in known:
         found = index.search_many(conn, queries, **asked)
         recalls = truth.recalls([result.keys for result in found], k, passing)
         known[search] = Answered(
-            recalls, *_taken(found, plan.candidates, plan.ef_search)
+            recalls, *_taken(found, plan.candidates, plan.ef_search, reads)
         )
     answered = known[search]
     # if all answers are too far away, the cell promises nothing
@@ -186,7 +187,7 @@ def measure(
         promised=plan.measured,
         measured=float(recalls.mean()),
         p05=float(np.quantile(recalls, 0.05)),
-        candidates=plan.candidates,
+        candidates=reads,
         ef_search=plan.ef_search,
         taken=float(answered.candidates[kept].mean()),
         beyond=float(1 - answered.promised.mean()),
@@ -197,14 +198,18 @@ def measure(
 
 
 def _taken(
-    found: Sequence[SearchResult], candidates: int | None, ef_search: int | None
+    found: Sequence[SearchResult],
+    candidates: int | None,
+    ef_search: int | None,
+    reads: int | None,
 ) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
-    """Whether each result was promised, and its candidates, of both searches."""
-    first = candidates, ef_search
+    """Whether each result was promised, and the rows that both searches read."""
+    first = candidates, ef_search, reads
     taken = [
-        (result.candidates or 0)
-        + (0 if (result.candidates, result.ef_search) == first else candidates or 0)
+        (read or 0)
+        + (0 if (result.candidates, result.ef_search, read) == first else reads or 0)
         for result in found
+        for read in [(result.promise and result.promise.rerank) or result.candidates]
     ]
     standings = [result.promise.standing for result in found if result.promise]
     return np.array(standings) != "beyond", np.array(taken, dtype=np.float64)
