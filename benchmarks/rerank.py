@@ -75,8 +75,10 @@ def main() -> None:
     args.dims = args.dims or rows.shape[1]
     truth = nearest(rows, queries, k=10, distance=args.distance).rows
     print(f"{len(rows):,} rows, bit({args.dims}) of {rows.shape[1]}, {args.distance}")
-    for name, far in orders(rows, queries, args.dims):
+    ordered = dict(orders(rows, queries, args.dims))
+    for name, far in ordered.items():
         report_order(name, far, truth)
+    report_wider(ordered["Hamming distance"], ordered["rerank"], truth)
     if not args.orders_only:
         on_server(rows, queries, args)
 
@@ -131,6 +133,31 @@ def report_order(name: str, far: Floats, truth: NDArray[np.int64]) -> None:
     )
     found = ", ".join(f"{cut} {np.mean(places < cut):.3f}" for cut in CUTS)
     print(f"  {name:17} rows for recall: {needed}; recall of rows: {found}")
+
+
+def report_wider(walked: Floats, order: Floats, truth: NDArray[np.int64]) -> None:
+    """The most recall that as many rows read lose if they are chosen from more."""
+    counts = [round(10 * 2 ** (step / 2)) for step in range(13)]
+    near = np.zeros(walked.shape, dtype=bool)
+    np.put_along_axis(near, truth, True, axis=1)
+    found = {}
+    for walk in counts:
+        rows = np.argsort(walked, axis=1, kind="stable")[:, :walk]
+        best = np.argsort(np.take_along_axis(order, rows, 1), axis=1, kind="stable")
+        hits = np.take_along_axis(near, np.take_along_axis(rows, best, 1), 1)
+        for reads in counts:
+            if reads <= walk:
+                found[walk, reads] = hits[:, :reads].sum(axis=1).mean() / truth.shape[1]
+    loss, walk, wider, reads = max(
+        (found[walk, reads] - found[wider, reads], walk, wider, reads)
+        for walk, reads in found
+        for wider in counts
+        if wider > walk
+    )
+    print(
+        f"  {reads} rows of {wider} instead of {walk} candidates lose {loss:.4f}; no "
+        f"other pair of {counts[0]} to {counts[-1]} loses more"
+    )
 
 
 def on_server(rows: Floats, queries: Floats, args: argparse.Namespace) -> None:

@@ -78,14 +78,13 @@ class _Taken:
 
     def and_for(self, point: CalibrationPoint) -> "_Taken":
         """The same with one more measured search."""
-        walked, candidates = self.walked, point.candidates or 0
-        own = candidates
-        if point.rerank is not None:
-            walked = max(walked, candidates)
-            # each further candidate may come before one that the measured search read
-            own = point.rerank + walked - candidates
-        ef_search = max(self.ef_search, point.ef_search or 0)
-        return _Taken(ef_search, max(self.reads, own), walked)
+        candidates = point.candidates or 0
+        return _Taken(
+            max(self.ef_search, point.ef_search or 0),
+            # as many of more candidates are no worse: see docs/measured/rerank.md
+            max(self.reads, point.rerank or candidates),
+            self.walked if point.rerank is None else max(self.walked, candidates),
+        )
 
     def by(self, point: CalibrationPoint) -> CalibrationPoint:
         """The point whose recall this search keeps."""

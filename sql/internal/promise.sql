@@ -244,10 +244,8 @@ begin
             -- and what is taken for nearer answers; the graph misses more of real queries than
             -- of rows, if little of it is searched
             walked := greatest(walked, case when point.rerank is not null then point.candidates end);
-            -- each further candidate may come before one that the measured search read
-            reads := greatest(
-                reads, coalesce(point.rerank + walked - point.candidates, point.candidates)
-            );
+            -- as many of more candidates are no worse: docs/measured/rerank.md
+            reads := greatest(reads, coalesce(point.rerank, point.candidates));
             width := greatest(width, point.ef_search);
             keeps := supports >= recall - 1e-9;
             if keeps then
@@ -472,10 +470,8 @@ begin
         if known.supports > supported or _promised.quantile is not null then
             supported := greatest(supported, known.supports);
             walked := greatest(walked, case when point.rerank is not null then point.candidates end);
-            -- each further candidate may come before one that the measured search read
-            reads := greatest(
-                reads, coalesce(point.rerank + walked - point.candidates, point.candidates)
-            );
+            -- as many of more candidates are no worse: docs/measured/rerank.md
+            reads := greatest(reads, coalesce(point.rerank, point.candidates));
             ef_search := greatest(ef_search, point.ef_search, known.least_ef_search);
         end if;
         -- rounding must not refuse what was measured
@@ -571,10 +567,7 @@ begin
         )
     );
     select
-        greatest(
-            reads,
-            max(coalesce(of_filter.rerank + walked - of_filter.candidates, of_filter.candidates))
-        ),
+        greatest(reads, max(coalesce(of_filter.rerank, of_filter.candidates))),
         greatest(_promised.ef_search, max(of_filter.ef_search)),
         min(of_filter.recall),
         min(of_filter.low),
