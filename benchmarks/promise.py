@@ -13,8 +13,8 @@ search.
 A promise holds if the measured recall is at least the target less 0.005. The oracle is
 the cheapest pair of candidates and ef_search that reaches the target on the queries
 measured. "Spent" and "walked" are the candidates that promises read in full and their
-ef_search, divided by the oracle's. With `--quantile 0.95` a promise holds if that share of the queries, less
-.01, found the target, each by itself.
+ef_search, divided by the oracle's. With `--quantile 0.95` a promise holds if that share
+of the queries, less .01, found the target, each by itself.
 
     promises   every k and target, on two short columns of each set
     filters    filters at random, about the topic of the queries, and about another one,

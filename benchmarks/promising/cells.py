@@ -31,8 +31,8 @@ class Cell:
     `candidates` are those that were read in full; they and `ef_search` are None for an
     exact search. `p05` is the 5th percentile of the recall of single queries. With a
     `quantile`, `found_by` is the share of the queries that found the target. `taken` is
-    the mean of rows read, those of a second search included, and `beyond` the share of the queries whose answers
-    were too far away to promise; these queries do not count.
+    the mean of rows read, those of a second search included, and `beyond` the share of
+    the queries whose answers were too far away to promise; these queries do not count.
     """
 
     data: str
