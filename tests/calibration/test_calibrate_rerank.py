@@ -283,6 +283,17 @@ def test_searches_that_choose_from_more_rows_read_as_many(calibrated: Docs) -> N
         )
         assert result.reranked == fetch
         assert result.keys == usual.keys
+        # with words that no row has, the vectors alone rank
+        fused = INDEX.hybrid(
+            conn, QUERIES[0], "nowhere", text="title", recall=0.85, fetch=fetch
+        )
+        assert fused.reranked == fetch
+        call = (
+            "select (hit).id from mrl.hybrid(null::docs, 'embedding', %s, 'nowhere',"
+            " 'title', recall => 0.85, fetch_rows => %s)"
+        )
+        answers = conn.execute(call, [text(QUERIES[0]), fetch]).fetchall()
+        assert [key for (key,) in answers] == fused.keys == usual.keys
 
 
 def test_the_shell_shows_what_is_read(calibrated: Docs, tmp_path: Path) -> None:
