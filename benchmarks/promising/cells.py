@@ -33,6 +33,7 @@ class Cell:
     `quantile`, `found_by` is the share of the queries that found the target. `taken` is
     the mean of rows read, those of a second search included, and `beyond` the share of
     the queries whose answers were too far away to promise; these queries do not count.
+    `chosen_from` are the candidates of a search that reads only the best.
     """
 
     data: str
@@ -50,6 +51,7 @@ class Cell:
     found_by: float | None = None
     taken: float = 0.0
     beyond: float = 0.0
+    chosen_from: int | None = None
 
     @property
     def promises(self) -> bool:
@@ -104,6 +106,8 @@ def line(cell: Cell) -> str:
     search = "exact search"
     if cell.candidates is not None:
         search = f"{cell.candidates:>5,} of {cell.ef_search:<5,}"
+        if cell.chosen_from is not None:
+            search += f" (the best of {cell.chosen_from:,})"
         if cell.taken > cell.candidates:
             search += f" ({cell.taken:,.0f} in the mean)"
         if cell.beyond:

@@ -194,6 +194,7 @@ def measure(
         oracle=walks.cheapest(target) if walks and quantile is None else None,
         quantile=quantile,
         found_by=float((recalls >= target - 1e-9).mean()),
+        chosen_from=plan.candidates if plan.rerank else None,
     )
 
 
