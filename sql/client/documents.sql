@@ -3,7 +3,7 @@
 -- name: create_documents
 -- Makes a table of documents.
 -- Slots: table; key, text, metadata, embedding (names); extension (a schema and a dot), dims
--- Called by: mrl_pg.adapters.documents
+-- Called by: mrl_pg.adapters.documents.state
 create table {table} (
     {key} pg_catalog.text primary key,
     {text} pg_catalog.text,
@@ -14,7 +14,7 @@ create table {table} (
 -- name: documents_where
 -- Documents that a condition lets through, in the order of their keys.
 -- Slots: columns (names), table, condition, key, most
--- Called by: mrl_pg.adapters.documents
+-- Called by: mrl_pg.adapters.documents.verbs
 select {columns}
 from {table}
 where {condition}
@@ -24,13 +24,13 @@ limit {most}
 -- name: vector_as_text
 -- The vectors of documents, in a list of columns.
 -- Slots: column
--- Called by: mrl_pg.adapters.documents, within documents_where
+-- Called by: mrl_pg.adapters.documents.verbs, within documents_where
 {column}::pg_catalog.text as {column}
 
 -- name: count_documents
 -- How many documents a condition lets through.
 -- Slots: table, condition
--- Called by: mrl_pg.adapters.documents
+-- Called by: mrl_pg.adapters.documents.verbs
 select pg_catalog.count(*) as documents
 from {table}
 where {condition}

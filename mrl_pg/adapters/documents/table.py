@@ -1,0 +1,116 @@
+"""Names of the table and its columns, and rows as documents."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mrl_pg.adapters.documents.values import StoredDocument
+from mrl_pg.arguments import check_choice, names, shown
+from mrl_pg.errors import InvalidSetting
+from mrl_pg.kinds import OPERATORS, Distance, Kind
+from mrl_pg.layout import ColumnLayout, IndexLayout
+from mrl_pg.search.words import WordOptions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DocumentTable:
+    """Names of the table and its columns, and the index that a new table gets.
+
+    `columns` are columns of the table that count as metadata, beside the `metadata`
+    column, which a table may lack. With `dims`, a table that is made gets an index of
+    that size. Without, and as long as a table has none, searches are exact.
+    """
+
+    table: str
+    schema: str = ""
+    key: str = "id"
+    text: str = "text"
+    metadata: str | None = "metadata"
+    embedding: str = "embedding"
+    columns: Sequence[str] = ()
+    make: bool = True
+    dims: int | None = None
+    kind: Kind = "halfvec"
+    distance: Distance | None = None
+
+    def __post_init__(self) -> None:
+        """Raise InvalidSetting for names and values that cannot be."""
+        # checks the names
+        column = ColumnLayout(self.table, self.embedding, self.schema)
+        object.__setattr__(self, "columns", names("columns", self.columns))
+        if self.distance is not None:
+            check_choice("distance", self.distance, OPERATORS)
+        if self.dims is not None:
+            self.index(self.dims)
+        if self.make and self.metadata is None and not self.columns:
+            object.__setattr__(self, "make", False)
+        object.__setattr__(self, "schema", column.schema)
+
+    @property
+    def searched(self) -> ColumnLayout:
+        """The full column."""
+        return ColumnLayout(self.table, self.embedding, self.schema)
+
+    @property
+    def shown_columns(self) -> list[str]:
+        """The columns of a document beside its key and its vector."""
+        metadata = [self.metadata] if self.metadata is not None else []
+        return [self.text, *metadata, *self.columns]
+
+    @property
+    def path(self) -> tuple[str, ...]:
+        """The table's name, behind its schema if one was given."""
+        return (self.schema, self.table) if self.schema else (self.table,)
+
+    def index(self, dims: int) -> IndexLayout:
+        """An index of this size."""
+        return IndexLayout(
+            self.table,
+            self.embedding,
+            schema=self.schema,
+            dims=dims,
+            kind=self.kind,
+            distance=self.distance or "cosine",
+        )
+
+    def word_options(
+        self, words: str, options: Mapping[str, Any]
+    ) -> tuple[WordOptions, int | None, dict[str, Any]]:
+        """The options of a hybrid search: those of its words, `fetch`, and the rest."""
+        rest = dict(options)
+        fetch = rest.pop("fetch", None)
+        asked = WordOptions(
+            words=words,
+            text=rest.pop("text", self.text),
+            config=rest.pop("config", "english"),
+            weights=rest.pop("weights", (1.0, 1.0)),
+            rank_constant=rest.pop("rank_constant", 60),
+        )
+        return asked, fetch, rest
+
+    def document(self, key: object, values: Mapping[str, Any]) -> StoredDocument:
+        """A document from the columns of its row."""
+        metadata = dict(values[self.metadata] or {}) if self.metadata else {}
+        metadata.update((column, values[column]) for column in self.columns)
+        return StoredDocument(
+            str(key), values[self.text], metadata, values.get(self.embedding)
+        )
+
+    def row(self, document: StoredDocument) -> dict[str, Any]:
+        """The columns of a document's row."""
+        rest = dict(document.metadata)
+        beside = {column: rest.pop(column, None) for column in self.columns}
+        if self.metadata is not None:
+            beside[self.metadata] = rest
+        elif rest:
+            raise InvalidSetting(
+                f"document {shown(document.key)} has the metadata "
+                f"{', '.join(map(repr, rest))}, for which the table has no column: "
+                "name the columns, or a column of type jsonb for all others"
+            )
+        return {
+            self.key: document.key,
+            self.text: document.text,
+            self.embedding: document.vector,
+            **beside,
+        }
