@@ -1,0 +1,15 @@
+"""A vector store for LangChain, on a table of yours or one that it makes."""
+
+try:
+    import langchain_core as _langchain_core  # noqa: F401
+except ModuleNotFoundError as error:
+    raise ModuleNotFoundError(
+        "the vector store for LangChain needs langchain-core: "
+        "pip install 'mrl_pg[langchain]'",
+        name=error.name,
+    ) from error
+
+from mrl_pg.adapters.langchain.filters import condition_of
+from mrl_pg.adapters.langchain.store import MatryoshkaVectorStore
+
+__all__ = ["MatryoshkaVectorStore", "condition_of"]
