@@ -296,6 +296,8 @@ def test_what_does_not_fit_is_refused(conn: Conn, store: MatryoshkaVectorStore) 
     refused(InvalidSetting, "distance='l2', and the index in use", distance="l2")
     with pytest.raises(InvalidSetting, match="dims=9 is above 8"):
         MatryoshkaVectorStore(Points(), conn, "other", dims=9).add_texts(["1"])
+    with pytest.raises(TypeError, match="'dimms' is no keyword of the store: there"):
+        MatryoshkaVectorStore(Points(), conn, dimms=4)  # type: ignore[call-arg]
     with pytest.raises(InvalidSetting, match="connection=3 is none"):
         MatryoshkaVectorStore(Points(), 3)  # type: ignore[arg-type]
     assert conn.execute("select to_regclass('other')").fetchone() == (None,)

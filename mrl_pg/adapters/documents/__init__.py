@@ -4,7 +4,12 @@ Every framework's store is one of these, with its own words for documents and fi
 """
 
 from mrl_pg.adapters.documents.state import TableState
-from mrl_pg.adapters.documents.table import DocumentTable
+from mrl_pg.adapters.documents.table import (
+    DocumentTable,
+    TableKeywords,
+    document_table,
+    explains_table,
+)
 from mrl_pg.adapters.documents.values import FoundDocument, StoredDocument, new_key
 from mrl_pg.adapters.documents.verbs import Documents
 
@@ -13,6 +18,9 @@ __all__ = [
     "Documents",
     "FoundDocument",
     "StoredDocument",
+    "TableKeywords",
     "TableState",
+    "document_table",
+    "explains_table",
     "new_key",
 ]

@@ -1,8 +1,9 @@
 """Names of the table and its columns, and rows as documents."""
 
-from collections.abc import Mapping, Sequence
+import inspect
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypedDict, TypeVar, cast
 
 from mrl_pg.adapters.documents.values import StoredDocument
 from mrl_pg.arguments import check_choice, names, shown
@@ -114,3 +115,61 @@ class DocumentTable:
             self.embedding: document.vector,
             **beside,
         }
+
+
+class TableKeywords(TypedDict, total=False):
+    """Keywords of a store: names of its columns, and the index that a new table gets.
+
+    - `schema`: that of the table, if it is not on the search path.
+    - `dims`, `kind` ("halfvec"), `distance` ("cosine"): the index of a table that the
+      store makes. Without `dims` it makes none.
+    - `id_column` ("id"), `text_column` ("text"), `metadata_column` ("metadata", or
+      None), `embedding_column` ("embedding"): the columns of the table.
+    - `metadata_columns`: columns that count as metadata, too.
+    - `make_table` (True): whether a table that is not there is made, or is an error.
+    """
+
+    schema: str
+    dims: int | None
+    kind: Kind
+    distance: Distance | None
+    id_column: str
+    text_column: str
+    metadata_column: str | None
+    embedding_column: str
+    metadata_columns: Sequence[str]
+    make_table: bool
+
+
+FIELDS = {
+    "schema": "schema",
+    "dims": "dims",
+    "kind": "kind",
+    "distance": "distance",
+    "id_column": "key",
+    "text_column": "text",
+    "metadata_column": "metadata",
+    "embedding_column": "embedding",
+    "metadata_columns": "columns",
+    "make_table": "make",
+}
+"""The fields of DocumentTable that the keywords give."""
+
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+
+def explains_table(method: Method) -> Method:
+    """Add what each keyword means, as declared above, to the help of a method."""
+    listed = inspect.cleandoc(TableKeywords.__doc__ or "").partition("\n\n")[2]
+    method.__doc__ = f"{inspect.cleandoc(method.__doc__ or '')}\n\n{listed}"
+    return method
+
+
+def document_table(table: str, keywords: TableKeywords) -> DocumentTable:
+    """The table of a store; TypeError for an unknown keyword."""
+    for keyword in keywords.keys() - FIELDS.keys():
+        raise TypeError(
+            f"{keyword!r} is no keyword of the store: there are {', '.join(FIELDS)}"
+        )
+    given = cast("dict[str, Any]", keywords)
+    return DocumentTable(table=table, **{FIELDS[each]: given[each] for each in given})

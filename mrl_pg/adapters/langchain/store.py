@@ -7,15 +7,19 @@ from langchain_core.documents import Document
 from langchain_core.embeddings import Embeddings
 
 from mrl_pg.adapters.connections import Source
-from mrl_pg.adapters.documents import Documents, DocumentTable
+from mrl_pg.adapters.documents import (
+    Documents,
+    TableKeywords,
+    document_table,
+    explains_table,
+)
 from mrl_pg.adapters.langchain.converted import document_of, rows_of
 from mrl_pg.adapters.langchain.filters import MetadataFilter, deletion_condition
 from mrl_pg.adapters.langchain.searches import Searches
-from mrl_pg.kinds import Distance, Kind
 
 if TYPE_CHECKING:
     # in `typing` itself from Python 3.11 on
-    from typing_extensions import Self
+    from typing_extensions import Self, Unpack
 
 
 class MatryoshkaVectorStore(Searches):
@@ -47,45 +51,17 @@ class MatryoshkaVectorStore(Searches):
     Scores are then those of the fusion, and the largest is best.
     """
 
+    @explains_table
     def __init__(
         self,
         embedding: Embeddings,
         connection: Source,
         table: str = "documents",
-        *,
-        schema: str = "",
-        dims: int | None = None,
-        kind: Kind = "halfvec",
-        distance: Distance | None = None,
-        id_column: str = "id",
-        text_column: str = "text",
-        metadata_column: str | None = "metadata",
-        embedding_column: str = "embedding",
-        metadata_columns: Sequence[str] = (),
-        make_table: bool = True,
+        **columns: "Unpack[TableKeywords]",
     ) -> None:
-        """Open nothing yet; raises InvalidSetting for names and values that cannot be.
-
-        `distance` is that of the index that is made, by default cosine. `make_table`
-        says whether a table that is not there is made, or is an error.
-        """
+        """Open nothing yet; raise InvalidSetting for names that cannot be."""
         self._embedding = embedding
-        self.documents = Documents(
-            connection,
-            DocumentTable(
-                table=table,
-                schema=schema,
-                key=id_column,
-                text=text_column,
-                metadata=metadata_column,
-                embedding=embedding_column,
-                columns=metadata_columns,
-                make=make_table,
-                dims=dims,
-                kind=kind,
-                distance=distance,
-            ),
-        )
+        self.documents = Documents(connection, document_table(table, columns))
 
     @property
     def embeddings(self) -> Embeddings:

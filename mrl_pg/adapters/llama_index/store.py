@@ -15,7 +15,13 @@ from psycopg.conninfo import make_conninfo
 
 from mrl_pg.adapters.conditions import Condition
 from mrl_pg.adapters.connections import Source
-from mrl_pg.adapters.documents import Documents, DocumentTable, StoredDocument
+from mrl_pg.adapters.documents import (
+    Documents,
+    StoredDocument,
+    TableKeywords,
+    document_table,
+    explains_table,
+)
 from mrl_pg.adapters.llama_index.filters import (
     all_of,
     condition_of,
@@ -26,11 +32,10 @@ from mrl_pg.adapters.llama_index.nodes import node_of, row_of
 from mrl_pg.adapters.llama_index.queries import finding, result_of
 from mrl_pg.errors import InvalidFilter, InvalidSetting
 from mrl_pg.exchange import AnyConn, Exchange
-from mrl_pg.kinds import Distance, Kind
 
 if TYPE_CHECKING:
     # in `typing` itself from Python 3.11 on
-    from typing_extensions import Self
+    from typing_extensions import Self, Unpack
 
 
 class MatryoshkaVectorStore(BasePydanticVectorStore):
@@ -65,44 +70,16 @@ class MatryoshkaVectorStore(BasePydanticVectorStore):
 
     _documents: Documents = PrivateAttr()
 
+    @explains_table
     def __init__(
         self,
         connection: Source,
         table: str = "nodes",
-        *,
-        schema: str = "",
-        dims: int | None = None,
-        kind: Kind = "halfvec",
-        distance: Distance | None = None,
-        id_column: str = "id",
-        text_column: str = "text",
-        metadata_column: str | None = "metadata",
-        embedding_column: str = "embedding",
-        metadata_columns: Sequence[str] = (),
-        make_table: bool = True,
+        **columns: "Unpack[TableKeywords]",
     ) -> None:
-        """Open nothing yet; raises InvalidSetting for names and values that cannot be.
-
-        `distance` is that of the index that is made, by default cosine. `make_table`
-        says whether a table that is not there is made, or is an error.
-        """
+        """Open nothing yet; raise InvalidSetting for names that cannot be."""
         super().__init__(stores_text=True)
-        self._documents = Documents(
-            connection,
-            DocumentTable(
-                table=table,
-                schema=schema,
-                key=id_column,
-                text=text_column,
-                metadata=metadata_column,
-                embedding=embedding_column,
-                columns=metadata_columns,
-                make=make_table,
-                dims=dims,
-                kind=kind,
-                distance=distance,
-            ),
-        )
+        self._documents = Documents(connection, document_table(table, columns))
 
     @classmethod
     def from_params(
