@@ -7,6 +7,7 @@ MrlError
 │   ├── InvalidFilter         a `filter` that the server cannot run
 │   ├── InvalidStatement      a Select that cannot become a search
 │   └── InvalidFile           rows that cannot be written; names them
+│       └── KeyExists         their keys are in the table already
 ├── TableError                the table is not what a search needs
 │   ├── TableNotFound
 │   ├── ColumnNotFound
@@ -27,6 +28,9 @@ MrlError
 ├── StillInUse                objects of yours use the schema `mrl`
 └── ServerError               no server, or the embedded one did not start or stop
 """
+
+from collections.abc import Sequence
+from typing import Any
 
 
 class MrlError(Exception):
@@ -59,6 +63,19 @@ class InvalidStatement(InputError):
 
 class InvalidFile(InputError):
     """Rows of a file or of memory cannot be written; the message names them."""
+
+
+class KeyExists(InvalidFile):
+    """Rows that were to be new have keys that are in the table already.
+
+    `keys` has the first of them: all of those that were found at once. A key of several
+    columns is a tuple.
+    """
+
+    def __init__(self, message: str, keys: Sequence[Any] = ()) -> None:
+        """Take the message and the keys."""
+        super().__init__(message)
+        self.keys = tuple(keys)
 
 
 class TableError(MrlError):

@@ -164,6 +164,17 @@ def refuse(
     origin: str, block: Block, bad: Mapping[int, str], done: str = "loaded"
 ) -> InvalidFile:
     """The error that names the first bad rows of a block and counts the others."""
+    return InvalidFile(refusal(origin, block, bad, done))
+
+
+def refusal(
+    origin: str,
+    block: Block,
+    bad: Mapping[int, str],
+    done: str,
+    step: str = "correct or remove them",
+) -> str:
+    """The message of such an error; `step` says what to do."""
     meaning = COUNTED[block.form]
     places = sorted(bad)
     named = [f"  row {block.number(i)}: {bad[i]}" for i in places[:NAMED_ROWS]]
@@ -171,9 +182,9 @@ def refuse(
     if more:
         named.append(f"  and {more} more in that block of {len(block)} rows")
     count = "1 row" if len(places) == 1 else f"{len(places)} rows"
-    return InvalidFile(
-        f"{origin}: {count} cannot be {done} (rows are {meaning}); correct or remove "
-        f"them, nothing was {done}\n" + "\n".join(named)
+    return (
+        f"{origin}: {count} cannot be {done} (rows are {meaning}); {step}, nothing was "
+        f"{done}\n" + "\n".join(named)
     )
 
 

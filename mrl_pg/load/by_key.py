@@ -52,9 +52,13 @@ def chosen_key(
 
 def key_of_row(keys: Sequence[Column], block: Block, place: int) -> str:
     """The key of a row of a block, for a message: `id 7`."""
-    values = (listed(block[key.name][place : place + 1])[0] for key in keys)
-    pairs = zip(keys, values, strict=True)
+    pairs = zip(keys, key_values(keys, block, place), strict=True)
     return ", ".join(f"{column.name} {shown(value)}" for column, value in pairs)
+
+
+def key_values(keys: Sequence[Column], block: Block, place: int) -> tuple[Any, ...]:
+    """The values of the key of a row of a block."""
+    return tuple(listed(block[key.name][place : place + 1])[0] for key in keys)
 
 
 def without_key(keys: Sequence[Column], block: Block) -> dict[int, str]:

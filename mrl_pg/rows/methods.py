@@ -40,7 +40,7 @@ class RowMethods(Searched):
         A row that is there keeps the columns that `rows` do not have, its vector
         included. A new row gets their defaults, so without a vector no search finds it.
         `if_exists="skip"` leaves rows alone that are there, and "refuse" raises
-        InvalidFile naming them.
+        KeyExists, whose `keys` are theirs.
 
         Everything happens in one transaction (a savepoint in yours), so that the table
         is unchanged after an error. Rows that cannot be written raise InvalidFile,

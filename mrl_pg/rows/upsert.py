@@ -9,13 +9,13 @@ from typing import get_args
 from psycopg import errors
 
 from mrl_pg.arguments import check_callable, check_choice
-from mrl_pg.errors import InvalidFile
+from mrl_pg.errors import InvalidFile, KeyExists
 from mrl_pg.exchange import AnyConn, Call, Exchange, Row, Send, transaction
 from mrl_pg.exchange.arrays import Array
 from mrl_pg.exchange.progress import OnProgress, Progress
 from mrl_pg.layout import Searched
-from mrl_pg.load.block import Block, refuse
-from mrl_pg.load.by_key import key_hashes, key_of_row
+from mrl_pg.load.block import Block, refusal, refuse
+from mrl_pg.load.by_key import key_hashes, key_of_row, key_values
 from mrl_pg.load.halving import ABOUT_ROWS, refused_row
 from mrl_pg.load.pack import Packed
 from mrl_pg.load.report import explained
@@ -83,12 +83,10 @@ def _write_block(run: UpsertRun, block: Block) -> Exchange[None]:
     job.check_keys(block)
     hashes = yield from _hashes(run.facts, job, packed)
     _check_twice(run, job, block, hashes)
-    row = yield from _send_block(job, packed)
+    row = yield from _send_block(job, packed, run.if_exists)
     there = [place - 1 for place in row["there"]]
     if there and run.if_exists == "refuse":
-        keys = {place: key_of_row(job.keys, block, place) for place in there}
-        bad = {i: f"its key is in the table already: {key}" for i, key in keys.items()}
-        raise refuse(ORIGIN, block, bad, "written")
+        raise _there_already(job, block, there)
     written: int = row["written"]
     updated = min(len(there), written) if job.updates else 0
     report = run.report
@@ -102,6 +100,19 @@ def _write_block(run: UpsertRun, block: Block) -> Exchange[None]:
     )
     if run.progress is not None:
         run.progress(Progress("writing rows", run.report.rows, block.total))
+
+
+def _there_already(job: UpsertJob, block: Block, places: Sequence[int]) -> KeyExists:
+    bad = {
+        place: f"its key is in the table already: {key_of_row(job.keys, block, place)}"
+        for place in places
+    }
+    step = 'leave them out, or take if_exists="skip" or "update"'
+    keys = [key_values(job.keys, block, place) for place in places]
+    return KeyExists(
+        refusal(ORIGIN, block, bad, "written", step),
+        [key[0] if len(key) == 1 else key for key in keys],
+    )
 
 
 def _hashes(facts: RowFacts, job: UpsertJob, packed: Packed) -> Exchange[Sequence[int]]:
@@ -141,11 +152,11 @@ def _check_twice(
         raise refuse(ORIGIN, block, bad, "written")
 
 
-def _send_block(job: UpsertJob, packed: Packed) -> Exchange[Row]:
+def _send_block(job: UpsertJob, packed: Packed, if_exists: IfExists) -> Exchange[Row]:
     """Send a block within a savepoint; raises InvalidFile naming a refused row."""
     block = packed.block
 
-    def refusal(low: int, high: int) -> Exchange[errors.Error | None]:
+    def refused_by(low: int, high: int) -> Exchange[errors.Error | None]:
         part = job.rows.packer.pack(block.part(low, high))
         try:
             yield from transaction(_rows(_statement(job, part)))
@@ -154,9 +165,15 @@ def _send_block(job: UpsertJob, packed: Packed) -> Exchange[Row]:
         return None
 
     try:
-        (row,) = yield from transaction(_rows(_statement(job, packed)))
+        try:
+            (row,) = yield from transaction(_rows(_statement(job, packed)))
+        except errors.UniqueViolation:
+            if if_exists != "refuse":
+                raise
+            # another transaction wrote the key meanwhile: a new snapshot may see it
+            (row,) = yield from transaction(_rows(_statement(job, packed)))
     except ABOUT_ROWS as error:
-        place, refused = yield from refused_row(len(block), refusal, error)
+        place, refused = yield from refused_row(len(block), refused_by, error)
         bad = {place: explained(refused)}
         raise refuse(ORIGIN, block, bad, "written") from refused
     answer: Row = row

@@ -2,8 +2,10 @@
 
 import asyncio
 import datetime
+import time
 import uuid
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -20,6 +22,7 @@ from mrl_pg import (
     ColumnNotFound,
     InvalidFile,
     InvalidSetting,
+    KeyExists,
     MatryoshkaColumn,
     MatryoshkaIndex,
     StoredRow,
@@ -179,14 +182,33 @@ def test_what_happens_to_rows_that_are_there(conn: Conn, call: Call) -> None:
     assert "(1 new, 0 updated; 1 skipped)" in str(report)
     before = stored(conn)
     assert before == [row(1), row(2), row(3)]
-    with pytest.raises(InvalidFile) as error:
+    with pytest.raises(KeyExists) as error:
         call(DOCS, "upsert", [row(4), row(3, "new"), row(1, "new")], if_exists="refuse")
+    assert error.value.keys == (3, 1)
     assert "2 rows cannot be written" in str(error.value)
     assert "row 1: its key is in the table already: id 3" in str(error.value)
     assert "row 2: its key is in the table already: id 1" in str(error.value)
     assert stored(conn) == before
     report = call(DOCS, "upsert", [row(4)], if_exists="refuse")
     assert (report.inserted, report.updated) == (1, 0)
+
+
+def test_a_key_that_another_session_writes_meanwhile(conn: Conn, database: str) -> None:
+    conn.execute(TABLE)
+    rows = [row(6), row(7, "new"), row(8)]
+    with connect(database) as other, ThreadPoolExecutor(1) as pool:
+        with conn.transaction():
+            DOCS.upsert(conn, [row(7)])
+            second = pool.submit(DOCS.upsert, other, rows, if_exists="refuse")
+            waits = "select pg_backend_pid() = any (pg_blocking_pids(%s))"
+            pid = other.info.backend_pid
+            while conn.execute(waits, [pid]).fetchall() == [(False,)]:
+                assert not second.done()
+                time.sleep(0.01)
+        with pytest.raises(KeyExists, match="1 row cannot be written") as error:
+            second.result()
+    assert error.value.keys == (7,)
+    assert stored(conn) == [row(7)]
 
 
 def test_no_rows(conn: Conn, call: Call) -> None:

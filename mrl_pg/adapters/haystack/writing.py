@@ -1,16 +1,16 @@
 """Writing documents of Haystack, and what happens to those whose id is there."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from haystack.dataclasses import Document
 from haystack.document_stores.errors import DuplicateDocumentError
 from haystack.document_stores.types import DuplicatePolicy
 
-from mrl_pg.adapters.documents import Documents, StoredDocument
+from mrl_pg.adapters.documents import Documents
 from mrl_pg.adapters.haystack.converted import stored_document
 from mrl_pg.adapters.haystack.runs import Verb
 from mrl_pg.arguments import shown
-from mrl_pg.errors import InvalidFile, InvalidSetting
+from mrl_pg.errors import InvalidSetting, KeyExists
 from mrl_pg.exchange import AnyConn, Exchange
 from mrl_pg.rows.upsert_job import IfExists
 
@@ -49,21 +49,11 @@ def write(
                 if_exists=IF_EXISTS[policy],
                 size=size,
             )
-        except InvalidFile as error:
-            if IF_EXISTS[policy] == "refuse":
-                yield from _check_new(table, conn, rows, error)
-            raise
+        except KeyExists as error:
+            raise _duplicate(error.keys) from error
         return 0 if report is None else report.inserted + report.updated
 
     return verb
-
-
-def _check_new(
-    table: Documents, conn: AnyConn, rows: Sequence[StoredDocument], error: Exception
-) -> Exchange[None]:
-    there = yield from table.get(conn, [row.key for row in rows])
-    if there:
-        raise _duplicate(each.key for each in there) from error
 
 
 def _each_once(
@@ -82,10 +72,9 @@ def _each_once(
     return list(by_id.values())
 
 
-def _duplicate(ids: Iterable[str]) -> DuplicateDocumentError:
-    listed = list(ids)
+def _duplicate(ids: Sequence[object]) -> DuplicateDocumentError:
     return DuplicateDocumentError(
-        f"{len(listed)} of the documents have an id that another document has, such as "
-        f"{shown(listed[0])}; nothing was written. DuplicatePolicy.SKIP leaves them "
-        "out, DuplicatePolicy.OVERWRITE replaces those that are there"
+        f"documents have ids that other documents have, such as {shown(ids[0])}; "
+        "nothing was written. DuplicatePolicy.SKIP leaves them out, "
+        "DuplicatePolicy.OVERWRITE replaces those that are there"
     )
