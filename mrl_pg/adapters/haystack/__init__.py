@@ -1,4 +1,4 @@
-"""A document store and retrievers for Haystack, on a table of documents."""
+"""A document store, retrievers and embedders for Haystack, on a table of documents."""
 
 try:
     import haystack as _haystack  # noqa: F401
@@ -9,6 +9,10 @@ except ModuleNotFoundError as error:
         name=error.name,
     ) from error
 
+from mrl_pg.adapters.haystack.embedders import (
+    MatryoshkaDocumentEmbedder,
+    MatryoshkaTextEmbedder,
+)
 from mrl_pg.adapters.haystack.retriever import (
     MatryoshkaEmbeddingRetriever,
     MatryoshkaHybridRetriever,
@@ -16,7 +20,9 @@ from mrl_pg.adapters.haystack.retriever import (
 from mrl_pg.adapters.haystack.store import MatryoshkaDocumentStore
 
 __all__ = [
+    "MatryoshkaDocumentEmbedder",
     "MatryoshkaDocumentStore",
     "MatryoshkaEmbeddingRetriever",
     "MatryoshkaHybridRetriever",
+    "MatryoshkaTextEmbedder",
 ]

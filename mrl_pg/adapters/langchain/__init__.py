@@ -1,4 +1,4 @@
-"""A vector store for LangChain, on a table of yours or one that it makes."""
+"""A vector store for LangChain, on a table of yours or one of its own; and models."""
 
 try:
     import langchain_core as _langchain_core  # noqa: F401
@@ -9,7 +9,8 @@ except ModuleNotFoundError as error:
         name=error.name,
     ) from error
 
+from mrl_pg.adapters.langchain.embeddings import MatryoshkaEmbeddings
 from mrl_pg.adapters.langchain.filters import condition_of
 from mrl_pg.adapters.langchain.store import MatryoshkaVectorStore
 
-__all__ = ["MatryoshkaVectorStore", "condition_of"]
+__all__ = ["MatryoshkaEmbeddings", "MatryoshkaVectorStore", "condition_of"]

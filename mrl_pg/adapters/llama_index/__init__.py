@@ -1,4 +1,4 @@
-"""A vector store for LlamaIndex, on a table of yours or one that it makes."""
+"""A vector store for LlamaIndex, on a table of yours or one of its own; and models."""
 
 try:
     import llama_index.core as _llama_index_core  # noqa: F401
@@ -9,8 +9,9 @@ except ModuleNotFoundError as error:
         name=error.name,
     ) from error
 
+from mrl_pg.adapters.llama_index.embedding import MatryoshkaEmbedding
 from mrl_pg.adapters.llama_index.filters import condition_of
 from mrl_pg.adapters.llama_index.queries import similarity
 from mrl_pg.adapters.llama_index.store import MatryoshkaVectorStore
 
-__all__ = ["MatryoshkaVectorStore", "condition_of", "similarity"]
+__all__ = ["MatryoshkaEmbedding", "MatryoshkaVectorStore", "condition_of", "similarity"]
