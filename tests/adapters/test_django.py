@@ -3,7 +3,7 @@
 import importlib
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from io import StringIO
 from pathlib import Path
@@ -206,6 +206,30 @@ def test_the_search_of_the_page(
 ) -> None:
     scope = {"Doc": library.models.Doc, "query": library.vectors[7]}
     assert run_python([SEARCH], scope, capsys) == 1
+
+
+def test_a_text_stands_for_its_vector(library: Library) -> None:
+    docs, vectors = library.models.Doc.objects, library.vectors
+
+    class Places:
+        """Embeds a number as the vector of that row."""
+
+        name = "mine:places"
+
+        def embed_documents(self, texts: Sequence[str]) -> Vectors:
+            return vectors[[int(text) for text in texts]]
+
+        embed_queries = embed_documents
+
+    found = docs.filter(pk__gt=8).nearest("embedding", "7", embedder=Places(), k=3)
+    truth = [i for i in nearest(vectors, vectors[7], ROWS) if i > 8]
+    assert [doc.pk for doc in found] == truth[:3]
+    awaited = async_to_sync(docs.all().anearest)("embedding", "7", embedder=Places())
+    assert awaited[0].pk == 8
+    with pytest.raises(InvalidSetting, match="the registry names no model"):
+        docs.nearest("embedding", "7")
+    with pytest.raises(InvalidSetting, match="embedder= is for a text"):
+        docs.nearest("embedding", vectors[7], embedder=Places())
 
 
 def test_in_a_transaction_of_django(library: Library) -> None:

@@ -10,6 +10,8 @@ from django.db.models import Manager, Model, QuerySet
 
 from mrl_pg.arguments import split_table
 from mrl_pg.column import MatryoshkaColumn
+from mrl_pg.embed.protocol import Embedder
+from mrl_pg.embed.text_search import search
 from mrl_pg.errors import InvalidSetting
 from mrl_pg.search.options import FilteredKeywords, SearchKeywords
 from mrl_pg.search.result import SearchResult
@@ -41,9 +43,17 @@ class NearestQuerySet(QuerySet[M]):
     """A queryset that can be searched by the distance of a vector."""
 
     def nearest(
-        self, field: str, vector: VectorLike, **options: "Unpack[SearchKeywords]"
+        self,
+        field: str,
+        vector: "VectorLike | str",
+        *,
+        embedder: Embedder | None = None,
+        **options: "Unpack[SearchKeywords]",
     ) -> NearestRows[M]:
         """The k rows of this queryset that are nearest to a vector, in two passes.
+
+        A text stands for its vector by `embedder`, or else by the model that the
+        registry names for the column, as in `mrl_pg.embed.search`.
 
         What the queryset filters is the condition of the first pass. `select_related`,
         `only`, annotations and the like hold for the instances; its order does not.
@@ -51,7 +61,8 @@ class NearestQuerySet(QuerySet[M]):
         `exact` and so on. The index is the one in use of the column.
 
         It runs on Django's connection, in Django's transaction. Raises InvalidSetting
-        for a queryset that is sliced or combined, and what `search` raises.
+        for a queryset that is sliced or combined, and what `search` raises, for a text
+        also what `mrl_pg.embed.search` raises.
         """
         for name in TAKEN:
             if name in options:
@@ -68,6 +79,8 @@ class NearestQuerySet(QuerySet[M]):
             raise InvalidSetting(
                 "a search returns instances: leave out values() and values_list()"
             )
+        if embedder is not None and not isinstance(vector, str):
+            raise InvalidSetting("embedder= is for a text: this is a vector already")
         options = {**options, **self._condition()}
         meta = self.model._meta
         schema, table = split_table(meta.db_table)
@@ -76,7 +89,16 @@ class NearestQuerySet(QuerySet[M]):
         connection.ensure_connection()
         connection.validate_no_broken_transaction()
         with connection.wrap_database_errors:
-            result = searched.search(connection.connection, vector, **options)
+            if isinstance(vector, str):
+                result = search(
+                    connection.connection,
+                    searched,
+                    vector,
+                    embedder=embedder,
+                    **options,
+                )
+            else:
+                result = searched.search(connection.connection, vector, **options)
         key = meta.pk
         distances = {key.to_python(hit.key): hit.distance for hit in result}
         # by key alone, because the search has filtered already
@@ -87,10 +109,17 @@ class NearestQuerySet(QuerySet[M]):
         return NearestRows([rows[pk] for pk in distances if pk in rows], result)
 
     async def anearest(
-        self, field: str, vector: VectorLike, **options: "Unpack[SearchKeywords]"
+        self,
+        field: str,
+        vector: "VectorLike | str",
+        *,
+        embedder: Embedder | None = None,
+        **options: "Unpack[SearchKeywords]",
     ) -> NearestRows[M]:
         """The same in Django's thread for the database, as its own async methods do."""
-        return await sync_to_async(self.nearest)(field, vector, **options)
+        return await sync_to_async(self.nearest)(
+            field, vector, embedder=embedder, **options
+        )
 
     def _condition(self) -> FilteredKeywords:
         """The conditions of this queryset, for the first pass."""
