@@ -1,6 +1,5 @@
 """What the server has of a table of documents, and how a table is made."""
 
-from contextlib import suppress
 from dataclasses import dataclass
 
 from psycopg import errors, sql
@@ -81,8 +80,8 @@ def _distance(table: DocumentTable) -> Exchange[Distance]:
     return wanted
 
 
-def make_table(conn: AnyConn, table: DocumentTable, size: int) -> Exchange[None]:
-    """Make the table for vectors of a size, and the index that it is to have."""
+def make_table(table: DocumentTable, size: int) -> Exchange[bool]:
+    """Make the table for vectors of a size; false if another process just made it."""
     if table.dims is not None and table.dims > size:
         raise InvalidSetting(
             f"dims={table.dims} is above {size}, the size of these vectors: give fewer"
@@ -101,11 +100,16 @@ def make_table(conn: AnyConn, table: DocumentTable, size: int) -> Exchange[None]
         extension=home(found["extension_schema"]),
         dims=sql.Literal(size),
     )
-    # another process may make it at the same moment
-    with suppress(errors.DuplicateTable, errors.UniqueViolation):
+    try:
         yield from transaction(_sent(made))
-    if table.dims is None:
-        return
+    except (errors.DuplicateTable, errors.UniqueViolation):
+        return False
+    return True
+
+
+def make_index(conn: AnyConn, table: DocumentTable) -> Exchange[None]:
+    """Make the index of a table, and the schema mrl if there is none."""
+    assert table.dims is not None
     try:
         yield from create(conn, table.index(table.dims))
     except NotInstalled:

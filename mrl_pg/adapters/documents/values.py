@@ -32,9 +32,9 @@ class FoundDocument:
     score: float
 
 
-def size_of(documents: Sequence[StoredDocument]) -> int:
+def size_of(documents: Sequence[StoredDocument], given: int | None = None) -> int:
     """The size of the documents' vectors; raises InvalidSetting if none has one."""
-    size = length([document.vector for document in documents])
+    size = given or length([document.vector for document in documents])
     if size is not None:
         return size
     raise InvalidSetting(

@@ -9,13 +9,18 @@ from psycopg import errors, sql
 
 from mrl_pg.adapters.conditions import Condition, written
 from mrl_pg.adapters.connections import Connections, Source
-from mrl_pg.adapters.documents.state import TableState, make_table, read_state
+from mrl_pg.adapters.documents.state import (
+    TableState,
+    make_index,
+    make_table,
+    read_state,
+)
 from mrl_pg.adapters.documents.table import DocumentTable
 from mrl_pg.adapters.documents.values import FoundDocument, StoredDocument, size_of
 from mrl_pg.arguments import shown
 from mrl_pg.catalog.slots import comma, name, statement
 from mrl_pg.errors import IndexNotFound, InvalidFilter, InvalidSetting, NotInstalled
-from mrl_pg.exchange import AnyConn, Exchange, Row, Send
+from mrl_pg.exchange import AnyConn, Exchange, Row, Send, transaction
 from mrl_pg.exchange.server_message import server_message
 from mrl_pg.kinds import Distance
 from mrl_pg.layout import Searched
@@ -51,6 +56,7 @@ class Documents:
         self.table = table
         self.connections = Connections(connection)
         self._state: TableState | None = None
+        self._wants_index = False
 
     def carry_out(self, verb: Callable[[AnyConn], Exchange[T]]) -> T:
         """Result of a verb below on a connection."""
@@ -76,16 +82,6 @@ class Documents:
         if self._state is None:
             self._state = yield from read_state(self.table)
         return self._state
-
-    def make(self, conn: AnyConn, size: int) -> Exchange[TableState]:
-        """Make the table for vectors of a size, and its index, unless they exist."""
-        state = yield from self.state(conn)
-        if state is not None:
-            return state
-        yield from make_table(conn, self.table, size)
-        state = yield from self.state(conn)
-        assert state is not None
-        return state
 
     def nearest(
         self,
@@ -223,9 +219,17 @@ class Documents:
         """
         if not documents:
             return None
-        yield from self.make(conn, size or size_of(documents))
         rows = [self.table.row(document) for document in documents]
-        return (yield from upsert(conn, self.table.searched, rows, if_exists, None))
+        if (yield from self.state(conn)) is None:
+            return (
+                yield from self._add_first(
+                    conn, rows, if_exists, size_of(documents, size)
+                )
+            )
+        report = yield from upsert(conn, self.table.searched, rows, if_exists, None)
+        if self._wants_index:
+            yield from self._index(conn)
+        return report
 
     def remove(
         self,
@@ -247,6 +251,37 @@ class Documents:
         return (yield from delete(conn, searched, None, where, params))
 
     # ------------------------------------------------------------------ on the way
+
+    def _add_first(
+        self,
+        conn: AnyConn,
+        rows: Sequence[dict[str, Any]],
+        if_exists: IfExists,
+        size: int,
+    ) -> Exchange[UpsertReport]:
+        """Make the table with its first rows, then its index.
+
+        An index that is built over rows takes less time than one that gets them one by
+        one.
+        """
+        table = self.table
+
+        def filled() -> Exchange[tuple[bool, UpsertReport]]:
+            made = yield from make_table(table, size)
+            return made, (
+                yield from upsert(conn, table.searched, rows, if_exists, None)
+            )
+
+        made, report = yield from transaction(filled())
+        if made and table.dims is not None:
+            yield from self._index(conn)
+        return report
+
+    def _index(self, conn: AnyConn) -> Exchange[None]:
+        # so that the next call builds it if this one breaks off
+        self._wants_index = True
+        yield from make_index(conn, self.table)
+        self._wants_index = False
 
     def _hits(
         self,
