@@ -39,7 +39,7 @@ FROM_ENVIRONMENT = Secret.from_env_var("PG_CONN_STR")
 class MatryoshkaDocumentStore(Retrieval, Metadata):
     """Documents and full embeddings in one table, searched in two passes.
 
-    >>> store = MatryoshkaDocumentStore(embedding_dimension=768, dims=256)
+    >>> store = MatryoshkaDocumentStore(dims=256)
 
     `connection_string` is a Secret, read from the variable PG_CONN_STR if you give
     none; the store keeps a pool for it, which serves sync and async methods. Instead,
@@ -48,7 +48,7 @@ class MatryoshkaDocumentStore(Retrieval, Metadata):
     opened before the first call. `close` closes what the store opened.
 
     The table is made when the first documents come, if it is not there: `id` and
-    `content` text, `meta` jsonb and `embedding` vector of `embedding_dimension`. With
+    `content` text, `meta` jsonb and `embedding` vector of the model's full size. With
     `dims`, it gets an index of that size, and the database the schema `mrl` if it has
     none. Without, searches are exact, until you run `mrl-pg tune` and `create`. A table
     of yours may have other names and types: name its columns here. `metadata_columns`
@@ -71,7 +71,7 @@ class MatryoshkaDocumentStore(Retrieval, Metadata):
         connection: "Source | None" = None,
         table_name: str = "haystack_documents",
         schema_name: str = "",
-        embedding_dimension: int = 768,
+        embedding_dimension: int | None = None,
         vector_function: VectorFunction | None = None,
         dims: int | None = None,
         kind: Kind = "halfvec",
@@ -84,6 +84,8 @@ class MatryoshkaDocumentStore(Retrieval, Metadata):
     ) -> None:
         """Open nothing yet; raises InvalidSetting for names and values that cannot be.
 
+        `embedding_dimension` is the size of the embeddings in a table that is made, by
+        default that of the first documents, or 768 if these have none.
         `vector_function` is the distance of the index that is made, or that searches
         without an index have, by default cosine. `create_table` says whether a table
         that is not there is made, or is an error.
@@ -95,9 +97,11 @@ class MatryoshkaDocumentStore(Retrieval, Metadata):
             )
         if vector_function is not None:
             check_choice("vector_function", vector_function, DISTANCES)
-        self.embedding_dimension = check_whole(
-            "embedding_dimension", embedding_dimension, 1, 16000, "pgvector"
-        )
+        if embedding_dimension is not None:
+            embedding_dimension = check_whole(
+                "embedding_dimension", embedding_dimension, 1, 16000, "pgvector"
+            )
+        self.embedding_dimension = embedding_dimension
         self.connection_string = connection_string
         self.connection = connection
         self.vector_function = vector_function

@@ -21,14 +21,20 @@ IF_EXISTS: dict[DuplicatePolicy, IfExists] = {
     DuplicatePolicy.OVERWRITE: "update",
 }
 
+USUAL_SIZE = 768
+"""The size of embeddings if nobody says another, as in Haystack's other stores."""
+
 
 def write(
-    table: Documents, documents: list[Document], policy: DuplicatePolicy, size: int
+    table: Documents,
+    documents: list[Document],
+    policy: DuplicatePolicy,
+    size: int | None,
 ) -> Verb[int]:
     """The verb that writes documents and counts those that it wrote.
 
-    `size` is that of their embeddings. Raises InvalidSetting for other than documents,
-    and DuplicateDocumentError.
+    `size` is that of their embeddings, for a table that is made. Raises InvalidSetting
+    for other than documents, and DuplicateDocumentError.
     """
     if not isinstance(documents, list):
         raise InvalidSetting(
@@ -40,6 +46,8 @@ def write(
                 f"documents has {shown(document)}, which is no Document"
             )
     rows = [stored_document(each) for each in _each_once(documents, policy)]
+    if size is None and all(row.vector is None for row in rows):
+        size = USUAL_SIZE
 
     def verb(conn: AnyConn) -> Exchange[int]:
         try:
