@@ -1,6 +1,7 @@
 """Django: the app of docs/django.md, migrated both ways, and its searches."""
 
 import importlib
+import itertools
 import re
 import sys
 from collections.abc import Iterator, Sequence
@@ -12,19 +13,26 @@ from typing import Any
 import django
 import pytest
 from asgiref.sync import async_to_sync
+from django.apps import apps
 from django.conf import settings
 from django.core.management import call_command
-from django.db import connection, transaction
+from django.db import OperationalError, connection, transaction
+from django.db.migrations.state import ProjectState
 from django.db.migrations.writer import MigrationWriter
 from psycopg.conninfo import conninfo_to_dict
-from support.databases import Server, connect
+from support.databases import Conn, Server, connect
 from support.pages import ROOT, blocks, run_python
 from support.plans import explain, first_pass, force_index
 from support.vectors import Vectors, matryoshka, nearest, recall
 
 from mrl_pg import MatryoshkaColumn
-from mrl_pg.adapters.django import ShortIndex
+from mrl_pg.adapters.django import (
+    AddShortIndexConcurrently,
+    InstallMrl,
+    ShortIndex,
+)
 from mrl_pg.errors import InvalidSetting, InvalidVector
+from mrl_pg.kinds import Keep
 
 ROWS = 400
 INDEX = "library_doc_embedding_32_halfvec_cosine_hnsw"
@@ -293,9 +301,114 @@ def test_a_migration_file_names_only_what_is_no_default() -> None:
     assert index.clone() == index
 
 
+class Broken(Exception):
+    """A program that ends here."""
+
+
+@dataclass(slots=True)
+class BreaksOff:
+    """A wrapper of Django's statements that breaks off at one of them."""
+
+    place: int
+    how: str
+    other: Conn
+    sent: int = 0
+
+    def __call__(self, execute: Any, statement: str, *rest: Any) -> Any:
+        place, self.sent = self.sent, self.sent + 1
+        if place != self.place:
+            return execute(statement, *rest)
+        if self.how == "before":
+            raise Broken
+        if self.how == "after":
+            execute(statement, *rest)
+            raise Broken
+        if self.how == "lost":
+            session = connection.connection.info.backend_pid
+            self.other.execute("select pg_terminate_backend(%s, 10000)", [session])
+            return execute(statement, *rest)
+        # a build that waits for a writer leaves an index that is not valid
+        connection.connection.execute("set lock_timeout = '50ms'")
+        with self.other.transaction():
+            self.other.execute("lock table library_doc in row exclusive mode")
+            return execute(statement, *rest)
+
+
+@pytest.mark.parametrize(
+    ("keep", "how"),
+    [
+        # the one with the most statements
+        ("trigger", "before"),
+        ("trigger", "after"),
+        ("trigger", "lost"),
+        ("trigger", "waits"),
+        ("expression", "lost"),
+        ("expression", "waits"),
+        ("generated", "lost"),
+        ("generated", "waits"),
+    ],
+)
+def test_an_index_that_breaks_off_is_finished_by_the_next_run(
+    library: Library, pg_server: Server, keep: Keep, how: str
+) -> None:
+    index = ShortIndex(
+        fields=["embedding"], dims=16, keep=keep, rebuild=True, name="broken_off"
+    )
+    operation = AddShortIndexConcurrently("doc", index)
+    before, after = (ProjectState.from_apps(apps) for _ in range(2))
+    operation.state_forwards("library", after)
+
+    def forwards() -> None:
+        with connection.schema_editor(atomic=False) as editor:
+            operation.database_forwards("library", editor, before, after)
+
+    def made() -> list[tuple[Any, ...]]:
+        return [row for row in indexes() if row[0] == "broken_off"]
+
+    name = connection.settings_dict["NAME"]
+    with connect(pg_server.url(name)) as other:
+        for place in itertools.count():
+            wrapper = BreaksOff(place, how, other)
+            with connection.execute_wrapper(wrapper):
+                try:
+                    forwards()
+                except (Broken, OperationalError):
+                    pass
+            ended = wrapper.sent <= place
+            connection.close()
+            forwards()
+            assert made() == [("broken_off", keep, True)], place
+            # as if the migration had not been written down
+            forwards()
+            assert made() == [("broken_off", keep, True)], place
+            with connection.schema_editor() as editor:
+                operation.database_backwards("library", editor, after, before)
+            assert made() == []
+            if ended:
+                break
+    assert place > 2
+
+
+def test_the_schema_is_installed_twice(library: Library) -> None:
+    operation = InstallMrl()
+    state = ProjectState.from_apps(apps)
+    for _ in range(2):
+        with connection.schema_editor() as editor:
+            operation.database_forwards("library", editor, state, state)
+    assert len(indexes()) == 2
+    # what is left of one that breaks off is nothing
+    with pytest.raises(Broken), connection.schema_editor() as editor:
+        operation.database_forwards("library", editor, state, state)
+        raise Broken
+    assert len(indexes()) == 2
+
+
 def test_the_schema_is_removed_backwards(library: Library, pg_server: Server) -> None:
     """Last, because it takes the tables away."""
     assert Path(library.models.__file__).is_file()
+    manage("migrate", "library", "zero")
+    # as if the last step had not been written down
+    manage("migrate", "library", "0001", fake=True)
     manage("migrate", "library", "zero")
     name = connection.settings_dict["NAME"]
     with connect(pg_server.url(name)) as conn:
