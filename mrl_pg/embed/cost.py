@@ -5,20 +5,28 @@ from dataclasses import dataclass
 from mrl_pg.embed.text_source import TextSource
 from mrl_pg.embed.vector_store import VectorStore
 from mrl_pg.models import find
+from mrl_pg.models.model import Price, Source
 
 BYTES_PER_TOKEN = 4
 """About as many bytes of English text are a token."""
 
-PRICES = {"text-embedding-3-small": 0.02, "text-embedding-3-large": 0.13}
-"""Dollars for a million tokens, as announced in January 2024
-(https://openai.com/index/new-embedding-models-and-api-updates/)."""
+_OPENAI = Source(
+    "both prices for a million tokens",
+    "https://developers.openai.com/api/docs/models/text-embedding-3-large",
+)
+PRICES = {
+    "text-embedding-3-small": Price(0.02, "2026-05", _OPENAI),
+    "text-embedding-3-large": Price(0.13, "2026-05", _OPENAI),
+}
+"""Prices of OpenAI, to be looked up again from time to time."""
 
 
 @dataclass(frozen=True, slots=True)
 class EmbeddingCost:
     """Texts to embed, about how many tokens, and dollars if a price is known.
 
-    `known` counts texts whose vectors are there from an earlier run.
+    `known` counts texts whose vectors are there from an earlier run. `priced` is the
+    month of a price that the caller did not give, such as 2026-05.
     """
 
     model: str
@@ -26,6 +34,7 @@ class EmbeddingCost:
     known: int
     tokens: int
     dollars: float | None
+    priced: str | None = None
 
     def __str__(self) -> str:
         """One sentence."""
@@ -33,6 +42,7 @@ class EmbeddingCost:
             "the price is not known here: see the price list of the service"
             if self.dollars is None
             else f"about ${self.dollars:,.2f}"
+            + (f", at the price of {self.priced}" if self.priced else "")
         )
         known = f" ({self.known:,} more are embedded already)" if self.known else ""
         return (
@@ -58,8 +68,11 @@ def cost_of(
             len(text.encode("utf-8", "surrogatepass")) for text in distinct - {*there}
         )
     facts = find(model.partition(":")[2])
+    priced = None
     if price is None and facts is not None and model.startswith("openai:"):
-        price = PRICES.get(facts.name)
+        listed = PRICES.get(facts.name)
+        if listed is not None:
+            price, priced = listed.dollars, listed.month
     tokens = size // BYTES_PER_TOKEN
     dollars = None if price is None else tokens * price / 1e6
-    return EmbeddingCost(model, texts, known, tokens, dollars)
+    return EmbeddingCost(model, texts, known, tokens, dollars, priced)

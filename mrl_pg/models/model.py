@@ -13,10 +13,23 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Prompts:
-    """Texts that a model's card puts before each query and each document."""
+    """Texts that a model wants before each query and each document.
+
+    `sources` are the pages that say so; none if nobody has checked the texts.
+    """
 
     query: str
     document: str
+    sources: tuple[Source, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """Dollars for a million tokens, as a page had it in a month such as 2026-05."""
+
+    dollars: float
+    month: str
+    source: Source
 
 
 @dataclass(frozen=True, slots=True)

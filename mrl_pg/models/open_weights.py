@@ -6,9 +6,83 @@ _HUB = "https://huggingface.co/"
 _NORMALIZE = "its last module normalizes"
 
 
-_REPRESENT = Prompts("Represent this sentence for searching relevant passages: ", "")
-_E5_PROMPTS = Prompts("query: ", "passage: ")
-_NOMIC_PROMPTS = Prompts("search_query: ", "search_document: ")
+def _represent(says: str, url: str) -> Prompts:
+    query = "Represent this sentence for searching relevant passages: "
+    return Prompts(query, "", (Source(says, url),))
+
+
+_BGE_PROMPTS = _represent(
+    "a query instruction for each model; passages need none",
+    "https://github.com/FlagOpen/FlagEmbedding/blob/master/examples/inference/"
+    "embedder/README.md",
+)
+_MXBAI_PROMPTS = _represent(
+    "an example has it before the query, and nothing before documents",
+    "https://www.mixedbread.com/api-reference/integrations/unstructured",
+)
+_ARCTIC_PROMPTS = _represent(
+    "a prefix for queries alone, said of the first models of the family",
+    "https://github.com/Snowflake-Labs/arctic-embed",
+)
+_ARCTIC_2_PROMPTS = Prompts(
+    "query: ",
+    "",
+    (
+        Source(
+            "a prefix for queries, none for documents (not the maker's page)",
+            "https://hivebook.wiki/wiki/"
+            "snowflake-arctic-embed-apache-2-0-multilingual-embedding-family",
+        ),
+    ),
+)
+_E5_PROMPTS = Prompts(
+    "query: ",
+    "passage: ",
+    (
+        Source(
+            "both prefixes for retrieval (a copy of the card of e5-base-v2)",
+            "https://deepinfra.com/intfloat/e5-base-v2",
+        ),
+    ),
+)
+_ME5_PROMPTS = Prompts(
+    "query: ",
+    "passage: ",
+    (
+        Source(
+            "Multilingual-E5 models want either prefix (not the maker's page)",
+            "https://deepinfra.com/intfloat/multilingual-e5-large-instruct/voice",
+        ),
+    ),
+)
+
+
+def _nomic_prompts(url: str) -> Prompts:
+    says = "a task prefix before each text (a copy of the card)"
+    return Prompts("search_query: ", "search_document: ", (Source(says, url),))
+
+
+_QWEN3_PROMPTS = Prompts(
+    "Instruct: Given a web search query, retrieve relevant passages that "
+    "answer the query\nQuery:",
+    "",
+)
+_GEMMA_PROMPTS = Prompts(
+    "task: search result | query: ",
+    "title: none | text: ",
+    (
+        Source(
+            "an example of the query's prompt (not the maker's page)",
+            "https://ericlbuehler.github.io/mistral.rs/examples/python/"
+            "embedding-gemma/",
+        ),
+        Source(
+            "notes on both prompts (not the maker's page)",
+            "https://git.mortdec.ai/Seth/gemma4-research/raw/branch/master/tooling/"
+            "gemma-family/embeddinggemma.md",
+        ),
+    ),
+)
 
 
 def _plain(
@@ -114,11 +188,7 @@ def _qwen3(parameters: str, full: int) -> Model:
         full,
         f"supports Matryoshka: any size from 32 to {full}",
         shortest=32,
-        prompts=Prompts(
-            "Instruct: Given a web search query, retrieve relevant passages that "
-            "answer the query\nQuery:",
-            "",
-        ),
+        prompts=_QWEN3_PROMPTS,
     )
 
 
@@ -131,11 +201,15 @@ OPEN_WEIGHTS: tuple[Model, ...] = (
         advertised=(64, 128, 256, 512),
         shortest=64,
         more=(_NOMIC,),
-        prompts=_NOMIC_PROMPTS,
+        prompts=_nomic_prompts(_HUB + "BASF-AI/nomic-embed-text-v1.5"),
         note="its card applies layer_norm before it truncates",
     ),
     _plain(
-        "nomic-ai/nomic-embed-text-v1", "Nomic", 768, _NOMIC, prompts=_NOMIC_PROMPTS
+        "nomic-ai/nomic-embed-text-v1",
+        "Nomic",
+        768,
+        _NOMIC,
+        prompts=_nomic_prompts(_HUB + "BASF-AI/nomic-embed-text-v1"),
     ),
     _card(
         "nomic-ai/nomic-embed-text-v2-moe",
@@ -144,7 +218,9 @@ OPEN_WEIGHTS: tuple[Model, ...] = (
         "trained with Matryoshka embeddings: 768 down to 256",
         advertised=(256,),
         shortest=256,
-        prompts=_NOMIC_PROMPTS,
+        prompts=_nomic_prompts(
+            "https://www.promptlayer.com/models/nomic-embed-text-v2-moe"
+        ),
     ),
     _card(
         "mixedbread-ai/mxbai-embed-large-v1",
@@ -153,7 +229,7 @@ OPEN_WEIGHTS: tuple[Model, ...] = (
         "supports Matryoshka; its example truncates to 512",
         advertised=(512,),
         aliases=("mxbai-embed-large",),
-        prompts=_REPRESENT,
+        prompts=_MXBAI_PROMPTS,
     ),
     _card(
         "Snowflake/snowflake-arctic-embed-m-v1.5",
@@ -162,7 +238,7 @@ OPEN_WEIGHTS: tuple[Model, ...] = (
         "trained with a Matryoshka loss for 256 dimensions",
         trained=(256,),
         advertised=(256,),
-        prompts=_REPRESENT,
+        prompts=_ARCTIC_PROMPTS,
     ),
     _card(
         "Snowflake/snowflake-arctic-embed-m-v2.0",
@@ -170,7 +246,7 @@ OPEN_WEIGHTS: tuple[Model, ...] = (
         768,
         "768 dimensions, 256 by Matryoshka",
         advertised=(256,),
-        prompts=Prompts("query: ", ""),
+        prompts=_ARCTIC_2_PROMPTS,
     ),
     _card(
         "Snowflake/snowflake-arctic-embed-l-v2.0",
@@ -178,7 +254,7 @@ OPEN_WEIGHTS: tuple[Model, ...] = (
         1024,
         "1024 dimensions, 256 by Matryoshka",
         advertised=(256,),
-        prompts=Prompts("query: ", ""),
+        prompts=_ARCTIC_2_PROMPTS,
     ),
     _card(
         "jinaai/jina-embeddings-v3",
@@ -214,7 +290,7 @@ OPEN_WEIGHTS: tuple[Model, ...] = (
             ),
         ),
         aliases=("embeddinggemma",),
-        prompts=Prompts("task: search result | query: ", "title: none | text: "),
+        prompts=_GEMMA_PROMPTS,
     ),
     _qwen3("0.6B", 1024),
     _qwen3("4B", 2560),
@@ -256,16 +332,16 @@ OPEN_WEIGHTS: tuple[Model, ...] = (
         1024,
         _NO_MATRYOSHKA,
         unit=True,
-        prompts=_REPRESENT,
+        prompts=_BGE_PROMPTS,
     ),
-    _plain("BAAI/bge-base-en-v1.5", "BAAI", 768, _NO_MATRYOSHKA, prompts=_REPRESENT),
+    _plain("BAAI/bge-base-en-v1.5", "BAAI", 768, _NO_MATRYOSHKA, prompts=_BGE_PROMPTS),
     _plain(
         "BAAI/bge-small-en-v1.5",
         "BAAI",
         384,
         _NO_MATRYOSHKA,
         unit=True,
-        prompts=_REPRESENT,
+        prompts=_BGE_PROMPTS,
     ),
     _plain(
         "sentence-transformers/all-MiniLM-L6-v2",
@@ -285,12 +361,12 @@ OPEN_WEIGHTS: tuple[Model, ...] = (
     ),
     _plain("intfloat/e5-large-v2", "Microsoft", 1024, _E5, prompts=_E5_PROMPTS),
     _plain(
-        "intfloat/multilingual-e5-small", "Microsoft", 384, _ME5, prompts=_E5_PROMPTS
+        "intfloat/multilingual-e5-small", "Microsoft", 384, _ME5, prompts=_ME5_PROMPTS
     ),
     _plain(
-        "intfloat/multilingual-e5-base", "Microsoft", 768, _ME5, prompts=_E5_PROMPTS
+        "intfloat/multilingual-e5-base", "Microsoft", 768, _ME5, prompts=_ME5_PROMPTS
     ),
     _plain(
-        "intfloat/multilingual-e5-large", "Microsoft", 1024, _ME5, prompts=_E5_PROMPTS
+        "intfloat/multilingual-e5-large", "Microsoft", 1024, _ME5, prompts=_ME5_PROMPTS
     ),
 )

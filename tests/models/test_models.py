@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from mrl_pg.embed.cost import PRICES
 from mrl_pg.errors import InvalidSetting
-from mrl_pg.models import MODELS, Model, find, ladder
+from mrl_pg.models import MODELS, Model, Prompts, find, ladder
 
 PAGE = Path(__file__).parents[2] / "docs/models.md"
 
@@ -155,6 +156,48 @@ def test_the_table_in_the_docs_is_that_of_the_code() -> None:
     page = PAGE.read_text(encoding="utf-8").splitlines()
     rows = [line for line in page if re.match(r"\| `\S+` \| \d", line)]
     assert rows == [row(model) for model in MODELS]
+
+
+def prompt_rows() -> list[str]:
+    """What docs/models.md says of prompts, a row for each."""
+    wanting: dict[Prompts, list[str]] = {}
+    for model in MODELS:
+        if model.prompts is not None:
+            wanting.setdefault(model.prompts, []).append(model.name.split("/")[-1])
+    rows = []
+    for prompts, names in wanting.items():
+        links = [f"[{i}]({each.url})" for i, each in enumerate(prompts.sources, 1)]
+        query = prompts.query.replace("\n", "\\n").replace("|", "\\|")
+        document = prompts.document.replace("|", "\\|")
+        cells = (
+            ", ".join(f"`{name}`" for name in names),
+            f"`{query}`",
+            f"`{document}`" if document else "-",
+            " ".join(links) or "not checked",
+        )
+        rows.append(f"| {' | '.join(cells)} |")
+    return rows
+
+
+def test_the_docs_have_every_prompt_and_say_which_nobody_checked() -> None:
+    page = PAGE.read_text(encoding="utf-8")
+    for expected in prompt_rows():
+        assert expected in page
+    assert page.count("| not checked |") == 1
+
+
+def test_every_source_of_a_prompt_is_public() -> None:
+    for model in MODELS:
+        for source in model.prompts.sources if model.prompts else ():
+            assert re.fullmatch(r"https://[a-z0-9.]+\.[a-z]+/\S+", source.url)
+
+
+def test_a_price_has_a_month_and_a_source() -> None:
+    for name, price in PRICES.items():
+        assert find(name) is not None
+        assert price.dollars > 0
+        assert re.fullmatch(r"20\d\d-\d\d", price.month)
+        assert price.source.url.startswith("https://")
 
 
 def test_the_docs_have_every_note() -> None:
