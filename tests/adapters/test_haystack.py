@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
@@ -24,7 +25,13 @@ from mrl_pg.adapters.haystack import (
     MatryoshkaEmbeddingRetriever,
     MatryoshkaHybridRetriever,
 )
-from mrl_pg.errors import InvalidFile, InvalidSetting, InvalidVector, TableNotFound
+from mrl_pg.errors import (
+    InvalidFile,
+    InvalidSetting,
+    InvalidVector,
+    NotUnitLengthWarning,
+    TableNotFound,
+)
 
 ROWS = 300
 INDEX = "points_embedding_4_halfvec_cosine_hnsw"
@@ -222,9 +229,11 @@ def test_scores_are_highest_for_the_nearest(
     vectors = {"a": [5.0, 0.0], "b": [3.0, 4.0]}
     if function == "inner_product":
         vectors = {"a": [6.0, 0.0], "b": [5.0, 4.0]}
-    made.write_documents(
-        [Document(id=key, embedding=vector) for key, vector in vectors.items()]
-    )
+    documents = [Document(id=key, embedding=each) for key, each in vectors.items()]
+    with warnings.catch_warnings():
+        # their length is not 1
+        warnings.simplefilter("ignore", NotUnitLengthWarning)
+        made.write_documents(documents)
     found = made.embedding_retrieval([5.0, 0.0])
     assert [each.id for each in found] == ["a", "b"]
     assert [each.score for each in found] == pytest.approx(expected)

@@ -16,6 +16,7 @@ INPUTS = {
     **{"Python": 120, "SQL": 100, "SQLAlchemy": 40},
     **{"Alembic": 15, "load": 50, "mrl-pg": 12},
     "MatryoshkaColumn": 40,
+    "rows": 60,
 }
 
 

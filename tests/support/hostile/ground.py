@@ -43,6 +43,12 @@ Fingerprint: TypeAlias = "frozenset[tuple[Any, ...]]"
 Url: TypeAlias = Callable[[str], str]
 """Connection string of a database of the server."""
 
+CONTENT = """
+    select 'rows', {}, concat_ws(' ', count(*), sum(hashtextextended(one::text, 0)))
+    from {} as one
+"""
+"""The number of rows of a table, and a number that changes with their values."""
+
 
 @dataclass(slots=True)
 class Place:
@@ -60,16 +66,14 @@ class Place:
         if self.world.installed and ("schema", "mrl", "") in found:
             found += self.observer.execute(OURS.encode()).fetchall()
         counts = sql.SQL(" union all ").join(
-            sql.SQL("select 'rows', {}, count(*)::text from {}").format(
-                table.name, sql.SQL(table.quoted())
-            )
+            sql.SQL(CONTENT).format(table.name, sql.SQL(table.quoted()))
             for table in self.world.tables.values()
             if ("class", f"{table.schema}.{table.name}") in {each[:2] for each in found}
         )
         return frozenset(found + self.observer.execute(counts).fetchall())
 
     def changes(self) -> list[tuple[Any, ...]]:
-        """Objects and rows that were added or removed."""
+        """Objects and rows that were added, changed or removed."""
         now = self.fingerprint()
         return sorted(now ^ self.pristine, key=str)
 

@@ -15,6 +15,7 @@ from support.hostile import (
     by_column,
     by_file,
     by_python,
+    by_rows,
     by_shell,
     by_sql,
 )
@@ -35,6 +36,7 @@ INTERFACES: Mapping[str, tuple[float, Callable[[Draw, str], Input]]] = {
     "load": (7, by_file.draw),
     "mrl-pg": (5, by_shell.draw),
     "MatryoshkaColumn": (4, by_column.draw),
+    "rows": (6, by_rows.draw),
 }
 
 USUAL_WORLDS = {

@@ -115,6 +115,7 @@ NAMES = {
     "decimal": decimal,
     "fractions": fractions,
     "uuid": uuid,
+    "UUID": uuid.UUID,
     "OrderedDict": OrderedDict,
     "UserString": UserString,
     "Vector": Vector,
