@@ -3,6 +3,23 @@
 -- Called by: uninstall.sql, mrl_pg.uninstall, migrations
 do $drop$
 declare
+    turned pg_catalog.text;
+begin
+    -- without its rotation, nobody could search such a column, or read its vectors
+    if pg_catalog.to_regclass('mrl.column_rotations') is not null then
+        execute 'select pg_catalog.string_agg(pg_catalog.format(''%s.%I'', table_id, full_column), '
+            ''', '') from mrl.column_rotations' into turned;
+        if turned is not null then
+            raise exception 'columns are rotated, and would lose their rotation: %', turned
+                using errcode = 'object_not_in_prerequisite_state',
+                    hint = 'undo it (mrl-pg rotate --undo), or write the rotation to a file '
+                        '(mrl-pg rotate --out) and call mrl.set_rotation with NULL';
+        end if;
+    end if;
+end
+$drop$;
+do $drop$
+declare
     made pg_catalog.record;
 begin
     -- the tables that hold real queries, and their views
@@ -59,7 +76,8 @@ begin
                         'repair_sql', 'recall', 'calibrate', 'sample_queries',
                         'sample_distances', 'forget_queries', 'keep_query', 'keep_distance',
                         'kept_queries', 'register',
-                        'unregister', 'set_model', 'check_owner', 'index_bytes', 'truncate',
+                        'unregister', 'set_model', 'set_rotation', 'rotate', 'unrotate',
+                        'check_owner', 'index_bytes', 'truncate',
                         'refuse_dims', 'version'
                     ]
                 )
@@ -73,6 +91,11 @@ $drop$;
 drop view if exists mrl._own_sampling;
 drop view if exists mrl.query_sampling;
 drop table if exists mrl._query_sampling;
+drop view if exists mrl._own_rotations;
+drop view if exists mrl._own_rotation_rows;
+drop view if exists mrl.column_rotations;
+drop table if exists mrl._rotation_rows;
+drop table if exists mrl._rotations;
 drop view if exists mrl._own_models;
 drop view if exists mrl.column_models;
 drop table if exists mrl._column_models;

@@ -21,6 +21,7 @@ from mrl_pg.errors import (
 from mrl_pg.errors.warn import warn
 from mrl_pg.kinds import KINDS
 from mrl_pg.layout import IndexLayout
+from mrl_pg.rotation import Rotation
 
 OLDEST_PGVECTOR = (0, 8)
 """The first version with iterative scans."""
@@ -42,6 +43,10 @@ class Facts:
     `kept_number`, the primary key `key_id` and the index.
     `expression_ours`: the index is on the expression that computes short values, so
     that a search needs no short column.
+
+    `rotation` is None unless the full column is rotated. It changes only while there is
+    no short index, whose number is in `stamp`, so that only statements that use no
+    index have to ask for `rotation_stamp`.
     """
 
     extension_schema: str
@@ -70,6 +75,9 @@ class Facts:
     kept_number: int | None
     key_id: int
     stamp: int
+    has_rotations: bool = False
+    rotation: Rotation | None = None
+    rotation_stamp: int = 0
 
     @property
     def where(self) -> str:
@@ -90,7 +98,8 @@ def decide(
     if not table["keys"]:
         raise no_primary_key(where, "answers")
     row = {**extension, **table, "index_options": table["index_options"] or []}
-    known = {field.name: row[field.name] for field in fields(Facts)}
+    # the rotation is read later
+    known = {field.name: row[field.name] for field in fields(Facts) if field.name in row}
     return Facts(**{name: _constant(value) for name, value in known.items()})
 
 

@@ -17,6 +17,7 @@ from mrl_pg import source
 from mrl_pg.catalog import slots
 from mrl_pg.catalog.facts import Facts, decide, function_of
 from mrl_pg.catalog.recent import Recent
+from mrl_pg.catalog.rotations import read_rotations
 from mrl_pg.exchange import AnyConn, Exchange, Row, look
 from mrl_pg.layout import IndexInUse, IndexLayout, Searched
 
@@ -44,10 +45,15 @@ def known_facts(conn: AnyConn, layout: IndexLayout) -> Exchange[Facts]:
 
 
 def read_facts(layout: IndexLayout) -> Exchange[Facts]:
-    """Facts from the server now, by two short queries; raises as `known_facts`."""
+    """Facts from the server now, by three short queries; raises as `known_facts`."""
     extension = yield from look(source.statement("pgvector").encode())
     table = yield from look(_table_facts(), _table_names(layout))
     facts = decide(layout, _first(extension) or {}, _first(table))
+    if facts.has_rotations:
+        # after the table, so that the rotation is never older than the index
+        rotations, stamp = yield from read_rotations(facts.table_id)
+        rotation = rotations.get(layout.column)
+        facts = replace(facts, rotation=rotation, rotation_stamp=stamp)
     if isinstance(layout, IndexInUse):
         # as the statement of a search combines them
         return replace(facts, stamp=facts.stamp ^ layout.registry_stamp)

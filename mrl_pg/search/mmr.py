@@ -20,7 +20,7 @@ from mrl_pg.search.by_column import Query, chosen
 from mrl_pg.search.effort import rows_to_fetch
 from mrl_pg.search.find import find_once, until_fresh
 from mrl_pg.search.options import SearchOptions, check_count
-from mrl_pg.search.plan import SearchPlan
+from mrl_pg.search.plan import SearchPlan, rotated
 from mrl_pg.search.result import Hit, NearestFound, SearchResult, read_found
 from mrl_pg.search.shape import Shape
 from mrl_pg.vectors import VectorLike, VectorsLike, as_vector
@@ -100,8 +100,10 @@ def find_mmr(
             return read_found(shape, answer)
 
         result = yield from find_once(conn, plan.fetching(count), read, last=last)
-        distance = plan.shape.layout.distance
-        places = mmr(vector, np.array(rows), options.k, share, distance)
+        layout, facts = plan.shape.layout, plan.shape.facts
+        # the rows were read as they are stored
+        point = rotated(facts, as_vector(vector, dims=facts.full_dims))
+        places = mmr(point, np.array(rows), options.k, share, layout.distance)
         hits = [_with_columns(result[place], shown_columns) for place in places]
         return replace(result, hits=tuple(hits))
 

@@ -5,6 +5,9 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, TypeAlias
 
+import numpy as np
+from numpy.typing import NDArray
+
 from mrl_pg.catalog.facts import Facts, check_ready
 from mrl_pg.errors import ColumnNotFound
 from mrl_pg.exchange.vectors import QueryVector, QueryWords
@@ -163,7 +166,7 @@ def with_bits_in_rows(effort: Effort, layout: IndexLayout, facts: Facts) -> Effo
 
 def bind(shape: Shape, query: VectorLike, params: Params) -> SearchParams:
     """Parameters of the statement: the query's bytes and the values of `filter`."""
-    data = as_query(shape.layout, shape.facts, query)
+    data = as_rotated_query(shape.layout, shape.facts, query)
     if isinstance(params, Mapping):
         return {**params, "mrl_query": data}
     if params is None:
@@ -172,9 +175,34 @@ def bind(shape: Shape, query: VectorLike, params: Params) -> SearchParams:
 
 
 def as_query(layout: IndexLayout, facts: Facts, query: VectorLike) -> QueryVector:
-    """The query as a parameter; raises InvalidVector."""
+    """The query as a parameter, for functions of mrl; raises InvalidVector."""
+    return _sent(facts, _vector(layout, facts, query))
+
+
+def as_rotated_query(
+    layout: IndexLayout, facts: Facts, query: VectorLike
+) -> QueryVector:
+    """The query as the rows are: rotated, if these are; raises InvalidVector.
+
+    Each search goes through this function, and no other code rotates queries. Functions
+    of mrl in the database rotate their queries themselves.
+    """
+    return _sent(facts, rotated(facts, _vector(layout, facts, query)))
+
+
+def rotated(facts: Facts, vector: NDArray[np.float32]) -> NDArray[np.float32]:
+    """A vector of the model as the rows of the full column are."""
+    return vector if facts.rotation is None else facts.rotation.apply(vector)
+
+
+def _vector(
+    layout: IndexLayout, facts: Facts, query: VectorLike
+) -> NDArray[np.float32]:
     cosine = layout.distance == "cosine"
-    vector = as_vector(query, dims=facts.full_dims, cosine=cosine)
+    return as_vector(query, dims=facts.full_dims, cosine=cosine)
+
+
+def _sent(facts: Facts, vector: NDArray[np.float32]) -> QueryVector:
     return QueryVector(wire(vector, facts.full_type), facts.full_type)
 
 

@@ -155,6 +155,12 @@ def parts_of(shape: Shape) -> tuple[Facts, Parts, sql.Composed]:
     facts = replace(shape.facts, extension_schema=schema)
     table = _table(layout, facts)
     stamp = _stamp(layout, facts, table)
+    if shape.asks_rotations:
+        stamp = statement(
+            "stamp_in_use",
+            stamp=stamp,
+            registry_stamp=statement("rotation_stamp", table=_regclass(table)),
+        )
     keys = [sql.Identifier(f"key_{i}") for i in range(1, len(facts.keys) + 1)]
     extras = [sql.Identifier(f"column_{i}") for i in range(1, len(shape.columns) + 1)]
     parts = Parts(
@@ -236,7 +242,7 @@ def _table(layout: IndexLayout, facts: Facts) -> sql.Identifier:
 
 
 def _stamp(layout: IndexLayout, facts: Facts, table: sql.Identifier) -> sql.Composed:
-    regclass = sql.SQL("{}::pg_catalog.regclass").format(sql.Literal(table.as_string()))
+    regclass = _regclass(table)
     stamp = statement(
         "stamp",
         table=sql.SQL("{}::pg_catalog.oid").format(regclass),
@@ -251,6 +257,10 @@ def _stamp(layout: IndexLayout, facts: Facts, table: sql.Identifier) -> sql.Comp
         return stamp
     registry_stamp = statement("registry_stamp", table=regclass)
     return statement("stamp_in_use", stamp=stamp, registry_stamp=registry_stamp)
+
+
+def _regclass(table: sql.Identifier) -> sql.Composed:
+    return sql.SQL("{}::pg_catalog.regclass").format(sql.Literal(table.as_string()))
 
 
 def _index(layout: IndexLayout, facts: Facts) -> sql.Literal:

@@ -31,3 +31,14 @@ class Shape:
     encoding: str = "utf-8"
     losses: int = 0
     words: WordRanking | None = None
+
+    @property
+    def asks_rotations(self) -> bool:
+        """Whether its stamp changes with rotations, because no index does."""
+        return self.effort.scan == "exact" and self.facts.has_rotations
+
+    @property
+    def stamp(self) -> int:
+        """The stamp that the statement returns while the facts are true."""
+        facts = self.facts
+        return facts.stamp ^ (facts.rotation_stamp if self.asks_rotations else 0)

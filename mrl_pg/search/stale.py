@@ -51,7 +51,7 @@ def losses(conn: AnyConn) -> int:
 
 def check_stamp(shape: Shape, stamp: int) -> None:
     """Raise Stale if the table is not, or no longer, as the facts say."""
-    if stamp != shape.facts.stamp:
+    if stamp != shape.stamp:
         raise Stale
 
 

@@ -53,8 +53,12 @@ order by made.candidates, made.ef_search, made.rerank
 with given as materialized (
     select case
         when %(real_queries)s
-        then mrl.kept_queries(
-            %(table)s::pg_catalog.regclass, %(column)s, sample => %(sample)s
+        then mrl._all_rotated(
+            mrl.kept_queries(
+                %(table)s::pg_catalog.regclass, %(column)s, sample => %(sample)s
+            ),
+            %(table)s::pg_catalog.regclass::pg_catalog.oid,
+            %(column)s
         )
         else mrl._queries_or_kept(
             %(table)s::pg_catalog.regclass,
@@ -424,13 +428,17 @@ select
 -- Slots: extension (pgvector's schema and a dot)
 -- Called by: mrl_pg.calibration.recall_report
 with given as materialized (
-    select case
-        when %(real_queries)s
-        then mrl.kept_queries(
-            %(table)s::pg_catalog.regclass, %(column)s, sample => %(sample)s
-        )
-        else %(queries)s::{extension}vector[]
-    end as queries
+    select mrl._all_rotated(
+        case
+            when %(real_queries)s
+            then mrl.kept_queries(
+                %(table)s::pg_catalog.regclass, %(column)s, sample => %(sample)s
+            )
+            else %(queries)s::{extension}vector[]
+        end,
+        %(table)s::pg_catalog.regclass::pg_catalog.oid,
+        %(column)s
+    ) as queries
 )
 select
     {extension}vector_send(query.full_value) as query,

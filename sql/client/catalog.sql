@@ -15,7 +15,14 @@ select
         where home.nspname operator(pg_catalog.=) 'mrl'
             and proc.proname operator(pg_catalog.=) 'version'
             and proc.pronargs operator(pg_catalog.=) 0
-    ) as mrl_installed
+    ) as mrl_installed,
+    exists (
+        select
+        from pg_catalog.pg_class as class
+        join pg_catalog.pg_namespace as home on home.oid operator(pg_catalog.=) class.relnamespace
+        where home.nspname operator(pg_catalog.=) 'mrl'
+            and class.relname operator(pg_catalog.=) 'column_rotations'
+    ) as has_rotations
 from (values (1)) as always (one)
 left join pg_catalog.pg_extension as extension on extension.extname operator(pg_catalog.=) 'vector'
 left join pg_catalog.pg_namespace as space on space.oid operator(pg_catalog.=) extension.extnamespace

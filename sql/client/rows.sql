@@ -38,6 +38,7 @@ select
     mrl_extension.pgvector_version,
     mrl_extension.extension_schema,
     mrl_extension.mrl_installed,
+    mrl_extension.has_rotations,
     (
 {stamp}
     ) as stamp,
@@ -103,6 +104,18 @@ select
     ) as stamp
 from pg_catalog.pg_class as class
 where class.oid operator(pg_catalog.=) {table}
+
+-- name: row_stamp_and_rotations
+-- The stamp of a table, which also changes with the rotations of its columns.
+-- Slots: stamp, rotation_stamp
+-- Called by: mrl_pg.rows.facts
+select
+    base.stamp operator(pg_catalog.#) (
+{rotation_stamp}
+    ) as stamp
+from (
+{stamp}
+) as base
 
 -- name: table_of_name
 -- The table of a name, as the search path finds it.

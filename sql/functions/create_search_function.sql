@@ -77,6 +77,7 @@ begin
         'function', name,
         'parameters', list.list,
         'table_id', format('%L::pg_catalog.regclass', slots ->> 'table'),
+        'full_name', quote_literal(full_column),
         'filtered', filter is not null,
         'filter', mrl._condition(filter),
         'gate', 'true',

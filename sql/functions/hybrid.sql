@@ -54,6 +54,7 @@ begin
             using errcode = 'null_value_not_allowed',
                 hint = 'pass what the user typed, or search by vectors with mrl.search';
     end if;
+    query := mrl._rotated(query, mrl._table_of(pg_catalog.pg_typeof(of_type)), full_column);
     arguments := pg_catalog.jsonb_build_object(
         'table_id', mrl._table_of(pg_catalog.pg_typeof(of_type)), 'full_column', full_column,
         'text_column', text_column, 'config', config::pg_catalog.oid, 'fetch_rows', fetch_rows,

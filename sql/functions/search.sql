@@ -40,6 +40,11 @@ declare
 begin
     -- NULL means the default
     exact := coalesce(exact, false);
+    if exists (select from mrl._rotations) then
+        query := mrl._rotated(
+            query, mrl._table_of(pg_catalog.pg_typeof(of_type)), full_column
+        );
+    end if;
     if filter is null and args is null and ef_search is null
         and max_scan_tuples is null and rerank is null and not exact and recall is null
         and quantile is null
@@ -154,6 +159,7 @@ declare
 begin
     -- NULL means the default
     exact := coalesce(exact, false);
+    query := mrl._rotated(query, table_name::pg_catalog.oid, full_column);
     arguments := pg_catalog.jsonb_build_object(
         'table_id', table_name::pg_catalog.oid, 'full_column', full_column,
         'key_type', pg_catalog.pg_typeof(of_type)::pg_catalog.oid,
@@ -251,7 +257,9 @@ begin
         'max_scan_tuples', max_scan_tuples, 'rerank', rerank, 'exact', exact,
         'recall', recall, 'quantile', quantile
     );
-    queries := queries[:];
+    queries := mrl._all_rotated(
+        queries[:], mrl._table_of(pg_catalog.pg_typeof(of_type)), full_column
+    );
     numbers := array(select pg_catalog.generate_series(1, pg_catalog.cardinality(queries)));
     for attempt in 1 .. 6 loop
         exit when pg_catalog.cardinality(numbers) operator(pg_catalog.=) 0;

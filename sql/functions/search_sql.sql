@@ -49,7 +49,11 @@ begin
     );
     -- true, because the table may get partitions or children after the statement is printed
     slots := mrl._reranked(slots, effort.rerank) || mrl._places(true) || jsonb_build_object(
-        'query', format('%s::%s', query, slots ->> 'type'),
+        'query', format(
+            '%s::%s',
+            mrl._rotated_in_sql(query, table_name, full_column, slots),
+            slots ->> 'type'
+        ),
         'filter', mrl._condition(filter),
         'key_names', slots ->> 'names',
         'extra', '',

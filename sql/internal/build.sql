@@ -281,6 +281,7 @@ declare
     by_parts boolean;
 begin
     perform mrl._check_layout(dims, kind, distance, m, ef_construction);
+    perform mrl._refuse_rotated_bits(table_name, full_column, kind);
     names := mrl._names(slots ->> 'table_name', full_column, dims, kind, distance);
     if dims > (slots ->> 'full_dims')::int then
         raise exception 'dims % is above the % dimensions of %.%',

@@ -532,7 +532,7 @@ begin
         raise exception 'queries and rows => true were both given'
             using errcode = 'invalid_parameter_value', hint = 'leave one of them out';
     elsif queries is not null or rows then
-        return queries;
+        return mrl._all_rotated(queries, table_name, full_column);
     end if;
     perform mrl.check_owner(table_name);
     select count(*)
@@ -550,6 +550,8 @@ begin
         return null;
     end if;
     raise notice 'measuring with stored real queries';
-    return mrl.kept_queries(table_name, full_column, sample);
+    return mrl._all_rotated(
+        mrl.kept_queries(table_name, full_column, sample), table_name, full_column
+    );
 end
 $body$;

@@ -415,6 +415,9 @@ begin
         perform mrl.check_owner(table_name);
         perform mrl._check_writable();
     end if;
+    queries := mrl._all_rotated(
+        queries, table_name::pg_catalog.oid, asked operator(pg_catalog.->>) 'full_column'
+    );
     plan := mrl._plan_recall(asked, sample, queries);
     -- raises if the filter contains further statements
     perform mrl._share(table_name, filter, args);

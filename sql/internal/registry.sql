@@ -71,11 +71,34 @@ begin
                 and attribute.attname = gone.full_column
                 and not attribute.attisdropped
         );
+    -- by its number as long as the table is the same, because the column may be renamed
+    delete from mrl._rotations as gone
+    where gone.entry = new.entry
+        and not exists (
+            select
+            from mrl.column_rotations as live
+            where live.entry = gone.entry
+                and live.known_as = gone.full_column
+        );
+    update mrl._rotations as turned
+    set full_column = attribute.attname,
+        full_number = attribute.attnum,
+        born = identity.born
+    from mrl.column_rotations as live
+    join pg_attribute as attribute
+        on attribute.attrelid = live.table_id
+        and attribute.attname = live.full_column
+        and attribute.attnum > 0
+    where live.entry = turned.entry
+        and live.known_as = turned.full_column
+        and turned.entry = new.entry
+        and (turned.full_column, turned.full_number, turned.born)
+            is distinct from (attribute.attname, attribute.attnum, identity.born);
     return new;
 end
 $body$;
 
--- Deletes a row of the registry, or calibrations for a k and a filter, of the caller's table.
+-- Deletes a row of the registry, calibrations for a k and a filter, or a rotation, of a table.
 -- Called by: mrl._removals
 create or replace function mrl._remove()
 returns trigger
@@ -92,6 +115,10 @@ begin
             and pg_has_role(new.asked_by, live.owner, 'usage')
     ) then
         return null;
+    elsif new.rotated is not null then
+        delete from mrl._rotations as turned
+        where turned.entry = new.entry
+            and turned.full_column = new.rotated;
     elsif new.k is null then
         delete from mrl._registry as registry
         where registry.entry = new.entry

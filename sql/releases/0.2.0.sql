@@ -16,6 +16,7 @@
 \ir ../internal/real_queries.sql
 \ir ../tables/query_sampling.sql
 \ir ../tables/column_models.sql
+\ir ../tables/rotations.sql
 \ir ../views/_identities.sql
 \ir ../views/_live_tables.sql
 \ir ../views/registry.sql
@@ -28,6 +29,8 @@
 \ir ../views/_own_sampling.sql
 \ir ../views/column_models.sql
 \ir ../views/_own_models.sql
+\ir ../views/column_rotations.sql
+\ir ../views/_own_rotations.sql
 \ir ../internal/registry.sql
 \ir ../views/_claims.sql
 \ir ../views/_removals.sql
@@ -85,6 +88,9 @@
 \ir ../functions/register.sql
 \ir ../functions/unregister.sql
 \ir ../functions/set_model.sql
+\ir ../internal/rotation.sql
+\ir ../functions/set_rotation.sql
+\ir ../functions/rotate.sql
 \ir ../internal/query.sql
 \ir ../internal/filter.sql
 \ir ../internal/effort.sql

@@ -38,6 +38,7 @@ begin
         perform mrl._refuse_k({k}, {most});
     end if;
 {checks}
+    {query} := mrl._rotated({query}, {table_id}::pg_catalog.oid, {full_name});
     mrl_limited := {filtered} or pg_catalog.row_security_active({table_id});
     mrl_wanted := case when mrl_limited then {k} else {candidates} end;
     if not mrl_limited then

@@ -1,0 +1,60 @@
+-- Rotations of full columns.
+
+-- name: rotation_stamp
+-- A number that changes with the rotations of a table's columns.
+-- Slots: table (an oid); read from the tables, because the view looks at each table's identity
+-- Called by: mrl_pg.catalog.rotations, mrl_pg.rows.facts, mrl_pg.search.render
+select
+    coalesce(
+        pg_catalog.bit_xor(
+            pg_catalog.hash_record_extended(
+                row(turned.full_number, turned.version, turned.set_at), 0
+            )
+        ),
+        0
+    )
+from mrl._tables as known
+join mrl._rotations as turned on turned.entry operator(pg_catalog.=) known.entry
+where known.table_id operator(pg_catalog.=) {table}
+
+-- name: column_rotations
+-- The rotated columns of a table; one row of NULLs if there are none.
+-- Slots: rotation_stamp; parameters: table_id
+-- Called by: mrl_pg.catalog.rotations
+select
+    turned.full_column::pg_catalog.text as name,
+    turned.version,
+    turned.dims,
+    turned.provenance,
+    turned.entry,
+    turned.known_as::pg_catalog.text as known_as,
+    (
+{rotation_stamp}
+    ) as stamp
+from (values (1)) as always (one)
+left join mrl.column_rotations as turned
+    on turned.table_id operator(pg_catalog.=)
+        %(table_id)s::pg_catalog.oid::pg_catalog.regclass
+
+-- name: rotation_rows
+-- The rows of the matrix of a rotation, as arrays in binary.
+-- Parameters: entry, known_as
+-- Called by: mrl_pg.catalog.rotations
+select pg_catalog.array_send(part.weights) as weights
+from mrl._rotation_rows as part
+where part.entry operator(pg_catalog.=) %(entry)s
+    and part.full_column operator(pg_catalog.=) %(known_as)s
+order by part.place
+
+-- name: set_rotation
+-- Says by which matrix a column is rotated; NULL: by none.
+-- Parameters: table, column, matrix, version, provenance, already
+-- Called by: mrl_pg.catalog.rotations
+select mrl.set_rotation(
+    %s::pg_catalog.regclass,
+    %s::pg_catalog.name,
+    %b::pg_catalog.float4[],
+    %s,
+    %s::pg_catalog.jsonb,
+    %s
+)
