@@ -101,7 +101,7 @@ def _numbers(value: VectorLike, dims: int) -> NDArray[np.floating]:
     return wide
 
 
-def _array(vectors: object) -> NDArray[np.floating]:
+def as_array(vectors: object) -> NDArray[np.floating]:
     """The vectors as an array of shape (..., n); raises InvalidVector."""
     try:
         array: NDArray[np.floating] = np.asarray(vectors)
@@ -121,7 +121,7 @@ def normalise(vectors: NDArray[np.floating]) -> NDArray[np.floating]:
     The norm is computed in double precision, as in pgvector's `l2_normalize`. Raises
     InvalidVector unless the vectors are numbers.
     """
-    vectors = _array(vectors)
+    vectors = as_array(vectors)
     norms = np.sqrt(np.sum(np.square(vectors, dtype=np.float64), axis=-1))
     safe = np.where(norms == 0, 1.0, norms)[..., np.newaxis]
     floats = np.result_type(vectors.dtype, np.float16)
@@ -135,7 +135,7 @@ def truncate(vectors: NDArray[np.floating], dims: int) -> NDArray[np.floating]:
     Returns what `mrl.truncate` returns in SQL. Raises InvalidSetting unless
     1 ≤ dims ≤ n, and InvalidVector unless the vectors are numbers.
     """
-    vectors = _array(vectors)
+    vectors = as_array(vectors)
     full = vectors.shape[-1]
     if not 1 <= arguments.whole("dims", dims) <= full:
         raise InvalidSetting(

@@ -6,7 +6,7 @@ MrlError
 │   ├── InvalidSetting        k, candidates, dims, kind, distance, names …
 │   ├── InvalidFilter         a `filter` that the server cannot run
 │   ├── InvalidStatement      a Select that cannot become a search
-│   └── InvalidFile           rows that cannot be written; names them
+│   └── InvalidFile           a file or rows that cannot be used; names them
 │       └── KeyExists         their keys are in the table already
 ├── TableError                the table is not what a search needs
 │   ├── TableNotFound
@@ -62,7 +62,7 @@ class InvalidStatement(InputError):
 
 
 class InvalidFile(InputError):
-    """Rows of a file or of memory cannot be written; the message names them."""
+    """A file, or rows of it or of memory, cannot be used; the message names them."""
 
 
 class KeyExists(InvalidFile):

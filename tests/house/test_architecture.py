@@ -30,7 +30,7 @@ LAYERS: tuple[set[str], ...] = (
     {"errors"},
     {"arguments"},
     {"kinds", "models", "server", "source", "vectors"},
-    {"layout", "recall"},
+    {"layout", "recall", "rotation"},
     {"exchange"},
     {"catalog"},
     {"connect", "search"},
@@ -77,7 +77,7 @@ ONLY_IN = {
     "threadpoolctl": {"recall"},
     "typer": {"cli"},
 }
-PURE = {"errors", "kinds", "layout", "models", "source", "vectors"}
+PURE = {"errors", "kinds", "layout", "models", "rotation", "source", "vectors"}
 """Modules and packages that need no driver."""
 READS_ERRORS = PACKAGE / "errors" / "failures.py"
 """The only file of its package that needs the driver, because it reads its errors."""
