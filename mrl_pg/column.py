@@ -4,11 +4,13 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
 from mrl_pg.build.remodel import RemodelStatus, remodel_status
+from mrl_pg.build.set_rotation import rotation_of, set_rotation
 from mrl_pg.build.switch_column import SwitchReport, switch_column
 from mrl_pg.catalog.in_use import forget_index_in_use, index_in_use
 from mrl_pg.exchange import AnyConn, AsyncConn, Conn, Exchange, run, run_async
 from mrl_pg.index import MatryoshkaIndex
 from mrl_pg.layout import ColumnLayout, IndexLayout
+from mrl_pg.rotation import Rotation
 from mrl_pg.rows.methods import RowMethods
 from mrl_pg.search.by_column import (
     Queries,
@@ -128,6 +130,38 @@ class MatryoshkaColumn(SearchMethods, RowMethods, ColumnLayout):
     ) -> SwitchReport:
         """The same as `switch` on an asynchronous connection."""
         return await run_async(conn, switch_column(conn, self, to, allow_missing))
+
+    def rotation(self, conn: Conn) -> Rotation | None:
+        """The rotation of the rows of this column; None if they are not rotated.
+
+        Queries and rows that you give to mrl_pg are those of the model: it rotates them
+        itself. Raises NotInstalled without the `mrl` schema.
+        """
+        return run(conn, rotation_of(self))
+
+    async def rotation_async(self, conn: AsyncConn) -> Rotation | None:
+        """The same as `rotation` on an asynchronous connection."""
+        return await run_async(conn, rotation_of(self))
+
+    def set_rotation(
+        self, conn: Conn, rotation: Rotation | None, *, already: bool = False
+    ) -> None:
+        """Say that rows of this column are rotated; None: that they are not.
+
+        Changes no vector. Searches rotate their queries from now on, and `upsert` and
+        `load` their rows. Only the owner of the table may. Raises TableError while the
+        column has vectors, unless `already` says that these are rotated (or rotated
+        back), and while it has short indexes, which sessions search already. Raises
+        InvalidSetting if the rotation is for vectors of another length, and
+        NotInstalled.
+        """
+        return run(conn, set_rotation(self, rotation, already))
+
+    async def set_rotation_async(
+        self, conn: AsyncConn, rotation: Rotation | None, *, already: bool = False
+    ) -> None:
+        """The same as `set_rotation` on an asynchronous connection."""
+        return await run_async(conn, set_rotation(self, rotation, already))
 
     def remodel_status(self, conn: Conn, to: str) -> RemodelStatus:
         """How far the change to column `to` of another model is, and the next step.

@@ -7,7 +7,11 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import partial
 
-from psycopg.errors import DuplicateColumn, ObjectNotInPrerequisiteState
+from psycopg.errors import (
+    DuplicateColumn,
+    InvalidParameterValue,
+    ObjectNotInPrerequisiteState,
+)
 
 from mrl_pg import source
 from mrl_pg.arguments import check_callable, check_whole, flag, shown
@@ -207,6 +211,9 @@ def read(
         return (yield from read_steps(query))
     except DuplicateColumn as error:
         raise IndexMismatch(str(server_message(error))) from error
+    except InvalidParameterValue as error:
+        # sign bits of a rotated column
+        raise InvalidSetting(f"{layout}: {server_message(error)}") from error
     except ObjectNotInPrerequisiteState as error:
         raise rebuild_refused(error) from error
 

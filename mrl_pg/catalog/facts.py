@@ -99,7 +99,9 @@ def decide(
         raise no_primary_key(where, "answers")
     row = {**extension, **table, "index_options": table["index_options"] or []}
     # the rotation is read later
-    known = {field.name: row[field.name] for field in fields(Facts) if field.name in row}
+    known = {
+        field.name: row[field.name] for field in fields(Facts) if field.name in row
+    }
     return Facts(**{name: _constant(value) for name, value in known.items()})
 
 

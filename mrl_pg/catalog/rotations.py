@@ -24,7 +24,7 @@ MATRICES = 20
 """Most matrices that a process holds beside those of tables in use."""
 
 ARRAY_HEAD = 20
-"""Bytes before the values of an array in binary, each of which has 4 bytes of length."""
+"""Bytes before the values of an array in binary; each has its length before it."""
 
 FLOAT4 = 700
 """The number of the type float4."""

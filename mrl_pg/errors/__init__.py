@@ -104,6 +104,10 @@ class ModelMismatch(TableError):
     """Another model embedded the rows of the column, so distances mean nothing."""
 
 
+class RotationMismatch(TableError):
+    """Another rotation turned the rows of the column, so distances mean nothing."""
+
+
 class ShortIndexError(MrlError):
     """The short column or its index is missing or not as described."""
 

@@ -1,7 +1,7 @@
 """The table columns that receive a file's columns: existing columns and new columns."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from psycopg import sql
@@ -14,17 +14,22 @@ from mrl_pg.load.matrix import length, matrix
 from mrl_pg.load.pack import VECTOR_WIRE, Column
 from mrl_pg.load.values import FIXED, zones
 from mrl_pg.load.varying import READ_AS_ARRAY, READ_BY_SERVER, VARYING
+from mrl_pg.rotation import Rotation
 
 
 @dataclass(frozen=True, slots=True)
 class ServerFacts:
-    """What the server says about the table; `rows` are what `columns_of` returns."""
+    """What the server says about the table; `rows` are what `columns_of` returns.
+
+    `rotations` are those of rotated columns, by name.
+    """
 
     extension: Mapping[str, Any]
     rows: Sequence[Mapping[str, Any]]
     vector_ids: Mapping[str, int]
     encoding: str
     time_zone: str
+    rotations: Mapping[str, Rotation] = field(default_factory=dict)
 
     @property
     def created(self) -> bool:
@@ -54,9 +59,8 @@ def known_column(
     """How values of a block are sent to an existing column, which `row` describes."""
     name, kind = row["name"], row["type"]
     if kind in VECTOR_WIRE:
-        return Column(
-            name, kind, row["modifier"] or vector_dims(destination, block, name)
-        )
+        dims = row["modifier"] or vector_dims(destination, block, name)
+        return Column(name, kind, dims, rotation=facts.rotations.get(name))
     # the server reads times without a zone, because the session's zone applies
     local = kind == "timestamptz" and False in zones(block[name])
     if (kind in FIXED or kind in VARYING) and not local:

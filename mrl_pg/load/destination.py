@@ -8,6 +8,7 @@ from psycopg import sql
 
 from mrl_pg.arguments import check_choice, shown
 from mrl_pg.errors import InvalidFile, InvalidSetting
+from mrl_pg.rotation import Rotation
 
 VectorKind: TypeAlias = Literal["vector", "halfvec"]
 """Type of the vectors in a new table: vector has 4 bytes per number, halfvec 2."""
@@ -27,7 +28,10 @@ PLAIN_LIMIT = 8100
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """The table to load into and how to create it; errors call the file `origin`."""
+    """The table to load into and how to create it; errors call the file `origin`.
+
+    `rotation` is applied to the vectors, and kept with the column.
+    """
 
     origin: str
     table: str
@@ -36,6 +40,7 @@ class Destination:
     key: str = "id"
     kind: VectorKind = "vector"
     storage: Storage | None = None
+    rotation: Rotation | None = None
 
     def __post_init__(self) -> None:
         """Raise InvalidSetting for values that every server would refuse."""

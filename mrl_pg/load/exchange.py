@@ -6,14 +6,17 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from itertools import chain
 from time import perf_counter
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 from psycopg import errors, sql
-from psycopg.abc import Buffer
+from psycopg.abc import Buffer, Query
 
 from mrl_pg import source
+from mrl_pg.catalog.rotations import read_rotations, write_rotation
+from mrl_pg.exchange import Exchange, Send
 from mrl_pg.exchange.arrays import Array
 from mrl_pg.exchange.progress import OnProgress, Progress
+from mrl_pg.exchange.requests import Values
 from mrl_pg.load.block import Block, refuse
 from mrl_pg.load.columns import ServerFacts
 from mrl_pg.load.destination import Destination
@@ -22,7 +25,11 @@ from mrl_pg.load.job import Job, LoadStep, steps
 from mrl_pg.load.pack import HEADER, TRAILER, Packed
 from mrl_pg.load.prefetch import Prefetch
 from mrl_pg.load.report import LoadReport, explained
+from mrl_pg.load.rotated import with_rotation
 from mrl_pg.load.target import decide
+from mrl_pg.rotation import Rotation
+
+T = TypeVar("T")
 
 PGVECTOR = source.statement("pgvector").encode()
 COLUMNS_OF = source.statement("columns_of").encode()
@@ -41,8 +48,9 @@ class Session:
 class Rows:
     """Run a query; the answer is its rows."""
 
-    query: bytes
-    params: dict[str, str]
+    query: Query
+    params: Values
+    binary: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,24 +161,48 @@ def exchange(
     names = {"schema": destination.schema or "", "table": destination.table}
     rows = yield Rows(COLUMNS_OF, names)
     types = yield Rows(VECTOR_TYPES, {})
+    rotations: dict[str, Rotation] = {}
+    if rows and extension[0]["has_rotations"]:
+        rotations, _ = yield from _asked(read_rotations(rows[0]["table_id"]))
+    known = rotations.get(destination.column)
     facts = ServerFacts(
         extension=extension[0],
         rows=rows,
         vector_ids={row["name"]: row["id"] for row in types},
         encoding=session.encoding,
         time_zone=session.time_zone,
+        rotations=with_rotation(destination, rotations, extension[0]),
     )
     job = decide(destination, first, facts)
+    new = destination.rotation if known is None else None
     with Prefetch(steps(job, chain([first], blocks))) as prefetch:
         step = yield prefetch.pending()
         while step.packed is not None:
             for setup in step.job.setup:
                 yield Run(setup)
+            if new is not None:
+                yield from _asked(
+                    write_rotation(job.table, destination.column, new, already=False)
+                )
+                new = None
             send = _inserted if step.job.inserts else _copied
             step = yield from send(step, prefetch, tally)
     for last in step.job.last():
         yield Run(last)
     return tally.report(step.job)
+
+
+def _asked(verb: Exchange[T]) -> Generator[Request, Any, T]:
+    """Have the driver of a load carry out a verb that only sends statements."""
+    try:
+        request = next(verb)
+        while isinstance(request, Send):
+            asked = Rows(request.statement, request.params, request.binary)
+            request = verb.send((yield asked))
+        raise TypeError(f"{request} is no statement")
+    except StopIteration as done:
+        result: T = done.value
+        return result
 
 
 # _copied and _inserted send the blocks of one job, and return the first later step.

@@ -35,6 +35,7 @@ from mrl_pg.load.halving import ABOUT_ROWS
 from mrl_pg.load.readers import read
 from mrl_pg.load.report import LoadReport, refusals
 from mrl_pg.load.text_files import TextForm
+from mrl_pg.rotation import Rotation
 
 
 def load(
@@ -54,6 +55,7 @@ def load(
     encoding: str | None = None,
     kind: VectorKind = "vector",
     storage: Storage | None = None,
+    rotation: Rotation | None = None,
     block_rows: int | None = None,
     progress: OnProgress | None = None,
 ) -> LoadReport:
@@ -67,13 +69,19 @@ def load(
     `column` is the table's column of vectors. `vectors` says where the file has them,
     if under another name: a column or matrix, a path into JSON such as
     `data.0.embedding`, or a pattern such as `dim_*`. `columns` and `skip` are patterns
-    that choose among the other columns. Everything happens in one transaction (a
+    that choose among the other columns.
+
+    `rotation` rotates the vectors, and is kept with the column, which must have no
+    vectors yet. Vectors for a column that is rotated already are rotated in the same
+    way, without being told. RotationMismatch: the column has another rotation.
+
+    Everything happens in one transaction (a
     savepoint in yours), so that the database is unchanged after an error. Raises
     InvalidFile naming the rows it cannot load.
     """
     choice = Choice(column, key, vectors, columns, skip, vector_bytes)
     text = TextForm(delimiter, header, encoding)
-    destination = _destination(path, table, schema, choice, kind, storage)
+    destination = _destination(path, table, schema, choice, kind, storage, rotation)
     blocks = read(path, choice, text, block_rows=block_rows)
     return _run(conn, destination, blocks, progress)
 
@@ -95,13 +103,14 @@ async def load_async(
     encoding: str | None = None,
     kind: VectorKind = "vector",
     storage: Storage | None = None,
+    rotation: Rotation | None = None,
     block_rows: int | None = None,
     progress: OnProgress | None = None,
 ) -> LoadReport:
     """Like `load`, on an asynchronous connection; a thread reads the file."""
     choice = Choice(column, key, vectors, columns, skip, vector_bytes)
     text = TextForm(delimiter, header, encoding)
-    destination = _destination(path, table, schema, choice, kind, storage)
+    destination = _destination(path, table, schema, choice, kind, storage, rotation)
     blocks = read(path, choice, text, block_rows=block_rows)
     return await _run_async(conn, destination, blocks, progress)
 
@@ -113,10 +122,11 @@ def _destination(
     choice: Choice,
     kind: VectorKind,
     storage: Storage | None,
+    rotation: Rotation | None,
 ) -> Destination:
     name = Path(path).name if isinstance(path, (str, PathLike)) else "the file"
     return Destination(
-        name, table, schema, choice.column, choice.key_name, kind, storage
+        name, table, schema, choice.column, choice.key_name, kind, storage, rotation
     )
 
 
@@ -131,6 +141,7 @@ def load_blocks(
     key: str = "id",
     kind: VectorKind = "vector",
     storage: Storage | None = None,
+    rotation: Rotation | None = None,
     block_rows: int | None = None,
     origin: str = "the input",
     progress: OnProgress | None = None,
@@ -142,7 +153,9 @@ def load_blocks(
 
         load_blocks(conn, vectors, "docs", columns={"title": titles})
     """
-    destination = Destination(origin, table, schema, column, key, kind, storage)
+    destination = Destination(
+        origin, table, schema, column, key, kind, storage, rotation
+    )
     return _run(
         conn, destination, _blocks(blocks, column, columns, block_rows), progress
     )
@@ -159,12 +172,15 @@ async def load_blocks_async(
     key: str = "id",
     kind: VectorKind = "vector",
     storage: Storage | None = None,
+    rotation: Rotation | None = None,
     block_rows: int | None = None,
     origin: str = "the input",
     progress: OnProgress | None = None,
 ) -> LoadReport:
     """Like `load_blocks`, on an asynchronous connection."""
-    destination = Destination(origin, table, schema, column, key, kind, storage)
+    destination = Destination(
+        origin, table, schema, column, key, kind, storage, rotation
+    )
     made = _blocks(blocks, column, columns, block_rows)
     return await _run_async(conn, destination, made, progress)
 
@@ -242,7 +258,7 @@ def _run(
                 case Write():
                     copies[-1].write(request.data)
                 case Rows():
-                    cursor.execute(request.query, request.params)
+                    cursor.execute(request.query, request.params, binary=request.binary)
                     answer = cursor.fetchall()
                 case Run():
                     cursor.execute(request.statement)
@@ -289,7 +305,9 @@ async def _run_async(
                     case Write():
                         await copies[-1].write(request.data)
                     case Rows():
-                        await cursor.execute(request.query, request.params)
+                        await cursor.execute(
+                            request.query, request.params, binary=request.binary
+                        )
                         answer = await cursor.fetchall()
                     case Run():
                         await cursor.execute(request.statement)

@@ -17,6 +17,7 @@ from mrl_pg.load.block import Block, Values, refuse
 from mrl_pg.load.matrix import Cells, matrix
 from mrl_pg.load.values import FIXED, cut, fixed, zones
 from mrl_pg.load.varying import READ_AS_ARRAY, READ_BY_SERVER, VARYING, encoded
+from mrl_pg.rotation import Rotation
 
 HEADER = b"PGCOPY\n\xff\r\n\0" + struct.pack(">ii", 0, 0)
 """Signature, no flags, no extension."""
@@ -33,12 +34,14 @@ class Column:
     """A column to write: its name, its type as in pg_type, and the length of vectors.
 
     `cast` is the schema and name of the type that the server casts sent text to.
+    `rotation` is applied to the vectors of a rotated column.
     """
 
     name: str
     type: str
     dims: int | None = None
     cast: tuple[str, str] | None = None
+    rotation: Rotation | None = None
 
     @property
     def read_by_server(self) -> bool:
@@ -139,6 +142,8 @@ class Packer:
         if column.dims is not None:
             half = column.type == "halfvec"
             cells = matrix(values, column.dims, half, reasons)
+            if column.rotation is not None and not reasons:
+                cells = replace(cells, data=column.rotation.apply(cells.data))
         else:
             cells = fixed(values, column.type, reasons)
         self._add_bad(column, reasons, bad)

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from psycopg import errors
 
-from mrl_pg.errors import InvalidFile, InvalidSetting
+from mrl_pg.errors import InvalidFile, InvalidSetting, TableError
+from mrl_pg.exchange.server_message import server_message
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +79,9 @@ def refusals(origin: str, number: Callable[[int], int | None]) -> Iterator[None]
             f"{origin}: {explained(error)}: choose columns with columns= (--columns) "
             "or skip= (--skip); nothing was loaded"
         ) from error
+    except errors.ObjectNotInPrerequisiteState as error:
+        # a rotation for a column that is not empty
+        raise TableError(f"{server_message(error)}; nothing was loaded") from error
     except errors.InvalidSchemaName as error:
         raise InvalidSetting(
             f"{error.diag.message_primary}: create it first, or name another schema="

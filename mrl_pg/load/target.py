@@ -61,7 +61,10 @@ def _create(destination: Destination, first: Block, facts: ServerFacts) -> Job:
     }
     if key and destination.key not in inferred:
         inferred[destination.key] = infer.of_type(destination.key, "text")
-    inferred[destination.column] = Column(destination.column, destination.kind, dims)
+    check_rotation(destination, dims)
+    inferred[destination.column] = Column(
+        destination.column, destination.kind, dims, rotation=destination.rotation
+    )
     # the key first, then the order of the file
     names = sorted(first.names, key=lambda name: name != destination.key)
     columns = [inferred[name] for name in names if name in inferred]
@@ -130,6 +133,8 @@ def _append(destination: Destination, first: Block, facts: ServerFacts) -> Job:
             f"{' and generated' if skipped else ''}: "
             "vectors go into a plain column of type vector(n) or halfvec(n)"
         )
+    if (dims := known[destination.column]["modifier"]) is not None:
+        check_rotation(destination, dims)
     columns = tuple(
         known_column(destination, first, facts, known[name])
         for name in first.names
@@ -138,6 +143,17 @@ def _append(destination: Destination, first: Block, facts: ServerFacts) -> Job:
     table = sql.Identifier(rows[0]["schema"], destination.table)
     notes = zone_notes(columns, facts)
     return Job(destination, facts, table, columns, skipped=skipped, notes=notes)
+
+
+def check_rotation(destination: Destination, dims: int) -> None:
+    """Raise InvalidSetting for a rotation of vectors of another length."""
+    rotation = destination.rotation
+    if rotation is not None and rotation.dims != dims:
+        raise InvalidSetting(
+            f"the rotation {rotation.version} is for {rotation.dims} dimensions, and "
+            f"the vectors of {destination.origin} have {dims}: fit one on vectors of "
+            "this model"
+        )
 
 
 def check_dims(destination: Destination, dims: int) -> None:

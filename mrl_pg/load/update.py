@@ -2,7 +2,7 @@
 
 import random
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
@@ -14,6 +14,7 @@ from psycopg import errors, sql
 
 from mrl_pg import source
 from mrl_pg.build import online
+from mrl_pg.catalog.rotations import read_rotations
 from mrl_pg.catalog.slots import statement
 from mrl_pg.errors import InvalidFile
 from mrl_pg.exchange import Call, Exchange, Row, Send, transaction
@@ -26,8 +27,10 @@ from mrl_pg.load.destination import Destination
 from mrl_pg.load.exchange import Session
 from mrl_pg.load.prefetch import Prefetch
 from mrl_pg.load.report import explained
+from mrl_pg.load.rotated import with_rotation
 from mrl_pg.load.update_job import UpdateJob, check_table, decide_update
 from mrl_pg.load.update_report import UpdateReport
+from mrl_pg.rotation import Rotation
 
 BATCH_SECONDS = 0.05
 """How long a batch may take, because it holds its rows meanwhile.
@@ -156,12 +159,16 @@ def _read(
     names = {"schema": destination.schema or "", "table": destination.table}
     rows = yield Send(source.statement("columns_of"), names)
     types = yield Send(source.statement("vector_types"))
+    rotations: Mapping[str, Rotation] = {}
+    if rows and extension[0]["has_rotations"]:
+        rotations, _ = yield from read_rotations(rows[0]["table_id"])
     facts = ServerFacts(
         extension=extension[0],
         rows=rows,
         vector_ids={row["name"]: row["id"] for row in types},
         encoding=session.encoding,
         time_zone=session.time_zone,
+        rotations=with_rotation(destination, rotations, extension[0]),
     )
     check_table(destination, facts, key, add_column)
     table_id = sql.Literal(rows[0]["table_id"])

@@ -4,7 +4,7 @@ Facts are read once per connection and table. Each call first reads the table's 
 which takes a fraction of the time, and reads the facts again if it differs.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from weakref import WeakKeyDictionary
@@ -21,6 +21,7 @@ from mrl_pg.catalog.facts import (
 from mrl_pg.catalog.in_use import name_of
 from mrl_pg.catalog.read import TABLES
 from mrl_pg.catalog.recent import Recent
+from mrl_pg.catalog.rotations import read_rotations
 from mrl_pg.catalog.slots import name, statement
 from mrl_pg.errors import (
     ColumnNotFound,
@@ -34,6 +35,7 @@ from mrl_pg.load.columns import ServerFacts, known_column
 from mrl_pg.load.destination import Destination
 from mrl_pg.load.matrix import length
 from mrl_pg.load.pack import VECTOR_WIRE, Column
+from mrl_pg.rotation import Rotation
 
 ORIGIN = "the rows"
 """What errors call the input."""
@@ -55,6 +57,7 @@ class RowFacts:
     mrl_installed: bool
     server: ServerFacts
     stamp: int
+    has_rotations: bool = False
 
     @property
     def where(self) -> str:
@@ -112,7 +115,9 @@ def known_row_facts(conn: AnyConn, searched: Searched) -> Exchange[RowFacts]:
     column = ColumnLayout(searched.table, searched.column, searched.schema)
     facts = known.get(column)
     if facts is not None:
-        rows = yield from look(_row_stamp(), {"name": name_of(searched)})
+        rows = yield from look(
+            _row_stamp(facts.has_rotations), {"name": name_of(searched)}
+        )
         if rows and rows[0]["stamp"] == facts.stamp:
             encoding, zone = cursors.encoding(conn), _zone(conn)
             server = replace(facts.server, encoding=encoding, time_zone=zone)
@@ -125,7 +130,7 @@ def _zone(conn: AnyConn) -> str:
 
 
 def read_row_facts(conn: AnyConn, searched: Searched) -> Exchange[RowFacts]:
-    """Facts from the server now, by one query.
+    """Facts from the server now, by one query, and one for the rotations.
 
     Raises TableNotFound, ColumnNotFound, NotAVectorColumn, NoPrimaryKey,
     PgvectorMissing and PgvectorTooOld.
@@ -138,12 +143,18 @@ def read_row_facts(conn: AnyConn, searched: Searched) -> Exchange[RowFacts]:
     first = rows[0]
     check_pgvector(first["pgvector_version"])
     check_table(where, first["relation_kind"])
+    rotations: Mapping[str, Rotation] = {}
+    stamp = first["stamp"]
+    if first["has_rotations"]:
+        rotations, rotation_stamp = yield from read_rotations(first["table_id"])
+        stamp ^= rotation_stamp
     server = ServerFacts(
         extension=first,
         rows=rows,
         vector_ids={"vector": first["vector_id"], "halfvec": first["halfvec_id"]},
         encoding=cursors.encoding(conn),
         time_zone=_zone(conn),
+        rotations=rotations,
     )
     if not first["key_names"]:
         raise no_primary_key(where, "rows")
@@ -156,7 +167,8 @@ def read_row_facts(conn: AnyConn, searched: Searched) -> Exchange[RowFacts]:
         loose_key=first["loose_key"],
         mrl_installed=first["mrl_installed"],
         server=server,
-        stamp=first["stamp"],
+        stamp=stamp,
+        has_rotations=first["has_rotations"],
     )
     facts.check_columns([searched.column])
     full = server.columns[searched.column]
@@ -184,5 +196,13 @@ def _row_facts() -> bytes:
 
 
 @cache
-def _row_stamp() -> bytes:
-    return statement("row_stamp", table=statement("table_of_name")).as_bytes()
+def _row_stamp(has_rotations: bool) -> bytes:
+    table = statement("table_of_name")
+    stamp = statement("row_stamp", table=table)
+    if has_rotations:
+        stamp = statement(
+            "row_stamp_and_rotations",
+            stamp=stamp,
+            rotation_stamp=statement("rotation_stamp", table=table),
+        )
+    return stamp.as_bytes()

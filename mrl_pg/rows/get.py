@@ -12,6 +12,7 @@ from mrl_pg.layout import IndexLayout, Searched
 from mrl_pg.rows.facts import RowFacts, known_row_facts
 from mrl_pg.rows.keys import GivenKeys, given_keys
 from mrl_pg.rows.report import StoredRow
+from mrl_pg.rows.unrotated import unrotated
 from mrl_pg.search.result import own_columns
 
 
@@ -67,8 +68,11 @@ def _placed(
 ) -> Iterable[tuple[int, StoredRow]]:
     keys = len(facts.key.names)
     places = own_columns(answer, "mrl_place")
+    rotations = facts.server.rotations
     for row, own in zip(answer.rows, places, strict=True):
         key = row[0] if keys == 1 else row[:keys]
         columns = dict(zip(names, row[keys:-1], strict=True))
+        for column in rotations.keys() & columns.keys():
+            columns[column] = unrotated(columns[column], rotations[column])
         # places are counted from 1
         yield int(own["mrl_place"]) - 1, StoredRow(key, columns)

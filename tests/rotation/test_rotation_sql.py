@@ -34,7 +34,9 @@ def rotated(conn: Conn) -> Conn:
 def test_rotate_and_back(rotated: Conn) -> None:
     turned = vector(rotated, "mrl.rotate('docs', 'embedding', %s::vector)", text(QUERY))
     assert np.allclose(turned, MATRIX @ QUERY, atol=SINGLE)
-    back = vector(rotated, "mrl.unrotate('docs', 'embedding', %s::vector)", text(turned))
+    back = vector(
+        rotated, "mrl.unrotate('docs', 'embedding', %s::vector)", text(turned)
+    )
     assert np.allclose(back, QUERY, atol=SINGLE)
 
 
@@ -154,7 +156,9 @@ def test_a_renamed_column_stays_rotated(rotated: Conn) -> None:
     set_matrix(rotated, other, table="papers", version="2")
     for column, matrix in (("vector", MATRIX), ("embedding", other)):
         call = f"mrl.rotate('papers', '{column}', %s::vector)"
-        assert np.allclose(vector(rotated, call, text(QUERY)), matrix @ QUERY, atol=SINGLE)
+        assert np.allclose(
+            vector(rotated, call, text(QUERY)), matrix @ QUERY, atol=SINGLE
+        )
     rotated.execute("alter table papers drop vector")
     set_matrix(rotated, other, table="papers", version="2", already=True)
     assert one(rotated, "select count(*) from mrl._rotations") == 1

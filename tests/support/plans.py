@@ -48,9 +48,9 @@ def first_pass(root: dict[str, Any]) -> list[str]:
 
 
 def indexes(root: dict[str, Any]) -> list[str]:
-    """Every index that the plan touches, but those of the catalog."""
+    """Every index that the plan touches, but those of the catalog and of mrl_pg."""
     names = [node["Index Name"] for node, _ in nodes(root) if "Index Name" in node]
-    return [name for name in names if not name.startswith("pg_")]
+    return [name for name in names if not name.startswith(("pg_", "_"))]
 
 
 def force_index(conn: Conn) -> None:
