@@ -8,8 +8,10 @@ from mrl_pg.build.set_rotation import rotation_of, set_rotation
 from mrl_pg.build.switch_column import SwitchReport, switch_column
 from mrl_pg.catalog.in_use import forget_index_in_use, index_in_use
 from mrl_pg.exchange import AnyConn, AsyncConn, Conn, Exchange, run, run_async
+from mrl_pg.exchange.progress import OnProgress
 from mrl_pg.index import MatryoshkaIndex
 from mrl_pg.layout import ColumnLayout, IndexLayout
+from mrl_pg.load.rotate import SAMPLE, RotateReport, fit_rotation, rotate
 from mrl_pg.rotation import Rotation
 from mrl_pg.rows.methods import RowMethods
 from mrl_pg.search.by_column import (
@@ -162,6 +164,82 @@ class MatryoshkaColumn(SearchMethods, RowMethods, ColumnLayout):
     ) -> None:
         """The same as `set_rotation` on an asynchronous connection."""
         return await run_async(conn, set_rotation(self, rotation, already))
+
+    def fit_rotation(self, conn: Conn, *, sample: int = SAMPLE) -> Rotation:
+        """A rotation fitted on `sample` random rows of this column; changes nothing.
+
+        `Rotation.save` writes it to a file. Raises TableError if no row has a vector.
+        """
+        return run(conn, fit_rotation(self, sample))
+
+    async def fit_rotation_async(
+        self, conn: AsyncConn, *, sample: int = SAMPLE
+    ) -> Rotation:
+        """The same as `fit_rotation` on an asynchronous connection."""
+        return await run_async(conn, fit_rotation(self, sample))
+
+    def rotate(
+        self,
+        conn: Conn,
+        to: str,
+        *,
+        rotation: Rotation | None = None,
+        undo: bool = False,
+        sample: int = SAMPLE,
+        progress: OnProgress | None = None,
+    ) -> RotateReport:
+        """Fill column `to` of the same table with the rotated vectors of this column.
+
+        The rotation is `rotation`, or that of column `to` if a run before this one kept
+        one, else one fitted on `sample` random rows. With `undo`, this column is
+        rotated, and `to` gets the vectors of the model.
+
+        Adds the column if it is missing, and keeps its rotation. Then fills rows that
+        have no vector in it, in batches of about 50 ms that each commit, while others
+        read and write, so `conn` must be in no transaction. If interrupted, call it
+        again. Rows that change meanwhile have to be written to both columns, by
+        `upsert` with the vector of the model for each. This column, its indexes and
+        what searches use stay as they are: create an index of `to`, then `switch`.
+
+        Raises RotationMismatch if `to` has another rotation, TableError, InvalidSetting
+        and NotInstalled.
+        """
+        return run(
+            conn,
+            rotate(
+                conn,
+                self,
+                to,
+                rotation=rotation,
+                undo=undo,
+                sample=sample,
+                progress=progress,
+            ),
+        )
+
+    async def rotate_async(
+        self,
+        conn: AsyncConn,
+        to: str,
+        *,
+        rotation: Rotation | None = None,
+        undo: bool = False,
+        sample: int = SAMPLE,
+        progress: OnProgress | None = None,
+    ) -> RotateReport:
+        """The same as `rotate` on an asynchronous connection."""
+        return await run_async(
+            conn,
+            rotate(
+                conn,
+                self,
+                to,
+                rotation=rotation,
+                undo=undo,
+                sample=sample,
+                progress=progress,
+            ),
+        )
 
     def remodel_status(self, conn: Conn, to: str) -> RemodelStatus:
         """How far the change to column `to` of another model is, and the next step.

@@ -4,6 +4,7 @@ from psycopg import errors, sql
 
 from mrl_pg.arguments import flag, shown
 from mrl_pg.build.switch_column import read_column
+from mrl_pg.catalog.facts import Facts
 from mrl_pg.catalog.rotations import write_rotation
 from mrl_pg.errors import InvalidSetting, TableError
 from mrl_pg.exchange import Exchange
@@ -22,19 +23,25 @@ def set_rotation(
 ) -> Exchange[None]:
     """Write the rotation of a column into the registry; None takes it back."""
     told = flag("already", already)
-    if rotation is not None and not isinstance(rotation, Rotation):
-        raise InvalidSetting(
-            f"rotation={shown(rotation)} is no rotation: give a Rotation, as "
-            "mrl_pg.rotation.fit or Rotation.read returns it"
-        )
     facts = yield from read_column(searched)
-    if rotation is not None and rotation.dims != facts.full_dims:
-        raise InvalidSetting(
-            f"the rotation {rotation.version} is for {rotation.dims} dimensions, and "
-            f"{searched} has {facts.full_dims}: fit one on vectors of this column"
-        )
+    if rotation is not None:
+        check_rotation(searched, facts, rotation)
     table = sql.Identifier(facts.schema, facts.table)
     try:
         yield from write_rotation(table, searched.column, rotation, already=told)
     except errors.ObjectNotInPrerequisiteState as error:
         raise TableError(str(server_message(error))) from error
+
+
+def check_rotation(searched: ColumnLayout, facts: Facts, rotation: Rotation) -> None:
+    """Raise InvalidSetting for what is no rotation of the vectors of a column."""
+    if not isinstance(rotation, Rotation):
+        raise InvalidSetting(
+            f"rotation={shown(rotation)} is no rotation: give a Rotation, as "
+            "mrl_pg.rotation.fit or Rotation.read returns it"
+        )
+    if rotation.dims != facts.full_dims:
+        raise InvalidSetting(
+            f"the rotation {rotation.version} is for {rotation.dims} dimensions, and "
+            f"{searched} has {facts.full_dims}: fit one on vectors of this column"
+        )

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +20,7 @@ from mrl_pg.exchange import Call, Exchange, Row, Send, transaction
 from mrl_pg.exchange.arrays import Array
 from mrl_pg.exchange.progress import OnProgress, Progress
 from mrl_pg.load.block import COUNTED, Block
-from mrl_pg.load.by_key import chosen_key
+from mrl_pg.load.by_key import UniqueKey, chosen_key
 from mrl_pg.load.columns import ServerFacts
 from mrl_pg.load.destination import Destination
 from mrl_pg.load.exchange import Session
@@ -108,7 +107,7 @@ def update(
     paths = key
     names = tuple(map(_last, paths))
     facts, unique = yield from transaction(
-        _read(destination, names, session, add_column)
+        read_table(destination, names, session, add_column)
     )
     paths = paths or unique.names
     first: Block | None = yield Call(partial(next, blocks(paths), None))
@@ -134,9 +133,9 @@ def update(
         block = yield Call(prefetch.pending().result)
         while block is not None:
             prefetch.start_next()
-            yield from _update_rows(run, block)
+            yield from update_rows(run, block)
             block = yield Call(prefetch.pending().result)
-    yield from _update_held(run)
+    yield from update_held(run)
     return replace(run.report, seconds=time.perf_counter() - started)
 
 
@@ -149,12 +148,13 @@ def _last(path: str) -> str:
     return parts[-1] if parts else path
 
 
-def _read(
+def read_table(
     destination: Destination,
     key: tuple[str, ...],
     session: Session,
     add_column: bool,
-) -> Exchange[Any]:
+) -> Exchange[tuple[ServerFacts, UniqueKey]]:
+    """Facts of the table, and its key; raises what `check_table` raises."""
     extension = yield Send(source.statement("pgvector"))
     names = {"schema": destination.schema or "", "table": destination.table}
     rows = yield Send(source.statement("columns_of"), names)
@@ -208,7 +208,7 @@ def _check(run: UpdateRun, blocks: Iterator[Block]) -> Exchange[None]:
     )
 
 
-def _update_rows(run: UpdateRun, block: Block) -> Exchange[None]:
+def update_rows(run: UpdateRun, block: Block) -> Exchange[None]:
     """Update rows in batches, whose size follows the time that the last one took."""
     waiting = [block]
     while waiting:
@@ -316,7 +316,7 @@ def _locked(run: UpdateRun, values: list[Array | float | None]) -> Exchange[Row 
     return answer
 
 
-def _update_held(run: UpdateRun) -> Exchange[None]:
+def update_held(run: UpdateRun) -> Exchange[None]:
     """Try the rows again that others held, for about a minute."""
     for _ in range(HELD_TRIES):
         waiting, run.held = run.held, []
@@ -326,7 +326,7 @@ def _update_held(run: UpdateRun) -> Exchange[None]:
         run.say(stage, run.report.rows, run.total)
         yield Call(partial(time.sleep, random.uniform(0.5, 1.5)))
         for block in waiting:
-            yield from _update_rows(run, block)
+            yield from update_rows(run, block)
     for block in run.held:
         run.report = replace(run.report, rows=run.report.rows + len(block))
         run.skipped("held", block, range(len(block)))

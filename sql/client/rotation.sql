@@ -58,3 +58,35 @@ select mrl.set_rotation(
     %s::pg_catalog.jsonb,
     %s
 )
+
+-- name: estimated_rows
+-- The estimated rows of a table; NULL before the first analyze.
+-- Parameters: table_id
+-- Called by: mrl_pg.load.rotate
+select mrl._rows(%(table_id)s::pg_catalog.oid) as rows
+
+-- name: sample_vectors
+-- Random full vectors of a table, in pgvector's binary format.
+-- Slots: table, full, extension, sample (a tablesample, or nothing); parameters: rows
+-- Called by: mrl_pg.load.rotate
+select {extension}vector_send(drawn.full_value::{extension}vector) as vector
+from (
+    select {full} as full_value
+    from {table} {sample}
+    where {full} is not null
+    order by pg_catalog.random()
+    limit %(rows)s
+) as drawn
+
+-- name: rows_to_rotate
+-- Keys and full vectors of rows without a vector in another column, in a range of pages.
+-- Slots: table, keys, from_column, to_column, extension, first, last (places of rows)
+-- Called by: mrl_pg.load.rotate
+select
+    {keys},
+    {extension}vector_send(({from_column})::{extension}vector) as mrl_vector
+from {table}
+where ctid operator(pg_catalog.>=) {first}::pg_catalog.tid
+    and ctid operator(pg_catalog.<) {last}::pg_catalog.tid
+    and {to_column} is null
+    and {from_column} is not null
