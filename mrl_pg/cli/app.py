@@ -31,6 +31,7 @@ class MrlPg(LazyGroup):
         "resize": "mrl_pg.cli.resize:resize",
         "switch": "mrl_pg.cli.switch:switch",
         "remodel": "mrl_pg.cli.switch:remodel",
+        "rotate": "mrl_pg.cli.rotate:rotate",
         "indexes": "mrl_pg.cli.indexes:indexes",
         "status": "mrl_pg.cli.status:status",
         "repair": "mrl_pg.cli.status:repair",

@@ -31,6 +31,7 @@ from mrl_pg.exchange.progress import OnProgress, Progress
 from mrl_pg.load import LoadReport, UpdateReport, update
 from mrl_pg.load import load as load_file
 from mrl_pg.load.update_report import NONE
+from mrl_pg.rotation import Rotation
 
 FILE = "What is in the file"
 """Panel of `--help` with the options about the file."""
@@ -244,6 +245,16 @@ def load(
             "which makes the second pass faster: at most 2023 numbers (halfvec 4046)."
         ),
     ] = None,
+    rotation: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Rotate the vectors by this file of `mrl-pg rotate --fit-only`, and "
+            "keep the rotation with the column. A column that is rotated already needs "
+            "no option.",
+            show_default=False,
+        ),
+    ] = None,
     dsn: Dsn = None,
     directory: Directory = None,
     pg: Pg = PG_DEFAULT,
@@ -317,7 +328,12 @@ def load(
         shared |= {"embedder": chosen, "text": split_names(text), "confirm": confirm}
         shared |= of_texts
     if by_key:
-        given = {"--columns": columns, "--skip": skip, "--storage": storage}
+        given: dict[str, object] = {
+            "--columns": columns,
+            "--skip": skip,
+            "--storage": storage,
+            "--rotation": rotation,
+        }
         for option in (option for option, value in given.items() if value):
             raise InvalidSetting(f"{option} is not for --update: leave it out")
         write: Callable[..., UpdateReport] = update if embed is None else update_texts
@@ -344,8 +360,8 @@ def load(
         if flagged:
             raise InvalidSetting(f"{option} is for --update: add --update")
     read: Callable[..., LoadReport] = load_file if embed is None else load_texts
-    # so that the model is recorded
-    installs = embed is not None
+    # so that the model, or the rotation, is recorded
+    installs = embed is not None or rotation is not None
     with (
         connection(dsn, directory, pg, installs=installs) as conn,
         watched(file) as progress,
@@ -358,6 +374,7 @@ def load(
             columns=split_names(columns),
             skip=split_names(skip),
             storage=storage.value if storage else None,
+            rotation=None if rotation is None else Rotation.read(rotation),
             progress=progress,
             **shared,
         )

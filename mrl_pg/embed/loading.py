@@ -24,6 +24,7 @@ from mrl_pg.load.choice import Choice
 from mrl_pg.load.destination import Storage, VectorKind
 from mrl_pg.load.text_files import TextForm
 from mrl_pg.load.update_input import UpdateTarget, from_blocks
+from mrl_pg.rotation import Rotation
 
 BATCH = 1024
 """Texts that go to a model of the caller at once."""
@@ -46,6 +47,7 @@ def load_texts(
     encoding: str | None = None,
     kind: VectorKind = "vector",
     storage: Storage | None = None,
+    rotation: Rotation | None = None,
     store: "str | PathLike[str] | None" = None,
     price: float | None = None,
     confirm: Callable[[EmbeddingCost], object] | None = None,
@@ -83,6 +85,7 @@ def load_texts(
                 key=choice.key_name,
                 kind=kind,
                 storage=storage,
+                rotation=rotation,
                 origin=source.origin,
                 progress=progress,
             )

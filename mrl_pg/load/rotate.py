@@ -130,7 +130,7 @@ def rotate(
         )
     facts = yield from read_column(column)
     rotation, fitted = yield from _decide(facts, column, rotation, back, sample, target)
-    added = yield from _add(facts, target, rotation)
+    added = yield from _add(facts, column, target, rotation)
     zone = conn.info.parameter_status("TimeZone") or "set"
     session = Session(cursors.encoding(conn), zone)
     written = yield from _fill(facts, column, target, session, progress)
@@ -246,7 +246,10 @@ def _matrix(vectors: Sequence[bytes], dims: int) -> NDArray[np.float32]:
 
 
 def _add(
-    facts: Facts, target: ColumnLayout, rotation: Rotation | None
+    facts: Facts,
+    column: ColumnLayout,
+    target: ColumnLayout,
+    rotation: Rotation | None,
 ) -> Exchange[bool]:
     """Add the column if it is not there, and keep its rotation."""
     there = yield from _read_if_there(target)
@@ -260,6 +263,10 @@ def _add(
         yield from online.with_short_lock(partial(_sent, add), {}, facts.table_id)
     if rotation is not None and (there is None or there.rotation is None):
         yield from set_rotation(target, rotation, False)
+    # a text is searched by the model of the column
+    names = {"from_column": column.column, "to_column": target.column}
+    query = source.statement("copy_model").encode()
+    yield Send(query, {"table_id": facts.table_id, **names})
     return there is None
 
 

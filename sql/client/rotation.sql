@@ -90,3 +90,20 @@ where ctid operator(pg_catalog.>=) {first}::pg_catalog.tid
     and ctid operator(pg_catalog.<) {last}::pg_catalog.tid
     and {to_column} is null
     and {from_column} is not null
+
+-- name: copy_model
+-- Says of a column that the model of another column filled it, if that is known.
+-- Parameters: table_id, from_column, to_column
+-- Called by: mrl_pg.load.rotate
+select
+    mrl.set_model(filled.table_id, %(to_column)s::pg_catalog.name, filled.model)
+from mrl.column_models as filled
+where filled.table_id operator(pg_catalog.=)
+        %(table_id)s::pg_catalog.oid::pg_catalog.regclass
+    and filled.full_column operator(pg_catalog.=) %(from_column)s::pg_catalog.name
+    and not exists (
+        select
+        from mrl.column_models as known
+        where known.table_id operator(pg_catalog.=) filled.table_id
+            and known.full_column operator(pg_catalog.=) %(to_column)s::pg_catalog.name
+    )
