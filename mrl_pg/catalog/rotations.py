@@ -7,15 +7,17 @@ version and process.
 import json
 import struct
 from functools import cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from psycopg import sql
 
 from mrl_pg import source
+from mrl_pg.arguments import shown
 from mrl_pg.catalog.recent import Recent
 from mrl_pg.catalog.slots import statement
-from mrl_pg.errors import TableError
+from mrl_pg.errors import InvalidVector, TableError
 from mrl_pg.exchange import Exchange, Row, Send, look
 from mrl_pg.exchange.arrays import Array
 from mrl_pg.rotation import Provenance, Rotation
@@ -39,7 +41,12 @@ def read_rotations(table_id: int) -> Exchange[tuple[dict[str, Rotation], int]]:
     for row in rows:
         if row["name"] is not None:
             known = _known.get(row["version"])
-            found[row["name"]] = known or (yield from _read_matrix(row))
+            if known is None:
+                known = yield from _read_matrix(row)
+            elif known.provenance != (provenance := _provenance(row["provenance"])):
+                # another fit, with the same result
+                known = Rotation(known.matrix, provenance)
+            found[row["name"]] = _known.put(known.version, known)
     return found, int(rows[0]["stamp"])
 
 
@@ -57,7 +64,7 @@ def _read_matrix(row: Row) -> Exchange[Rotation]:
             f"{rotation.version}, and its row says {row['version']}: set the rotation "
             "again with mrl_pg.set_rotation, from its file"
         )
-    return _known.put(rotation.version, rotation)
+    return rotation
 
 
 def _floats(data: bytes) -> NDArray[np.float32]:
@@ -73,6 +80,29 @@ def _provenance(value: object) -> Provenance:
         # mrl.set_rotation takes any JSON
         return Provenance(method="unknown", rows=0)
     return Provenance(**{name: given[name] for name in known if name in given})
+
+
+def unrotated(value: Any, rotation: Rotation) -> Any:
+    """A vector in the type in which the caller's loader read it; None stays None.
+
+    Raises InvalidVector for a type that is not known.
+    """
+    if value is None:
+        return None
+    if isinstance(value, str):
+        numbers = np.array(value[1:-1].split(","), dtype=np.float32)
+        return f"[{','.join(map(str, rotation.undo(numbers)))}]"
+    if isinstance(value, np.ndarray):
+        return rotation.undo(value).astype(value.dtype)
+    if isinstance(value, (list, tuple)):
+        return type(value)(rotation.undo(np.array(value)).tolist())
+    if hasattr(value, "to_numpy"):
+        return type(value)(rotation.undo(value.to_numpy()))
+    raise InvalidVector(
+        f"{shown(value)} of type {type(value).__name__} is no vector that can be "
+        "rotated back: register pgvector's types on the connection, or leave the "
+        "column out with columns="
+    )
 
 
 def write_rotation(

@@ -6,13 +6,13 @@ from typing import Any
 from psycopg import sql
 
 from mrl_pg import arguments, source
+from mrl_pg.catalog.rotations import unrotated
 from mrl_pg.catalog.slots import comma, name, statement
 from mrl_pg.exchange import AnyConn, Exchange, Find, FoundRows, cursors, look
 from mrl_pg.layout import IndexLayout, Searched
 from mrl_pg.rows.facts import RowFacts, known_row_facts
 from mrl_pg.rows.keys import GivenKeys, given_keys
 from mrl_pg.rows.report import StoredRow
-from mrl_pg.rows.unrotated import unrotated
 from mrl_pg.search.result import own_columns
 
 

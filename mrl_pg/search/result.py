@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Generic, Protocol, TypeVar, overload
 
+from mrl_pg.catalog.rotations import unrotated
 from mrl_pg.exchange import FoundRows
 from mrl_pg.search.effort import Scan
 from mrl_pg.search.plan import SearchPlan
@@ -213,9 +214,13 @@ def key_and_columns(shape: Shape, row: Sequence[Any]) -> dict[str, Any]:
     """The key and the requested columns of a hit, as fields of it."""
     keys = len(shape.facts.keys)
     values = row[keys : keys + len(shape.columns)]
+    columns = dict(zip(shape.columns, values, strict=True))
+    rotation, full = shape.facts.rotation, shape.layout.column
+    if rotation is not None and full in columns:
+        columns[full] = unrotated(columns[full], rotation)
     return {
         "key": row[0] if keys == 1 else tuple(row[:keys]),
-        "columns": dict(zip(shape.columns, values, strict=True)),
+        "columns": columns,
     }
 
 

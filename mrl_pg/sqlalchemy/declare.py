@@ -13,6 +13,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.schema import SchemaItem
 from sqlalchemy.types import TypeEngine
 
+from mrl_pg.arguments import flag
 from mrl_pg.errors import InvalidSetting, NoPrimaryKey, NotAVectorColumn
 from mrl_pg.index import MatryoshkaIndex
 from mrl_pg.kinds import Distance, Keep, Kind
@@ -37,6 +38,7 @@ class Declaration:
     short: str
     name: str
     keep: Keep = "generated"
+    rotated: bool = False
 
     def on(self, table: str, column: str, schema: str = "") -> MatryoshkaIndex:
         """The index that it declares on a table."""
@@ -75,7 +77,10 @@ class Declaration:
 def _index(
     declared: Declaration, table: str, column: str, schema: str
 ) -> MatryoshkaIndex:
-    return MatryoshkaIndex(table, column, schema=schema, **asdict(declared))
+    fields = asdict(declared)
+    # about the full column, and no part of an index
+    del fields["rotated"]
+    return MatryoshkaIndex(table, column, schema=schema, **fields)
 
 
 class Matryoshka(SchemaItem):
@@ -90,7 +95,8 @@ class Matryoshka(SchemaItem):
     `ef_construction`: options of pgvector's index; `short` and `name`: names of the
     short column and of the index, instead of the derived names; `keep`: "generated",
     "trigger" for a column that a trigger fills, or "expression" for an index without a
-    short column. A column may have several
+    short column; `rotated`: the column holds rotated vectors, so that searches have the
+    server rotate their queries (docs/rotation.md). A column may have several
     declarations, for several sizes; a search uses the first.
 
     The short column is not an attribute of the model and not a column of the Table,
@@ -117,6 +123,7 @@ class Matryoshka(SchemaItem):
         short: str = "",
         name: str = "",
         keep: Keep = "generated",
+        rotated: bool = False,
     ) -> None:
         """Check what can be checked without the table."""
         # checks the arguments, with any names for the table and the column
@@ -141,6 +148,7 @@ class Matryoshka(SchemaItem):
             short or "",
             name or "",
             checked.keep or "generated",
+            flag("rotated", rotated),
         )
         self._place = next(_PLACES)
 

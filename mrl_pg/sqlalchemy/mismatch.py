@@ -5,10 +5,11 @@ from typing import Any
 
 from sqlalchemy import Engine, event
 
-from mrl_pg.errors import IndexMismatch
-from mrl_pg.sqlalchemy.parts import MARK
+from mrl_pg.errors import IndexMismatch, RotationMismatch
+from mrl_pg.sqlalchemy.parts import MARK, ROTATED
 
 _SAID = re.compile(f'"{re.escape(MARK)}(.*: name another with short=)"', re.DOTALL)
+_ROTATED = re.compile(f'"{re.escape(MARK)}(.*{re.escape(ROTATED)})', re.DOTALL)
 
 
 def listen(engine: Engine | type[Engine]) -> None:
@@ -16,10 +17,13 @@ def listen(engine: Engine | type[Engine]) -> None:
     event.listen(engine, "handle_error", _handle_error)
 
 
-def _handle_error(context: Any) -> IndexMismatch | None:
-    """IndexMismatch for a message that the statement made; other errors stay.
+def _handle_error(context: Any) -> IndexMismatch | RotationMismatch | None:
+    """The error for a message that the statement itself made; other errors stay.
 
     The statement uses no function of ours. It raises its message by a cast that fails.
     """
-    said = _SAID.search(str(context.original_exception))
+    text = str(context.original_exception)
+    if rotated := _ROTATED.search(text):
+        return RotationMismatch(rotated[1])
+    said = _SAID.search(text)
     return IndexMismatch(said[1]) if said else None

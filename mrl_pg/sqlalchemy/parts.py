@@ -22,6 +22,9 @@ GENERATED_BY = sql.SQL(
 MARK = "mrl_pg: "
 """Begins the message of an error that a statement itself makes."""
 
+ROTATED = "so declare it with Matryoshka(…, rotated=True)"
+"""In the message of a search of a rotated column that is not declared as such."""
+
 
 def own_plan(query: sql.Composable, table: sql.Composable | None) -> sql.Composed:
     """A condition of a first pass, which prevents a generic plan for all values.
@@ -62,6 +65,34 @@ def check_short(
         after=literal(after),
     )
     return sql.SQL("\n    and {}").format(checked)
+
+
+def check_unrotated(
+    layout: IndexLayout, table: sql.Composable, literal: Callable[[str], sql.Composable]
+) -> sql.Composed:
+    """A condition of a first pass: that no index says that the column is rotated."""
+    note = f"{MARK}column {layout.column} is rotated"
+    checked = statement(
+        "check_unrotated",
+        table=table,
+        note=literal(note),
+        message=literal(f"{note}, {ROTATED}. An index says: "),
+    )
+    return sql.SQL("\n    and {}").format(checked)
+
+
+def rotated(
+    layout: IndexLayout,
+    table: sql.Composable,
+    literal: Callable[[str], sql.Composable],
+    query: sql.Composable,
+    full_type: str,
+) -> sql.Composed:
+    """The query as the rows of a rotated column are."""
+    turned = statement(
+        "rotated_query", table=table, column=literal(layout.column), query=query
+    )
+    return turned + sql.SQL(f"::{full_type}")
 
 
 def standing(effort: Effort) -> sql.SQL:

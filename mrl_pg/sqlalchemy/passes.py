@@ -28,6 +28,7 @@ class Passes(ClauseElement):
     `condition` filters the first pass by the table's own columns. If a filter needs
     more, `members` filters instead, a condition that the key is in a subquery. `later`
     makes such members if criteria are added after the search. `column` is the full one.
+    `rotated` says that the column is declared as such.
     """
 
     __visit_name__ = "mrl_passes"
@@ -40,6 +41,7 @@ class Passes(ClauseElement):
         ("column", InternalTraversal.dp_clauseelement),
         ("layout", InternalTraversal.dp_plain_obj),
         ("effort", InternalTraversal.dp_plain_obj),
+        ("rotated", InternalTraversal.dp_boolean),
     ]
 
     def __init__(
@@ -51,6 +53,7 @@ class Passes(ClauseElement):
         query: Any,
         layout: IndexLayout,
         effort: Effort,
+        rotated: bool,
     ) -> None:
         """Take the parts as they are; `statement.filters` makes the conditions."""
         self.table = column.table
@@ -61,6 +64,7 @@ class Passes(ClauseElement):
         self.query = query
         self.layout = layout
         self.effort = effort
+        self.rotated = rotated
 
     def hits(self) -> CTE:
         """`mrl_hits`, for the WITH of the statement that reads it."""
@@ -118,7 +122,7 @@ def _compile(element: Passes, compiler: Any, **kw: Any) -> str:
         full=sql.SQL(quote(layout.column)),
         short=_short(layout, quote),
         extension=slots.home(""),
-        query=parameter,
+        query=_query(element, layout, compiler, parameter),
         where=_where(element, layout, compiler, parameter, where),
         columns=slots.comma(sql.SQL(quote(key.name)) for key in own.primary_key),
         names=slots.comma(keys),
@@ -161,15 +165,31 @@ def _where(
     if element.effort.scan == "exact":
         return filter
     table = _table_name(element, compiler)
-    checked = parts.check_short(layout, table, partial(_literal, compiler))
+    literal = partial(_literal, compiler)
+    checked = parts.check_short(layout, table, literal)
     return sql.Composed(
         [
             filter,
             # an expression says itself what it is, and a trigger's column is plain
             checked if layout.keep in (None, "generated") else sql.SQL(""),
+            sql.SQL("")
+            if element.rotated
+            else parts.check_unrotated(layout, table, literal),
             parts.own_plan(query, table if where is None else None),
         ]
     )
+
+
+def _query(
+    element: Passes, layout: IndexLayout, compiler: Any, query: sql.Composable
+) -> sql.Composable:
+    """The query, rotated if the column is declared as rotated."""
+    if not element.rotated:
+        return query
+    table = _table_name(element, compiler)
+    full_type = element.query.type.get_col_spec()
+    literal = partial(_literal, compiler)
+    return parts.rotated(layout, table, literal, query, full_type)
 
 
 def _literal(compiler: Any, value: str) -> sql.SQL:

@@ -22,13 +22,14 @@ class Registered:
 
     The schema of `index` is the server's and never empty. `visible` if the search path
     finds the table without it. Columns have their present names; `up_to_date` unless
-    the registry still has older names.
+    the registry still has older names. `rotated` if its full column is.
     """
 
     index: MatryoshkaIndex
     usable: bool
     visible: bool
     up_to_date: bool = True
+    rotated: bool = False
 
 
 def registered(
@@ -67,6 +68,7 @@ def _read(
             usable=row["usable"],
             visible=row["visible"],
             up_to_date=row["up_to_date"],
+            rotated=row["rotated"],
         )
         for row in rows.mappings()
     ]
@@ -104,6 +106,7 @@ def _reflect(inspector: Any, table: Table, column_info: Any) -> None:
             known.index.short,
             known.index.name,
             known.index.keep or "generated",
+            known.rotated,
         )
         for known in found
         if known.index.column == column_info["name"]

@@ -93,7 +93,9 @@ def search(
     else:
         effort = decide_effort(checked, goes_on=True)
     bound = _bound(query, QueryType(*full_type(base), layout.distance == "cosine"))
-    passes = Passes(full, *filters(statement, column, table), bound, layout, effort)
+    rotated = any(declared.rotated for declared in declarations(base))
+    filtered = filters(statement, column, table)
+    passes = Passes(full, *filtered, bound, layout, effort, rotated)
     keys = list(table.primary_key)
     same_keys = [_same(key, HITS.c[f"key_{n}"]) for n, key in enumerate(keys, 1)]
     select: Any = statement

@@ -21,6 +21,7 @@ from mrl_pg.exchange import Conn
 from mrl_pg.exchange.server_message import server_message
 from mrl_pg.load.pack import VECTOR_WIRE
 from mrl_pg.load.vectors import read_vectors
+from mrl_pg.search.plan import rotated
 from mrl_pg.tune.request import TuneRequest
 from mrl_pg.tune.rows.stream import (
     Reader,
@@ -68,7 +69,17 @@ def choose_queries(
     """The queries that a request names, else stored real queries, else rows.
 
     Rows are held out. They stand in for questions, see `mrl_pg.calibration.margin`.
+    Other queries are rotated, if the rows are.
     """
+    queries = _chosen(conn, facts, table, request)
+    if queries.held is not None:
+        return queries
+    return replace(queries, vectors=rotated(facts, queries.vectors))
+
+
+def _chosen(
+    conn: Conn, facts: Facts, table: TableFacts, request: TuneRequest
+) -> Queries:
     column, count, seed = request.layout.column, request.sample, request.seed
     if request.queries is not None:
         return from_vectors(request.queries, facts.full_dims)

@@ -533,6 +533,13 @@ select
     known.kept_as,
     known.usable,
     pg_catalog.pg_table_is_visible(class.oid) as visible,
+    exists (
+        select
+        from mrl.column_rotations as turned
+        where turned.table_id operator(pg_catalog.=) class.oid::pg_catalog.regclass
+            and turned.full_column operator(pg_catalog.=)
+                coalesce(called.full_column, known.full_column)
+    ) as rotated,
     -- the registry holds the names of the time when the index was made
     coalesce(
         called.full_column operator(pg_catalog.=) known.full_column

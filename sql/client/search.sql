@@ -31,6 +31,36 @@
         ).object_names[3] operator(pg_catalog.=) {short}
 )
 
+-- name: check_unrotated
+-- A condition that raises if an index says that the full column is rotated.
+-- Slots: table, note, message (texts); evaluated once
+-- Called by: mrl_pg.sqlalchemy.parts
+(
+    select
+        case
+            when pg_catalog.count(*) operator(pg_catalog.=) 0
+            then true
+            -- a failing cast raises our message, because mrl_pg's functions may be missing
+            else pg_catalog.concat({message}, pg_catalog.max(noted.description))::pg_catalog.int4
+                is null
+        end
+    from pg_catalog.pg_index as state
+    join pg_catalog.pg_description as noted
+        on noted.objoid operator(pg_catalog.=) state.indexrelid
+        and noted.classoid operator(pg_catalog.=) 'pg_catalog.pg_class'::pg_catalog.regclass
+        and noted.objsubid operator(pg_catalog.=) 0
+        and noted.description operator(pg_catalog.=) {note}
+    where state.indrelid operator(pg_catalog.=) {table}::pg_catalog.regclass
+)
+
+-- name: rotated_query
+-- A query, rotated once as the rows of a column are.
+-- Slots: table, column (texts), query
+-- Called by: mrl_pg.sqlalchemy.parts
+(
+    select mrl.rotate({table}::pg_catalog.regclass, {column}::pg_catalog.name, {query})
+)
+
 -- name: own_plan
 -- A condition of a first pass, so that a prepared statement is planned for its values each time.
 -- Slots: query, decides (whether values decide the plan; known at planning)

@@ -97,6 +97,24 @@ begin
         distance = excluded.distance,
         computed_as = excluded.computed_as,
         kept_as = excluded.kept_as;
+    if exists (
+        select
+        from mrl.column_rotations as known
+        where known.table_id = register.table_id
+            and known.full_column = register.full_column
+    ) then
+        -- statements that may not know mrl_pg's tables read this: mrl_pg.sqlalchemy.parts
+        execute format(
+            'comment on index %s is %L',
+            (
+                select format('%I.%I', space.nspname, register.index_name)
+                from pg_class as class
+                join pg_namespace as space on space.oid = class.relnamespace
+                where class.oid = register.table_id
+            ),
+            format('mrl_pg: column %s is rotated', register.full_column)
+        );
+    end if;
 end
 $body$;
 

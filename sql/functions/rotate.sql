@@ -8,7 +8,6 @@ returns vector
 language plpgsql
 stable
 strict
-parallel safe
 set search_path = pg_catalog, pg_temp
 as $body$
 declare
@@ -31,7 +30,6 @@ returns vector
 language plpgsql
 stable
 strict
-parallel safe
 set search_path = pg_catalog, pg_temp
 as $body$
 declare

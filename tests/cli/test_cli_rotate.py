@@ -1,4 +1,4 @@
-"""`mrl-pg rotate` and `mrl-pg load --rotation`: the way to a rotated column and back."""
+"""`mrl-pg rotate` and `mrl-pg load --rotation`: to a rotated column and back."""
 
 import json
 from pathlib import Path

@@ -125,6 +125,12 @@ def test_upsert_rotates_and_get_rotates_back(loaded: Conn) -> None:
     assert empty["embedding"] is None
 
 
+def test_hits_have_the_vectors_of_the_model(loaded: Conn) -> None:
+    (hit,) = DOCS.search(loaded, ROWS[4], k=1, columns=["embedding"])
+    assert hit.key == 5
+    assert np.allclose(numbers(hit["embedding"]), ROWS[4], atol=SINGLE)
+
+
 def test_get_keeps_the_type_of_the_loader(loaded: Conn) -> None:
     from pgvector import Vector
     from pgvector.psycopg import register_vector

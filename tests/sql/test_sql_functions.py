@@ -179,7 +179,7 @@ def test_labels_tell_the_truth(conn: Conn) -> None:
         ("refuse_dims", "i", "s", False, False, FIXED),
         ("register", "v", "u", False, False, FIXED),
         ("repair_sql", "s", "u", False, False, FIXED),
-        ("rotate", "s", "s", True, False, FIXED),
+        ("rotate", "s", "u", True, False, FIXED),
         ("sample_distances", "v", "u", False, False, FIXED),
         ("sample_queries", "v", "u", False, False, FIXED),
         ("search", "v", "u", False, False, None),
@@ -194,7 +194,7 @@ def test_labels_tell_the_truth(conn: Conn) -> None:
         ("truncate", "i", "s", True, True, None),
         ("truncate", "i", "s", True, True, None),
         ("unregister", "v", "u", False, False, FIXED),
-        ("unrotate", "s", "s", True, False, FIXED),
+        ("unrotate", "s", "u", True, False, FIXED),
         ("version", "i", "s", False, True, None),
     ]
 

@@ -18,13 +18,16 @@ from mrl_pg.adapters.documents.state import (
 from mrl_pg.adapters.documents.table import DocumentTable
 from mrl_pg.adapters.documents.values import FoundDocument, StoredDocument, size_of
 from mrl_pg.arguments import shown
+from mrl_pg.catalog.rotations import unrotated
 from mrl_pg.catalog.slots import comma, name, statement
 from mrl_pg.errors import IndexNotFound, InvalidFilter, InvalidSetting, NotInstalled
 from mrl_pg.exchange import AnyConn, Exchange, Row, Send, transaction
 from mrl_pg.exchange.server_message import server_message
 from mrl_pg.kinds import Distance
 from mrl_pg.layout import Searched
+from mrl_pg.rotation import Rotation
 from mrl_pg.rows.delete import delete
+from mrl_pg.rows.facts import known_row_facts
 from mrl_pg.rows.get import get
 from mrl_pg.rows.report import UpsertReport
 from mrl_pg.rows.upsert import upsert
@@ -179,9 +182,15 @@ class Documents:
             most=sql.Literal(MOST_DOCUMENTS if most is None else most),
         )
         rows = yield from self.send(asked, params)
+        rotation: Rotation | None = None
+        if vectors:
+            facts = yield from known_row_facts(conn, table.searched)
+            rotation = facts.server.rotations.get(table.embedding)
         for row in rows:
             if row.get(table.embedding) is not None:
                 row[table.embedding] = json.loads(row[table.embedding])
+                if rotation is not None:
+                    row[table.embedding] = unrotated(row[table.embedding], rotation)
         return [table.document(row[table.key], row) for row in rows]
 
     def count(self, conn: AnyConn, condition: Condition | None = None) -> Exchange[int]:
