@@ -13,6 +13,7 @@ from mrl_pg.cli.load import TRY_AGAIN
 from mrl_pg.cli.options import PG_DEFAULT, Directory, Dsn, Json, Pg, connection
 from mrl_pg.column import MatryoshkaColumn
 from mrl_pg.errors import InvalidSetting
+from mrl_pg.layout import fit
 from mrl_pg.load.rotate import SAMPLE, RotateReport
 from mrl_pg.rotation import Rotation
 
@@ -95,7 +96,7 @@ def rotate(
         typer.echo(json.dumps(_named(fitted), indent=2) if as_json else said)
         return
     given = None if rotation is None else Rotation.read(rotation)
-    target = to or f"{column}_{'plain' if undo else 'rotated'}"
+    target = to or fit(column, "_plain" if undo else "_rotated")
     with connection(dsn, directory, pg) as conn:
         with watched(f"{place}") as progress:
             report = place.rotate(
