@@ -28,7 +28,9 @@ def set_rotation(
         check_rotation(searched, facts, rotation)
     table = sql.Identifier(facts.schema, facts.table)
     try:
-        yield from write_rotation(table, searched.column, rotation, already=told)
+        yield from write_rotation(
+            table, searched.column, rotation, facts.extension_schema, already=told
+        )
     except errors.ObjectNotInPrerequisiteState as error:
         raise TableError(str(server_message(error))) from error
 

@@ -51,7 +51,9 @@ def read_facts(layout: IndexLayout) -> Exchange[Facts]:
     facts = decide(layout, _first(extension) or {}, _first(table))
     if facts.has_rotations:
         # after the table, so that the rotation is never older than the index
-        rotations, stamp = yield from read_rotations(facts.table_id)
+        rotations, stamp = yield from read_rotations(
+            facts.table_id, facts.extension_schema
+        )
         rotation = rotations.get(layout.column)
         facts = replace(facts, rotation=rotation, rotation_stamp=stamp)
     if isinstance(layout, IndexInUse):

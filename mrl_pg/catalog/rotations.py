@@ -5,36 +5,31 @@ version and process.
 """
 
 import json
-import struct
 from functools import cache
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from psycopg import sql
 
 from mrl_pg import source
 from mrl_pg.arguments import shown
 from mrl_pg.catalog.recent import Recent
-from mrl_pg.catalog.slots import statement
+from mrl_pg.catalog.slots import home, statement
 from mrl_pg.errors import InvalidVector, TableError
 from mrl_pg.exchange import Exchange, Row, Send, look
-from mrl_pg.exchange.arrays import Array
+from mrl_pg.exchange.arrays import Array, vector_array
 from mrl_pg.rotation import Provenance, Rotation
+from mrl_pg.vectors import wire
 
 MATRICES = 20
 """Most matrices that a process holds beside those of tables in use."""
 
-ARRAY_HEAD = 20
-"""Bytes before the values of an array in binary; each has its length before it."""
-
-FLOAT4 = 700
-"""The number of the type float4."""
-
 _known: Recent[str, Rotation] = Recent(MATRICES)
 
 
-def read_rotations(table_id: int) -> Exchange[tuple[dict[str, Rotation], int]]:
+def read_rotations(
+    table_id: int, extension_schema: str
+) -> Exchange[tuple[dict[str, Rotation], int]]:
     """The rotations of a table by column, and a number that changes with them."""
     rows = yield from look(_column_rotations(), {"table_id": table_id})
     found: dict[str, Rotation] = {}
@@ -42,7 +37,7 @@ def read_rotations(table_id: int) -> Exchange[tuple[dict[str, Rotation], int]]:
         if row["name"] is not None:
             known = _known.get(row["version"])
             if known is None:
-                known = yield from _read_matrix(row)
+                known = yield from _read_matrix(row, extension_schema)
             elif known.provenance != (provenance := _provenance(row["provenance"])):
                 # another fit, with the same result
                 known = Rotation(known.matrix, provenance)
@@ -50,14 +45,14 @@ def read_rotations(table_id: int) -> Exchange[tuple[dict[str, Rotation], int]]:
     return found, int(rows[0]["stamp"])
 
 
-def _read_matrix(row: Row) -> Exchange[Rotation]:
-    rows = yield from look(
-        source.statement("rotation_rows").encode(),
-        {"entry": row["entry"], "known_as": row["known_as"]},
-        binary=True,
-    )
-    lines = [_floats(bytes(part["weights"])) for part in rows]
-    rotation = Rotation(np.array(lines), _provenance(row["provenance"]))
+def _read_matrix(row: Row, extension_schema: str) -> Exchange[Rotation]:
+    query = statement("rotation_rows", extension=_home(extension_schema))
+    names = {"entry": row["entry"], "known_as": row["known_as"]}
+    rows = yield from look(query, names, binary=True)
+    # four bytes before the numbers say how many there are
+    lines = [np.frombuffer(part["weights"], ">f4", offset=4) for part in rows]
+    matrix = np.array(lines, dtype=np.float32)
+    rotation = Rotation(matrix, _provenance(row["provenance"]))
     if rotation.version != row["version"]:
         raise TableError(
             f"the matrix that the registry has for column {row['name']!r} is "
@@ -65,12 +60,6 @@ def _read_matrix(row: Row) -> Exchange[Rotation]:
             "again with mrl_pg.set_rotation, from its file"
         )
     return rotation
-
-
-def _floats(data: bytes) -> NDArray[np.float32]:
-    cells = np.frombuffer(data, ">f4", offset=ARRAY_HEAD)
-    # every other number is the length of the value behind it
-    return cells[1::2].astype(np.float32)
 
 
 def _provenance(value: object) -> Provenance:
@@ -106,15 +95,26 @@ def unrotated(value: Any, rotation: Rotation) -> Any:
 
 
 def write_rotation(
-    table: sql.Identifier, column: str, rotation: Rotation | None, *, already: bool
+    table: sql.Identifier,
+    column: str,
+    rotation: Rotation | None,
+    extension_schema: str,
+    *,
+    already: bool,
 ) -> Exchange[None]:
     """Say by which rotation the vectors of a column are turned; None: by none."""
+    types = yield from look(source.statement("vector_types").encode(), {})
+    (type_id,) = (row["id"] for row in types if row["name"] == "vector")
+    matrix: Array | None = None
+    if rotation is not None:
+        lines = [wire(line, "vector") for line in rotation.matrix]
+        matrix = vector_array(type_id, lines)
     yield Send(
-        source.statement("set_rotation").encode(),
+        statement("set_rotation", extension=_home(extension_schema)),
         [
             table.as_string(),
             column,
-            None if rotation is None else _matrix(rotation.matrix),
+            matrix,
             None if rotation is None else rotation.version,
             json.dumps({} if rotation is None else rotation.provenance.as_dict()),
             already,
@@ -122,14 +122,9 @@ def write_rotation(
     )
 
 
-def _matrix(matrix: NDArray[np.float32]) -> Array:
-    """The matrix as a binary array of two dimensions."""
-    rows, columns = matrix.shape
-    head = struct.pack(">iiIiiii", 2, 0, FLOAT4, rows, 1, columns, 1)
-    cells = np.empty((rows * columns, 2), dtype=">f4")
-    cells.view(">i4")[:, 0] = 4
-    cells[:, 1] = matrix.reshape(-1)
-    return Array(head + cells.tobytes())
+def _home(extension_schema: str) -> sql.Composable:
+    """Pgvector's schema and a dot, for a statement with parameters."""
+    return home(extension_schema.replace("%", "%%"))
 
 
 @cache

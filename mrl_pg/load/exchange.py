@@ -163,7 +163,9 @@ def exchange(
     types = yield Rows(VECTOR_TYPES, {})
     rotations: dict[str, Rotation] = {}
     if rows and extension[0]["has_rotations"]:
-        rotations, _ = yield from _asked(read_rotations(rows[0]["table_id"]))
+        rotations, _ = yield from _asked(
+            read_rotations(rows[0]["table_id"], extension[0]["extension_schema"])
+        )
     known = rotations.get(destination.column)
     facts = ServerFacts(
         extension=extension[0],
@@ -182,7 +184,13 @@ def exchange(
                 yield Run(setup)
             if new is not None:
                 yield from _asked(
-                    write_rotation(job.table, destination.column, new, already=False)
+                    write_rotation(
+                        job.table,
+                        destination.column,
+                        new,
+                        facts.extension["extension_schema"],
+                        already=False,
+                    )
                 )
                 new = None
             send = _inserted if step.job.inserts else _copied

@@ -161,7 +161,9 @@ def read_table(
     types = yield Send(source.statement("vector_types"))
     rotations: Mapping[str, Rotation] = {}
     if rows and extension[0]["has_rotations"]:
-        rotations, _ = yield from read_rotations(rows[0]["table_id"])
+        rotations, _ = yield from read_rotations(
+            rows[0]["table_id"], extension[0]["extension_schema"]
+        )
     facts = ServerFacts(
         extension=extension[0],
         rows=rows,

@@ -146,7 +146,9 @@ def read_row_facts(conn: AnyConn, searched: Searched) -> Exchange[RowFacts]:
     rotations: Mapping[str, Rotation] = {}
     stamp = first["stamp"]
     if first["has_rotations"]:
-        rotations, rotation_stamp = yield from read_rotations(first["table_id"])
+        rotations, rotation_stamp = yield from read_rotations(
+            first["table_id"], first["extension_schema"]
+        )
         stamp ^= rotation_stamp
     server = ServerFacts(
         extension=first,

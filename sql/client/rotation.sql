@@ -37,23 +37,24 @@ left join mrl.column_rotations as turned
         %(table_id)s::pg_catalog.oid::pg_catalog.regclass
 
 -- name: rotation_rows
--- The rows of the matrix of a rotation, as arrays in binary.
--- Parameters: entry, known_as
+-- The rows of the matrix of a rotation, in pgvector's binary format.
+-- Slots: extension (pgvector's schema and a dot); parameters: entry, known_as
 -- Called by: mrl_pg.catalog.rotations
-select pg_catalog.array_send(part.weights) as weights
+select {extension}vector_send(part.weights) as weights
 from mrl._rotation_rows as part
 where part.entry operator(pg_catalog.=) %(entry)s
     and part.full_column operator(pg_catalog.=) %(known_as)s
+    and not part.back
 order by part.place
 
 -- name: set_rotation
 -- Says by which matrix a column is rotated; NULL: by none.
--- Parameters: table, column, matrix, version, provenance, already
+-- Slots: extension; parameters: table, column, matrix, version, provenance, already
 -- Called by: mrl_pg.catalog.rotations
 select mrl.set_rotation(
     %s::pg_catalog.regclass,
     %s::pg_catalog.name,
-    %b::pg_catalog.float4[],
+    %b::{extension}vector[],
     %s,
     %s::pg_catalog.jsonb,
     %s

@@ -13,7 +13,7 @@ as $body$
 declare
     turned record := mrl._rotation_of(table_name, full_column, query);
 begin
-    return mrl._turn(turned.entry, turned.known_as, query);
+    return mrl._turn(turned.entry, turned.known_as, false, query);
 end
 $body$;
 
@@ -35,7 +35,7 @@ as $body$
 declare
     known record := mrl._rotation_of(table_name, full_column, turned);
 begin
-    return mrl._turn_back(known.entry, known.known_as, turned);
+    return mrl._turn(known.entry, known.known_as, true, turned);
 end
 $body$;
 

@@ -5,7 +5,7 @@ create or replace function mrl.set_rotation(
     table_name regclass,
     full_column name,
     -- a row for each dimension; NULL means that the column is not rotated
-    matrix real[],
+    matrix vector[],
     version text default null,
     provenance jsonb default '{}',
     -- the vectors that are there are rotated already, or rotated back
@@ -24,19 +24,22 @@ declare
     filled boolean;
     claimed int;
     known name;
-    uneven boolean;
     probe text;
-    length float8;
+    -- the length of an error, on average in a number
+    far float8 := 0;
 begin
     perform mrl.check_owner(table_name);
     slots := mrl._table(table_name, full_column);
     full_dims := (slots ->> 'full_dims')::int;
     if set_rotation.matrix is not null then
-        if array_dims(set_rotation.matrix) is distinct from format('[1:%s][1:%1$s]', full_dims)
-        then
-            raise exception 'the matrix is of shape %, and %.% has % dimensions',
-                coalesce(array_dims(set_rotation.matrix), '[]'), slots ->> 'table',
-                slots ->> 'full', full_dims
+        if cardinality(set_rotation.matrix) <> full_dims or exists (
+            select
+            from unnest(set_rotation.matrix) as line
+            where mrl._dims(line) is distinct from full_dims
+        ) then
+            raise exception 'the matrix has % rows of % numbers, and %.% has % dimensions',
+                cardinality(set_rotation.matrix), mrl._dims(set_rotation.matrix[1]),
+                slots ->> 'table', slots ->> 'full', full_dims
                 using errcode = 'invalid_parameter_value',
                     hint = 'fit the rotation on vectors of this column';
         elsif char_length(coalesce(set_rotation.version, '')) not between 1 and 100 then
@@ -105,36 +108,25 @@ begin
         on attribute.attrelid = live.table_id
         and attribute.attname = set_rotation.full_column
     where live.entry = claimed;
-    insert into mrl._own_rotation_rows (entry, full_column, place, weights)
-    select
-        claimed,
-        set_rotation.full_column,
-        1 + (cell.number - 1) / full_dims,
-        array_agg(cell.value order by cell.number)
-    from unnest(set_rotation.matrix) with ordinality as cell (value, number)
-    group by 3;
-    -- rows of another length, then a few vectors whose length would change; a test of each pair
-    -- of rows takes minutes
-    uneven := (
-        select bool_or(row_of.square is null or abs(row_of.square - 1) > 1e-3)
-        from (
-            select sum(cell.value::float8 * cell.value) as square
-            from unnest(set_rotation.matrix) with ordinality as cell (value, number)
-            group by (cell.number - 1) / full_dims
-        ) as row_of
-    );
+    insert into mrl._own_rotation_rows (entry, full_column, back, place, weights)
+    select claimed, set_rotation.full_column, false, line.place, line.weights
+    from unnest(set_rotation.matrix) with ordinality as line (weights, place)
+    union all
+    select claimed, set_rotation.full_column, true, line.place, line.weights
+    from mrl._transposed(set_rotation.matrix) as line;
+    -- a matrix is orthogonal if its transpose brings vectors back. A few will do, because a test
+    -- of each pair of rows takes minutes
     for round in 1 .. 4 loop
-        exit when uneven;
         probe := (
             select format('[%s]', string_agg(sin(round * place * place)::real::text, ','))
             from generate_series(1, full_dims) as place
         );
-        length := (
-            select mrl._length_ratio(claimed, set_rotation.full_column, probe)
+        far := greatest(
+            far,
+            mrl._there_and_back(claimed, set_rotation.full_column, probe) / sqrt(full_dims)
         );
-        uneven := abs(length - 1) > 1e-3;
     end loop;
-    if uneven then
+    if not far < 1e-4 then
         raise exception 'the matrix is not orthogonal'
             using errcode = 'invalid_parameter_value',
                 hint = 'its rows must have length 1 and be at right angles, so that distances '
@@ -143,7 +135,7 @@ begin
 end
 $body$;
 
-comment on function mrl.set_rotation(regclass, name, real[], text, jsonb, boolean) is
+comment on function mrl.set_rotation(regclass, name, vector[], text, jsonb, boolean) is
 'Says by which orthogonal matrix the vectors of a full column of a table you own are rotated, '
 'for mrl_pg to rotate queries, and with mrl-pg load and upsert rows, in the same way. NULL says '
 'that the column is not rotated. It changes no vector: mrl-pg rotate does that. Refused while '

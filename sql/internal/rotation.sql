@@ -1,8 +1,8 @@
 -- Rotates queries of columns that hold rotated vectors.
 
--- A vector multiplied by the matrix of a rotation.
--- Called by: mrl._rotated, mrl.set_rotation
-create or replace function mrl._turn(entry int, known_as name, query vector)
+-- A vector multiplied by the matrix of a rotation, or by its transpose, which is its inverse.
+-- Called by: mrl._rotated, mrl._length_ratio, mrl.rotate, mrl.unrotate
+create or replace function mrl._turn(entry int, known_as name, back boolean, query vector)
 returns vector
 language sql
 stable
@@ -10,34 +10,13 @@ parallel safe
 begin atomic
     select pg_catalog.array_agg(
         -- pgvector's operator returns the negative inner product
-        (operator(pg_catalog.-) (part.weights::vector <#> _turn.query))::pg_catalog.float4
+        (operator(pg_catalog.-) (part.weights <#> _turn.query))::pg_catalog.float4
         order by part.place
     )::vector
     from mrl._rotation_rows as part
     where part.entry operator(pg_catalog.=) _turn.entry
-        and part.full_column operator(pg_catalog.=) _turn.known_as;
-end;
-
--- A vector multiplied by the transpose of the matrix, which is its inverse.
--- Called by: mrl.unrotate
-create or replace function mrl._turn_back(entry int, known_as name, turned vector)
-returns vector
-language sql
-stable
-parallel safe
-begin atomic
-    select sum(
-        part.weights::vector
-        * pg_catalog.array_fill(
-            coordinate.value, array[pg_catalog.cardinality(part.weights)]
-        )::vector
-    )
-    from mrl._rotation_rows as part
-    join pg_catalog.unnest(_turn_back.turned::pg_catalog.float4[])
-        with ordinality as coordinate (value, place)
-        on coordinate.place operator(pg_catalog.=) part.place
-    where part.entry operator(pg_catalog.=) _turn_back.entry
-        and part.full_column operator(pg_catalog.=) _turn_back.known_as;
+        and part.full_column operator(pg_catalog.=) _turn.known_as
+        and part.back operator(pg_catalog.=) _turn.back;
 end;
 
 -- A query as the rows of a column are: rotated, or as it is if the column is not rotated.
@@ -65,7 +44,7 @@ begin
     if not found or mrl._dims(query) operator(pg_catalog.<>) turned.dims then
         return (query);
     end if;
-    return mrl._turn(turned.entry, turned.known_as, query);
+    return mrl._turn(turned.entry, turned.known_as, false, query);
 end
 $body$;
 
@@ -174,17 +153,39 @@ begin
 end
 $body$;
 
--- How much longer a vector, given as text, is after its rotation.
+-- How far a vector, given as text, is from itself after its rotation there and back.
 -- Called by: mrl.set_rotation
-create or replace function mrl._length_ratio(entry int, known_as name, probe text)
+create or replace function mrl._there_and_back(entry int, known_as name, probe text)
 returns float8
 language sql
 stable
 parallel safe
 begin atomic
-    select vector_norm(mrl._turn(_length_ratio.entry, _length_ratio.known_as, given.probe))
-        operator(pg_catalog./) vector_norm(given.probe)
+    select mrl._turn(
+            _there_and_back.entry,
+            _there_and_back.known_as,
+            true,
+            mrl._turn(_there_and_back.entry, _there_and_back.known_as, false, given.probe)
+        )
+        <-> given.probe
     from (
-        select _length_ratio.probe::vector as probe
+        select _there_and_back.probe::vector as probe
     ) as given;
+end;
+
+-- The columns of a matrix whose rows are given.
+-- Called by: mrl.set_rotation
+create or replace function mrl._transposed(matrix vector[])
+returns table (place bigint, weights vector)
+language sql
+immutable
+parallel safe
+begin atomic
+    select
+        cell.place,
+        pg_catalog.array_agg(cell.weight order by line.place)::vector
+    from pg_catalog.unnest(_transposed.matrix) with ordinality as line (weights, place)
+    cross join pg_catalog.unnest(line.weights::pg_catalog.float4[])
+        with ordinality as cell (weight, place)
+    group by cell.place;
 end;

@@ -19,14 +19,34 @@ create table if not exists mrl._rotations (
     primary key (entry, full_column)
 );
 
+-- "drop extension vector cascade" drops its column of vectors, as all others
+do $weights$
+begin
+    if pg_catalog.to_regclass('mrl._rotation_rows') is not null
+        and not exists (
+            select
+            from pg_catalog.pg_attribute as attribute
+            where attribute.attrelid
+                    operator(pg_catalog.=) pg_catalog.to_regclass('mrl._rotation_rows')
+                and attribute.attname operator(pg_catalog.=) 'weights'
+                and not attribute.attisdropped
+        )
+    then
+        drop table mrl._rotation_rows cascade;
+        delete from mrl._rotations;
+    end if;
+end
+$weights$;
+
 create table if not exists mrl._rotation_rows (
     entry int not null,
     full_column pg_catalog.name not null,
+    -- false: rows of the matrix; true: its columns, which rotate back
+    back boolean not null,
     -- from 1
     place int not null,
-    -- no vector, so that the table does not depend on pgvector
-    weights pg_catalog.float4[] not null,
-    primary key (entry, full_column, place),
+    weights vector not null,
+    primary key (entry, full_column, back, place),
     foreign key (entry, full_column) references mrl._rotations
         on update cascade on delete cascade
 )

@@ -29,6 +29,7 @@ as
 select
     part.entry,
     part.full_column,
+    part.back,
     part.place,
     part.weights
 from mrl._rotation_rows as part

@@ -128,7 +128,7 @@ def test_what_is_refused(conn: Conn) -> None:
     make_table(conn, ROWS)
     with pytest.raises(errors.ObjectNotInPrerequisiteState, match="has vectors"):
         set_matrix(conn, MATRIX)
-    with pytest.raises(errors.InvalidParameterValue, match="shape"):
+    with pytest.raises(errors.InvalidParameterValue, match="32 rows of 64 numbers"):
         set_matrix(conn, MATRIX[:32], already=True)
     with pytest.raises(errors.InvalidParameterValue, match="not orthogonal"):
         set_matrix(conn, MATRIX * 2, already=True)
@@ -162,4 +162,4 @@ def test_a_renamed_column_stays_rotated(rotated: Conn) -> None:
     rotated.execute("alter table papers drop vector")
     set_matrix(rotated, other, table="papers", version="2", already=True)
     assert one(rotated, "select count(*) from mrl._rotations") == 1
-    assert one(rotated, "select count(*) from mrl._rotation_rows") == 64
+    assert one(rotated, "select count(*) from mrl._rotation_rows") == 128

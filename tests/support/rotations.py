@@ -27,8 +27,8 @@ def set_matrix(
     version: str = "1",
 ) -> None:
     """Call `mrl.set_rotation` with a matrix, or with NULL."""
-    call = "select mrl.set_rotation(%s::regclass, %s, %s::real[], %s, already => %s)"
-    given: Any = None if matrix is None else matrix.tolist()
+    call = "select mrl.set_rotation(%s::regclass, %s, %s::vector[], %s, already => %s)"
+    given: Any = None if matrix is None else [str(row.tolist()) for row in matrix]
     conn.execute(call.encode(), [table, column, given, version, already])
 
 
