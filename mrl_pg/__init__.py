@@ -28,6 +28,7 @@ from mrl_pg.errors import (
     PgvectorTooOld,
     PgvectorWarning,
     RebuildRefused,
+    RotationMismatch,
     SameShortValuesWarning,
     ServerError,
     ShortIndexError,
@@ -61,6 +62,7 @@ if typing.TYPE_CHECKING:
         uninstall,
         uninstall_async,
     )
+    from mrl_pg.load.rotate import RotateReport
     from mrl_pg.resize.report import ResizedIndex, ResizeReport
     from mrl_pg.rows.report import StoredRow, UpsertReport
     from mrl_pg.search.hybrid_result import HybridHit, HybridResult
@@ -116,6 +118,8 @@ __all__ = [
     "RepairReport",
     "ResizeReport",
     "ResizedIndex",
+    "RotateReport",
+    "RotationMismatch",
     "SameShortValuesWarning",
     "SearchResult",
     "ServerError",
@@ -163,6 +167,7 @@ _MODULES = {
     "RepairReport": "build.repair",
     "ResizeReport": "resize.report",
     "ResizedIndex": "resize.report",
+    "RotateReport": "load.rotate",
     "SearchResult": "search.result",
     "StoredRow": "rows.report",
     "SwitchReport": "build.switch_column",
