@@ -111,14 +111,16 @@ def write_rotation(
         matrix = vector_array(type_id, lines)
     yield Send(
         statement("set_rotation", extension=_home(extension_schema)),
-        [
-            table.as_string(),
-            column,
-            matrix,
-            None if rotation is None else rotation.version,
-            json.dumps({} if rotation is None else rotation.provenance.as_dict()),
-            already,
-        ],
+        {
+            "table": table.as_string(),
+            "column": column,
+            "matrix": matrix,
+            "version": None if rotation is None else rotation.version,
+            "provenance": json.dumps(
+                {} if rotation is None else rotation.provenance.as_dict()
+            ),
+            "already": already,
+        },
     )
 
 

@@ -52,12 +52,12 @@ order by part.place
 -- Slots: extension; parameters: table, column, matrix, version, provenance, already
 -- Called by: mrl_pg.catalog.rotations
 select mrl.set_rotation(
-    %s::pg_catalog.regclass,
-    %s::pg_catalog.name,
-    %b::{extension}vector[],
-    %s,
-    %s::pg_catalog.jsonb,
-    %s
+    %(table)s::pg_catalog.regclass,
+    %(column)s::pg_catalog.name,
+    %(matrix)s::{extension}vector[],
+    %(version)s,
+    %(provenance)s::pg_catalog.jsonb,
+    %(already)s
 )
 
 -- name: estimated_rows

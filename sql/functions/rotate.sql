@@ -2,7 +2,7 @@
 
 -- A vector as the rows of a rotated column are.
 -- mrl.rotate('docs', 'embedding', query) -> vector
--- Called by: people, statements of mrl.search_sql
+-- Called by: people, mrl._rotated_in_sql, client/search.sql
 create or replace function mrl.rotate(table_name regclass, full_column name, query vector)
 returns vector
 language plpgsql

@@ -1,7 +1,7 @@
 -- Rotates queries of columns that hold rotated vectors.
 
 -- A vector multiplied by the matrix of a rotation, or by its transpose, which is its inverse.
--- Called by: mrl._rotated, mrl._length_ratio, mrl.rotate, mrl.unrotate
+-- Called by: mrl._rotated, mrl._there_and_back, mrl.rotate, mrl.unrotate
 create or replace function mrl._turn(entry int, known_as name, back boolean, query vector)
 returns vector
 language sql
@@ -9,9 +9,7 @@ stable
 parallel safe
 begin atomic
     select pg_catalog.array_agg(
-        -- pgvector's operator returns the negative inner product
-        (operator(pg_catalog.-) (part.weights <#> _turn.query))::pg_catalog.float4
-        order by part.place
+        inner_product(part.weights, _turn.query)::pg_catalog.float4 order by part.place
     )::vector
     from mrl._rotation_rows as part
     where part.entry operator(pg_catalog.=) _turn.entry
@@ -161,13 +159,15 @@ language sql
 stable
 parallel safe
 begin atomic
-    select mrl._turn(
+    select l2_distance(
+        given.probe,
+        mrl._turn(
             _there_and_back.entry,
             _there_and_back.known_as,
             true,
             mrl._turn(_there_and_back.entry, _there_and_back.known_as, false, given.probe)
         )
-        <-> given.probe
+    )
     from (
         select _there_and_back.probe::vector as probe
     ) as given;
