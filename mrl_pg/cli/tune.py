@@ -86,6 +86,17 @@ Store = Annotated[
         show_default=False,
     ),
 ]
+Rotate = Annotated[
+    bool | None,
+    typer.Option(
+        "--rotation/--no-rotation",
+        help="Also judge, on rows that it was not fitted on, whether a rotation of all "
+        "rows makes prefixes find more; if so, try sizes of rotated rows. Default: up "
+        "to 4096 dimensions.",
+        rich_help_panel=WORK,
+        show_default=False,
+    ),
+]
 SampleRows = Annotated[
     int,
     typer.Option(
@@ -201,6 +212,7 @@ def tune(
     rival: Rival = None,
     better_graph: BetterGraph = None,
     storage: Store = None,
+    rotation: Rotate = None,
     sample: Count = 500,
     queries_file: QueriesFile = None,
     queries_sql: QueriesSql = None,
@@ -259,6 +271,7 @@ def tune(
             rival=rival,
             better_graph=better_graph,
             storage=storage,
+            rotation=rotation,
             sample=sample,
             queries_file=queries_file,
             queries_sql=queries_sql,

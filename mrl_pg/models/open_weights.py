@@ -83,6 +83,11 @@ _GEMMA_PROMPTS = Prompts(
         ),
     ),
 )
+_JINA_5 = Source(
+    "dimensions from the full size down to 32",
+    "https://jina.ai/news/"
+    "jina-embeddings-v5-text-distilling-4b-quality-into-sub-1b-multilingual-embeddings",
+)
 
 
 def _plain(
@@ -273,6 +278,49 @@ OPEN_WEIGHTS: tuple[Model, ...] = (
         "single vectors of 2048, which can be cut to 128, 256, 512 and 1024",
         advertised=(128, 256, 512, 1024),
         shortest=128,
+    ),
+    _card(
+        "jinaai/jina-embeddings-v5-text-small",
+        "Jina AI",
+        1024,
+        "1024 dimensions; 32, 64, 128, 256, 512 and 768 by Matryoshka",
+        advertised=(32, 64, 128, 256, 512, 768),
+        more=(_JINA_5,),
+    ),
+    _card(
+        "jinaai/jina-embeddings-v5-text-nano",
+        "Jina AI",
+        768,
+        "768 dimensions; 32, 64, 128, 256 and 512 by Matryoshka",
+        advertised=(32, 64, 128, 256, 512),
+        more=(_JINA_5,),
+    ),
+    _card(
+        "ibm-granite/granite-embedding-311m-multilingual-r2",
+        "IBM",
+        768,
+        "768 dimensions, which can be cut to 512, 384, 256 or 128",
+        advertised=(128, 256, 384, 512),
+        more=(
+            Source(
+                "of the two sizes, the full-size model supports Matryoshka",
+                "https://arxiv.org/abs/2605.13521",
+            ),
+        ),
+    ),
+    *(
+        _card(
+            f"ibm-granite/{name}",
+            "IBM",
+            full,
+            f"{full} dimensions; no others",
+            prefix=None,
+        )
+        for name, full in (
+            ("granite-embedding-97m-multilingual-r2", 384),
+            ("granite-embedding-english-r2", 768),
+            ("granite-embedding-small-english-r2", 384),
+        )
     ),
     _card(
         "google/embeddinggemma-300m",

@@ -167,7 +167,7 @@ def needed(tuning: Tuning) -> Plot | None:
         known = {
             option.dims: option.candidates
             for option in tuning.options
-            if option.stored == stored and option.graph is None
+            if option.stored == stored and option.graph is None and not option.rotated
         }
         if not known:
             continue

@@ -59,6 +59,7 @@ def page(tuning: Tuning) -> str:
         stored=tables.stored(tuning),
         squeezed=tables.squeezed(tuning),
         judged=tables.judged(tuning),
+        rotated=tables.rotated(tuning),
         examples=examples,
         shows=any(line.row.more for grid in examples for line in grid.lines),
         about=tables.about(tuning),

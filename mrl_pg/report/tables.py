@@ -20,11 +20,13 @@ class Table:
 def predicted(tuning: Tuning) -> Table:
     """Every size and kind, with its predictions."""
     counts = values.counts(tuning)
-    known = {(curve.stored, curve.dims): curve for curve in tuning.curves}
     rows, marked = [], set[int]()
     for i, option in enumerate(values.shown(tuning)):
-        curve = known[option.stored, option.dims]
-        shares = [values.recall(curve.recall(count).mean) for count in counts]
+        curve = tuning.curve_of(option)
+        shares = [
+            values.recall(curve.recall(count).mean) if curve else "-"
+            for count in counts
+        ]
         needed = "-" if option.candidates is None else f"{option.candidates}"
         rows.append(
             (
@@ -173,6 +175,27 @@ def judged(tuning: Tuning) -> Table | None:
     head = ("dims", "leading", "random", "last")
     return Table(
         "Share of the true top 10 found by each number of dimensions", head, tuple(rows)
+    )
+
+
+def rotated(tuning: Tuning) -> Table | None:
+    """What prefixes find of rows as they are, and of rotated rows."""
+    test = tuning.rotation
+    if test is None:
+        return None
+    first = test.candidates
+    rows = [
+        (
+            f"{plain.dims}",
+            values.recall(plain.recall(first).mean),
+            values.recall(turned.recall(first).mean),
+        )
+        for plain, turned in zip(test.plain, test.rotated, strict=True)
+    ]
+    return Table(
+        f"Share of the true top {test.k} within {first}, of {test.rows:,} rows",
+        ("dims", "as they are", "rotated"),
+        tuple(rows),
     )
 
 

@@ -87,7 +87,8 @@ class Option:
     `growth` says how the needed candidates grow with the rows, see `growth.grown`. The
     index has the graph of the goal, unless it has a `graph` of its own. `from_disk` is
     the share of the pages a search touches that come from disk with the memory that was
-    asked for, if any; `search_ms` counts them.
+    asked for, if any; `search_ms` counts them. `rotated` options are for rows that are
+    rotated first.
     """
 
     dims: int
@@ -103,11 +104,12 @@ class Option:
     growth: float = GROWTH
     graph: Graph | None = None
     from_disk: float | None = None
+    rotated: bool = False
 
     @property
     def form(self) -> str:
-        """`halfvec(256)`."""
-        return f"{self.kind}({self.dims})"
+        """`halfvec(256)`, or `halfvec(256) rotated`."""
+        return f"{self.kind}({self.dims}){' rotated' * self.rotated}"
 
     @property
     def name(self) -> str:
@@ -132,8 +134,13 @@ def smallest_alike(options: Iterable[Option]) -> list[Option]:
     Both find the same rows in a first pass, but `halfvec` takes fewer bytes.
     """
     known = list(options)
-    fewest: dict[tuple[Stored, int], int] = {}
+    fewest: dict[tuple[Stored, int, bool], int] = {}
     for option in known:
-        form, bits = (option.stored, option.dims), KINDS[option.kind].bits
+        form = option.stored, option.dims, option.rotated
+        bits = KINDS[option.kind].bits
         fewest[form] = min(bits, fewest.get(form, bits))
-    return [o for o in known if KINDS[o.kind].bits == fewest[o.stored, o.dims]]
+    return [
+        option
+        for option in known
+        if KINDS[option.kind].bits == fewest[option.stored, option.dims, option.rotated]
+    ]

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from mrl_pg.kinds import Stored
 from mrl_pg.recall.curve import Curve
 from mrl_pg.recall.judgement import Judgement
 from mrl_pg.recall.score import three_digits
@@ -11,6 +12,7 @@ from mrl_pg.tune.advice.examples import Example
 from mrl_pg.tune.advice.recommend import Recommendation
 from mrl_pg.tune.option import Goal, Option, smallest_alike
 from mrl_pg.tune.predict.growth import Growth
+from mrl_pg.tune.predict.rotation import RotationTest
 from mrl_pg.tune.predict.shortlist import STEPS, needed
 from mrl_pg.tune.rows.table import TableFacts
 from mrl_pg.tune.trial.front import front
@@ -66,6 +68,7 @@ class Tuning:
     `curves` come from one pass over the rows, and `options` are predicted from them.
     `built` and `points` are empty unless indexes were tried, on a copy of the rows
     read. `examples` are a few queries, drawn at random, with the answer of each size.
+    `rotation` is None if nothing tells what rotated rows would find.
     """
 
     table: TableFacts
@@ -82,6 +85,15 @@ class Tuning:
     storage: Storage | None = None
     noise: Noise | None = None
     memory: Memory | None = None
+    rotation: RotationTest | None = None
+
+    def curve_of(self, option: Option) -> Curve | None:
+        """The curve of an option over the rows read; None of rotated rows."""
+        return None if option.rotated else self._known[option.stored, option.dims]
+
+    @property
+    def _known(self) -> dict[tuple[Stored, int], Curve]:
+        return {(curve.stored, curve.dims): curve for curve in self.curves}
 
     @property
     def warnings(self) -> list[str]:
@@ -124,6 +136,7 @@ class Tuning:
             "goal": asdict(self.goal),
             "read": asdict(self.read),
             "judgement": self.judgement and self.judgement.as_dict(),
+            "rotation": self.rotation and self.rotation.as_dict(),
             "curves": [curve_as_dict(curve, self.goal) for curve in self.curves],
             "options": [option.as_dict() for option in self.options],
             "built": [asdict(built) for built in self.built],
@@ -165,6 +178,8 @@ class Tuning:
         yield from self.warnings
         if self.judgement is not None:
             yield self.judgement.reason
+        if self.rotation is not None:
+            yield self.rotation.reason
         if not read.signs_tell:
             yield (
                 f"signs are of no use here: {read.sign_rows:,} different rows have "
@@ -179,21 +194,23 @@ class Tuning:
                 f"Disk is the share of the pages a search touches that come from there "
                 f"with {self.memory.given} of memory."
             )
+        width = max(16, *(len(option.name) + 1 for option in self._shown()))
         yield (
-            f"{'':16}{'recall of exact prefix search at':>30}{'':10}"
+            f"{'':{width}}{'recall of exact prefix search at':>30}{'':10}"
             f"{'needed':>8}{'index':>9}{'column':>9}{'build':>8}"
             + ("" if self.memory is None else f"{'disk':>9}")
         )
         at = (40, 160, 640)
-        yield f"{'':16}" + "".join(f"{count:>13}" for count in at)
-        known = {(curve.stored, curve.dims): curve for curve in self.curves}
+        yield f"{'':{width}}" + "".join(f"{count:>13}" for count in at)
         for option in self._shown():
-            curve = known[option.stored, option.dims]
+            curve = self.curve_of(option)
+            # rotated rows were judged on fewer rows, of which any size finds more
             shares = "".join(
-                f"{three_digits(curve.recall(count).mean):>13}" for count in at
+                f"{three_digits(curve.recall(count).mean) if curve else '-':>13}"
+                for count in at
             )
             yield (
-                f"{option.name:16}{shares} {option.candidates or '-':>8}"
+                f"{option.name:{width}}{shares} {option.candidates or '-':>8}"
                 f"{option.index_bytes / 1e6:>6,.0f} MB"
                 f"{option.column_bytes / 1e6:>6,.0f} MB{option.build_seconds:>6,.0f} s"
                 + self._disk(option)

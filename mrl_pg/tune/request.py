@@ -35,6 +35,7 @@ class TuneRequest:
     rival: bool | None
     better_graph: bool | None
     storage: bool | None
+    rotation: bool | None
     sample: int
     queries: Sequence[VectorLike] | None
     queries_file: "str | PathLike[str] | None"
@@ -58,7 +59,14 @@ class TuneRequest:
                 "seed", self.seed, 0, 2**63 - 1, "a random generator"
             ),
         }
-        for name in ("plan", "real_queries", "rival", "better_graph", "storage"):
+        for name in (
+            "plan",
+            "real_queries",
+            "rival",
+            "better_graph",
+            "storage",
+            "rotation",
+        ):
             value = getattr(self, name)
             checked[name] = None if value is None else arguments.flag(name, value)
         checked["minutes"] = None if self.minutes is None else _minutes(self.minutes)

@@ -12,6 +12,7 @@ from mrl_pg.index import MatryoshkaIndex
 from mrl_pg.kinds import Distance, Kind
 from mrl_pg.layout import IndexLayout
 from mrl_pg.recall.nested import Nested
+from mrl_pg.rotation import Rotation
 from mrl_pg.tune.advice.better_graph import bought
 from mrl_pg.tune.advice.commands import QueryOrigin
 from mrl_pg.tune.advice.examples import (
@@ -21,11 +22,13 @@ from mrl_pg.tune.advice.examples import (
     to_show,
 )
 from mrl_pg.tune.advice.recommend import recommend
+from mrl_pg.tune.advice.rotation import turned
 from mrl_pg.tune.budget import Budget
 from mrl_pg.tune.in_thread import in_thread
 from mrl_pg.tune.option import Goal, Option
 from mrl_pg.tune.predict.better_graph import FEWEST_ROWS
 from mrl_pg.tune.predict.cost_model import scaled
+from mrl_pg.tune.predict.rotation import SpreadRows, judge_rotation
 from mrl_pg.tune.predict.shortlist import EVERY_KIND, could_win, options
 from mrl_pg.tune.queries import Queries, choose_queries
 from mrl_pg.tune.report import Tuning
@@ -70,6 +73,7 @@ def tune(
     rival: bool | None = None,
     better_graph: bool | None = None,
     storage: bool | None = None,
+    rotation: bool | None = None,
     sample: int = 500,
     queries: Sequence[VectorLike] | None = None,
     queries_file: "str | PathLike[str] | None" = None,
@@ -92,7 +96,10 @@ def tune(
     more, with more links per node, as far as that takes no longer than an index over
     full vectors (default: from 10,000 rows). With `storage` it times the best settings
     on a second copy that keeps full vectors in the row, if they are in TOAST and fit
-    the row (default: if the second copy takes 2 GB at most). The copies live in a
+    the row (default: if the second copy takes 2 GB at most). With `rotation` it also
+    fits a rotation on some of the rows and judges on others whether their prefixes find
+    more when they are rotated; if so, it predicts sizes of rotated rows and tries them
+    on a copy that is rotated (default: up to 4,096 dimensions). The copies live in a
     schema of their own, which is dropped, so nothing is written to the table.
 
     Rows are read in short transactions, some pages at a time, into a temporary table.
@@ -140,6 +147,7 @@ def tune(
         rival=rival,
         better_graph=better_graph,
         storage=storage,
+        rotation=rotation,
         sample=sample,
         queries=queries,
         queries_file=queries_file,
@@ -174,6 +182,7 @@ def _tune(conn: Conn, request: TuneRequest, stack: ExitStack) -> Tuning:
     example_queries = ExampleQueries(
         queries, forms, goal.k, goal.distance, request.seed
     )
+    spread = SpreadRows(round(known.rows * drawn.share))
     truth, judgement, read = read_rows(
         conn,
         facts,
@@ -185,6 +194,7 @@ def _tune(conn: Conn, request: TuneRequest, stack: ExitStack) -> Tuning:
         forms,
         example_queries,
         keep,
+        spread,
         request.progress,
     )
     if queries.held is not None or read.finds_itself:
@@ -199,6 +209,20 @@ def _tune(conn: Conn, request: TuneRequest, stack: ExitStack) -> Tuning:
         share=read.share,
         growth=read.growth,
     )
+    rotation = None
+    if request.rotation is not False:
+        rows = spread.drawn(request.seed)
+        rotation = judge_rotation(rows, queries.vectors, forms, goal)
+    if rotation is not None and rotation.verdict == "gain":
+        predicted += options(
+            rotation.rotated,
+            known,
+            goal,
+            kinds=request.kinds,
+            share=min(1.0, rotation.rows / max(1, known.rows)),
+            growth=read.growth,
+            rotated=True,
+        )
     trials = Trials()
     points: Sequence[Point] = ()
     if keep is None:
@@ -217,6 +241,7 @@ def _tune(conn: Conn, request: TuneRequest, stack: ExitStack) -> Tuning:
             picked,
             read.share,
             budget,
+            None if rotation is None else rotation.rotation,
         )
         if trials.better is not None:
             predicted = (*predicted, trials.better)
@@ -242,8 +267,10 @@ def _tune(conn: Conn, request: TuneRequest, stack: ExitStack) -> Tuning:
         trials.storage,
         source=QueryOrigin.of(request, queries.origin),
         memory=under,
+        rotation=rotation,
         notes=[
             *bought(trials.built, trials.points, goal),
+            *turned(rotation, trials.points, goal),
             *_left_out(request, trials, budget),
         ],
     )
@@ -264,6 +291,7 @@ def _tune(conn: Conn, request: TuneRequest, stack: ExitStack) -> Tuning:
         trials.storage,
         trials.noise,
         under,
+        rotation,
     )
 
 
@@ -306,6 +334,7 @@ def _try(
     picked: Sequence[Option],
     share: float,
     budget: Budget,
+    rotation: Rotation | None,
 ) -> Trials:
     """Build the picked options on a copy of the rows, and measure them."""
     if budget.up:
@@ -316,6 +345,7 @@ def _try(
     if better_graph is None:
         better_graph = truth.rows >= FEWEST_ROWS
     with scratch(conn, facts, known, goal) as place:
+        place = replace(place, rotation=rotation)
         trials = try_options(
             place,
             request.layout.column,

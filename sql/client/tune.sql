@@ -319,6 +319,16 @@ select copied.embedding
 from {origin} as copied
 order by copied.id
 
+-- name: scratch_part
+-- Part of a statement: some rows of a copy after an id, in the order of their ids.
+-- Slots: table, after, rows
+-- Called by: mrl_pg.tune.trial.scratch
+select part.id, part.embedding
+from {table} as part
+where part.id operator(pg_catalog.>) {after}
+order by part.id
+limit {rows}
+
 -- name: scratch_out
 -- Sends the full vectors of a copy to the client, which has them copied once more.
 -- Slots: table
@@ -328,7 +338,7 @@ copy {table} (id, embedding) to stdout (format binary)
 -- name: scratch_in
 -- Fills a table with full vectors from the client.
 -- Slots: table
--- Called by: mrl_pg.tune.trial.under_limit
+-- Called by: mrl_pg.tune.trial.scratch, mrl_pg.tune.trial.under_limit
 copy {table} (id, embedding) from stdin (format binary)
 
 -- name: scratch_received

@@ -42,7 +42,7 @@ def request(**given: Any) -> TuneRequest:
         ["model", "sizes", "rival", "storage", "queries", "queries_file", "queries_sql"]
     )
     usual |= {"real_queries": None, "minutes": None, "show": (), "progress": silent}
-    usual |= {"better_graph": None, "memory": None}
+    usual |= {"better_graph": None, "memory": None, "rotation": None}
     usual |= {"plan": False, "tries": 3, "sample": 500, "sample_rows": 1, "seed": 0}
     usual |= {"goal": Goal(), "layout": LAYOUT, "kinds": ["halfvec", "bit"]}
     return TuneRequest(**usual | given)

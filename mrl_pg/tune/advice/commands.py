@@ -12,6 +12,8 @@ from psycopg import sql
 
 from mrl_pg.catalog import slots
 from mrl_pg.index import MatryoshkaIndex
+from mrl_pg.layout import IndexLayout
+from mrl_pg.tune.advice import rotation
 from mrl_pg.tune.queries import REAL_QUERIES
 from mrl_pg.tune.request import TuneRequest
 from mrl_pg.tune.rows.table import TableFacts
@@ -85,8 +87,13 @@ def commands(
     k: int,
     recall: float,
     origin: QueryOrigin,
+    *,
+    rotate: IndexLayout | None = None,
 ) -> Commands:
-    """The commands for one index, its calibration and a search, in each interface."""
+    """The commands for one index, its calibration and a search, in each interface.
+
+    If the rows of another column are to be rotated first, `rotate` is its layout.
+    """
     graph = {"m": (index.m, 16), "ef_construction": (index.ef_construction, 64)}
     other = {key: value for key, (value, usual) in graph.items() if value != usual}
     named = dict[str, Any](kind=index.kind)
@@ -98,15 +105,27 @@ def commands(
     schema = f", schema={index.schema!r}" if index.schema else ""
     attribute, renamed = _attribute(index.column)
     kind = table.full_type.upper()
+    first = Commands("", "", "", "")
+    if rotate is not None:
+        command = rotation.in_shell(rotate, _where(rotate))
+        first = Commands(
+            f"{command}\n",
+            # only a client multiplies by a matrix in reasonable time
+            f"-- first, in a shell: {command}\n",
+            f"{rotation.in_python(rotate)}\n",
+            f"# first, in a shell: {command}\n",
+        )
     return Commands(
-        shell=_in_shell(index, other, k, recall, origin),
-        sql=_in_sql(index, table, named, k, recall, origin),
-        python=f"index = MatryoshkaIndex({index.table!r}, {index.column!r}, "
+        shell=first.shell + _in_shell(index, other, k, recall, origin),
+        sql=first.sql + _in_sql(index, table, named, k, recall, origin),
+        python=first.python
+        + f"index = MatryoshkaIndex({index.table!r}, {index.column!r}, "
         f"dims={index.dims}{in_python}{schema})\n"
         "index.create(conn)\n"
         f"index.calibrate(conn, k={k}{origin.in_python})\n"
         f"index.search(conn, query, {search})",
-        sqlalchemy=f"{attribute} = mapped_column({renamed}{kind}({table.full_dims}), "
+        sqlalchemy=first.sqlalchemy
+        + f"{attribute} = mapped_column({renamed}{kind}({table.full_dims}), "
         f"Matryoshka({index.dims}{in_python}))\n"
         "# then: alembic revision --autogenerate, alembic upgrade head, and calibrate\n"
         f"search(select(Doc), Doc.{attribute}, query, {search})",
@@ -120,8 +139,7 @@ def _in_shell(
     recall: float,
     origin: QueryOrigin,
 ) -> str:
-    names = [name for name in (index.schema, index.table) if name]
-    where = [".".join(map(_as_argument, names)), index.column]
+    where = _where(index)
     what = ["--dims", f"{index.dims}", "--kind", index.kind]
     if index.distance != "cosine":
         what += ["--distance", index.distance]
@@ -143,6 +161,12 @@ def _in_shell(
             words = [verb, *where, *options]
         lines.append(shlex.join(["mrl-pg", *words]))
     return "\n".join(lines)
+
+
+def _where(layout: IndexLayout) -> list[str]:
+    """The table and the column as arguments of `mrl-pg`."""
+    names = [name for name in (layout.schema, layout.table) if name]
+    return [".".join(map(_as_argument, names)), layout.column]
 
 
 def _as_argument(name: str) -> str:

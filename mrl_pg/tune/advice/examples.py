@@ -134,8 +134,12 @@ def to_show(
     reach the recall, and last sizes that do not, with MOST_CANDIDATES. The result is in
     the order of `options`.
     """
-    # a graph changes nothing in exact orders
-    options = [o for o in options if o.graph is None or o.name == advice.name]
+    # a graph changes nothing in exact orders, and there are no orders of rotated rows
+    options = [
+        option
+        for option in options
+        if not option.rotated and (option.graph is None or option.name == advice.name)
+    ]
     distinct = smallest_alike(options)
     able = [option for option in distinct if option.candidates is not None]
     nearly = sorted(distinct, key=lambda option: -option.ceiling.mean)

@@ -12,10 +12,12 @@ from mrl_pg.search.effort import candidates_read
 from mrl_pg.search.options import MAX_EF_SEARCH
 from mrl_pg.tune.advice.commands import Commands, QueryOrigin, commands
 from mrl_pg.tune.advice.not_yet import NotYet, not_yet
+from mrl_pg.tune.advice.rotation import rotated_column
 from mrl_pg.tune.option import Goal, Option
 from mrl_pg.tune.predict.cost_model import graph_ef
 from mrl_pg.tune.predict.growth import grown
 from mrl_pg.tune.predict.index_size import index_bytes
+from mrl_pg.tune.predict.rotation import RotationTest
 from mrl_pg.tune.predict.shortlist import could_win
 from mrl_pg.tune.rows.table import TableFacts
 from mrl_pg.tune.trial.front import cheapest
@@ -35,6 +37,7 @@ class Recommendation:
     """An index and how to search it; the fields are None if there is none.
 
     `measured` says whether the index was tried on these rows, or is only predicted.
+    With `rotated`, all rows are rotated first, into a column of their own.
     `reasons` are plain sentences. `against` are the reasons against a short index.
     `not_yet` comes first: with it, a short index would not make searches faster yet.
     `rerank` of the candidates are read in full, None if all are.
@@ -51,6 +54,7 @@ class Recommendation:
     commands: Commands | None
     not_yet: NotYet | None = None
     rerank: int | None = None
+    rotated: bool = False
 
     @property
     def first_pass(self) -> str:
@@ -82,14 +86,16 @@ def recommend(
     *,
     source: QueryOrigin | None = None,
     memory: Memory | None = None,
+    rotation: RotationTest | None = None,
     notes: Sequence[str] = (),
 ) -> Recommendation:
     """The best measured setting, or the best predicted setting if none was measured.
 
     The commands calibrate with the queries of `source`. `notes` are further reasons.
-    With `memory`, the times of `points` are those with that memory.
+    With `memory`, the times of `points` are those with that memory. `rotation` says
+    what rotated rows would find.
     """
-    against = list(_against(goal, judgement, options))
+    against = _against(goal, judgement, options)
     verdict = not_yet(table, goal, share, points, storage)
     best_point: Point | None = None
     rerank: int | None = None
@@ -159,9 +165,13 @@ def recommend(
             "Run tune without --plan to measure this"
         )
     built = goal.with_graph(chosen.graph)
+    if chosen.rotated:
+        reason.extend(_rotated(layout, table, rotation))
+        # it is said of rows as they are
+        against = _against(goal, None, options)
     index = MatryoshkaIndex(
         layout.table,
-        layout.column,
+        rotated_column(layout.column) if chosen.rotated else layout.column,
         dims=chosen.dims,
         kind=chosen.kind,
         distance=goal.distance,
@@ -178,9 +188,17 @@ def recommend(
         bool(short),
         tuple(reason),
         tuple(against),
-        commands(index, table, goal.k, goal.recall, source or QueryOrigin()),
+        commands(
+            index,
+            table,
+            goal.k,
+            goal.recall,
+            source or QueryOrigin(),
+            rotate=layout if chosen.rotated else None,
+        ),
         verdict,
         rerank,
+        chosen.rotated,
     )
 
 
@@ -200,6 +218,21 @@ def _reads_some(
         f"candidates={candidates}, ef_search={ef_search}, rerank={rerank} instead of "
         "a recall"
     )
+
+
+def _rotated(
+    layout: IndexLayout, table: TableFacts, rotation: RotationTest | None
+) -> list[str]:
+    """What it means to rotate all rows, and what is kept."""
+    size = _mb(table.rows * table.full_bytes)
+    to = rotated_column(layout.column)
+    said = [
+        f"all rows are rotated into the column {to}, which adds {size} until you drop "
+        f"the column {layout.column}. Every full distance stays as it is, and mrl_pg "
+        f"rotates the queries. Searches use {layout.column} until you say "
+        f"`mrl-pg switch {layout.table} {layout.column} --to {to}`"
+    ]
+    return said if rotation is None else [rotation.reason, *said]
 
 
 def _with_memory(

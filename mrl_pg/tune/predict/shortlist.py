@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 from mrl_pg.kinds import KINDS, Kind, Stored
 from mrl_pg.recall.curve import MOST_CANDIDATES, Curve
@@ -30,11 +31,13 @@ def options(
     kinds: Sequence[Kind] = EVERY_KIND,
     share: float = 1.0,
     growth: Growth | None = None,
+    rotated: bool = False,
 ) -> tuple[Option, ...]:
     """Every size and kind that an index can have, in the order of `curves`.
 
     The curves come from the share `share` of the table's rows. The candidates are for
-    all rows, predicted by `growth` if it was measured.
+    all rows, predicted by `growth` if it was measured. `rotated` curves are of rotated
+    rows.
     """
     predicted = []
     for curve in curves:
@@ -49,7 +52,8 @@ def options(
             if KINDS[kind].stored == curve.stored and short:
                 if curve.dims <= KINDS[kind].most_dims:
                     more = (growth or {}).get(curve.stored, GROWTH)
-                    predicted.append(_option(curve, kind, table, goal, share, more))
+                    option = _option(curve, kind, table, goal, share, more)
+                    predicted.append(replace(option, rotated=rotated))
     return tuple(predicted)
 
 

@@ -26,6 +26,7 @@ from mrl_pg.tune.predict.growth import (
     Growth,
     measured,
 )
+from mrl_pg.tune.predict.rotation import SpreadRows
 from mrl_pg.tune.queries import Queries
 from mrl_pg.tune.report import Read
 from mrl_pg.tune.rows.example_queries import ExampleQueries
@@ -48,11 +49,12 @@ def read_rows(
     forms: Sequence[tuple[Stored, int]],
     example_queries: ExampleQueries,
     keep: SampleTable | None,
+    spread: SpreadRows,
     progress: OnProgress,
 ) -> tuple[Nested, Judgement | None, Read]:
     """Read the rows once: curves and exact answers, the judgement, and the counts.
 
-    With `keep`, a temporary table keeps the rows that were read.
+    With `keep`, a temporary table keeps the rows that were read. `spread` keeps some.
     """
     start = time.perf_counter()
     reader = Reader(facts, column, sample, queries.held, keep)
@@ -65,6 +67,7 @@ def read_rows(
         for rows in prefetch:
             if sum(map(len, first_rows)) < JUDGED_ROWS:
                 first_rows.append(rows.vectors[:JUDGED_ROWS])
+            spread.add(rows.vectors)
             if sample.share < 1:
                 # a copy, because a view would keep the whole block in memory
                 tenth.append(rows.vectors[::every].copy())

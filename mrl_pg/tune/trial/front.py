@@ -8,6 +8,10 @@ from mrl_pg.tune.trial.point import Point
 ABOUT_EQUAL = 1.1
 """Times within this factor count as equal, so that the smaller index wins."""
 
+ROTATING = 2
+"""How much larger an index without a rotation may be, because all rows have to be
+written again to rotate them."""
+
 
 def front(points: Sequence[Point]) -> tuple[Point, ...]:
     """Settings that no other beats in both recall and time, fastest first."""
@@ -29,7 +33,8 @@ def cheapest(points: Sequence[Point], goal: Goal) -> tuple[Point | None, bool]:
 
     A setting whose low end reaches the goal comes before a setting of which only the
     mean does.
-    Among settings that are about as fast, the setting with the smallest index wins.
+    Among settings that are about as fast, the setting with the smallest index wins;
+    an index on rotated rows counts as ROTATING times larger.
     """
     for sure in (True, False):
         able = [p for p in points if reaches(p, goal, sure=sure)]
@@ -42,4 +47,6 @@ def cheapest(points: Sequence[Point], goal: Goal) -> tuple[Point | None, bool]:
 
 def _size(point: Point) -> tuple[float, float]:
     option = point.option
-    return (option.index_bytes if option else float("inf"), point.median_ms)
+    if option is None:
+        return float("inf"), point.median_ms
+    return option.index_bytes * (ROTATING if option.rotated else 1), point.median_ms

@@ -118,8 +118,9 @@ def two_passes(
     index, k = scratch.index(option), scratch.goal.k
 
     def search(query: Vector) -> Any:
+        asked = scratch.asked(option, query)
         return index.search(
-            scratch.conn, query, k=k, candidates=count, ef_search=ef, rerank=rerank
+            scratch.conn, asked, k=k, candidates=count, ef_search=ef, rerank=rerank
         )
 
     return Setting(

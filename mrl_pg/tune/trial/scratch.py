@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 
+import numpy as np
+from numpy.typing import NDArray
 from psycopg import errors, sql
 
 from mrl_pg import source
@@ -20,9 +22,12 @@ from mrl_pg.catalog.facts import Facts
 from mrl_pg.errors import InvalidSetting
 from mrl_pg.exchange import Conn, cursors
 from mrl_pg.index import MatryoshkaIndex
+from mrl_pg.load.pack import HEADER, TRAILER, VECTOR_WIRE
+from mrl_pg.rotation import Rotation
 from mrl_pg.tune.budget import Budget
 from mrl_pg.tune.option import Goal, Option
 from mrl_pg.tune.rows.sample_table import SampleTable
+from mrl_pg.tune.rows.stream import BLOCK_BYTES, copied, vector_fields
 from mrl_pg.tune.rows.table import TableFacts, full_type
 from mrl_pg.tune.transactions import session_settings
 from mrl_pg.tune.trial.single_pass import SinglePass, single_pass
@@ -54,7 +59,11 @@ class TrialIndex:
 
 @dataclass(frozen=True, slots=True)
 class Scratch:
-    """The copy; nothing else has the name `schema`."""
+    """The copy; nothing else has the name `schema`.
+
+    Options on rotated rows have a table of their own, with the rows rotated by
+    `rotation`.
+    """
 
     conn: Conn
     facts: Facts
@@ -63,6 +72,17 @@ class Scratch:
     schema: str
     storage: str
     name: str = TABLE
+    rotation: Rotation | None = None
+
+    def table_of(self, option: Option) -> str:
+        """The name of the table that has the short column of an option."""
+        return f"{self.name}_rotated" if option.rotated else self.name
+
+    def asked(self, option: Option, query: NDArray[np.float32]) -> NDArray[np.float32]:
+        """The query for the table of an option, which may have rotated rows."""
+        if self.rotation is None or not option.rotated:
+            return query
+        return self.rotation.apply(query)
 
     def index(self, option: Option) -> MatryoshkaIndex:
         """The short index of an option on the copy.
@@ -73,7 +93,7 @@ class Scratch:
         goal = self.goal.with_graph(option.graph)
         suffix = "" if option.graph is None else "_better"
         return MatryoshkaIndex(
-            self.name,
+            self.table_of(option),
             COLUMN,
             dims=option.dims,
             kind=option.kind,
@@ -108,11 +128,48 @@ class Scratch:
         """Make the table, with the vectors of another; returns a count."""
         made = sql.Identifier(self.schema, self.name)
         copy = slots.statement("scratch_copy", scratch=made, origin=origin)
-        for step in self._tables(made, short):
+        for step in self._tables(made, [o for o in short if not o.rotated]):
             cursors.tuples(self.conn).execute(step)
         done = cursors.tuples(self.conn).execute(copy)
         cursors.tuples(self.conn).execute(slots.statement("analyze_table", table=made))
+        rotated = [option for option in short if option.rotated]
+        if rotated and self.rotation is not None:
+            self._fill_rotated(made, self.rotation, rotated)
         return done.rowcount
+
+    def _fill_rotated(
+        self, origin: sql.Identifier, rotation: Rotation, short: Sequence[Option]
+    ) -> None:
+        """Make the table of rotated rows from the copy, some rows at a time."""
+        made = sql.Identifier(self.schema, self.table_of(short[0]))
+        for step in self._tables(made, short):
+            cursors.tuples(self.conn).execute(step)
+        layout = np.dtype(
+            [
+                ("fields", ">i2"),
+                ("length_id", ">i4"),
+                ("id", ">i8"),
+                *vector_fields(VECTOR_WIRE[self.facts.full_type], self.facts.full_dims),
+            ]
+        )
+        arriving = slots.statement("scratch_in", table=made)
+        after, most = 0, max(1, BLOCK_BYTES // layout.itemsize)
+        while True:
+            rows = slots.statement(
+                "scratch_part",
+                table=origin,
+                after=sql.Literal(after),
+                rows=sql.Literal(most),
+            )
+            leaving = slots.statement("copy_rows", rows=rows)
+            records = copied(self.conn, leaving, layout).copy()
+            if not len(records):
+                break
+            records["value"] = rotation.apply(records["value"].astype(np.float32))
+            after = int(records["id"][-1])
+            with cursors.tuples(self.conn).copy(arriving) as copy:
+                copy.write(HEADER + records.tobytes() + TRAILER)
+        cursors.tuples(self.conn).execute(slots.statement("analyze_table", table=made))
 
     def _tables(
         self, copied: sql.Identifier, short: Sequence[Option]
@@ -147,7 +204,7 @@ class Scratch:
         """Build the short index of an option."""
         index = self.index(option)
         extension = slots.home(self.facts.extension_schema)
-        table = sql.Identifier(self.schema, self.name)
+        table = sql.Identifier(self.schema, index.table)
         start = time.perf_counter()
         cursors.tuples(self.conn).execute(
             definitions.create_index(index, table, extension)

@@ -120,7 +120,7 @@ def _place(
         with scratch(conn, facts, place.table, place.goal) as own:
             # as on the copy, where it was decided by the width of the rows
             kept = "plain" if not place.toast_bytes() else place.storage
-            yield replace(own, storage=kept), limit
+            yield replace(own, storage=kept, rotation=place.rotation), limit
 
 
 def _send(place: Scratch, conn: Conn) -> None:

@@ -24,7 +24,7 @@ def walked(place: Scratch, point: Point, queries: Queries) -> float | None:
     for query in queries.vectors[:QUERIES]:
         plan = index.plan(
             place.conn,
-            query,
+            place.asked(point.option, query),
             k=place.goal.k,
             candidates=point.candidates,
             ef_search=point.ef_search,
