@@ -1,6 +1,7 @@
 """A rotation keeps distances, is undone, fits few rows, and survives its file."""
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from mrl_pg.rotation import value as value_module
 Floats = NDArray[np.float32]
 
 FULL = 96
+ROOT = Path(__file__).parents[2]
 
 
 def uneven(rows: int, seed: int = 0) -> Floats:
@@ -238,3 +240,18 @@ def test_rows_that_cannot_be_fitted_are_refused() -> None:
             fit(bad)
     with pytest.raises(InvalidSetting, match="method='itq'"):
         fit(np.ones((3, 3)), method="itq")  # type: ignore[arg-type]
+
+
+# ----------------------------------------------------------------------------- docs
+
+
+def test_the_example_in_the_docs_prints_what_it_says(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = (ROOT / "docs/models.md").read_text(encoding="utf-8")
+    pairs = re.findall(r"```python\n(.*?)```\n\n```\n(.*?)```", page, re.DOTALL)
+    example, printed = next(pair for pair in pairs if "glosses.rot" in pair[0])
+    monkeypatch.chdir(tmp_path)
+    exec(compile(example, "docs/models.md", "exec"), {})
+    assert capsys.readouterr().out == printed
+    assert Rotation.read("glosses.rot").provenance.source == "glosses"
