@@ -321,13 +321,13 @@ order by copied.id
 
 -- name: scratch_part
 -- Part of a statement: some rows of a copy after an id, in the order of their ids.
--- Slots: table, after, rows
+-- Slots: table, after (an id), most (rows)
 -- Called by: mrl_pg.tune.trial.scratch
 select part.id, part.embedding
 from {table} as part
 where part.id operator(pg_catalog.>) {after}
 order by part.id
-limit {rows}
+limit {most}
 
 -- name: scratch_out
 -- Sends the full vectors of a copy to the client, which has them copied once more.

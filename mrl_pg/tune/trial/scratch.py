@@ -159,7 +159,7 @@ class Scratch:
                 "scratch_part",
                 table=origin,
                 after=sql.Literal(after),
-                rows=sql.Literal(most),
+                most=sql.Literal(most),
             )
             leaving = slots.statement("copy_rows", rows=rows)
             records = copied(self.conn, leaving, layout).copy()
