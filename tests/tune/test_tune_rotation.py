@@ -28,6 +28,7 @@ from mrl_pg.tune.predict.rotation import (
     SpreadRows,
     judge_rotation,
 )
+from mrl_pg.tune.predict.shortlist import could_win
 from mrl_pg.tune.rows import read_rows
 from mrl_pg.tune.trial.front import cheapest
 from mrl_pg.tune.trial.point import Point
@@ -132,6 +133,18 @@ def test_a_size_may_be_shown_both_ways() -> None:
     assert smallest_alike(both) == both
 
 
+def test_prefixes_rotated_rows_and_bits_are_all_tried() -> None:
+    bits = replace(option(1536, 150, rotated=False, ms=2.0), kind="bit")
+    known = [
+        option(512, 300, rotated=False, ms=3.0),
+        option(256, 150, rotated=True, ms=1.2),
+        option(128, 80, rotated=True, ms=1.25),
+        bits,
+    ]
+    names = [picked.name for picked in could_win(known, 3)]
+    assert names == ["halfvec(128) rotated", "bit(1536)", "halfvec(512)"]
+
+
 def test_the_commands_rotate_first() -> None:
     layout = IndexLayout("docs", "embedding", dims=1)
     plain, short = option(512, 300, rotated=False), option(64, 50, rotated=True)
@@ -175,6 +188,10 @@ def test_without_a_rotation_nothing_is_said_of_one() -> None:
     assert turned(gained(), [point(plain, 1)], Goal()) == []
     none = point(option(64, 5, rotated=True), 1, mean=0.5)
     assert "no setting of rotated rows" in turned(gained(), [none], Goal())[0]
+    good = point(option(64, 5, rotated=True), 1)
+    assert "was tried" in turned(gained(), [good], Goal())[0]
+    poor = point(plain, 1, mean=0.5)
+    assert "no setting reaches" in turned(gained(), [good, poor], Goal())[0]
     assert rotated_column("embedding") == "embedding_rotated"
     assert len(rotated_column("x" * 63).encode()) <= 63
 

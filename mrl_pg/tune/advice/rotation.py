@@ -25,10 +25,13 @@ def turned(test: RotationTest | None, points: Sequence[Point], goal: Goal) -> li
     if test is None or not rotated:
         return []
     best = cheapest(rotated, goal)[0]
-    plain = cheapest([point for point in tried if point not in rotated], goal)[0]
+    others = [point for point in tried if point not in rotated]
+    plain = cheapest(others, goal)[0]
     if best is None:
         return ["no setting of rotated rows that was tried reaches the recall"]
     said = f"of rotated rows the best setting is {best}"
+    if not others:
+        return [f"{said}; no index of rows as they are was tried"]
     if plain is None:
         return [f"{said}; of rows as they are no setting reaches the recall"]
     return [

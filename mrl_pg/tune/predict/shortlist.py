@@ -109,16 +109,17 @@ def needed(curve: Curve, goal: Goal) -> tuple[int | None, bool]:
 def could_win(predicted: Sequence[Option], most: int) -> tuple[Option, ...]:
     """At most `most` options that are worth building, by prediction.
 
-    First, among the options by values and among those by signs, the smallest index that
-    is about as fast as the fastest. Then the fastest option of all, then smaller and
-    slower options, because predicted times are rough guesses. `vector` counts only if
-    `halfvec` of the same size is not an option, because both find the same rows.
+    First, among the options by values, those by values of rotated rows, and those by
+    signs, the smallest index that is about as fast as the fastest. Then the fastest
+    option of all, then smaller and slower options, because predicted times are rough
+    guesses. `vector` counts only if `halfvec` of the same size is not an option,
+    because both find the same rows.
     """
     able = [option for option in predicted if option.search_ms is not None]
     able = smallest_alike(able)
-    kinds: dict[Stored, list[Option]] = {}
+    kinds: dict[tuple[Stored, bool], list[Option]] = {}
     for option in able:
-        kinds.setdefault(option.stored, []).append(option)
+        kinds.setdefault((option.stored, option.rotated), []).append(option)
     # a guess that is too long for the graph hides how much faster fewer candidates are,
     # so try the fastest option, too
     first = sorted(able, key=_ms)[:1]
