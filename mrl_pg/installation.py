@@ -100,6 +100,9 @@ def uninstalling() -> Exchange[InstallReport]:
         return (yield from transaction(_uninstall()))
     except Exception as error:
         reply = server_message(error)
+        if reply.sqlstate == NOT_IN_PREREQUISITE_STATE:
+            # rotated columns
+            raise StillInUse(f"nothing was removed: {reply}") from error
         if reply.sqlstate != DEPENDENT_OBJECTS_STILL_EXIST:
             raise
         # the server's hint is to drop them with `cascade`
