@@ -226,7 +226,7 @@ def _tune(conn: Conn, request: TuneRequest, stack: ExitStack) -> Tuning:
     trials = Trials()
     points: Sequence[Point] = ()
     if keep is None:
-        points = _exact(conn, known, request, queries, truth)
+        points = _exact(conn, facts, known, request, queries, truth)
     else:
         picked = could_win(predicted, request.tries)
         trials = _try(
@@ -296,11 +296,19 @@ def _tune(conn: Conn, request: TuneRequest, stack: ExitStack) -> Tuning:
 
 
 def _exact(
-    conn: Conn, known: TableFacts, request: TuneRequest, queries: Queries, truth: Nested
+    conn: Conn,
+    facts: Facts,
+    known: TableFacts,
+    request: TuneRequest,
+    queries: Queries,
+    truth: Nested,
 ) -> list[Point]:
     """The exact search of a small table itself, which needs no right but to select."""
     if known.rows * known.full_bytes > SMALL_BYTES:
         return []
+    if facts.rotation is not None:
+        # the search rotates them again
+        queries = replace(queries, vectors=facts.rotation.undo(queries.vectors))
     layout = request.layout
     bare = MatryoshkaIndex(
         layout.table,
