@@ -42,6 +42,7 @@ class MrlPg(LazyGroup):
         "queries": "mrl_pg.cli.queries:queries",
         "server": "mrl_pg.cli.server:app",
         "load": "mrl_pg.cli.load:load",
+        "train": "mrl_pg.cli.train:train",
         "mcp": "mrl_pg.cli.mcp:mcp",
     }
 

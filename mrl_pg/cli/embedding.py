@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, TypeAlias
 
 import typer
@@ -56,6 +57,17 @@ EmbedUrl: TypeAlias = Annotated[
         show_default=False,
     ),
 ]
+ProjectionFile: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        "--projection",
+        metavar="FILE",
+        help="A projection that `mrl-pg train` made for the model. All rows of a "
+        "column, and all searches of it, need the same.",
+        rich_help_panel=TEXTS,
+        show_default=False,
+    ),
+]
 RequestsPerMinute: TypeAlias = Annotated[
     float | None,
     typer.Option(
@@ -72,6 +84,7 @@ OPTIONS = {
     "name": "--model",
     "dims": "--embed-dims",
     "url": "--embed-url",
+    "projection": "--projection",
     "requests_per_minute": "--requests-per-minute",
     "store": "--store",
     "price": "--price",

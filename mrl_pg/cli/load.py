@@ -21,6 +21,7 @@ from mrl_pg.cli.embedding import (
     EmbedDims,
     EmbedUrl,
     ModelName,
+    ProjectionFile,
     RequestsPerMinute,
     refuse_without_model,
 )
@@ -207,6 +208,7 @@ def load(
     model: ModelName = None,
     embed_dims: EmbedDims = None,
     embed_url: EmbedUrl = None,
+    projection: ProjectionFile = None,
     requests_per_minute: RequestsPerMinute = None,
     store: Annotated[
         Path | None,
@@ -312,6 +314,7 @@ def load(
         "name": model,
         "dims": embed_dims,
         "url": embed_url,
+        "projection": projection,
         "requests_per_minute": requests_per_minute,
     }
     if embed is None:

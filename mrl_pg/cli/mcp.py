@@ -10,6 +10,7 @@ from mrl_pg.cli.embedding import (
     EmbedDims,
     EmbedUrl,
     ModelName,
+    ProjectionFile,
     refuse_without_model,
 )
 from mrl_pg.cli.options import PG_DEFAULT, Directory, Dsn, Pg, say
@@ -35,6 +36,7 @@ def mcp(
     model: ModelName = None,
     embed_dims: EmbedDims = None,
     embed_url: EmbedUrl = None,
+    projection: ProjectionFile = None,
     dsn: Dsn = None,
     directory: Directory = None,
     pg: Pg = PG_DEFAULT,
@@ -66,7 +68,12 @@ def mcp(
     # imported here, because help needs no server
     from mrl_pg.adapters.mcp import ReadOnly, Tools, serve
 
-    asked: dict[str, Any] = {"name": model, "dims": embed_dims, "url": embed_url}
+    asked: dict[str, Any] = {
+        "name": model,
+        "dims": embed_dims,
+        "url": embed_url,
+        "projection": projection,
+    }
     if embed is None:
         refuse_without_model(asked)
     chosen = None if embed is None else embedder(embed, **asked)

@@ -28,6 +28,7 @@ from mrl_pg.cli.embedding import (
     EmbedDims,
     EmbedUrl,
     ModelName,
+    ProjectionFile,
     refuse_without_model,
 )
 from mrl_pg.cli.options import PG_DEFAULT, Directory, Dsn, Json, Pg, connection, say
@@ -70,6 +71,7 @@ def search(
     model: ModelName = None,
     embed_dims: EmbedDims = None,
     embed_url: EmbedUrl = None,
+    projection: ProjectionFile = None,
     dims: KnownDims = None,
     kind: KnownKind = None,
     distance: KnownDistance = None,
@@ -132,7 +134,12 @@ def search(
     """
     meant = Meant(table, column, dims, kind, distance, short, name)
     params = values(param)
-    asked: dict[str, Any] = {"name": model, "dims": embed_dims, "url": embed_url}
+    asked: dict[str, Any] = {
+        "name": model,
+        "dims": embed_dims,
+        "url": embed_url,
+        "projection": projection,
+    }
     vector: Any = None
     if text is None:
         refuse_without_model(asked)

@@ -10,6 +10,8 @@ from mrl_pg.embed.loading import load_texts, update_texts
 from mrl_pg.embed.named import embedder
 from mrl_pg.embed.openai_model import OpenAIModel
 from mrl_pg.embed.program import ProgramModel
+from mrl_pg.embed.projected import ProjectedModel
+from mrl_pg.embed.projection import Projection
 from mrl_pg.embed.protocol import AsyncEmbedder, Embedder
 from mrl_pg.embed.sentence_transformer import SentenceTransformerModel
 from mrl_pg.embed.text_model import TextModel
@@ -22,6 +24,8 @@ __all__ = [
     "EmbeddingCost",
     "OpenAIModel",
     "ProgramModel",
+    "ProjectedModel",
+    "Projection",
     "SentenceTransformerModel",
     "TextModel",
     "embedder",

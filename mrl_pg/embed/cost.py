@@ -67,12 +67,18 @@ def cost_of(
         size += sum(
             len(text.encode("utf-8", "surrogatepass")) for text in distinct - {*there}
         )
+    return cost_in(model, texts, known, size // BYTES_PER_TOKEN, price)
+
+
+def cost_in(
+    model: str, texts: int, known: int, tokens: int, price: float | None
+) -> EmbeddingCost:
+    """The cost of tokens at a price for a million, by default that of PRICES."""
     facts = find(model.partition(":")[2])
     priced = None
     if price is None and facts is not None and model.startswith("openai:"):
         listed = PRICES.get(facts.name)
         if listed is not None:
             price, priced = listed.dollars, listed.month
-    tokens = size // BYTES_PER_TOKEN
     dollars = None if price is None else tokens * price / 1e6
     return EmbeddingCost(model, texts, known, tokens, dollars, priced)

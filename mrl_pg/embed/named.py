@@ -1,9 +1,14 @@
 """A model by the text that names it: the value of `--embed`, or of the registry."""
 
+import re
+from os import PathLike
+
 from mrl_pg.arguments import check_text, shown
 from mrl_pg.embed.demo_model import DemoModel
 from mrl_pg.embed.openai_model import OpenAIModel
 from mrl_pg.embed.program import ProgramModel
+from mrl_pg.embed.projected import MARK, ProjectedModel
+from mrl_pg.embed.projection import Projection
 from mrl_pg.embed.sentence_transformer import SentenceTransformerModel
 from mrl_pg.embed.text_model import TextModel
 from mrl_pg.errors import InvalidSetting
@@ -11,6 +16,9 @@ from mrl_pg.models import find
 
 SIZE = {DemoModel.kind: 512}
 """Full sizes of models that `mrl_pg.models` does not list."""
+
+VERSION = re.compile("[0-9a-f]{8}")
+"""How a name that a projection gives ends, behind MARK."""
 
 FORMS = "openai:MODEL, sentence-transformers:MODEL, demo, or a command"
 
@@ -23,6 +31,7 @@ def embedder(
     normalise: bool | None = None,
     url: str | None = None,
     requests_per_minute: float | None = None,
+    projection: "Projection | str | PathLike[str] | None" = None,
 ) -> TextModel:
     """The model that a text names: one of FORMS.
 
@@ -30,9 +39,19 @@ def embedder(
     interface at `url`. `sentence-transformers:` is followed by a model of the Hugging
     Face hub or a folder. `demo` is the static model of the demo. Anything else is a
     command, such as `python my_embed.py`. `name` is what the registry keeps for a
-    command or a folder. Raises InvalidSetting.
+    command or a folder. `projection` is one that `mrl-pg train` made, or its file; then
+    `dims` is a size of it. Raises InvalidSetting.
     """
     check_text("embed", spec)
+    if projection is not None:
+        base = embedder(
+            spec,
+            name=name,
+            normalise=normalise,
+            url=url,
+            requests_per_minute=requests_per_minute,
+        )
+        return ProjectedModel(base, projection, dims=dims)
     kind, colon, model = spec.strip().partition(":")
     if kind == OpenAIModel.kind and colon:
         return OpenAIModel(
@@ -68,6 +87,14 @@ def known_embedder(name: str, dims: int | None) -> TextModel:
     models of sentence-transformers that `mrl_pg.models` lists. No command is run for
     it. Raises InvalidSetting.
     """
+    model, mark, version = name.rpartition(MARK)
+    if mark and VERSION.fullmatch(version):
+        raise InvalidSetting(
+            f"the column was filled by {shown(model)} through the projection "
+            f"{version}, and its file is needed: name both with "
+            f"embedder=embedder({model!r}, projection=FILE) (--embed {model} "
+            "--projection FILE)"
+        )
     kind, _, label = name.partition(":")
     facts = find(label)
     full = facts.full if facts else SIZE.get(kind)

@@ -1,15 +1,14 @@
 """A model whose vectors go through a projection."""
 
-from collections.abc import Sequence
 from os import PathLike
 from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mrl_pg.embed.protocol import Embedder
 from mrl_pg.embed.column_model import is_same
 from mrl_pg.embed.projection import Projection
+from mrl_pg.embed.protocol import Embedder
 from mrl_pg.embed.text_model import Role, TextModel
 from mrl_pg.errors import ModelMismatch
 from mrl_pg.vectors import VectorsLike

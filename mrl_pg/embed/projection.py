@@ -1,12 +1,11 @@
 """A trained linear map that shortens the vectors of a model, and a model behind it."""
 
-import asyncio
 import hashlib
 import io
 import json
 import os
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
@@ -16,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mrl_pg.arguments import check_path, check_whole, shown
-from mrl_pg.embed.text_model import MOST_DIMS
 from mrl_pg.errors import InvalidFile, InvalidSetting, InvalidVector
 from mrl_pg.vectors import normalise
 

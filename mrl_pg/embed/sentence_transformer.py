@@ -34,19 +34,13 @@ class SentenceTransformerModel(TextModel):
             # a path of this machine says nothing to others
             name = Path(model).resolve().name
         super().__init__(model, name=name, dims=dims, normalise=normalise)
-        self._loaded = _load(self.model, device) if loaded is None else loaded
+        self.loaded = _load(self.model, device) if loaded is None else loaded
 
     def _vectors(self, texts: list[str], role: Role) -> VectorsLike:
         encode = (
-            self._loaded.encode_query
-            if role == "query"
-            else self._loaded.encode_document
+            self.loaded.encode_query if role == "query" else self.loaded.encode_document
         )
-        known = getattr(self._loaded, "prompts", None) or {}
-        own = ("query",) if role == "query" else ("document", "passage", "corpus")
-        # an empty prompt is how the library says that none was given
-        has_own = any(known.get(word) for word in own)
-        prompt = None if has_own else self._prompt(role)
+        prompt = None if self._own_prompt(role) else self._prompt(role)
         given = {} if prompt is None else {"prompt": prompt}
         try:
             vectors: VectorsLike = encode(
@@ -62,6 +56,16 @@ class SentenceTransformerModel(TextModel):
                 f"{self.name} failed ({error}): try fewer or shorter texts"
             ) from error
         return vectors
+
+    def prompt_of(self, role: Role) -> str:
+        """What is put before a text: the model's own prompt, else that of its card."""
+        return self._own_prompt(role) or self._prompt(role) or ""
+
+    def _own_prompt(self, role: Role) -> str:
+        known = getattr(self.loaded, "prompts", None) or {}
+        own = ("query",) if role == "query" else ("document", "passage", "corpus")
+        # an empty prompt is how the library says that none was given
+        return next((known[word] for word in own if known.get(word)), "")
 
 
 def _load(model: str, device: str | None) -> Any:

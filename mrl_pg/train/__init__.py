@@ -3,6 +3,8 @@
 No library of models is imported before a model is trained.
 """
 
+from mrl_pg.train.from_file import write_projection
+from mrl_pg.train.model import train_model
 from mrl_pg.train.nesting import Nesting
 from mrl_pg.train.pairs import Pairs, PairVectors, read_pairs
 from mrl_pg.train.projection import TrainedProjection, train_projection
@@ -17,5 +19,7 @@ __all__ = [
     "TrainReport",
     "TrainedProjection",
     "read_pairs",
+    "train_model",
     "train_projection",
+    "write_projection",
 ]

@@ -48,8 +48,8 @@ def read(path: Path, mark: str) -> State | None:
             arrays = {name: parts[name] for name in ARRAYS}
     except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile) as error:
         raise InvalidFile(
-            f"{path.name} is no checkpoint of a training ({error}): remove it, or begin "
-            "anew with restart=True (--restart)"
+            f"{path.name} is no checkpoint of a training ({error}): remove it, or "
+            "begin anew with restart=True (--restart)"
         ) from error
     if found != mark:
         raise InvalidSetting(

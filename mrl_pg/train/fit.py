@@ -1,4 +1,4 @@
-"""Fits the matrix of a projection: steps of Adam on the loss of pairs, epoch by epoch."""
+"""Fits the matrix of a projection: steps of Adam on the loss of pairs."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -114,9 +114,7 @@ def loss_of(
     same = rows == own[:, np.newaxis]
     same[np.arange(len(own)), np.arange(len(own))] = False
     anchors, documents = pairs.anchors[places], pairs.documents[rows]
-    loss = nested_loss(
-        anchors @ matrix, documents @ matrix, weights=weights, same=same
-    )
+    loss = nested_loss(anchors @ matrix, documents @ matrix, weights=weights, same=same)
     return loss.value, anchors.T @ loss.anchors + documents.T @ loss.documents
 
 

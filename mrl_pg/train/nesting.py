@@ -1,6 +1,6 @@
 """The sizes that a loss includes, and what each size counts."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,17 +19,20 @@ SHORTEST = 16
 class Nesting:
     """Sizes, ascending, with a weight each, by default 1.
 
-    Each step of the training includes `dims_per_step` sizes, drawn at random, or all of
-    them. Fewer sizes make a step cheaper. Raises InvalidSetting.
+    Without sizes it stands for the usual ones: see `within`. Each step of the training
+    includes `dims_per_step` sizes, drawn at random, or all of them. Fewer sizes make a
+    step cheaper. Raises InvalidSetting.
     """
 
-    sizes: tuple[int, ...]
+    sizes: tuple[int, ...] = ()
     weights: tuple[float, ...] = ()
     dims_per_step: int | None = None
 
     def __post_init__(self) -> None:
         """Check all values, and put the sizes in order."""
-        if isinstance(self.sizes, (str, int)) or not self.sizes:
+        if self.dims_per_step is not None:
+            check_whole("dims_per_step", self.dims_per_step, 1, MOST_DIMS, "a step")
+        if isinstance(self.sizes, (str, int)):
             raise InvalidSetting(
                 f"sizes={shown(self.sizes)}: name the sizes to train, such as "
                 "32, 64, 128 and the full size"
@@ -53,28 +56,32 @@ class Nesting:
                 f"weights={shown(self.weights)}: a weight must be above 0; leave a "
                 "size out instead of weighing it 0"
             )
+        if self.dims_per_step is not None and 0 < len(sizes) < self.dims_per_step:
+            raise InvalidSetting(
+                f"dims_per_step={self.dims_per_step} is more than the {len(sizes)} "
+                "sizes: leave it out to include all sizes in each step"
+            )
         weights = weights or [1.0] * len(sizes)
         both = sorted(zip(sizes, weights, strict=True))
         object.__setattr__(self, "sizes", tuple(size for size, _ in both))
         object.__setattr__(self, "weights", tuple(weight for _, weight in both))
-        if self.dims_per_step is not None:
-            check_whole(
-                "dims_per_step", self.dims_per_step, 1, len(sizes), f"{len(sizes)} sizes"
-            )
 
-    @classmethod
-    def of(cls, full: int, sizes: Sequence[int] | None = None) -> "Nesting":
-        """These sizes, or the usual ones below `full`, and `full` itself."""
-        usual = tuple(size for size in ladder(full) if size >= SHORTEST)
-        return cls((*usual, full) if sizes is None else tuple(sizes))
+    def within(self, full: int) -> "Nesting":
+        """These sizes; without any, the usual ones below `full`, and `full` itself.
 
-    def check(self, full: int) -> None:
-        """Raise InvalidSetting if the vectors are shorter than a size."""
+        Raises InvalidSetting if the vectors are shorter than a size.
+        """
+        if not self.sizes:
+            usual = tuple(size for size in ladder(full) if size >= SHORTEST)
+            step = self.dims_per_step
+            most = None if step is None else min(step, len(usual) + 1)
+            return Nesting((*usual, full), dims_per_step=most)
         if self.sizes[-1] > full:
             raise InvalidSetting(
                 f"size {self.sizes[-1]} is longer than the vectors, which have {full} "
                 f"numbers: name sizes up to {full}"
             )
+        return self
 
     def drawn(self, random: np.random.Generator) -> Mapping[int, float]:
         """The sizes of one step with their weights."""

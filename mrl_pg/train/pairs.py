@@ -38,6 +38,13 @@ class Pairs:
         """Number of pairs."""
         return len(self.anchors)
 
+    def at(self, places: Sequence[int]) -> "Pairs":
+        """The pairs at these places."""
+        columns = (self.anchors, self.positives, self.negatives)
+        return Pairs(
+            *([texts[i] for i in places] if texts else [] for texts in columns)
+        )
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PairVectors:
@@ -45,8 +52,9 @@ class PairVectors:
 
     `anchors` (pairs, d) are vectors of queries. `documents` (rows, d) are different
     documents. `own` has the row of the right answer for each anchor, and `wrong` is
-    None or has the row of a wrong answer. `model` is the model's name. Raises
-    InvalidVector or InvalidSetting.
+    None or has the row of a wrong answer. `model` is the model's name. `left_out` is
+    the number of pairs for which the model gave no vector. Raises InvalidVector or
+    InvalidSetting.
     """
 
     anchors: NDArray[np.float32]
@@ -54,6 +62,7 @@ class PairVectors:
     own: NDArray[np.intp]
     wrong: NDArray[np.intp] | None = None
     model: str = ""
+    left_out: int = 0
 
     def __post_init__(self) -> None:
         """Check shapes and values."""
@@ -83,7 +92,7 @@ class PairVectors:
             if not right or rows.min() < 0 or rows.max() >= len(self.documents):
                 raise InvalidSetting(
                     f"{what}={shown(places)}: give a row of documents, 0 to "
-                    f"{len(self.documents) - 1}, for each of {len(self.anchors)} anchors"
+                    f"{len(self.documents) - 1}, for each anchor"
                 )
             object.__setattr__(self, what, rows.astype(np.intp))
 
@@ -109,9 +118,7 @@ class Parts:
     judge: NDArray[np.intp]
 
 
-def parted(
-    own: NDArray[np.intp], held_out: int | None = None, seed: int = 0
-) -> Parts:
+def parted(own: NDArray[np.intp], held_out: int | None = None, seed: int = 0) -> Parts:
     """Pairs at random in three parts; by default a tenth, 1,000 at most, is judged by.
 
     Half as many again choose the epoch. Raises InvalidSetting.

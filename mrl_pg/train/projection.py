@@ -55,8 +55,7 @@ def train_projection(
     """
     began = perf_counter()
     check_callable("progress", progress)
-    nesting = nesting or Nesting.of(pairs.full)
-    nesting.check(pairs.full)
+    nesting = (nesting or Nesting()).within(pairs.full)
     schedule = schedule or Schedule()
     parts = parted(pairs.own, held_out, schedule.seed)
     unit = _unit(pairs)
@@ -88,6 +87,7 @@ def train_projection(
         model=pairs.model,
         trained=projection.version,
         pairs=len(pairs),
+        left_out=pairs.left_out,
         held_out=len(parts.judge),
         documents=len(pairs.documents),
         epochs=state.epochs,
@@ -128,4 +128,5 @@ def _unit(pairs: PairVectors) -> PairVectors:
         pairs.own,
         pairs.wrong,
         pairs.model,
+        pairs.left_out,
     )

@@ -36,7 +36,7 @@ def qualities(
     own: NDArray[np.intp],
     sizes: Sequence[int],
 ) -> tuple[PrefixQuality, ...]:
-    """The quality of each size, for queries (q, d) whose answers are rows `own` (q,)."""
+    """The quality of each size, for queries (q, d) whose answers are the rows `own`."""
     k = min(K, len(documents))
     true = nearest(documents, queries, k=k).rows
     found = []

@@ -31,7 +31,7 @@ class Gain:
 
     @classmethod
     def of(cls, after: Curve, before: Curve) -> "Gain":
-        """How much more the prefixes of `after` hit, at the sizes below the full one."""
+        """How much more prefixes of `after` hit, at the sizes below the full one."""
         sizes = max(1, len(after) - 1)
         pairs = list(zip(after, before, strict=True))[:sizes]
         each = np.mean(
@@ -49,8 +49,9 @@ class TrainReport:
 
     `before` are prefixes of the model's vectors, `after` those of the trained vectors.
     `rotated` are prefixes of the model's vectors after a rotation by PCA, which needs
-    no pairs; empty if a whole model was trained. `epochs` were trained, and `best_epoch`
-    was kept; 0 is the start. `documents` were searched by each held-out query.
+    no pairs. `epochs` were trained, and `best_epoch` was kept; 0 is the start.
+    `documents` were searched by each held-out query. `left_out` are pairs for which
+    the model gave no vector.
     """
 
     model: str
@@ -63,7 +64,8 @@ class TrainReport:
     seconds: float
     before: Curve
     after: Curve
-    rotated: Curve = ()
+    rotated: Curve
+    left_out: int = 0
 
     @property
     def sizes(self) -> tuple[int, ...]:
@@ -76,42 +78,35 @@ class TrainReport:
         return Gain.of(self.after, self.before)
 
     @property
-    def over_rotation(self) -> Gain | None:
+    def over_rotation(self) -> Gain:
         """How much more they hit than prefixes of rotated vectors."""
-        return Gain.of(self.after, self.rotated) if self.rotated else None
+        return Gain.of(self.after, self.rotated)
 
     @property
     def verdict(self) -> Verdict:
         """What is worth using."""
-        more = self.over_rotation
-        if self.gain.low > 0 and (more is None or more.low > 0):
+        if self.gain.low > 0 and self.over_rotation.low > 0:
             return "gain"
-        if self.rotated and Gain.of(self.rotated, self.before).low > 0:
-            return "rotation"
-        return "no gain"
+        rotation = Gain.of(self.rotated, self.before)
+        return "rotation" if rotation.low > 0 else "no gain"
 
     @property
     def reason(self) -> str:
         """The verdict as a sentence."""
         over = "over all sizes below the full one"
         if self.verdict == "gain":
-            rotation = (
-                f", and {self.over_rotation.mean:+.3f} beside a rotation by PCA"
-                if self.over_rotation
-                else ""
-            )
             return (
                 f"trained prefixes find the right answer more often: {self.gain} "
-                f"{over}{rotation}"
+                f"{over}, and {self.over_rotation.mean:+.3f} beside a rotation by PCA"
             )
         if self.verdict == "rotation":
             return (
-                "a rotation by PCA brings as much, needs no training, and keeps all "
-                f"full distances: {Gain.of(self.rotated, self.before)} {over}, and "
+                "a rotation by PCA does as well or better, needs no training, and keeps "
+                f"all full distances: {Gain.of(self.rotated, self.before)} {over}, and "
                 f"training {self.gain.mean:+.3f}"
             )
         return (
-            f"training brought nothing that is sure: {self.gain} {over}. Give more "
+            f"training brought nothing that is sure: {self.gain} {over}; give more "
             "pairs, or keep the model as it is"
         )
 
@@ -122,11 +117,11 @@ class TrainReport:
 
     def as_dict(self) -> dict[str, Any]:
         """Values for JSON."""
-        more = self.over_rotation
         return {
             "model": self.model,
             "trained": self.trained,
             "pairs": self.pairs,
+            "left_out": self.left_out,
             "held_out": self.held_out,
             "documents": self.documents,
             "epochs": self.epochs,
@@ -135,7 +130,7 @@ class TrainReport:
             "verdict": self.verdict,
             "reason": self.reason,
             "gain": _interval(self.gain),
-            "over_rotation": None if more is None else _interval(more),
+            "over_rotation": _interval(self.over_rotation),
             "sizes": [
                 {
                     "dims": size,
@@ -168,27 +163,30 @@ class TrainReport:
         lines = self.table()
         widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
         rows = [
-            "  ".join(cell.rjust(width) for cell, width in zip(line, widths, strict=True))
+            "  ".join(
+                cell.rjust(width) for cell, width in zip(line, widths, strict=True)
+            )
             for line in lines
         ]
         knees = ", ".join(
             f"{self.knee(curve) or 'none'} {name}"
             for name, curve in self._curves().items()
         )
+        left = f" ({self.left_out:,} more have no vector)" if self.left_out else ""
         kept = f"epoch {self.best_epoch} of {self.epochs} kept"
         return "\n".join(
             [
                 f"{self.verdict}: {self.reason}",
-                f"{self.pairs:,} pairs, {self.held_out:,} of them held out, which "
-                f"search {self.documents:,} documents; {kept}; {self.seconds:.0f} s",
+                f"{self.pairs:,} pairs{left}, {self.held_out:,} of them held out, "
+                f"which search {self.documents:,} documents; {kept}; "
+                f"{self.seconds:.0f} s",
                 *rows,
                 f"knee of hit@{K}: {knees}",
             ]
         )
 
     def _curves(self) -> Mapping[str, Curve]:
-        rotated = {"rotated": self.rotated} if self.rotated else {}
-        return {"before": self.before, **rotated, "after": self.after}
+        return {"before": self.before, "rotated": self.rotated, "after": self.after}
 
 
 def _interval(gain: Gain) -> dict[str, float]:
