@@ -6,7 +6,7 @@ BIN := .venv/bin
 unexport PYTHONDONTWRITEBYTECODE
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test check format bench soak extension clean
+.PHONY: demo test test-train check format bench soak extension clean
 
 demo: .venv/demo  ## search a dictionary by meaning, on an embedded PostgreSQL
 	$(BIN)/mrl-pg demo --directory .mrl_pg/pg18
@@ -23,6 +23,10 @@ WORKERS := -n $(COUNT) --dist loadfile --no-loadscope-reorder
 
 test: .venv/installed  ## all tests, a few files at a time
 	$(BIN)/pytest $(if $(DSN),-n 0,$(WORKERS)) $(SERVERS) $(SELECT)
+
+# torch is 200 MB to 3 GB, so that neither `make test` nor CI installs it
+test-train: .venv-train/installed  ## the tests that train models, with torch
+	.venv-train/bin/pytest -n 0 tests/train
 
 check: .venv/installed  ## lint, format and types, as CI runs them
 	$(BIN)/ruff check
@@ -56,5 +60,11 @@ $(BIN)/python:
 	$(PIP) --no-compile --editable '.[dev]'
 	touch $@ .venv/demo
 
+.venv-train/installed: pyproject.toml
+	$(PYTHON) -m venv .venv-train
+	.venv-train/bin/pip install --quiet --disable-pip-version-check --no-compile \
+		--editable '.[dev,train]'
+	touch $@
+
 clean:  ## remove the virtual environment and build leftovers; .mrl_pg/ stays
-	rm -rf .venv build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venv-train build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache

@@ -161,8 +161,8 @@ def train(
     rate: Annotated[
         float | None,
         typer.Option(
-            help="Learning rate.  \\[default: 0.001; with --finetune 0.00002, and for static "
-            "models a fiftieth of the size of their weights]",
+            help="Learning rate.  \\[default: 0.001; with --finetune 0.00002, and "
+            "for static models a fiftieth of the size of their weights]",
             rich_help_panel=STEPS,
             show_default=False,
         ),

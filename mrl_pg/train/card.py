@@ -1,42 +1,76 @@
-"""What a training adds to the model card of sentence-transformers."""
+"""The model card of a trained model.
+
+Ours alone, because that of sentence-transformers quotes texts of the pairs.
+"""
 
 from mrl_pg.train.report import TrainReport
+from mrl_pg.train.trainer import Recipe
 
-HEAD = "## Quality of prefixes"
+CARD = """\
+---
+library_name: sentence-transformers
+pipeline_tag: sentence-similarity
+tags:
+- sentence-transformers
+- matryoshka
+---
+
+# {name}
+
+`{model}`, trained further so that the first {sizes} numbers of its vectors, scaled to
+length 1, are an embedding each.
+
+```python
+from sentence_transformers import SentenceTransformer
+
+model = SentenceTransformer("{name}", truncate_dim={shortest})
+queries = model.encode_query(["a question"], normalize_embeddings=True)
+```
+
+```sh
+mrl-pg load docs.jsonl docs embedding --embed sentence-transformers:{name}
+mrl-pg create docs embedding --dims {shortest}
+```
+
+## Quality of prefixes
+
+{table}
+
+Measured on {held_out:,} pairs that were not learnt from; each query searched
+{documents:,} documents. `hit@10` is the share of queries whose right answer is among
+the first 10, `recall` the share of the 10 nearest documents by full vectors. `before` is
+`{model}`, `rotated` the same after a rotation by PCA, `after` this model.
+
+The verdict is *{verdict}*: {reason}.
+
+## Training
+
+- Loss: {wrapper} over {base_loss}
+- Sizes: {sizes}; weights: {weights}; sizes in a step: {some}
+- Pairs: {learnt:,}; epochs: {epochs}; seed: {seed}
+"""
 
 
-def with_figures(card: str, report: TrainReport, *, two_d: bool = False) -> str:
-    """The card with a section of sizes and figures, right after its first heading."""
+def card(report: TrainReport, recipe: Recipe) -> str:
+    """The text of the card, in Markdown."""
     head, *lines = report.table()
-    rule = "|".join(["---:"] * len(head))
-    rows = [f"|{'|'.join(row)}|" for row in lines]
-    table = [f"|{'|'.join(head)}|", f"|{rule}|", *rows]
-    sizes = ", ".join(map(str, report.sizes))
-    layers = " and at several layers (`Matryoshka2dLoss`)" if two_d else ""
-    section = "\n".join(
-        [
-            HEAD,
-            "",
-            f"Trained from `{report.model}` at {sizes} dimensions{layers}: the first "
-            "numbers of a vector, scaled to length 1, are an embedding at each of "
-            "these sizes.",
-            "",
-            *table,
-            "",
-            f"Measured on {report.held_out:,} pairs that were not learnt from, each "
-            f"searching {report.documents:,} documents. `hit@10` is the share of "
-            "queries whose right answer is among the first 10, and `recall` the share "
-            "of the 10 nearest documents by full vectors. `rotated` is the model "
-            "before the training, after a rotation by PCA. The verdict: "
-            f"{report.verdict}, because {report.reason}.",
-            "",
-        ]
+    rows = [head, ["---:"] * len(head), *lines]
+    nesting = recipe.nesting
+    return CARD.format(
+        name=report.trained,
+        model=report.model.partition(":")[2],
+        sizes=", ".join(map(str, report.sizes)),
+        shortest=report.knee(report.after) or report.sizes[0],
+        table="\n".join(f"| {' | '.join(row)} |" for row in rows),
+        held_out=report.held_out,
+        documents=report.documents,
+        verdict=report.verdict,
+        reason=report.reason,
+        wrapper="Matryoshka2dLoss" if recipe.two_d else "MatryoshkaLoss",
+        base_loss=recipe.base_loss,
+        weights=", ".join(f"{weight:g}" for weight in nesting.weights),
+        some=nesting.dims_per_step or "all",
+        learnt=report.pairs - report.held_out,
+        epochs=report.epochs,
+        seed=recipe.schedule.seed,
     )
-    lines_of = card.split("\n")
-    # the block between the marks --- is data, and its comments begin with # as well
-    start = lines_of.index("---", 1) + 1 if lines_of[:1] == ["---"] else 0
-    for place in range(start, len(lines_of)):
-        if lines_of[place].startswith("# "):
-            rest = "\n".join(lines_of[place + 1 :])
-            return "\n".join([*lines_of[: place + 1], "", section, rest.lstrip("\n")])
-    return f"{card.rstrip()}\n\n{section}"

@@ -16,7 +16,7 @@ from mrl_pg.arguments import check_callable, check_text, flag
 from mrl_pg.embed import SentenceTransformerModel
 from mrl_pg.errors import InvalidSetting
 from mrl_pg.exchange.progress import OnProgress, Progress
-from mrl_pg.train.card import with_figures
+from mrl_pg.train.card import card
 from mrl_pg.train.fit import principal
 from mrl_pg.train.from_file import free
 from mrl_pg.train.library import BASE_LOSS, library, loss_class
@@ -116,7 +116,7 @@ def train_model(
         rotated=rotated,
         after=qualities(queries, documents, judged.own, sizes),
     )
-    _write(embedder.loaded, folder, report, two_d=recipe.two_d)
+    _write(embedder.loaded, folder, report, recipe)
     shutil.rmtree(checkpoints)
     return report
 
@@ -146,13 +146,11 @@ def _known(embedder: SentenceTransformerModel, pairs: Pairs) -> Pairs:
     return pairs.at(np.flatnonzero(known).tolist())
 
 
-def _write(loaded: Any, folder: Path, report: TrainReport, *, two_d: bool) -> None:
+def _write(loaded: Any, folder: Path, report: TrainReport, recipe: Recipe) -> None:
     part = folder.with_name(f"{folder.name}.part")
     shutil.rmtree(part, ignore_errors=True)
-    loaded.save_pretrained(str(part))
-    card = part / "README.md"
-    text = card.read_text("utf-8") if card.exists() else f"# {folder.name}\n"
-    card.write_text(with_figures(text, report, two_d=two_d), "utf-8")
+    loaded.save_pretrained(str(part), create_model_card=False)
+    (part / "README.md").write_text(card(report, recipe), "utf-8")
     (part / "quality.json").write_text(json.dumps(report.as_dict(), indent=2), "utf-8")
     part.rename(folder)
 

@@ -100,10 +100,11 @@ class TrainReport:
                 f"{over}, and {self.over_rotation.mean:+.3f} beside a rotation by PCA"
             )
         if self.verdict == "rotation":
+            rotation = Gain.of(self.rotated, self.before)
             return (
-                "a rotation by PCA does as well or better, needs no training, and keeps "
-                f"all full distances: {Gain.of(self.rotated, self.before)} {over}, and "
-                f"training {self.gain.mean:+.3f}"
+                "a rotation by PCA does as well or better, needs no training, and "
+                f"keeps all full distances: {rotation} {over}, and training "
+                f"{self.gain.mean:+.3f}"
             )
         return (
             f"training brought nothing that is sure: {self.gain} {over}; give more "

@@ -23,8 +23,8 @@ STATIC_SHARE = 0.02
 """The learning rate of a static model, as a share of the size of its weights, because a
 step of Adam changes all of them by about the rate."""
 
-SAVES = 10
-"""Checkpoints of a training, and at least one an epoch."""
+SAVES, FEWEST_STEPS = 10, 20
+"""Checkpoints of a training, but none after fewer steps than that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,11 +104,10 @@ def run_trainer(
     if pairs.negatives:
         columns["negative"], prompts["negative"] = pairs.negatives, document
     batch = recipe.schedule.batch or BATCH
-    every = -(-len(pairs) // batch)
-    steps = recipe.epochs * every
+    steps = recipe.epochs * -(-len(pairs) // batch)
     loaded = embedder.loaded
-    # would embed examples for a page of the hub, with a progress bar of its own
-    loaded.model_card_data.generate_widget_examples = False
+    # or it would look for examples to quote in a card, with a progress bar of its own
+    loaded.model_card_data.widget = [{}]
     wrapper = "Matryoshka2dLoss" if recipe.two_d else "MatryoshkaLoss"
     nesting = recipe.nesting
     with warnings.catch_warnings():
@@ -134,7 +133,7 @@ def run_trainer(
                 prompts=prompts if any(prompts.values()) else None,
                 seed=recipe.schedule.seed,
                 save_strategy="steps",
-                save_steps=max(1, min(steps // SAVES, every)),
+                save_steps=max(FEWEST_STEPS, steps // SAVES),
                 save_total_limit=1,
                 logging_strategy="no",
                 report_to="none",

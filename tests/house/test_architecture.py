@@ -43,6 +43,7 @@ LAYERS: tuple[set[str], ...] = (
     {PUBLIC},
     {"demo", "report"},
     {"bench", "embed"},
+    {"train"},
     # the command line starts the MCP server
     {"adapters"},
     # mrl_pg.alembic may import mrl_pg.sqlalchemy; no other interface imports another
@@ -55,8 +56,10 @@ LAYERS: tuple[set[str], ...] = (
 # typing_extensions only for type checkers
 EVERYWHERE = {"numpy", "psycopg", "typing_extensions"}
 ONLY_IN = {
+    "accelerate": {"train"},
     "alembic": {"alembic"},
     "asgiref": {"adapters"},
+    "datasets": {"train"},
     "django": {"adapters"},
     "h5py": {"bench"},
     "haystack": {"adapters"},
@@ -70,10 +73,11 @@ ONLY_IN = {
     "psycopg_pool": {"adapters"},
     "pyarrow": {"load"},
     "rich": {"cli"},
-    "sentence_transformers": {"embed"},
+    "sentence_transformers": {"embed", "train"},
     "pgvector": {"sqlalchemy"},
     "pydantic": {"adapters"},
     "sqlalchemy": {"alembic", "sqlalchemy"},
+    "transformers": {"train"},
     "threadpoolctl": {"recall"},
     "typer": {"cli"},
 }
