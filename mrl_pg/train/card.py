@@ -37,7 +37,7 @@ mrl-pg create docs embedding --dims {shortest}
 {table}
 
 Measured on {held_out:,} pairs that were not learnt from; each query searched
-{documents:,} documents. `hit@10` is the share of queries whose right answer is among
+{documents:,} documents. `hit@10` is the share of queries whose answer is among
 the first 10, `recall` the share of the 10 nearest documents by full vectors. `before` is
 `{model}`, `rotated` the same after a rotation by PCA, `after` this model.
 
