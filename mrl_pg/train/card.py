@@ -37,9 +37,9 @@ mrl-pg create docs embedding --dims {shortest}
 {table}
 
 Measured on {held_out:,} pairs that were not learnt from; each query searched
-{documents:,} documents. `hit@10` is the share of queries whose answer is among
-the first 10, `recall` the share of the 10 nearest documents by full vectors. `before` is
-`{model}`, `rotated` the same after a rotation by PCA, `after` this model.
+{documents:,} documents. `hit@10` is the share of queries whose answer is among the
+first 10, `recall` the share of the 10 nearest documents by full vectors. `before`
+is `{model}`, `rotated` the same after a rotation by PCA, `after` this model.
 
 The verdict is *{verdict}*: {reason}.
 
