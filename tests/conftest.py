@@ -18,6 +18,7 @@ from pathlib import Path
 import psycopg
 import pytest
 from psycopg import sql
+from support import compiled
 from support.databases import SETTINGS, TEMPLATE, Server, connect, url_of
 from support.folders import temporary_folder
 from support.reused import reused, session
@@ -84,7 +85,7 @@ def pytest_collection_modifyitems(
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_collection() -> Generator[None, object, object]:
+def pytest_collection(session: pytest.Session) -> Generator[None, object, object]:
     """Keep what is collected out of the garbage collector's rounds, now and later.
 
     It would look through all modules and thousands of tests again and again: a third of
@@ -92,7 +93,8 @@ def pytest_collection() -> Generator[None, object, object]:
     """
     gc.disable()
     try:
-        return (yield)
+        with compiled.once(session.config):
+            return (yield)
     finally:
         gc.collect()
         gc.freeze()
