@@ -18,13 +18,16 @@ from support.plans import force_index
 
 from mrl_pg import MatryoshkaIndex
 from mrl_pg.adapters.conditions import Combination, Condition, Fields, written
+from mrl_pg.adapters.documents import verbs
 from mrl_pg.adapters.langchain import MatryoshkaVectorStore, condition_of
 from mrl_pg.errors import (
     ColumnNotFound,
+    InvalidFile,
     InvalidFilter,
     InvalidSetting,
     TableNotFound,
 )
+from mrl_pg.exchange import Exchange
 
 
 class TestStandardSuite(VectorStoreIntegrationTests):
@@ -282,6 +285,37 @@ def test_a_store_works_in_its_callers_transaction(
         store.add_texts(["100.1"], ids=["new"])
         assert texts(store.similarity_search("100", 1)) == {"100.1"}
     assert texts(store.similarity_search("100", 1)) == {"100"}
+
+
+def test_rows_that_are_refused_leave_no_table(conn: Conn) -> None:
+    other = MatryoshkaVectorStore(Points(), conn, "other", dims=4)
+    with pytest.raises(InvalidFile, match="row 1"):
+        other.add_texts(["1", "nan"])
+    assert conn.execute("select to_regclass('other')").fetchone() == (None,)
+    other.add_texts(["1"])
+    assert texts(other.similarity_search("1")) == {"1"}
+
+
+def test_an_index_that_breaks_off_is_made_by_the_next_call(
+    conn: Conn, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Broken(Exception):
+        pass
+
+    def broken(*_: object) -> Exchange[None]:
+        raise Broken
+        yield
+
+    other = MatryoshkaVectorStore(Points(), conn, "other", dims=4)
+    with monkeypatch.context() as patch:
+        patch.setattr(verbs, "make_index", broken)
+        with pytest.raises(Broken):
+            other.add_texts(TEXTS[:20])
+    count = "select count(*) from pg_indexes where tablename = 'other'"
+    assert conn.execute(count).fetchone() == (1,)
+    assert texts(other.similarity_search("7", 1)) == {"7"}
+    other.add_texts(["7.1"])
+    assert conn.execute(count).fetchone() == (2,)
 
 
 def test_what_does_not_fit_is_refused(conn: Conn, store: MatryoshkaVectorStore) -> None:

@@ -3,20 +3,9 @@
 from typing import Any
 
 import pytest
-from langchain_core.embeddings import Embeddings
 from support.pages import ROOT, blocks, run_python
 
-from mrl_pg.embed import DemoModel
-
-
-class Demo(Embeddings):
-    def embed_documents(self, texts: list[str]) -> list[list[float]]:
-        vectors: list[list[float]] = DemoModel().embed_documents(texts).tolist()
-        return vectors
-
-    def embed_query(self, text: str) -> list[float]:
-        vector: list[float] = DemoModel().embed_queries([text])[0].tolist()
-        return vector
+from mrl_pg.adapters.langchain import MatryoshkaEmbeddings
 
 
 def test_the_page_runs_as_written(
@@ -24,6 +13,9 @@ def test_the_page_runs_as_written(
 ) -> None:
     page = blocks(ROOT / "docs/langchain.md")
     python = [block for block in page if block.language == "python"]
-    scope: dict[str, Any] = {"DSN": database, "embeddings": Demo()}
+    scope: dict[str, Any] = {
+        "DSN": database,
+        "embeddings": MatryoshkaEmbeddings("demo"),
+    }
     assert run_python(python, scope, capsys) == 4
     scope["store"].close()
