@@ -100,7 +100,7 @@ def main() -> None:
         seconds = time.perf_counter() - start
         print(f"{name:32}{bench.values(matrix)}{seconds:>9.1f}", flush=True)
     wide = [*sizes, full]
-    signs = {
+    signs: dict[str, Callable[[], Wide | Floats]] = {
         "as they are": lambda: np.eye(full),
         "PCA, not centred": lambda: fit(some).matrix,
         "PCA, then random in blocks": lambda: within_blocks(
@@ -242,7 +242,8 @@ def trained(rows: Floats, sizes: Sequence[int], random: np.random.Generator) -> 
         rate = RATE * (1 - step / STEPS) / max(1e-9, np.abs(momentum).max())
         axes, upper = np.linalg.qr(axes - rate * momentum)
         axes *= np.sign(np.diag(upper))
-    return axes.T
+    result: Wide = axes.T
+    return result
 
 
 def softmax(cosines: Wide) -> Wide:

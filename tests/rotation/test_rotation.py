@@ -223,7 +223,7 @@ def test_matrices_that_are_no_rotation_are_refused() -> None:
         (np.full((2, 2), 1e30), "not orthogonal"),
     ):
         with pytest.raises(InvalidVector, match=words):
-            Rotation(bad.astype(np.float64), known)  # type: ignore[arg-type]
+            Rotation(bad.astype(np.float64), known)
     with pytest.raises(InvalidSetting, match="rows"):
         Provenance("pca", -1)
 

@@ -226,8 +226,9 @@ def test_rotated_rows_are_tried_on_a_copy(docs: Conn, tmp_path: Path) -> None:
     rotated = [o for o in tuning.options if o.rotated]
     plain = {o.dims: o for o in tuning.options if not o.rotated}
     for each in rotated:
-        if each.candidates and plain[each.dims].candidates:
-            assert each.candidates <= plain[each.dims].candidates * 1.2
+        other = plain[each.dims].candidates
+        if each.candidates and other:
+            assert each.candidates <= other * 1.2
     measured = [p for p in tuning.points if p.option and p.option.rotated]
     assert measured
     # the copy has the same true rows, or no setting would find them
