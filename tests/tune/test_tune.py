@@ -430,11 +430,15 @@ def test_rows_without_order_are_told_from_trained_ones(
     random = np.random.default_rng(8).standard_normal((64, 64))
     rotation, _ = np.linalg.qr(random)
     make_table(conn, (vectors @ rotation).astype(np.float32))
-    found = tune(conn, "docs", "embedding", plan=True, **QUICK)
+    found = tune(conn, "docs", "embedding", plan=True, rotation=False, **QUICK)
     assert found.judgement is not None
     assert found.judgement.verdict == "no gain"
     assert not found.recommendation.worth_it
     assert any("no gain" in reason for reason in found.recommendation.against)
+    # rotated rows have an order again
+    rotated = tune(conn, "docs", "embedding", plan=True, **QUICK).recommendation
+    assert rotated.rotated
+    assert not any("no gain" in reason for reason in rotated.against)
 
 
 def test_signs_that_are_all_the_same_are_told(conn: Conn, vectors: Vectors) -> None:
