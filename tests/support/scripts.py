@@ -1,8 +1,9 @@
 """Shell scripts of pages, whose Python programs start in a fork of a warm process.
 
-That process has imported the libraries that mrl_pg needs, but nothing of mrl_pg. So a
-program does all that it does when a user starts it, but its libraries are in memory.
-The shell runs lines that are more than a program and its arguments.
+That process has imported the libraries that mrl_pg needs, and mrl_pg: half of what a
+command of a page takes. The shell runs lines that are more than a program and its
+arguments, so these start as a user starts them; so do the commands of
+`tests/cli/test_cli_starting.py`.
 """
 
 import atexit
@@ -20,19 +21,25 @@ from subprocess import CompletedProcess
 LIBRARIES = (
     "numpy psycopg pgvector.sqlalchemy sqlalchemy.ext.asyncio alembic.config typer "
     # a new typer imports it, and pydantic, when a command runs; an old one has none
-    "typer._adapters rich.console rich.table rich.progress"
+    "typer._adapters rich.console rich.table rich.progress mrl_pg.alembic"
 )
 
 SEVERAL_LINES = r"^ *(cd|export|set|if|for|while|\.)\b|<<|'[^'\n]*\n[^']*'"
 """Words that make lines depend on one another, so that the shell runs them all."""
 
 WARM_PROCESS = """
-import contextlib, importlib, json, os, runpy, sys, traceback, warnings
+import contextlib, gc, importlib, json, os, runpy, sys, traceback, warnings
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     for library in sys.argv[1].split():
         with contextlib.suppress(ImportError):
             importlib.import_module(library)
+    from mrl_pg.cli.app import MrlPg
+    for place in MrlPg.places.values():
+        importlib.import_module(place.split(":")[0])
+
+# so that no fork writes to all of it
+gc.freeze()
 
 def start(words, folder, environment, out, err):
     os.environ.clear()
