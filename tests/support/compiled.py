@@ -1,7 +1,7 @@
-"""In a clean clone, one worker of xdist compiles all modules, and the others wait for it.
+"""In a clean clone, one worker of xdist compiles all modules; the others wait for it.
 
-Else each of them would compile all tests, and all packages that these import, which takes
-three times as long as to import what is compiled.
+Otherwise each of them compiles all tests, and all packages that these import. That
+takes three times as long as to import what is compiled.
 """
 
 import sys
@@ -17,7 +17,7 @@ TESTS = Path(__file__).parents[1]
 
 @contextmanager
 def once(config: pytest.Config) -> Iterator[None]:
-    """Around what imports all tests: alone as the first worker, beside others later."""
+    """Hold a block back until another worker has compiled what it imports."""
     if not hasattr(config, "workerinput") or _compiled() or sys.dont_write_bytecode:
         yield
         return
