@@ -158,12 +158,12 @@ def measure(title: str, section: str, wheel: Path, texts: Path) -> dict[str, flo
         python = Path(folder) / "env/bin/python"
         started = time.perf_counter()
         subprocess.run([sys.executable, "-m", "venv", python.parents[1]], check=True)
-        pip = [python, "-m", "pip", "install", "--quiet", f"{wheel}[{extras}]"]
+        pip = [str(python), "-m", "pip", "install", "--quiet", f"{wheel}[{extras}]"]
         subprocess.run(pip, check=True, stderr=subprocess.DEVNULL)
         seconds = {"install": time.perf_counter() - started}
         shutil.copy(texts, Path(folder) / "texts.jsonl")
         done = subprocess.run(
-            [python, Path(__file__).resolve(), "--inside", title],
+            [str(python), str(Path(__file__).resolve()), "--inside", title],
             cwd=folder,
             check=True,
             stdout=subprocess.PIPE,
