@@ -95,7 +95,7 @@ def test_the_page_holds_all_of_the_result(tuning: Tuning, html: str) -> None:
     assert len(found.all("svg")) == len(found.all("figure")) == 5
     assert tuning.storage is not None
     assert len(tuning.storage.pairs) >= 1
-    assert len(found.all("table")) == 5 + len(tuning.examples) == 8
+    assert len(found.all("table")) == 6 + len(tuning.examples) == 9
     # each setting has one time: what is measured again is a share of another
     best = values.choice(tuning)
     assert best is not None
