@@ -6,10 +6,11 @@ from dataclasses import replace
 from os import PathLike
 
 from mrl_pg.catalog.facts import Facts
+from mrl_pg.errors import InvalidSetting
 from mrl_pg.exchange import Conn, cursors
 from mrl_pg.exchange.progress import OnProgress
 from mrl_pg.index import MatryoshkaIndex
-from mrl_pg.kinds import Distance, Kind
+from mrl_pg.kinds import KINDS, Distance, Kind
 from mrl_pg.layout import IndexLayout
 from mrl_pg.recall.nested import Nested
 from mrl_pg.rotation import Rotation
@@ -174,6 +175,7 @@ def _tune(conn: Conn, request: TuneRequest, stack: ExitStack) -> Tuning:
     if not request.plan:
         check_may_create(known)
     forms = request.forms(facts.full_dims)
+    kinds = _kinds(request, facts)
     queries = choose_queries(conn, facts, known, request)
     drawn = Sample.of(known.rows, request.sample_rows, request.seed)
     keep = None
@@ -205,12 +207,12 @@ def _tune(conn: Conn, request: TuneRequest, stack: ExitStack) -> Tuning:
         truth.curves,
         known,
         goal,
-        kinds=request.kinds,
+        kinds=kinds,
         share=read.share,
         growth=read.growth,
     )
     rotation = None
-    if request.rotation is not False:
+    if request.rotation is not False and facts.rotation is None:
         rows = spread.drawn(request.seed)
         rotation = judge_rotation(rows, queries.vectors, forms, goal)
     if rotation is not None and rotation.verdict == "gain":
@@ -218,7 +220,7 @@ def _tune(conn: Conn, request: TuneRequest, stack: ExitStack) -> Tuning:
             rotation.rotated,
             known,
             goal,
-            kinds=request.kinds,
+            kinds=kinds,
             share=min(1.0, rotation.rows / max(1, known.rows)),
             growth=read.growth,
             rotated=True,
@@ -293,6 +295,19 @@ def _tune(conn: Conn, request: TuneRequest, stack: ExitStack) -> Tuning:
         under,
         rotation,
     )
+
+
+def _kinds(request: TuneRequest, facts: Facts) -> Sequence[Kind]:
+    """The kinds to predict: no bits of rotated rows, which `create` refuses."""
+    if facts.rotation is None:
+        return request.kinds
+    kinds = [kind for kind in request.kinds if KINDS[kind].stored != "bits"]
+    if not kinds:
+        raise InvalidSetting(
+            f"kinds={list(request.kinds)}, but {request.layout.column} is rotated, and "
+            "sign bits of rotated rows find a third less. Pass halfvec or vector"
+        )
+    return kinds
 
 
 def _exact(

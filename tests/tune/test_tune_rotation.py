@@ -14,7 +14,8 @@ from support.table_facts import TABLE
 from support.tables import make_table
 from support.vectors import matryoshka
 
-from mrl_pg import report
+from mrl_pg import MatryoshkaColumn, report
+from mrl_pg.errors import InvalidSetting
 from mrl_pg.layout import IndexLayout
 from mrl_pg.recall.curve import Curve
 from mrl_pg.recall.score import Recall
@@ -247,6 +248,25 @@ def test_rotated_rows_are_tried_on_a_copy(docs: Conn, tmp_path: Path) -> None:
     assert left == []
     after = docs.execute("select md5(array_agg(embedding)::text) from docs").fetchall()
     assert before == after
+
+
+def test_a_rotated_column_gets_no_bits_and_no_second_rotation(
+    pg_server: Server,
+) -> None:
+    rows, asked = mixed(matryoshka(700)), mixed(matryoshka(60, seed=2))
+    with pg_server.fresh() as url, connect(url) as conn:
+        make_table(conn, rows)
+        MatryoshkaColumn("docs", "embedding").rotate(conn, "embedding_rotated")
+        given: dict[str, Any] = {"queries": asked, "plan": True, "recall": 0.9}
+        tuning = tune(conn, "docs", "embedding_rotated", **given)
+        assert tuning.rotation is None
+        assert {option.kind for option in tuning.options} == {"vector", "halfvec"}
+        # the queries were rotated, or nothing would be found
+        known = {option.dims: option.candidates for option in tuning.options}
+        assert known[32] is not None
+        assert known[32] < 40
+        with pytest.raises(InvalidSetting, match="is rotated"):
+            tune(conn, "docs", "embedding_rotated", kinds=["bit"], **given)
 
 
 def test_a_plan_predicts_rotated_sizes_and_can_be_without(docs: Conn) -> None:
