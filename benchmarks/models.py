@@ -142,8 +142,8 @@ def read(args: argparse.Namespace) -> Texts:
     if args.pairs:
         pairs = read_pairs(args.pairs, anchor=args.anchor, positive=args.positive)
     else:
-        rows = glosses()
-        pairs = Pairs([row.label for row in rows], [row.text for row in rows], [])
+        known = glosses()
+        pairs = Pairs([row.label for row in known], [row.text for row in known], [])
     cut = [
         [" ".join(re.findall(WORD, text.lower())[: args.words]) for text in column]
         for column in (pairs.anchors, pairs.positives)

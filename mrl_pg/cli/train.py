@@ -266,9 +266,10 @@ def train(
     with bar("starting") as update:
         shared["progress"] = shown_by(update)
         if finetune is not None:
-            base = {} if base_loss is None else {"base_loss": base_loss}
+            if base_loss is not None:
+                shared["base_loss"] = base_loss
             report = train_model(
-                pairs, out, model=finetune, two_d=two_d, device=device, **base, **shared
+                pairs, out, model=finetune, two_d=two_d, device=device, **shared
             )
         elif embed is not None:
             chosen = embedder(embed, **asked)

@@ -37,7 +37,7 @@ class Projection:
     `provenance` says how it was made: values for JSON.
     """
 
-    matrix: NDArray[np.float32]
+    matrix: NDArray[np.floating]
     sizes: tuple[int, ...]
     model: str = ""
     provenance: Mapping[str, object] = field(default_factory=lambda: NOTHING)

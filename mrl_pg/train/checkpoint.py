@@ -22,7 +22,7 @@ def fingerprint(pairs: PairVectors, *settings: object) -> str:
     if pairs.wrong is not None:
         arrays.append(pairs.wrong)
     for array in arrays:
-        digest.update(np.ascontiguousarray(array))
+        digest.update(array.tobytes())
     return digest.hexdigest()[:16]
 
 

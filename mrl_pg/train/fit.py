@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mrl_pg.exchange.progress import OnProgress, Progress
-from mrl_pg.train.loss import nested_loss
+from mrl_pg.train.loss import Matrix, nested_loss
 from mrl_pg.train.nesting import Nesting
 from mrl_pg.train.pairs import PairVectors, Parts
 from mrl_pg.train.schedule import Schedule
@@ -105,8 +105,8 @@ def loss_of(
     pairs: PairVectors,
     places: NDArray[np.intp],
     weights: Mapping[int, float],
-    matrix: NDArray[np.float32],
-) -> tuple[float, NDArray[np.float32]]:
+    matrix: Matrix,
+) -> tuple[float, Matrix]:
     """The loss of some pairs against each other, and its gradient by the matrix."""
     own = pairs.own[places]
     rows = own if pairs.wrong is None else np.concatenate([own, pairs.wrong[places]])
@@ -119,7 +119,7 @@ def loss_of(
 
 
 def choosing_loss(
-    pairs: PairVectors, parts: Parts, nesting: Nesting, matrix: NDArray[np.float32]
+    pairs: PairVectors, parts: Parts, nesting: Nesting, matrix: Matrix
 ) -> float:
     """The mean loss of the pairs that choose, in groups of BATCH."""
     groups = np.array_split(parts.choose, -(-len(parts.choose) // BATCH))

@@ -57,8 +57,8 @@ class PairVectors:
     InvalidSetting.
     """
 
-    anchors: NDArray[np.float32]
-    documents: NDArray[np.float32]
+    anchors: NDArray[np.floating]
+    documents: NDArray[np.floating]
     own: NDArray[np.intp]
     wrong: NDArray[np.intp] | None = None
     model: str = ""

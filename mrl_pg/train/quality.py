@@ -31,8 +31,8 @@ class PrefixQuality:
 
 
 def qualities(
-    queries: NDArray[np.float32],
-    documents: NDArray[np.float32],
+    queries: NDArray[np.floating],
+    documents: NDArray[np.floating],
     own: NDArray[np.intp],
     sizes: Sequence[int],
 ) -> tuple[PrefixQuality, ...]:

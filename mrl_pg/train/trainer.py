@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import shutil
 import warnings
 from dataclasses import asdict, dataclass
@@ -85,7 +86,7 @@ def _rate(embedder: SentenceTransformerModel) -> float:
     if is_layered(embedder):
         return RATE
     squares = [float(w.detach().square().mean()) for w in embedder.loaded.parameters()]
-    return STATIC_SHARE * max(squares) ** 0.5
+    return STATIC_SHARE * math.sqrt(max(squares))
 
 
 def run_trainer(

@@ -1,10 +1,12 @@
 """`mrl-pg train` and `--projection`: what is written, what is refused, what goes on."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from support.command import mrl_pg
 from support.databases import Conn
 
@@ -110,7 +112,7 @@ def test_texts_are_embedded_once(pairs: Path, tmp_path: Path) -> None:
         name = "counting"
         texts = 0
 
-        def embed_documents(self, texts: list[str]) -> np.ndarray:
+        def embed_documents(self, texts: Sequence[str]) -> NDArray[np.float32]:
             self.texts += len(texts)
             return DemoModel().embed_documents(texts)
 
