@@ -1,6 +1,7 @@
 """The state of a fit in a file, so that an interrupted training goes on."""
 
 import hashlib
+import io
 import os
 import zipfile
 from pathlib import Path
@@ -43,7 +44,8 @@ def read(path: Path, mark: str) -> State | None:
     if not path.exists():
         return None
     try:
-        with np.load(path, allow_pickle=False) as parts:
+        # of a damaged file, NumPy would leave the file open
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as parts:
             found = str(parts["mark"])
             arrays = {name: parts[name] for name in ARRAYS}
     except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile) as error:

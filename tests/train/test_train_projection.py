@@ -18,6 +18,8 @@ from mrl_pg.train import Nesting, PairVectors, Schedule, train_projection
 from mrl_pg.train.pairs import parted
 
 DIMS = 256
+COUNT = 600
+"""Pairs of tests that assert no quality."""
 SIZES = (16, 32, DIMS)
 MARGIN = 0.1
 """Prefixes of 16 dimensions hit .376 untrained, .526 rotated and .570 trained."""
@@ -40,7 +42,7 @@ def wordnet() -> PairVectors:
     )
 
 
-def few(count: int = 200) -> PairVectors:
+def few(count: int = COUNT) -> PairVectors:
     """The first pairs only."""
     pairs = wordnet()
     return PairVectors(pairs.anchors[:count], pairs.documents[:count], np.arange(count))
@@ -133,7 +135,7 @@ def test_an_interrupted_training_ends_as_another(tmp_path: Path) -> None:
             nesting=nesting,
             schedule=SHORT,
             checkpoint=file,
-            progress=after(4),
+            progress=after(9),
         )
     assert file.exists()
     rest = train_projection(few(), nesting=nesting, schedule=SHORT, checkpoint=file)
@@ -196,24 +198,24 @@ BAD: list[tuple[Callable[[], Any], type[MrlError], str]] = [
     ),
     (lambda: train_projection(few(30)), InvalidSetting, "30 pairs are too few"),
     (
-        lambda: train_projection(replace(few(), own=np.zeros(200, int))),
+        lambda: train_projection(replace(few(), own=np.zeros(COUNT, int))),
         InvalidSetting,
         "only 1 different right answers",
     ),
-    (lambda: train_projection(few(), held_out=100), InvalidSetting, "held_out=100"),
+    (lambda: train_projection(few(), held_out=1000), InvalidSetting, "held_out=1000"),
     (
-        lambda: train_projection(replace(few(), anchors=np.zeros((200, DIMS)))),
+        lambda: train_projection(replace(few(), anchors=np.zeros((COUNT, DIMS)))),
         InvalidVector,
         "row 0 of anchors is all zeros",
     ),
     (
-        lambda: replace(few(), documents=np.full((200, DIMS), np.nan)),
+        lambda: replace(few(), documents=np.full((COUNT, DIMS), np.nan)),
         InvalidVector,
         "NaN",
     ),
-    (lambda: replace(few(), own=np.arange(1, 201)), InvalidSetting, "own="),
+    (lambda: replace(few(), own=np.arange(1, COUNT + 1)), InvalidSetting, "own="),
     (
-        lambda: replace(few(), anchors=np.ones((200, 3))),
+        lambda: replace(few(), anchors=np.ones((COUNT, 3))),
         InvalidVector,
         "embed both with one model",
     ),
@@ -279,7 +281,8 @@ def test_damaged_files_are_refused(tmp_path: Path) -> None:
     made().save(path)
     with np.load(path) as parts:
         changed = {**parts, "matrix": parts["matrix"] * 2}
-    np.savez(path.open("wb"), **changed)
+    with path.open("wb") as file:
+        np.savez(file, **changed)
     with pytest.raises(InvalidFile, match="damaged"):
         Projection.read(path)
 
