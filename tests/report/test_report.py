@@ -108,7 +108,7 @@ def test_the_page_holds_all_of_the_result(tuning: Tuning, html: str) -> None:
     table = tables.measured(tuning)
     assert table is not None
     (exact,) = (row for row in table.rows if row[0] == "exact search")
-    assert exact[1:5] == ("", "", "1.000", "")
+    assert exact[1:6] == ("", "", "", "1.000", "")
     assert {"choice", "front"} <= {row[-1] for row in tables.measured(tuning).rows}  # type: ignore[union-attr]
 
 
