@@ -69,8 +69,8 @@ begin
                 pg_catalog.starts_with(proc.proname, '_')
                 or proc.proname operator(pg_catalog.=) any (
                     array[
-                        'search', 'search_keys', 'search_many', 'hybrid', 'search_sql',
-                        'create_search_function', 'create_index', 'create_index_sql',
+                        'search', 'search_keys', 'search_many', 'hybrid', 'search_words',
+                        'search_sql', 'create_search_function', 'create_index', 'create_index_sql',
                         'preflight', 'drop_index', 'switch_index', 'switch_column',
                         'in_use_column', 'fill_short_column', 'keep_as_sql', 'status',
                         'repair_sql', 'recall', 'calibrate', 'sample_queries',

@@ -34,9 +34,11 @@ from mrl_pg.cli.embedding import (
 from mrl_pg.cli.options import PG_DEFAULT, Directory, Dsn, Json, Pg, connection, say
 from mrl_pg.cli.rows import show
 from mrl_pg.embed import embedder
+from mrl_pg.embed import hybrid as hybrid_text
 from mrl_pg.embed import search as search_text
 from mrl_pg.errors import InvalidFile, InvalidSetting
 from mrl_pg.load.vectors import read_vectors
+from mrl_pg.search.hybrid_result import HybridResult
 from mrl_pg.search.options import SearchKeywords
 from mrl_pg.search.result import SearchResult
 
@@ -52,6 +54,9 @@ Query = Annotated[
         show_default=False,
     ),
 ]
+
+WORDS = "Searching for words"
+"""Panel of `--help` with the options of full text search."""
 
 
 def search(
@@ -116,6 +121,48 @@ def search(
     ] = False,
     recall: Recall = None,
     quantile: Quantile = None,
+    hybrid: Annotated[
+        bool,
+        typer.Option(
+            "--hybrid",
+            help="Search for the words of TEXT as well, and fuse both by rank. The "
+            "vector is that of TEXT, or of --query.",
+            rich_help_panel=WORDS,
+        ),
+    ] = False,
+    words_only: Annotated[
+        bool,
+        typer.Option(
+            "--words-only",
+            help="Search for the words of TEXT alone, by full text search.",
+            rich_help_panel=WORDS,
+        ),
+    ] = False,
+    words_in: Annotated[
+        str,
+        typer.Option(
+            "--words-in",
+            metavar="COLUMN",
+            help="The column with the words, of type text, varchar or tsvector.",
+            rich_help_panel=WORDS,
+        ),
+    ] = "text",
+    config: Annotated[
+        str,
+        typer.Option(
+            help="PostgreSQL's text search configuration, such as german or simple.",
+            rich_help_panel=WORDS,
+        ),
+    ] = "english",
+    match: Annotated[
+        str,
+        typer.Option(
+            metavar="any|all",
+            help="How many of the words a row must have. In both cases `or`, -word and "
+            '"a phrase" mean what they say.',
+            rich_help_panel=WORDS,
+        ),
+    ] = "any",
     short: Short = "",
     name: Name = "",
     dsn: Dsn = None,
@@ -125,12 +172,16 @@ def search(
 ) -> None:
     """Find the k rows nearest to a text or a vector, in order of exact distance.
 
+    With --hybrid, find the best by vectors and by words; with --words-only, by words.
+
     A TEXT needs no --embed if the registry knows the model that embedded the rows;
     another model is refused.
 
     Example: mrl-pg search docs embedding "fear of spiders" --show title
 
     Example: mrl-pg search docs embedding --query q.json --show title
+
+    Example: mrl-pg search docs embedding "storm -snow" --hybrid --words-in title
     """
     meant = Meant(table, column, dims, kind, distance, short, name)
     params = values(param)
@@ -141,7 +192,33 @@ def search(
         "projection": projection,
     }
     vector: Any = None
-    if text is None:
+    if hybrid and words_only:
+        raise InvalidSetting("--hybrid and --words-only exclude each other: give one")
+    if text is None and (hybrid or words_only):
+        raise InvalidSetting(
+            f"--{'hybrid' if hybrid else 'words-only'} searches for words: give a TEXT"
+        )
+    if words_only:
+        refuse_without_model(asked)
+        refuse_with_words(
+            query=query,
+            embed=embed,
+            candidates=candidates,
+            ef_search=ef_search,
+            max_scan_tuples=max_scan_tuples,
+            rerank=rerank,
+            exact=exact,
+            recall=recall,
+            quantile=quantile,
+        )
+    elif hybrid and query is not None:
+        refuse_without_model(asked)
+        if embed is not None:
+            raise InvalidSetting(
+                "--embed and --query are two ways to a vector: give one of the two"
+            )
+        vector = read_query(query, column)
+    elif text is None:
         refuse_without_model(asked)
         if query is None or embed is not None:
             raise InvalidSetting(
@@ -167,9 +244,23 @@ def search(
         "recall": recall,
         "quantile": quantile,
     }
+    of_words: dict[str, Any] = {"text": words_in, "config": config, "match": match}
+    result: SearchResult | HybridResult
     with connection(dsn, directory, pg) as conn:
-        index = meant.index(conn, exact=exact)
-        if text is None:
+        index = meant.index(conn, exact=exact or words_only)
+        if words_only:
+            kept = {
+                name: options[name] for name in ("k", "filter", "params", "columns")
+            }
+            result = index.search_words(conn, str(text), **of_words, **kept)
+        elif hybrid and vector is not None:
+            result = index.hybrid(conn, vector, str(text), **of_words, **options)
+        elif hybrid:
+            chosen = None if embed is None else embedder(embed, **asked)
+            result = hybrid_text(
+                conn, index, str(text), embedder=chosen, **of_words, **options
+            )
+        elif text is None:
             result = index.search(conn, vector, **options)
         else:
             chosen = None if embed is None else embedder(embed, **asked)
@@ -217,9 +308,35 @@ def read_queries(path: Path | None, column: str, real_queries: bool = False) -> 
     return None if path is None else read_vectors(path, column)
 
 
-def as_rows(result: SearchResult) -> tuple[Sequence[str], Sequence[Sequence[str]]]:
-    """Heads and lines for people: key, distance and shown columns of each row."""
+def refuse_with_words(**options: object) -> None:
+    """Raise InvalidSetting for options of vectors in a search by words alone."""
+    for option, value in options.items():
+        if value is not None and value is not False:
+            raise InvalidSetting(
+                f"--{option.replace('_', '-')} is about vectors, and --words-only "
+                "searches for words alone: give --hybrid instead, or leave it out"
+            )
+
+
+def as_rows(
+    result: SearchResult | HybridResult,
+) -> tuple[Sequence[str], Sequence[Sequence[str]]]:
+    """Heads and lines for people: key, distance or score, and shown columns."""
     shown = result[0].columns if result else ()
+    if isinstance(result, HybridResult):
+        ranked = [
+            (
+                str(hit.key),
+                f"{hit.score:.4f}",
+                *(
+                    "-" if n is None else str(n)
+                    for n in (hit.vector_rank, hit.word_rank)
+                ),
+                *map(str, hit.columns.values()),
+            )
+            for hit in result
+        ]
+        return ("key", "score", "by vector", "by words", *shown), ranked
     lines = [
         (str(hit.key), f"{hit.distance:.4f}", *map(str, hit.columns.values()))
         for hit in result
@@ -227,11 +344,18 @@ def as_rows(result: SearchResult) -> tuple[Sequence[str], Sequence[Sequence[str]
     return ("key", "distance", *shown), lines
 
 
-def as_dict(result: SearchResult) -> dict[str, Any]:
+def as_dict(result: SearchResult | HybridResult) -> dict[str, Any]:
     """A result as values for JSON."""
+    fused = isinstance(result, HybridResult)
+    ranks = ("score", "vector_rank", "word_rank") if fused else ()
     return {
         "hits": [
-            {"key": hit.key, "distance": hit.distance, "columns": dict(hit.columns)}
+            {
+                "key": hit.key,
+                **{rank: getattr(hit, rank) for rank in ranks},
+                "distance": hit.distance,
+                "columns": dict(hit.columns),
+            }
             for hit in result
         ],
         "k": result.k,

@@ -15,7 +15,7 @@ from mrl_pg.embed.projection import Projection
 from mrl_pg.embed.protocol import AsyncEmbedder, Embedder
 from mrl_pg.embed.sentence_transformer import SentenceTransformerModel
 from mrl_pg.embed.text_model import TextModel
-from mrl_pg.embed.text_search import search, search_async
+from mrl_pg.embed.text_search import hybrid, hybrid_async, search, search_async
 
 __all__ = [
     "AsyncEmbedder",
@@ -29,6 +29,8 @@ __all__ = [
     "SentenceTransformerModel",
     "TextModel",
     "embedder",
+    "hybrid",
+    "hybrid_async",
     "load_texts",
     "search",
     "search_async",

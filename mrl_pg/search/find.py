@@ -126,7 +126,10 @@ def fresh_plan(
 
 
 def prepare(
-    conn: AnyConn, searched: Searched, query: VectorLike, options: SearchOptions
+    conn: AnyConn,
+    searched: Searched,
+    query: "VectorLike | None",
+    options: SearchOptions,
 ) -> Exchange[SearchPlan]:
     """The plan of a search; raises errors only after reading the facts again."""
     if isinstance(options.filter, sql.Composable):
@@ -159,7 +162,10 @@ def _in_use(
 
 
 def _prepare(
-    conn: AnyConn, layout: IndexLayout, query: VectorLike, options: SearchOptions
+    conn: AnyConn,
+    layout: IndexLayout,
+    query: "VectorLike | None",
+    options: SearchOptions,
 ) -> Exchange[SearchPlan]:
     if (named := known_names(conn, layout)) != layout:
         try:
@@ -183,7 +189,7 @@ def _by_another(
     conn: AnyConn,
     layout: IndexLayout,
     error: MrlError,
-    query: VectorLike,
+    query: "VectorLike | None",
     options: SearchOptions,
 ) -> Exchange[SearchPlan]:
     """The plan by the index's new name, or by one that stands in; else raises `error`.
@@ -209,7 +215,7 @@ def _decide(
     conn: AnyConn,
     layout: IndexLayout,
     facts: Facts,
-    query: VectorLike,
+    query: "VectorLike | None",
     options: SearchOptions,
 ) -> Exchange[SearchPlan]:
     promise = yield from read_promise(conn, layout, options)
@@ -228,7 +234,7 @@ def _decide(
 def until_fresh(
     conn: AnyConn,
     searched: Searched,
-    query: VectorLike,
+    query: "VectorLike | None",
     options: SearchOptions,
     once: Callable[[SearchPlan, bool], Exchange[T]],
 ) -> Exchange[T]:

@@ -1,4 +1,4 @@
-"""The verb of hybrid search: words and vectors, fused by reciprocal rank."""
+"""The verbs of searches by words: fused with one by vectors, or words alone."""
 
 from mrl_pg.catalog.read import forget_facts, known_facts
 from mrl_pg.errors import MrlError
@@ -8,7 +8,7 @@ from mrl_pg.layout import Searched
 from mrl_pg.search.by_column import Query, chosen
 from mrl_pg.search.effort import rows_to_fetch
 from mrl_pg.search.find import find_once, until_fresh
-from mrl_pg.search.hybrid_result import HybridResult, read_hybrid
+from mrl_pg.search.hybrid_result import HybridResult, read_by_words, read_hybrid
 from mrl_pg.search.options import SearchOptions
 from mrl_pg.search.plan import SearchPlan
 from mrl_pg.search.stale import Stale
@@ -44,10 +44,26 @@ def find_hybrid(
     return (yield from until_fresh(conn, searched, vector, options, once))
 
 
+def find_words(
+    conn: AnyConn, searched: Searched, asked: WordOptions, options: SearchOptions
+) -> Exchange[HybridResult]:
+    """Answers of one search by words alone; `options` ask for an exact search."""
+
+    def once(plan: SearchPlan, last: bool) -> Exchange[HybridResult]:
+        try:
+            plan = yield from _with_words(conn, plan, asked, last)
+            return (yield from find_once(conn, plan, read_by_words, last=last))
+        except Exception:
+            forget_word_columns(conn)
+            raise
+
+    return (yield from until_fresh(conn, searched, None, options, once))
+
+
 def _with_words(
     conn: AnyConn, plan: SearchPlan, asked: WordOptions, last: bool
 ) -> Exchange[SearchPlan]:
-    """The plan with its half by words; raises Stale if its facts may be old."""
+    """The plan with its words; raises Stale if its facts may be old."""
     facts, layout = plan.shape.facts, plan.shape.layout
     try:
         column = yield from read_word_column(conn, facts, asked)
@@ -60,10 +76,11 @@ def _with_words(
         column=asked.text,
         is_vector=column.is_vector,
         config=column.config,
+        match=asked.match,
         weights=asked.pair,
         rank_constant=asked.rank_constant,
     )
     with cursors.writable(conn):
         encoding = cursors.encoding(conn)
         asked.words.encode(encoding)
-    return plan.hybrid(ranking, QueryWords(asked.words, encoding))
+    return plan.with_words(ranking, QueryWords(asked.words, encoding))

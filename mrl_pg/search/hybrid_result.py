@@ -1,4 +1,4 @@
-"""The result of a hybrid search, and how it is read from the rows of the statement."""
+"""The result of a search by words, and how it is read from its statement's rows."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -13,11 +13,14 @@ from mrl_pg.search.stale import check_stamp
 
 @dataclass(frozen=True, slots=True)
 class HybridHit:
-    """One answer: key (a tuple if composite), fused score, distance, ranks, columns.
+    """One answer: key (a tuple if composite), score, distance, ranks, columns.
 
-    `distance` is the true distance also of a row that only the words found; None if
-    the row has no vector. `vector_rank` and `word_rank` count from 1; None where that
-    half did not find the row.
+    `score` is the fused one. `distance` is the true distance also of a row that only
+    the words found; None if the row has no vector. `vector_rank` and `word_rank` count
+    from 1; None where that half did not find the row.
+
+    In a search by words alone, `score` is the row's relevance, and both `distance` and
+    `vector_rank` are None.
     """
 
     key: Any
@@ -38,7 +41,8 @@ class HybridResult(Result[HybridHit]):
 
     Each half ranked up to `fetch` rows. All other fields are those of `SearchResult`,
     about the search by vectors: `promise` and `cut_short` are about the k nearest rows.
-    Of the words every row that matches is ranked.
+    Of the words every row that matches is ranked. In a search by words alone they are
+    those of an exact search.
 
     `last_distance` is that of the k-th nearest row, whether it is a hit or not; None if
     fewer came.
@@ -99,6 +103,24 @@ def read_hybrid(shape: Shape, answer: FoundRows) -> HybridFound:
         hits=hits,
         last_distance=float(first["farthest"]) if full else None,
     )
+
+
+def read_by_words(shape: Shape, answer: FoundRows) -> HybridFound:
+    """Hits of a search by words alone; raises Stale."""
+    ours = own_columns(answer, "score", "word_rank", "stamp")
+    for own in ours[:1]:
+        check_stamp(shape, int(own["stamp"]))
+    hits = tuple(
+        HybridHit(
+            score=float(own["score"]),
+            distance=None,
+            vector_rank=None,
+            word_rank=int(own["word_rank"]),
+            **key_and_columns(shape, row),
+        )
+        for row, own in zip(answer.rows, ours, strict=True)
+    )
+    return HybridFound(seen=None, stamped=bool(ours), hits=hits, last_distance=None)
 
 
 def _number(value: bytes | None) -> float | None:

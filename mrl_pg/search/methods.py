@@ -1,19 +1,25 @@
 """The methods of everything that can be searched."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from mrl_pg.exchange import AsyncConn, Conn, run, run_async
 from mrl_pg.layout import Searched
 from mrl_pg.search.by_column import Query
+from mrl_pg.search.filter import Filter, Params
 from mrl_pg.search.find import find, find_many, fresh_plan
-from mrl_pg.search.hybrid import find_hybrid
+from mrl_pg.search.hybrid import find_hybrid, find_words
 from mrl_pg.search.hybrid_result import HybridResult
 from mrl_pg.search.mmr import find_mmr
-from mrl_pg.search.options import SearchKeywords, explains_options, options_of
+from mrl_pg.search.options import (
+    SearchKeywords,
+    SearchOptions,
+    explains_options,
+    options_of,
+)
 from mrl_pg.search.plan import SearchPlan
 from mrl_pg.search.result import SearchResult
-from mrl_pg.search.words import WordOptions
+from mrl_pg.search.words import Match, WordOptions
 from mrl_pg.vectors import VectorLike, VectorsLike
 
 if TYPE_CHECKING:
@@ -73,6 +79,7 @@ class SearchMethods(Searched):
         *,
         text: str,
         config: str = "english",
+        match: Match = "any",
         weights: Iterable[float] = (1.0, 1.0),
         rank_constant: int = 60,
         fetch: int | None = None,
@@ -81,8 +88,8 @@ class SearchMethods(Searched):
         """The k best rows by their vectors and by their words, in one statement.
 
         The vectors rank the `fetch` rows that `search` finds nearest to `query`. The
-        words rank the `fetch` rows with the largest `ts_rank_cd`, among those that
-        match `words`. A `filter` holds for both. The score of a row is
+        words rank the `fetch` rows that match `words` best, as in `search_words`. A
+        `filter` holds for both. The score of a row is
 
             weights[0] / (rank_constant + its rank by vectors)
             + weights[1] / (rank_constant + its rank by words)
@@ -91,10 +98,7 @@ class SearchMethods(Searched):
         Clarke and Buettcher, SIGIR 2009). Rows of equal score are ordered by key. Rows
         whose score is 0, which only a half of weight 0 found, are left out.
 
-        - `words` are read by `websearch_to_tsquery`: all must match, `or`, `-word` and
-          `"a phrase"` mean what they say, and nothing is a syntax error.
-        - `text` is a column of type text or varchar, searched as
-          `to_tsvector(config, column)`, or of type tsvector. Give it a GIN index.
+        - `words`, `text`, `config` and `match` are those of `search_words`.
         - `fetch` (50, or 4 k if that is more, but no more than the `candidates` or the
           `rerank` that you give): at least so many candidates are read.
 
@@ -112,6 +116,7 @@ class SearchMethods(Searched):
                     words=words,
                     text=text,
                     config=config,
+                    match=match,
                     weights=weights,
                     rank_constant=rank_constant,
                 ),
@@ -128,6 +133,7 @@ class SearchMethods(Searched):
         *,
         text: str,
         config: str = "english",
+        match: Match = "any",
         weights: Iterable[float] = (1.0, 1.0),
         rank_constant: int = 60,
         fetch: int | None = None,
@@ -144,6 +150,7 @@ class SearchMethods(Searched):
                     words=words,
                     text=text,
                     config=config,
+                    match=match,
                     weights=weights,
                     rank_constant=rank_constant,
                 ),
@@ -151,6 +158,65 @@ class SearchMethods(Searched):
                 fetch,
             ),
         )
+
+    def search_words(
+        self,
+        conn: Conn,
+        words: str,
+        *,
+        text: str,
+        config: str = "english",
+        match: Match = "any",
+        k: int = 10,
+        filter: Filter = None,
+        params: Params = None,
+        columns: Sequence[str] = (),
+    ) -> HybridResult:
+        """The k best rows by full text search alone, which reads no vector.
+
+        - `words` are read by `websearch_to_tsquery`: `or`, `-word` and `"a phrase"`
+          mean what they say, and nothing is a syntax error.
+        - `match`: with "any", a row needs any of the words; the more it has of them,
+          the better (`ts_rank`). Words that so many rows have that more than about 2000
+          rows would match rank the rows that others find. With "all", a row needs all
+          words; the closer together they are, the better (`ts_rank_cd`). Of more than
+          64 different words the 64 rarest count.
+        - `text` is a column of type text or varchar, searched as
+          `to_tsvector(config, column)`, or of type tsvector. Give it a GIN index.
+        - `filter`, `params` and `columns` are those of `search`.
+
+        The `score` of a hit is its relevance. Rows of equal score are ordered by key.
+        Raises InvalidSetting, InvalidFilter and ColumnNotFound.
+        """
+        asked = WordOptions(
+            words=words, text=text, config=config, match=match, weights=None
+        )
+        options = SearchOptions(
+            k=k, filter=filter, params=params, columns=columns, exact=True
+        )
+        return run(conn, find_words(conn, self, asked, options))
+
+    async def search_words_async(
+        self,
+        conn: AsyncConn,
+        words: str,
+        *,
+        text: str,
+        config: str = "english",
+        match: Match = "any",
+        k: int = 10,
+        filter: Filter = None,
+        params: Params = None,
+        columns: Sequence[str] = (),
+    ) -> HybridResult:
+        """The same as `search_words` on an asynchronous connection."""
+        asked = WordOptions(
+            words=words, text=text, config=config, match=match, weights=None
+        )
+        options = SearchOptions(
+            k=k, filter=filter, params=params, columns=columns, exact=True
+        )
+        return await run_async(conn, find_words(conn, self, asked, options))
 
     def search_mmr(
         self,

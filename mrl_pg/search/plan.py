@@ -64,10 +64,13 @@ class SearchPlan:
         """The parameters of `statement`, in binary."""
         if self.words is None:
             return self.bound
+        alone = self.shape.words is not None and self.shape.words.weights is None
         if isinstance(self.bound, Mapping):
-            return {**self.bound, "mrl_words": self.words}
-        # the words rank a row, then find it; both halves have the filter
-        return [*self.bound, self.words, self.words, *self.bound[1:]]
+            rest = self.values if alone else self.bound
+            return {**rest, "mrl_words": self.words}  # type: ignore[dict-item]
+        # both halves have the filter
+        before = [] if alone else self.bound
+        return [*before, self.words, *self.bound[1:]]
 
     @property
     def values(self) -> Params:
@@ -98,8 +101,8 @@ class SearchPlan:
         """The same search that hands on so many rows, to choose its k from."""
         return self._with(self.shape.effort.fetching(rows))
 
-    def hybrid(self, ranking: WordRanking, words: QueryWords) -> "SearchPlan":
-        """The same search fused with one by words."""
+    def with_words(self, ranking: WordRanking, words: QueryWords) -> "SearchPlan":
+        """The same search fused with one by words, or one by words alone."""
         return self._of(replace(self.shape, words=ranking), words)
 
     def _with(self, effort: Effort) -> "SearchPlan":
@@ -125,7 +128,7 @@ class SearchPlan:
 def make_plan(
     layout: IndexLayout,
     facts: Facts,
-    query: VectorLike,
+    query: "VectorLike | None",
     options: SearchOptions,
     *,
     promise: Promise | None = None,
@@ -133,6 +136,8 @@ def make_plan(
     losses: int = 0,
 ) -> SearchPlan:
     """A search by one query on a table as the facts describe it.
+
+    Without a query it is the frame of a search by words alone.
 
     Raises IndexNotFound, IndexMismatch, InvalidSetting, ColumnNotFound,
     InvalidVector, or UnicodeEncodeError for text that the encoding cannot hold.
@@ -164,9 +169,11 @@ def with_bits_in_rows(effort: Effort, layout: IndexLayout, facts: Facts) -> Effo
     return effort.without_bits() if no_column or not has_bits(layout) else effort
 
 
-def bind(shape: Shape, query: VectorLike, params: Params) -> SearchParams:
+def bind(shape: Shape, query: "VectorLike | None", params: Params) -> SearchParams:
     """Parameters of the statement: the query's bytes and the values of `filter`."""
-    data = as_rotated_query(shape.layout, shape.facts, query)
+    data = None
+    if query is not None:
+        data = as_rotated_query(shape.layout, shape.facts, query)
     if isinstance(params, Mapping):
         return {**params, "mrl_query": data}
     if params is None:
@@ -215,7 +222,7 @@ def _plan(
         and shape.losses < MOST_LOSSES
     )
     if shape.words is not None:
-        statements = fuse.hybrid_statements(shape, shape.words)
+        statements = fuse.word_statements(shape, shape.words)
     else:
         statements = render.search_statements(shape)
     return SearchPlan(shape, *statements, bound, prepared, promise)

@@ -16,18 +16,30 @@ from mrl_pg.sqlalchemy.select import (
     seen,
     standing,
 )
+from mrl_pg.sqlalchemy.words import (
+    hybrid,
+    score,
+    search_words,
+    vector_rank,
+    word_rank,
+)
 
 __all__ = [
     "Matryoshka",
     "Registered",
     "distance",
     "fallback",
+    "hybrid",
     "index_name",
     "indexes_of",
     "install",
     "register",
     "registered",
+    "score",
     "search",
+    "search_words",
     "seen",
     "standing",
+    "vector_rank",
+    "word_rank",
 ]

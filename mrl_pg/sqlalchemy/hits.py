@@ -29,7 +29,10 @@ def _compile_hits(element: Hits, compiler: Any, **kw: Any) -> str:
 
 HITS = Hits(
     "mrl_hits",
+    column("score", Float()),
     column("distance", Float()),
+    column("vector_rank", BigInteger()),
+    column("word_rank", BigInteger()),
     column("seen", BigInteger()),
     column("standing", Text()),
     column("index_name", Text()),

@@ -26,6 +26,13 @@ ROTATED = "so declare it with Matryoshka(…, rotated=True)"
 """In the message of a search of a rotated column that is not declared as such."""
 
 
+NO_VECTOR = sql.SQL(
+    ",\n    null::pg_catalog.float8 as distance"
+    ",\n    null::pg_catalog.int8 as vector_rank"
+)
+"""Further columns of a search by words alone."""
+
+
 def own_plan(query: sql.Composable, table: sql.Composable | None) -> sql.Composed:
     """A condition of a first pass, which prevents a generic plan for all values.
 

@@ -11,11 +11,13 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.elements import ClauseElement
 from sqlalchemy.sql.selectable import CTE, Alias, TextualSelect
 from sqlalchemy.sql.visitors import InternalTraversal
+from sqlalchemy.types import TypeEngine
 
 from mrl_pg.catalog import slots
 from mrl_pg.layout import IndexLayout
-from mrl_pg.search import render
+from mrl_pg.search import fuse, render
 from mrl_pg.search.effort import Effort, has_bits
+from mrl_pg.search.words import WordRanking
 from mrl_pg.sqlalchemy import parts, stand_in
 from mrl_pg.sqlalchemy.hits import HITS
 from mrl_pg.sqlalchemy.statement import Later, members
@@ -29,6 +31,9 @@ class Passes(ClauseElement):
     more, `members` filters instead, a condition that the key is in a subquery. `later`
     makes such members if criteria are added after the search. `column` is the full one.
     `rotated` says that the column is declared as such.
+
+    With a `ranking` the statement also searches for `words`, or for words alone if
+    there is no `query`; then `column` is that of the words.
     """
 
     __visit_name__ = "mrl_passes"
@@ -42,6 +47,8 @@ class Passes(ClauseElement):
         ("layout", InternalTraversal.dp_plain_obj),
         ("effort", InternalTraversal.dp_plain_obj),
         ("rotated", InternalTraversal.dp_boolean),
+        ("words", InternalTraversal.dp_clauseelement),
+        ("ranking", InternalTraversal.dp_plain_obj),
     ]
 
     def __init__(
@@ -51,9 +58,11 @@ class Passes(ClauseElement):
         members: Any,
         later: Later | None,
         query: Any,
-        layout: IndexLayout,
+        layout: IndexLayout | None,
         effort: Effort,
-        rotated: bool,
+        rotated: bool = False,
+        words: Any = None,
+        ranking: WordRanking | None = None,
     ) -> None:
         """Take the parts as they are; `statement.filters` makes the conditions."""
         self.table = column.table
@@ -65,22 +74,40 @@ class Passes(ClauseElement):
         self.layout = layout
         self.effort = effort
         self.rotated = rotated
+        self.words = words
+        self.ranking = ranking
 
     def hits(self) -> CTE:
         """`mrl_hits`, for the WITH of the statement that reads it."""
         count = range(1, self.key_count + 1)
         keys: list[ColumnClause[Any]] = [column(f"key_{place}") for place in count]
-        rows = [
-            *keys,
-            column("distance", Float()),
-            column("seen", BigInteger()),
-            column("standing", Text()),
-            column("index_name", Text()),
-            column("fallback", Boolean()),
-        ]
+        rows = [*keys, *(column(name, kind) for name, kind in self._answered())]
         # TextualSelect is typed for a text, but it only compiles it
         select = TextualSelect(self, rows, positional=True)  # type: ignore[arg-type]
         return select.cte(HITS.name, nesting=True)
+
+    def _answered(self) -> list[tuple[str, TypeEngine[Any]]]:
+        """The columns behind the key, in the order of the templates."""
+        ranked: list[tuple[str, TypeEngine[Any]]] = [
+            ("distance", Float()),
+            ("vector_rank", BigInteger()),
+        ]
+        if self.query is None:
+            return [("score", Float()), ("word_rank", BigInteger()), *ranked]
+        found: list[tuple[str, TypeEngine[Any]]] = [
+            ("seen", BigInteger()),
+            ("standing", Text()),
+            ("index_name", Text()),
+            ("fallback", Boolean()),
+        ]
+        if self.ranking is None:
+            return [ranked[0], *found]
+        counted: list[tuple[str, TypeEngine[Any]]] = [
+            ("word_rank", BigInteger()),
+            ("came", BigInteger()),
+            ("farthest", Float()),
+        ]
+        return [("score", Float()), *ranked, *counted, *found]
 
     @property
     def key_count(self) -> int:
@@ -107,15 +134,30 @@ def _compile(element: Passes, compiler: Any, **kw: Any) -> str:
     try:
         table = compiler.process(own, **{**kw, "asfrom": True})
         where = None if condition is None else compiler.process(condition, **kw)
-        query = compiler.process(element.query, **kw)
+        query = element.query is not None and compiler.process(element.query, **kw)
+        worded = _worded(element, compiler, where, kw)
     finally:
         compiler.stack.pop(-1)
     quote = compiler.preparer.quote
+    keys = [sql.Identifier(f"key_{i}") for i in range(1, element.key_count + 1)]
+    named = slots.comma(sql.SQL(quote(key.name)) for key in own.primary_key)
+    if worded is not None and not query:
+        alone = render.Parts(
+            **dict.fromkeys(
+                ("full", "short", "extension", "query", "promise"), sql.SQL("")
+            ),
+            table=sql.SQL(table),
+            where=worded.where,
+            columns=named,
+            names=slots.comma(keys),
+            keys=slots.comma(keys),
+            extra=parts.NO_VECTOR,
+        )
+        return fuse.by_words(alone, worded, element.effort.k).as_string()
     layout, effort = _layout(element, compiler), element.effort
     # another index may stand in, and an expression has no bits in the row
     if not has_bits(layout) or layout.keep == "expression":
         effort = effort.without_bits()
-    keys = [sql.Identifier(f"key_{i}") for i in range(1, element.key_count + 1)]
     parameter = sql.SQL(f"{query}::{element.query.type.get_col_spec()}")
     written = render.Parts(
         table=sql.SQL(table),
@@ -124,7 +166,7 @@ def _compile(element: Passes, compiler: Any, **kw: Any) -> str:
         extension=slots.home(""),
         query=_query(element, layout, compiler, parameter),
         where=_where(element, layout, compiler, parameter, where),
-        columns=slots.comma(sql.SQL(quote(key.name)) for key in own.primary_key),
+        columns=named,
         names=slots.comma(keys),
         keys=slots.comma(keys),
         extra=parts.standing(effort)
@@ -134,7 +176,40 @@ def _compile(element: Passes, compiler: Any, **kw: Any) -> str:
         ),
         promise=_promise(element, layout, compiler, condition is not None),
     )
-    return render.search(layout, effort, written).as_string()
+    ranking = element.ranking
+    if worded is None or ranking is None or ranking.weights is None:
+        return render.search(layout, effort, written).as_string()
+    return fuse.hybrid(
+        layout, effort, written, worded, ranking.weights, ranking.rank_constant
+    ).as_string()
+
+
+def _worded(
+    element: Passes, compiler: Any, where: str | None, kw: dict[str, Any]
+) -> fuse.WordParts | None:
+    """The parts of a search by words, if it is one."""
+    ranking = element.ranking
+    if ranking is None:
+        return None
+    quote = compiler.preparer.quote
+    (config,) = ranking.config
+    return fuse.WordParts(
+        words=sql.SQL(compiler.process(element.words, **kw)),
+        config=sql.SQL("{}::pg_catalog.regconfig").format(_literal(compiler, config)),
+        column=_literal(compiler, ranking.column),
+        is_vector=ranking.is_vector,
+        match=ranking.match,
+        table=sql.SQL("{}::pg_catalog.regclass::pg_catalog.oid").format(
+            _table_name(element, compiler)
+        ),
+        row_table=sql.SQL(compiler.preparer.format_table(_base(element))),
+        where=slots.condition(where),
+        text=sql.SQL(quote(ranking.column)),
+        answer=slots.comma(
+            sql.SQL(f"mrl_row.{quote(key.name)} as key_{place}")
+            for place, key in enumerate(element.table.primary_key, 1)
+        ),
+    )
 
 
 def _layout(element: Passes, compiler: Any) -> IndexLayout:

@@ -86,16 +86,26 @@ def search(
     table = full.table
     base = next(iter(full.base_columns))
     checked = options_of(options, SelectKeywords)
-    layout = _layout(base, index, checked)
+    layout = layout_of(base, index, checked)
     check_kind(checked, layout)
     if checked.wants_promise:
         effort = promised_effort(checked)
     else:
         effort = decide_effort(checked, goes_on=True)
-    bound = _bound(query, QueryType(*full_type(base), layout.distance == "cosine"))
-    rotated = any(declared.rotated for declared in declarations(base))
+    bound = bound_query(query, QueryType(*full_type(base), layout.distance == "cosine"))
     filtered = filters(statement, column, table)
-    passes = Passes(full, *filtered, bound, layout, effort, rotated)
+    passes = Passes(full, *filtered, bound, layout, effort, is_rotated(base))
+    return of_hits(statement, passes, distance)
+
+
+def is_rotated(column: Any) -> bool:
+    """Whether the vectors of a column are declared to be rotated."""
+    return any(declared.rotated for declared in declarations(column))
+
+
+def of_hits(statement: Statement, passes: Passes, order: Any) -> Statement:
+    """The Select of the rows that the passes found, in their order."""
+    table = passes.table
     keys = list(table.primary_key)
     same_keys = [_same(key, HITS.c[f"key_{n}"]) for n, key in enumerate(keys, 1)]
     select: Any = statement
@@ -103,7 +113,7 @@ def search(
     searched._where_criteria = apart(select._where_criteria)
     searched = searched.where(*same_keys)
     if not aggregates(statement):
-        searched = searched.order_by(distance, *keys)
+        searched = searched.order_by(order, *keys)
     # in a filter of the same table, the search is still independent
     whole: Statement = searched.correlate_except(table, HITS)
     return whole
@@ -117,7 +127,7 @@ def _same(key: Any, found: Any) -> Any:
     return key == found
 
 
-def _layout(
+def layout_of(
     column: Any, index: MatryoshkaIndex | None, options: SearchOptions
 ) -> MatryoshkaIndex:
     """The index to search by, checked against its column."""
@@ -158,7 +168,7 @@ def _declared(column: Any, options: SearchOptions) -> Declaration:
     )
 
 
-def _bound(
+def bound_query(
     query: VectorLike | BindParameter[Any], kind: QueryType
 ) -> BindParameter[Any]:
     """The query as a parameter of the statement; raises InvalidVector at once."""

@@ -23,7 +23,8 @@ create or replace function mrl.hybrid(
     rerank int default null,
     exact boolean default false,
     recall float8 default null,
-    quantile float8 default null
+    quantile float8 default null,
+    match text default 'any'
 )
 returns table (
     hit anyelement,
@@ -49,15 +50,11 @@ declare
 begin
     -- NULL means the default
     exact := coalesce(exact, false);
-    if words is null then
-        raise exception 'words is NULL'
-            using errcode = 'null_value_not_allowed',
-                hint = 'pass what the user typed, or search by vectors with mrl.search';
-    end if;
     query := mrl._rotated(query, mrl._table_of(pg_catalog.pg_typeof(of_type)), full_column);
     arguments := pg_catalog.jsonb_build_object(
         'table_id', mrl._table_of(pg_catalog.pg_typeof(of_type)), 'full_column', full_column,
-        'text_column', text_column, 'config', config::pg_catalog.oid, 'fetch_rows', fetch_rows,
+        'words', words, 'text_column', text_column, 'config', config::pg_catalog.oid,
+        'match', coalesce(match, 'any'), 'fetch_rows', fetch_rows,
         'weights', coalesce(weights, '{1,1}'), 'rank_constant', coalesce(rank_constant, 60),
         'k', k, 'candidates', candidates, 'filter', filter, 'args', args, 'dims', dims,
         'kind', kind, 'index_name', index_name, 'ef_search', ef_search,
@@ -95,11 +92,11 @@ $body$;
 
 comment on function mrl.hybrid(
     anyelement, name, vector, text, name, regconfig, int, int, float8[], int, int, text, text[],
-    int, text, name, int, int, int, boolean, float8, float8
+    int, text, name, int, int, int, boolean, float8, float8, text
 ) is
 'The k best rows by their vectors and by their words, best first, with their score, true '
 'distance and ranks. A search by vectors and a full text search of text_column, which is of '
 'type text, varchar or tsvector, each rank up to fetch_rows (50, or 4 k if that is more). The '
 'score is weights[1] / (rank_constant + rank by vectors) + weights[2] / (rank_constant + rank '
-'by words): reciprocal rank fusion. words are what a user typed, as websearch_to_tsquery reads '
-'them. The filter holds for both. All other arguments are those of mrl.search.';
+'by words): reciprocal rank fusion. words, config and match are those of mrl.search_words. The '
+'filter holds for both. All other arguments are those of mrl.search.';

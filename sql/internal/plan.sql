@@ -86,7 +86,7 @@ begin
         limited or again
     );
     if form = 'hybrid' then
-        slots := slots || mrl._word_slots(asked, slots);
+        slots := slots || mrl._fusion_slots(asked);
         rows := mrl._rows_to_fetch(asked);
         if rows > least(effort.candidates, effort.rerank) then
             most := greatest(rows, effort.candidates);

@@ -237,10 +237,14 @@ begin
         );
     end if;
     if form = 'hybrid' then
+        slots := slots || jsonb_build_object('fetch', slots ->> 'rows');
         return mrl._render(
             mrl._hybrid(),
             slots || jsonb_build_object(
-                'nearest', nearest, 'fetch', slots ->> 'rows', 'k', answers, 'extra', ''
+                'nearest', nearest,
+                'matching', mrl._render(mrl._matching(), slots),
+                'k', answers,
+                'extra', ''
             )
         );
     end if;

@@ -51,6 +51,10 @@
 \ir ../templates/batch.sql
 \ir ../templates/document.sql
 \ir ../templates/word_query.sql
+\ir ../templates/matching.sql
+\ir ../templates/relevance_of_any.sql
+\ir ../templates/relevance_of_all.sql
+\ir ../templates/by_words.sql
 \ir ../templates/hybrid.sql
 \ir ../templates/check_in_function.sql
 \ir ../templates/search_function.sql
@@ -102,6 +106,7 @@
 \ir ../internal/plan.sql
 \ir ../functions/search.sql
 \ir ../functions/hybrid.sql
+\ir ../functions/search_words.sql
 \ir ../functions/search_sql.sql
 \ir ../internal/made_function.sql
 \ir ../functions/create_search_function.sql

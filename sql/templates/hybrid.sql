@@ -1,5 +1,5 @@
 -- The best rows by two rankings, of a search by vectors and of one by words, fused by rank.
--- Slots: query, nearest (a search that names rows), names, columns, document, words, weights, …
+-- Slots: query, nearest (a search that names rows), matching (mrl._matching), names, weights, …
 -- Called by: mrl_pg.search.fuse, mrl._compose
 create or replace function mrl._hybrid()
 returns text
@@ -20,23 +20,7 @@ mrl_near as materialized (
 {nearest}
     ) as mrl_pass ({names}, distance, seen)
 ),
-mrl_matching as materialized (
-    select
-        {names},
-        pg_catalog.row_number() over (order by mrl_relevance desc, {key_names}) as mrl_rank
-    from (
-        select {names}, mrl_relevance
-        from (
-            select
-                {columns},
-                pg_catalog.ts_rank_cd({document}, {words})
-            from {table}
-            where {document} operator(pg_catalog.@@) {words}{filter}
-        ) as mrl_match ({names}, mrl_relevance)
-        order by mrl_relevance desc, {key_names}
-        limit {fetch}
-    ) as mrl_best
-),
+{matching},
 -- reciprocal rank fusion: Cormack, Clarke and Buettcher, SIGIR 2009
 mrl_fused as materialized (
     select
@@ -109,7 +93,7 @@ from (
 ) as mrl_half
 left join (
     mrl_fused as mrl_pass
-    join {table} as mrl_row
+    join {row_table} as mrl_row
         on mrl_row.ctid operator(pg_catalog.=) mrl_pass.mrl_place
         and mrl_row.tableoid operator(pg_catalog.=) mrl_pass.mrl_part
 ) on true{guard}

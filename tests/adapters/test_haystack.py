@@ -24,6 +24,7 @@ from mrl_pg.adapters.haystack import (
     MatryoshkaDocumentStore,
     MatryoshkaEmbeddingRetriever,
     MatryoshkaHybridRetriever,
+    MatryoshkaKeywordRetriever,
 )
 from mrl_pg.errors import (
     InvalidFile,
@@ -142,7 +143,7 @@ def test_words_and_embeddings_are_fused(
     force_index(conn)
     conn.execute(force_bitmap)
     before = scans(conn), scans(conn, "words")
-    retriever = MatryoshkaHybridRetriever(document_store=store, top_k=3)
+    retriever = MatryoshkaHybridRetriever(document_store=store, top_k=3, match="all")
     found = retriever.run("point 100", point(100))["documents"]
     assert (scans(conn), scans(conn, "words")) == (before[0] + 1, before[1] + 1)
     # both halves find the first, words alone the one without an embedding
@@ -323,15 +324,28 @@ def test_a_pipeline_is_saved_loaded_and_run(
         MatryoshkaHybridRetriever(document_store=in_environment, weights=(1, 0.5)),
     )
     pipeline.connect("embedder.embedding", "hybrid.query_embedding")
+    pipeline.add_component(
+        "keywords",
+        MatryoshkaKeywordRetriever(
+            document_store=in_environment, config="simple", top_k=2
+        ),
+    )
     saved = pipeline.dumps()
     assert "PG_CONN_STR" in saved and conn.info.dbname not in saved
     loaded = Pipeline.loads(saved, allowed_modules=["mrl_pg", __name__])
     assert loaded.dumps() == saved
-    asked = {"embedder": {"text": "100.2"}, "hybrid": {"query": "point 100"}}
+    asked = {
+        "embedder": {"text": "100.2"},
+        "hybrid": {"query": "point 100"},
+        "keywords": {"query": "is it 77?", "filters": ODD},
+    }
     for each in (pipeline, loaded):
         answer = each.run(asked)
         assert ids(answer["retriever"]["documents"]) == nearest(100.2, 3, odd)
         assert answer["hybrid"]["documents"][0].id == "100"
+        assert ids(answer["keywords"]["documents"]) == {"77"}
+        (document,) = answer["keywords"]["documents"]
+        assert document.score > 0
     found = asyncio.run(answer_and_close(loaded, asked))
     assert ids(found) == nearest(100.2, 3, odd)
     pipeline.close()

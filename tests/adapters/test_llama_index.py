@@ -56,6 +56,7 @@ from mrl_pg.kinds import Distance
 Settings.tokenizer = str.split
 
 MMR, HYBRID = VectorStoreQueryMode.MMR, VectorStoreQueryMode.HYBRID
+TEXT, SPARSE = VectorStoreQueryMode.TEXT_SEARCH, VectorStoreQueryMode.SPARSE
 
 Call: TypeAlias = Callable[..., Any]
 
@@ -212,6 +213,8 @@ async def test_what_does_not_fit_is_refused(
         VectorStoreQueryMode.DEFAULT,
         VectorStoreQueryMode.MMR,
         VectorStoreQueryMode.HYBRID,
+        VectorStoreQueryMode.TEXT_SEARCH,
+        VectorStoreQueryMode.SPARSE,
     }:
         with pytest.raises(InvalidSetting, match=f"mode='{mode.value}'"):
             await call("query", asking(1, mode=mode))
@@ -491,6 +494,31 @@ async def test_words_and_vectors(conn: Conn, many: MatryoshkaVectorStore) -> Non
     with pytest.raises(InvalidSetting, match="fetch=101 is above the 100 rows"):
         found(sparse_top_k=101)
     assert found(filters=filters(where("year", 2000)), alpha=0) == []
+
+
+@pytest.mark.parametrize("mode", [TEXT, SPARSE])
+async def test_words_alone(
+    conn: Conn, many: MatryoshkaVectorStore, mode: VectorStoreQueryMode
+) -> None:
+    conn.execute("create index words on nodes using gin (to_tsvector('english', text))")
+    before = scans(conn)
+    words = VectorStoreQuery(
+        query_str="which is 250 or 7?", mode=mode, similarity_top_k=5
+    )
+    found = many.query(words)
+    assert found.ids == ["250", "7"]
+    assert found.similarities is not None and min(found.similarities) > 0
+    assert (await many.aquery(words)).ids == found.ids
+    assert scans(conn) == before
+    few = VectorStoreQuery(query_str="250 7", mode=mode, sparse_top_k=1)
+    assert many.query(few).ids == ["250"]
+    assert many.query(few, match="all", config="simple").ids == []
+    few.filters = filters(where("year", 2000))
+    assert set(many.query(few).ids or []) <= {"7"}
+    with pytest.raises(TypeError, match="'recall' is not an option here"):
+        many.query(words, recall=0.9)
+    with pytest.raises(InvalidSetting, match="has no query_str"):
+        many.query(VectorStoreQuery(query_embedding=[1.0, 2.0], mode=mode))
 
 
 # ------------------------------------------------------------------ inside LlamaIndex

@@ -36,6 +36,32 @@ def test_the_way_from_texts_to_answers(conn: Conn, database: str, file: Path) ->
     assert answer["index"] == "docs_embedding_64_halfvec_cosine_hnsw"
     again = mrl_pg("search", *options, "--dims", 64, "--columns", "body")
     assert TEXTS[1] in again.stdout
+    worded = (*where, "which instrument has hair?", "--words-in", "body", "--json")
+    found = mrl_pg("search", *worded, "--hybrid", "--show", "body", "-k", 1)
+    assert found.returncode == 0, found.stderr
+    (hit,) = json.loads(found.stdout)["hits"]
+    assert hit["columns"] == {"body": TEXTS[1]}
+    assert (hit["vector_rank"], hit["word_rank"]) in ((1, 1), (2, 1))
+    assert hit["score"] > 0 and hit["distance"] > 0
+    found = mrl_pg("search", *worded, "--words-only", "--match", "all")
+    assert found.returncode == 0, found.stderr
+    assert json.loads(found.stdout)["hits"] == []
+    words = (*worded[:-1], "--words-only", "--show", "body")
+    few = ("--filter", "id > %(least)s", "--param", "least=0")
+    found = mrl_pg("search", *words, *few, "--config", "simple")
+    assert found.returncode == 0, found.stderr
+    heads, line = found.stdout.splitlines()
+    assert heads.split("\t") == ["key", "score", "by vector", "by words", "body"]
+    assert line.split("\t")[0::4] == ["1", TEXTS[1]] and "\t-\t1\t" in line
+    for wrong, said in (
+        (("--hybrid",), "--hybrid and --words-only exclude each other"),
+        (("--recall", 0.9), "--recall is about vectors"),
+        (("--match", "some"), "match='some'"),
+    ):
+        found = mrl_pg("search", *words, *wrong)
+        assert found.returncode and said in found.stderr, found.stderr
+    found = mrl_pg("search", *where, "--hybrid", "--words-in", "body")
+    assert "--hybrid searches for words: give a TEXT" in found.stderr
     other = mrl_pg("search", *options, "--embed", "python my_embed.py")
     assert other.returncode == 3
     assert "was filled by demo:static-wordnet, and program:my_embed.py" in other.stderr

@@ -22,5 +22,5 @@ def test_the_page_runs_as_written(
         "document_embedder": MatryoshkaDocumentEmbedder("demo"),
         "text_embedder": MatryoshkaTextEmbedder("demo"),
     }
-    assert run_python(python, scope, capsys) == 5
+    assert run_python(python, scope, capsys) == 6
     scope["store"].close()

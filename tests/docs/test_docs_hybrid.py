@@ -18,7 +18,7 @@ def test_the_page_runs_as_written(
     bare_database: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     blocks = re.findall(r"^```python\n(.*?)^```", PAGE.read_text(), re.M | re.S)
-    assert len(blocks) == 2
+    assert len(blocks) == 3
     rows = np.random.default_rng(0).normal(size=(300, 512))
     with psycopg.connect(bare_database, autocommit=True) as conn:
         conn.execute("create extension vector")
@@ -41,4 +41,8 @@ def test_the_page_runs_as_written(
     assert all(key % 2 for key in hits.keys)
     assert {hit["title"] for hit in hits if hit.word_rank} == {"a storm"}
     assert len(scope["varied"]) == 5
-    assert capsys.readouterr().out.startswith("3 a storm ")
+    printed = capsys.readouterr().out
+    assert printed.startswith("3 a storm ")
+    # rows with both of its words, although no row is in English and has all of them
+    found = scope["found"]
+    assert len(found) == 5 and f"[({found[0].key}, 1)" in printed

@@ -325,7 +325,14 @@ def test_there_are_async_versions() -> None:
         "MatryoshkaIndex.create_async",
         "mrl_pg.installation.install_async",
     } <= names
-    for name in ("search", "search_many", "hybrid", "search_mmr", "plan"):
+    for name in (
+        "search",
+        "search_many",
+        "hybrid",
+        "search_words",
+        "search_mmr",
+        "plan",
+    ):
         assert f"SearchMethods.{name}_async" in names
 
 

@@ -119,6 +119,9 @@ def searches(conn: Conn) -> None:
         assert len(INDEX.search(conn, QUERY, **options)) == 10
         assert len(INDEX.search_many(conn, [QUERY, QUERY], **options)) == 2
         assert len(INDEX.hybrid(conn, QUERY, "title", text="title", **options)) == 10
+        for match in ("any", "all"):
+            found = INDEX.search_words(conn, "title", text="title", match=match)
+            assert len(found) == 10
         assert len(INDEX.search_mmr(conn, QUERY, **options)) == 10
     INDEX.search(conn, QUERY, recall=0.9)
     INDEX.search(conn, QUERY, recall=0.9, filter=where, params=[100])

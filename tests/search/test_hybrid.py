@@ -64,7 +64,9 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[Find]:
 def assert_fused(docs: Docs, found: HybridResult, words: str, **options: Any) -> None:
     """The answer is that of an exact search and a plain full text search, fused."""
     filter = options.pop("filter", "true")
-    spoken = {name: options[name] for name in ("text", "config") if name in options}
+    spoken = {
+        name: options[name] for name in ("text", "config", "match") if name in options
+    }
     with docs.conn.transaction(force_rollback=True):
         docs.conn.execute("set local enable_sort = on")
         near = docs.index.search(
@@ -304,6 +306,7 @@ BAD: list[tuple[dict[str, Any], type[MrlError], str]] = [
     ({"config": "klingon"}, InvalidSetting, "select cfgname from pg_ts_config"),
     ({"config": "no.such"}, InvalidSetting, "select cfgname from pg_ts_config"),
     ({"config": None}, InvalidSetting, "config=None is not text"),
+    ({"match": "some"}, InvalidSetting, "match='some'"),
     ({"weights": (-1, 1)}, InvalidSetting, "neither 0 nor a number"),
     ({"weights": (float("nan"), 1)}, InvalidSetting, "neither 0 nor a number"),
     ({"weights": (1, float("inf"))}, InvalidSetting, "neither 0 nor a number"),
@@ -444,6 +447,7 @@ def test_the_partitions_of_a_table(database: str) -> None:
 def test_the_help_explains_the_formula() -> None:
     told = methods.SearchMethods.hybrid.__doc__ or ""
     assert "rank_constant + its rank" in told
+    told = methods.SearchMethods.search_words.__doc__ or ""
     assert "websearch_to_tsquery" in told
 
 

@@ -133,6 +133,7 @@ CALLERS_PATH = {
         "recall",
     ),
     *("hybrid", "keep_distance", "keep_query", "search", "search_keys", "search_many"),
+    "search_words",
     # filling a column runs the triggers of the table
     *("create_index", "fill_short_column", "_fill_next"),
 }
@@ -186,6 +187,7 @@ def test_labels_tell_the_truth(conn: Conn) -> None:
         ("search_keys", "v", "u", False, False, None),
         ("search_many", "v", "u", False, False, None),
         ("search_sql", "s", "u", False, False, FIXED),
+        ("search_words", "v", "u", False, False, None),
         ("set_model", "v", "u", False, False, FIXED),
         ("set_rotation", "v", "u", False, False, FIXED),
         ("status", "s", "u", False, False, FIXED),

@@ -90,6 +90,7 @@ def in_python(docs: Docs, words: str, **options: Any) -> Answers:
             {"weights": [2.0, 0.5], "rank_constant": 5},
         ),
         ({"weights": (0, 1)}, {"weights": [0, 1]}),
+        ({"match": "all"}, {"match": "all"}),
         ({"exact": True}, {"exact": True}),
         (
             {"filter": "n < %s", "params": [30]},
@@ -206,6 +207,7 @@ def test_a_search_for_a_recall(database: str) -> None:
         ({"text_column": "n"}, errors.DatatypeMismatch, "docs.n is of type integer"),
         ({"config": None}, errors.NullValueNotAllowed, "config is NULL"),
         ({"config": "klingon"}, errors.UndefinedObject, '"klingon" does not exist'),
+        ({"match": "some"}, errors.InvalidParameterValue, "match is 'some'"),
         ({"weights": [1.0]}, errors.InvalidParameterValue, "not two numbers"),
         ({"weights": [0.0, 0.0]}, errors.InvalidParameterValue, "not two numbers"),
         ({"weights": [-1.0, 1.0]}, errors.InvalidParameterValue, "not two numbers"),
@@ -238,6 +240,7 @@ def test_null_means_the_default(docs: Docs) -> None:
         "fetch_rows": None,
         "weights": None,
         "rank_constant": None,
+        "match": None,
         "exact": None,
     }
     assert hybrid(docs.conn, "red", **options) == wanted

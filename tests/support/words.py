@@ -52,18 +52,24 @@ def by_words(
     *,
     text: str = "title",
     config: str = "english",
+    match: str = "any",
     filter: str = "true",
     fetch: int = 50,
     key: str = "id",
 ) -> list[Any]:
-    """Keys in the order of a plain full text search."""
+    """Keys in the order of a plain full text search; `any` for words without signs."""
     document = "{text}" if text == "terms" else "to_tsvector(%(config)s, {text})"
+    query = "websearch_to_tsquery(%(config)s, %(words)s)"
+    relevance = "ts_rank_cd(document, query)"
+    if match == "any":
+        query = f"replace({query}::text, ' & ', ' | ')::tsquery"
+        relevance = "ts_rank(document, query, 1)"
     ask = sql.SQL(
         "with ranked as (select {key}, "
-        f"{document} as document, websearch_to_tsquery(%(config)s, %(words)s) as query"
+        f"{document} as document, {query} as query"
         " from docs where {filter})"
         " select {key} from ranked where document @@ query"
-        " order by ts_rank_cd(document, query) desc, {key} limit %(fetch)s"
+        f" order by {relevance} desc, {{key}} limit %(fetch)s"
     ).format(key=sql.Identifier(key), text=sql.Identifier(text), filter=sql.SQL(filter))
     values = {"config": config, "words": words, "fetch": fetch}
     with conn.transaction(force_rollback=True):

@@ -75,18 +75,26 @@ class DocumentTable:
         )
 
     def word_options(
-        self, words: str, options: Mapping[str, Any]
+        self, words: str, options: Mapping[str, Any], *, alone: bool = False
     ) -> tuple[WordOptions, int | None, dict[str, Any]]:
-        """The options of a hybrid search: those of its words, `fetch`, and the rest."""
+        """The options of a search by words: those of its words, `fetch`, and the rest.
+
+        A search by words `alone` has neither weights nor a `fetch`.
+        """
         rest = dict(options)
-        fetch = rest.pop("fetch", None)
-        asked = WordOptions(
-            words=words,
-            text=rest.pop("text", self.text),
-            config=rest.pop("config", "english"),
-            weights=rest.pop("weights", (1.0, 1.0)),
-            rank_constant=rest.pop("rank_constant", 60),
-        )
+        names = ["text", "config", "match"]
+        if not alone:
+            names += ["weights", "rank_constant"]
+        given = {name: rest.pop(name) for name in names if name in rest}
+        fetch = None if alone else rest.pop("fetch", None)
+        if alone:
+            given["weights"] = None
+            for option in rest:
+                raise TypeError(
+                    f"{option!r} is not an option here: the options are "
+                    f"{', '.join(names)}"
+                )
+        asked = WordOptions(words=words, **{"text": self.text, **given})
         return asked, fetch, rest
 
     def document(self, key: object, values: Mapping[str, Any]) -> StoredDocument:

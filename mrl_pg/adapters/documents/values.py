@@ -25,7 +25,7 @@ class FoundDocument:
     """An answer: the document without its vector, and what put it in its place.
 
     `score` is its distance, smallest first. Of a hybrid search it is the fused score,
-    largest first.
+    and of a search by words their relevance, largest first.
     """
 
     document: StoredDocument

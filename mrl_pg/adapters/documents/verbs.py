@@ -34,7 +34,7 @@ from mrl_pg.rows.upsert import upsert
 from mrl_pg.rows.upsert_job import IfExists
 from mrl_pg.search.filter import about_filter
 from mrl_pg.search.find import find
-from mrl_pg.search.hybrid import find_hybrid
+from mrl_pg.search.hybrid import find_hybrid, find_words
 from mrl_pg.search.hybrid_result import HybridHit
 from mrl_pg.search.mmr import find_mmr
 from mrl_pg.search.options import SearchOptions, options_of
@@ -153,6 +153,32 @@ class Documents:
             )
 
         hits = yield from self._hits(conn, search, k, condition, rest, vectors)
+        return [self._found(hit, hit.score) for hit in hits]
+
+    def by_words(
+        self,
+        conn: AnyConn,
+        words: str,
+        k: int,
+        condition: Condition | None,
+        options: Mapping[str, Any],
+        *,
+        vectors: bool = False,
+    ) -> Exchange[list[FoundDocument]]:
+        """The k best documents by full text search alone, with their relevance.
+
+        `options` are `text`, `config` and `match` of `MatryoshkaIndex.search_words`.
+        """
+        asked_words, *_ = self.table.word_options(words, options, alone=True)
+
+        def search(
+            searched: Searched, asked: SearchOptions
+        ) -> Exchange[Sequence[HybridHit]]:
+            return (yield from find_words(conn, searched, asked_words, asked))
+
+        hits = yield from self._hits(
+            conn, search, k, condition, {"exact": True}, vectors
+        )
         return [self._found(hit, hit.score) for hit in hits]
 
     def read(

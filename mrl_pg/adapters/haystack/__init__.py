@@ -16,6 +16,7 @@ from mrl_pg.adapters.haystack.embedders import (
 from mrl_pg.adapters.haystack.retriever import (
     MatryoshkaEmbeddingRetriever,
     MatryoshkaHybridRetriever,
+    MatryoshkaKeywordRetriever,
 )
 from mrl_pg.adapters.haystack.store import MatryoshkaDocumentStore
 
@@ -24,5 +25,6 @@ __all__ = [
     "MatryoshkaDocumentStore",
     "MatryoshkaEmbeddingRetriever",
     "MatryoshkaHybridRetriever",
+    "MatryoshkaKeywordRetriever",
     "MatryoshkaTextEmbedder",
 ]

@@ -84,6 +84,36 @@ class Retrieval(Runs):
             )
         )
 
+    def keyword_retrieval(
+        self,
+        query: str,
+        *,
+        filters: Filters = None,
+        top_k: int = 10,
+        return_embedding: bool = False,
+        **options: Any,
+    ) -> list[Document]:
+        """The best documents by full text search alone, with scores.
+
+        `options` are `text`, `config` and `match` of `MatryoshkaIndex.search_words`.
+        Scores are the relevance of the words, highest for the best.
+        """
+        return self._run(self._worded(query, filters, top_k, return_embedding, options))
+
+    async def keyword_retrieval_async(
+        self,
+        query: str,
+        *,
+        filters: Filters = None,
+        top_k: int = 10,
+        return_embedding: bool = False,
+        **options: Any,
+    ) -> list[Document]:
+        """The same without blocking the event loop."""
+        return await self._run_async(
+            self._worded(query, filters, top_k, return_embedding, options)
+        )
+
     def _nearest(
         self,
         query: list[float],
@@ -126,6 +156,24 @@ class Retrieval(Runs):
                 condition,
                 options,
                 vectors=return_embedding,
+            )
+            return [document_of(each.document, each.score) for each in found]
+
+        return verb
+
+    def _worded(
+        self,
+        words: str,
+        filters: Filters,
+        top_k: int,
+        return_embedding: bool,
+        options: dict[str, Any],
+    ) -> Verb[list[Document]]:
+        condition = condition_of(filters)
+
+        def verb(conn: AnyConn) -> Exchange[list[Document]]:
+            found = yield from self.documents.by_words(
+                conn, words, top_k, condition, options, vectors=return_embedding
             )
             return [document_of(each.document, each.score) for each in found]
 

@@ -211,3 +211,50 @@ class MatryoshkaHybridRetriever(Retriever):
         _, _, rest = self.document_store.table.word_options("words", options)
         # not super(), because @component makes another class of this one
         options_of(rest)
+
+
+@component
+class MatryoshkaKeywordRetriever(Retriever):
+    """Retrieves documents by full text search for the words of a query.
+
+    >>> retriever = MatryoshkaKeywordRetriever(document_store=store, match="all")
+    >>> pipeline.run({"retriever": {"query": words}})
+
+    `options` are `config`, `match` and `text` of `MatryoshkaIndex.search_words`. A run
+    may have `search_options` of its own, which win.
+    """
+
+    @component.output_types(documents=list[Document])
+    def run(
+        self,
+        query: str,
+        filters: dict[str, Any] | None = None,
+        top_k: int | None = None,
+        search_options: dict[str, Any] | None = None,
+    ) -> dict[str, list[Document]]:
+        """The best `documents` by their words, with scores, best first."""
+        return {
+            "documents": self.document_store.keyword_retrieval(
+                query, **self._asked(filters, top_k, search_options)
+            )
+        }
+
+    @component.output_types(documents=list[Document])
+    async def run_async(
+        self,
+        query: str,
+        filters: dict[str, Any] | None = None,
+        top_k: int | None = None,
+        search_options: dict[str, Any] | None = None,
+    ) -> dict[str, list[Document]]:
+        """The same without blocking the event loop."""
+        return {
+            "documents": await self.document_store.keyword_retrieval_async(
+                query, **self._asked(filters, top_k, search_options)
+            )
+        }
+
+    def _check(self, options: Any) -> None:
+        own = {name: options[name] for name in options if name != "k"}
+        self.document_store.table.word_options("words", own, alone=True)
+        options_of({"k": options["k"]})

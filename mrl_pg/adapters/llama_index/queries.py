@@ -58,9 +58,13 @@ def finding(
             return lambda conn: documents.hybrid(
                 conn, vector, words, most, condition, rest
             )
+        case VectorStoreQueryMode.TEXT_SEARCH | VectorStoreQueryMode.SPARSE:
+            words = _words(query)
+            most = k if query.sparse_top_k is None else query.sparse_top_k
+            return lambda conn: documents.by_words(conn, words, most, condition, rest)
     raise InvalidSetting(
-        f"mode={mode.value!r}: this store answers queries of mode 'default', 'mmr' "
-        "and 'hybrid', which with alpha=0 ranks by words alone"
+        f"mode={mode.value!r}: this store answers queries of mode 'default', 'mmr', "
+        "'hybrid', 'text_search' and 'sparse'"
     )
 
 
@@ -87,7 +91,8 @@ def _diversity(threshold: float | None) -> float:
 def _words(query: VectorStoreQuery) -> str:
     if query.query_str is None:
         raise InvalidSetting(
-            "the query has no query_str: mode 'hybrid' searches for its words"
+            f"the query has no query_str, for whose words mode {query.mode.value!r} "
+            "searches"
         )
     return query.query_str
 
@@ -113,7 +118,7 @@ def result_of(
 ) -> VectorStoreQueryResult:
     """What a search has found, as LlamaIndex has it."""
     scores = [each.score for each in found]
-    if query.mode != VectorStoreQueryMode.HYBRID:
+    if query.mode in (VectorStoreQueryMode.DEFAULT, VectorStoreQueryMode.MMR):
         # the search has read which distance the index has
         distance = documents.distance
         scores = [similarity(score, distance) for score in scores]

@@ -206,7 +206,10 @@ class MatryoshkaVectorStore(BasePydanticVectorStore):
         `mmr_threshold`, where 1 counts likeness to the query alone. Their similarities
         are those to the query. Mode "hybrid" fuses what the vectors find with full text
         search for `query_str`, and takes the options of `MatryoshkaIndex.hybrid`.
-        `alpha` is the share of the vectors. Similarities are the fused scores.
+        `alpha` is the share of the vectors. Similarities are the fused scores. Modes
+        "text_search" and "sparse" are full text search alone, with the options `text`,
+        `config` and `match` of `MatryoshkaIndex.search_words`; similarities are the
+        relevance of the words.
 
         `doc_ids` and `filters` restrict the search, and `node_ids` do unless the list
         is empty, as an index's retriever sends it.
