@@ -71,7 +71,8 @@ class Passes(ClauseElement):
         self.condition = condition
         self.members = members
         self.query = query
-        self.layout = layout
+        # None in a search by words alone
+        self.layout: Any = layout
         self.effort = effort
         self.rotated = rotated
         self.words = words
@@ -214,10 +215,11 @@ def _worded(
 
 def _layout(element: Passes, compiler: Any) -> IndexLayout:
     """The index to search by: the declared one, or what an engine falls back on."""
+    declared: IndexLayout = element.layout
     if element.effort.scan == "exact":
-        return element.layout
+        return declared
     named = compiler.preparer.format_table(_base(element))
-    return stand_in.usable(compiler.dialect, element.layout, "__[SCHEMA_" in named)
+    return stand_in.usable(compiler.dialect, declared, "__[SCHEMA_" in named)
 
 
 def _short(layout: IndexLayout, quote: Callable[[str], str]) -> sql.Composable:

@@ -63,8 +63,8 @@ def queries_of(
         any_word=sql.SQL("true" if any_word else "false"),
     )
     text = sql.SQL("select asked::text, ranked::text from ({}) as words").format(asked)
-    (row,) = conn.execute(text).fetchall()
-    return row
+    ((asked_for, ranked),) = conn.execute(text).fetchall()
+    return asked_for, ranked
 
 
 @pytest.mark.parametrize(
@@ -252,7 +252,7 @@ def test_words_alone_async_by_column_and_in_sql(docs: Docs) -> None:
                 docs.conn,
                 words,
                 text="title",
-                match=match,  # type: ignore[arg-type]
+                match=match,
                 filter="n < %s",
                 params=[90],
             )
@@ -320,7 +320,7 @@ def test_bad_input_is_refused_in_sql(
     docs: Docs, call: str, error: type[psycopg.Error], message: str
 ) -> None:
     with pytest.raises(error, match=message):
-        docs.conn.execute(f"select * from mrl.search_words(null::docs, {call})")  # type: ignore[arg-type]
+        docs.conn.execute(f"select * from mrl.search_words(null::docs, {call})")
 
 
 def test_a_table_that_changed_under_the_words(database: str) -> None:
