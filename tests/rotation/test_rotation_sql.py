@@ -46,7 +46,7 @@ def test_searches_rotate_their_queries(rotated: Conn, kind: str) -> None:
     rotated.execute("analyze docs")
     force_index(rotated)
     truth = nearest(ROWS, QUERY, 5)
-    options = {"k": 5, "candidates": 400}
+    options: Any = {"k": 5, "candidates": 400}
     with scanning(rotated, name):
         answers = keys(rotated, QUERY, **options)
     assert_exact(answers, ROWS, QUERY)
