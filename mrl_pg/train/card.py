@@ -4,7 +4,7 @@ Ours alone, because that of sentence-transformers quotes texts of the pairs.
 """
 
 from mrl_pg.train.report import TrainReport
-from mrl_pg.train.trainer import Recipe
+from mrl_pg.train.trainer import ModelRecipe
 
 CARD = """\
 ---
@@ -51,7 +51,7 @@ The verdict is *{verdict}*: {reason}.
 """
 
 
-def card(report: TrainReport, recipe: Recipe) -> str:
+def card(report: TrainReport, recipe: ModelRecipe) -> str:
     """The text of the card, in Markdown."""
     head, *lines = report.table()
     rows = [head, ["---:"] * len(head), *lines]

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mrl_pg.errors import InvalidFile, InvalidSetting
-from mrl_pg.train.fit import State
+from mrl_pg.train.fit import FitState
 from mrl_pg.train.pairs import PairVectors
 
 ARRAYS = ("matrix", "mean", "square", "best", "losses")
@@ -27,7 +27,7 @@ def fingerprint(pairs: PairVectors, *settings: object) -> str:
     return digest.hexdigest()[:16]
 
 
-def write(path: Path, state: State, mark: str) -> None:
+def write(path: Path, state: FitState, mark: str) -> None:
     """Write a state, at once or not at all."""
     part = path.with_name(f"{path.name}.part")
     with part.open("wb") as file:
@@ -36,7 +36,7 @@ def write(path: Path, state: State, mark: str) -> None:
     os.replace(part, path)
 
 
-def read(path: Path, mark: str) -> State | None:
+def read(path: Path, mark: str) -> FitState | None:
     """The state in a file; None without a file.
 
     Raises InvalidFile if it is damaged, and InvalidSetting if another training left it.
@@ -59,4 +59,4 @@ def read(path: Path, mark: str) -> State | None:
             "those, or begin anew with restart=True (--restart)"
         )
     losses = tuple(arrays.pop("losses").tolist())
-    return State(losses=losses, **arrays)
+    return FitState(losses=losses, **arrays)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from mrl_pg.exchange.progress import OnProgress, Progress
 from mrl_pg.train.loss import Matrix, nested_loss
 from mrl_pg.train.nesting import Nesting
-from mrl_pg.train.pairs import PairVectors, Parts
+from mrl_pg.train.pairs import PairParts, PairVectors
 from mrl_pg.train.schedule import Schedule
 
 EPOCHS, BATCH, RATE = 10, 512, 1e-3
@@ -20,7 +20,7 @@ MEAN, SQUARE, TINY = 0.9, 0.999, 1e-8
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class State:
+class FitState:
     """A fit after some epochs: matrix, Adam's two averages, and the best matrix so far.
 
     `losses` are those of the pairs that choose, before the first epoch and after each.
@@ -57,12 +57,12 @@ def principal(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def fit(
     pairs: PairVectors,
-    parts: Parts,
+    parts: PairParts,
     nesting: Nesting,
     schedule: Schedule,
-    start: "State | NDArray[np.float32]",
+    start: "FitState | NDArray[np.float32]",
     progress: OnProgress | None = None,
-) -> Iterator[State]:
+) -> Iterator[FitState]:
     """The state after each epoch, from a matrix or from the state of an earlier run.
 
     `pairs` have vectors of length 1. The draws of an epoch depend on the seed and on
@@ -71,12 +71,12 @@ def fit(
     epochs, batch = schedule.epochs or EPOCHS, schedule.batch or BATCH
     batch = min(batch, len(parts.learn))
     steps = len(parts.learn) // batch
-    if isinstance(start, State):
+    if isinstance(start, FitState):
         state = start
     else:
         zeros = np.zeros_like(start)
         losses = (choosing_loss(pairs, parts, nesting, start),)
-        state = State(start, zeros, zeros, start, losses)
+        state = FitState(start, zeros, zeros, start, losses)
     rate = schedule.rate or RATE
     for epoch in range(state.epochs, epochs):
         random = np.random.default_rng([schedule.seed, epoch])
@@ -97,7 +97,7 @@ def fit(
                 progress(Progress("training", number, epochs * steps))
         loss = choosing_loss(pairs, parts, nesting, matrix)
         best = matrix if loss < min(state.losses) else state.best
-        state = State(matrix, mean, square, best, (*state.losses, loss))
+        state = FitState(matrix, mean, square, best, (*state.losses, loss))
         yield state
 
 
@@ -119,7 +119,7 @@ def loss_of(
 
 
 def choosing_loss(
-    pairs: PairVectors, parts: Parts, nesting: Nesting, matrix: Matrix
+    pairs: PairVectors, parts: PairParts, nesting: Nesting, matrix: Matrix
 ) -> float:
     """The mean loss of the pairs that choose, in groups of BATCH."""
     groups = np.array_split(parts.choose, -(-len(parts.choose) // BATCH))

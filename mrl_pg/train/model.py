@@ -21,11 +21,11 @@ from mrl_pg.train.fit import principal
 from mrl_pg.train.from_file import free
 from mrl_pg.train.library import BASE_LOSS, library, loss_class
 from mrl_pg.train.nesting import Nesting
-from mrl_pg.train.pairs import Pairs, Parts, parted
+from mrl_pg.train.pairs import PairParts, Pairs, parted
 from mrl_pg.train.quality import qualities
 from mrl_pg.train.report import TrainReport
 from mrl_pg.train.schedule import Schedule
-from mrl_pg.train.trainer import Recipe, is_layered, last_checkpoint, run_trainer
+from mrl_pg.train.trainer import ModelRecipe, is_layered, last_checkpoint, run_trainer
 
 MOST_DOCUMENTS = 10_000
 """Documents that held-out queries search, because a large model embeds them twice."""
@@ -77,7 +77,7 @@ def train_model(
     loss_class(library(), base_loss)
     embedder = SentenceTransformerModel(model, device=device, normalise=True)
     full = _full(embedder.loaded)
-    recipe = Recipe(
+    recipe = ModelRecipe(
         model,
         (nesting or Nesting()).within(full),
         schedule,
@@ -121,7 +121,7 @@ def train_model(
     return report
 
 
-def _check(recipe: Recipe, embedder: SentenceTransformerModel, full: int) -> None:
+def _check(recipe: ModelRecipe, embedder: SentenceTransformerModel, full: int) -> None:
     if recipe.two_d and not is_layered(embedder):
         raise InvalidSetting(
             f"two_d=True trains layers, and {recipe.model} has none, because it is a "
@@ -146,7 +146,7 @@ def _known(embedder: SentenceTransformerModel, pairs: Pairs) -> Pairs:
     return pairs.at(np.flatnonzero(known).tolist())
 
 
-def _write(loaded: Any, folder: Path, report: TrainReport, recipe: Recipe) -> None:
+def _write(loaded: Any, folder: Path, report: TrainReport, recipe: ModelRecipe) -> None:
     part = folder.with_name(f"{folder.name}.part")
     shutil.rmtree(part, ignore_errors=True)
     loaded.save_pretrained(str(part), create_model_card=False)
@@ -166,7 +166,7 @@ def _places(texts: Sequence[str]) -> NDArray[np.intp]:
     return np.array([rows[text] for text in texts])
 
 
-def _judged(pairs: Pairs, parts: Parts, seed: int) -> Judged:
+def _judged(pairs: Pairs, parts: PairParts, seed: int) -> Judged:
     own = [pairs.positives[place] for place in parts.judge]
     wanted = list(dict.fromkeys(own))
     taken = set(wanted)

@@ -107,7 +107,7 @@ class PairVectors:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Parts:
+class PairParts:
     """Places of the pairs to learn from, to choose an epoch by, and to judge by.
 
     No document is the right answer of pairs of two parts.
@@ -118,7 +118,9 @@ class Parts:
     judge: NDArray[np.intp]
 
 
-def parted(own: NDArray[np.intp], held_out: int | None = None, seed: int = 0) -> Parts:
+def parted(
+    own: NDArray[np.intp], held_out: int | None = None, seed: int = 0
+) -> PairParts:
     """Pairs at random in three parts; by default a tenth, 1,000 at most, is judged by.
 
     Half as many again choose the epoch. Raises InvalidSetting.
@@ -149,7 +151,7 @@ def parted(own: NDArray[np.intp], held_out: int | None = None, seed: int = 0) ->
             f"{count} pairs have only {len(first)} different right answers, too few to "
             "learn from some and judge by others: give pairs with more of them"
         )
-    return Parts(learn, pairs[ends[0] : ends[1]], pairs[: ends[0]])
+    return PairParts(learn, pairs[ends[0] : ends[1]], pairs[: ends[0]])
 
 
 def read_pairs(

@@ -29,7 +29,7 @@ SAVES, FEWEST_STEPS = 10, 20
 
 
 @dataclass(frozen=True, slots=True)
-class Recipe:
+class ModelRecipe:
     """All that decides what a training gives, but for its pairs."""
 
     model: str
@@ -46,7 +46,7 @@ class Recipe:
 
 
 def last_checkpoint(
-    checkpoints: Path, pairs: Pairs, recipe: Recipe, restart: bool
+    checkpoints: Path, pairs: Pairs, recipe: ModelRecipe, restart: bool
 ) -> str | None:
     """The last checkpoint of the same training; makes the folder if there is none.
 
@@ -92,7 +92,7 @@ def _rate(embedder: SentenceTransformerModel) -> float:
 def run_trainer(
     embedder: SentenceTransformerModel,
     pairs: Pairs,
-    recipe: Recipe,
+    recipe: ModelRecipe,
     checkpoints: Path,
     last: str | None,
     progress: OnProgress | None,
@@ -160,9 +160,9 @@ def run_trainer(
 def _shown(callback: Any, progress: OnProgress | None) -> Any:
     """A callback of the trainer that tells its steps."""
 
-    class Shown(callback):  # type: ignore[misc]
+    class TellsSteps(callback):  # type: ignore[misc]
         def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
             if progress is not None:
                 progress(Progress("training", state.global_step, state.max_steps))
 
-    return Shown()
+    return TellsSteps()
