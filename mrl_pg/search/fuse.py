@@ -21,6 +21,12 @@ from mrl_pg.search.render import (
 from mrl_pg.search.shape import Shape
 from mrl_pg.search.words import Match, WordRanking
 
+RELEVANCE: dict[Match, str] = {
+    "any": "relevance_of_any",
+    "all": "relevance_of_all",
+}
+"""The template that says how relevant a row is."""
+
 
 @dataclass(frozen=True, slots=True)
 class WordParts:
@@ -168,7 +174,7 @@ def _matching(parts: Parts, worded: WordParts, fetch: int) -> sql.Composed:
         columns=parts.columns,
         table=parts.table,
         document=document,
-        relevance=template(f"relevance_of_{worded.match}", document=document),
+        relevance=template(RELEVANCE[worded.match], document=document),
         filter=worded.where,
         fetch=sql.Literal(fetch),
     )

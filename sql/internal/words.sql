@@ -1,7 +1,7 @@
 -- The words of a search: slots of its statement, and how many rows each half of two ranks.
 
 -- Slots of a search by words; raises if they can't be used.
--- Called by: mrl._fusion_slots, mrl.search_words; mrl_pg.search.words does so in Python
+-- Called by: mrl._fusion_slots, mrl._words_statement; mrl_pg.search.words does so in Python
 create or replace function mrl._word_slots(
     -- arguments by name, of which it reads table_id, text_column, config and match
     asked jsonb

@@ -31,9 +31,8 @@ def test_a_store_of_documents(conn: Conn) -> None:
         StoredDocument(str(place), f"text {place}", {}, row)
         for place, row in enumerate(ROWS[:50])
     ]
-    run(conn, store.make(conn, 64))
+    run(conn, make_table(table, 64))
     column = MatryoshkaColumn("docs", table.embedding)
-    MatryoshkaIndex("docs", table.embedding, dims=16).drop(conn)
     column.set_rotation(conn, TURN)
     MatryoshkaIndex("docs", table.embedding, dims=16).create(conn)
     run(conn, store.add(conn, given))
