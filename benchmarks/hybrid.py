@@ -116,8 +116,7 @@ def ways_of(index: MatryoshkaIndex, text: str) -> dict[str, Way]:
             f" id limit {K}"
         )
         return lambda conn, vector, words: [
-            key
-            for (key,) in conn.execute(statement, [words])  # type: ignore[arg-type]
+            key for (key,) in conn.execute(statement, [words])
         ]
 
     def by_words(match: Any) -> Way:

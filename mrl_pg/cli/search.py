@@ -249,10 +249,15 @@ def search(
     with connection(dsn, directory, pg) as conn:
         index = meant.index(conn, exact=exact or words_only)
         if words_only:
-            kept = {
-                name: options[name] for name in ("k", "filter", "params", "columns")
-            }
-            result = index.search_words(conn, str(text), **of_words, **kept)
+            result = index.search_words(
+                conn,
+                str(text),
+                **of_words,
+                k=k,
+                filter=filter,
+                params=params,
+                columns=options["columns"],
+            )
         elif hybrid and vector is not None:
             result = index.hybrid(conn, vector, str(text), **of_words, **options)
         elif hybrid:

@@ -11,6 +11,7 @@ from support.vectors import matryoshka
 
 from mrl_pg import MatryoshkaColumn, MatryoshkaIndex
 from mrl_pg.adapters.documents import Documents, DocumentTable, StoredDocument
+from mrl_pg.adapters.documents.state import make_table
 from mrl_pg.catalog.read import read_column_facts
 from mrl_pg.embed import DemoModel, load_texts
 from mrl_pg.embed import search as search_text

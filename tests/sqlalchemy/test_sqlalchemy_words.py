@@ -2,12 +2,13 @@
 
 import asyncio
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from pgvector.sqlalchemy import VECTOR
 from sqlalchemy import (
     Column,
+    Engine,
     ForeignKey,
     MetaData,
     String,
@@ -100,14 +101,14 @@ ANSWERED = (score, distance, vector_rank, word_rank)
 def test_it_answers_as_the_index_does(
     docs: Docs, session: Session, text: str, gin: str, match: Any
 ) -> None:
-    column = getattr(Doc, text)
+    column, engine = getattr(Doc, text), cast("Engine", session.get_bind())
     for words in ("red unicorn", "green -cat or fish", "zebra"):
         wanted = docs.index.hybrid(docs.conn, QUERY, words, text=text, match=match)
         select_ = select(Doc.id, *ANSWERED, seen, index_name)
         statement = hybrid(
             select_, Doc.embedding, QUERY, words, text=column, match=match
         )
-        with sending(session.get_bind()) as sent:
+        with sending(engine) as sent:
             found = session.execute(statement).all()
         assert [row[:5] for row in found] == [
             (hit.key, hit.score, hit.distance, hit.vector_rank, hit.word_rank)
@@ -118,12 +119,12 @@ def test_it_answers_as_the_index_does(
         assert first_pass(root) == [docs.index.name]
         assert f"docs_{gin}" in indexes(root)
         alone = docs.index.search_words(docs.conn, words, text=text, match=match, k=7)
-        statement = search_words(
+        by_words = search_words(
             select(Doc.id, *ANSWERED), column, words, match=match, k=7
         )
-        with sending(session.get_bind()) as sent:
-            found = session.execute(statement).all()
-        assert [tuple(row) for row in found] == [
+        with sending(engine) as sent:
+            ranked = session.execute(by_words).all()
+        assert [tuple(row) for row in ranked] == [
             (hit.key, hit.score, None, None, hit.word_rank) for hit in alone
         ]
         root = explained(session.connection(), sent.statements[-1])
@@ -135,7 +136,7 @@ def test_filters_joins_and_aliases(docs: Docs, session: Session) -> None:
         docs.conn, QUERY, "blue fish", text="title", filter="n < 50", candidates=300
     )
     D = aliased(Doc)
-    few = {"text": Doc.title, "candidates": 300}
+    few: dict[str, Any] = {"text": Doc.title, "candidates": 300}
     statements = [
         hybrid(select(Doc).where(Doc.n < 50), Doc.embedding, QUERY, "blue fish", **few),
         hybrid(
