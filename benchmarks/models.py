@@ -46,6 +46,7 @@ from mrl_pg.kinds import Kind
 from mrl_pg.load import load_blocks
 from mrl_pg.recall.score import three_digits
 from mrl_pg.recall.truth import nearest
+from mrl_pg.rotation import fit as fit_rotation
 from mrl_pg.train import (
     Nesting,
     Pairs,
@@ -55,7 +56,6 @@ from mrl_pg.train import (
     train_model,
     train_projection,
 )
-from mrl_pg.train.fit import principal
 from mrl_pg.train.pairs import parted
 
 Floats = NDArray[np.float32]
@@ -225,10 +225,10 @@ def measure(
     matryoshka, ordinary = loaded["matryoshka"], loaded["ordinary"]
     forms = {
         ("matryoshka", "prefix"): matryoshka,
-        ("matryoshka", "PCA"): turned(matryoshka, principal(matryoshka[1])),
+        ("matryoshka", "PCA"): turned(matryoshka, fit_rotation(matryoshka[1]).matrix.T),
         ("matryoshka", "random rotation"): turned(matryoshka, random),
         ("ordinary", "prefix"): ordinary,
-        ("ordinary", "PCA"): turned(ordinary, principal(ordinary[1])),
+        ("ordinary", "PCA"): turned(ordinary, fit_rotation(ordinary[1]).matrix.T),
         ("ordinary", "projection"): turned(
             ordinary, projection(args, texts, sizes).matrix
         ),

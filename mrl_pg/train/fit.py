@@ -43,18 +43,6 @@ class FitState:
         return int(np.argmin(self.losses))
 
 
-def principal(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The axes of most energy of vectors (n, d), as columns, most first: (d, d)."""
-    wide = np.zeros((vectors.shape[1],) * 2)
-    for start in range(0, len(vectors), 4096):
-        part = vectors[start : start + 4096].astype(np.float64)
-        wide += part.T @ part
-    axes = np.linalg.eigh(wide)[1][:, ::-1]
-    # eigenvectors have no sign of their own, so that it would vary between machines
-    signs = np.sign(axes[np.abs(axes).argmax(axis=0), np.arange(axes.shape[1])])
-    return np.ascontiguousarray(axes * signs, dtype=np.float32)
-
-
 def fit(
     pairs: PairVectors,
     parts: PairParts,

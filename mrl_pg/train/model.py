@@ -16,8 +16,8 @@ from mrl_pg.arguments import check_callable, check_text, flag
 from mrl_pg.embed import SentenceTransformerModel
 from mrl_pg.errors import InvalidSetting
 from mrl_pg.exchange.progress import OnProgress, Progress
+from mrl_pg.rotation import fit as fit_rotation
 from mrl_pg.train.card import card
-from mrl_pg.train.fit import principal
 from mrl_pg.train.from_file import free
 from mrl_pg.train.library import BASE_LOSS, library, loss_class
 from mrl_pg.train.nesting import Nesting
@@ -96,7 +96,10 @@ def train_model(
     queries, documents = _embedded(embedder, judged, "embedding before", progress)
     before, rotated = (
         qualities(queries @ matrix, documents @ matrix, judged.own, sizes)
-        for matrix in (np.eye(full, dtype=np.float32), principal(documents))
+        for matrix in (
+            np.eye(full, dtype=np.float32),
+            fit_rotation(documents).matrix.T,
+        )
     )
     # all pairs but those that judge, because no epoch is chosen
     learn = np.concatenate([parts.learn, parts.choose]).tolist()

@@ -13,8 +13,9 @@ from mrl_pg.arguments import check_callable, check_path
 from mrl_pg.embed.projection import Projection
 from mrl_pg.errors import InvalidVector
 from mrl_pg.exchange.progress import OnProgress
+from mrl_pg.rotation import fit as fit_rotation
 from mrl_pg.train import checkpoint as checkpoints
-from mrl_pg.train.fit import BATCH, EPOCHS, RATE, choosing_loss, fit, principal
+from mrl_pg.train.fit import BATCH, EPOCHS, RATE, choosing_loss, fit
 from mrl_pg.train.nesting import Nesting
 from mrl_pg.train.pairs import PairVectors, parted
 from mrl_pg.train.quality import qualities
@@ -68,7 +69,7 @@ def train_projection(
     learnt = np.concatenate(
         [unit.anchors[parts.learn], unit.documents[np.unique(unit.own[parts.learn])]]
     )
-    axes = principal(learnt)
+    axes = fit_rotation(learnt).matrix.T
     starts = [np.eye(pairs.full, most, dtype=np.float32), axes[:, :most].copy()]
     start = min(starts, key=lambda matrix: choosing_loss(unit, parts, nesting, matrix))
     done = None if file is None or restart else checkpoints.read(file, mark)

@@ -103,8 +103,8 @@ class TrainReport:
             rotation = Gain.of(self.rotated, self.before)
             return (
                 "a rotation by PCA does as well or better, needs no training, and "
-                f"keeps all full distances: {rotation} {over}, and training "
-                f"{self.gain.mean:+.3f}"
+                f"keeps all full distances (mrl-pg rotate): {rotation} {over}, and "
+                f"training {self.gain.mean:+.3f}"
             )
         return (
             f"training brought nothing that is sure: {self.gain} {over}; give more "

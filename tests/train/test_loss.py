@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mrl_pg.train.fit import loss_of, principal
+from mrl_pg.train.fit import loss_of
 from mrl_pg.train.loss import nested_loss
 from mrl_pg.train.nesting import Nesting
 from mrl_pg.train.pairs import PairVectors
@@ -65,12 +65,3 @@ def test_a_vector_of_zeros_has_no_gradient() -> None:
     assert np.isfinite(loss.value)
     assert not loss.anchors[0].any()
     assert np.isfinite(loss.documents).all()
-
-
-def test_principal_axes_keep_distances_and_have_most_energy_in_front() -> None:
-    rows = (RANDOM.normal(size=(500, 8)) * np.arange(1, 9)).astype(np.float32)
-    axes = principal(rows)
-    assert np.allclose(axes.T @ axes, np.eye(8), atol=1e-5)
-    energy = np.square(rows @ axes).sum(axis=0)
-    assert (np.diff(energy) <= 0).all()
-    assert np.array_equal(axes, principal(rows))
