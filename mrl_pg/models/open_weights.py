@@ -24,17 +24,7 @@ _ARCTIC_PROMPTS = _represent(
     "a prefix for queries alone, said of the first models of the family",
     "https://github.com/Snowflake-Labs/arctic-embed",
 )
-_ARCTIC_2_PROMPTS = Prompts(
-    "query: ",
-    "",
-    (
-        Source(
-            "a prefix for queries, none for documents (not the maker's page)",
-            "https://hivebook.wiki/wiki/"
-            "snowflake-arctic-embed-apache-2-0-multilingual-embedding-family",
-        ),
-    ),
-)
+_ARCTIC_2_PROMPTS = Prompts("query: ", "")
 _E5_PROMPTS = Prompts(
     "query: ",
     "passage: ",
@@ -45,16 +35,7 @@ _E5_PROMPTS = Prompts(
         ),
     ),
 )
-_ME5_PROMPTS = Prompts(
-    "query: ",
-    "passage: ",
-    (
-        Source(
-            "Multilingual-E5 models want either prefix (not the maker's page)",
-            "https://deepinfra.com/intfloat/multilingual-e5-large-instruct/voice",
-        ),
-    ),
-)
+_ME5_PROMPTS = Prompts("query: ", "passage: ")
 
 
 def _nomic_prompts(url: str) -> Prompts:
@@ -72,14 +53,9 @@ _GEMMA_PROMPTS = Prompts(
     "title: none | text: ",
     (
         Source(
-            "an example of the query's prompt (not the maker's page)",
+            "an example of the query's prompt alone (not the maker's page)",
             "https://ericlbuehler.github.io/mistral.rs/examples/python/"
             "embedding-gemma/",
-        ),
-        Source(
-            "notes on both prompts (not the maker's page)",
-            "https://git.mortdec.ai/Seth/gemma4-research/raw/branch/master/tooling/"
-            "gemma-family/embeddinggemma.md",
         ),
     ),
 )
