@@ -157,7 +157,11 @@ def test_words_and_embeddings_are_fused(
         retriever.run("point 100", point(99.9), filters=ODD)["documents"][0].id == "99"
     )
     words = MatryoshkaHybridRetriever(
-        document_store=store, weights=(0, 1), config="simple", return_embedding=True
+        document_store=store,
+        weights=(0, 1),
+        config="simple",
+        match="all",
+        return_embedding=True,
     )
     found = words.run("point 100", point(7), search_options={"candidates": 60})[
         "documents"
