@@ -113,8 +113,10 @@ RENAMES = {
 def test_renames_are_written_down(docs: Conn, keep: Keep) -> None:
     index(keep).create(docs)
     docs.execute(
-        "insert into mrl._calibrations select entry, index_name, 5, '', 300, 300, 1, "
-        "1, 1, 1, 1, 9, 300, 16, 64 from mrl._registry"
+        "insert into mrl._calibrations (entry, index_name, k, filter, candidates,"
+        " ef_search, share, recall, low, median_ms, p95_ms, queries, rows, m,"
+        " ef_construction) select entry, index_name, 5, '', 300, 300, 1, 1, 1, 1, 1, 9,"
+        " 300, 16, 64 from mrl._registry"
     )
     renames = dict(RENAMES)
     if keep == "expression":
