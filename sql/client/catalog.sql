@@ -383,6 +383,8 @@ where attribute.attnum operator(pg_catalog.>) 0
     -- a name with a dot must be quoted, which each shell does in its own way
     and pg_catalog.strpos(class.relname, '.') operator(pg_catalog.=) 0
     and pg_catalog.strpos(home.nspname, '.') operator(pg_catalog.=) 0
+    -- where matrices of rotations are
+    and home.nspname operator(pg_catalog.<>) 'mrl'
 order by name
 
 -- name: vector_columns

@@ -118,7 +118,7 @@ def test_only_the_owner_calibrates_and_all_may_ask(conn: Conn, database: str) ->
             "delete from mrl._measurements",
             "select mrl._keep_calibration('docs', 'i', 1, '', '[]', 1, 1, 1)",
             "select mrl._keep_measurement(row('docs'::regclass, 'i', now(), 1, '', 1,"
-            " 1, 1, 1, 1, 0, 0, 0, 1)::mrl.measurements)",
+            " 1, 1, 1, 1, 1, 0, 0, 0, 1)::mrl.measurements)",
             "select mrl.recall('docs', 'embedding', keep => true)",
         ):
             with refused(errors.InsufficientPrivilege, ""):
