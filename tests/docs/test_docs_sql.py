@@ -21,7 +21,7 @@ PAGE = ROOT / "docs/sql.md"
 START = ROOT / "docs/start.md"
 ROLE = "plain_reader"
 FENCE = re.compile(r"^```(sh|sql|text)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-ROW = re.compile(r"^\| `(\w{5})` \| `(\w+)` \|", re.MULTILINE)
+ROW = re.compile(r"^\| `([0-9A-Z]{5})` \| `(\w+)` \|", re.MULTILINE)
 # what a reader brings: a table, and a query in a variable of psql
 README_TABLE = """
 create table docs (id bigint primary key, title text, lang text, embedding vector(512));
