@@ -78,16 +78,24 @@ def hybrid(
     The other arguments are those of `search` and of `MatryoshkaIndex.hybrid`, where
     `text` names the column. Raises what both raise.
     """
-    asked = WordOptions(
-        words=words,
-        text=text,
-        config=config,
-        match=match,
-        weights=weights,
-        rank_constant=rank_constant,
+    return run(
+        conn,
+        find_both(
+            conn,
+            searched,
+            WordOptions(
+                words=words,
+                text=text,
+                config=config,
+                match=match,
+                weights=weights,
+                rank_constant=rank_constant,
+            ),
+            embedder,
+            options_of(options),
+            fetch,
+        ),
     )
-    found = find_both(conn, searched, asked, embedder, options_of(options), fetch)
-    return run(conn, found)
 
 
 async def hybrid_async(
@@ -105,16 +113,24 @@ async def hybrid_async(
     **options: "Unpack[SearchKeywords]",
 ) -> HybridResult:
     """The same on an asynchronous connection; a thread embeds the words."""
-    asked = WordOptions(
-        words=words,
-        text=text,
-        config=config,
-        match=match,
-        weights=weights,
-        rank_constant=rank_constant,
+    return await run_async(
+        conn,
+        find_both(
+            conn,
+            searched,
+            WordOptions(
+                words=words,
+                text=text,
+                config=config,
+                match=match,
+                weights=weights,
+                rank_constant=rank_constant,
+            ),
+            embedder,
+            options_of(options),
+            fetch,
+        ),
     )
-    found = find_both(conn, searched, asked, embedder, options_of(options), fetch)
-    return await run_async(conn, found)
 
 
 def find_text(

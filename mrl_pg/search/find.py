@@ -16,7 +16,7 @@ from mrl_pg.layout import IndexInUse, IndexLayout, Searched
 from mrl_pg.search.effort import check_kind, check_size
 from mrl_pg.search.filter import in_text
 from mrl_pg.search.options import SearchOptions
-from mrl_pg.search.plan import SearchParams, SearchPlan, bind, make_plan
+from mrl_pg.search.plan import NoVector, SearchParams, SearchPlan, bind, make_plan
 from mrl_pg.search.promise import PromiseStep
 from mrl_pg.search.promised import read_promise
 from mrl_pg.search.result import (
@@ -128,7 +128,7 @@ def fresh_plan(
 def prepare(
     conn: AnyConn,
     searched: Searched,
-    query: "VectorLike | None",
+    query: "VectorLike | NoVector",
     options: SearchOptions,
 ) -> Exchange[SearchPlan]:
     """The plan of a search; raises errors only after reading the facts again."""
@@ -164,7 +164,7 @@ def _in_use(
 def _prepare(
     conn: AnyConn,
     layout: IndexLayout,
-    query: "VectorLike | None",
+    query: "VectorLike | NoVector",
     options: SearchOptions,
 ) -> Exchange[SearchPlan]:
     if (named := known_names(conn, layout)) != layout:
@@ -189,7 +189,7 @@ def _by_another(
     conn: AnyConn,
     layout: IndexLayout,
     error: MrlError,
-    query: "VectorLike | None",
+    query: "VectorLike | NoVector",
     options: SearchOptions,
 ) -> Exchange[SearchPlan]:
     """The plan by the index's new name, or by one that stands in; else raises `error`.
@@ -215,7 +215,7 @@ def _decide(
     conn: AnyConn,
     layout: IndexLayout,
     facts: Facts,
-    query: "VectorLike | None",
+    query: "VectorLike | NoVector",
     options: SearchOptions,
 ) -> Exchange[SearchPlan]:
     promise = yield from read_promise(conn, layout, options)
@@ -234,7 +234,7 @@ def _decide(
 def until_fresh(
     conn: AnyConn,
     searched: Searched,
-    query: "VectorLike | None",
+    query: "VectorLike | NoVector",
     options: SearchOptions,
     once: Callable[[SearchPlan, bool], Exchange[T]],
 ) -> Exchange[T]:

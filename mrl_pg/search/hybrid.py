@@ -10,7 +10,7 @@ from mrl_pg.search.effort import rows_to_fetch
 from mrl_pg.search.find import find_once, until_fresh
 from mrl_pg.search.hybrid_result import HybridResult, read_by_words, read_hybrid
 from mrl_pg.search.options import SearchOptions
-from mrl_pg.search.plan import SearchPlan
+from mrl_pg.search.plan import NoVector, SearchPlan
 from mrl_pg.search.stale import Stale
 from mrl_pg.search.word_column import forget_word_columns, read_word_column
 from mrl_pg.search.words import LEAST_FETCH, WordOptions, WordRanking
@@ -57,7 +57,7 @@ def find_words(
             forget_word_columns(conn)
             raise
 
-    return (yield from until_fresh(conn, searched, None, options, once))
+    return (yield from until_fresh(conn, searched, NoVector.WORDS_ALONE, options, once))
 
 
 def _with_words(

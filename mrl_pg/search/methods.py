@@ -188,13 +188,19 @@ class SearchMethods(Searched):
         The `score` of a hit is its relevance. Rows of equal score are ordered by key.
         Raises InvalidSetting, InvalidFilter and ColumnNotFound.
         """
-        asked = WordOptions(
-            words=words, text=text, config=config, match=match, weights=None
+        return run(
+            conn,
+            find_words(
+                conn,
+                self,
+                WordOptions(
+                    words=words, text=text, config=config, match=match, weights=None
+                ),
+                SearchOptions(
+                    k=k, filter=filter, params=params, columns=columns, exact=True
+                ),
+            ),
         )
-        options = SearchOptions(
-            k=k, filter=filter, params=params, columns=columns, exact=True
-        )
-        return run(conn, find_words(conn, self, asked, options))
 
     async def search_words_async(
         self,
@@ -210,13 +216,19 @@ class SearchMethods(Searched):
         columns: Sequence[str] = (),
     ) -> HybridResult:
         """The same as `search_words` on an asynchronous connection."""
-        asked = WordOptions(
-            words=words, text=text, config=config, match=match, weights=None
+        return await run_async(
+            conn,
+            find_words(
+                conn,
+                self,
+                WordOptions(
+                    words=words, text=text, config=config, match=match, weights=None
+                ),
+                SearchOptions(
+                    k=k, filter=filter, params=params, columns=columns, exact=True
+                ),
+            ),
         )
-        options = SearchOptions(
-            k=k, filter=filter, params=params, columns=columns, exact=True
-        )
-        return await run_async(conn, find_words(conn, self, asked, options))
 
     def search_mmr(
         self,

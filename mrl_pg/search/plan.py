@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from enum import Enum
 from functools import cached_property
 from typing import Any, TypeAlias
 
@@ -26,6 +27,12 @@ MOST_LOSSES = 3
 
 SearchParams: TypeAlias = "Mapping[str, Any] | Sequence[Any]"
 """Parameters of a whole statement, the query included."""
+
+
+class NoVector(Enum):
+    """What a search by words alone has for a query. None is no query, as ever."""
+
+    WORDS_ALONE = 1
 
 
 @dataclass(frozen=True)
@@ -128,7 +135,7 @@ class SearchPlan:
 def make_plan(
     layout: IndexLayout,
     facts: Facts,
-    query: "VectorLike | None",
+    query: "VectorLike | NoVector",
     options: SearchOptions,
     *,
     promise: Promise | None = None,
@@ -169,10 +176,10 @@ def with_bits_in_rows(effort: Effort, layout: IndexLayout, facts: Facts) -> Effo
     return effort.without_bits() if no_column or not has_bits(layout) else effort
 
 
-def bind(shape: Shape, query: "VectorLike | None", params: Params) -> SearchParams:
+def bind(shape: Shape, query: "VectorLike | NoVector", params: Params) -> SearchParams:
     """Parameters of the statement: the query's bytes and the values of `filter`."""
     data = None
-    if query is not None:
+    if not isinstance(query, NoVector):
         data = as_rotated_query(shape.layout, shape.facts, query)
     if isinstance(params, Mapping):
         return {**params, "mrl_query": data}

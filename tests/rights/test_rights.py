@@ -36,7 +36,7 @@ ATTACKS = {
     "calibrate": KEEP_CALIBRATION,
     "measure": (
         f"select mrl._keep_measurement(row('public.docs'::regclass, '{NAME}', now(), 1,"
-        " '', 1, 1, 1, 1, 1, 0, 0, 0, 1)::mrl.measurements)"
+        " '', 1, 1, 1, 1, 1, 1, 0, 0, 0, 1)::mrl.measurements)"
     ),
     "no sampling": "select mrl.sample_queries('public.docs', 'embedding', 0)",
     "forget": "select mrl.forget_queries('public.docs', 'embedding')",
@@ -59,7 +59,7 @@ ATTACKS = {
     "change": "update mrl._own_calibrations set recall = 1, low = 1",
     "add": (
         "insert into mrl._own_measurements select entry, index_name, now(), 1, '', 1,"
-        " 1, 1, 1, 1, 1, 1, 1, 1 from mrl._registry"
+        " 1, 1, 1, 1, 1, 1, 1, 1, 1 from mrl._registry"
     ),
     "another model": "select mrl.set_model('public.docs', 'embedding', 'm')",
     "take over": f"update mrl._own_registry set entry = {ENTRY}",
