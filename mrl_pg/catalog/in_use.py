@@ -49,13 +49,12 @@ def index_in_use(
         return layout
     rows = yield from _read(searched)
     if rows[0]["dims"] is not None:
-        asked_for = dims is not None or kind is not None
-        fits = {"dims": dims, "kind": kind}
-        fits = {field: value for field, value in fits.items() if value is not None}
+        named = (("dims", dims), ("kind", kind))
+        fits = {field: value for field, value in named if value is not None}
         for row in rows:
             if fits.items() <= row.items():
                 layout = _layout(IndexInUse, column, row)
-                return known.put(asked, replace(layout, asked_for=asked_for))
+                return known.put(asked, replace(layout, asked_for=bool(fits)))
         # not cached, so that it is noticed when it appears
         derived = {**rows[0], **fits, "short": "", "name": ""}
         return replace(_layout(IndexInUse, column, derived), asked_for=True)

@@ -57,7 +57,7 @@ def _read_matrix(row: Row, extension_schema: str) -> Exchange[Rotation]:
         raise TableError(
             f"the matrix that the registry has for column {row['name']!r} is "
             f"{rotation.version}, and its row says {row['version']}: set the rotation "
-            "again with mrl_pg.set_rotation, from its file"
+            "again with MatryoshkaColumn.set_rotation, from its file"
         )
     return rotation
 

@@ -3,7 +3,6 @@
 import hashlib
 import io
 import json
-import os
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,7 +15,7 @@ from numpy.typing import NDArray
 
 from mrl_pg.arguments import check_path, check_whole, shown
 from mrl_pg.errors import InvalidFile, InvalidSetting, InvalidVector
-from mrl_pg.vectors import normalise
+from mrl_pg.vectors import normalise, write_arrays
 
 FORM = 1
 """Number of the file format."""
@@ -125,11 +124,7 @@ class Projection:
             "provenance": dict(self.provenance),
         }
         text = np.frombuffer(json.dumps(facts).encode(), np.uint8)
-        target = Path(path)
-        part = target.with_name(f"{target.name}.part")
-        with part.open("wb") as file:
-            np.savez(file, matrix=self.matrix, facts=text)
-        os.replace(part, target)
+        write_arrays(Path(path), matrix=self.matrix, facts=text)
 
     @classmethod
     def read(cls, path: "str | PathLike[str]") -> "Projection":

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from mrl_pg import arguments
 from mrl_pg.errors import InvalidFile, InvalidVector
-from mrl_pg.vectors import as_array
+from mrl_pg.vectors import as_array, write_arrays
 
 BLOCK = 8192
 """Vectors to rotate at a time, so that a memory map is never read as a whole."""
@@ -129,16 +129,8 @@ class Rotation:
             "version": self.version,
             "provenance": self.provenance.as_dict(),
         }
-        data = io.BytesIO()
         text = np.frombuffer(json.dumps(head).encode(), dtype=np.uint8)
-        np.savez(data, head=text, matrix=self.matrix)
-        place = Path(path)
-        part = place.with_name(f".{place.name}.{os.getpid()}.part")
-        try:
-            part.write_bytes(data.getvalue())
-            part.replace(place)
-        finally:
-            part.unlink(missing_ok=True)
+        write_arrays(Path(path), head=text, matrix=self.matrix)
 
     @classmethod
     def read(cls, path: "str | PathLike[str]") -> "Rotation":

@@ -2,7 +2,6 @@
 
 import hashlib
 import io
-import os
 import zipfile
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 from mrl_pg.errors import InvalidFile, InvalidSetting
 from mrl_pg.train.fit import FitState
 from mrl_pg.train.pairs import PairVectors
+from mrl_pg.vectors import write_arrays
 
 ARRAYS = ("matrix", "mean", "square", "best", "losses")
 
@@ -29,11 +29,8 @@ def fingerprint(pairs: PairVectors, *settings: object) -> str:
 
 def write(path: Path, state: FitState, mark: str) -> None:
     """Write a state, at once or not at all."""
-    part = path.with_name(f"{path.name}.part")
-    with part.open("wb") as file:
-        arrays = {name: getattr(state, name) for name in ARRAYS}
-        np.savez(file, allow_pickle=False, mark=mark, **arrays)
-    os.replace(part, path)
+    arrays = {name: np.asarray(getattr(state, name)) for name in ARRAYS}
+    write_arrays(path, mark=np.asarray(mark), **arrays)
 
 
 def read(path: Path, mark: str) -> FitState | None:
