@@ -9,23 +9,18 @@ from pathlib import Path
 
 import pytest
 from support.databases import Server
-from support.hostile.judge import Answer, Expected, check
-from support.hostile.tables import WORLDS
 from support.interfaces import (
     CANDIDATES,
     INTERFACES,
-    QUERY,
+    TABLES,
     Case,
-    Hits,
     Library,
     open_library,
     shell,
+    truth,
 )
 from support.versions import one_version
 
-TABLES = {
-    word: table for word, table in WORLDS["usual"].tables.items() if table.layouts
-}
 LAYOUTS = [
     pytest.param(word, place, id=f"{word}-{index.kind}-{index.distance}")
     for word, table in TABLES.items()
@@ -37,26 +32,6 @@ LAYOUTS = [
 def library(pg_server: Server) -> Iterator[Library]:
     with open_library(pg_server) as library:
         yield library
-
-
-def truth(library: Library, case: Case) -> Hits:
-    """What exact search answers, after a look at it in NumPy."""
-    with library.conn.transaction():
-        for name, value in case.settings.items():
-            library.conn.execute("select set_config(%s, %s, true)", [name, value])
-        options = {**case.options, "candidates": None}
-        found = case.index.search(library.conn, QUERY, exact=True, **options)
-    hits: Hits = [(hit.key, hit.distance) for hit in found]
-    assert_exact(case, hits)
-    return hits
-
-
-def assert_exact(case: Case, hits: Hits) -> None:
-    """The nearest rows of all, at their true distances, ties by key."""
-    expected = Expected(
-        case.table, QUERY, case.index.distance, case.k, None, case.passes
-    )
-    check(Answer([*hits], expected))
 
 
 @pytest.mark.parametrize("filtered", [False, True], ids=["all", "filtered"])

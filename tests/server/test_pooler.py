@@ -1,22 +1,29 @@
 """Searches through PgBouncer in transaction mode: the same answers, no setting left."""
 
 import asyncio
+import json
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, ExitStack
+from functools import partial
+from pathlib import Path
 from typing import Any, NoReturn, TypeAlias
 
 import psycopg
 import pytest
+from langchain_core.embeddings import DeterministicFakeEmbedding
 from psycopg import AsyncConnection, RawCursor, errors, sql
+from support.command import mrl_pg
 from support.databases import Conn, Server, connect
+from support.interfaces import INTERFACES, TABLES, Case, Library, open_library, truth
 from support.plans import explain, first_pass
 from support.servers import POOLER, index_scans, pooler, pooler_version
 from support.tables import Docs, fresh_docs
 from support.vectors import matryoshka, nearest
 
 from mrl_pg import MatryoshkaIndex
+from mrl_pg.adapters.langchain import MatryoshkaVectorStore
 from mrl_pg.tune import tune
 
 PREPARED_SINCE = (1, 21)
@@ -309,3 +316,93 @@ def test_without_tracking_two_clients_prepare_the_same_name(
         assert found == nearest(docs.vectors, QUERIES[0], K)
         # or the name would stay behind in the pool
         second.execute("deallocate all")
+
+
+# ------------------------------------------------------------------ every interface
+
+
+@pytest.fixture(scope="module")
+def shared(pg_server: Server, version: tuple[int, ...]) -> Iterator[Library]:
+    """Tables of every sort, whose connections share two sessions of the server."""
+    if version < PREPARED_SINCE:
+        missing(f"{POOLER} {version} does not track prepared statements")
+    with open_library(
+        pg_server, through=partial(pooler, size=2, prepared=100)
+    ) as library:
+        yield library
+
+
+def test_other_verbs_do_too(docs: Docs, pooled: str, tmp_path: Path) -> None:
+    """Rows, words beside vectors, answers unlike each other, and the command."""
+    notes = MatryoshkaIndex("notes", "embedding", dims=16)
+    vectors, query = docs.vectors[:300], QUERIES[0]
+    rows = [
+        {"id": i, "body": f"all word{i % 7}", "embedding": vector}
+        for i, vector in enumerate(vectors, 1)
+    ]
+
+    def asked(conn: Conn) -> list[Keys]:
+        words = {"text": "body", "k": K}
+        wide = {"k": K, "candidates": len(rows)}
+        return [
+            notes.search(conn, query, **wide).keys,
+            notes.hybrid(conn, query, "word3", **wide, text="body").keys,
+            notes.search_words(conn, "word3", **words).keys,
+            notes.search_mmr(conn, query, **wide).keys,
+            [row.key for row in notes.get(conn, [7, 8]) if row is not None],
+        ]
+
+    with ExitStack() as stack:
+        stack.callback(docs.conn.execute, "drop table notes")
+        clients = [stack.enter_context(connect(pooled)) for _ in range(2)]
+        docs.conn.execute(
+            "create table notes (id int primary key, body text, embedding vector(64))"
+        )
+        for conn in clients * 2:
+            notes.upsert(conn, rows)
+        notes.create(docs.conn)
+        direct = asked(docs.conn)
+        assert direct[0] == nearest(vectors, query, K)
+        assert direct[2] == [3, 10, 17, 24, 31]
+        for conn in clients * 6:  # prepared in the end
+            assert asked(conn) == direct
+
+        file = tmp_path / "query.json"
+        file.write_text(TEXTS[0])
+        options = ("--query", file, "--k", K, "--candidates", len(rows), "--json")
+        shown = mrl_pg("search", "notes", "embedding", *options, "--dsn", pooled)
+        assert shown.returncode == 0, shown.stderr
+        assert [hit["key"] for hit in json.loads(shown.stdout)["hits"]] == direct[0]
+
+        assert notes.delete(clients[0], [7]) == 1
+        assert notes.get(clients[1], [7]) == [None]
+
+
+def test_a_store_of_a_framework_does_too(docs: Docs, pooled: str) -> None:
+    """Its pool of connections shares sessions of the server with other clients."""
+    texts = [f"text {i}" for i in range(30)]
+    embedding = DeterministicFakeEmbedding(size=8)
+    try:
+        store = MatryoshkaVectorStore(embedding, pooled, "texts", dims=4)
+        store.add_texts(texts)
+        for text in texts:  # itself is nearest to each
+            assert store.similarity_search(text, 1)[0].page_content == text
+        store.close()
+    finally:
+        docs.conn.execute("drop table if exists texts")
+
+
+@pytest.mark.parametrize("filtered", [False, True], ids=["all", "filtered"])
+@pytest.mark.parametrize("word", TABLES)
+def test_every_interface_answers_as_without_it(
+    shared: Library, word: str, filtered: bool
+) -> None:
+    table = TABLES[word]
+    case = Case(table, table.layouts[0], filtered)
+    exact = truth(shared, case)
+    for _ in range(2):  # some have prepared their statement then
+        for name, interface in INTERFACES.items():
+            hits, scans = interface(shared, case)
+            assert hits == exact, name
+            if table.rows:
+                assert scans > 0, f"{name} did not use {case.index.name}"

@@ -1,20 +1,27 @@
 """A read replica, made by pg_basebackup and fed by streaming, answers alike."""
 
 import asyncio
+import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from psycopg import AsyncConnection, RawCursor, errors, sql
+from psycopg.conninfo import make_conninfo
 from support.calibrations import never_exact
-from support.databases import SETTINGS, Conn, connect
+from support.command import mrl_pg
+from support.databases import SETTINGS, Conn, Server, connect
 from support.folders import make_folder, temporary_folder
+from support.interfaces import INTERFACES, TABLES, Case, Library, open_library, truth
 from support.plans import explain, first_pass, force_index
 from support.servers import index_scans, run_as_server, wait
 from support.tables import append, make_table
 from support.vectors import Vectors, least_far, matryoshka, nearest
 
-from mrl_pg import MatryoshkaIndex, Progress, install, server
+from mrl_pg import MatryoshkaColumn, MatryoshkaIndex, Progress, install, server
 
 SEARCHES = {
     "mrl.search": "select id from mrl.search(null::docs, 'embedding', %s, k => 7)",
@@ -47,9 +54,24 @@ class Pair:
 
     primary: Conn
     replica: Conn
-    url: str
+    servers: tuple[server.EmbeddedServer, server.EmbeddedServer]
     vectors: Vectors
     index: MatryoshkaIndex
+
+    @property
+    def url(self) -> str:
+        """Connection string of the replica."""
+        return self.servers[1].url()
+
+    def either(self, attributes: str) -> str:
+        """Connection string of both servers, for libpq to choose one."""
+        return make_conninfo(
+            host=",".join(each.host for each in self.servers),
+            port=",".join(str(each.port) for each in self.servers),
+            user="postgres",
+            dbname="postgres",
+            target_session_attrs=attributes,
+        )
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +111,7 @@ def pair(pg_version: int, clean_environment: None) -> Iterator[Pair]:
             catch_up(primary, replica)
             for conn in (primary, replica):
                 force_index(conn)
-            yield Pair(primary, replica, second.url(), vectors, index)
+            yield Pair(primary, replica, (first, second), vectors, index)
 
 
 def catch_up(primary: Conn, replica: Conn) -> None:
@@ -279,3 +301,128 @@ def test_a_fill_waits_for_a_standby_that_lags(pair: Pair) -> None:
         assert first_pass(explain(conn, plan)) == [index.name]
     index.drop(pair.primary)
     catch_up(pair.primary, pair.replica)
+
+
+# ------------------------------------------------------------------ which server
+
+
+@pytest.mark.parametrize(
+    ("attributes", "replica"),
+    [
+        ("primary", False),
+        ("read-write", False),
+        ("standby", True),
+        ("read-only", True),
+        ("prefer-standby", True),
+    ],
+)
+def test_a_connection_string_chooses_the_server(
+    pair: Pair, attributes: str, replica: bool, tmp_path: Path
+) -> None:
+    query = matryoshka(1, seed=7)[0]
+    wanted = nearest(pair.vectors, query, 7)
+    url = pair.either(attributes)
+    with connect(url) as conn:
+        assert conn.execute("select pg_is_in_recovery()").fetchone() == (replica,)
+        assert pair.index.search(conn, query, k=7).keys == wanted
+
+    async def ask() -> None:
+        async with await AsyncConnection.connect(url, autocommit=True) as conn:
+            assert conn.info.port == pair.servers[replica].port
+            assert conn.info.host == pair.servers[replica].host
+            found = await pair.index.search_async(conn, query, k=7)
+            assert found.keys == wanted
+
+    asyncio.run(ask())
+    file = tmp_path / "query.json"
+    file.write_text(str(query.tolist()))
+    options = ("docs", "embedding", "--query", file, "--k", 7, "--json")
+    shown = mrl_pg("search", *options, "--dims", 32, "--dsn", url)
+    assert shown.returncode == 0, shown.stderr
+    assert [hit["key"] for hit in json.loads(shown.stdout)["hits"]] == wanted
+    status = mrl_pg("status", "docs", "--json", "--dsn", url)
+    assert status.returncode == 0, status.stderr
+
+
+def test_a_verb_that_writes_says_that_it_met_a_replica(pair: Pair) -> None:
+    made = mrl_pg("create", "docs", "embedding", "--dims", 8, "--dsn", pair.url)
+    assert made.returncode != 0
+    assert "read-only" in made.stderr or "recovery" in made.stderr
+    assert "Traceback" not in made.stderr
+
+
+# ------------------------------------------------------------------ every interface
+
+
+@pytest.fixture(scope="module")
+def library(pair: Pair) -> Iterator[Library]:
+    """Tables of every sort, made on the primary, searched on the replica."""
+    first, second = pair.servers
+    writable = Server(first.url(), first.version, pair.primary)
+
+    @contextmanager
+    def on_replica(url: str) -> Iterator[str]:
+        catch_up(pair.primary, pair.replica)
+        yield second.url(urlsplit(url).path.removeprefix("/"))
+
+    with open_library(writable, through=on_replica) as library:
+        yield library
+
+
+@pytest.mark.parametrize("filtered", [False, True], ids=["all", "filtered"])
+@pytest.mark.parametrize("word", TABLES)
+def test_every_interface_answers_there(
+    library: Library, word: str, filtered: bool
+) -> None:
+    table = TABLES[word]
+    case = Case(table, table.layouts[0], filtered)
+    exact = truth(library, case)
+    for name, interface in INTERFACES.items():
+        if name == "mrl.create_search_function":
+            continue  # makes a function
+        hits, scans = interface(library, case)
+        assert hits == exact, name
+        if table.rows:
+            assert scans > 0, f"{name} did not use {case.index.name}"
+
+
+# ------------------------------------------------------------------ lag
+
+
+def test_a_replica_that_lags_answers_as_the_primary_did(pair: Pair) -> None:
+    """Rows and indexes are those that it knows, and all at once when it catches up."""
+    column = MatryoshkaColumn("lags", "embedding")
+    vectors = matryoshka(400, seed=3)
+    make_table(pair.primary, vectors, table="lags")
+    old = MatryoshkaIndex("lags", "embedding", dims=16)
+    new = MatryoshkaIndex("lags", "embedding", dims=32)
+    old.create(pair.primary)
+    catch_up(pair.primary, pair.replica)
+    query = matryoshka(1, seed=8)[0]
+
+    def used(conn: Conn) -> list[str]:
+        return first_pass(explain(conn, column.plan(conn, query)))
+
+    wanted = nearest(vectors, query)
+    assert column.search(pair.replica, query, candidates=400).keys == wanted
+    paused = "select pg_get_wal_replay_pause_state() = 'paused'"
+    pair.replica.execute("select pg_wal_replay_pause()")
+    try:
+        wait("pause", lambda: pair.replica.execute(paused).fetchone() == (True,))
+        new.create(pair.primary)
+        old.drop(pair.primary)
+        key = pair.primary.execute(
+            "insert into lags (id, n, title, embedding) values (1000, 1, '', %s)"
+            " returning id",
+            [str(query.tolist())],
+        ).fetchall()[0][0]
+        assert column.search(pair.primary, query).keys[0] == key
+        assert used(pair.primary) == [new.name]
+        assert column.search(pair.replica, query, candidates=400).keys == wanted
+        assert used(pair.replica) == [old.name]
+    finally:
+        pair.replica.execute("select pg_wal_replay_resume()")
+    catch_up(pair.primary, pair.replica)
+    found = column.search(pair.replica, query, candidates=400)
+    assert found.keys == [key, *wanted[:-1]]
+    assert used(pair.replica) == [new.name]

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -23,7 +23,8 @@ from support.databases import Conn, Server
 from support.hostile.by_alchemy import model
 from support.hostile.by_sql import from_json
 from support.hostile.ground import Ground, Place
-from support.hostile.tables import READER, TENANT, Row, Table
+from support.hostile.judge import Answer, Expected, check
+from support.hostile.tables import READER, TENANT, WORLDS, Row, Table
 from support.servers import wait
 
 CANDIDATES = 400
@@ -44,6 +45,11 @@ from (
     union select '{1}'::regclass
 ) as part
 """
+
+TABLES = {
+    word: table for word, table in WORLDS["usual"].tables.items() if table.layouts
+}
+"""The tables that have short columns."""
 
 Hits: TypeAlias = "list[tuple[Any, float]]"
 
@@ -135,22 +141,30 @@ class Library:
 
 
 @contextmanager
-def open_library(server: Server) -> Iterator[Library]:
-    """A library for a module whose tests change nothing in it."""
+def open_library(
+    server: Server,
+    through: Callable[[str], AbstractContextManager[str]] = nullcontext,
+) -> Iterator[Library]:
+    """A library for a module whose tests change nothing in it.
+
+    `through` may put something between it and the server, such as a pooler: it takes
+    the connection string of the database and gives the one to connect with.
+    """
     with ExitStack() as stack:
         ground = Ground(server.url, server.admin)
         stack.callback(ground.close)
         place = ground.place("usual")
+        url = stack.enter_context(through(place.url))
         loop = asyncio.new_event_loop()
         stack.callback(loop.close)
-        conn = stack.enter_context(psycopg.connect(place.url, autocommit=True))
+        conn = stack.enter_context(psycopg.connect(url, autocommit=True))
         async_conn = loop.run_until_complete(
-            psycopg.AsyncConnection.connect(place.url, autocommit=True)
+            psycopg.AsyncConnection.connect(url, autocommit=True)
         )
         stack.callback(lambda: loop.run_until_complete(async_conn.close()))
 
         def driven(driver: str) -> str:
-            return place.url.replace("postgresql:", f"postgresql+{driver}:", 1)
+            return url.replace("postgresql:", f"postgresql+{driver}:", 1)
 
         engine = create_engine(driven("psycopg"))
         stack.callback(engine.dispose)
@@ -430,3 +444,25 @@ INTERFACES: Mapping[str, Callable[[Library, Case], Counted]] = {
     "SQLAlchemy, asyncpg": select_asyncpg,
 }
 """All interfaces that use a connection of the library; `shell` is the command."""
+
+# ------------------------------------------------------------------ what is right
+
+
+def truth(library: Library, case: Case) -> Hits:
+    """What exact search answers, after a look at it in NumPy."""
+    with library.conn.transaction():
+        for name, value in case.settings.items():
+            library.conn.execute("select set_config(%s, %s, true)", [name, value])
+        options = {**case.options, "candidates": None}
+        found = case.index.search(library.conn, QUERY, exact=True, **options)
+    hits: Hits = [(hit.key, hit.distance) for hit in found]
+    assert_exact(case, hits)
+    return hits
+
+
+def assert_exact(case: Case, hits: Hits) -> None:
+    """The nearest rows of all, at their true distances, ties by key."""
+    expected = Expected(
+        case.table, QUERY, case.index.distance, case.k, None, case.passes
+    )
+    check(Answer([*hits], expected))
