@@ -6,7 +6,7 @@ BIN := .venv/bin
 unexport PYTHONDONTWRITEBYTECODE
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test test-train check format bench soak extension clean
+.PHONY: demo test test-train check format bench soak extension dist deb clean
 
 demo: .venv/demo  ## search a dictionary by meaning, on an embedded PostgreSQL
 	$(BIN)/mrl-pg demo --directory .mrl_pg/pg18
@@ -46,6 +46,15 @@ soak: .venv/installed  ## hit all commands that change a table in use; HITS=100
 
 extension: .venv/installed  ## dist/extension, for create extension mrl_pg
 	$(BIN)/mrl-pg extension dist/extension
+
+dist: .venv/installed  ## dist/: for pip, and the extension for PGXN
+	rm -rf dist
+	$(BIN)/python -m build --no-isolation --outdir dist .
+	$(BIN)/twine check --strict dist/*.whl dist/*.tar.gz
+	$(BIN)/python tools/dist.py
+
+deb: .venv/installed  ## Debian packages of the extension, into dist/
+	$(BIN)/python tools/dist.py --deb
 
 $(BIN)/python:
 	$(PYTHON) -m venv .venv

@@ -1,0 +1,2 @@
+create extension vector;
+create extension mrl_pg;
