@@ -6,7 +6,7 @@ BIN := .venv/bin
 unexport PYTHONDONTWRITEBYTECODE
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test test-train check format bench soak extension dist deb clean
+.PHONY: demo test test-train check format bench soak docs extension dist deb clean
 
 demo: .venv/demo  ## search a dictionary by meaning, on an embedded PostgreSQL
 	$(BIN)/mrl-pg demo --directory .mrl_pg/pg18
@@ -43,6 +43,9 @@ bench: .venv/installed  ## mrl_pg beside other ways to search, begins nothing ne
 
 soak: .venv/installed  ## hit all commands that change a table in use; HITS=100
 	$(BIN)/python benchmarks/soak.py --hits $(or $(HITS),100)
+
+docs: .venv/installed  ## the documentation as a site, build/site
+	$(BIN)/python tools/docs_site.py
 
 extension: .venv/installed  ## dist/extension, for create extension mrl_pg
 	$(BIN)/mrl-pg extension dist/extension
