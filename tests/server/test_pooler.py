@@ -342,8 +342,8 @@ def test_other_verbs_do_too(docs: Docs, pooled: str, tmp_path: Path) -> None:
     ]
 
     def asked(conn: Conn) -> list[Keys]:
-        words = {"text": "body", "k": K}
-        wide = {"k": K, "candidates": len(rows)}
+        words: Any = {"text": "body", "k": K}
+        wide: Any = {"k": K, "candidates": len(rows)}
         return [
             notes.search(conn, query, **wide).keys,
             notes.hybrid(conn, query, "word3", **wide, text="body").keys,
