@@ -41,7 +41,11 @@ MODULES = (
 )
 """Packages whose public names are listed."""
 
+GONE = "\x00"
+"""Stands for the target of a link that the site does not have."""
+
 LINK = re.compile(r"\]\((?!\w+:|#)([^)#\s]*)(#[^)\s]*)?\)")
+PICTURE = re.compile(r'src="(?!\w+:)([^"]*)"')
 SIGNATURE = re.compile(
     r"^create or replace (?:function|procedure) (mrl\.(?!_)\w+\(.*?)\n(?=language )",
     re.MULTILINE | re.DOTALL,
@@ -94,11 +98,11 @@ def _linked(text: str, source: Path, page: Path, folder: Path) -> str:
     name.
     """
 
-    def moved(found: re.Match[str]) -> str:
-        path, anchor = found[1], found[2] or ""
+    def moved(path: str) -> str | None:
+        """Where a page names a target; None for what the site does not have."""
         target = (source.parent / path).resolve()
         if not target.is_relative_to(ROOT):
-            return found[0]
+            return path
         name = str(target.relative_to(ROOT))
         if name in COPIED:
             there = folder / COPIED[name]
@@ -107,14 +111,19 @@ def _linked(text: str, source: Path, page: Path, folder: Path) -> str:
         elif target.is_relative_to(ROOT / "docs") and target.suffix:
             there = folder / target.relative_to(ROOT / "docs")
         else:
-            return f"]{GONE}"
-        return f"]({os.path.relpath(there, page.parent)}{anchor})"
+            return None
+        return os.path.relpath(there, page.parent)
 
-    linked = LINK.sub(moved, text)
+    def link(found: re.Match[str]) -> str:
+        there = moved(found[1])
+        return f"]{GONE}" if there is None else f"]({there}{found[2] or ''})"
+
+    def picture(found: re.Match[str]) -> str:
+        return f'src="{moved(found[1])}"'
+
+    text = PICTURE.sub(picture, text)
+    linked = LINK.sub(link, text)
     return re.sub(rf"\[([^\[\]]*)\]{GONE}", r"\1", linked)
-
-
-GONE = "\x00"
 
 
 # ------------------------------------------------------------------ reference

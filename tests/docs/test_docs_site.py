@@ -43,7 +43,8 @@ def test_links_lead_to_pages_of_the_site(site: Path) -> None:
     for page in site.rglob("*.md"):
         text = page.read_text()
         assert docs_site.GONE not in text
-        for target in LINK.findall(re.sub(r"(?ms)^```.*?^```$", "", text)):
+        prose = re.sub(r"(?ms)^```.*?^```$", "", text)
+        for target in LINK.findall(prose) + re.findall(r'src="([^":]*)"', prose):
             assert (page.parent / target).exists(), (page, target)
             count += 1
     assert count > 200
