@@ -41,10 +41,10 @@ def test_an_ordinary_role_installs_creates_and_serves(bare_database: str) -> Non
             for statement in check.split(";\n")
             if statement.strip()
         ]
-        assert len(values) == 4
+        assert len(values) == 5
         assert values[1]
-        assert values[2] == [(True,)]
-        assert len(values[3]) == 4
+        assert values[3] == [(True,)]
+        assert len(values[4]) == 4
         conn.execute(
             "create table docs (id int primary key, lang text, embedding vector(64))"
         )
