@@ -71,12 +71,11 @@ WORD = r"[a-z]+|[0-9]+"
 
 @dataclass(frozen=True, slots=True)
 class Texts:
-    """Pairs to learn from, the documents of the table, queries, and their answers."""
+    """Pairs, the documents of the table, and queries, whose answers come first."""
 
     pairs: Pairs
     documents: list[str]
     queries: list[str]
-    own: NDArray[np.intp]
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +121,8 @@ def main() -> None:
     parser.add_argument("--positive", default="positive")
     parser.add_argument("--learn", type=int, default=40_000, help="pairs to use")
     parser.add_argument("--rows", type=int, default=20_000, help="rows of the table")
-    parser.add_argument("--queries", type=int, default=1000)
+    parser.add_argument("--queries", type=int, default=1000, help="not learnt from")
+    parser.add_argument("--asked", type=int, help="of these, by default all")
     parser.add_argument("--words", type=int, default=100, help="words of a text used")
     parser.add_argument("--vocabulary", type=int, default=30_000, help="words known")
     parser.add_argument("--full", type=int, default=512)
@@ -183,8 +183,7 @@ def read(args: argparse.Namespace) -> Texts:
     return Texts(
         pairs,
         [pairs.positives[row] for row in rows],
-        [pairs.anchors[row] for row in parts.judge],
-        np.arange(len(parts.judge)),
+        [pairs.anchors[row] for row in parts.judge[: args.asked]],
     )
 
 

@@ -1,6 +1,6 @@
 """A model that is trained: that it finds more, goes on, and writes a card.
 
-Runs where the extra `train` is installed: `make test-train`. The models are a
+Runs where the extra `train` is installed, as `.ci/train` does. The models are a
 transformer of four layers and, where that is the point, a static one. All are made
 here, and no test needs a network or a GPU.
 """
