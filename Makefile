@@ -24,9 +24,9 @@ WORKERS := -n $(COUNT) --dist loadfile --no-loadscope-reorder
 test: .venv/installed  ## all tests, a few files at a time
 	$(BIN)/pytest $(if $(DSN),-n 0,$(WORKERS)) $(SERVERS) $(SELECT)
 
-# torch is 200 MB to 3 GB, so that neither `make test` nor CI installs it
-test-train: .venv-train/installed  ## the tests that train models, with torch
-	.venv-train/bin/pytest -n 0 tests/train
+# in an environment of its own, because torch is 200 MB to 3 GB; CI does the same
+test-train:  ## the tests that train models, with torch
+	.ci/train $(PYTHON) .venv-train
 
 check: .venv/installed  ## lint, format and types, as CI runs them
 	$(BIN)/ruff check
@@ -71,12 +71,6 @@ $(BIN)/python:
 .venv/installed: pyproject.toml | $(BIN)/python
 	$(PIP) --no-compile --editable '.[dev]'
 	touch $@ .venv/demo
-
-.venv-train/installed: pyproject.toml
-	$(PYTHON) -m venv .venv-train
-	.venv-train/bin/pip install --quiet --disable-pip-version-check --no-compile \
-		--editable '.[dev,train]'
-	touch $@
 
 clean:  ## remove the virtual environment and build leftovers; .mrl_pg/ stays
 	rm -rf .venv .venv-train build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache

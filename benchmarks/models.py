@@ -12,16 +12,18 @@ gets a table, a short column and its HNSW index:
 - prefixes and sign bits of the Matryoshka model
 - its vectors after a rotation by PCA, and after a random rotation
 - prefixes of the ordinary model: as they are, after a rotation by PCA, and after a
-  projection that `mrl-pg train` fits
-- the vectors of the separate models, which have no full vectors behind them
+  projection that `mrl-pg train` fits; and its sign bits
+- the vectors of the separate models; their candidates are ranked again by full vectors
+  of the ordinary model, which are stored beside them
 
 Queries are anchors that no model learnt from. `short` is the share of the ten nearest
 rows by full vectors among the first ten of the short index, `two` among the ten that
 two passes answer. `hits` is the share of queries whose own document is among the ten:
-of the short pass, and of two passes.
+of the short pass, and of two passes. The last lines are indexes of full vectors.
 
-`--work` keeps the trained models, so that the same command goes on after an
-interruption. Without `--pairs`, words and glosses of the demo's WordNet.
+`--work` keeps the trained models and the lines that are measured, so that the same
+command goes on after an interruption. Without `--pairs`, words and glosses of the
+demo's WordNet.
 """
 
 import argparse
@@ -29,7 +31,7 @@ import json
 import re
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -65,32 +67,48 @@ EF_SEARCH = 200
 """Wide enough that the graph loses little, because short forms are compared here."""
 
 WORD = r"[a-z]+|[0-9]+"
-VOCABULARY = 30_000
 
 
 @dataclass(frozen=True, slots=True)
 class Texts:
-    """Pairs to learn from, the documents of the table, queries, and their answers."""
+    """Pairs, the documents of the table, and queries, whose answers come first."""
 
     pairs: Pairs
     documents: list[str]
     queries: list[str]
-    own: NDArray[np.intp]
 
 
 @dataclass(frozen=True, slots=True)
 class ShortForm:
-    """What one short form finds; None where it has no full vectors."""
+    """What one short form finds, and the size of its index.
+
+    Of full vectors there is one pass only, so `two` is that of the index itself.
+    """
 
     model: str
     form: str
     dims: int
     bytes: int
-    short: float | None
+    short: float
     two: float | None
     short_hits: float
     two_hits: float | None
     index_mb: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Full:
+    """Vectors of queries and documents, and the true rows of each query."""
+
+    queries: Floats
+    documents: Floats
+    true: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, vectors: tuple[Floats, Floats]) -> "Full":
+        """Two matrices, searched exactly."""
+        queries, documents = vectors
+        return cls(queries, documents, nearest(documents, queries, k=K).rows)
 
 
 def main() -> None:
@@ -103,12 +121,14 @@ def main() -> None:
     parser.add_argument("--positive", default="positive")
     parser.add_argument("--learn", type=int, default=40_000, help="pairs to use")
     parser.add_argument("--rows", type=int, default=20_000, help="rows of the table")
-    parser.add_argument("--queries", type=int, default=1000)
+    parser.add_argument("--queries", type=int, default=1000, help="not learnt from")
+    parser.add_argument("--asked", type=int, help="of these, by default all")
     parser.add_argument("--words", type=int, default=100, help="words of a text used")
-    parser.add_argument("--full", type=int, default=256)
-    parser.add_argument("--sizes", default="8,16,32,64,128")
+    parser.add_argument("--vocabulary", type=int, default=30_000, help="words known")
+    parser.add_argument("--full", type=int, default=512)
+    parser.add_argument("--sizes", default="16,32,64,128,256")
     parser.add_argument("--epochs", type=int, default=4)
-    parser.add_argument("--batch", type=int, default=1024)
+    parser.add_argument("--batch", type=int, default=512)
     parser.add_argument("--candidates", type=int, default=40)
     parser.add_argument("--work", type=Path, default=Path("models"))
     args = parser.parse_args()
@@ -127,14 +147,17 @@ def main() -> None:
             **{f"separate-{size}": Nesting((size,)) for size in sizes},
         }.items()
     }
-    with own_server(18) as own:
+    kept = args.work / "result.jsonl"
+    lines = kept.read_text().splitlines() if kept.exists() else []
+    found = [ShortForm(**json.loads(line)) for line in lines]
+    with own_server(18) as own, kept.open("a") as file:
         with psycopg.connect(own.url, autocommit=True) as conn:
             mrl_pg.install(conn)
-            found = list(measure(conn, args, texts, loaded, sizes))
+            for form in measure(conn, args, texts, loaded, sizes, found):
+                file.write(f"{json.dumps(asdict(form))}\n")
+                file.flush()
+                found.append(form)
     print(table(found))
-    (args.work / "result.json").write_text(
-        json.dumps([asdict(form) for form in found], indent=1)
-    )
 
 
 def read(args: argparse.Namespace) -> Texts:
@@ -160,8 +183,7 @@ def read(args: argparse.Namespace) -> Texts:
     return Texts(
         pairs,
         [pairs.positives[row] for row in rows],
-        [pairs.anchors[row] for row in parts.judge],
-        np.arange(len(parts.judge)),
+        [pairs.anchors[row] for row in parts.judge[: args.asked]],
     )
 
 
@@ -171,10 +193,10 @@ def train(
     """Vectors of queries and documents by a model, which is trained if need be."""
     folder = args.work / name
     if not folder.exists():
-        began = time.perf_counter()
+        began = time.process_time()
         base = args.work / f"base-{nesting.sizes[-1]}"
         if not base.exists():
-            make_base(base, texts, nesting.sizes[-1])
+            make_base(base, texts, nesting.sizes[-1], args.vocabulary)
         train_model(
             texts.pairs,
             folder,
@@ -184,12 +206,13 @@ def train(
             held_out=args.queries,
             device="cpu",
         )
-        print(f"  {name}: trained in {time.perf_counter() - began:.0f} s", flush=True)
+        seconds = time.process_time() - began
+        print(f"  {name}: trained in {seconds:.0f} s of CPU", flush=True)
     model = SentenceTransformerModel(str(folder), normalise=True, device="cpu")
     return model.embed_queries(texts.queries), model.embed_documents(texts.documents)
 
 
-def make_base(folder: Path, texts: Texts, dims: int) -> None:
+def make_base(folder: Path, texts: Texts, dims: int, vocabulary: int) -> None:
     """A static model with random vectors for the words of the pairs."""
     from sentence_transformers import SentenceTransformer
     from sentence_transformers.models import StaticEmbedding
@@ -198,7 +221,7 @@ def make_base(folder: Path, texts: Texts, dims: int) -> None:
     counted: Counter[str] = Counter()
     for text in (*texts.pairs.anchors, *texts.pairs.positives):
         counted.update(text.split())
-    words = ["[UNK]", *(word for word, _ in counted.most_common(VOCABULARY))]
+    words = ["[UNK]", *(word for word, _ in counted.most_common(vocabulary))]
     tokenizer = Tokenizer(
         models.WordLevel(
             {word: row for row, word in enumerate(words)}, unk_token="[UNK]"
@@ -218,32 +241,44 @@ def measure(
     texts: Texts,
     loaded: dict[str, tuple[Floats, Floats]],
     sizes: Sequence[int],
+    found: Sequence[ShortForm],
 ) -> Iterator[ShortForm]:
-    """Every short form, searched in PostgreSQL."""
+    """Every short form that is not found yet, searched in PostgreSQL."""
+    done = {(form.model, form.form, form.dims) for form in found}
     axes = np.linalg.qr(np.random.default_rng(1).normal(size=(args.full, args.full)))[0]
     random = axes.astype(np.float32)
     matryoshka, ordinary = loaded["matryoshka"], loaded["ordinary"]
-    forms = {
-        ("matryoshka", "prefix"): matryoshka,
-        ("matryoshka", "PCA"): turned(matryoshka, fit_rotation(matryoshka[1]).matrix.T),
-        ("matryoshka", "random rotation"): turned(matryoshka, random),
-        ("ordinary", "prefix"): ordinary,
-        ("ordinary", "PCA"): turned(ordinary, fit_rotation(ordinary[1]).matrix.T),
-        ("ordinary", "projection"): turned(
+    forms: dict[tuple[str, str], Callable[[], tuple[Floats, Floats]]] = {
+        ("matryoshka", "prefix"): lambda: matryoshka,
+        ("matryoshka", "bits"): lambda: matryoshka,
+        ("matryoshka", "PCA"): lambda: rotated(matryoshka),
+        ("matryoshka", "random rotation"): lambda: turned(matryoshka, random),
+        ("ordinary", "prefix"): lambda: ordinary,
+        ("ordinary", "bits"): lambda: ordinary,
+        ("ordinary", "PCA"): lambda: rotated(ordinary),
+        ("ordinary", "projection"): lambda: turned(
             ordinary, projection(args, texts, sizes).matrix
         ),
     }
-    for (model, form), vectors in forms.items():
-        load(conn, vectors[1])
-        for size in sizes:
-            yield two_passes(conn, args, vectors, model, form, size, "halfvec")
-        if (model, form) == ("matryoshka", "prefix"):
-            for size in (*sizes, args.full):
-                yield two_passes(conn, args, vectors, model, "bits", size, "bit")
+    for (model, form), made in forms.items():
+        kind: Kind = "bit" if form == "bits" else "halfvec"
+        wanted = (*sizes, args.full) if form == "bits" else sizes
+        missing = [size for size in wanted if (model, form, size) not in done]
+        if not missing:
+            continue
+        full = Full.of(made())
+        load(conn, full.documents)
+        for size in missing:
+            yield two_passes(conn, args, full, model, form, size, kind)
+    behind = Full.of(ordinary)
     for size in sizes:
-        yield one_pass(conn, loaded[f"separate-{size}"], "separate", size)
+        if ("separate", "all", size) not in done:
+            short = loaded[f"separate-{size}"]
+            yield one_index(conn, args, short, behind, "separate", size)
     for name in ("matryoshka", "ordinary"):
-        yield one_pass(conn, loaded[name], name, args.full)
+        if (name, "all", args.full) not in done:
+            own = Full.of(loaded[name])
+            yield one_index(conn, args, loaded[name], own, name, args.full)
 
 
 def projection(
@@ -270,6 +305,11 @@ def turned(vectors: tuple[Floats, Floats], matrix: Floats) -> tuple[Floats, Floa
     return vectors[0] @ matrix, vectors[1] @ matrix
 
 
+def rotated(vectors: tuple[Floats, Floats]) -> tuple[Floats, Floats]:
+    """Both after a rotation by PCA of the documents."""
+    return turned(vectors, fit_rotation(vectors[1]).matrix.T)
+
+
 def load(conn: psycopg.Connection, rows: Floats) -> None:
     """A new table with these vectors."""
     conn.execute("drop table if exists docs cascade")
@@ -279,7 +319,7 @@ def load(conn: psycopg.Connection, rows: Floats) -> None:
 def two_passes(
     conn: psycopg.Connection,
     args: argparse.Namespace,
-    vectors: tuple[Floats, Floats],
+    full: Full,
     model: str,
     form: str,
     size: int,
@@ -288,19 +328,18 @@ def two_passes(
     """The answers over a short column of that size."""
     index = MatryoshkaIndex("docs", "embedding", dims=size, kind=kind)
     index.create(conn)
-    true = nearest(vectors[1], vectors[0], k=K).rows
     found = []
     for candidates in (K, args.candidates):
         answers = [
             [
-                hit.key
+                int(hit.key)
                 for hit in index.search(
                     conn, query, k=K, candidates=candidates, ef_search=EF_SEARCH
                 )
             ]
-            for query in vectors[0]
+            for query in full.queries
         ]
-        found.append((shared(answers, true), hits(answers)))
+        found.append((shared(answers, full.true), hits(answers)))
     short = ShortForm(
         model,
         form,
@@ -313,10 +352,18 @@ def two_passes(
     return short
 
 
-def one_pass(
-    conn: psycopg.Connection, vectors: tuple[Floats, Floats], model: str, size: int
+def one_index(
+    conn: psycopg.Connection,
+    args: argparse.Namespace,
+    vectors: tuple[Floats, Floats],
+    full: Full,
+    model: str,
+    size: int,
 ) -> ShortForm:
-    """The answers of an index over all that the model gives."""
+    """The answers of an index over all that a model gives; two passes if it is short.
+
+    The second pass is exact, so it makes no difference that it is not done by SQL.
+    """
     load(conn, vectors[1])
     conn.execute(
         "create index docs_one on docs using hnsw "
@@ -325,17 +372,24 @@ def one_pass(
     conn.execute(f"set hnsw.ef_search = {EF_SEARCH}")
     statement = (
         f"select id from docs order by embedding::halfvec({size}) <=> "
-        f"%s::halfvec({size}) limit {K}"
+        f"%s::halfvec({size}) limit {args.candidates}"
     )
-    answers = [
+    candidates = [
         [row[0] for row in conn.execute(statement, [str(query.tolist())])]
         for query in vectors[0]
     ]
     conn.execute("reset hnsw.ef_search")
-    true = nearest(vectors[1], vectors[0], k=K).rows
-    two = shared(answers, true)
+    first = [rows[:K] for rows in candidates]
+    again = []
+    for rows, query in zip(candidates, full.queries, strict=True):
+        best = np.argsort(-(full.documents[rows] @ query), kind="stable")[:K]
+        again.append([rows[place] for place in best])
+    alone = size == args.full
     return ShortForm(
-        *(model, "all", size, size * 2, None, two, hits(answers), None),
+        *(model, "all", size, size * 2, shared(first, full.true)),
+        None if alone else shared(again, full.true),
+        hits(first),
+        None if alone else hits(again),
         megabytes(conn, "docs_one"),
     )
 
@@ -363,14 +417,15 @@ def megabytes(conn: psycopg.Connection, index: str) -> float:
 def table(found: Sequence[ShortForm]) -> str:
     """The figures in Markdown."""
     lines = [
-        "| model | short form | dims | bytes | short | two | hits short | hits two |",
-        "|---|---|---:|---:|---:|---:|---:|---:|",
+        "| model | short form | dims | bytes | short | two | hits short | hits two "
+        "| MB |",
+        "|---|---|---:|---:|---:|---:|---:|---:|---:|",
     ]
     for form in found:
         shares = (form.short, form.two, form.short_hits, form.two_hits)
         cells = ["" if share is None else three_digits(share) for share in shares]
         named = [form.model, form.form, str(form.dims), str(form.bytes)]
-        lines.append(f"| {' | '.join([*named, *cells])} |")
+        lines.append(f"| {' | '.join([*named, *cells, f'{form.index_mb:.1f}'])} |")
     return "\n".join(lines)
 
 

@@ -59,7 +59,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Leave out what needs torch; with `-m every_version`, files without such a test.
 
-    A skipped test would ask for something to be repaired; `make test-train` runs it.
+    A skipped test would ask for something to be repaired; `.ci/train` runs it.
     """
     if collection_path.name == TRAINS and find_spec("datasets") is None:
         return True

@@ -136,7 +136,8 @@ def train(
     device: Annotated[
         str | None,
         typer.Option(
-            help="cuda, cuda:1, mps or cpu.  \\[default: a GPU if there is one]",
+            help="cuda, cuda:1, mps or cpu. One that is not there is refused.  "
+            "\\[default: a GPU if there is one]",
             rich_help_panel=MODEL,
             show_default=False,
         ),
@@ -205,7 +206,8 @@ def train(
 
     With --embed, it trains a projection: a matrix by which the vectors of a model are
     multiplied, so that the first 32, 64 or 128 numbers say more. It takes seconds to
-    minutes without a GPU. Load and search with it by --projection. Rows that were
+    minutes without a GPU. All sizes share that matrix, and each takes its first
+    columns (the form MRL-E). Load and search with it by --projection. Rows that were
     loaded without it have to be embedded again.
 
     Example: mrl-pg train pairs.jsonl docs.proj --embed openai:text-embedding-3-small

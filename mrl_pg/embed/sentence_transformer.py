@@ -29,7 +29,10 @@ class SentenceTransformerModel(TextModel):
         device: str | None = None,
         loaded: Any = None,
     ) -> None:
-        """Load the model; raises InvalidSetting without the library."""
+        """Load the model to a device: `cuda`, `mps` or `cpu`, by default what there is.
+
+        Raises InvalidSetting without the library, or without that device.
+        """
         if name is None and isinstance(model, str) and Path(model).is_dir():
             # a path of this machine says nothing to others
             name = Path(model).resolve().name
@@ -76,10 +79,29 @@ def _load(model: str, device: str | None) -> Any:
             "sentence-transformers:… needs that library: pip install "
             "'mrl_pg[sentence-transformers]'"
         ) from error
+    if device is not None:
+        _check_device(device)
     try:
         return SentenceTransformer(model, device=device)
     except (OSError, ValueError, RuntimeError) as error:
         raise EmbeddingError(
             f"sentence-transformers cannot load {model!r} ({error}): name a model of "
             "the hub, such as sentence-transformers/all-MiniLM-L6-v2, or its folder"
+        ) from error
+
+
+def _check_device(device: str) -> None:
+    import torch
+
+    try:
+        torch.empty(1, device=device)
+    # an AssertionError is how a torch without CUDA says so
+    except (RuntimeError, AssertionError, TypeError) as error:
+        there = ["cpu"]
+        there += ["cuda"] if torch.cuda.is_available() else []
+        there += ["mps"] if torch.backends.mps.is_available() else []
+        said = str(error).partition("\n")[0]
+        raise InvalidSetting(
+            f"device={device!r} is not here ({said}): name one of "
+            f"{', '.join(there)}, or leave it out"
         ) from error

@@ -130,7 +130,14 @@ HOSTED: tuple[Model, ...] = (
         advertised=(768, 1536),
         unit=None,
         prefix=True,
-        sources=(Source("3072 by default; 768 and 1536 by Matryoshka", _GEMINI),),
+        sources=(
+            Source("3072 by default; 768 and 1536 by Matryoshka", _GEMINI),
+            Source(
+                "up to 3072, fewer on request, with Matryoshka support",
+                "https://docs.cloud.google.com/vertex-ai/generative-ai/docs/models/"
+                "gemini/embedding-2",
+            ),
+        ),
         aliases=("gemini-embedding-2-preview",),
     ),
     Model(

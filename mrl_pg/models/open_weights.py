@@ -24,7 +24,17 @@ _ARCTIC_PROMPTS = _represent(
     "a prefix for queries alone, said of the first models of the family",
     "https://github.com/Snowflake-Labs/arctic-embed",
 )
-_ARCTIC_2_PROMPTS = Prompts("query: ", "")
+_ARCTIC_2_PROMPTS = Prompts(
+    "query: ",
+    "",
+    (
+        Source(
+            "what its prompt named query puts before a query (not the maker's page)",
+            "https://hivebook.wiki/wiki/snowflake-arctic-embed-apache-2-0-multilingual-"
+            "embedding-family",
+        ),
+    ),
+)
 _E5_PROMPTS = Prompts(
     "query: ",
     "passage: ",
@@ -35,7 +45,16 @@ _E5_PROMPTS = Prompts(
         ),
     ),
 )
-_ME5_PROMPTS = Prompts("query: ", "passage: ")
+_ME5_PROMPTS = Prompts(
+    "query: ",
+    "passage: ",
+    (
+        Source(
+            "both prefixes (a copy of the card of multilingual-e5-large)",
+            "https://deepinfra.com/intfloat/multilingual-e5-large",
+        ),
+    ),
+)
 
 
 def _nomic_prompts(url: str) -> Prompts:
@@ -47,6 +66,13 @@ _QWEN3_PROMPTS = Prompts(
     "Instruct: Given a web search query, retrieve relevant passages that "
     "answer the query\nQuery:",
     "",
+    (
+        Source(
+            "Instruct: a task, a new line, Query: and the query (a wiki about the "
+            "maker's repository); the task is that of its examples",
+            "https://deepwiki.com/QwenLM/Qwen3-Embedding/2.1-text-embedding-models",
+        ),
+    ),
 )
 _GEMMA_PROMPTS = Prompts(
     "task: search result | query: ",
@@ -59,10 +85,15 @@ _GEMMA_PROMPTS = Prompts(
         ),
     ),
 )
-_JINA_5 = Source(
-    "dimensions from the full size down to 32",
-    "https://jina.ai/news/"
-    "jina-embeddings-v5-text-distilling-4b-quality-into-sub-1b-multilingual-embeddings",
+_JINA_5 = (
+    Source(
+        "dimensions from the full size down to 32",
+        "https://jina.ai/news/jina-embeddings-v5-text-distilling-4b-quality-into-"
+        "sub-1b-multilingual-embeddings",
+    ),
+    Source(
+        "the technical report, of February 2026", "https://arxiv.org/abs/2602.15547"
+    ),
 )
 
 
@@ -261,7 +292,7 @@ OPEN_WEIGHTS: tuple[Model, ...] = (
         1024,
         "1024 dimensions; 32, 64, 128, 256, 512 and 768 by Matryoshka",
         advertised=(32, 64, 128, 256, 512, 768),
-        more=(_JINA_5,),
+        more=_JINA_5,
     ),
     _card(
         "jinaai/jina-embeddings-v5-text-nano",
@@ -269,7 +300,7 @@ OPEN_WEIGHTS: tuple[Model, ...] = (
         768,
         "768 dimensions; 32, 64, 128, 256 and 512 by Matryoshka",
         advertised=(32, 64, 128, 256, 512),
-        more=(_JINA_5,),
+        more=_JINA_5,
     ),
     _card(
         "ibm-granite/granite-embedding-311m-multilingual-r2",
@@ -297,6 +328,26 @@ OPEN_WEIGHTS: tuple[Model, ...] = (
             ("granite-embedding-english-r2", 768),
             ("granite-embedding-small-english-r2", 384),
         )
+    ),
+    _card(
+        "voyageai/voyage-4-nano",
+        "Voyage AI",
+        2048,
+        "open weights of the family of voyage-4",
+        advertised=(256, 512, 1024),
+        more=(
+            Source(
+                "its vectors are of the space of voyage-4-large, voyage-4 and "
+                "voyage-4-lite",
+                "https://blog.voyageai.com/2026/01/15/voyage-4",
+            ),
+            Source(
+                "256, 512, 1024 and 2048 dimensions by Matryoshka, said of voyage-4 "
+                "(not the maker's page)",
+                "https://vercel.com/ai-gateway/models/voyage-4/faq",
+            ),
+        ),
+        note="its vectors can be compared with those of the hosted voyage-4 models",
     ),
     _card(
         "google/embeddinggemma-300m",

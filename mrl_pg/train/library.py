@@ -2,6 +2,8 @@
 
 import importlib
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +24,7 @@ class Library:
     printer: Any
     dataset: Any
     last_checkpoint: Any
+    logging: Any
 
 
 def library() -> Library:
@@ -37,6 +40,7 @@ def library() -> Library:
             )
             from transformers import PrinterCallback, TrainerCallback
             from transformers.trainer_utils import get_last_checkpoint
+            from transformers.utils import logging
 
             try:
                 # where version 6 has them
@@ -58,7 +62,20 @@ def library() -> Library:
         PrinterCallback,
         Dataset,
         get_last_checkpoint,
+        logging,
     )
+
+
+@contextmanager
+def without_bars(library: Library) -> Iterator[None]:
+    """Without the library's progress bars, because ours tells what is done."""
+    shown = library.logging.is_progress_bar_enabled()
+    library.logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            library.logging.enable_progress_bar()
 
 
 def loss_class(library: Library, name: str) -> Any:

@@ -19,13 +19,19 @@ from mrl_pg.exchange.progress import OnProgress, Progress
 from mrl_pg.rotation import fit as fit_rotation
 from mrl_pg.train.card import card
 from mrl_pg.train.from_file import free
-from mrl_pg.train.library import BASE_LOSS, library, loss_class
+from mrl_pg.train.library import BASE_LOSS, library, loss_class, without_bars
 from mrl_pg.train.nesting import Nesting
 from mrl_pg.train.pairs import PairParts, Pairs, parted
 from mrl_pg.train.quality import qualities
 from mrl_pg.train.report import TrainReport
 from mrl_pg.train.schedule import Schedule
-from mrl_pg.train.trainer import ModelRecipe, is_layered, last_checkpoint, run_trainer
+from mrl_pg.train.trainer import (
+    ModelRecipe,
+    is_layered,
+    last_checkpoint,
+    loss_of,
+    run_trainer,
+)
 
 MOST_DOCUMENTS = 10_000
 """Documents that held-out queries search, because a large model embeds them twice."""
@@ -58,9 +64,9 @@ def train_model(
 
     `model` is a name of the Hugging Face hub or a folder. `base_loss` is the name of a
     loss of sentence-transformers that takes pairs and needs only the model. With
-    `two_d` it is Matryoshka2dLoss, which trains earlier layers, too. `device` is `cuda`
-    or `cpu`, by default what there is. The other arguments are those of
-    `write_projection`.
+    `two_d` it is Matryoshka2dLoss, which trains earlier layers, too. `device` is where
+    it is trained: `cuda`, `mps` or `cpu`, by default what there is. The other arguments
+    are those of `write_projection`.
 
     Checkpoints are written to a folder beside `out`, so that the same call goes on
     after an interruption. It is removed at the end. The folder `out` has the model, a
@@ -74,7 +80,8 @@ def train_model(
     schedule = schedule or Schedule()
     given = len(pairs)
     parted(_places(pairs.positives), held_out, schedule.seed)
-    loss_class(library(), base_loss)
+    found = library()
+    loss_class(found, base_loss)
     embedder = SentenceTransformerModel(model, device=device, normalise=True)
     full = _full(embedder.loaded)
     recipe = ModelRecipe(
@@ -86,6 +93,7 @@ def train_model(
         held_out,
     )
     _check(recipe, embedder, full)
+    loss = loss_of(embedder, recipe)
     checkpoints = folder.with_name(f"{folder.name}.checkpoints")
     last = last_checkpoint(checkpoints, pairs, recipe, flag("restart", restart))
     if not is_layered(embedder):
@@ -103,7 +111,7 @@ def train_model(
     )
     # all pairs but those that judge, because no epoch is chosen
     learn = np.concatenate([parts.learn, parts.choose]).tolist()
-    run_trainer(embedder, pairs.at(learn), recipe, checkpoints, last, progress)
+    run_trainer(embedder, loss, pairs.at(learn), recipe, checkpoints, last, progress)
     queries, documents = _embedded(embedder, judged, "embedding after", progress)
     report = TrainReport(
         model=embedder.name,
@@ -119,7 +127,8 @@ def train_model(
         rotated=rotated,
         after=qualities(queries, documents, judged.own, sizes),
     )
-    _write(embedder.loaded, folder, report, recipe)
+    with without_bars(found):
+        _write(embedder.loaded, folder, report, recipe)
     shutil.rmtree(checkpoints)
     return report
 

@@ -43,6 +43,7 @@ def train_projection(
 ) -> TrainedProjection:
     """Train a projection on pairs, and measure it on pairs that were held out.
 
+    It is one matrix, which all sizes share: each takes its first columns (MRL-E).
     The projection starts as the model's own dimensions or as their principal axes,
     whichever ranks better. Adam then lowers the loss of the pairs at all sizes, by
     default 10 epochs of steps of 512 pairs. The epoch that ranks a second part of the

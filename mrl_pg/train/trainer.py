@@ -12,7 +12,7 @@ from typing import Any
 from mrl_pg.embed import SentenceTransformerModel
 from mrl_pg.errors import EmbeddingError, InvalidFile, InvalidSetting
 from mrl_pg.exchange.progress import OnProgress, Progress
-from mrl_pg.train.library import library, loss_class
+from mrl_pg.train.library import BASE_LOSS, library, loss_class, without_bars
 from mrl_pg.train.nesting import Nesting
 from mrl_pg.train.pairs import Pairs
 from mrl_pg.train.schedule import Schedule
@@ -89,8 +89,36 @@ def _rate(embedder: SentenceTransformerModel) -> float:
     return STATIC_SHARE * math.sqrt(max(squares))
 
 
+def loss_of(embedder: SentenceTransformerModel, recipe: ModelRecipe) -> Any:
+    """The nested loss; raises InvalidSetting if the base loss cannot be one."""
+    parts, nesting = library(), recipe.nesting
+    base = loss_class(parts, recipe.base_loss)
+    wrapper = "Matryoshka2dLoss" if recipe.two_d else "MatryoshkaLoss"
+    if recipe.two_d and recipe.base_loss.startswith("Cached"):
+        # the library looks for it only in the outer loss, and fails in the first step
+        raise InvalidSetting(
+            f"base_loss={recipe.base_loss!r} does not go with {wrapper}, which has to "
+            f"see all layers at once: take {BASE_LOSS}"
+        )
+    try:
+        return getattr(parts.losses, wrapper)(
+            embedder.loaded,
+            base(embedder.loaded),
+            # largest first, as the library has them
+            matryoshka_dims=list(nesting.sizes[::-1]),
+            matryoshka_weights=list(nesting.weights[::-1]),
+            n_dims_per_step=nesting.dims_per_step or -1,
+        )
+    except (TypeError, ValueError, AssertionError) as error:
+        raise InvalidSetting(
+            f"base_loss={recipe.base_loss!r} does not go with {wrapper} ({error}): "
+            f"take {BASE_LOSS}, or another that needs nothing but the model"
+        ) from error
+
+
 def run_trainer(
     embedder: SentenceTransformerModel,
+    loss: Any,
     pairs: Pairs,
     recipe: ModelRecipe,
     checkpoints: Path,
@@ -109,19 +137,9 @@ def run_trainer(
     loaded = embedder.loaded
     # or it would look for examples to quote in a card, with a progress bar of its own
     loaded.model_card_data.widget = [{}]
-    wrapper = "Matryoshka2dLoss" if recipe.two_d else "MatryoshkaLoss"
-    nesting = recipe.nesting
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), without_bars(parts):
         # of the libraries, about each other
         warnings.simplefilter("ignore")
-        loss = getattr(parts.losses, wrapper)(
-            loaded,
-            loss_class(parts, recipe.base_loss)(loaded),
-            # largest first, as the library has them
-            matryoshka_dims=list(nesting.sizes[::-1]),
-            matryoshka_weights=list(nesting.weights[::-1]),
-            n_dims_per_step=nesting.dims_per_step or -1,
-        )
         trainer = parts.trainer(
             model=loaded,
             args=parts.arguments(

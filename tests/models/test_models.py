@@ -181,9 +181,11 @@ def prompt_rows() -> list[str]:
 
 def test_the_docs_have_every_prompt_and_say_which_nobody_checked() -> None:
     page = PAGE.read_text(encoding="utf-8")
-    for expected in prompt_rows():
-        assert expected in page
-    assert page.count("| not checked |") == 3
+    expected = prompt_rows()
+    for line in expected:
+        assert line in page
+    unchecked = sum(line.endswith("| not checked |") for line in expected)
+    assert page.count("| not checked |") == unchecked
 
 
 def test_every_source_of_a_prompt_is_public() -> None:
