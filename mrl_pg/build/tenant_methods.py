@@ -50,7 +50,7 @@ class TenantMethods(ColumnLayout):
         partitions or a key that is not there, IndexMismatch while tenants have indexes
         of another key, size, kind or distance, and NotInstalled.
         """
-        run(
+        return run(
             conn,
             set_tenants(
                 self,
@@ -81,7 +81,7 @@ class TenantMethods(ColumnLayout):
         ef_construction: int | None = None,
     ) -> None:
         """The same as `set_tenants` on an asynchronous connection."""
-        await run_async(
+        return await run_async(
             conn,
             set_tenants(
                 self,

@@ -1,7 +1,7 @@
 -- Tenants: which index a search of one tenant uses, and which indexes are to be built and dropped.
 
 -- What mrl.set_tenants said about a column; raises if it was not called.
--- Called by: mrl._tenant, mrl._tenant_steps, mrl._know_tenant, mrl.tenant_recall
+-- Called by: mrl._tenant, mrl._tenant_steps, mrl._know_tenant
 create or replace function mrl._tenant_settings(table_id oid, full_column name)
 returns mrl.tenants
 language plpgsql
@@ -114,7 +114,7 @@ return pg_catalog.format(
 );
 
 -- How a search of one tenant is to be made: by its own index, or exactly if it has none.
--- Called by: mrl._of_tenant, mrl.tenant_recall, client/search.sql
+-- Called by: mrl._of_tenant, mrl.tenant_recall, client/tenants.sql
 create or replace function mrl._tenant(
     table_id oid,
     full_column name,

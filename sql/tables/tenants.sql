@@ -1,6 +1,6 @@
 -- Columns whose rows belong to tenants, and the tenants that have an index of their own.
 -- mrl._tenants, mrl._tenant_indexes
--- Called by: mrl.tenants, mrl.tenant_indexes, mrl._own_tenants, mrl._own_tenant_indexes, …
+-- Called by: mrl.tenants, mrl._own_tenants, mrl._remove
 create table if not exists mrl._tenants (
     entry int not null references mrl._tables on delete cascade,
     full_column pg_catalog.name not null,

@@ -1,6 +1,6 @@
 -- Settings and indexes of tenants of tables that the caller owns, written through these alone.
 -- mrl._own_tenants, mrl._own_tenant_indexes
--- Called by: mrl.set_tenants, mrl._know_tenant, mrl.tenant_recall
+-- Called by: mrl.set_tenants
 create or replace view mrl._own_tenants
 with (security_barrier)
 as
