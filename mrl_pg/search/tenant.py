@@ -5,23 +5,49 @@ is dropped between that and the search, the stamp of the search differs, and the
 is asked again.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 from psycopg import errors, sql
 
-from mrl_pg import source
 from mrl_pg.catalog import slots
 from mrl_pg.catalog.facts import no_table
 from mrl_pg.catalog.in_use import name_of
-from mrl_pg.catalog.read import MISSING, not_installed
-from mrl_pg.errors import IndexMismatch, InvalidSetting, NotInstalled, TableError
+from mrl_pg.errors import (
+    IndexMismatch,
+    InvalidSetting,
+    MrlError,
+    NotInstalled,
+    TableError,
+)
 from mrl_pg.exchange import Exchange, look
-from mrl_pg.exchange.server_message import server_message
+from mrl_pg.exchange.server_message import ServerMessage, server_message
 from mrl_pg.layout import IndexLayout, Searched, TenantIndex
 from mrl_pg.search.filter import OF_TENANT, Params
 from mrl_pg.search.options import SearchOptions
+
+MISSING = {
+    each.sqlstate
+    for each in (
+        errors.UndefinedFunction,
+        errors.UndefinedTable,
+        errors.InvalidSchemaName,
+    )
+}
+"""Of a table, a schema or a function that is not there."""
+
+WRONG_TABLE = {
+    each.sqlstate
+    for each in (
+        errors.ObjectNotInPrerequisiteState,
+        errors.UndefinedColumn,
+        errors.WrongObjectType,
+        errors.DatatypeMismatch,
+    )
+}
+"""Of a table that is there and is not what the search needs."""
 
 IS_INDEXED = "({} operator(pg_catalog.=) {}::{}) is true"
 """The condition of the index of a tenant: the column, the key and its type."""
@@ -48,25 +74,18 @@ def read_tenant(searched: Searched, tenant: str) -> Exchange[TenantPlace]:
     InvalidSetting for what is no key, IndexMismatch for an index of another distance,
     and NotInstalled.
     """
-    asked = {"table": name_of(searched), "column": searched.column, "tenant": tenant}
+    query = slots.statement(
+        "tenant",
+        table=sql.Literal(name_of(searched)),
+        column=sql.Literal(searched.column),
+        tenant=sql.Literal(tenant),
+    )
     try:
-        (row,) = yield from look(source.statement("tenant").encode(), asked)
-    except (errors.InvalidParameterValue, *MISSING) as error:
-        if isinstance(error, errors.InvalidParameterValue):
-            raise InvalidSetting(str(server_message(error))) from error
-        if not_installed(error):
-            raise NotInstalled(
-                "the registry of mrl_pg says which tenants have an index, and this "
-                "database has none of its version: run mrl_pg.install(conn) or "
-                "`mrl-pg install`"
-            ) from error
-        raise no_table(name_of(searched)) from error
-    except (
-        errors.ObjectNotInPrerequisiteState,
-        errors.UndefinedColumn,
-        errors.WrongObjectType,
-    ) as error:
-        raise TableError(str(server_message(error))) from error
+        (row,) = yield from look(query)
+    except Exception as error:
+        if (known := _explained(searched, server_message(error))) is None:
+            raise
+        raise known from error
     layout = TenantIndex(
         searched.table,
         searched.column,
@@ -91,6 +110,23 @@ def read_tenant(searched: Searched, tenant: str) -> Exchange[TenantPlace]:
         layout,
         row["index_name"] is not None,
     )
+
+
+def _explained(searched: Searched, said: ServerMessage) -> MrlError | None:
+    """What an error of the server means, whichever driver raised it."""
+    if said.sqlstate == errors.InvalidParameterValue.sqlstate:
+        return InvalidSetting(str(said))
+    if said.sqlstate in WRONG_TABLE:
+        return TableError(str(said))
+    if said.sqlstate not in MISSING:
+        return None
+    if re.search(r'[ "]mrl[."]', said.message):
+        return NotInstalled(
+            "the registry of mrl_pg says which tenants have an index, and this "
+            "database has none of its version: run mrl_pg.install(conn) or "
+            "`mrl-pg install`"
+        )
+    return no_table(name_of(searched))
 
 
 def narrowed(options: SearchOptions, own: TenantPlace) -> SearchOptions:

@@ -2,7 +2,7 @@
 
 -- name: tenant
 -- How a search of one tenant is to be made: its key, and its index if it has one.
--- Parameters: table (a name), column, tenant
+-- Slots: table (a name), column, tenant (literals, because SQLAlchemy sends it, too)
 -- Called by: mrl_pg.search.tenant
 select
     own.key_column::pg_catalog.text,
@@ -15,9 +15,9 @@ select
     own.ef_construction,
     own.index_name::pg_catalog.text
 from mrl._tenant(
-    pg_catalog.to_regclass(%(table)s)::pg_catalog.oid,
-    %(column)s::pg_catalog.name,
-    %(tenant)s::pg_catalog.text
+    pg_catalog.to_regclass({table})::pg_catalog.oid,
+    {column}::pg_catalog.name,
+    {tenant}::pg_catalog.text
 ) as own
 
 -- name: set_tenants
