@@ -5,8 +5,8 @@
     python benchmarks/tenants.py searches --vectors rows.npy
     python benchmarks/tenants.py count
 
-`plans`: a table of 10,000 tenants has 0, 10, 100 and 1,000 indexes of tenants, one after
-the other. Three searches are planned in turns by `explain (summary)`: of a tenant with
+`plans`: a table of 10,000 tenants has 0, 10, 100 and then 1,000 indexes of tenants.
+Three searches are planned in turns by `explain (summary)`: of a tenant with
 an index, of one without, and of all rows by an index of all rows. The script prints the
 median milliseconds of planning, their ratio to those without indexes of tenants within
 the run, and the milliseconds of the first plan of a new session, which reads the
@@ -15,8 +15,8 @@ description of each index.
 `searches`: tenants of several sizes in one table, each a piece of the file, so that the
 rows of a tenant are alike if the file is sorted. Its last rows are the queries, and no
 rows. Three searches of each tenant take turns, in random order: by the index of the
-tenant, by one index of all rows with a filter, and exactly. The script prints the recall
-and the median milliseconds of each, and the ratio to those of the exact search.
+tenant, by one index of all rows with a filter, and exactly. The script prints the
+recall and the median milliseconds of each, and their ratio to the exact search.
 
 `count`: how long `mrl-pg tenants run` counts the rows of 10,000 tenants.
 """

@@ -103,7 +103,7 @@ create or replace function mrl._is_of_tenant(
 )
 returns text
 language sql
-immutable
+stable
 parallel safe
 return pg_catalog.format(
     case when indexed
