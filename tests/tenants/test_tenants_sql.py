@@ -397,3 +397,14 @@ def test_row_level_security_holds_and_sizes_stay_secret(
         conn.execute("reset role")
         conn.execute("reset app.tenant")
     assert indexes(conn) == {"1": "valid"}
+
+
+def test_a_filter_of_your_own_uses_the_index(docs: Docs) -> None:
+    name = one(docs.conn, INDEX, "1")
+    order = (
+        "order by l2_normalize(subvector(embedding, 1, 32))::halfvec(32)"
+        f" <=> '{text(VECTORS[0][:32])}' limit 10"
+    )
+    where = "(tenant_id = 1) is true"
+    query = f"explain (costs off) select id from docs where {where} {order}"
+    assert name in str(docs.conn.execute(query.encode()).fetchall())
