@@ -209,7 +209,9 @@ def searches(conn: Conn, args: argparse.Namespace) -> None:
     fill = (
         "update docs set tenant_id = given.owner from unnest(%s::int[]) with ordinality"
     )
-    conn.execute(f"{fill} as given (owner, id) where given.id = docs.id", [owners])
+    conn.execute(
+        f"{fill} as given (owner, id) where given.id = docs.id", [owners.tolist()]
+    )
     conn.execute("vacuum full docs")
     conn.execute("create index on docs (tenant_id)")
     whole = MatryoshkaIndex(

@@ -1,6 +1,7 @@
 """Many tenants in one table, in SQL: settings, statements, searches of one tenant."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from psycopg import errors, sql
@@ -73,7 +74,7 @@ def test_a_small_tenant_is_searched_exactly_by_the_index_of_the_key(docs: Docs) 
 
 def test_a_filter_holds_beside_the_tenant(docs: Docs) -> None:
     name = one(docs.conn, INDEX, "1")
-    options = {"filter": "n < $1::int -- of all", "args": ["50"]}
+    options: dict[str, Any] = {"filter": "n < $1::int -- of all", "args": ["50"]}
     assert ordered(planned(docs.conn, "rows", [QUERY], tenant="1", **options)) == [name]
     inside = [row for row in range(1, 1001) if row % 100 < 50]
     truth = nearest_of(VECTORS, QUERY, LARGE, ids=inside)
@@ -105,9 +106,10 @@ def test_the_view_says_size_and_recall(docs: Docs) -> None:
 
 @pytest.mark.parametrize("option", ["dims", "kind", "index_name", "recall"])
 def test_what_says_which_index_is_refused(docs: Docs, option: str) -> None:
-    value = {"dims": 32, "kind": "halfvec", "index_name": "x", "recall": 0.9}[option]
+    values = {"dims": 32, "kind": "halfvec", "index_name": "x", "recall": 0.9}
+    given: dict[str, Any] = {option: values[option]}
     with refused(errors.InvalidParameterValue, option, "leave it out"):
-        ids(docs.conn, QUERY, tenant="1", **{option: value})
+        ids(docs.conn, QUERY, tenant="1", **given)
 
 
 def test_a_key_of_another_type_is_refused(docs: Docs) -> None:
