@@ -50,6 +50,7 @@ if typing.TYPE_CHECKING:
     from mrl_pg.build.report import BuildReport
     from mrl_pg.build.status import Finding, IndexStatus, status, status_async
     from mrl_pg.build.switch_column import SwitchReport
+    from mrl_pg.build.tenants import TenantsReport, TenantState, TenantStep
     from mrl_pg.calibration.calibrate import Calibration, CalibrationPoint
     from mrl_pg.calibration.recall_report import RecallReport
     from mrl_pg.column import MatryoshkaColumn
@@ -129,6 +130,9 @@ __all__ = [
     "SwitchReport",
     "TableError",
     "TableNotFound",
+    "TenantState",
+    "TenantStep",
+    "TenantsReport",
     "UntrainedSizeWarning",
     "UpsertReport",
     "install",
@@ -171,6 +175,9 @@ _MODULES = {
     "SearchResult": "search.result",
     "StoredRow": "rows.report",
     "SwitchReport": "build.switch_column",
+    "TenantState": "build.tenants",
+    "TenantStep": "build.tenants",
+    "TenantsReport": "build.tenants",
     "UpsertReport": "rows.report",
     "install": "installation",
     "install_async": "installation",

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from mrl_pg.build.remodel import RemodelStatus, remodel_status
 from mrl_pg.build.set_rotation import rotation_of, set_rotation
 from mrl_pg.build.switch_column import SwitchReport, switch_column
+from mrl_pg.build.tenant_methods import TenantMethods
 from mrl_pg.catalog.in_use import forget_index_in_use, index_in_use
 from mrl_pg.exchange import AnyConn, AsyncConn, Conn, Exchange, run, run_async
 from mrl_pg.exchange.progress import OnProgress
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class MatryoshkaColumn(SearchMethods, RowMethods, ColumnLayout):
+class MatryoshkaColumn(SearchMethods, RowMethods, TenantMethods, ColumnLayout):
     """A full column to search, by whichever of its indexes is in use.
 
     >>> docs = MatryoshkaColumn("docs", "embedding")

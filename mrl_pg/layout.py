@@ -188,6 +188,11 @@ class IndexInUse(IndexLayout):
     asked_for: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class TenantIndex(IndexLayout):
+    """The index of one tenant, on the rows of that tenant alone."""
+
+
 def fit(stem: str, suffix: str) -> str:
     """`stem` + `suffix` in 63 bytes; a long stem is cut and gets a hash."""
     if len((stem + suffix).encode()) <= NAME_BYTES:

@@ -49,6 +49,7 @@ end
 $drop$;
 drop view if exists mrl.metrics;
 drop view if exists mrl.indexes;
+drop view if exists mrl.tenant_indexes;
 drop view if exists mrl._claims;
 drop view if exists mrl._removals;
 drop view if exists mrl.query_inbox;
@@ -77,6 +78,7 @@ begin
                         'sample_distances', 'forget_queries', 'keep_query', 'keep_distance',
                         'kept_queries', 'register',
                         'unregister', 'set_model', 'set_rotation', 'rotate', 'unrotate',
+                        'set_tenants', 'tenants_sql', 'tenant_recall',
                         'check_owner', 'index_bytes', 'truncate',
                         'refuse_dims', 'version'
                     ]
@@ -96,6 +98,11 @@ drop view if exists mrl._own_rotation_rows;
 drop view if exists mrl.column_rotations;
 drop table if exists mrl._rotation_rows;
 drop table if exists mrl._rotations;
+drop view if exists mrl._own_tenants;
+drop view if exists mrl._own_tenant_indexes;
+drop view if exists mrl.tenants;
+drop table if exists mrl._tenant_indexes;
+drop table if exists mrl._tenants;
 drop view if exists mrl._own_models;
 drop view if exists mrl.column_models;
 drop table if exists mrl._column_models;

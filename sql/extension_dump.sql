@@ -64,5 +64,21 @@ where entry in (
         on class.oid operator(pg_catalog.=) known.table_id
 )
 $$);
+select pg_catalog.pg_extension_config_dump('mrl._tenants', $$
+where entry in (
+    select known.entry
+    from mrl._tables as known
+    join pg_catalog.pg_class as class
+        on class.oid operator(pg_catalog.=) known.table_id
+)
+$$);
+select pg_catalog.pg_extension_config_dump('mrl._tenant_indexes', $$
+where entry in (
+    select known.entry
+    from mrl._tables as known
+    join pg_catalog.pg_class as class
+        on class.oid operator(pg_catalog.=) known.table_id
+)
+$$);
 select pg_catalog.pg_extension_config_dump('mrl._tables_entry_seq', '');
 select pg_catalog.pg_extension_config_dump('mrl._query_sampling_room_seq', '');

@@ -19,7 +19,7 @@ from mrl_pg.catalog.facts import Facts, decide, function_of
 from mrl_pg.catalog.recent import Recent
 from mrl_pg.catalog.rotations import read_rotations
 from mrl_pg.exchange import AnyConn, Exchange, Row, look
-from mrl_pg.layout import IndexInUse, IndexLayout, Searched
+from mrl_pg.layout import IndexInUse, IndexLayout, Searched, TenantIndex
 
 TABLES = 500
 """Most layouts whose facts are cached per connection."""
@@ -135,6 +135,7 @@ def _table_names(layout: IndexLayout) -> dict[str, Any]:
         "index": layout.name,
         "function": function_of(layout),
         "dims": layout.dims,
+        "of_tenant": isinstance(layout, TenantIndex),
     }
 
 

@@ -32,6 +32,7 @@ class MrlPg(LazyGroup):
         "switch": "mrl_pg.cli.switch:switch",
         "remodel": "mrl_pg.cli.switch:remodel",
         "rotate": "mrl_pg.cli.rotate:rotate",
+        "tenants": "mrl_pg.cli.tenants:app",
         "indexes": "mrl_pg.cli.indexes:indexes",
         "status": "mrl_pg.cli.status:status",
         "repair": "mrl_pg.cli.status:repair",

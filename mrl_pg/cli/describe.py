@@ -11,6 +11,7 @@ from mrl_pg.arguments import split_table
 from mrl_pg.catalog.in_use import registered
 from mrl_pg.catalog.read import read_column_facts
 from mrl_pg.cli import completion
+from mrl_pg.column import MatryoshkaColumn
 from mrl_pg.errors import IndexNotFound, InvalidSetting, NotInstalled
 from mrl_pg.exchange import Conn, run
 from mrl_pg.index import MatryoshkaIndex
@@ -261,6 +262,17 @@ class Meant:
             if known
             else f"{column} has no short column yet: run `mrl-pg create`"
         )
+
+    def column_of_tenants(self) -> MatryoshkaColumn:
+        """The column, for a search of one tenant; refuses what says which index."""
+        for field in ("dims", "kind", "distance", "short", "name"):
+            if getattr(self, field):
+                raise InvalidSetting(
+                    f"--{field} and --tenant exclude each other: the tenant's index is "
+                    "the one that `mrl-pg tenants set` describes"
+                )
+        schema, table = split_table(self.table)
+        return MatryoshkaColumn(table, self.column, schema)
 
     def _fits(self, layout: IndexLayout) -> bool:
         pairs = (

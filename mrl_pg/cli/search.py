@@ -33,10 +33,12 @@ from mrl_pg.cli.embedding import (
 )
 from mrl_pg.cli.options import PG_DEFAULT, Directory, Dsn, Json, Pg, connection, say
 from mrl_pg.cli.rows import show
+from mrl_pg.column import MatryoshkaColumn
 from mrl_pg.embed import embedder
 from mrl_pg.embed import hybrid as hybrid_text
 from mrl_pg.embed import search as search_text
 from mrl_pg.errors import InvalidFile, InvalidSetting
+from mrl_pg.index import MatryoshkaIndex
 from mrl_pg.load.vectors import read_vectors
 from mrl_pg.search.hybrid_result import HybridResult
 from mrl_pg.search.options import SearchKeywords
@@ -121,6 +123,15 @@ def search(
     ] = False,
     recall: Recall = None,
     quantile: Quantile = None,
+    tenant: Annotated[
+        str | None,
+        typer.Option(
+            metavar="KEY",
+            help="Search the rows of this tenant alone: by its own index, or exactly "
+            "if it has none. See `mrl-pg tenants`.",
+            show_default=False,
+        ),
+    ] = None,
     hybrid: Annotated[
         bool,
         typer.Option(
@@ -210,6 +221,7 @@ def search(
             exact=exact,
             recall=recall,
             quantile=quantile,
+            tenant=tenant,
         )
     elif hybrid and query is not None:
         refuse_without_model(asked)
@@ -243,11 +255,16 @@ def search(
         "exact": exact,
         "recall": recall,
         "quantile": quantile,
+        "tenant": tenant,
     }
     of_words: dict[str, Any] = {"text": words_in, "config": config, "match": match}
     result: SearchResult | HybridResult
     with connection(dsn, directory, pg) as conn:
-        index = meant.index(conn, exact=exact or words_only)
+        index: MatryoshkaIndex | MatryoshkaColumn
+        if tenant is None:
+            index = meant.index(conn, exact=exact or words_only)
+        else:
+            index = meant.column_of_tenants()
         if words_only:
             result = index.search_words(
                 conn,

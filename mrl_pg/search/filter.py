@@ -24,12 +24,19 @@ Params: TypeAlias = "Mapping[str, Any] | Sequence[Any] | None"
 """Values of a `filter`: a mapping for `%(name)s`, a sequence for `%s`."""
 
 
-def check_filter(filter: Filter, params: Params) -> None:
+OF_TENANT = "mrl_tenant"
+"""The parameter with the key of a tenant, in a filter that this library made."""
+
+
+def check_filter(filter: Filter, params: Params, *, of_tenant: bool = False) -> None:
     """Raise InvalidFilter for a bad condition, or InvalidSetting for bad values."""
     _check_text(filter)
     _check_params(filter, params)
     if isinstance(params, Mapping):
-        reserved = [name for name in params if str(name).startswith("mrl_")]
+        ours = {OF_TENANT} if of_tenant else set()
+        reserved = [
+            name for name in params if str(name).startswith("mrl_") and name not in ours
+        ]
         if reserved:
             raise InvalidSetting(
                 f"params has {reserved[0]!r}: names that begin with mrl_ belong to "

@@ -12,7 +12,7 @@ from mrl_pg.catalog.in_use import fallback, forget_index_in_use, index_in_use
 from mrl_pg.catalog.read import find_names, forget_facts, known_facts, known_names
 from mrl_pg.errors import IndexMismatch, IndexNotFound, MrlError
 from mrl_pg.exchange import AnyConn, Exchange, Find, FindMany, FoundRows, cursors
-from mrl_pg.layout import IndexInUse, IndexLayout, Searched
+from mrl_pg.layout import IndexInUse, IndexLayout, Searched, TenantIndex
 from mrl_pg.search.effort import check_kind, check_size
 from mrl_pg.search.filter import in_text
 from mrl_pg.search.options import SearchOptions
@@ -31,6 +31,7 @@ from mrl_pg.search.result import (
 )
 from mrl_pg.search.shape import Shape
 from mrl_pg.search.stale import Stale, explained, losses
+from mrl_pg.search.tenant import narrowed, read_tenant
 from mrl_pg.vectors import VectorLike, VectorsLike
 
 T = TypeVar("T")
@@ -79,7 +80,7 @@ def find_many(
         return []
 
     def once(plan: SearchPlan, last: bool) -> Exchange[list[SearchResult]]:
-        batch = [bind(plan.shape, query, options.params) for query in vectors]
+        batch = [bind(plan.shape, query, plan.values) for query in vectors]
         left_over: LeftOver = {}
         with explained(conn, plan, last=last):
             results = yield from _search_many(plan, batch, left_over)
@@ -134,6 +135,8 @@ def prepare(
     """The plan of a search; raises errors only after reading the facts again."""
     if isinstance(options.filter, sql.Composable):
         options = replace(options, filter=in_text(conn, options.filter))
+    if options.tenant is not None:
+        return (yield from _of_tenant(conn, searched, query, options))
     if isinstance(searched, IndexLayout):
         check_size(options, searched)
         check_kind(options, searched)
@@ -148,6 +151,26 @@ def prepare(
         if fresh == layout:
             raise
     return (yield from _prepare(conn, fresh, query, options))
+
+
+def _of_tenant(
+    conn: AnyConn,
+    searched: Searched,
+    query: "VectorLike | NoVector",
+    options: SearchOptions,
+) -> Exchange[SearchPlan]:
+    """The plan of a search of one tenant: by its index, or exact if it has none."""
+    for last in (False, True):
+        own = yield from read_tenant(searched, str(options.tenant))
+        try:
+            return (
+                yield from _prepare(conn, own.layout, query, narrowed(options, own))
+            )
+        except (IndexNotFound, IndexMismatch):
+            # dropped since the server was asked
+            if last:
+                raise
+    raise AssertionError
 
 
 def _in_use(
@@ -196,7 +219,9 @@ def _by_another(
 
     What stands in is not cached, so that the index is noticed when it appears.
     """
-    if not isinstance(error, (IndexNotFound, IndexMismatch)):
+    refused = not isinstance(error, (IndexNotFound, IndexMismatch))
+    # nothing stands in for the index of a tenant: its search is exact then
+    if refused or isinstance(layout, TenantIndex):
         raise error
     facts = yield from known_facts(conn, layout)
     other = yield from find_names(conn, layout, facts)

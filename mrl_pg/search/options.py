@@ -3,7 +3,10 @@
 import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypedDict, TypeVar, cast
+from datetime import date
+from operator import index
+from typing import Any, SupportsIndex, TypeAlias, TypedDict, TypeVar, cast
+from uuid import UUID
 
 from mrl_pg import arguments
 from mrl_pg.arguments import shown
@@ -17,6 +20,10 @@ MAX_ROWS = 1_000_000_000
 
 MAX_EF_SEARCH = 1000
 """pgvector's upper limit of `hnsw.ef_search`."""
+
+
+Tenant: TypeAlias = str | int | UUID | date
+"""The key of a tenant; any other type as PostgreSQL writes it, as text."""
 
 
 class EffortKeywords(TypedDict, total=False):
@@ -67,12 +74,15 @@ class SearchKeywords(FilteredKeywords, total=False):
     - `exact` (False): compares every row instead of using the index.
     - `dims`, `kind` (those of the index in use): which short column of a column that
       has several. A small one is cheaper and a large one finds more.
+    - `tenant` (none): the key of a tenant, whose rows alone are searched: by its own
+      index if it has one, else exactly. `docs/tenants.md` says how it gets one.
     """
 
     columns: Sequence[str]
     exact: bool
     dims: int | None
     kind: Kind | None
+    tenant: Tenant | None
 
 
 Method = TypeVar("Method", bound=Callable[..., Any])
@@ -106,6 +116,7 @@ class SearchOptions:
     exact: bool = False
     dims: int | None = None
     kind: Kind | None = None
+    tenant: Tenant | None = None
 
     def __post_init__(self) -> None:
         """Raise InvalidSetting or InvalidFilter for options that no search takes."""
@@ -136,9 +147,23 @@ class SearchOptions:
                 "decides how many candidates are read; leave rerank out, or "
                 "give candidates instead of recall"
             )
-        check_filter(self.filter, self.params)
+        if self.tenant is not None:
+            taken["tenant"] = self._check_tenant()
+        check_filter(self.filter, self.params, of_tenant=self.tenant is not None)
         for field, value in taken.items():
             object.__setattr__(self, field, value)
+
+    def _check_tenant(self) -> str:
+        """The key of the tenant as text."""
+        for name in ("dims", "kind", "recall", "quantile"):
+            if (value := getattr(self, name)) is not None:
+                raise InvalidSetting(
+                    f"{name}={shown(value)} with tenant={shown(self.tenant)}: the "
+                    "tenant's index is the one that set_tenants describes, and no "
+                    "calibration is about it; leave it out, and for more recall raise "
+                    "candidates or give exact=True"
+                )
+        return check_tenant(self.tenant)
 
     @property
     def wants_promise(self) -> bool:
@@ -157,6 +182,21 @@ def options_of(keywords: EffortKeywords, known: type = SearchKeywords) -> Search
             f"{name!r} is not an option here: the options are {', '.join(names)}"
         )
     return SearchOptions(**cast("dict[str, Any]", keywords))
+
+
+def check_tenant(tenant: object) -> str:
+    """The key of a tenant as text; raises InvalidSetting for what is no key."""
+    if isinstance(tenant, bool) or not isinstance(
+        tenant, (str, UUID, SupportsIndex, date)
+    ):
+        raise InvalidSetting(
+            f"tenant={shown(tenant)} is no key: give one of text, a number, a UUID or "
+            "a date, as the column of keys has it"
+        )
+    text = tenant if isinstance(tenant, (str, UUID, date)) else index(tenant)
+    if reason := arguments.unfit(str(text)):
+        raise InvalidSetting(f"tenant={shown(tenant)} {reason}")
+    return str(text)
 
 
 def check_count(what: str, value: int, most: int = MAX_ROWS) -> int:

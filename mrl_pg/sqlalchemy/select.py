@@ -2,19 +2,28 @@
 
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from sqlalchemy import BindParameter, ColumnElement, TypeDecorator, bindparam
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    Connection,
+    TypeDecorator,
+    bindparam,
+)
+from sqlalchemy.orm import Session
 from sqlalchemy.sql.expression import SQLColumnExpression
 from sqlalchemy.sql.selectable import GenerativeSelect
 
 from mrl_pg.errors import IndexNotFound, InvalidSetting
 from mrl_pg.index import MatryoshkaIndex
 from mrl_pg.kinds import Kind
+from mrl_pg.layout import IndexLayout
 from mrl_pg.search.effort import check_kind, check_size, decide_effort, promised_effort
-from mrl_pg.search.options import EffortKeywords, SearchOptions, options_of
+from mrl_pg.search.options import EffortKeywords, SearchOptions, Tenant, options_of
 from mrl_pg.sqlalchemy.declare import Declaration, check, declarations, full_type
 from mrl_pg.sqlalchemy.hits import HITS
 from mrl_pg.sqlalchemy.passes import Passes
 from mrl_pg.sqlalchemy.statement import aggregates, apart, filters, refuse
+from mrl_pg.sqlalchemy.tenant import of_tenant
 from mrl_pg.sqlalchemy.vector import QueryType
 from mrl_pg.vectors import VectorLike
 
@@ -46,6 +55,7 @@ class SelectKeywords(EffortKeywords, total=False):
     exact: bool
     dims: int | None
     kind: Kind | None
+    tenant: Tenant | None
 
 
 def search(
@@ -54,6 +64,7 @@ def search(
     query: VectorLike | BindParameter[Any],
     *,
     index: MatryoshkaIndex | None = None,
+    on: Connection | Session | None = None,
     **options: "Unpack[SelectKeywords]",
 ) -> Statement:
     """The same Select, of the k rows whose `column` is nearest to the query.
@@ -78,6 +89,10 @@ def search(
     because a single statement cannot search again; select `seen` with `distance` to
     see how many candidates there were.
 
+    `tenant`, with `on`, a session or a connection: the rows of this tenant alone. `on`
+    is asked at once whether the tenant has an index of its own, so make the Select
+    anew for each search.
+
     Raises InvalidStatement for a Select that groups, limits, orders or is distinct,
     InvalidVector, InvalidSetting, IndexNotFound, NotAVectorColumn, NoPrimaryKey.
     """
@@ -86,8 +101,7 @@ def search(
     table = full.table
     base = next(iter(full.base_columns))
     checked = options_of(options, SelectKeywords)
-    layout = layout_of(base, index, checked)
-    check_kind(checked, layout)
+    statement, layout, checked = chosen(statement, full, index, checked, on)
     if checked.wants_promise:
         effort = promised_effort(checked)
     else:
@@ -96,6 +110,26 @@ def search(
     filtered = filters(statement, column, table)
     passes = Passes(full, *filtered, bound, layout, effort, is_rotated(base))
     return of_hits(statement, passes, distance)
+
+
+def chosen(
+    statement: Statement,
+    full: Any,
+    index: MatryoshkaIndex | None,
+    options: SearchOptions,
+    on: Connection | Session | None,
+) -> tuple[Statement, IndexLayout, SearchOptions]:
+    """The Select with the tenant's condition, if any, the index and the options."""
+    if options.tenant is not None:
+        if index is not None:
+            raise InvalidSetting(
+                f"index={index} with tenant={options.tenant!r}: a tenant is searched "
+                "by its own index, or exactly; leave index out"
+            )
+        return of_tenant(statement, full, options, on)
+    layout = layout_of(next(iter(full.base_columns)), index, options)
+    check_kind(options, layout)
+    return statement, layout, options
 
 
 def is_rotated(column: Any) -> bool:

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Dialect, Engine, event
 from sqlalchemy.exc import DBAPIError
 
 from mrl_pg.index import MatryoshkaIndex
-from mrl_pg.layout import IndexLayout
+from mrl_pg.layout import IndexLayout, TenantIndex
 from mrl_pg.sqlalchemy.hits import HITS
 from mrl_pg.sqlalchemy.reflect import Registered, readable, registered
 
@@ -58,7 +58,8 @@ def usable(dialect: Dialect, layout: IndexLayout, translated: bool) -> IndexLayo
     schemas. So an index counts if it is usable in each schema that has such a table.
     """
     known = _known.get(dialect)
-    if known is None:
+    # an index of a tenant was there when the statement was made, and none stands in
+    if known is None or isinstance(layout, TenantIndex):
         return layout
     tables: dict[str, list[MatryoshkaIndex]] = {}
     for found in known.found:

@@ -3,14 +3,22 @@
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import BindParameter, ColumnElement, String, TypeDecorator, bindparam
+from sqlalchemy import (
+    BindParameter,
+    ColumnElement,
+    Connection,
+    String,
+    TypeDecorator,
+    bindparam,
+)
 from sqlalchemy.dialects.postgresql import TSVECTOR
+from sqlalchemy.orm import Session
 from sqlalchemy.sql.expression import SQLColumnExpression
 
 from mrl_pg.arguments import shown
 from mrl_pg.errors import InvalidSetting, InvalidStatement, NoPrimaryKey
 from mrl_pg.index import MatryoshkaIndex
-from mrl_pg.search.effort import check_kind, decide_effort, rows_to_fetch
+from mrl_pg.search.effort import decide_effort, rows_to_fetch
 from mrl_pg.search.options import SearchOptions, options_of
 from mrl_pg.search.words import LEAST_FETCH, Match, WordOptions, WordRanking
 from mrl_pg.sqlalchemy.declare import full_type
@@ -20,8 +28,8 @@ from mrl_pg.sqlalchemy.select import (
     SelectKeywords,
     Statement,
     bound_query,
+    chosen,
     is_rotated,
-    layout_of,
     of_hits,
 )
 from mrl_pg.sqlalchemy.statement import filters, refuse
@@ -55,6 +63,7 @@ def hybrid(
     rank_constant: int = 60,
     fetch: int | None = None,
     index: MatryoshkaIndex | None = None,
+    on: Connection | Session | None = None,
     **options: "Unpack[SelectKeywords]",
 ) -> Statement:
     """The same Select, of the k best rows by vectors and by words, fused by rank.
@@ -73,8 +82,7 @@ def hybrid(
     refuse(statement, full)
     checked = options_of(options, SelectKeywords)
     base = next(iter(full.base_columns))
-    layout = layout_of(base, index, checked)
-    check_kind(checked, layout)
+    statement, layout, checked = chosen(statement, full, index, checked, on)
     if checked.wants_promise:
         raise InvalidSetting(
             f"recall={checked.recall}: a hybrid Select takes none, because it cannot "

@@ -228,7 +228,8 @@ left join lateral (
                     or state.indkey[0] operator(pg_catalog.=) 0::pg_catalog.int2
                 )
                 and state.indrelid operator(pg_catalog.=) class.oid
-                and state.indpred is null
+                -- the index of one tenant has a condition, and no other index has
+                and (state.indpred is not null) operator(pg_catalog.=) %(of_tenant)s
         ) as operator_class,
         coalesce(index_class.reloptions, '{{}}') as options,
         state.indkey[0] operator(pg_catalog.=) 0::pg_catalog.int2

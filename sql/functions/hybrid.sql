@@ -24,7 +24,8 @@ create or replace function mrl.hybrid(
     exact boolean default false,
     recall float8 default null,
     quantile float8 default null,
-    match text default 'any'
+    match text default 'any',
+    tenant text default null
 )
 returns table (
     hit anyelement,
@@ -59,7 +60,7 @@ begin
         'k', k, 'candidates', candidates, 'filter', filter, 'args', args, 'dims', dims,
         'kind', kind, 'index_name', index_name, 'ef_search', ef_search,
         'max_scan_tuples', max_scan_tuples, 'rerank', rerank, 'exact', exact,
-        'recall', recall, 'quantile', quantile
+        'recall', recall, 'quantile', quantile, 'tenant', tenant
     );
     -- five steps of a recall, then an iterative scan
     for attempt in 1 .. 6 loop
@@ -92,7 +93,7 @@ $body$;
 
 comment on function mrl.hybrid(
     anyelement, name, vector, text, name, regconfig, int, int, float8[], int, int, text, text[],
-    int, text, name, int, int, int, boolean, float8, float8, text
+    int, text, name, int, int, int, boolean, float8, float8, text, text
 ) is
 'The k best rows by their vectors and by their words, best first, with their score, true '
 'distance and ranks. A search by vectors and a full text search of text_column, which is of '

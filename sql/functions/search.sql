@@ -19,7 +19,8 @@ create or replace function mrl.search(
     rerank int default null,
     exact boolean default false,
     recall float8 default null,
-    quantile float8 default null
+    quantile float8 default null,
+    tenant text default null
 )
 returns setof anyelement
 language plpgsql
@@ -47,7 +48,7 @@ begin
     end if;
     if filter is null and args is null and ef_search is null
         and max_scan_tuples is null and rerank is null and not exact and recall is null
-        and quantile is null
+        and quantile is null and tenant is null
     then
         plan := mrl._ordinary(
             pg_catalog.pg_typeof(of_type), full_column, query, k, candidates, dims, kind,
@@ -75,7 +76,7 @@ begin
         'k', k, 'candidates', candidates, 'filter', filter, 'args', args, 'dims', dims,
         'kind', kind, 'index_name', index_name, 'ef_search', ef_search,
         'max_scan_tuples', max_scan_tuples, 'rerank', rerank, 'exact', exact,
-        'recall', recall, 'quantile', quantile
+        'recall', recall, 'quantile', quantile, 'tenant', tenant
     );
     -- five steps of a recall, then an iterative scan
     for attempt in first_try .. 6 loop
@@ -107,7 +108,7 @@ $body$;
 
 comment on function mrl.search(
     anyelement, name, vector, int, int, text, text[], int, text, name, int,
-    int, int, boolean, float8, float8
+    int, int, boolean, float8, float8, text
 ) is
 'The k rows nearest to a query, as rows of the table whose type is passed as NULL, '
 'nearest first. A short index finds candidates, and full vectors order them. '
@@ -119,6 +120,8 @@ comment on function mrl.search(
 'query say are best. '
 'recall: use the cheapest search that reached this recall in mrl.calibrate; with a quantile, '
 'one by which so large a share of single queries found it. '
+'tenant: the key of a tenant, as text; only its rows are searched, by its own index if it has '
+'one (mrl.set_tenants), else exactly. '
 'Warns if it finds fewer candidates than asked (with a filter: fewer rows than k) although '
 'the table holds more.';
 
@@ -142,7 +145,8 @@ create or replace function mrl.search_keys(
     rerank int default null,
     exact boolean default false,
     recall float8 default null,
-    quantile float8 default null
+    quantile float8 default null,
+    tenant text default null
 )
 returns table (key anyelement, distance double precision)
 language plpgsql
@@ -166,7 +170,7 @@ begin
         'k', k, 'candidates', candidates, 'filter', filter, 'args', args, 'dims', dims,
         'kind', kind, 'index_name', index_name, 'ef_search', ef_search,
         'max_scan_tuples', max_scan_tuples, 'rerank', rerank, 'exact', exact,
-        'recall', recall, 'quantile', quantile
+        'recall', recall, 'quantile', quantile, 'tenant', tenant
     );
     for attempt in 1 .. 6 loop
         plan := mrl._begin('keys', array[query], arguments, attempt);
@@ -199,7 +203,7 @@ $body$;
 
 comment on function mrl.search_keys(
     anyelement, regclass, name, vector, int, int, text, text[], int, text,
-    name, int, int, int, boolean, float8, float8
+    name, int, int, int, boolean, float8, float8, text
 ) is
 'Keys and true distances of the k rows nearest to a query, nearest first. The key has the '
 'type that is passed as NULL; pass jsonb for a key of several columns. Otherwise like '
@@ -224,7 +228,8 @@ create or replace function mrl.search_many(
     rerank int default null,
     exact boolean default false,
     recall float8 default null,
-    quantile float8 default null
+    quantile float8 default null,
+    tenant text default null
 )
 returns table (query int, hit anyelement, distance double precision)
 language plpgsql
@@ -255,7 +260,7 @@ begin
         'k', k, 'candidates', candidates, 'filter', filter, 'args', args, 'dims', dims,
         'kind', kind, 'index_name', index_name, 'ef_search', ef_search,
         'max_scan_tuples', max_scan_tuples, 'rerank', rerank, 'exact', exact,
-        'recall', recall, 'quantile', quantile
+        'recall', recall, 'quantile', quantile, 'tenant', tenant
     );
     queries := mrl._all_rotated(
         queries[:], mrl._table_of(pg_catalog.pg_typeof(of_type)), full_column
@@ -327,7 +332,7 @@ $body$;
 
 comment on function mrl.search_many(
     anyelement, name, vector[], int, int, text, text[], int, text, name, int,
-    int, int, boolean, float8, float8
+    int, int, boolean, float8, float8, text
 ) is
 'The k rows nearest to each of many queries, with one plan: number of the query (from 1), '
 'row and true distance, nearest first within each query. Otherwise like mrl.search.';

@@ -260,6 +260,48 @@ begin
 end
 $body$;
 
+-- Slots of a search by an index, from its facts and how the registry describes it.
+-- Called by: mrl._found, mrl._of_tenant
+create or replace function mrl._search_slots(
+    full_column name,
+    -- a row of mrl._facts with dims, kind, distance, kept_as, short_column and index_name
+    known record
+)
+returns jsonb
+language plpgsql
+stable
+set search_path = pg_catalog, pg_temp
+as $body$
+begin
+    return mrl._places(known.parts) || jsonb_build_object(
+        'table', known.table_name,
+        'parts', known.parts,
+        'full', quote_ident(full_column),
+        'full_dims', known.full_dims,
+        'type', known.full_type,
+        'extension', known.extension,
+        'dims', known.dims,
+        'kind', known.kind,
+        'operator', mrl._operator(known.distance),
+        'distance', known.distance,
+        'short', mrl._short_name(
+            known.short_column,
+            full_column,
+            known.dims,
+            known.kind,
+            known.kept_as,
+            known.extension
+        ),
+        'kept_as', known.kept_as,
+        'short_column', known.short_column,
+        'short_operator', mrl._short_operator(known.kind, mrl._operator(known.distance)),
+        'bits', mrl._kind(known.kind, 'bits'),
+        'index', quote_literal(known.index_text),
+        'index_name', known.index_name
+    );
+end
+$body$;
+
 -- Slots of the short column that a search will use: found in the registry, checked on the catalog.
 -- Called by: mrl._plan, mrl._full, mrl._plan_recall, mrl.search_sql, mrl.create_search_function
 create or replace function mrl._found(
@@ -431,32 +473,7 @@ begin
         -- another session repaired the index between the two checks
         return mrl._found(table_id, full_column, dims, kind, index_name);
     end if;
-    return mrl._places(known.parts) || jsonb_build_object(
-        'table', known.table_name,
-        'parts', known.parts,
-        'full', quote_ident(full_column),
-        'full_dims', known.full_dims,
-        'type', known.full_type,
-        'extension', known.extension,
-        'dims', known.dims,
-        'kind', known.kind,
-        'operator', mrl._operator(known.distance),
-        'distance', known.distance,
-        'short', mrl._short_name(
-            known.short_column,
-            full_column,
-            known.dims,
-            known.kind,
-            known.kept_as,
-            known.extension
-        ),
-        'kept_as', known.kept_as,
-        'short_column', known.short_column,
-        'short_operator', mrl._short_operator(known.kind, mrl._operator(known.distance)),
-        'bits', mrl._kind(known.kind, 'bits'),
-        'index', quote_literal(known.index_text),
-        'index_name', known.index_name
-    );
+    return mrl._search_slots(full_column, known);
 end
 $body$;
 

@@ -53,7 +53,7 @@ parallel safe
 return mrl._kinds() operator(pg_catalog.->) kind operator(pg_catalog.->>) fact;
 
 -- pgvector's operator of a distance.
--- Called by: mrl._full, mrl._found, mrl._ordinary; mrl_pg.layout does so in Python
+-- Called by: mrl._full, mrl._search_slots, mrl._ordinary; mrl_pg.layout does so in Python
 create or replace function mrl._operator(distance text)
 returns text
 language sql
@@ -79,7 +79,7 @@ return pg_catalog.format(
 )::pg_catalog.name;
 
 -- The operator of the first pass: the operator of the kind if there is one, else of the distance.
--- Called by: mrl._found, mrl._statement; mrl_pg.layout does so in Python
+-- Called by: mrl._search_slots, mrl._statement; mrl_pg.layout does so in Python
 create or replace function mrl._short_operator(kind text, operator text)
 returns text
 language sql
@@ -214,7 +214,7 @@ end
 $body$;
 
 -- What a first pass orders by: the short column, or the expression that its index is on.
--- Called by: mrl._found, mrl._ordinary, mrl._create_steps
+-- Called by: mrl._search_slots, mrl._ordinary, mrl._create_steps
 create or replace function mrl._short_name(
     short_column name, full_column name, dims int, kind text, kept_as text, extension text
 )

@@ -45,13 +45,19 @@ declare
     rows int;
     most int;
 begin
+    if asked ->> 'tenant' is not null then
+        asked := mrl._of_tenant(asked);
+    end if;
     select *
     into given
     from jsonb_to_record(asked) as given (
         table_id oid, key_type oid, full_column name, k int, filter text,
-        args text[], dims int, kind text, index_name name, exact boolean, attempt int
+        args text[], dims int, kind text, index_name name, exact boolean, attempt int,
+        tenant_slots jsonb
     );
-    if given.exact then
+    if given.tenant_slots is not null then
+        slots := given.tenant_slots;
+    elsif given.exact then
         slots := mrl._full(
             given.table_id, given.full_column, given.dims, given.kind, given.index_name
         );

@@ -98,7 +98,7 @@ begin
 end
 $body$;
 
--- Deletes a row of the registry, calibrations for a k and a filter, or a rotation, of a table.
+-- Deletes a row of the registry, calibrations for a k and a filter, a rotation, or tenants.
 -- Called by: mrl._removals
 create or replace function mrl._remove()
 returns trigger
@@ -119,6 +119,15 @@ begin
         delete from mrl._rotations as turned
         where turned.entry = new.entry
             and turned.full_column = new.rotated;
+    elsif new.tenant is not null then
+        delete from mrl._tenant_indexes as made
+        where made.entry = new.entry
+            and made.full_column = new.tenants_of
+            and made.tenant = new.tenant;
+    elsif new.tenants_of is not null then
+        delete from mrl._tenants as settings
+        where settings.entry = new.entry
+            and settings.full_column = new.tenants_of;
     elsif new.k is null then
         delete from mrl._registry as registry
         where registry.entry = new.entry

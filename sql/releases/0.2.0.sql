@@ -17,6 +17,7 @@
 \ir ../tables/query_sampling.sql
 \ir ../tables/column_models.sql
 \ir ../tables/rotations.sql
+\ir ../tables/tenants.sql
 \ir ../views/_identities.sql
 \ir ../views/_live_tables.sql
 \ir ../views/registry.sql
@@ -31,6 +32,8 @@
 \ir ../views/_own_models.sql
 \ir ../views/column_rotations.sql
 \ir ../views/_own_rotations.sql
+\ir ../views/tenants.sql
+\ir ../views/_own_tenants.sql
 \ir ../internal/registry.sql
 \ir ../views/_claims.sql
 \ir ../views/_removals.sql
@@ -95,6 +98,8 @@
 \ir ../internal/rotation.sql
 \ir ../functions/set_rotation.sql
 \ir ../functions/rotate.sql
+\ir ../internal/tenants.sql
+\ir ../functions/set_tenants.sql
 \ir ../internal/query.sql
 \ir ../internal/filter.sql
 \ir ../internal/effort.sql
@@ -148,6 +153,9 @@
 \ir ../functions/keep_query.sql
 \ir ../functions/keep_distance.sql
 \ir ../functions/kept_queries.sql
+\ir ../functions/tenants_sql.sql
+\ir ../functions/tenant_recall.sql
+\ir ../views/tenant_indexes.sql
 \ir ../views/indexes.sql
 \ir ../views/metrics.sql
 \ir ../refuse_strangers.sql

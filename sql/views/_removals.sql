@@ -1,6 +1,6 @@
--- Takes orders of a table's owner to delete a row of the registry, calibrations or a rotation.
+-- Takes orders of a table's owner to delete rows about an index, a rotation or tenants.
 -- mrl._removals
--- Called by: mrl.unregister, mrl._keep_calibration, mrl.set_rotation
+-- Called by: mrl.unregister, mrl._keep_calibration, mrl.set_rotation, mrl.set_tenants, …
 create or replace view mrl._removals as
 select
     null::int as entry,
@@ -9,7 +9,10 @@ select
     null::pg_catalog.text as filter,
     null::pg_catalog.name as asked_by,
     -- a full column that is not rotated any more
-    null::pg_catalog.name as rotated
+    null::pg_catalog.name as rotated,
+    -- a full column whose rows belong to no tenants any more, or one tenant without an index
+    null::pg_catalog.name as tenants_of,
+    null::pg_catalog.text as tenant
 where false;
 
 -- as in mrl._claims; roles get no right to delete, because it is also a right to lock

@@ -16,7 +16,7 @@ from psycopg_pool import AsyncConnectionPool, ConnectionPool
 from support.databases import Conn
 from support.plans import force_index
 
-from mrl_pg import MatryoshkaIndex
+from mrl_pg import MatryoshkaColumn, MatryoshkaIndex
 from mrl_pg.adapters.conditions import Combination, Condition, Fields, written
 from mrl_pg.adapters.documents import verbs
 from mrl_pg.adapters.langchain import MatryoshkaVectorStore, condition_of
@@ -358,3 +358,25 @@ async def test_sync_and_async_connections(database: str, conn: Conn) -> None:
         # that of the caller stays open
         pooled.close()
         assert pooled.similarity_search("2") == []
+
+
+def test_a_store_of_many_tenants(store: MatryoshkaVectorStore, conn: Conn) -> None:
+    conn.execute(
+        "alter table points add tenant int;"
+        "update points set tenant = case when id::int < 200 then 1 else 2 end"
+    )
+    column = MatryoshkaColumn("points", "embedding")
+    column.set_tenants(conn, "tenant", threshold=150)
+    assert len(column.run_tenants(conn).indexes) == 1
+    for tenant, number in ((1, 240), (2, 150)):
+        mine = range(200) if tenant == 1 else range(200, 300)
+        found = store.similarity_search(str(number), k=3, tenant=tenant, candidates=200)
+        assert {each.page_content for each in found} == nearest(
+            number, 3, mine.__contains__
+        )
+        odd = store.similarity_search(
+            str(number), k=3, tenant=tenant, candidates=200, filter={"odd": True}
+        )
+        assert {each.page_content for each in odd} == nearest(
+            number, 3, mine[1::2].__contains__
+        )

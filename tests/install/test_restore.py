@@ -9,6 +9,7 @@ from support.moving import assert_switched, fill_models
 from support.plans import explain, first_pass, force_index
 from support.servers import psql, run
 from support.tables import make_table
+from support.tenants import LARGE, nearest_of, tenants_table
 from support.vectors import assert_true, matryoshka, nearest
 
 import mrl_pg
@@ -150,3 +151,24 @@ def test_psql_refuses_a_database_without_pgvector(
         psql(pg_version, bare_database, "-f", str(SQL / "install.sql"))
     with connect(bare_database) as conn:
         assert conn.execute("select to_regnamespace('mrl')").fetchone() == (None,)
+
+
+def test_a_dump_keeps_tenants_and_their_indexes(
+    conn: Conn, database: str, bare_database: str, pg_version: int, tmp_path: Path
+) -> None:
+    vectors = matryoshka(600)
+    tenants_table(conn, vectors)
+    column = MatryoshkaColumn("docs", "embedding")
+    column.set_tenants(conn, "tenant_id", threshold=200, dims=32, kind="halfvec")
+    (made,) = column.run_tenants(conn).indexes
+    file = tmp_path / "dump.sql"
+    run(pg_version, "pg_dump", "-d", database, "-f", str(file))
+    psql(pg_version, bare_database, "-f", str(file))
+    with connect(bare_database) as restored:
+        assert not column.run_tenants(restored).changed
+        force_index(restored)
+        plan = column.plan(restored, vectors[7], tenant=LARGE)
+        assert first_pass(explain(restored, plan)) == [made.index_name]
+        found = column.search(restored, vectors[7], tenant=LARGE, candidates=300)
+        assert found.keys == nearest_of(vectors, vectors[7], LARGE)
+        assert column.drop_tenants(restored).indexes == ()
