@@ -81,6 +81,10 @@ class Effort:
             return effort
         return effort.wider(self.candidates, self.ef_search, self.rerank)
 
+    def at_once(self) -> "Effort":
+        """The same by a scan that ends after ef_search rows."""
+        return replace(self, scan="single")
+
     def without_bits(self) -> "Effort":
         """The same for rows without a column of bits: every candidate is read."""
         return replace(self, rerank=None)
@@ -89,7 +93,6 @@ class Effort:
     def settings(self) -> Mapping[str, str | AtLeast]:
         """The settings of the scan, by the slots of the template `gate`."""
         visited = max(self.candidates or 0, self.max_scan_tuples or 0)
-        memory = -(-visited // TUPLES_IN_WORK_MEM)
         return {
             "ef_search": str(self.ef_search),
             "iterative_scan": "relaxed_order" if self.scan == "iterative" else "off",
@@ -98,7 +101,7 @@ class Effort:
                 if self.max_scan_tuples
                 else AtLeast(2 * (self.candidates or 0))
             ),
-            "scan_memory": AtLeast(min(memory, MAX_SCAN_MEMORY)),
+            "scan_memory": AtLeast(scan_memory(visited)),
         }
 
     def wider(
@@ -116,6 +119,11 @@ class Effort:
             rerank=rerank and max(rerank, self.limit),
             scan=_scan(candidates, goes_on),
         )
+
+
+def scan_memory(visited: int) -> int:
+    """How many times `work_mem` a scan needs to visit so many rows."""
+    return min(-(-visited // TUPLES_IN_WORK_MEM), MAX_SCAN_MEMORY)
 
 
 def candidates_read(candidates: int, rerank: int | None) -> str:

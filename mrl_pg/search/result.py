@@ -52,6 +52,10 @@ class Result(Sequence[AnyHit], ABC):
     `index_name` is the index that answered, None for an exact search. `fallback` is
     true if another index was named, which is not there. `filtered` is true if a filter
     or row-level security let only some rows through.
+
+    `shards` is how many shards of a table of Citus were asked, and `ef_search` is then
+    that of each. It is None for other tables, and if the filter may have left out some
+    shards and does not say plainly which.
     """
 
     hits: tuple[AnyHit, ...]
@@ -66,6 +70,7 @@ class Result(Sequence[AnyHit], ABC):
     fallback: bool = False
     filtered: bool = False
     reranked: int | None = None
+    shards: int | None = None
 
     @property
     def keys(self) -> list[Any]:
@@ -141,7 +146,7 @@ class Found(ABC, Generic[AnyResult]):
         return {
             "candidates": effort.candidates,
             "seen": self.seen,
-            "ef_search": effort.ef_search,
+            "ef_search": plan.shape.width,
             "scan": effort.scan,
             "cut_short": cut_short,
             "promise": plan.promise,
@@ -149,6 +154,7 @@ class Found(ABC, Generic[AnyResult]):
             "fallback": plan.fallback,
             "filtered": plan.shape.filter is not None or plan.shape.facts.row_security,
             "reranked": self._reranked(effort.rerank),
+            "shards": plan.shards,
         }
 
     def _reranked(self, rerank: int | None) -> int | None:
@@ -201,7 +207,8 @@ def read_found(shape: Shape, answer: FoundRows) -> NearestFound:
     ours = own_columns(answer, "distance", "seen", "stamp")
     if not ours:
         return NearestFound(None if shape.effort.scan == "exact" else 0, False, ())
-    check_stamp(shape, int(ours[0]["stamp"]))
+    if not shape.is_spread:
+        check_stamp(shape, int(ours[0]["stamp"]))
     seen = ours[0]["seen"]
     hits = tuple(
         Hit(distance=float(own["distance"]), **key_and_columns(shape, row))
@@ -225,7 +232,12 @@ def key_and_columns(shape: Shape, row: Sequence[Any]) -> dict[str, Any]:
 
 
 def read_more(shape: Shape, answer: FoundRows) -> bool:
-    """Whether `more_statement` found further rows; raises Stale."""
+    """Whether `more_statement` found further rows; raises Stale.
+
+    Shards answer with a row if there are any.
+    """
+    if shape.is_spread:
+        return bool(answer.rows)
     (own,) = own_columns(answer, "more", "stamp")
     check_stamp(shape, int(own["stamp"]))
     more: bool = own["more"] == b"t"
