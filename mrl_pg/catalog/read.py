@@ -73,8 +73,9 @@ def _read_distribution(table_id: int) -> Exchange[tuple[Distribution | None, int
     if not rows:
         return None, 0
     (row,) = rows
-    column = row["column"] if row["method"] == HASH else None
-    return Distribution(column, max(1, row["shards"])), int(row["stamp"])
+    hashed = row["method"] == HASH
+    spread = Distribution(row["column"], max(1, row["shards"]), hashed)
+    return spread, int(row["stamp"])
 
 
 def read_column_facts(column: Searched) -> Exchange[Facts]:

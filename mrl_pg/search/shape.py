@@ -66,7 +66,7 @@ class Shape:
         if effort.ef_search is None or distribution is None:
             return effort.ef_search
         whole = max(effort.ef_search, effort.candidates or 0)
-        mixed = self.facts.keys == (distribution.column,)
+        mixed = distribution.hashed and self.facts.keys == (distribution.column,)
         return min(per_shard(whole, self.shards, mixed=mixed), MAX_EF_SEARCH)
 
     @property

@@ -26,16 +26,14 @@ def shards_asked(distribution: Distribution, filter: str | None) -> int | None:
     column a value. Whatever this says, Citus asks the shards that it must.
     """
     column, shards = distribution.column, distribution.shards
-    if column is None or shards == 1:
-        return 1
-    if filter is None:
+    if shards == 1 or column is None or filter is None:
         return shards
     # without values, in which any word may stand
     text = re.sub(r"%\(\w+\)s", "%s", re.sub(r"'[^']*'", "''", filter))
     escaped = re.escape(column)
     if not re.search(rf"(?<!\w){escaped}(?!\w)", text, re.IGNORECASE):
         return shards
-    if OTHER_MEANING.search(text):
+    if not distribution.hashed or OTHER_MEANING.search(text):
         return None
     one = ONE_VALUE.replace("COLUMN", f'(?:{escaped}|"{escaped}")')
     parts = re.split(r"\band\b", text, flags=re.IGNORECASE)

@@ -51,6 +51,10 @@ begin
         table_id oid, key_type oid, full_column name, k int, filter text,
         args text[], dims int, kind text, index_name name, exact boolean, attempt int
     );
+    perform mrl._refuse_spread(
+        given.table_id,
+        'search it from Python or the shell, which hand settings on to the shards'
+    );
     if given.exact then
         slots := mrl._full(
             given.table_id, given.full_column, given.dims, given.kind, given.index_name
@@ -330,6 +334,8 @@ begin
         and facts.usable
         and facts.prefix
         and not row_security_active(registry.table_id)
+        -- with Citus, mrl._plan refuses tables that are spread
+        and to_regclass('pg_catalog.pg_dist_partition') is null
         and mrl._dims(_ordinary.query) = facts.full_dims
         and not mrl._is_zero(_ordinary.query)
         and _ordinary.k between 1 and chosen

@@ -84,6 +84,7 @@
 \ir ../templates/graph_found.sql
 \ir ../internal/render.sql
 \ir ../internal/kinds.sql
+\ir ../internal/spread.sql
 \ir ../internal/table.sql
 \ir ../internal/short_column.sql
 \ir ../internal/index.sql

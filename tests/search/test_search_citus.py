@@ -14,6 +14,7 @@ from support.databases import Conn
 from support.plans import explain, force_index, indexes, nodes
 from support.tables import Docs, docs_fixture
 from support.vectors import assert_true, nearest, recall
+from support.verbs import sent
 
 from mrl_pg import MatryoshkaColumn, MatryoshkaIndex, SpreadTable
 from mrl_pg.errors import InvalidFilter
@@ -93,26 +94,16 @@ def test_the_index_brings_keys_alone(docs: Docs) -> None:
 
 def test_settings_are_sent_one_by_one_and_undone(docs: Docs) -> None:
     before = settings(docs.conn)
-    sent: list[str] = []
     verb = find(docs.conn, docs.index, docs.vectors[0], SearchOptions(candidates=40))
     with docs.conn.transaction():
         docs.conn.execute("set local hnsw.ef_search = 77")
         in_mine = settings(docs.conn)
-        from support.verbs import intercepted
-
-        from mrl_pg.exchange.drivers import run
-
-        def handle(request: Any) -> Any:
-            sent.append(
-                str(getattr(request, "statement", None) or type(request).__name__)
-            )
-            return (yield request)
-
-        run(docs.conn, intercepted(verb, handle))
+        texts = sent(docs.conn, verb)
         assert settings(docs.conn) == in_mine
-    begun = sent.index("BeginTransaction")
-    assert sent[begun + 1 : begun + 4] == SINGLE
-    assert sent[begun + 5] == "EndTransaction"
+    begun = texts.index("BeginTransaction")
+    assert texts[begun + 1 : begun + 4] == SINGLE
+    # then the stamp, of the machine that was asked alone
+    assert texts[begun + 4 :] == ["Find", "EndTransaction", "Find"]
     assert settings(docs.conn) == before
 
 
@@ -296,3 +287,17 @@ def test_a_find_is_sent_with_its_values_twice(docs: Docs) -> None:
     assert isinstance(sent, list)
     assert [sent[:2], sent[4:]] == [[50, 3], [50, 3]]
     assert Find(plan.statement, sent, False).prepare is False
+
+
+def test_without_citus_nothing_more_is_sent(conn: Conn) -> None:
+    conn.execute(
+        "create table plain (id bigint primary key, embedding vector(64));"
+        "insert into plain select 1, array_fill(1, array[64])::vector"
+    )
+    index = MatryoshkaIndex("plain", "embedding", dims=32)
+    index.create(conn)
+    verb = find(conn, index, [1.0] * 64, SearchOptions(k=1))
+    texts = sent(conn, verb)
+    assert not any("from pg_catalog.pg_dist" in text for text in texts)
+    # facts: the server, the table, its rotations; the search and what is left
+    assert texts[3:] == ["Find", "Find"]

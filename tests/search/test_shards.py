@@ -40,6 +40,13 @@ def test_a_value_of_the_distribution_column_leaves_one_shard(
 
 def test_a_table_without_a_distribution_column_has_one_shard() -> None:
     assert shards_asked(Distribution(None, 1), None) == 1
+    assert shards_asked(Distribution(None, 1), "tenant in (1, 2)") == 1
+
+
+def test_a_value_of_a_range_may_be_on_several_shards() -> None:
+    by_range = Distribution("tenant", 8, hashed=False)
+    assert shards_asked(by_range, "tenant = 1") is None
+    assert shards_asked(by_range, None) == 8
 
 
 def test_one_shard_or_an_unknown_number_gets_the_whole() -> None:
