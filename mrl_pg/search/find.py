@@ -295,7 +295,7 @@ def _complete(
         return found.result(plan, cut_short=False)
     if found.seen not in left_over:
         more = yield Find(plan.more_statement, plan.more_bound(found.seen), False)
-        left_over[found.seen] = read_more(shape, more)
+        left_over[found.seen] = read_more(shape, more, found.seen)
     if left_over[found.seen] and shape.effort.scan == "single":
         plan = plan.iterative()
         answer = yield from _ask(plan, Find(plan.statement, plan.sent, plan.prepared))

@@ -154,7 +154,7 @@ class SearchPlan:
         if isinstance(self.bound, Mapping):
             return {**self.bound, "mrl_seen": seen}
         if self.shape.is_spread:
-            return [*self.bound[1:], seen]
+            return self.bound[1:]
         # once for the index, then twice to count rows, each time after the filter's
         return [seen, *2 * [*self.bound[1:], seen]]
 

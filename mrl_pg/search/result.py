@@ -134,11 +134,9 @@ class Found(ABC, Generic[AnyResult]):
         With a filter, only if fewer than k came, because counting the rows that a
         filter lets through may cost more than the search.
         """
-        effort = shape.effort
-        if effort.candidates is None or self.seen is None:
+        if shape.effort.candidates is None or self.seen is None:
             return False
-        filtered = shape.filter is not None or shape.facts.row_security
-        return self.seen < (effort.k if filtered else effort.candidates)
+        return self.seen < (shape.wanted or 0)
 
     def summary(self, plan: SearchPlan, cut_short: bool) -> dict[str, Any]:
         """The fields of `Result` but the hits and their number."""
@@ -231,13 +229,10 @@ def key_and_columns(shape: Shape, row: Sequence[Any]) -> dict[str, Any]:
     }
 
 
-def read_more(shape: Shape, answer: FoundRows) -> bool:
-    """Whether `more_statement` found further rows; raises Stale.
-
-    Shards answer with a row if there are any.
-    """
+def read_more(shape: Shape, answer: FoundRows, seen: int) -> bool:
+    """Whether `more_statement` found more rows than were seen; raises Stale."""
     if shape.is_spread:
-        return bool(answer.rows)
+        return len(answer.rows) > seen
     (own,) = own_columns(answer, "more", "stamp")
     check_stamp(shape, int(own["stamp"]))
     more: bool = own["more"] == b"t"

@@ -46,6 +46,15 @@ class Shape:
         return facts.stamp ^ (facts.rotation_stamp if self.asks_rotations else 0)
 
     @property
+    def wanted(self) -> int | None:
+        """How many candidates are enough: of a filter k, because counting may cost more.
+
+        None for an exact search.
+        """
+        filtered = self.filter is not None or self.facts.row_security
+        return self.effort.k if filtered else self.effort.candidates
+
+    @property
     def is_spread(self) -> bool:
         """Whether Citus spreads the table over shards."""
         return self.facts.distribution is not None

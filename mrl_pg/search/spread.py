@@ -21,7 +21,6 @@ from mrl_pg.search.render import (
     encoded,
     mark,
     parts_of,
-    placeholder,
 )
 from mrl_pg.search.shape import Shape
 
@@ -63,7 +62,7 @@ def _statements(shape: Shape) -> tuple[bytes, bytes]:
         extension=parts.extension,
         operator=sql.SQL(shape.layout.operator),
         filter=parts.where,
-        seen=placeholder(shape, "mrl_seen"),
+        wanted=sql.Literal(shape.wanted),
     )
     return found, encoded(more, shape)
 

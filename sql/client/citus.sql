@@ -119,17 +119,17 @@ where distance operator(pg_catalog.<>) 'NaN'::pg_catalog.float8
 order by distance, {key_names}
 
 -- name: spread_more
--- Whether the shards hold more rows than a first pass found: a row if they do.
--- Slots: table, full, extension, operator, filter, seen
+-- As many rows as a search wants, without what is in them, to tell whether the shards hold more.
+-- Slots: table, full, extension, operator, filter, wanted
 -- Called by: mrl_pg.search.spread
-select true as more
+select true as there
 from {table}
 where true{filter}
     -- not vectors without a distance to themselves, because no search returns them
     and ({full} operator({extension}{operator}) {full})
         operator(pg_catalog.<>) 'NaN'::pg_catalog.float8
-limit 1
-offset {seen}
+-- a literal, because Citus hands on no other limit to the shards
+limit {wanted}
 
 -- name: set_on_shards
 -- A setting of the transaction, on each machine that has a part in it.
