@@ -47,9 +47,10 @@ class Shape:
 
     @property
     def wanted(self) -> int | None:
-        """How many candidates are enough: of a filter k, because counting may cost more.
+        """How many candidates are enough.
 
-        None for an exact search.
+        With a filter these are k, because to count the rows that it lets through may
+        cost more than the search.
         """
         filtered = self.filter is not None or self.facts.row_security
         return self.effort.k if filtered else self.effort.candidates
