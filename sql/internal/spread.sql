@@ -1,7 +1,7 @@
 -- Tables that Citus spreads over machines, and what is refused of them.
 
 -- Whether Citus spreads a table; only databases with Citus have a catalog that says so.
--- Called by: mrl._refuse_spread, mrl._choose_keep, mrl._create_steps, mrl.status
+-- Called by: mrl._refuse_spread, mrl._choose_keep, mrl._create_steps, mrl.status, mrl.indexes
 create or replace function mrl._is_spread(table_id oid)
 returns boolean
 language plpgsql

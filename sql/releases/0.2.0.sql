@@ -9,6 +9,7 @@
 \ir ../functions/truncate_vector.sql
 \ir ../functions/truncate_halfvec.sql
 \ir ../functions/index_bytes.sql
+\ir ../internal/spread.sql
 \ir ../tables/tables.sql
 \ir ../tables/registry.sql
 \ir ../tables/calibrations.sql
@@ -84,7 +85,6 @@
 \ir ../templates/graph_found.sql
 \ir ../internal/render.sql
 \ir ../internal/kinds.sql
-\ir ../internal/spread.sql
 \ir ../internal/table.sql
 \ir ../internal/short_column.sql
 \ir ../internal/index.sql

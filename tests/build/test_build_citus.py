@@ -72,6 +72,8 @@ def test_the_report_has_no_size_of_the_machine_that_was_asked(conn: Conn) -> Non
     (state,) = status(conn, "docs")
     assert state.ok
     assert (state.usable, state.index_bytes, state.rows) == (True, None, None)
+    listed = conn.execute("select index_bytes, estimated_rows from mrl.indexes")
+    assert listed.fetchall() == [(None, None)]
 
 
 def test_create_in_a_transaction(conn: Conn) -> None:
