@@ -432,8 +432,11 @@ class MatryoshkaIndex(SearchMethods, RowMethods, IndexLayout):
         lock on the table and no snapshot is held for longer. In a transaction, all of
         it is one statement, and both are held until the transaction ends.
 
+        On a table of Citus each query is searched for and compared by two searches,
+        which tell no losses.
+
         Raises InvalidSetting, InvalidVector, InvalidFilter, IndexNotFound and
-        NotInstalled.
+        NotInstalled, and SpreadTable for `keep` and `real_queries` on a table of Citus.
         """
         return run(
             conn,

@@ -31,14 +31,20 @@ NOT_INSTALLED = (
 
 
 def ready(
-    conn: AnyConn, layout: IndexLayout, *, registered: bool = True
+    conn: AnyConn,
+    layout: IndexLayout,
+    *,
+    registered: bool = True,
+    spread: bool = False,
 ) -> Exchange[tuple[IndexLayout, Facts]]:
     """The layout with its names by now, and facts of a table that can be measured.
 
     `registered`: only by names that the registry knows, under which figures are kept.
+    Raises SpreadTable for a table of Citus, unless `spread`.
     """
     facts = yield from read_facts(layout)
-    refuse_spread(facts.where, facts.distribution, NOT_MEASURED)
+    if not spread:
+        refuse_spread(facts.where, facts.distribution, NOT_MEASURED)
     if not facts.mrl_installed:
         raise NotInstalled(NOT_INSTALLED)
     try:

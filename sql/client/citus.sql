@@ -136,3 +136,13 @@ limit {wanted}
 -- Slots: name (an identifier), value (a literal)
 -- Called by: mrl_pg.search.spread
 set local {name} = {value}
+
+-- name: spread_rows
+-- Vectors of random rows of a table, as text.
+-- Slots: full, table, filter, sample
+-- Called by: mrl_pg.calibration.over_shards
+select {full}::pg_catalog.text as vector
+from {table}
+where {full} is not null{filter}
+order by pg_catalog.random()
+limit {sample}

@@ -8,12 +8,13 @@ from support.citus import distribute, make_catalog
 from support.databases import Conn, database_fixture
 from support.sql_calls import text
 from support.tables import make_table
-from support.vectors import matryoshka, nearest
+from support.vectors import matryoshka, nearest, recall
 from support.verbs import sent
 
 from mrl_pg import MatryoshkaIndex, SpreadTable, repair, status
 from mrl_pg.build.create import create
 from mrl_pg.build.drop import drop
+from mrl_pg.exchange.progress import Progress
 from mrl_pg.kinds import Keep
 from mrl_pg.tune.rows.table import read
 
@@ -143,8 +144,6 @@ def test_what_is_measured_by_places_is_refused(ready: Conn) -> None:
     with pytest.raises(SpreadTable, match=way_out):
         INDEX.calibrate(ready)
     with pytest.raises(SpreadTable, match=way_out):
-        INDEX.recall(ready)
-    with pytest.raises(SpreadTable, match=way_out):
         INDEX.resize(ready, dims=16)
     with pytest.raises(SpreadTable, match=way_out):
         read(ready, INDEX)
@@ -152,6 +151,36 @@ def test_what_is_measured_by_places_is_refused(ready: Conn) -> None:
         INDEX.preflight(ready)
     with pytest.raises(SpreadTable, match="leave it as it is"):
         INDEX.keep_as(ready, "generated")
+
+
+def test_recall_is_measured_by_searches(ready: Conn) -> None:
+    told: list[Progress] = []
+    measured = INDEX.recall(
+        ready, queries=VECTORS[:10], candidates=40, k=5, progress=told.append
+    )
+    assert (measured.queries, measured.k, measured.candidates) == (10, 5, 40)
+    assert (measured.ef_search, measured.loss_graph) == (40, None)
+    assert measured.recall is not None and measured.recall >= 0.95
+    assert [(each.done, each.total) for each in told][-1] == (10, 10)
+    assert "would be lost" not in str(measured)
+    assert not measured.below(0.9)
+    # as few candidates as answers miss some
+    few = INDEX.recall(ready, queries=VECTORS[:10], candidates=5, k=5)
+    truth = [nearest(VECTORS, query, 5) for query in VECTORS[:10]]
+    found = [INDEX.search(ready, query, candidates=5, k=5) for query in VECTORS[:10]]
+    shares = [recall(one, keys) for one, keys in zip(found, truth, strict=True)]
+    assert few.recall == pytest.approx(sum(shares) / 10)
+
+
+def test_rows_that_stand_in_for_queries_leave_themselves_out(ready: Conn) -> None:
+    measured = INDEX.recall(
+        ready, sample=20, candidates=40, filter="n < %s", params=[50]
+    )
+    assert (measured.queries, measured.filter) == (20, "n < 50")
+    assert measured.recall is not None and measured.recall >= 0.9
+    for options in ({"keep": True}, {"real_queries": True}):
+        with pytest.raises(SpreadTable):
+            INDEX.recall(ready, **options)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
