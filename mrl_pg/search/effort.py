@@ -22,6 +22,9 @@ rows at 64 dimensions of `bit`; a fifth of that leaves room for links and filter
 MAX_SCAN_MEMORY = 64
 """The most times `work_mem` that we allow a scan: 256 MB at the default of 4 MB."""
 
+SCAN_TUPLES = 20_000
+"""Rows that an iterative scan of pgvector visits at most by default."""
+
 MOST_PROMISED = 4000
 """The most candidates that a calibration measures."""
 
@@ -102,6 +105,23 @@ class Effort:
                 else AtLeast(2 * (self.candidates or 0))
             ),
             "scan_memory": AtLeast(scan_memory(visited)),
+        }
+
+    def on_a_shard(self, width: int, shards: int | None) -> Mapping[str, str]:
+        """The settings of the scan of one of several shards, by pgvector's names.
+
+        The session's own settings are those of another machine, so pgvector's defaults
+        count. All shards together visit as many rows as one index would.
+        """
+        if self.scan == "single":
+            return {"ef_search": str(width), "iterative_scan": "off"}
+        most = self.max_scan_tuples or max(SCAN_TUPLES, 2 * (self.candidates or 0))
+        part = -(-most // (shards or 1))
+        return {
+            "ef_search": str(width),
+            "iterative_scan": "relaxed_order",
+            "max_scan_tuples": str(part),
+            "scan_mem_multiplier": str(scan_memory(part)),
         }
 
     def wider(

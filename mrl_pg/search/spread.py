@@ -6,7 +6,7 @@ says nothing on another machine. Settings of pgvector are made for a transaction
 because Citus hands on no others.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, TypeAlias
 
@@ -14,7 +14,6 @@ from psycopg import sql
 
 from mrl_pg.catalog.facts import Facts
 from mrl_pg.catalog.slots import comma, name, short_value, statement
-from mrl_pg.search.effort import scan_memory
 from mrl_pg.search.render import (
     LONGEST,
     Parts,
@@ -25,9 +24,6 @@ from mrl_pg.search.render import (
 from mrl_pg.search.shape import Shape
 
 Bound: TypeAlias = "Mapping[str, Any] | Sequence[Any]"
-
-SCAN_TUPLES = 20_000
-"""Rows that pgvector's scans visit at most by default."""
 
 HAND_ON = "set local citus.propagate_set_commands = 'local'"
 """Has Citus send each later `set local` to all machines of the transaction."""
@@ -115,28 +111,13 @@ def settings_of(shape: Shape) -> tuple[str, ...]:
 
     Each is a message of its own, because Citus hands on the whole text of a message.
     """
-    return tuple(_settings(shape))
+    width = shape.width
+    if width is None:
+        return ()
+    scan = shape.effort.on_a_shard(width, shape.shards)
+    return (HAND_ON, *(_set(setting, value) for setting, value in scan.items()))
 
 
-def _settings(shape: Shape) -> Iterator[str]:
-    width, effort = shape.width, shape.effort
-    if width is None or effort.candidates is None:
-        return
-    yield HAND_ON
-    yield _set("ef_search", width)
-    if effort.scan == "single":
-        yield _set("iterative_scan", "off")
-        return
-    yield _set("iterative_scan", "relaxed_order")
-    # the session's own settings are those of another machine, so pgvector's defaults
-    # count; all shards together visit as many rows as one index would
-    most = effort.max_scan_tuples or max(SCAN_TUPLES, 2 * effort.candidates)
-    part = -(-most // (shape.shards or 1))
-    yield _set("max_scan_tuples", part)
-    yield _set("scan_mem_multiplier", scan_memory(part))
-
-
-def _set(setting: str, value: object) -> str:
-    named = sql.Identifier("hnsw", setting)
-    slots = {"name": named, "value": sql.Literal(str(value))}
+def _set(setting: str, value: str) -> str:
+    slots = {"name": sql.Identifier("hnsw", setting), "value": sql.Literal(value)}
     return statement("set_on_shards", **slots).as_string()
