@@ -173,18 +173,16 @@ def tenants(conn: Conn, dims: int, query: Any, distribute: Distribute) -> None:
         "create table tenants as select id % 20 as tenant, id, embedding from docs"
     )
     conn.execute("alter table tenants add primary key (tenant, id)")
-    full = conn.execute("select vector_dims(embedding) from docs limit 1").fetchone()
-    conn.execute(
-        f"alter table tenants alter embedding type vector({full[0]})"  # type: ignore[index]
-    )
+    (full,) = conn.execute("select vector_dims(embedding) from docs limit 1").fetchall()
+    conn.execute(f"alter table tenants alter embedding type vector({full[0]})")
     distribute(conn, "tenants", "tenant")
     index = MatryoshkaIndex("tenants", "embedding", dims=dims, keep="expression")
     index.create(conn)
-    one = {"filter": "tenant = %s", "params": [7]}
-    found = index.search(conn, query, **one)
-    exact = index.search(conn, query, exact=True, **one)
+    one, tenant = "tenant = %s", [7]
+    found = index.search(conn, query, filter=one, params=tenant)
+    exact = index.search(conn, query, exact=True, filter=one, params=tenant)
     print(f"one tenant: {found.shards} shard, {share([found], [exact]):.3f} found")
-    show_plan("one tenant", conn, index.plan(conn, query, **one))
+    show_plan("one tenant", conn, index.plan(conn, query, filter=one, params=tenant))
 
 
 def copies(conn: Conn, dims: int, query: Any, distribute: Distribute) -> None:

@@ -178,9 +178,10 @@ def test_rows_that_stand_in_for_queries_leave_themselves_out(ready: Conn) -> Non
     )
     assert (measured.queries, measured.filter) == (20, "n < 50")
     assert measured.recall is not None and measured.recall >= 0.9
-    for options in ({"keep": True}, {"real_queries": True}):
-        with pytest.raises(SpreadTable):
-            INDEX.recall(ready, **options)  # type: ignore[arg-type]
+    with pytest.raises(SpreadTable, match="shards do not tell"):
+        INDEX.recall(ready, keep=True)
+    with pytest.raises(SpreadTable, match="give them as queries="):
+        INDEX.recall(ready, real_queries=True)
 
 
 @pytest.mark.parametrize(

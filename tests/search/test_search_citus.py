@@ -4,6 +4,7 @@ There is no Citus here. A catalog like that of Citus says that the table has sha
 the statements run on the plain table, as they would on each shard.
 """
 
+import asyncio
 from typing import Any
 
 import psycopg
@@ -16,7 +17,7 @@ from support.tables import Docs, docs_fixture
 from support.vectors import assert_true, nearest, recall
 from support.verbs import sent
 
-from mrl_pg import MatryoshkaColumn, MatryoshkaIndex, SpreadTable
+from mrl_pg import MatryoshkaColumn, MatryoshkaIndex, SearchResult, SpreadTable
 from mrl_pg.errors import InvalidFilter
 from mrl_pg.exchange import Find
 from mrl_pg.search.find import find
@@ -205,12 +206,17 @@ def test_mmr_chooses_among_rows_of_all_shards(docs: Docs) -> None:
     assert found.keys == nearest(docs.vectors, docs.vectors[0], 10)
 
 
-async def test_async(docs: Docs) -> None:
-    async with await AsyncConnection.connect(docs.url, autocommit=True) as conn:
-        found = await docs.index.search_async(conn, docs.vectors[0], candidates=40)
-        many = await docs.index.search_many_async(conn, docs.vectors[:2], candidates=40)
-    assert found.shards == 8
-    assert many[0].keys == found.keys
+def test_async(docs: Docs) -> None:
+    async def search() -> list[SearchResult]:
+        connect = AsyncConnection.connect(docs.url, autocommit=True)
+        async with await connect as conn:
+            one = await docs.index.search_async(conn, docs.vectors[0], candidates=40)
+            two = docs.vectors[:2]
+            return [one, *await docs.index.search_many_async(conn, two, candidates=40)]
+
+    one, first, _ = asyncio.run(search())
+    assert one.shards == 8
+    assert first.keys == one.keys == nearest(docs.vectors, docs.vectors[0], 10)
 
 
 def test_a_column_is_searched_by_the_index_in_use(docs: Docs) -> None:
