@@ -23,7 +23,15 @@ from mrl_pg.exchange import Find
 from mrl_pg.search.find import find
 from mrl_pg.search.options import SearchOptions
 
-docs = docs_fixture(prepare=make_catalog)
+
+def prepare(conn: Conn) -> None:
+    make_catalog(conn)
+    # a session knows a setting once somebody has set it, or its library is loaded
+    conn.execute("select '[1]'::vector <-> '[1]'")
+    conn.execute("set citus.propagate_set_commands = 'none'")
+
+
+docs = docs_fixture(prepare=prepare)
 
 SINGLE = [
     "set local citus.propagate_set_commands = 'local'",
