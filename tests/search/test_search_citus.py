@@ -315,3 +315,33 @@ def test_without_citus_nothing_more_is_sent(conn: Conn) -> None:
     assert not any("from pg_catalog.pg_dist" in text for text in texts)
     # facts: the server, the table, its rotations; the search and what is left
     assert texts[3:] == ["Find", "Find"]
+
+
+def test_each_of_eight_shards_passes_on_a_part(docs: Docs) -> None:
+    # partitions stand in for shards: their rows, too, are merged in order
+    conn, index = docs.conn, MatryoshkaIndex("parts", "embedding", dims=32)
+    conn.execute(
+        "create table parts (id bigint primary key, embedding vector(64))"
+        " partition by hash (id)"
+    )
+    for number in range(8):
+        conn.execute(
+            f"create table parts_{number} partition of parts for values"
+            f" with (modulus 8, remainder {number})"
+        )
+    conn.execute("insert into parts select id, embedding from docs")
+    index.create(conn)
+    conn.execute("analyze parts")
+    distribute(conn, "parts")
+    queries = docs.vectors[:20]
+    recalls = []
+    for query, found in zip(queries, index.search_many(conn, queries), strict=True):
+        assert (found.shards, found.ef_search, found.scan) == (8, 40, "single")
+        assert (found.candidates, found.seen, found.cut_short) == (160, 160, False)
+        assert_true(found, docs.vectors, query)
+        recalls.append(recall(found, nearest(docs.vectors, query, 10)))
+    assert sum(recalls) / len(recalls) >= 0.98
+    with conn.transaction(force_rollback=True):
+        force_index(conn)
+        root = explain(conn, index.plan(conn, queries[0]))
+    assert len(set(of_passes(root))) == 8
