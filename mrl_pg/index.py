@@ -64,7 +64,8 @@ class MatryoshkaIndex(SearchMethods, RowMethods, IndexLayout):
         table with rows and a vector index gets an expression index, another table
         above 16 MB a column with a trigger if it is built concurrently, and any other
         table a generated column. `rebuild=True` allows a generated column although
-        vector indexes are rebuilt.
+        vector indexes are rebuilt. A table of Citus gets an expression index on each
+        shard, and no column.
 
         `concurrently=True` builds while others write, and commits each step, so `conn`
         must be in autocommit and in no transaction. If interrupted, call it again.
@@ -77,8 +78,8 @@ class MatryoshkaIndex(SearchMethods, RowMethods, IndexLayout):
 
         Raises IndexMismatch if a column or an index with one of these names has
         another definition, RebuildRefused if vector indexes would be rebuilt without
-        `rebuild`, BuildRunning if another session builds on the table now, and
-        NotInstalled without the `mrl` schema.
+        `rebuild`, BuildRunning if another session builds on the table now, SpreadTable
+        for a column on a table of Citus, and NotInstalled without the `mrl` schema.
         """
         return run(
             conn,
@@ -431,8 +432,11 @@ class MatryoshkaIndex(SearchMethods, RowMethods, IndexLayout):
         lock on the table and no snapshot is held for longer. In a transaction, all of
         it is one statement, and both are held until the transaction ends.
 
+        On a table of Citus each query is searched for and compared by two searches,
+        which tell no losses.
+
         Raises InvalidSetting, InvalidVector, InvalidFilter, IndexNotFound and
-        NotInstalled.
+        NotInstalled, and SpreadTable for `keep` and `real_queries` on a table of Citus.
         """
         return run(
             conn,

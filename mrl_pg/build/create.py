@@ -9,6 +9,7 @@ from functools import partial
 
 from psycopg.errors import (
     DuplicateColumn,
+    FeatureNotSupported,
     InvalidParameterValue,
     ObjectNotInPrerequisiteState,
 )
@@ -23,7 +24,7 @@ from mrl_pg.build.row_sample import check_rows
 from mrl_pg.build.steps import Step, carry_out, changes, lock, read_steps
 from mrl_pg.catalog.facts import Facts, check_index, check_installed, check_short
 from mrl_pg.catalog.read import forget_facts, read_facts
-from mrl_pg.errors import IndexMismatch, InvalidSetting, RebuildRefused
+from mrl_pg.errors import IndexMismatch, InvalidSetting, RebuildRefused, SpreadTable
 from mrl_pg.exchange import AnyConn, Exchange, Send, commits_each, transaction
 from mrl_pg.exchange.progress import OnProgress
 from mrl_pg.exchange.server_message import server_message
@@ -178,6 +179,9 @@ def report_of(
     (size,) = yield Send(source.statement("index_size"), names)
     kept_as, why = steps[-1].kept_as, steps[-1].why
     bytes, rows = size["index_bytes"], size["rows"]
+    if facts.distribution is not None:
+        # of the machine that was asked, which holds no row
+        bytes = rows = 0
     return BuildReport(
         layout,
         made.done,
@@ -214,6 +218,11 @@ def read(
     except InvalidParameterValue as error:
         # sign bits of a rotated column
         raise InvalidSetting(f"{layout}: {server_message(error)}") from error
+    except FeatureNotSupported as error:
+        if facts.distribution is None:
+            raise
+        # a column in a table that Citus spreads
+        raise SpreadTable(f"{layout}: {server_message(error)}") from error
     except ObjectNotInPrerequisiteState as error:
         raise rebuild_refused(error) from error
 

@@ -8,7 +8,14 @@ from psycopg import errors, sql
 from mrl_pg import source
 from mrl_pg.build import definitions, online
 from mrl_pg.build.report import BuildReport
-from mrl_pg.build.steps import Step, carry_out_at_once, changes, lock, read_steps
+from mrl_pg.build.steps import (
+    Step,
+    carry_out,
+    carry_out_at_once,
+    changes,
+    lock,
+    read_steps,
+)
 from mrl_pg.catalog import slots
 from mrl_pg.catalog.facts import Facts, check_short
 from mrl_pg.catalog.read import MISSING, forget_facts, read_facts
@@ -108,6 +115,9 @@ def _drop(now: _Named, facts: Facts) -> Exchange[BuildReport]:
         # another session may have changed it meanwhile
         facts = _check(layout, (yield from read_facts(layout)))
         steps = yield from _read(now, facts)
+    if facts.distribution is not None:
+        # Citus hands on the whole text of a message, of which shards know only a part
+        return BuildReport(layout, (yield from carry_out(steps)))
     return BuildReport(layout, (yield from carry_out_at_once(steps)))
 
 

@@ -14,6 +14,7 @@ from mrl_pg.build.progress import watch
 from mrl_pg.build.report import BuildReport
 from mrl_pg.build.steps import Step, read_steps
 from mrl_pg.catalog import slots
+from mrl_pg.catalog.distribution import refuse_spread
 from mrl_pg.catalog.facts import Facts, check_installed
 from mrl_pg.catalog.read import forget_facts, read_facts
 from mrl_pg.errors import (
@@ -26,6 +27,11 @@ from mrl_pg.exchange.progress import OnProgress
 from mrl_pg.exchange.server_message import server_message
 from mrl_pg.kinds import KEEPS, Keep
 from mrl_pg.layout import IndexLayout
+
+EXPRESSION_ALONE = (
+    "its short values are kept by an expression index, which Citus builds on each "
+    "shard: leave it as it is"
+)
 
 
 def keep_as(
@@ -51,6 +57,7 @@ def keep_as(
         )
     facts = yield from read_facts(layout)
     check_installed(facts)
+    refuse_spread(facts.where, facts.distribution, EXPRESSION_ALONE)
     watched = partial(watch, conn, progress)
     filling = fill(layout, facts, progress)
     body = _keep_as(layout, facts, keep, rebuild, watched, filling)

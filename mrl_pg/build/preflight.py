@@ -5,9 +5,16 @@ from typing import Any
 
 from mrl_pg.arguments import flag
 from mrl_pg.build import create, definitions, settings
+from mrl_pg.catalog.distribution import refuse_spread
 from mrl_pg.catalog.read import read_facts
 from mrl_pg.exchange import AnyConn, Exchange, Row, Send, transaction
 from mrl_pg.layout import IndexLayout
+
+NOT_PREDICTED = (
+    "its rows are on other machines, where nothing can be counted from here: run "
+    "create, which builds each shard concurrently, or a preflight on a local table of "
+    "as many rows as a shard has"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +143,7 @@ def preflight(
     """What `create` with the same arguments would do and need; changes nothing."""
     chosen = create.settings_of(workers, maintenance_work_mem)
     facts = create.check(layout, (yield from read_facts(layout)))
+    refuse_spread(facts.where, facts.distribution, NOT_PREDICTED)
     rebuild = flag("rebuild", rebuild)
     # what is refused is said, not raised
     plan = yield from create.decide(conn, layout, facts, True, concurrently)

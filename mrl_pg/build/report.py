@@ -14,7 +14,8 @@ class BuildReport:
     """What a `create` or a `drop` did.
 
     `done` names the steps in order with the seconds each took; empty when there
-    was nothing to do. `index_bytes` and `rows` are 0 after a drop. `kept_as` says how
+    was nothing to do. `index_bytes` and `rows` are 0 after a drop, and for a table
+    of Citus, whose shards hold them. `kept_as` says how
     the short values are kept, "generated", "trigger" or "expression", and `why` gives
     the reason; both are None after a drop. `recall` is the share of the nearest short
     values that the new index found on a sample; None if that was not measured, as in a

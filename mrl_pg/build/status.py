@@ -39,7 +39,7 @@ class IndexStatus:
     Names are those in the registry. If `registered` is False, the registry does not
     know the object, and the names are those in the table. `rows` is PostgreSQL's
     estimate, or None before the first `analyze`; `index_bytes` is None without an
-    index.
+    index. Both are None for a table of Citus, whose shards hold the rows.
     """
 
     table_id: int

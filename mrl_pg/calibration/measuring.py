@@ -10,6 +10,7 @@ from psycopg.errors import Diagnostic
 
 from mrl_pg.arguments import check_whole, flag, listed, shown
 from mrl_pg.catalog import slots
+from mrl_pg.catalog.distribution import NOT_MEASURED, refuse_spread
 from mrl_pg.catalog.facts import Facts, check_ready
 from mrl_pg.catalog.read import find_names, forget_facts, not_installed, read_facts
 from mrl_pg.errors import IndexMismatch, IndexNotFound, InvalidSetting, NotInstalled
@@ -30,13 +31,20 @@ NOT_INSTALLED = (
 
 
 def ready(
-    conn: AnyConn, layout: IndexLayout, *, registered: bool = True
+    conn: AnyConn,
+    layout: IndexLayout,
+    *,
+    registered: bool = True,
+    spread: bool = False,
 ) -> Exchange[tuple[IndexLayout, Facts]]:
     """The layout with its names by now, and facts of a table that can be measured.
 
     `registered`: only by names that the registry knows, under which figures are kept.
+    Raises SpreadTable for a table of Citus, unless `spread`.
     """
     facts = yield from read_facts(layout)
+    if not spread:
+        refuse_spread(facts.where, facts.distribution, NOT_MEASURED)
     if not facts.mrl_installed:
         raise NotInstalled(NOT_INSTALLED)
     try:

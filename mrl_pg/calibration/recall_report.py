@@ -7,6 +7,8 @@ from typing import Any
 
 from mrl_pg import arguments, source
 from mrl_pg.calibration import batches, measuring
+from mrl_pg.calibration.over_shards import recall_over_shards
+from mrl_pg.catalog.distribution import refuse_spread
 from mrl_pg.catalog.facts import Facts
 from mrl_pg.catalog.read import read_facts
 from mrl_pg.exchange import AnyConn, Exchange, Row, Send, commits_each, look
@@ -20,6 +22,8 @@ from mrl_pg.search.promise import Promise
 from mrl_pg.search.promised import read_promise
 from mrl_pg.vectors import VectorsLike
 
+NOT_KEPT = "keep=True stores figures with their losses, which shards do not tell"
+
 
 @dataclass(frozen=True, slots=True)
 class RecallReport:
@@ -28,9 +32,9 @@ class RecallReport:
     `loss_graph` is what HNSW missed, or a `rerank` left out, `loss_shortlist` what more
     candidates would have found; with `recall` they add up to 1. `loss_prefix` is what a
     search without the second pass would lose. All are None when no query had
-    anything to find. An exact search, which a `recall` may choose, has no candidates,
-    finds everything, and is not measured. `rerank` of the candidates were read in full,
-    None if all were.
+    anything to find, and the losses also on a table of Citus. An exact search, which a
+    `recall` may choose, has no candidates, finds everything, and is not measured.
+    `rerank` of the candidates were read in full, None if all were.
     """
 
     layout: IndexLayout
@@ -69,12 +73,16 @@ class RecallReport:
         search += f", where {self.filter}" if self.filter else ""
         if self.recall is None or self.low is None or self.high is None:
             return f"{self.layout}: no query had anything to be found ({search})"
-        lost = (self.loss_graph or 0, self.loss_shortlist or 0, self.loss_prefix or 0)
-        return (
+        measured = (
             f"{self.layout}: recall {self.recall:.4f} ({self.low:.4f} to "
-            f"{self.high:.4f}) on {self.queries} queries ({search}). The graph lost "
-            f"{lost[0]:.4f}, too short a list {lost[1]:.4f}; without the second pass "
-            f"{lost[2]:.4f} would be lost"
+            f"{self.high:.4f}) on {self.queries} queries ({search})"
+        )
+        if self.loss_graph is None:
+            return measured
+        lost = (self.loss_graph, self.loss_shortlist or 0, self.loss_prefix or 0)
+        return (
+            f"{measured}. The graph lost {lost[0]:.4f}, too short a list "
+            f"{lost[1]:.4f}; without the second pass {lost[2]:.4f} would be lost"
         )
 
 
@@ -93,7 +101,23 @@ def recall(
     arguments.check_callable("progress", progress)
     keep = arguments.flag("keep", keep)
     check_kind(options, layout)
-    layout, facts = yield from measuring.ready(conn, layout)
+    layout, facts = yield from measuring.ready(conn, layout, spread=True)
+    if facts.distribution is not None:
+        if keep:
+            refuse_spread(facts.where, facts.distribution, NOT_KEPT)
+        condition = written_out(conn, options.filter, options.params, facts)
+        figures = yield from recall_over_shards(
+            conn,
+            layout,
+            facts,
+            options,
+            condition,
+            sample=sample,
+            queries=queries,
+            real_queries=real_queries,
+            progress=progress,
+        )
+        return _report(layout, {**figures, "filter": condition}, None)
     values = yield from measuring.values(
         layout, facts, options.k, sample, queries, real_queries
     )

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
+from mrl_pg.catalog.distribution import Distribution
 from mrl_pg.errors import (
     ColumnNotFound,
     IndexMismatch,
@@ -47,6 +48,9 @@ class Facts:
     `rotation` is None unless the full column is rotated. It changes only while there is
     no short index, whose number is in `stamp`, so that only statements that use no
     index have to ask for `rotation_stamp`.
+
+    `distribution` is None unless Citus spreads the table. In databases that have Citus,
+    `stamp` changes with it.
     """
 
     extension_schema: str
@@ -78,6 +82,8 @@ class Facts:
     has_rotations: bool = False
     rotation: Rotation | None = None
     rotation_stamp: int = 0
+    has_citus: bool = False
+    distribution: Distribution | None = None
 
     @property
     def where(self) -> str:

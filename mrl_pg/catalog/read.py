@@ -15,6 +15,7 @@ from psycopg import errors, sql
 
 from mrl_pg import source
 from mrl_pg.catalog import slots
+from mrl_pg.catalog.distribution import HASH, Distribution
 from mrl_pg.catalog.facts import Facts, decide, function_of
 from mrl_pg.catalog.recent import Recent
 from mrl_pg.catalog.rotations import read_rotations
@@ -45,7 +46,7 @@ def known_facts(conn: AnyConn, layout: IndexLayout) -> Exchange[Facts]:
 
 
 def read_facts(layout: IndexLayout) -> Exchange[Facts]:
-    """Facts from the server now, by three short queries; raises as `known_facts`."""
+    """Facts from the server now, by a few short queries; raises as `known_facts`."""
     extension = yield from look(source.statement("pgvector").encode())
     table = yield from look(_table_facts(), _table_names(layout))
     facts = decide(layout, _first(extension) or {}, _first(table))
@@ -56,10 +57,25 @@ def read_facts(layout: IndexLayout) -> Exchange[Facts]:
         )
         rotation = rotations.get(layout.column)
         facts = replace(facts, rotation=rotation, rotation_stamp=stamp)
+    if facts.has_citus:
+        distribution, stamp = yield from _read_distribution(facts.table_id)
+        # as the statement of a search combines them
+        facts = replace(facts, distribution=distribution, stamp=facts.stamp ^ stamp)
     if isinstance(layout, IndexInUse):
         # as the statement of a search combines them
         return replace(facts, stamp=facts.stamp ^ layout.registry_stamp)
     return facts
+
+
+def _read_distribution(table_id: int) -> Exchange[tuple[Distribution | None, int]]:
+    """How a table is spread, None if it is not, and a number that changes with it."""
+    rows = yield from look(_distribution(), {"table_id": table_id})
+    if not rows:
+        return None, 0
+    (row,) = rows
+    hashed = row["method"] == HASH
+    spread = Distribution(row["column"], max(1, row["shards"]), hashed)
+    return spread, int(row["stamp"])
 
 
 def read_column_facts(column: Searched) -> Exchange[Facts]:
@@ -166,3 +182,10 @@ def _table_facts() -> bytes:
     return facts.format(
         stamp=stamp, ours=ours, expression_ours=expression_ours
     ).as_bytes()
+
+
+@cache
+def _distribution() -> bytes:
+    table = sql.SQL("%(table_id)s::pg_catalog.oid")
+    stamp = slots.statement("distribution_stamp", table=table)
+    return slots.statement("distribution", stamp=stamp).as_bytes()

@@ -301,6 +301,9 @@ def search(
         typer.echo(json.dumps(as_dict(result), indent=2, default=str))
         return
     show(*as_rows(result))
+    if result.shards is not None:
+        asked = "shard was" if result.shards == 1 else "shards were"
+        say(f"{result.shards} {asked} asked")
     if result.promise:
         say(str(result.promise))
     if result.cut_short:
@@ -390,4 +393,5 @@ def as_dict(result: SearchResult | HybridResult) -> dict[str, Any]:
         "promise": asdict(result.promise) if result.promise else None,
         "index": result.index_name,
         "fallback": result.fallback,
+        "shards": result.shards,
     }

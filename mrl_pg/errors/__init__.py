@@ -13,7 +13,8 @@ MrlError
 │   ├── ColumnNotFound
 │   ├── NotAVectorColumn
 │   ├── NoPrimaryKey
-│   └── ModelMismatch         another model embedded the rows
+│   ├── ModelMismatch         another model embedded the rows
+│   └── SpreadTable           Citus spreads it, and this is not possible there
 ├── ShortIndexError           the short column or its index is not usable
 │   ├── IndexNotFound         not created yet
 │   ├── IndexMismatch         it exists, but is not as described
@@ -106,6 +107,10 @@ class ModelMismatch(TableError):
 
 class RotationMismatch(TableError):
     """Another rotation turned the rows of the column, so distances mean nothing."""
+
+
+class SpreadTable(TableError):
+    """Citus spreads the table over machines, where this is not possible."""
 
 
 class ShortIndexError(MrlError):

@@ -22,6 +22,7 @@ from mrl_pg.exchange.requests import (
     Script,
     Send,
     transaction,
+    undone,
 )
 
 __all__ = [
@@ -46,4 +47,5 @@ __all__ = [
     "run",
     "run_async",
     "transaction",
+    "undone",
 ]

@@ -66,7 +66,7 @@ def run(conn: Connection[Any], verb: Exchange[T]) -> T:
         if isinstance(request, Call):
             return request.function()
         if isinstance(request, BeginTransaction):
-            opened.append(conn.transaction())
+            opened.append(conn.transaction(force_rollback=request.undone))
             return opened[-1].__enter__()
         return opened.pop().__exit__(*request.raised)
 
@@ -91,7 +91,7 @@ async def run_async(conn: AsyncConnection[Any], verb: Exchange[T]) -> T:
                 elif isinstance(request, Call):
                     answer = await asyncio.to_thread(request.function)
                 elif isinstance(request, BeginTransaction):
-                    opened.append(conn.transaction())
+                    opened.append(conn.transaction(force_rollback=request.undone))
                     await opened[-1].__aenter__()
                 else:
                     await opened.pop().__aexit__(*request.raised)

@@ -69,12 +69,17 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class BeginTransaction:
-    """Opens a transaction, or a savepoint within one; `transaction` sends it."""
+    """Opens a transaction, or a savepoint within one; `transaction` sends it.
+
+    `undone` rolls it back at the end, even without an error.
+    """
+
+    undone: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class EndTransaction:
-    """Commits what the last `BeginTransaction` opened; after an error rolls it back."""
+    """Ends what the last `BeginTransaction` opened; after an error rolls it back."""
 
     error: BaseException | None = None
 
@@ -101,9 +106,16 @@ Exchange: TypeAlias = Generator[Request, Any, T]
 """A verb under way: yields requests, takes answers, returns its result."""
 
 
-def transaction(body: Exchange[T]) -> Exchange[T]:
+def undone(body: Exchange[T]) -> Exchange[T]:
+    """Carry out a verb that only reads, and undo the settings that it has made."""
+    return transaction(body, BeginTransaction(undone=True))
+
+
+def transaction(
+    body: Exchange[T], begin: BeginTransaction = BeginTransaction()
+) -> Exchange[T]:
     """Carry out a verb in a transaction: all of it or nothing."""
-    yield BeginTransaction()
+    yield begin
     try:
         result = yield from body
     except GeneratorExit:

@@ -22,6 +22,9 @@ rows at 64 dimensions of `bit`; a fifth of that leaves room for links and filter
 MAX_SCAN_MEMORY = 64
 """The most times `work_mem` that we allow a scan: 256 MB at the default of 4 MB."""
 
+SCAN_TUPLES = 20_000
+"""Rows that an iterative scan of pgvector visits at most by default."""
+
 MOST_PROMISED = 4000
 """The most candidates that a calibration measures."""
 
@@ -81,6 +84,10 @@ class Effort:
             return effort
         return effort.wider(self.candidates, self.ef_search, self.rerank)
 
+    def at_once(self) -> "Effort":
+        """The same by a scan that ends after ef_search rows."""
+        return replace(self, scan="single")
+
     def without_bits(self) -> "Effort":
         """The same for rows without a column of bits: every candidate is read."""
         return replace(self, rerank=None)
@@ -89,7 +96,6 @@ class Effort:
     def settings(self) -> Mapping[str, str | AtLeast]:
         """The settings of the scan, by the slots of the template `gate`."""
         visited = max(self.candidates or 0, self.max_scan_tuples or 0)
-        memory = -(-visited // TUPLES_IN_WORK_MEM)
         return {
             "ef_search": str(self.ef_search),
             "iterative_scan": "relaxed_order" if self.scan == "iterative" else "off",
@@ -98,7 +104,24 @@ class Effort:
                 if self.max_scan_tuples
                 else AtLeast(2 * (self.candidates or 0))
             ),
-            "scan_memory": AtLeast(min(memory, MAX_SCAN_MEMORY)),
+            "scan_memory": AtLeast(scan_memory(visited)),
+        }
+
+    def on_a_shard(self, width: int, shards: int | None) -> Mapping[str, str]:
+        """The settings of the scan of one of several shards, by pgvector's names.
+
+        The session's own settings are those of another machine, so pgvector's defaults
+        count. All shards together visit as many rows as one index would.
+        """
+        if self.scan == "single":
+            return {"ef_search": str(width), "iterative_scan": "off"}
+        most = self.max_scan_tuples or max(SCAN_TUPLES, 2 * (self.candidates or 0))
+        part = -(-most // (shards or 1))
+        return {
+            "ef_search": str(width),
+            "iterative_scan": "relaxed_order",
+            "max_scan_tuples": str(part),
+            "scan_mem_multiplier": str(scan_memory(part)),
         }
 
     def wider(
@@ -116,6 +139,11 @@ class Effort:
             rerank=rerank and max(rerank, self.limit),
             scan=_scan(candidates, goes_on),
         )
+
+
+def scan_memory(visited: int) -> int:
+    """How many times `work_mem` a scan needs to visit so many rows."""
+    return min(-(-visited // TUPLES_IN_WORK_MEM), MAX_SCAN_MEMORY)
 
 
 def candidates_read(candidates: int, rerank: int | None) -> str:

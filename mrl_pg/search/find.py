@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from psycopg import sql
 
@@ -11,7 +11,16 @@ from mrl_pg.catalog.facts import Facts
 from mrl_pg.catalog.in_use import fallback, forget_index_in_use, index_in_use
 from mrl_pg.catalog.read import find_names, forget_facts, known_facts, known_names
 from mrl_pg.errors import IndexMismatch, IndexNotFound, MrlError
-from mrl_pg.exchange import AnyConn, Exchange, Find, FindMany, FoundRows, cursors
+from mrl_pg.exchange import (
+    AnyConn,
+    Exchange,
+    Find,
+    FindMany,
+    FoundRows,
+    Send,
+    cursors,
+    undone,
+)
 from mrl_pg.layout import IndexInUse, IndexLayout, Searched, TenantIndex
 from mrl_pg.search.effort import check_kind, check_size
 from mrl_pg.search.filter import in_text
@@ -30,6 +39,7 @@ from mrl_pg.search.result import (
     with_promise,
 )
 from mrl_pg.search.shape import Shape
+from mrl_pg.search.spread import check_stamp
 from mrl_pg.search.stale import Stale, explained, losses
 from mrl_pg.search.tenant import narrowed, read_tenant
 from mrl_pg.vectors import VectorLike, VectorsLike
@@ -101,15 +111,35 @@ def find_many(
 
 
 def _search(plan: SearchPlan, read: Read[AnyResult]) -> Exchange[AnyResult]:
-    answer = yield Find(plan.statement, plan.sent, plan.prepared)
+    answer = yield from _ask(plan, Find(plan.statement, plan.sent, plan.prepared))
     return (yield from _complete(plan, answer, {}, read))
+
+
+def _ask(plan: SearchPlan, request: Find | FindMany) -> Exchange[Any]:
+    """The answer; on a table of Citus with its settings, and if it is still that table.
+
+    Nothing stays set: the transaction is rolled back, or a savepoint in the caller's.
+    Raises Stale.
+    """
+    if not plan.shape.is_spread:
+        return (yield request)
+    answer = yield from (undone(_set_and_ask(plan, request)))
+    read_stamp(plan.shape, (yield Find(check_stamp(plan.shape), {}, False)))
+    return answer
+
+
+def _set_and_ask(plan: SearchPlan, request: Find | FindMany) -> Exchange[Any]:
+    for setting in plan.settings:
+        yield Send(setting)
+    return (yield request)
 
 
 def _search_many(
     plan: SearchPlan, batch: list[SearchParams], left_over: LeftOver
 ) -> Exchange[list[SearchResult]]:
     results: list[SearchResult] = []
-    answers = yield FindMany(plan.statement, batch, plan.prepared)
+    sent = [plan.with_bound(bound).sent for bound in batch]
+    answers = yield from _ask(plan, FindMany(plan.statement, sent, plan.prepared))
     for bound, answer in zip(batch, answers, strict=True):
         own = plan.with_bound(bound)
         results.append((yield from _complete(own, answer, left_over, read_found)))
@@ -284,15 +314,15 @@ def _complete(
     """
     shape = plan.shape
     found = read(shape, answer)
-    if shape.effort.scan == "exact" and not found.stamped:
+    if shape.effort.scan == "exact" and not found.stamped and not shape.is_spread:
         read_stamp(shape, (yield Find(plan.more_statement, {}, False)))
     if found.seen is None or not found.is_short(shape):
         return found.result(plan, cut_short=False)
     if found.seen not in left_over:
         more = yield Find(plan.more_statement, plan.more_bound(found.seen), False)
-        left_over[found.seen] = read_more(shape, more)
+        left_over[found.seen] = read_more(shape, more, found.seen)
     if left_over[found.seen] and shape.effort.scan == "single":
         plan = plan.iterative()
-        answer = yield Find(plan.statement, plan.sent, plan.prepared)
+        answer = yield from _ask(plan, Find(plan.statement, plan.sent, plan.prepared))
         return (yield from _complete(plan, answer, left_over, read))
     return found.result(plan, cut_short=left_over[found.seen])

@@ -45,7 +45,8 @@ class SearchMethods(Searched):
         cosine) are never returned. Rows at the same distance are ordered by key.
 
         Raises InvalidVector, InvalidSetting, InvalidFilter, ColumnNotFound,
-        IndexNotFound, IndexMismatch, and NotInstalled with a recall.
+        IndexNotFound, IndexMismatch, and NotInstalled with a recall, or SpreadTable if
+        the table is one of Citus.
 
         The options, which `SearchKeywords` declares:
         """

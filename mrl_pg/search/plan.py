@@ -9,11 +9,12 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from mrl_pg.catalog.distribution import refuse_spread
 from mrl_pg.catalog.facts import Facts, check_ready
 from mrl_pg.errors import ColumnNotFound
 from mrl_pg.exchange.vectors import QueryVector, QueryWords
 from mrl_pg.layout import IndexLayout
-from mrl_pg.search import fuse, render
+from mrl_pg.search import fuse, render, spread
 from mrl_pg.search.effort import Effort, decide_effort, has_bits
 from mrl_pg.search.filter import Params
 from mrl_pg.search.options import SearchOptions
@@ -21,6 +22,17 @@ from mrl_pg.search.promise import Promise, PromiseStep
 from mrl_pg.search.shape import Shape
 from mrl_pg.search.words import WordRanking
 from mrl_pg.vectors import VectorLike, as_text, as_vector, wire
+
+NO_WORDS = (
+    "words cannot rank its rows, because each shard would rank its own: search by "
+    "vectors, or by words on a table that is not distributed"
+)
+
+NO_RECALL = (
+    "recall= needs a calibration, which shards do not have: give candidates=, or "
+    "calibrate a sample in a local table as docs/citus.md shows, and give the "
+    "candidates that it found"
+)
 
 MOST_LOSSES = 3
 """After so many lost prepared statements, a connection prepares no more searches."""
@@ -70,7 +82,7 @@ class SearchPlan:
     def sent(self) -> SearchParams:
         """The parameters of `statement`, in binary."""
         if self.words is None:
-            return self.bound
+            return spread.repeated(self.shape, self.bound)
         alone = self.shape.words is not None and self.shape.words.weights is None
         if isinstance(self.bound, Mapping):
             rest = self.values if alone else self.bound
@@ -78,6 +90,19 @@ class SearchPlan:
         # both halves have the filter
         before = [] if alone else self.bound
         return [*before, self.words, *self.bound[1:]]
+
+    @cached_property
+    def settings(self) -> tuple[str, ...]:
+        """What is sent first, in the same transaction; only a table of Citus needs it.
+
+        The transaction, or a savepoint in yours, is rolled back after the search.
+        """
+        return spread.settings_of(self.shape) if self.shape.is_spread else ()
+
+    @property
+    def shards(self) -> int | None:
+        """How many shards of a table of Citus are asked; None if that is not known."""
+        return self.shape.shards
 
     @property
     def values(self) -> Params:
@@ -128,6 +153,8 @@ class SearchPlan:
         """Parameters of `more_statement` after `seen` candidates."""
         if isinstance(self.bound, Mapping):
             return {**self.bound, "mrl_seen": seen}
+        if self.shape.is_spread:
+            return self.bound[1:]
         # once for the index, then twice to count rows, each time after the filter's
         return [seen, *2 * [*self.bound[1:], seen]]
 
@@ -156,6 +183,8 @@ def make_plan(
     goes_on = options.filter is not None or facts.row_security
     effort = decide_effort(options, goes_on=goes_on, promise=promise)
     effort = with_bits_in_rows(effort, layout, facts)
+    if facts.distribution is not None:
+        _check_spread(facts, options)
     shape = Shape(
         layout=layout,
         facts=facts,
@@ -166,13 +195,16 @@ def make_plan(
         encoding=encoding,
         losses=losses,
     )
+    if shape.ends_early and not goes_on:
+        shape = replace(shape, effort=effort.at_once())
     return _plan(shape, bind(shape, query, options.params), promise)
 
 
 def with_bits_in_rows(effort: Effort, layout: IndexLayout, facts: Facts) -> Effort:
     """The effort; without its rerank if rows have no column of bits."""
-    # without a column, the bits of a row are computed from its full vector
-    no_column = facts.expression_ours
+    # without a column, the bits of a row are computed from its full vector; and shards
+    # send keys alone
+    no_column = facts.expression_ours or facts.distribution is not None
     return effort.without_bits() if no_column or not has_bits(layout) else effort
 
 
@@ -227,12 +259,23 @@ def _plan(
         shape.filter is None
         and not shape.facts.row_security
         and shape.losses < MOST_LOSSES
+        # Citus plans for the values anyway
+        and not shape.is_spread
     )
     if shape.words is not None:
+        refuse_spread(shape.facts.where, shape.facts.distribution, NO_WORDS)
         statements = fuse.word_statements(shape, shape.words)
+    elif shape.is_spread:
+        statements = spread.spread_statements(shape)
     else:
         statements = render.search_statements(shape)
     return SearchPlan(shape, *statements, bound, prepared, promise)
+
+
+def _check_spread(facts: Facts, options: SearchOptions) -> None:
+    """Raise SpreadTable for what a search over shards cannot keep."""
+    if options.wants_promise:
+        refuse_spread(facts.where, facts.distribution, NO_RECALL)
 
 
 def _readable(value: Any) -> Any:

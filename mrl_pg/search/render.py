@@ -253,10 +253,15 @@ def _stamp(layout: IndexLayout, facts: Facts, table: sql.Identifier) -> sql.Comp
         key=sql.Literal(facts.key_id),
         index=_index(layout, facts),
     )
-    if not isinstance(layout, IndexInUse):
-        return stamp
-    registry_stamp = statement("registry_stamp", table=regclass)
-    return statement("stamp_in_use", stamp=stamp, registry_stamp=registry_stamp)
+    further = []
+    if facts.has_citus:
+        oid = sql.SQL("{}::pg_catalog.oid").format(regclass)
+        further.append(statement("distribution_stamp", table=oid))
+    if isinstance(layout, IndexInUse):
+        further.append(statement("registry_stamp", table=regclass))
+    for part in further:
+        stamp = statement("stamp_in_use", stamp=stamp, registry_stamp=part)
+    return stamp
 
 
 def _regclass(table: sql.Identifier) -> sql.Composed:

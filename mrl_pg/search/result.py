@@ -52,6 +52,10 @@ class Result(Sequence[AnyHit], ABC):
     `index_name` is the index that answered, None for an exact search. `fallback` is
     true if another index was named, which is not there. `filtered` is true if a filter
     or row-level security let only some rows through.
+
+    `shards` is how many shards of a table of Citus were asked, and `ef_search` is then
+    that of each. It is None for other tables, and if the filter may have left out some
+    shards and does not say plainly which.
     """
 
     hits: tuple[AnyHit, ...]
@@ -66,6 +70,7 @@ class Result(Sequence[AnyHit], ABC):
     fallback: bool = False
     filtered: bool = False
     reranked: int | None = None
+    shards: int | None = None
 
     @property
     def keys(self) -> list[Any]:
@@ -129,11 +134,9 @@ class Found(ABC, Generic[AnyResult]):
         With a filter, only if fewer than k came, because counting the rows that a
         filter lets through may cost more than the search.
         """
-        effort = shape.effort
-        if effort.candidates is None or self.seen is None:
+        if shape.effort.candidates is None or self.seen is None:
             return False
-        filtered = shape.filter is not None or shape.facts.row_security
-        return self.seen < (effort.k if filtered else effort.candidates)
+        return self.seen < (shape.wanted or 0)
 
     def summary(self, plan: SearchPlan, cut_short: bool) -> dict[str, Any]:
         """The fields of `Result` but the hits and their number."""
@@ -141,7 +144,7 @@ class Found(ABC, Generic[AnyResult]):
         return {
             "candidates": effort.candidates,
             "seen": self.seen,
-            "ef_search": effort.ef_search,
+            "ef_search": plan.shape.width,
             "scan": effort.scan,
             "cut_short": cut_short,
             "promise": plan.promise,
@@ -149,6 +152,7 @@ class Found(ABC, Generic[AnyResult]):
             "fallback": plan.fallback,
             "filtered": plan.shape.filter is not None or plan.shape.facts.row_security,
             "reranked": self._reranked(effort.rerank),
+            "shards": plan.shards,
         }
 
     def _reranked(self, rerank: int | None) -> int | None:
@@ -201,7 +205,8 @@ def read_found(shape: Shape, answer: FoundRows) -> NearestFound:
     ours = own_columns(answer, "distance", "seen", "stamp")
     if not ours:
         return NearestFound(None if shape.effort.scan == "exact" else 0, False, ())
-    check_stamp(shape, int(ours[0]["stamp"]))
+    if not shape.is_spread:
+        check_stamp(shape, int(ours[0]["stamp"]))
     seen = ours[0]["seen"]
     hits = tuple(
         Hit(distance=float(own["distance"]), **key_and_columns(shape, row))
@@ -224,8 +229,10 @@ def key_and_columns(shape: Shape, row: Sequence[Any]) -> dict[str, Any]:
     }
 
 
-def read_more(shape: Shape, answer: FoundRows) -> bool:
-    """Whether `more_statement` found further rows; raises Stale."""
+def read_more(shape: Shape, answer: FoundRows, seen: int) -> bool:
+    """Whether `more_statement` found more rows than were seen; raises Stale."""
+    if shape.is_spread:
+        return len(answer.rows) > seen
     (own,) = own_columns(answer, "more", "stamp")
     check_stamp(shape, int(own["stamp"]))
     more: bool = own["more"] == b"t"

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from mrl_pg.catalog.facts import Facts
 from mrl_pg.layout import IndexLayout
 from mrl_pg.search.effort import Effort
+from mrl_pg.search.options import MAX_EF_SEARCH
+from mrl_pg.search.shards import per_shard, shards_asked
 from mrl_pg.search.words import WordRanking
 
 
@@ -42,3 +44,43 @@ class Shape:
         """The stamp that the statement returns while the facts are true."""
         facts = self.facts
         return facts.stamp ^ (facts.rotation_stamp if self.asks_rotations else 0)
+
+    @property
+    def wanted(self) -> int | None:
+        """How many candidates are enough.
+
+        With a filter these are k, because to count the rows that it lets through may
+        cost more than the search.
+        """
+        filtered = self.filter is not None or self.facts.row_security
+        return self.effort.k if filtered else self.effort.candidates
+
+    @property
+    def is_spread(self) -> bool:
+        """Whether Citus spreads the table over shards."""
+        return self.facts.distribution is not None
+
+    @property
+    def shards(self) -> int | None:
+        """How many shards are asked; None if not known, or if the table has none."""
+        distribution = self.facts.distribution
+        return None if distribution is None else shards_asked(distribution, self.filter)
+
+    @property
+    def width(self) -> int | None:
+        """`hnsw.ef_search` of the scan, on a table of shards of that on each shard.
+
+        None for an exact search.
+        """
+        effort, distribution = self.effort, self.facts.distribution
+        if effort.ef_search is None or distribution is None:
+            return effort.ef_search
+        whole = max(effort.ef_search, effort.candidates or 0)
+        mixed = distribution.hashed and self.facts.keys == (distribution.column,)
+        return min(per_shard(whole, self.shards, mixed=mixed), MAX_EF_SEARCH)
+
+    @property
+    def ends_early(self) -> bool:
+        """Whether each shard finds its part of the candidates in one step of a scan."""
+        width = self.width
+        return self.is_spread and width is not None and width < MAX_EF_SEARCH

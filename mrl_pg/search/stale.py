@@ -80,7 +80,9 @@ def explained(conn: AnyConn, plan: SearchPlan, *, last: bool) -> Iterator[None]:
         idle = conn.info.transaction_status == pq.TransactionStatus.IDLE
         if (isinstance(error, (*MOVED, *LOST)) or is_gone(error)) and idle and not last:
             raise Stale from error
-        if shape.filter is None or not about_filter(error):
+        # shards take no filter that looks into rows of other shards
+        unspreadable = shape.is_spread and isinstance(error, errors.FeatureNotSupported)
+        if shape.filter is None or not (unspreadable or about_filter(error)):
             raise
         raise refusal(shape.filter, shape.facts.where, error) from error
     except MrlError:

@@ -22,7 +22,8 @@ select
         join pg_catalog.pg_namespace as home on home.oid operator(pg_catalog.=) class.relnamespace
         where home.nspname operator(pg_catalog.=) 'mrl'
             and class.relname operator(pg_catalog.=) 'column_rotations'
-    ) as has_rotations
+    ) as has_rotations,
+    pg_catalog.to_regclass('pg_catalog.pg_dist_partition') is not null as has_citus
 from (values (1)) as always (one)
 left join pg_catalog.pg_extension as extension on extension.extname operator(pg_catalog.=) 'vector'
 left join pg_catalog.pg_namespace as space on space.oid operator(pg_catalog.=) extension.extnamespace

@@ -48,6 +48,10 @@ declare
 begin
     parameters := coalesce(parameters, '{}');
     perform mrl._check_filter(filter, cardinality(parameters));
+    perform mrl._refuse_spread(
+        table_name,
+        'search it from Python or the shell, which hand settings on to the shards'
+    );
     slots := mrl._found(table_name, full_column, dims, kind, index_name);
     name := mrl._function_name(function_name, (
         select space.nspname

@@ -49,6 +49,9 @@ declare
     seconds float8;
     total float8 := 0;
 begin
+    perform mrl._refuse_spread(
+        table_name, 'run a preflight on a local table of as many rows as a shard has'
+    );
     for todo in
         select listed.*
         from mrl._create_steps(

@@ -37,6 +37,10 @@ declare
     shown name[] := coalesce(columns, mrl._keys_of(table_name), '{}');
     limited boolean := filter is not null or row_security_active(table_name);
 begin
+    perform mrl._refuse_spread(
+        table_name,
+        'MatryoshkaIndex.plan in Python has the statement for shards, and its settings'
+    );
     slots := mrl._found(table_name, full_column, dims, kind, index_name);
     perform mrl._check_rerank(asked, kind);
     chosen := mrl._for_recall(asked, slots, limited, false);

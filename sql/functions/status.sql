@@ -41,8 +41,11 @@ begin
         known.index_name,
         known.kept_as,
         known.usable,
-        mrl.index_bytes(known.index_id::regclass),
-        mrl._rows(known.table_id),
+        -- the machine that is asked holds no row of a table that Citus spreads
+        case when not mrl._is_spread(known.table_id)
+            then mrl.index_bytes(known.index_id::regclass)
+        end,
+        case when not mrl._is_spread(known.table_id) then mrl._rows(known.table_id) end,
         known.finding,
         known.detail,
         known.remedy,

@@ -184,6 +184,22 @@ begin
         end if;
         return;
     end if;
+    if mrl._is_spread(table_id) then
+        if keep <> 'expression' then
+            perform mrl._refuse_spread(
+                table_id,
+                format(
+                    'keep => %L would change every shard under a lock, or need a trigger there, '
+                    'which Citus does not allow: take keep => ''expression'', or add the column '
+                    'before you distribute the table',
+                    keep
+                )
+            );
+        end if;
+        kept_as := 'expression';
+        why := 'Citus builds the index on each shard, and needs no function of mrl there';
+        return;
+    end if;
     if keep = 'trigger' then
         kept_as := 'trigger';
         why := 'as you asked';
@@ -416,7 +432,8 @@ begin
         return next;
     end if;
     step := null;
-    if concurrent and registered is not true then
+    -- the check of the graph looks at places of rows, which say nothing about shards
+    if concurrent and registered is not true and not mrl._is_spread(table_name) then
         how := 'verify';
         statement := mrl._graph_step(
             table_name, full_column, short_column, index_name, dims, kind, distance, kept_as

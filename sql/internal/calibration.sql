@@ -102,6 +102,9 @@ declare
     near constant text := 'distance operator(pg_catalog.<=) $20';
     known constant text := 'mrl_spot operator(pg_catalog.=) any ($21::pg_catalog.text[])';
 begin
+    perform mrl._refuse_spread(
+        table_name, 'measure a sample of its rows in a local table: see docs/citus.md'
+    );
     perform mrl.check_owner(table_name);
     perform mrl._check_writable();
     slots := mrl._found(

@@ -55,6 +55,10 @@ begin
         args text[], dims int, kind text, index_name name, exact boolean, attempt int,
         tenant_slots jsonb
     );
+    perform mrl._refuse_spread(
+        given.table_id,
+        'search it from Python or the shell, which hand settings on to the shards'
+    );
     if given.tenant_slots is not null then
         slots := given.tenant_slots;
     elsif given.exact then
@@ -336,6 +340,8 @@ begin
         and facts.usable
         and facts.prefix
         and not row_security_active(registry.table_id)
+        -- with Citus, mrl._plan refuses tables that are spread
+        and to_regclass('pg_catalog.pg_dist_partition') is null
         and mrl._dims(_ordinary.query) = facts.full_dims
         and not mrl._is_zero(_ordinary.query)
         and _ordinary.k between 1 and chosen

@@ -281,6 +281,9 @@ begin
         table_id oid, full_column name, k int, filter text, args text[], dims int, kind text,
         index_name name, ef_search int
     );
+    perform mrl._refuse_spread(
+        given.table_id, 'measure a sample of its rows in a local table: see docs/citus.md'
+    );
     slots := mrl._found(
         given.table_id, given.full_column, given.dims, given.kind, given.index_name
     );

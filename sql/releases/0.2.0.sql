@@ -9,6 +9,7 @@
 \ir ../functions/truncate_vector.sql
 \ir ../functions/truncate_halfvec.sql
 \ir ../functions/index_bytes.sql
+\ir ../internal/spread.sql
 \ir ../tables/tables.sql
 \ir ../tables/registry.sql
 \ir ../tables/calibrations.sql

@@ -20,9 +20,14 @@ select
     option.m,
     option.ef_construction,
     coalesce(index.usable, false) as usable,
-    mrl.index_bytes(index.oid::pg_catalog.regclass) as index_bytes,
+    -- the machine that is asked holds no row of a table that Citus spreads
+    case
+        when not mrl._is_spread(table_class.oid)
+        then mrl.index_bytes(index.oid::pg_catalog.regclass)
+    end as index_bytes,
     case
         when table_class.reltuples operator(pg_catalog.<>) -1
+            and not mrl._is_spread(table_class.oid)
         then table_class.reltuples::bigint
     end as estimated_rows,
     registry.created_at,

@@ -129,6 +129,7 @@ OWN = {
     ("graph_found", "places"): "select null::pg_catalog.tid as place, $1 as short",
     ("graph_found", "answers"): "40",
     ("recommended", "queries"): ", queries => null",
+    ("spread_rows", "sample"): "10",
 }
 """The same, for slots of one file."""
 

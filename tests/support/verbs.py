@@ -14,6 +14,7 @@ from mrl_pg.exchange import (
     Exchange,
     Request,
     Send,
+    run,
 )
 from support.databases import Conn, connect
 
@@ -57,6 +58,18 @@ def intercepted(
     except StopIteration as done:
         result: T = done.value
         return result
+
+
+def sent(conn: Conn, verb: Exchange[object]) -> list[str]:
+    """What a verb sends, as `text_of` shows it, while it is carried out."""
+    texts: list[str] = []
+
+    def handle(request: Request) -> Exchange[object]:
+        texts.append(text_of(request))
+        return (yield request)
+
+    run(conn, intercepted(verb, handle))
+    return texts
 
 
 # ------------------------------------------------------------------ locks

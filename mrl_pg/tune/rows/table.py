@@ -7,6 +7,7 @@ from psycopg import sql
 
 from mrl_pg import source
 from mrl_pg.catalog import slots
+from mrl_pg.catalog.distribution import NOT_MEASURED, refuse_spread
 from mrl_pg.catalog.facts import Facts
 from mrl_pg.catalog.pages import MOST_PAGES, page_ranges
 from mrl_pg.catalog.read import forget_facts, known_facts
@@ -80,11 +81,12 @@ def read(
 ) -> tuple[Facts, TableFacts]:
     """The facts of the layout's table, for searching and for tuning.
 
-    Raises what `known_facts` raises, and InvalidSetting for a table of fewer than
-    FEWEST_ROWS rows.
+    Raises what `known_facts` raises, SpreadTable, and InvalidSetting for a table of
+    fewer than FEWEST_ROWS rows.
     """
     forget_facts(conn, layout)
     facts = run(conn, known_facts(conn, layout))
+    refuse_spread(facts.where, facts.distribution, NOT_MEASURED)
     query = source.statement("tune_table").encode()
     names = {"table_id": facts.table_id, "column": layout.column}
     with cursors.dicts(conn) as cursor:
