@@ -77,6 +77,7 @@ begin
                         'sample_distances', 'forget_queries', 'keep_query', 'keep_distance',
                         'kept_queries', 'register',
                         'unregister', 'set_model', 'set_rotation', 'rotate', 'unrotate',
+                        'stop_rotating', 'rename_rotation',
                         'check_owner', 'index_bytes', 'truncate',
                         'refuse_dims', 'version'
                     ]

@@ -454,7 +454,8 @@ select
     estimated_rows,
     kept_as,
     in_use,
-    model
+    model,
+    rotation
 from mrl.indexes
 order by table_name, full_column, dims, kind
 
@@ -508,6 +509,7 @@ select
     state.index_bytes,
     state.estimated_rows as rows,
     state.registered,
+    state.rotation,
     state.finding,
     state.detail,
     state.remedy,
