@@ -129,7 +129,7 @@ end
 $body$;
 
 -- Rotations whose column has another name now, and nobody knows which: it was renamed, then dumped.
--- Called by: mrl._refuse_lost, mrl.rename_rotation, mrl._claim, mrl._findings, client/rotation.sql
+-- Called by: mrl._refuse_lost, mrl.rename_rotation, mrl._claim, client/rotation.sql, …
 create or replace function mrl._lost_rotations(table_id oid)
 returns table (known_as name, version text, dims int)
 language sql
