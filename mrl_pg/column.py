@@ -4,6 +4,7 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
 from mrl_pg.build.remodel import RemodelStatus, remodel_status
+from mrl_pg.build.rotated_rows import stop_rotating
 from mrl_pg.build.set_rotation import rotation_of, set_rotation
 from mrl_pg.build.switch_column import SwitchReport, switch_column
 from mrl_pg.build.tenant_methods import TenantMethods
@@ -198,9 +199,14 @@ class MatryoshkaColumn(SearchMethods, RowMethods, TenantMethods, ColumnLayout):
         Adds the column if it is missing, and keeps its rotation. Then fills rows that
         have no vector in it, in batches of about 50 ms that each commit, while others
         read and write, so `conn` must be in no transaction. If interrupted, call it
-        again. Rows that change meanwhile have to be written to both columns, by
-        `upsert` with the vector of the model for each. This column, its indexes and
-        what searches use stay as they are: create an index of `to`, then `switch`.
+        again. This column, its indexes and what searches use stay as they are: create
+        an index of `to`, then `switch`.
+
+        From now on triggers rotate what is written to this column into `to`, unless
+        the same statement writes `to` as well: until `stop_rotating`, and after the
+        switch, too. So no row is missed, and none keeps the vector of an older text.
+        (A table that has child tables by inheritance gets no trigger: there, give
+        `upsert` the vector of the model for both.)
 
         Raises RotationMismatch if `to` has another rotation, TableError, InvalidSetting
         and NotInstalled.
@@ -241,6 +247,18 @@ class MatryoshkaColumn(SearchMethods, RowMethods, TenantMethods, ColumnLayout):
                 progress=progress,
             ),
         )
+
+    def stop_rotating(self, conn: Conn, to: str) -> None:
+        """Drop the triggers by which `rotate` has the server fill column `to`.
+
+        Call it when nothing writes this column any more, before you drop it. Only the
+        owner of the table may. Raises TableError if there are no such triggers.
+        """
+        return run(conn, stop_rotating(self, to))
+
+    async def stop_rotating_async(self, conn: AsyncConn, to: str) -> None:
+        """The same as `stop_rotating` on an asynchronous connection."""
+        return await run_async(conn, stop_rotating(self, to))
 
     def remodel_status(self, conn: Conn, to: str) -> RemodelStatus:
         """How far the change to column `to` of another model is, and the next step.

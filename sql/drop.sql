@@ -79,6 +79,7 @@ begin
                         'kept_queries', 'register',
                         'unregister', 'set_model', 'set_rotation', 'rotate', 'unrotate',
                         'set_tenants', 'tenants_sql', 'tenant_recall',
+                        'stop_rotating', 'rename_rotation',
                         'check_owner', 'index_bytes', 'truncate',
                         'refuse_dims', 'version'
                     ]

@@ -3,8 +3,10 @@
 import shlex
 from dataclasses import dataclass, replace
 
+from mrl_pg.build.rotated_rows import count_apart, read_linked
 from mrl_pg.build.status import IndexStatus, read_status
 from mrl_pg.build.switch_column import count_rows, read_column
+from mrl_pg.catalog.facts import Facts
 from mrl_pg.catalog.in_use import column_in_use
 from mrl_pg.errors import ColumnNotFound, InvalidSetting
 from mrl_pg.exchange import Exchange
@@ -17,6 +19,9 @@ class RemodelStatus:
 
     `added` says whether the table has the new column. `filled` counts the rows with
     vectors in both columns, `missing` those with an old vector and no new one.
+    `linked` says that the server rotates the old column into the new one as rows are
+    written, and `outdated` counts the rows whose vectors nevertheless are of different
+    texts; they are counted until the switch.
     `indexes` are the short indexes of the new column that can be used. `in_use` is the
     column that searches with a query for each column use. `next_step` is what to do
     now, a command where that is possible.
@@ -31,6 +36,8 @@ class RemodelStatus:
     indexes: tuple[str, ...]
     in_use: str
     next_step: str
+    linked: bool = False
+    outdated: int = 0
 
     @property
     def switched(self) -> bool:
@@ -43,6 +50,8 @@ class RemodelStatus:
         filled = f"{self.filled:,} of {both:,} rows that have an old vector"
         if self.missing:
             filled += f", {self.missing:,} missing"
+        if self.outdated:
+            filled += f", {self.outdated:,} with the vector of an older text"
         lines = {
             "new column": "there" if self.added else "not there yet",
             "filled": filled if self.added else "no row yet",
@@ -68,11 +77,14 @@ def remodel_status(searched: ColumnLayout, to_column: str) -> Exchange[RemodelSt
         yield from read_column(to)
     except ColumnNotFound:
         added = False
-    filled, missing = 0, 0
+    filled, missing, outdated = 0, 0, 0
+    linked = False
+    in_use = (yield from column_in_use(searched)).column
     if added:
         counted = yield from count_rows(facts, searched.column, to.column)
         filled, missing = counted["filled"], counted["missing"]
-    in_use = (yield from column_in_use(searched)).column
+        linked, outdated = yield from _outdated(facts, searched, to, in_use)
+    undo = linked and facts.rotation is not None
     states = yield from read_status(facts.table_id, rows=False)
     usable = [state for state in states if state.usable and state.registered]
     known = RemodelStatus(
@@ -85,22 +97,37 @@ def remodel_status(searched: ColumnLayout, to_column: str) -> Exchange[RemodelSt
         tuple(state.name or "" for state in usable if state.column == to.column),
         in_use,
         "",
+        linked,
+        outdated,
     )
-    return replace(known, next_step=_next_step(known, searched, usable))
+    return replace(known, next_step=_next_step(known, searched, usable, undo))
+
+
+def _outdated(
+    facts: Facts, searched: ColumnLayout, to: ColumnLayout, in_use: str
+) -> Exchange[tuple[bool, int]]:
+    """Whether one column is rotated into the other, and the rows that were missed."""
+    columns = yield from read_linked(facts, searched.column, to.column)
+    if not columns.linked or in_use == to.column:
+        return columns.linked, 0
+    return True, (yield from count_apart(facts, columns))
 
 
 def _next_step(
-    known: RemodelStatus, searched: ColumnLayout, usable: list[IndexStatus]
+    known: RemodelStatus, searched: ColumnLayout, usable: list[IndexStatus], undo: bool
 ) -> str:
     table = ".".join(filter(None, (searched.schema, searched.table)))
     place = shlex.join([table, known.to])
     if not known.added:
         return f"mrl-pg load FILE {place} --update --only-missing --add-column"
+    old = shlex.join([table, known.column])
+    again = f"mrl-pg rotate {old} --to {shlex.quote(known.to)}"
+    if known.linked and (known.missing or known.outdated):
+        return f"{again} --undo" if undo else again
     if known.missing:
         return f"mrl-pg load FILE {place} --update --only-missing"
     if not known.indexes:
         return f"mrl-pg create {place} --dims NUMBER"
-    old = shlex.join([table, known.column])
     if not known.switched:
         return f"mrl-pg switch {old} --to {shlex.quote(known.to)}"
     for state in usable:
@@ -109,4 +136,6 @@ def _next_step(
                 f"mrl-pg drop {old} --dims {state.dims} --kind {state.kind}, when "
                 "nothing searches it any more"
             )
+    if known.linked:
+        return f"{again} --stop, when nothing writes the old column any more"
     return "nothing; the old column can be dropped"

@@ -39,7 +39,8 @@ class IndexStatus:
     Names are those in the registry. If `registered` is False, the registry does not
     know the object, and the names are those in the table. `rows` is PostgreSQL's
     estimate, or None before the first `analyze`; `index_bytes` is None without an
-    index. Both are None for a table of Citus, whose shards hold the rows.
+    index. Both are None for a table of Citus, whose shards hold the rows. `rotation` is
+    the version of the full column's rotation, if it is rotated.
     """
 
     table_id: int
@@ -56,6 +57,7 @@ class IndexStatus:
     index_bytes: int | None
     rows: int | None
     registered: bool
+    rotation: str | None = None
     findings: tuple[Finding, ...] = ()
 
     @property
@@ -161,5 +163,6 @@ def _value(row: Row, findings: list[Finding]) -> IndexStatus:
         index_bytes=row["index_bytes"],
         rows=row["rows"],
         registered=row["registered"],
+        rotation=row["rotation"],
         findings=tuple(findings),
     )

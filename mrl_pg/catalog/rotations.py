@@ -15,7 +15,7 @@ from mrl_pg import source
 from mrl_pg.arguments import shown
 from mrl_pg.catalog.recent import Recent
 from mrl_pg.catalog.slots import home, statement
-from mrl_pg.errors import InvalidVector, TableError
+from mrl_pg.errors import InvalidVector, RotationMismatch, TableError
 from mrl_pg.exchange import Exchange, Row, Send, look
 from mrl_pg.exchange.arrays import Array, vector_array
 from mrl_pg.rotation import Provenance, Rotation
@@ -30,10 +30,20 @@ _known: Recent[str, Rotation] = Recent(MATRICES)
 def read_rotations(
     table_id: int, extension_schema: str
 ) -> Exchange[tuple[dict[str, Rotation], int]]:
-    """The rotations of a table by column, and a number that changes with them."""
+    """The rotations of a table by column, and a number that changes with them.
+
+    Raises RotationMismatch if nobody knows which column a rotation belongs to.
+    """
     rows = yield from look(_column_rotations(), {"table_id": table_id})
     found: dict[str, Rotation] = {}
     for row in rows:
+        if row["lost"] is not None:
+            raise RotationMismatch(
+                f"the table has a rotation of column {row['lost']!r}, which has "
+                "another name now: say which column it is with `select "
+                f"mrl.rename_rotation(TABLE, '{row['lost']}', COLUMN)`, or NULL in "
+                "place of the column if it was dropped"
+            )
         if row["name"] is not None:
             known = _known.get(row["version"])
             if known is None:

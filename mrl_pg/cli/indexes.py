@@ -67,4 +67,6 @@ def _state(row: dict[str, Any], several: bool) -> str:
         return "missing or invalid"
     state = "usable" if row["kept_as"] == "generated" else f"usable, {row['kept_as']}"
     # what searches take that name no index
-    return f"{state}, in use" if several and row["in_use"] else state
+    if several and row["in_use"]:
+        state += ", in use"
+    return f"{state}, rotated by {row['rotation']}" if row["rotation"] else state

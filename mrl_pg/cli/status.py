@@ -45,7 +45,8 @@ def status(
 
     It finds invalid and missing indexes, dropped and renamed columns, partitions
     without their part, triggers that are missing or disabled, and what a broken build
-    left. Nothing is changed. The exit code is 4 if anything is wrong, else 0.
+    left. Of a rotated column it shows the version of the rotation. Nothing is changed.
+    The exit code is 4 if anything is wrong, else 0.
 
     Example: mrl-pg status docs
     """
@@ -113,6 +114,11 @@ def _report(report: RepairReport) -> dict[str, object]:
     }
 
 
+def _state(state: IndexStatus) -> str:
+    said = "ok" if state.ok else "see below"
+    return said if state.rotation is None else f"{said}, rotated by {state.rotation}"
+
+
 def _print(states: tuple[IndexStatus, ...]) -> None:
     heads = ("table", "full", "short", "kept as", "index", "size", "rows", "state")
     lines = [
@@ -124,7 +130,7 @@ def _print(states: tuple[IndexStatus, ...]) -> None:
             state.name or "",
             f"{(state.index_bytes or 0) / 1e6:,.1f} MB",
             "?" if state.rows is None else f"{state.rows:,}",
-            "ok" if state.ok else "see below",
+            _state(state),
         )
         for state in states
     ]

@@ -12,10 +12,17 @@ from psycopg import pq, sql
 from mrl_pg import source
 from mrl_pg.arguments import check_callable, check_whole, flag
 from mrl_pg.build import online
+from mrl_pg.build.rotated_rows import (
+    LinkedColumns,
+    count_apart,
+    link_rotated,
+    read_linked,
+)
 from mrl_pg.build.set_rotation import check_rotation, set_rotation
 from mrl_pg.build.switch_column import count_rows, read_column
 from mrl_pg.catalog import slots
 from mrl_pg.catalog.facts import Facts
+from mrl_pg.catalog.in_use import column_in_use
 from mrl_pg.catalog.pages import Range, page_ranges
 from mrl_pg.errors import (
     ColumnNotFound,
@@ -57,8 +64,12 @@ class RotateReport:
 
     `rotation` turned the vectors of column `to`; it is None if they were rotated back.
     Of the rows with a vector in `column`, `filled` have one in `to` now, `written` of
-    them by this run, and `missing` have none. `fitted` is the number of rows on which
+    them by this run, and `missing` have none. `outdated` of those that this run wrote
+    had the rotated vector of an older text. `fitted` is the number of rows on which
     this run fitted the rotation, 0 if it was given, or known from a run before.
+
+    `linked` says whether the server goes on to fill `to` as rows are written, until
+    `stop_rotating`. It cannot if the table has child tables by inheritance.
     """
 
     table: str
@@ -71,6 +82,8 @@ class RotateReport:
     filled: int
     missing: int
     seconds: float
+    outdated: int = 0
+    linked: bool = False
 
     @property
     def complete(self) -> bool:
@@ -89,6 +102,17 @@ class RotateReport:
             f"filled {self.filled:,} rows, {self.written:,} by this run, in "
             f"{self.seconds:.1f} s",
         ]
+        if self.outdated:
+            lines.append(
+                f"{self.outdated:,} of these had the vector of an older text in "
+                f"{self.to}"
+            )
+        lines.append(
+            f"from now on, what is written to {self.column} goes to {self.to}, too"
+            if self.linked
+            else "the table has child tables, so the application has to write both "
+            "columns"
+        )
         if self.missing:
             lines.append(
                 f"{self.missing:,} rows have none yet, because others wrote or held "
@@ -131,6 +155,9 @@ def rotate(
     facts = yield from read_column(column)
     rotation, fitted = yield from _decide(facts, column, rotation, back, sample, target)
     added = yield from _add(facts, column, target, rotation)
+    # before the first row is read, so that no later change is missed
+    linked = yield from link_rotated(facts, column.column, target.column)
+    outdated = yield from _empty_outdated(facts, column, target)
     zone = conn.info.parameter_status("TimeZone") or "set"
     session = Session(cursors.encoding(conn), zone)
     written = yield from _fill(facts, column, target, session, progress)
@@ -146,6 +173,8 @@ def rotate(
         filled=counts["filled"],
         missing=counts["missing"],
         seconds=time.perf_counter() - started,
+        outdated=outdated,
+        linked=linked,
     )
 
 
@@ -272,6 +301,40 @@ def _add(
 
 def _sent(query: sql.Composed) -> Exchange[None]:
     yield Send(query)
+
+
+def _empty_outdated(
+    facts: Facts, column: ColumnLayout, target: ColumnLayout
+) -> Exchange[int]:
+    """Take away vectors of older texts, for the fill to write them again; how many.
+
+    Rows have these if the application wrote the old column alone while no trigger was
+    there, as in a column of an earlier version. Once searches use the new column, it
+    may be the old one that is outdated.
+    """
+    if (yield from column_in_use(column)).column == target.column:
+        return 0
+    columns = yield from read_linked(facts, column.column, target.column)
+    if not (yield from count_apart(facts, columns)):
+        return 0
+    emptied = 0
+    for pages in (yield from page_ranges(facts, BLOCK_BYTES)):
+        emptied += yield from _empty_range(facts, target, columns, pages)
+    return emptied
+
+
+def _empty_range(
+    facts: Facts, target: ColumnLayout, columns: LinkedColumns, pages: Range
+) -> Exchange[int]:
+    query = slots.statement(
+        "empty_apart",
+        table=slots.table_of(facts),
+        to_column=sql.Identifier(target.column),
+        apart=columns.apart,
+        **pages.slots(),
+    )
+    (row,) = yield Send(query)
+    return int(row["emptied"])
 
 
 def _fill(

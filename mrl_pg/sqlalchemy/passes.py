@@ -239,19 +239,20 @@ def _where(
 ) -> sql.Composable:
     """The filter, a check of the short column, and a condition for the plan."""
     filter = slots.condition(where)
-    if element.effort.scan == "exact":
-        return filter
     table = _table_name(element, compiler)
     literal = partial(_literal, compiler)
+    unrotated = parts.check_unrotated(layout, table, literal)
+    if element.rotated:
+        unrotated = sql.SQL("")
+    if element.effort.scan == "exact":
+        return sql.Composed([filter, unrotated])
     checked = parts.check_short(layout, table, literal)
     return sql.Composed(
         [
             filter,
             # an expression says itself what it is, and a trigger's column is plain
             checked if layout.keep in (None, "generated") else sql.SQL(""),
-            sql.SQL("")
-            if element.rotated
-            else parts.check_unrotated(layout, table, literal),
+            unrotated,
             parts.own_plan(query, table if where is None else None),
         ]
     )

@@ -456,7 +456,8 @@ select
     estimated_rows,
     kept_as,
     in_use,
-    model
+    model,
+    rotation
 from mrl.indexes
 order by table_name, full_column, dims, kind
 
@@ -510,6 +511,7 @@ select
     state.index_bytes,
     state.estimated_rows as rows,
     state.registered,
+    state.rotation,
     state.finding,
     state.detail,
     state.remedy,

@@ -28,6 +28,7 @@ select
     turned.provenance,
     turned.entry,
     turned.known_as::pg_catalog.text as known_as,
+    lost.known_as::pg_catalog.text as lost,
     (
 {rotation_stamp}
     ) as stamp
@@ -35,6 +36,7 @@ from (values (1)) as always (one)
 left join mrl.column_rotations as turned
     on turned.table_id operator(pg_catalog.=)
         %(table_id)s::pg_catalog.oid::pg_catalog.regclass
+left join lateral mrl._lost_rotations(%(table_id)s::pg_catalog.oid) as lost on true
 
 -- name: rotation_rows
 -- The rows of the matrix of a rotation, in pgvector's binary format.
@@ -107,4 +109,61 @@ where filled.table_id operator(pg_catalog.=)
         from mrl.column_models as known
         where known.table_id operator(pg_catalog.=) filled.table_id
             and known.full_column operator(pg_catalog.=) %(to_column)s::pg_catalog.name
+    )
+
+-- name: link_rotated
+-- Has the server rotate what is written to a column into another; whether it does.
+-- Parameters: table_id, from_column, to_column
+-- Called by: mrl_pg.build.rotated_rows
+select
+    mrl._link_rotated(
+        %(table_id)s::pg_catalog.oid::pg_catalog.regclass,
+        %(from_column)s::pg_catalog.name,
+        %(to_column)s::pg_catalog.name
+    ) as linked
+
+-- name: linked_columns
+-- Whether the server rotates one column into another, and the condition of rows that it missed.
+-- Parameters: table_id, from_column, to_column
+-- Called by: mrl_pg.build.rotated_rows
+select
+    mrl._linked(known.id, known.from_column, known.to_column) as linked,
+    mrl._apart(known.id, known.from_column, known.to_column) as apart
+from (
+    select
+        %(table_id)s::pg_catalog.oid::pg_catalog.regclass as id,
+        %(from_column)s::pg_catalog.name as from_column,
+        %(to_column)s::pg_catalog.name as to_column
+) as known
+
+-- name: count_apart
+-- How many rows have another vector in a column than the column that it is rotated from.
+-- Slots: table, apart (a condition)
+-- Called by: mrl_pg.build.rotated_rows
+select pg_catalog.count(*) as apart
+from {table}
+where {apart}
+
+-- name: empty_apart
+-- Takes such vectors away, in a range of pages; how many.
+-- Slots: table, to_column, apart, first, last (places of rows)
+-- Called by: mrl_pg.load.rotate
+with emptied as (
+    update {table}
+    set {to_column} = null
+    where ctid operator(pg_catalog.>=) {first}::pg_catalog.tid
+        and ctid operator(pg_catalog.<) {last}::pg_catalog.tid
+        and {apart}
+    returning 1 as one
+)
+select pg_catalog.count(*) as emptied
+from emptied
+
+-- name: stop_rotating
+-- Ends what link_rotated began.
+-- Parameters: table_id, to_column
+-- Called by: mrl_pg.build.rotated_rows
+select
+    mrl.stop_rotating(
+        %(table_id)s::pg_catalog.oid::pg_catalog.regclass, %(to_column)s::pg_catalog.name
     )

@@ -89,6 +89,7 @@ begin
         insert into mrl._removals (entry, rotated) values (claimed, known);
     end if;
     if set_rotation.matrix is null then
+        perform mrl._unlink_rotated(table_name, set_rotation.full_column);
         return;
     end if;
     insert into mrl._own_rotations (

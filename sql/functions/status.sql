@@ -22,7 +22,9 @@ returns table (
     detail text,
     remedy text,
     mends boolean,
-    registered boolean
+    registered boolean,
+    -- the version of the full column's rotation
+    rotation text
 )
 language plpgsql
 stable
@@ -50,7 +52,16 @@ begin
         known.detail,
         known.remedy,
         known.mends,
-        known.registered
+        known.registered,
+        (
+            select turned.version
+            from mrl.column_rotations as turned
+            where turned.table_id = known.table_id::regclass
+                -- also while the registry has the older name
+                and known.full_column in (turned.full_column, turned.known_as)
+            order by turned.full_column = known.full_column desc
+            limit 1
+        )
     from mrl._findings(status.only_table, status.check_rows) as known;
 end
 $body$;
@@ -58,5 +69,6 @@ $body$;
 comment on function mrl.status(regclass, boolean) is
 'Short columns made by mrl_pg: how values are kept, the size of the index, estimated rows, and '
 'what is wrong, one row for each finding. finding is NULL if nothing is wrong; mends says '
-'whether mrl.repair_sql mends it. check_rows also reads every row whose short value a trigger '
+'whether mrl.repair_sql mends it. rotation is the version by which the full column is rotated, if '
+'it is. check_rows also reads every row whose short value a trigger '
 'keeps, and counts rows without a vector in the column of another model that is in use.';

@@ -17,6 +17,9 @@ declare
     slots jsonb;
     current name;
     missing bigint;
+    -- whether the new column has the vectors of the old one, rotated
+    linked boolean := mrl._linked(table_name, from_column, to_column);
+    apart bigint;
     answers name;
     marked name[];
 begin
@@ -44,8 +47,25 @@ begin
             raise exception '% rows of % have a vector in % and none in %',
                 missing, slots ->> 'table', quote_ident(from_column), slots ->> 'full'
                 using errcode = 'object_not_in_prerequisite_state',
-                    hint = 'fill them first (mrl-pg load --update), or let searches miss them '
-                        'with allow_missing';
+                    hint = format(
+                        'fill them first (mrl-pg %s), or let searches miss them with '
+                        'allow_missing',
+                        case when linked then 'rotate' else 'load --update' end
+                    );
+        end if;
+        if linked then
+            execute format(
+                'select count(*) from %s where %s',
+                slots ->> 'table', mrl._apart(table_name, from_column, to_column)
+            )
+            into apart;
+        end if;
+        if apart > 0 then
+            raise exception '% rows of % have another vector in % than in %',
+                apart, slots ->> 'table', slots ->> 'full', quote_ident(from_column)
+                using errcode = 'object_not_in_prerequisite_state',
+                    hint = 'rotate them again first (mrl-pg rotate), or let searches take what '
+                        'they have with allow_missing';
         end if;
     end if;
     select
@@ -84,8 +104,8 @@ $body$;
 comment on function mrl.switch_column(regclass, name, name, boolean) is
 'Makes to_column the full column in use in place of from_column, for mrl.in_use_column and for '
 'searches of MatryoshkaColumn that have a query for each. Refused while rows that have a vector '
-'in from_column have none in to_column (allow_missing allows that), or if to_column has no '
-'usable short index. Rows that others write meanwhile are not counted; '
+'in from_column have none in to_column, or another than mrl-pg rotate fills it with '
+'(allow_missing allows both), or if to_column has no usable short index. Rows that others write meanwhile are not counted; '
 'mrl.status(table_name, check_rows => true) counts them afterwards. Locks and rebuilds nothing. '
 'Only the owner of the table may. Back: call it with the columns exchanged. Returns the name of '
 'the index that answers now.';

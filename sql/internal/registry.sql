@@ -79,6 +79,12 @@ begin
             from mrl.column_rotations as live
             where live.entry = gone.entry
                 and live.known_as = gone.full_column
+        )
+        -- nor renamed before a dump; mrl.rename_rotation then says to what
+        and not exists (
+            select
+            from mrl._lost_rotations(new.table_id) as lost
+            where lost.known_as = gone.full_column
         );
     update mrl._rotations as turned
     set full_column = attribute.attname,

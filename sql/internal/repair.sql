@@ -39,6 +39,21 @@ begin
 end
 $body$;
 
+-- Writes the names that rotated columns of a table have by now into the registry.
+-- Called by: mrl._repair_steps
+create or replace function mrl._follow_rotations(table_id regclass)
+returns void
+language plpgsql
+volatile
+set search_path = pg_catalog, pg_temp
+as $body$
+begin
+    perform mrl.check_owner(table_id);
+    -- its trigger does
+    insert into mrl._claims (table_id) values (_follow_rotations.table_id);
+end
+$body$;
+
 -- The statements that put a trigger in order, and the values that it did not compute.
 -- Called by: mrl._repair_steps
 create or replace function mrl._keeper_steps(known record, codes text[])
@@ -175,6 +190,12 @@ begin
                     )
                 )
             );
+            return next;
+            continue;
+        elsif 'renamed_rotated_column' = any (found_one.codes) then
+            how := 'register';
+            step := 'wrote the new name of a rotated column into the registry';
+            statement := format('select mrl._follow_rotations(%L)', table_id::regclass);
             return next;
             continue;
         elsif 'leftover_schema' = any (found_one.codes) then

@@ -38,8 +38,11 @@ begin
     from mrl.column_rotations as known
     where known.table_id operator(pg_catalog.=) table_id::pg_catalog.regclass
         and known.full_column operator(pg_catalog.=) full_column;
+    if not found then
+        perform mrl._refuse_lost(table_id, full_column, mrl._dims(query));
+        return (query);
     -- a query of another length is refused later
-    if not found or mrl._dims(query) operator(pg_catalog.<>) turned.dims then
+    elsif mrl._dims(query) operator(pg_catalog.<>) turned.dims then
         return (query);
     end if;
     return mrl._turn(turned.entry, turned.known_as, false, query);
@@ -83,6 +86,7 @@ begin
         where known.table_id = table_name
             and known.full_column = _rotated_in_sql.full_column
     ) then
+        perform mrl._refuse_lost(table_name, full_column, (slots ->> 'full_dims')::int);
         return (query);
     end if;
     return format(
@@ -120,6 +124,58 @@ begin
                 hint = 'select * from mrl.column_rotations';
     elsif mrl._dims(query) <> full_dims then
         perform mrl._refuse_query(query, slots);
+    end if;
+end
+$body$;
+
+-- Rotations whose column has another name now, and nobody knows which: it was renamed, then dumped.
+-- Called by: mrl._refuse_lost, mrl.rename_rotation, mrl._claim, client/rotation.sql, …
+create or replace function mrl._lost_rotations(table_id oid)
+returns table (known_as name, version text, dims int)
+language sql
+stable
+parallel safe
+begin atomic
+    select turned.full_column, turned.version, turned.dims
+    from mrl._rotations as turned
+    join mrl._live_tables as live on live.entry operator(pg_catalog.=) turned.entry
+    where live.table_id operator(pg_catalog.=) _lost_rotations.table_id::pg_catalog.regclass
+        -- in the same table, a number that no column has means that the column was dropped
+        and live.born operator(pg_catalog.<>) turned.born
+        and not exists (
+            select
+            from mrl.column_rotations as known
+            where known.entry operator(pg_catalog.=) turned.entry
+                and known.known_as operator(pg_catalog.=) turned.full_column
+        );
+end;
+
+-- Raises if a column that is not rotated may be the one of a rotation that lost its column.
+-- Called by: mrl._rotated, mrl._rotated_in_sql
+create or replace function mrl._refuse_lost(table_id oid, full_column name, dims int)
+returns void
+language plpgsql
+stable
+set search_path = pg_catalog, pg_temp
+as $body$
+declare
+    lost record;
+begin
+    select *
+    into lost
+    from mrl._lost_rotations(table_id) as known
+    where known.dims = _refuse_lost.dims
+    limit 1;
+    if found then
+        raise exception 'table % has a rotation of column %, which has another name now',
+            table_id::regclass, quote_ident(lost.known_as)
+            using errcode = 'object_not_in_prerequisite_state',
+                detail = format('It may be column %I.', full_column),
+                hint = format(
+                    'say which column it is: select mrl.rename_rotation(%L, %L, %L), or NULL '
+                    'in place of the last name if it was dropped',
+                    table_id::regclass, lost.known_as, full_column
+                );
     end if;
 end
 $body$;

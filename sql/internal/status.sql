@@ -364,6 +364,91 @@ begin
 end
 $body$;
 
+-- What is wrong with rotated columns.
+-- Called by: mrl._findings
+create or replace function mrl._rotation_findings(
+    -- NULL means every table
+    only_table oid
+)
+returns table (
+    table_id oid,
+    full_column name,
+    dims int,
+    finding text,
+    detail text,
+    remedy text,
+    mends boolean
+)
+language plpgsql
+stable
+set search_path = pg_catalog, pg_temp
+as $body$
+#variable_conflict use_column
+begin
+    return query
+    select
+        known.table_id::oid,
+        known.full_column,
+        known.dims,
+        'renamed_rotated_column',
+        format('column %I is called %I now', known.known_as, known.full_column),
+        'repair writes the new name into the registry, which a dump needs',
+        true
+    from mrl.column_rotations as known
+    where (_rotation_findings.only_table is null or known.table_id = only_table)
+        and known.full_column <> known.known_as;
+    return query
+    select
+        live.table_id::oid,
+        lost.known_as,
+        lost.dims,
+        'lost_rotation',
+        format(
+            'rotated column %I has another name since a dump, so that searches of columns of '
+            '%s dimensions are refused',
+            lost.known_as, lost.dims
+        ),
+        format(
+            'say which column it is: select mrl.rename_rotation(%L, %L, COLUMN), or NULL if it '
+            'was dropped',
+            live.table_id, lost.known_as
+        ),
+        false
+    from mrl._live_tables as live
+    cross join lateral mrl._lost_rotations(live.table_id::oid) as lost
+    where (_rotation_findings.only_table is null or live.table_id = only_table)
+        and live.entry in (select turned.entry from mrl._rotations as turned);
+    return query
+    select
+        linked.table_id,
+        turner.to_column,
+        null::int,
+        'disabled_rotation',
+        format(
+            'a trigger that rotates what is written to %I into %I is missing or disabled',
+            turner.from_column, turner.to_column
+        ),
+        format(
+            'run mrl-pg rotate %s %I --to %I again, which also fills rows that were missed',
+            linked.table_id::regclass, turner.from_column, turner.to_column
+        ),
+        false
+    from (
+        select distinct trigger.tgrelid as table_id
+        from pg_trigger as trigger
+        where trigger.tgfoid = 'mrl._turn_row'::regproc
+            and trigger.tgparentid = 0
+            and (
+                _rotation_findings.only_table is null
+                or trigger.tgrelid = _rotation_findings.only_table
+            )
+    ) as linked
+    cross join lateral mrl._turners(linked.table_id) as turner
+    group by linked.table_id, turner.from_column, turner.to_column
+    having count(*) filter (where turner.enabled = 'A') <> 2;
+end
+$body$;
+
 -- What is wrong, of registered short columns, then of objects that the registry does not know.
 -- Called by: mrl.status, mrl._repair_steps
 create or replace function mrl._findings(
@@ -672,6 +757,24 @@ begin
                 )
         )
         and mrl._builder(trigger.tgrelid) is null;
+    return query
+    select
+        about.table_id,
+        about.full_column,
+        null::name,
+        null::name,
+        about.dims,
+        null::text,
+        null::text,
+        '',
+        null::oid,
+        false,
+        about.finding,
+        about.detail,
+        about.remedy,
+        about.mends,
+        false
+    from mrl._rotation_findings(_findings.only_table) as about;
     return query
     select
         trial.table_id,

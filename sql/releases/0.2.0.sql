@@ -97,10 +97,13 @@
 \ir ../functions/unregister.sql
 \ir ../functions/set_model.sql
 \ir ../internal/rotation.sql
+\ir ../internal/rotated_rows.sql
 \ir ../functions/set_rotation.sql
 \ir ../functions/rotate.sql
 \ir ../internal/tenants.sql
 \ir ../functions/set_tenants.sql
+\ir ../functions/stop_rotating.sql
+\ir ../functions/rename_rotation.sql
 \ir ../internal/query.sql
 \ir ../internal/filter.sql
 \ir ../internal/effort.sql

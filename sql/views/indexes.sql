@@ -38,11 +38,15 @@ select
         partition by registry.table_id, registry.full_column
         order by registry.chosen_at desc nulls last, registry.created_at, registry.index_name
     ) operator(pg_catalog.=) 1 as in_use,
-    filled.model
+    filled.model,
+    turned.version as rotation
 from mrl.registry as registry
 left join mrl.column_models as filled
     on filled.table_id operator(pg_catalog.=) registry.table_id
     and filled.full_column operator(pg_catalog.=) registry.full_column
+left join mrl.column_rotations as turned
+    on turned.table_id operator(pg_catalog.=) registry.table_id
+    and turned.full_column operator(pg_catalog.=) registry.full_column
 join pg_catalog.pg_class as table_class
     on table_class.oid operator(pg_catalog.=) registry.table_id
 left join pg_catalog.pg_attribute as full_attribute
@@ -75,4 +79,5 @@ comment on view mrl.indexes is
 'Short columns made by mrl_pg: table, dims, kind, distance, index and its size. '
 'computed_as: prefix or bits. kept_as: generated, trigger or expression, which has no column. '
 'in_use: whether a search that names no index of the column uses this one. '
-'model: the embedding model of the full column, if mrl.set_model was told.';
+'model: the embedding model of the full column, if mrl.set_model was told. '
+'rotation: the version of the rotation of the full column, if it is rotated.';

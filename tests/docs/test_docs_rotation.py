@@ -39,11 +39,12 @@ def test_the_page_runs_as_written(
         [block for block in page if block.language == language]
         for language in ("sh", "python", "sql")
     )
-    in_use, load, undo = (block.text.splitlines() for block in shell)
+    in_use, stop, load, undo = (block.text.splitlines() for block in shell)
     scope: dict[str, Any] = {
         "conn": conn,
         "MatryoshkaColumn": MatryoshkaColumn,
         "vector": ROWS[4],
+        "other": ROWS[5],
         "vectors": ROWS,
         "query": QUERY,
     }
@@ -61,6 +62,9 @@ def test_the_page_runs_as_written(
     queries = {"embedding": QUERY, "embedding_rotated": QUERY}
     plan = scope["docs"].plan(conn, queries, k=5)
     assert first_pass(explain(conn, plan)) == [scope["found"].index_name]
+    run(stop)
+    with conn.transaction(force_rollback=True):
+        conn.execute("alter table docs drop column embedding")
     run(load)
     search, like = (block.text for block in statements)
     first, known = search.split(";\n", 1)

@@ -83,6 +83,8 @@ OWN = {
     ("row_stamp_and_rotations", "stamp"): "select 1::pg_catalog.int8 as stamp",
     ("row_stamp_and_rotations", "rotation_stamp"): "select 1::pg_catalog.int8",
     ("column_rotations", "rotation_stamp"): "select 1",
+    ("count_apart", "apart"): "true",
+    ("empty_apart", "apart"): "true",
     ("row_facts", "columns_of"): "select 1::pg_catalog.int8 as table_id",
     ("row_facts", "unique_keys"): "select '{a}'::pg_catalog.text[] as names",
     ("row_facts", "pgvector"): "select '1' as pgvector_version",

@@ -12,8 +12,15 @@ from support.servers import psql, run
 from support.sql_calls import one
 from support.vectors import assert_true, matryoshka, nearest
 
-from mrl_pg import MatryoshkaColumn, MatryoshkaIndex, install, uninstall
-from mrl_pg.errors import StillInUse
+from mrl_pg import (
+    MatryoshkaColumn,
+    MatryoshkaIndex,
+    install,
+    repair,
+    status,
+    uninstall,
+)
+from mrl_pg.errors import RotationMismatch, StillInUse
 from mrl_pg.load import load_blocks
 from mrl_pg.rotation import Provenance, Rotation
 
@@ -47,6 +54,88 @@ def test_a_dump_keeps_the_rotation(
         restored.execute("select mrl.set_model('docs', 'embedding', 'a')")
         restored.execute("alter table docs rename embedding to vector")
         assert MatryoshkaColumn("docs", "vector").rotation(restored) == TURN
+
+
+def test_a_renamed_column_is_not_lost_in_a_dump(
+    loaded: Conn, database: str, bare_database: str, pg_version: int, tmp_path: Path
+) -> None:
+    renamed = MatryoshkaColumn("docs", "vector")
+    loaded.execute("alter table docs add other vector(64), add short vector(3)")
+    loaded.execute("alter table docs rename embedding to vector")
+    # in the same database it is known by its number
+    assert renamed.rotation(loaded) == TURN
+    found = renamed.search(loaded, QUERY, k=5, candidates=300)
+    assert found.keys == nearest(ROWS, QUERY, 5)
+    codes = [
+        finding.code
+        for state in status(loaded, "docs")
+        for finding in state.findings
+        if "rotat" in finding.code
+    ]
+    assert codes == ["renamed_rotated_column"]
+    file = str(tmp_path / "dump.sql")
+    run(pg_version, "pg_dump", "-d", database, "-f", file)
+    repair(loaded, "docs")
+    assert all(state.ok for state in status(loaded, "docs"))
+    assert {state.rotation for state in status(loaded, "docs")} == {TURN.version}
+    psql(pg_version, bare_database, "-f", file)
+    keys = "select id from mrl.search(null::docs, %s, %s, exact => true, k => 5)"
+    query = str(QUERY.tolist())
+    with connect(bare_database) as restored:
+        # nothing is searched in silence
+        for column in ("vector", "other"):
+            with pytest.raises(errors.ObjectNotInPrerequisiteState, match="embedding"):
+                restored.execute(keys.encode(), [column, query])
+        with pytest.raises(errors.ObjectNotInPrerequisiteState, match="embedding"):
+            restored.execute("select mrl.search_sql('docs', 'vector', k => 5)")
+        with pytest.raises(RotationMismatch, match=r"mrl\.rename_rotation"):
+            renamed.search(restored, QUERY, k=5)
+        # also after another call of the owner
+        restored.execute("select mrl.set_model('docs', 'vector', 'a')")
+        (lost,) = (
+            finding
+            for state in status(restored, "docs")
+            for finding in state.findings
+            if finding.code == "lost_rotation"
+        )
+        assert (
+            not lost.mends
+            and "rename_rotation('public.docs', 'embedding'" in lost.remedy
+        )
+        for wrong, said in (("short", "64 dimensions"), ("gone", "gone")):
+            with pytest.raises(errors.Error, match=said):
+                restored.execute(
+                    "select mrl.rename_rotation('docs', 'embedding', %s)", [wrong]
+                )
+        restored.execute("select mrl.rename_rotation('docs', 'embedding', 'vector')")
+        assert renamed.rotation(restored) == TURN
+        rows = restored.execute(keys.encode(), ["vector", query]).fetchall()
+        assert [key for (key,) in rows] == nearest(ROWS, QUERY, 5)
+        force_index(restored)
+        found = renamed.search(restored, QUERY, k=5, candidates=300)
+        assert found.keys == nearest(ROWS, QUERY, 5)
+        restored.execute(keys.encode(), ["other", query])
+        with pytest.raises(errors.ObjectNotInPrerequisiteState, match="lost"):
+            restored.execute("select mrl.rename_rotation('docs', 'embedding', null)")
+        with pytest.raises(errors.InsufficientPrivilege):
+            reader = role(restored, bare_database, "rotation_renamer")
+            with connect(reader) as other:
+                other.execute("select mrl.rename_rotation('docs', 'embedding', null)")
+        restored.execute("drop owned by rotation_renamer; drop role rotation_renamer")
+
+
+def test_a_column_dropped_before_a_dump_is_forgotten(
+    loaded: Conn, database: str, bare_database: str, pg_version: int, tmp_path: Path
+) -> None:
+    loaded.execute("alter table docs add plain vector(64)")
+    loaded.execute("alter table docs drop embedding cascade")
+    file = str(tmp_path / "dump.sql")
+    run(pg_version, "pg_dump", "-d", database, "-f", file)
+    psql(pg_version, bare_database, "-f", file)
+    with connect(bare_database) as restored:
+        restored.execute("select mrl.rename_rotation('docs', 'embedding', null)")
+        assert one(restored, "select count(*) from mrl._rotation_rows") == 0
+        assert MatryoshkaColumn("docs", "plain").rotation(restored) is None
 
 
 def test_rows_about_dropped_tables_go(loaded: Conn) -> None:

@@ -69,13 +69,14 @@ def test_a_declared_rotation(loaded: Conn, database: str, driver: str) -> None:
     run(database, driver, work)
 
 
+@pytest.mark.parametrize("options", [{}, {"exact": True}])
 @pytest.mark.parametrize("driver", DRIVERS)
 def test_a_rotation_that_is_not_declared_is_refused(
-    loaded: Conn, database: str, driver: str
+    loaded: Conn, database: str, driver: str, options: dict[str, Any]
 ) -> None:
     def work(connection: Any) -> None:
         with pytest.raises(RotationMismatch, match="embedding is rotated"):
-            found(connection, table_of(rotated=False))
+            found(connection, table_of(rotated=False), **options)
 
     run(database, driver, work)
 

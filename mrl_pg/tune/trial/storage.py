@@ -213,11 +213,15 @@ def refusal(
 
 
 def copy_bytes(table: TableFacts, tried: Sequence[Point], rows: int, goal: Goal) -> int:
-    """Bytes on disk of a second copy with full vectors in the row, and its indexes."""
+    """Bytes on disk of a second copy with full vectors in the row, and its indexes.
+
+    Rotated rows are in a table of their own.
+    """
     options = {point.option.name: point.option for point in tried if point.option}
     short = sum(value_bytes(o.kind, o.dims) for o in options.values())
     heap = math.ceil(rows / rows_a_page(8 + table.full_bytes + short)) * PAGE
-    return heap + sum(
+    tables = len({option.rotated for option in options.values()})
+    return tables * heap + sum(
         index_bytes(o.kind, o.dims, rows, goal.with_graph(o.graph).m)
         for o in options.values()
     )
