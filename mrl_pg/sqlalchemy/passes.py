@@ -241,9 +241,9 @@ def _where(
     filter = slots.condition(where)
     table = _table_name(element, compiler)
     literal = partial(_literal, compiler)
-    unrotated = parts.check_unrotated(layout, table, literal)
-    if element.rotated:
-        unrotated = sql.SQL("")
+    unrotated: sql.Composable = sql.SQL("")
+    if not element.rotated:
+        unrotated = parts.check_unrotated(layout, table, literal)
     if element.effort.scan == "exact":
         return sql.Composed([filter, unrotated])
     checked = parts.check_short(layout, table, literal)

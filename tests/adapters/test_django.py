@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import django
+import numpy as np
 import pytest
 from asgiref.sync import async_to_sync
 from django.apps import apps
@@ -23,6 +24,7 @@ from psycopg.conninfo import conninfo_to_dict
 from support.databases import Conn, Server, connect
 from support.pages import ROOT, blocks, run_python
 from support.plans import explain, first_pass, force_index
+from support.rotations import orthogonal
 from support.vectors import Vectors, matryoshka, nearest, recall
 
 from mrl_pg import MatryoshkaColumn
@@ -33,11 +35,12 @@ from mrl_pg.adapters.django import (
 )
 from mrl_pg.errors import InvalidSetting, InvalidVector
 from mrl_pg.kinds import Keep
+from mrl_pg.rotation import Provenance, Rotation
 
 ROWS = 400
 INDEX = "library_doc_embedding_32_halfvec_cosine_hnsw"
 PAGE = [b for b in blocks(ROOT / "docs/django.md") if b.language == "python"]
-MRL, MODELS, SEARCH, LATER = PAGE
+MRL, MODELS, SEARCH, LATER, ROTATED = PAGE
 
 
 @dataclass(frozen=True, slots=True)
@@ -416,3 +419,36 @@ def test_the_schema_is_removed_backwards(library: Library, pg_server: Server) ->
         assert conn.execute(left).fetchone() == (None, None)
     manage("migrate", "library")
     assert len(indexes()) == 2
+
+
+def test_a_rotated_column_is_turned_by_the_server(
+    library: Library, capsys: pytest.CaptureFixture[str]
+) -> None:
+    turn = orthogonal(64)
+    rows = library.models.Doc.objects.order_by("id")
+    keys = [row.id for row in rows]
+    now = np.array([row.embedding for row in rows], dtype=np.float32)
+    now[0] = now[6] * 0.9 + now[7] * 0.1
+    with transaction.atomic(), connection.cursor() as cursor:
+        for name in (INDEX, "library_bits"):
+            cursor.execute(f"drop index if exists {name}")
+        MatryoshkaColumn("library_doc", "embedding").set_rotation(
+            connection.connection,
+            Rotation(turn, Provenance("random", 0)),
+            already=True,
+        )
+        cursor.execute(
+            "update library_doc set embedding = mrl.rotate("
+            "'library_doc', 'embedding', embedding)"
+        )
+        create = "select mrl.create_index('library_doc', 'embedding', dims => 32)"
+        cursor.execute(create)
+        scope = {"Doc": library.models.Doc, "vector": now[0], "key": keys[0]}
+        run_python([ROTATED], scope, capsys)
+        stored = [row.embedding for row in rows.all()]
+        assert np.allclose(stored, now @ turn.T, atol=1e-5)
+        read = scope["docs"].get(id=keys[0]).vector
+        assert np.allclose(read, now[0], atol=1e-5)
+        true = [keys[place - 1] for place in nearest(now, now[0], 3)]
+        assert [each.id for each in scope["like"]] == true
+        transaction.set_rollback(True)

@@ -32,9 +32,16 @@ def test_a_column_in_use(conn: Conn, database: str, tmp_path: Path) -> None:
     assert turned.rotation(conn) == rotation
     made = mrl_pg("create", "docs", "embedding_rotated", "--dims", 16, *server)
     assert made.returncode == 0, made.stderr
+    for listing in (("indexes",), ("status", "docs")):
+        shown = mrl_pg(*listing, *server)
+        assert f"rotated by {rotation.version}" in shown.stdout
     again = mrl_pg("rotate", "docs", "embedding", *server)
     assert "filled 300 rows, 0 by this run" in again.stdout
     assert "next: mrl-pg switch docs embedding --to embedding_rotated" in again.stdout
+    stop = ("rotate", "docs", "embedding", "--stop", *server)
+    assert "give that with --to" in mrl_pg(*stop).stderr
+    stopped = mrl_pg(*stop, "--to", "embedding_rotated")
+    assert "no longer goes to embedding_rotated" in stopped.stdout
     back = mrl_pg("rotate", "docs", "embedding_rotated", "--undo", "--json", *server)
     report = json.loads(back.stdout)
     assert (report["to"], report["rotation"]) == ("embedding_rotated_plain", None)

@@ -245,13 +245,18 @@ def test_rows_that_cannot_be_fitted_are_refused() -> None:
 # ----------------------------------------------------------------------------- docs
 
 
-def test_the_example_in_the_docs_prints_what_it_says(
-    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("named", ["glosses.rot", "grace_hopper.jpg"])
+def test_the_examples_in_the_docs_print_what_they_say(
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    named: str,
 ) -> None:
     page = (ROOT / "docs/models.md").read_text(encoding="utf-8")
     pairs = re.findall(r"```python\n(.*?)```\n\n```\n(.*?)```", page, re.DOTALL)
-    example, printed = next(pair for pair in pairs if "glosses.rot" in pair[0])
+    example, printed = next(pair for pair in pairs if named in pair[0])
     monkeypatch.chdir(tmp_path)
     exec(compile(example, "docs/models.md", "exec"), {})
     assert capsys.readouterr().out == printed
-    assert Rotation.read("glosses.rot").provenance.source == "glosses"
+    if named == "glosses.rot":
+        assert Rotation.read(named).provenance.source == "glosses"
