@@ -19,7 +19,7 @@ from mrl_pg.server import VERSIONS, programs
 
 EVERY_VERSION = (
     *("build", "calibration", "catalog", "install", "interfaces"),
-    *("rights", "search", "server", "sql"),
+    *("rights", "search", "server", "sql", "tenants"),
 )
 
 one_version = pytest.mark.one_version
