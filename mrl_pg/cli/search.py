@@ -302,8 +302,8 @@ def search(
         return
     show(*as_rows(result))
     if result.shards is not None:
-        asked = "shard was" if result.shards == 1 else "shards were"
-        say(f"{result.shards} {asked} asked")
+        shards = "shard was" if result.shards == 1 else "shards were"
+        say(f"{result.shards} {shards} asked")
     if result.promise:
         say(str(result.promise))
     if result.cut_short:

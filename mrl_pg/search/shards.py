@@ -1,5 +1,6 @@
 """How many shards of a table a search asks, and what each of them passes on."""
 
+import math
 import re
 from functools import cache
 
@@ -65,7 +66,7 @@ def _quantile(whole: int, shards: int) -> int:
     exactly = (1 - share) ** whole
     if exactly < 1e-300:
         # of so many, the mean and six standard deviations
-        return round(whole * share + 6 * (whole * share * (1 - share)) ** 0.5)
+        return round(whole * share + 6 * math.sqrt(whole * share * (1 - share)))
     number, at_most = 0, exactly
     while shards * (1 - at_most) > CUT and number < whole:
         exactly *= (whole - number) / (number + 1) * share / (1 - share)
