@@ -21,6 +21,7 @@ rows by full vectors among the first ten of the short index, `two` among the ten
 two passes answer. `hits` is the share of queries whose own document is among the ten:
 of the short pass, and of two passes. The last lines are indexes of full vectors.
 
+`--exact` searches in NumPy instead, exactly and without a server, which takes a minute.
 `--work` keeps the trained models and the lines that are measured, so that the same
 command goes on after an interruption. Without `--pairs`, words and glosses of the
 demo's WordNet.
@@ -59,6 +60,7 @@ from mrl_pg.train import (
     train_projection,
 )
 from mrl_pg.train.pairs import parted
+from mrl_pg.vectors import normalise
 
 Floats = NDArray[np.float32]
 
@@ -93,7 +95,7 @@ class ShortForm:
     two: float | None
     short_hits: float
     two_hits: float | None
-    index_mb: float
+    index_mb: float | None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -107,7 +109,7 @@ class Full:
     @classmethod
     def of(cls, vectors: tuple[Floats, Floats]) -> "Full":
         """Two matrices, searched exactly."""
-        queries, documents = vectors
+        queries, documents = (normalise(each) for each in vectors)
         return cls(queries, documents, nearest(documents, queries, k=K).rows)
 
 
@@ -130,6 +132,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=4)
     parser.add_argument("--batch", type=int, default=512)
     parser.add_argument("--candidates", type=int, default=40)
+    parser.add_argument("--exact", action="store_true", help="without PostgreSQL")
     parser.add_argument("--work", type=Path, default=Path("models"))
     args = parser.parse_args()
     sizes = [int(size) for size in args.sizes.split(",")]
@@ -147,6 +150,9 @@ def main() -> None:
             **{f"separate-{size}": Nesting((size,)) for size in sizes},
         }.items()
     }
+    if args.exact:
+        print(table(list(measure(None, args, texts, loaded, sizes, ()))))
+        return
     kept = args.work / "result.jsonl"
     lines = kept.read_text().splitlines() if kept.exists() else []
     found = [ShortForm(**json.loads(line)) for line in lines]
@@ -236,14 +242,14 @@ def make_base(folder: Path, texts: Texts, dims: int, vocabulary: int) -> None:
 
 
 def measure(
-    conn: psycopg.Connection,
+    conn: psycopg.Connection | None,
     args: argparse.Namespace,
     texts: Texts,
     loaded: dict[str, tuple[Floats, Floats]],
     sizes: Sequence[int],
     found: Sequence[ShortForm],
 ) -> Iterator[ShortForm]:
-    """Every short form that is not found yet, searched in PostgreSQL."""
+    """Every short form that is not found yet, by the server if there is one."""
     done = {(form.model, form.form, form.dims) for form in found}
     axes = np.linalg.qr(np.random.default_rng(1).normal(size=(args.full, args.full)))[0]
     random = axes.astype(np.float32)
@@ -267,18 +273,31 @@ def measure(
         if not missing:
             continue
         full = Full.of(made())
-        load(conn, full.documents)
+        if conn is not None:
+            load(conn, full.documents)
         for size in missing:
-            yield two_passes(conn, args, full, model, form, size, kind)
+            if conn is None:
+                short = cut(full.queries, size, kind), cut(full.documents, size, kind)
+                yield exactly(args, short, full, model, form, size)
+            else:
+                yield two_passes(conn, args, full, model, form, size, kind)
     behind = Full.of(ordinary)
     for size in sizes:
         if ("separate", "all", size) not in done:
             short = loaded[f"separate-{size}"]
-            yield one_index(conn, args, short, behind, "separate", size)
+            yield (
+                exactly(args, short, behind, "separate", "all", size)
+                if conn is None
+                else one_index(conn, args, short, behind, "separate", size)
+            )
     for name in ("matryoshka", "ordinary"):
         if (name, "all", args.full) not in done:
             own = Full.of(loaded[name])
-            yield one_index(conn, args, loaded[name], own, name, args.full)
+            yield (
+                exactly(args, loaded[name], own, name, "all", args.full)
+                if conn is None
+                else one_index(conn, args, loaded[name], own, name, args.full)
+            )
 
 
 def projection(
@@ -379,19 +398,53 @@ def one_index(
         for query in vectors[0]
     ]
     conn.execute("reset hnsw.ef_search")
+    mb = megabytes(conn, "docs_one")
+    return form_of(args, candidates, full, model, "all", size, mb)
+
+
+def exactly(
+    args: argparse.Namespace,
+    vectors: tuple[Floats, Floats],
+    full: Full,
+    model: str,
+    form: str,
+    size: int,
+) -> ShortForm:
+    """The answers of an exact search over short vectors, and of a second pass."""
+    rows = nearest(vectors[1], vectors[0], k=args.candidates).rows
+    return form_of(args, rows.tolist(), full, model, form, size, None)
+
+
+def form_of(
+    args: argparse.Namespace,
+    candidates: Sequence[Sequence[int]],
+    full: Full,
+    model: str,
+    form: str,
+    size: int,
+    mb: float | None,
+) -> ShortForm:
+    """What candidates hold, before and after full vectors rank them again."""
     first = [rows[:K] for rows in candidates]
     again = []
     for rows, query in zip(candidates, full.queries, strict=True):
-        best = np.argsort(-(full.documents[rows] @ query), kind="stable")[:K]
+        best = np.argsort(-(full.documents[list(rows)] @ query), kind="stable")[:K]
         again.append([rows[place] for place in best])
-    alone = size == args.full
+    alone = (form, size) == ("all", args.full)
     return ShortForm(
-        *(model, "all", size, size * 2, shared(first, full.true)),
+        *(model, form, size, size // 8 if form == "bits" else size * 2),
+        shared(first, full.true),
         None if alone else shared(again, full.true),
         hits(first),
         None if alone else hits(again),
-        megabytes(conn, "docs_one"),
+        mb,
     )
+
+
+def cut(vectors: Floats, size: int, kind: Kind) -> Floats:
+    """Prefixes, or signs, whose order by cosine is that of bits by Hamming distance."""
+    short = vectors[:, :size]
+    return np.where(short > 0, 1, -1).astype(np.float32) if kind == "bit" else short
 
 
 def shared(answers: Sequence[Sequence[object]], true: NDArray[np.int64]) -> float:
@@ -424,8 +477,9 @@ def table(found: Sequence[ShortForm]) -> str:
     for form in found:
         shares = (form.short, form.two, form.short_hits, form.two_hits)
         cells = ["" if share is None else three_digits(share) for share in shares]
+        mb = "" if form.index_mb is None else f"{form.index_mb:.1f}"
         named = [form.model, form.form, str(form.dims), str(form.bytes)]
-        lines.append(f"| {' | '.join([*named, *cells, f'{form.index_mb:.1f}'])} |")
+        lines.append(f"| {' | '.join([*named, *cells, mb])} |")
     return "\n".join(lines)
 
 

@@ -79,6 +79,7 @@ ONLY_IN = {
     "sqlalchemy": {"alembic", "sqlalchemy"},
     "transformers": {"train"},
     "threadpoolctl": {"recall"},
+    "torch": {"embed"},
     "typer": {"cli"},
 }
 PURE = {"errors", "kinds", "layout", "models", "rotation", "source", "vectors"}
