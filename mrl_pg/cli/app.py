@@ -22,6 +22,7 @@ class MrlPg(LazyGroup):
     places: ClassVar = {
         "demo": "mrl_pg.cli.demo:demo",
         "bench": "mrl_pg.cli.bench:bench",
+        "plan": "mrl_pg.cli.plan:plan",
         "install": "mrl_pg.cli.install:install",
         "uninstall": "mrl_pg.cli.install:uninstall",
         "extension": "mrl_pg.cli.install:extension",

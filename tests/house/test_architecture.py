@@ -41,7 +41,7 @@ LAYERS: tuple[set[str], ...] = (
     {"column"},
     {"tune"},
     {PUBLIC},
-    {"demo", "report"},
+    {"demo", "report", "scale"},
     {"bench", "embed"},
     {"train"},
     # the command line starts the MCP server

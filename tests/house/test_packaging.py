@@ -57,6 +57,7 @@ def test_the_wheel_holds_every_file(wheel: Path) -> None:
         ("mrl_pg", "mrl_pg", "**/*.py"),
         ("mrl_pg/demo/data", "mrl_pg/demo/data", "*"),
         ("mrl_pg/report", "mrl_pg/report", "*.j2"),
+        ("mrl_pg/scale", "mrl_pg/scale", "*.jsonl"),
         ("migrations", "mrl_pg/migrations", "**/*.py"),
         ("sql", "mrl_pg/sql", "**/*.sql"),
         ("sql", "mrl_pg/sql", "frozen.txt"),

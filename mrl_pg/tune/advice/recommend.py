@@ -16,7 +16,7 @@ from mrl_pg.tune.advice.rotation import rotated_column
 from mrl_pg.tune.option import Goal, Option
 from mrl_pg.tune.predict.cost_model import graph_ef
 from mrl_pg.tune.predict.growth import grown
-from mrl_pg.tune.predict.index_size import index_bytes
+from mrl_pg.tune.predict.index_size import graph_bytes, index_bytes
 from mrl_pg.tune.predict.rotation import RotationTest
 from mrl_pg.tune.predict.shortlist import could_win
 from mrl_pg.tune.rows.table import TableFacts
@@ -274,9 +274,11 @@ def _costs(table: TableFacts, goal: Goal, option: Option) -> list[str]:
             f"the build will take about {option.build_seconds:,.0f} s, judging by the "
             f"builds of {' and '.join(option.build_scaled_by)} in this run"
         )
-    if option.index_bytes > table.build_bytes:
+    links = goal.with_graph(option.graph).m
+    graph = graph_bytes(option.kind, option.dims, table.rows, links)
+    if graph > table.build_bytes:
         sentences.append(
-            f"set maintenance_work_mem above {_mb(option.index_bytes)} for the build "
+            f"set maintenance_work_mem above {_mb(graph)} for the build "
             f"(now {_mb(table.build_bytes)}), because a graph that does not fit takes "
             "several times longer to build"
         )

@@ -1,4 +1,4 @@
-"""Predicts the size of an HNSW index and of a short column from the layout of pages.
+"""Predicts the bytes of an HNSW index, its graph, a short column and TOAST.
 
 The layout is that of pgvector 0.8 (`src/hnsw.h`, `src/hnswbuild.c`). Each element takes
 two tuples, for the vector and for the links, on one page if both fit. A graph that does
@@ -27,6 +27,12 @@ SIMULATED = 20_000
 TOAST_CHUNK = 1996
 TOAST_ROW = 40
 """Bytes of header, line pointer, key and length of a chunk in a TOAST table."""
+
+TOAST_VALUES = 200
+"""Values to lay out on pages of TOAST."""
+
+TOAST_ENTRY = 20 / 0.9
+"""Bytes of a chunk in the index of a TOAST table, whose pages are filled to 90 %."""
 
 
 def value_bytes(kind: Kind, dims: int) -> int:
@@ -61,6 +67,42 @@ def _pages(kind: Kind, dims: int, m: int) -> float:
             pages, free = pages + 1, usable
         free -= links
     return pages / SIMULATED
+
+
+def graph_bytes(kind: Kind, dims: int, rows: int, m: int = 16) -> int:
+    """Bytes of memory that the graph of `rows` values takes while it is built.
+
+    A build is several times slower if `maintenance_work_mem` is less. It is the memory
+    of `mrl._graph_size` on PostgreSQL 16 and later.
+    """
+    element = 128 + _aligned(value_bytes(kind, dims))
+    # the links of the lowest level, and the list of levels
+    links = 8 + 32 * m + 8
+    headers = 4 * 8
+    # the links of higher levels, of which a row has 1 / (m - 1) on average
+    higher = (16 + 16 * m + 8) / (m - 1)
+    return math.ceil(rows * (element + links + headers + higher))
+
+
+def toast_bytes(kind: Kind, dims: int, rows: int) -> int:
+    """Bytes of a TOAST table and its index that hold `rows` values outside their rows.
+
+    Chunks go to pages in order, so the end of a page that is shorter than the next
+    chunk stays empty.
+    """
+    # without the length field of the value, which TOAST does not keep
+    left = value_bytes(kind, dims) - 4
+    full, rest = divmod(left, TOAST_CHUNK)
+    chunks = [TOAST_CHUNK] * full + [rest] * bool(rest)
+    pages, free = 1, PAGE - PAGE_HEADER
+    for _ in range(TOAST_VALUES):
+        for size in chunks:
+            taken = _aligned(size + TOAST_ROW - LINE_POINTER) + LINE_POINTER
+            if taken > free:
+                pages, free = pages + 1, PAGE - PAGE_HEADER
+            free -= taken
+    a_row = pages / TOAST_VALUES * PAGE + len(chunks) * TOAST_ENTRY
+    return math.ceil(rows * a_row)
 
 
 def column_bytes(kind: Kind, dims: int, rows: int, row_width: int) -> int:
