@@ -406,21 +406,6 @@ def test_the_schema_is_installed_twice(library: Library) -> None:
     assert len(indexes()) == 2
 
 
-def test_the_schema_is_removed_backwards(library: Library, pg_server: Server) -> None:
-    """Last, because it takes the tables away."""
-    assert Path(library.models.__file__).is_file()
-    manage("migrate", "library", "zero")
-    # as if the last step had not been written down
-    manage("migrate", "library", "0001", fake=True)
-    manage("migrate", "library", "zero")
-    name = connection.settings_dict["NAME"]
-    with connect(pg_server.url(name)) as conn:
-        left = "select to_regclass('library_doc'), to_regnamespace('mrl')"
-        assert conn.execute(left).fetchone() == (None, None)
-    manage("migrate", "library")
-    assert len(indexes()) == 2
-
-
 def test_a_rotated_column_is_turned_by_the_server(
     library: Library, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -452,3 +437,18 @@ def test_a_rotated_column_is_turned_by_the_server(
         true = [keys[place - 1] for place in nearest(now, now[0], 3)]
         assert [each.id for each in scope["like"]] == true
         transaction.set_rollback(True)
+
+
+def test_the_schema_is_removed_backwards(library: Library, pg_server: Server) -> None:
+    """Last, because it takes the tables away."""
+    assert Path(library.models.__file__).is_file()
+    manage("migrate", "library", "zero")
+    # as if the last step had not been written down
+    manage("migrate", "library", "0001", fake=True)
+    manage("migrate", "library", "zero")
+    name = connection.settings_dict["NAME"]
+    with connect(pg_server.url(name)) as conn:
+        left = "select to_regclass('library_doc'), to_regnamespace('mrl')"
+        assert conn.execute(left).fetchone() == (None, None)
+    manage("migrate", "library")
+    assert len(indexes()) == 2
