@@ -24,7 +24,7 @@ WORKERS := -n $(COUNT) --dist loadfile --no-loadscope-reorder
 test: .venv/installed  ## all tests, a few files at a time
 	$(BIN)/pytest $(if $(DSN),-n 0,$(WORKERS)) $(SERVERS) $(SELECT)
 
-# in an environment of its own, because torch is 200 MB to 3 GB; CI does the same
+# in an environment of its own, because torch is 200 MB to 3 GB; CI does not
 test-train:  ## the tests that train models, with torch
 	.ci/train $(PYTHON) .venv-train
 
