@@ -40,6 +40,7 @@ from mrl_pg.errors import (
 )
 
 if typing.TYPE_CHECKING:
+    from mrl_pg.build.doctor import Diagnosis, doctor, doctor_async
     from mrl_pg.build.preflight import (
         OldTransaction,
         OtherIndex,
@@ -78,6 +79,7 @@ __all__ = [
     "Calibration",
     "CalibrationPoint",
     "ColumnNotFound",
+    "Diagnosis",
     "EmbeddingError",
     "Finding",
     "GraphBroken",
@@ -137,6 +139,8 @@ __all__ = [
     "TenantsReport",
     "UntrainedSizeWarning",
     "UpsertReport",
+    "doctor",
+    "doctor_async",
     "install",
     "install_async",
     "normalise",
@@ -153,6 +157,7 @@ _MODULES = {
     "BuildReport": "build.report",
     "Calibration": "calibration.calibrate",
     "CalibrationPoint": "calibration.calibrate",
+    "Diagnosis": "build.doctor",
     "Finding": "build.status",
     "Hit": "search.result",
     "HybridHit": "search.hybrid_result",
@@ -181,6 +186,8 @@ _MODULES = {
     "TenantStep": "build.tenants",
     "TenantsReport": "build.tenants",
     "UpsertReport": "rows.report",
+    "doctor": "build.doctor",
+    "doctor_async": "build.doctor",
     "install": "installation",
     "install_async": "installation",
     "normalise": "vectors",

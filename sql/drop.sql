@@ -73,7 +73,7 @@ begin
                         'search', 'search_keys', 'search_many', 'hybrid', 'search_words',
                         'search_sql', 'create_search_function', 'create_index', 'create_index_sql',
                         'preflight', 'drop_index', 'switch_index', 'switch_column',
-                        'in_use_column', 'fill_short_column', 'keep_as_sql', 'status',
+                        'in_use_column', 'fill_short_column', 'keep_as_sql', 'status', 'doctor',
                         'repair_sql', 'recall', 'calibrate', 'sample_queries',
                         'sample_distances', 'forget_queries', 'keep_query', 'keep_distance',
                         'kept_queries', 'register',

@@ -1,7 +1,8 @@
 """What is wrong with the short columns of a database, as `mrl.status` says."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from psycopg import errors, sql
 
@@ -120,10 +121,14 @@ def find_table(table: str | None, schema: str) -> Exchange[int | None]:
 
 def read_status(table_id: int | None, rows: bool) -> Exchange[tuple[IndexStatus, ...]]:
     """The short columns of a table, or of all tables; raises NotInstalled."""
+    given = {"table_id": table_id, "check_rows": rows}
+    return _grouped((yield from read_table(source.statement("status"), given)))
+
+
+def read_table(query: str, given: dict[str, Any]) -> Exchange[Sequence[Row]]:
+    """Rows of a function of the schema mrl; raises NotInstalled if it is not there."""
     try:
-        read = yield from look(
-            source.statement("status"), {"table_id": table_id, "check_rows": rows}
-        )
+        return (yield from look(query, given))
     except errors.Error as error:
         if not_installed(error):
             raise NotInstalled(
@@ -131,7 +136,6 @@ def read_status(table_id: int | None, rows: bool) -> Exchange[tuple[IndexStatus,
                 "older than mrl_pg: run mrl_pg.install(conn) or `mrl-pg install`"
             ) from error
         raise
-    return _grouped(read)
 
 
 def _grouped(rows: Iterable[Row]) -> tuple[IndexStatus, ...]:

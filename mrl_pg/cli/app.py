@@ -37,6 +37,7 @@ class MrlPg(LazyGroup):
         "indexes": "mrl_pg.cli.indexes:indexes",
         "status": "mrl_pg.cli.status:status",
         "repair": "mrl_pg.cli.status:repair",
+        "doctor": "mrl_pg.cli.doctor:doctor",
         "tune": "mrl_pg.cli.tune:tune",
         "search": "mrl_pg.cli.search:search",
         "calibrate": "mrl_pg.cli.calibrate:calibrate",

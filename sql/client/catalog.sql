@@ -520,6 +520,44 @@ from mrl.status(%(table_id)s::pg_catalog.oid::pg_catalog.regclass, %(check_rows)
 join pg_catalog.pg_class as class on class.oid operator(pg_catalog.=) state.table_name
 join pg_catalog.pg_namespace as space on space.oid operator(pg_catalog.=) class.relnamespace
 
+-- name: doctor
+-- What harms searches, as mrl.doctor says, with names as text.
+-- Parameters: table_id (NULL for every table), sample
+-- Called by: mrl_pg.build.doctor
+select
+    said.finding as code,
+    case
+        when said.table_name is not null
+        then pg_catalog.format('%%s.%%s', space.nspname, class.relname)
+    end as "table",
+    said.index_name::pg_catalog.text as index,
+    said.detail,
+    said.why,
+    said.remedy
+from mrl.doctor(%(table_id)s::pg_catalog.oid::pg_catalog.regclass, %(sample)s) as said
+left join pg_catalog.pg_class as class on class.oid operator(pg_catalog.=) said.table_name
+left join pg_catalog.pg_namespace as space
+    on space.oid operator(pg_catalog.=) class.relnamespace
+
+-- name: sizes_of_models
+-- Short columns of full columns whose embedding model is known.
+-- Parameters: table_id (NULL for every table)
+-- Called by: mrl_pg.build.doctor
+select
+    pg_catalog.format('%%s.%%s', space.nspname, class.relname) as "table",
+    known.index_name::pg_catalog.text as index,
+    known.dims,
+    known.kind,
+    known.model
+from mrl.indexes as known
+join pg_catalog.pg_class as class on class.oid operator(pg_catalog.=) known.table_name
+join pg_catalog.pg_namespace as space on space.oid operator(pg_catalog.=) class.relnamespace
+where known.model is not null
+    and (
+        %(table_id)s::pg_catalog.oid is null
+        or known.table_name operator(pg_catalog.=) %(table_id)s::pg_catalog.oid
+    )
+
 -- name: registered
 -- The registered short columns by their current names, and how their indexes were built.
 -- Slots: table, a literal to be found on the search path or in its schema; NULL for all

@@ -137,6 +137,8 @@
 \ir ../internal/status.sql
 \ir ../internal/repair.sql
 \ir ../functions/status.sql
+\ir ../internal/doctor.sql
+\ir ../functions/doctor.sql
 \ir ../functions/repair_sql.sql
 \ir ../internal/keep.sql
 \ir ../functions/keep_as_sql.sql
