@@ -43,7 +43,7 @@ def test_defaults_are_said_once() -> None:
     )
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(NAMES, NAMES, st.sampled_from(["vector", "halfvec", "bit"]))
 def test_any_name_leads_to_names_that_postgresql_keeps(
     table: str, column: str, kind: Kind

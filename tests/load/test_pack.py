@@ -111,7 +111,6 @@ def test_any_pattern_of_nulls_keeps_rows_in_order(
 
 @settings(
     max_examples=25,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(

@@ -99,7 +99,6 @@ identifiers = st.text(
 
 @settings(
     max_examples=25,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(schema=identifiers, table=identifiers, column=identifiers, key=identifiers)

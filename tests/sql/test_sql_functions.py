@@ -29,7 +29,6 @@ TINY = {
 }
 HUGE = {"vector": 1e38, "halfvec": 65504.0}
 per_example = settings(
-    deadline=None,
     max_examples=60,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )

@@ -45,7 +45,6 @@ def test_names_of_every_sort(conn: Conn, name: str) -> None:
 
 
 @settings(
-    deadline=None,
     max_examples=80,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
