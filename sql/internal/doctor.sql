@@ -267,7 +267,7 @@ begin
 end
 $body$;
 
--- What a random sample of vectors says: zero vectors, lengths other than 1, signs that tell nothing.
+-- What a sample of vectors says: vectors of zeros, lengths other than 1, signs that tell nothing.
 -- Called by: mrl.doctor
 create or replace function mrl._ails_vectors(known record, sample int)
 returns table (finding text, detail text, why text, remedy text)
@@ -354,7 +354,7 @@ end
 $body$;
 
 -- Whether the planner takes the index for a search as this role makes it; it is not run.
--- Called by: mrl.doctor, mrl.check_plan
+-- Called by: mrl.doctor
 create or replace function mrl._ails_plan(known record)
 returns table (finding text, detail text, why text, remedy text)
 language plpgsql

@@ -33,8 +33,8 @@ def docs(conn: Conn) -> Conn:
     return conn
 
 
-def codes(conn: Conn, **options: int) -> set[str]:
-    return {each.code for each in doctor(conn, **options)} - set(CALM)
+def codes(conn: Conn, sample: int = 200) -> set[str]:
+    return {each.code for each in doctor(conn, sample=sample)} - set(CALM)
 
 
 def counted(conn: Conn) -> None:
