@@ -8,7 +8,18 @@ where exists (
     where class.oid operator(pg_catalog.=) table_id
 )
 $$);
-select pg_catalog.pg_extension_config_dump('mrl._registry', $$
+do $body$
+declare
+    of_entry pg_catalog.regclass;
+begin
+    -- a statement each, because all of them change the same row of the catalog
+    foreach of_entry in array array[
+        'mrl._registry', 'mrl._calibrations', 'mrl._measurements', 'mrl._query_sampling',
+        'mrl._column_models', 'mrl._rotations', 'mrl._rotation_rows', 'mrl._tenants',
+        'mrl._tenant_indexes'
+    ]::pg_catalog.regclass[]
+    loop
+        perform pg_catalog.pg_extension_config_dump(of_entry, $$
 where entry in (
     select known.entry
     from mrl._tables as known
@@ -16,69 +27,8 @@ where entry in (
         on class.oid operator(pg_catalog.=) known.table_id
 )
 $$);
-select pg_catalog.pg_extension_config_dump('mrl._calibrations', $$
-where entry in (
-    select known.entry
-    from mrl._tables as known
-    join pg_catalog.pg_class as class
-        on class.oid operator(pg_catalog.=) known.table_id
-)
-$$);
-select pg_catalog.pg_extension_config_dump('mrl._measurements', $$
-where entry in (
-    select known.entry
-    from mrl._tables as known
-    join pg_catalog.pg_class as class
-        on class.oid operator(pg_catalog.=) known.table_id
-)
-$$);
-select pg_catalog.pg_extension_config_dump('mrl._query_sampling', $$
-where entry in (
-    select known.entry
-    from mrl._tables as known
-    join pg_catalog.pg_class as class
-        on class.oid operator(pg_catalog.=) known.table_id
-)
-$$);
-select pg_catalog.pg_extension_config_dump('mrl._column_models', $$
-where entry in (
-    select known.entry
-    from mrl._tables as known
-    join pg_catalog.pg_class as class
-        on class.oid operator(pg_catalog.=) known.table_id
-)
-$$);
-select pg_catalog.pg_extension_config_dump('mrl._rotations', $$
-where entry in (
-    select known.entry
-    from mrl._tables as known
-    join pg_catalog.pg_class as class
-        on class.oid operator(pg_catalog.=) known.table_id
-)
-$$);
-select pg_catalog.pg_extension_config_dump('mrl._rotation_rows', $$
-where entry in (
-    select known.entry
-    from mrl._tables as known
-    join pg_catalog.pg_class as class
-        on class.oid operator(pg_catalog.=) known.table_id
-)
-$$);
-select pg_catalog.pg_extension_config_dump('mrl._tenants', $$
-where entry in (
-    select known.entry
-    from mrl._tables as known
-    join pg_catalog.pg_class as class
-        on class.oid operator(pg_catalog.=) known.table_id
-)
-$$);
-select pg_catalog.pg_extension_config_dump('mrl._tenant_indexes', $$
-where entry in (
-    select known.entry
-    from mrl._tables as known
-    join pg_catalog.pg_class as class
-        on class.oid operator(pg_catalog.=) known.table_id
-)
-$$);
+    end loop;
+end
+$body$;
 select pg_catalog.pg_extension_config_dump('mrl._tables_entry_seq', '');
 select pg_catalog.pg_extension_config_dump('mrl._query_sampling_room_seq', '');

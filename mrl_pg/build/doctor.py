@@ -3,9 +3,8 @@
 from dataclasses import dataclass
 
 from mrl_pg import source
-from mrl_pg.arguments import whole
+from mrl_pg.arguments import check_whole
 from mrl_pg.build.status import find_table, read_table
-from mrl_pg.errors import InvalidSetting
 from mrl_pg.exchange import AsyncConn, Conn, Exchange, Row, run, run_async
 from mrl_pg.models import doubt, find
 
@@ -58,12 +57,7 @@ async def doctor_async(
 def _doctor(
     table: str | None, schema: str, sample: int
 ) -> Exchange[tuple[Diagnosis, ...]]:
-    sample = whole("sample", sample)
-    if not 0 <= sample <= 10000:
-        raise InvalidSetting(
-            f"sample={sample} is outside 0 to 10000: give the number of vectors to "
-            "look at, such as 200"
-        )
+    sample = check_whole("sample", sample, 0, 10000, "the doctor")
     table_id = yield from find_table(table, schema)
     rows = yield from read_table(
         source.statement("doctor"), {"table_id": table_id, "sample": sample}

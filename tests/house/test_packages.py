@@ -1,7 +1,6 @@
 """packaging/: what each package holds, and what is written in more than one place."""
 
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -15,6 +14,7 @@ from typing import Any
 
 import pytest
 import yaml
+from support.missing import missing
 
 from mrl_pg import extension, server
 from mrl_pg.installation import VERSION
@@ -52,19 +52,16 @@ def same(folder: Path, made: Path) -> None:
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == files
 
 
-def missing(program: str) -> None:
-    """Skip, but not in CI, which installs what is missing."""
+def needs(program: str) -> None:
     if shutil.which(program) is None:
-        if "CI" in os.environ:
-            pytest.fail(f"{program} is not installed")
-        pytest.skip(f"{program} is not installed")
+        missing(f"{program} is not installed")
 
 
 # ------------------------------------------------------------------ PGXN
 
 
 def test_the_archive_installs_the_extension(made: Path, tmp_path: Path) -> None:
-    missing("make")
+    needs("make")
     subprocess.run([*DIST, "--out", tmp_path], check=True, capture_output=True)
     (archive,) = tmp_path.iterdir()
     assert archive.name == f"mrl_pg-{VERSION}.zip"
@@ -100,8 +97,8 @@ def control() -> list[str]:
 
 
 def test_debian_packages_hold_the_extension(made: Path, tmp_path: Path) -> None:
-    missing("dpkg-buildpackage")
-    missing("dh")
+    needs("dpkg-buildpackage")
+    needs("dh")
     done = subprocess.run([*DIST, "--deb", "--out", tmp_path], capture_output=True)
     assert done.returncode == 0, done.stderr.decode()
     for name in control():

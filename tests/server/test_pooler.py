@@ -2,13 +2,12 @@
 
 import asyncio
 import json
-import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, ExitStack
 from functools import partial
 from pathlib import Path
-from typing import Any, NoReturn, TypeAlias
+from typing import Any, TypeAlias
 
 import psycopg
 import pytest
@@ -17,6 +16,7 @@ from psycopg import AsyncConnection, RawCursor, errors, sql
 from support.command import mrl_pg
 from support.databases import Conn, Server, connect
 from support.interfaces import INTERFACES, TABLES, Case, Library, open_library, truth
+from support.missing import missing
 from support.plans import explain, first_pass
 from support.servers import POOLER, index_scans, pooler, pooler_version
 from support.tables import Docs, fresh_docs
@@ -49,13 +49,6 @@ MANY = (
 )
 
 Keys: TypeAlias = list[int]
-
-
-def missing(reason: str) -> NoReturn:
-    """Skip, but not in CI, which installs what is missing."""
-    if "CI" in os.environ:
-        pytest.fail(reason)
-    pytest.skip(reason)
 
 
 @pytest.fixture(scope="module")
