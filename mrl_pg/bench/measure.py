@@ -11,9 +11,9 @@ from mrl_pg.bench.asked import Asked
 from mrl_pg.bench.contender import BenchClient, Contender
 from mrl_pg.bench.front import BenchEffort, FrontPoint, on_front
 from mrl_pg.bench.timing import (
+    Turns,
     Window,
     milliseconds,
-    search_for,
     search_together,
     warm_up,
 )
@@ -87,13 +87,17 @@ def fronts(
             ]
         windows: dict[tuple[str, BenchEffort], list[Window]] = {}
         warm: dict[tuple[str, BenchEffort], bool] = {}
+        turns: dict[tuple[str, BenchEffort], Turns] = {}
         for turn in range(pace.rounds):
             for name in rotated([*tried], turn):
                 step(f"round {turn + 1} of {pace.rounds}: {name}")
                 for each in tried[name]:
                     key = name, each.effort
                     search = clients[name].searcher(each.effort, asked.k, asked.percent)
-                    run = partial(search_for, search, asked.queries, pace.seconds)
+                    turns.setdefault(key, Turns(search, asked.queries))
+                    # the client may have searched with another effort meanwhile
+                    turns[key].search = search
+                    run = partial(turns[key].window, pace.seconds)
                     if turn == 0:
                         warm[key] = warm_up(run)
                     windows.setdefault(key, []).append(run())

@@ -9,7 +9,7 @@ from mrl_pg.bench.asked import Asked
 from mrl_pg.bench.contender import Contender
 from mrl_pg.bench.front import FrontPoint
 from mrl_pg.bench.measure import Pace, Step, point_of, rotated
-from mrl_pg.bench.timing import search_for, search_once, warm_up
+from mrl_pg.bench.timing import Turns, warm_up
 from mrl_pg.server.memory import LEAST_BYTES
 
 TRIES = 4
@@ -60,12 +60,11 @@ def squeeze(
             limit(size)
             for name in rotated([*searches], len(found[able[0].name]) if able else 0):
                 step(f"{share:.0%} of the memory: {name}")
-                run = partial(
-                    search_for, searches[name], asked.queries, LONGER * pace.seconds
-                )
+                turns = Turns(searches[name], asked.queries)
+                run = partial(turns.window, LONGER * pace.seconds)
                 # Every query once: a window then finds in memory what fits there, not
                 # what the contender before it has left.
-                search_once(searches[name], asked.queries, PATIENCE)
+                turns.once(PATIENCE)
                 warm = warm_up(run, TRIES)
                 windows = [run() for _ in range(pace.rounds)]
                 point = point_of(chosen[name], windows, warm)

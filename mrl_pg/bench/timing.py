@@ -58,13 +58,32 @@ def search_for(
     return Window(tuple(took), now - start)
 
 
-def search_once(search: Searcher, queries: Sequence[Vector], seconds: float) -> None:
-    """Every query once, or as many as so many seconds allow."""
-    end = time.perf_counter() + seconds
-    for query in queries:
-        search(query)
-        if time.perf_counter() > end:
-            break
+@dataclass(slots=True)
+class Turns:
+    """Windows of one client, each of which goes on where the last one ended.
+
+    With little memory, a window that asks the same queries again finds in memory what
+    the last one read, and is faster than any search that nobody asked before.
+    """
+
+    search: Searcher
+    queries: Sequence[Vector]
+    next: int = 0
+
+    def window(self, seconds: float) -> Window:
+        """The next queries, for so many seconds."""
+        found = search_for(self.search, self.queries, seconds, self.next)
+        self.next = (self.next + len(found.latencies)) % len(self.queries)
+        return found
+
+    def once(self, seconds: float) -> None:
+        """Every query once, or as many as so many seconds allow."""
+        end = time.perf_counter() + seconds
+        for _ in self.queries:
+            self.search(self.queries[self.next])
+            self.next = (self.next + 1) % len(self.queries)
+            if time.perf_counter() > end:
+                break
 
 
 def search_together(

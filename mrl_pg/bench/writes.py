@@ -18,7 +18,7 @@ from mrl_pg.bench.corpus import Corpus, Floats
 from mrl_pg.bench.front import BenchEffort, FrontPoint
 from mrl_pg.bench.measure import Pace
 from mrl_pg.bench.on_server import ServerClient, named, regclass
-from mrl_pg.bench.timing import LEAST, Window, milliseconds, search_for, warm_up
+from mrl_pg.bench.timing import LEAST, Turns, Window, milliseconds, warm_up
 from mrl_pg.build import definitions
 from mrl_pg.catalog import slots
 from mrl_pg.exchange import cursors
@@ -194,9 +194,9 @@ def _changed(
 def _windows(
     client: ServerClient, effort: BenchEffort, asked: Asked, pace: Pace
 ) -> tuple[bool, list[Window]]:
-    search = client.searcher(effort, asked.k)
+    turns = Turns(client.searcher(effort, asked.k), asked.queries)
 
     def run() -> Window:
-        return search_for(search, asked.queries, pace.seconds)
+        return turns.window(pace.seconds)
 
     return warm_up(run), [run() for _ in range(pace.rounds)]

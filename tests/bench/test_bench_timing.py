@@ -8,6 +8,7 @@ import pytest
 
 from mrl_pg.bench.timing import (
     LEAST,
+    Turns,
     Vector,
     Window,
     agree,
@@ -55,6 +56,20 @@ def test_a_window_asks_the_queries_in_turn_and_not_fewer_than_it_must() -> None:
     assert asked == [(2 + i) % 4 for i in range(LEAST)]
     assert len(window.latencies) == LEAST
     assert sum(window.latencies) == pytest.approx(window.seconds)
+
+
+def test_a_window_goes_on_with_the_query_after_the_last() -> None:
+    asked: list[float] = []
+
+    def search(query: Vector) -> list[int]:
+        asked.append(float(query[0]))
+        return []
+
+    turns = Turns(search, QUERIES)
+    turns.window(0.0)
+    turns.once(60)
+    turns.window(0.0)
+    assert asked == [i % 4 for i in range(2 * LEAST + 4)]
 
 
 def test_percentiles_are_of_all_windows_together() -> None:
