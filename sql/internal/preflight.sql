@@ -302,7 +302,7 @@ begin
     graph_bytes := ceil(greatest(most, 0) * a_row.memory);
     -- benchmarks/preflight.py shows how well this fits
     seconds := rows / 1000000.0 * mrl._distance_us(largest, value, operator, full_column)
-        * 5.5 * ef_construction * (m / 16.0) * log(greatest(rows, 10));
+        * 5.5 * ef_construction * sqrt(m / 16.0) * log(greatest(rows, 10));
 end
 $body$;
 
