@@ -15,7 +15,8 @@ the front of each search with all in memory. Then the server starts again in a m
 group (Linux, as root), and each search, at its fastest effort of recall .95 or more,
 gets the limits of `--limits`, in GB, one after the other. Each query is new to the
 windows that are timed, until all were asked: a query that was asked before finds its
-rows in memory.
+rows in memory. `--efforts 400/60,280` takes this effort of each instead of a front:
+candidates and how many are read in full, and `ef_search`.
 
 It writes `result.json` and the plots as SVG into the folder of `--out`.
 """
@@ -54,10 +55,14 @@ TARGET = 0.95
 HELD_OUT = 400
 """Rows that scale.py does not load."""
 
-ONE_PASS = (60, 80, 120, 160, 200, 280, 400, 640)
-TWO_PASSES = (80, 120, 160, 200, 240, 320, 480, 640)
-LEAST_READ = 60
-"""Fewest candidates that are read in full: fewer lose true rows at a million rows."""
+ONE_PASS = tuple(map(BenchEffort, (60, 80, 120, 160, 200, 280, 400, 640)))
+TWO_PASSES = tuple(
+    BenchEffort(walked, read)
+    for walked in (80, 120, 160, 240, 320, 400, 480, 640)
+    for read in (60, 120)
+    if read <= walked // 2
+)
+"""Which effort finds more for its time is measured: more candidates, or more read."""
 
 BLOCK = 65_536
 SETTINGS = {"autovacuum": "off", "wal_level": "minimal", "max_wal_senders": "0"}
@@ -72,6 +77,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, required=True, help="that scale.py kept")
     parser.add_argument("--rows", type=int, required=True, help="of the kept table")
     parser.add_argument("--titles", type=Path, help=".npy of more queries")
+    parser.add_argument("--efforts", help="instead of a front: 400/60,280")
     parser.add_argument("--limits", default="8,5,3,1.6,0.8", help="GB of memory")
     parser.add_argument("--seconds", type=float, default=3.0, help="of a window")
     parser.add_argument("--shared-buffers", default="8GB", help="with all in memory")
@@ -86,8 +92,8 @@ def main() -> None:
     )
     try:
         contenders = [
-            TwoPasses(started.url(), args.rows),
-            OnePass(started.url(), args.rows),
+            TwoPasses(started.url(), args.rows, TWO_PASSES),
+            OnePass(started.url(), args.rows, ONE_PASS),
         ]
         with psycopg.connect(started.url(), autocommit=True) as conn:
             about = {"rows": args.rows, "environment": environment(conn)}
@@ -98,10 +104,16 @@ def main() -> None:
             result.entries.append(
                 BenchEntry(contender.name, contender.two_passes, None, costs)
             )
+        if args.efforts:
+            for contender, effort in zip(
+                contenders, args.efforts.split(","), strict=True
+            ):
+                numbers = [int(number) for number in effort.split("/")]
+                contender.ladder = (BenchEffort(*numbers),)
         for contender in contenders:
             say(f"reading into memory for {contender.name}")
             with contender.clients(1) as (client,):
-                search = client.searcher(contender.efforts(K)[-2], K)
+                search = client.searcher(contender.ladder[-1], K)
                 for query in asked.queries:
                     search(query)
         found = fronts(contenders, asked, pace, say)
@@ -163,11 +175,17 @@ class Kept(Contender):
 
     url: str
     rows: int
+    ladder: tuple[BenchEffort, ...]
+    """Efforts to try."""
 
     def __post_init__(self) -> None:
         """Name the table and its index of signs."""
         self.table = f"docs_{self.rows}"
         self.layout = MatryoshkaIndex(self.table, "embedding", dims=1536, kind="bit")
+
+    def efforts(self, k: int) -> Sequence[BenchEffort]:
+        """Efforts to try."""
+        return self.ladder
 
     def connect(self) -> Conn:
         """A connection."""
@@ -193,10 +211,6 @@ class TwoPasses(Kept):
         """The index is there; only its sizes."""
         with self.connect() as conn:
             return Costs(0.0, 0.0, *self.sizes(conn, self.layout.name))
-
-    def efforts(self, k: int) -> Sequence[BenchEffort]:
-        """A quarter of the candidates is read in full."""
-        return [BenchEffort(each, max(LEAST_READ, each // 4)) for each in TWO_PASSES]
 
     def client(self) -> BenchClient:
         """A connection."""
@@ -232,10 +246,6 @@ class OnePass(Kept):
                 conn.execute("set maintenance_work_mem = '6GB'")
                 seconds = single.create(conn)
             return Costs(0.0, seconds, *self.sizes(conn, single.name))
-
-    def efforts(self, k: int) -> Sequence[BenchEffort]:
-        """`ef_search`."""
-        return [BenchEffort(each) for each in ONE_PASS]
 
     def client(self) -> BenchClient:
         """A connection."""
