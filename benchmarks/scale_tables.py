@@ -83,7 +83,7 @@ def print_misses() -> None:
     head("index", "rows", "CPU of the build", "candidates", "CPU of a search", "pages")
     for series, name in NAMES.items():
         some = cells_of(series)
-        if series == "ivfflat" or len(some) < 3:
+        if series == "ivfflat" or len(some) < 2:
             continue
         last = some[-1]
         ratios = [misses(last, without) for without in (0, last.rows)]
@@ -146,7 +146,7 @@ def plot() -> str:
     figure, axes = draw.plain("rows", "ms of CPU for a search, recall .95", 4.6)
     for series, colour, marker in LINES:
         some = cells_of(series)
-        if len(some) < 3:
+        if len(some) < 2:
             continue
         axes.plot(
             [cell.rows for cell in some],

@@ -163,11 +163,13 @@ def line(
 ) -> Slope:
     """The line of least squares through a value of the cells; `without` leaves one out.
 
-    A series of one cell borrows the shape of the line through bits, in proportion.
+    A series of one cell borrows the shape of another line, in proportion: that of the
+    other one pass, or that of bits.
     """
     some = [cell for cell in cells_of(series) if cell.rows != without]
     if len(some) == 1:
-        other = line("bit", value)
+        lender = "single halfvec" if series == "single vector" else "bit"
+        other = line(lender, value)
         scale = value(some[0]) / other.at(some[0].rows)
         return Slope(scale * other.base, scale * other.per_e_rows)
     rows, values = [cell.rows for cell in some], [value(cell) for cell in some]
