@@ -1,11 +1,8 @@
 """Vectors in NumPy: check, truncate and normalise, as the functions in SQL do."""
 
-import io
-import os
 import struct
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any, Protocol, TypeAlias
+from typing import Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -146,20 +143,6 @@ def truncate(vectors: NDArray[np.floating], dims: int) -> NDArray[np.floating]:
             "a prefix can be at most as long as its vector"
         )
     return normalise(vectors[..., :dims])
-
-
-def write_arrays(path: Path, **arrays: NDArray[np.generic]) -> None:
-    """Write an .npz of NumPy, complete or not at all; it replaces an older file."""
-    data = io.BytesIO()
-    named: dict[str, Any] = {**arrays}
-    # without allow_pickle, which an older NumPy would store as one more array
-    np.savez(data, **named)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        part.write_bytes(data.getvalue())
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def wire(vector: NDArray[np.float32], kind: str) -> bytes:

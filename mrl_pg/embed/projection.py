@@ -1,24 +1,22 @@
 """A trained linear map that shortens the vectors of a model, and a model behind it."""
 
 import hashlib
-import io
-import json
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mrl_pg.arguments import check_path, check_whole, shown
 from mrl_pg.errors import InvalidFile, InvalidSetting, InvalidVector
-from mrl_pg.vectors import normalise, write_arrays
+from mrl_pg.npz import Arrays, read_npz, write_npz
+from mrl_pg.vectors import normalise
 
-FORM = 1
-"""Number of the file format."""
+FORMAT = "mrl_pg projection 1"
 
 ROWS = 16_384
 """Vectors to multiply at a time, so that a large matrix needs little further memory."""
@@ -116,51 +114,39 @@ class Projection:
     def save(self, path: "str | PathLike[str]") -> None:
         """Write it to a file, at once or not at all; an old file is replaced."""
         check_path("path", path)
-        facts = {
-            "form": FORM,
+        head = {
             "sizes": self.sizes,
             "model": self.model,
             "version": self.version,
             "provenance": dict(self.provenance),
         }
-        text = np.frombuffer(json.dumps(facts).encode(), np.uint8)
-        write_arrays(Path(path), matrix=self.matrix, facts=text)
+        write_npz(Path(path), FORMAT, head, matrix=self.matrix)
 
     @classmethod
     def read(cls, path: "str | PathLike[str]") -> "Projection":
         """The projection in a file; raises InvalidFile if it holds none."""
         check_path("path", path)
-        name = Path(path).name
         try:
-            data = Path(path).read_bytes()
+            return read_npz(
+                Path(path),
+                FORMAT,
+                _made,
+                what="a projection",
+                remedy="Name a file that `mrl-pg train` wrote",
+            )
         except OSError as error:
             raise InvalidFile(
                 f"{str(path)!r} cannot be read: {error.strerror or error}"
             ) from error
-        try:
-            with np.load(io.BytesIO(data), allow_pickle=False) as parts:
-                matrix, facts = parts["matrix"], json.loads(parts["facts"].tobytes())
-            if facts["form"] > FORM:
-                raise InvalidFile(
-                    f"{name} was written by a newer mrl_pg: upgrade the package"
-                )
-            found = cls(
-                matrix, tuple(facts["sizes"]), facts["model"], facts["provenance"]
-            )
-            wanted = facts["version"]
-        except (
-            *(KeyError, TypeError, ValueError, OSError, EOFError, AttributeError),
-            zipfile.BadZipFile,
-        ) as error:
-            if isinstance(error, InvalidFile):
-                raise
-            raise InvalidFile(
-                f"{name} holds no projection ({error}): name a file that "
-                "`mrl-pg train` wrote"
-            ) from error
-        if found.version != wanted:
-            raise InvalidFile(
-                f"{name} is damaged: its matrix is {found.version}, and {wanted} was "
-                "written: copy it again, or train it again"
-            )
-        return found
+
+
+def _made(head: dict[str, Any], arrays: Arrays) -> Projection:
+    found = Projection(
+        arrays["matrix"], tuple(head["sizes"]), head["model"], head["provenance"]
+    )
+    if found.version != head["version"]:
+        raise InvalidFile(
+            f"it is damaged: its matrix is {found.version}, and {head['version']} was "
+            "written"
+        )
+    return found

@@ -1,9 +1,6 @@
 """A rotation as a value: its matrix, where it comes from, and its file."""
 
 import hashlib
-import io
-import json
-import os
 from dataclasses import asdict, dataclass, field
 from os import PathLike
 from pathlib import Path
@@ -14,7 +11,8 @@ from numpy.typing import NDArray
 
 from mrl_pg import arguments
 from mrl_pg.errors import InvalidFile, InvalidVector
-from mrl_pg.vectors import as_array, write_arrays
+from mrl_pg.npz import Arrays, read_npz, write_npz
+from mrl_pg.vectors import as_array
 
 BLOCK = 8192
 """Vectors to rotate at a time, so that a memory map is never read as a whole."""
@@ -124,13 +122,8 @@ class Rotation:
         written.
         """
         arguments.check_path("path", path)
-        head = {
-            "format": FORMAT,
-            "version": self.version,
-            "provenance": self.provenance.as_dict(),
-        }
-        text = np.frombuffer(json.dumps(head).encode(), dtype=np.uint8)
-        write_arrays(Path(path), head=text, matrix=self.matrix)
+        head = {"version": self.version, "provenance": self.provenance.as_dict()}
+        write_npz(Path(path), FORMAT, head, matrix=self.matrix)
 
     @classmethod
     def read(cls, path: "str | PathLike[str]") -> "Rotation":
@@ -141,17 +134,13 @@ class Rotation:
         run.
         """
         arguments.check_path("path", path)
-        data = Path(path).read_bytes()
-        try:
-            return _parse(data)
-        # a damaged file makes NumPy raise errors of many types
-        except Exception as error:
-            known = isinstance(error, (InvalidFile, InvalidVector))
-            why = str(error) if known else "it is damaged, or is no such file"
-            raise InvalidFile(
-                f"{os.fspath(path)} is not a rotation: {why}. Write it again with "
-                "Rotation.save, or mrl-pg rotate"
-            ) from error
+        return read_npz(
+            Path(path),
+            FORMAT,
+            _made,
+            what="a rotation",
+            remedy="Write it again with Rotation.save, or mrl-pg rotate",
+        )
 
     def __eq__(self, other: object) -> bool:
         """Whether both are the same matrix."""
@@ -209,13 +198,8 @@ def _version(matrix: NDArray[np.float32]) -> str:
     return hashlib.sha256(matrix.tobytes()).hexdigest()[:VERSION_LENGTH]
 
 
-def _parse(data: bytes) -> Rotation:
-    with np.load(io.BytesIO(data), allow_pickle=False) as parts:
-        head = json.loads(parts["head"].tobytes())
-        if head["format"] != FORMAT:
-            raise InvalidFile("a newer mrl_pg wrote it")
-        matrix = parts["matrix"]
-    rotation = Rotation(matrix, Provenance(**head["provenance"]))
+def _made(head: dict[str, Any], arrays: Arrays) -> Rotation:
+    rotation = Rotation(arrays["matrix"], Provenance(**head["provenance"]))
     if rotation.version != head["version"]:
         raise InvalidFile(
             f"its matrix is {rotation.version}, and its version says {head['version']}"

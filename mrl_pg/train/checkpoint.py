@@ -1,18 +1,18 @@
 """The state of a fit in a file, so that an interrupted training goes on."""
 
 import hashlib
-import io
-import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mrl_pg.errors import InvalidFile, InvalidSetting
+from mrl_pg.errors import InvalidSetting
+from mrl_pg.npz import Arrays, read_npz, write_npz
 from mrl_pg.train.fit import FitState
 from mrl_pg.train.pairs import PairVectors
-from mrl_pg.vectors import write_arrays
 
+FORMAT = "mrl_pg checkpoint 1"
 ARRAYS = ("matrix", "mean", "square", "best", "losses")
 
 
@@ -30,7 +30,7 @@ def fingerprint(pairs: PairVectors, *settings: object) -> str:
 def write(path: Path, state: FitState, mark: str) -> None:
     """Write a state, at once or not at all."""
     arrays = {name: np.asarray(getattr(state, name)) for name in ARRAYS}
-    write_arrays(path, mark=np.asarray(mark), **arrays)
+    write_npz(path, FORMAT, {"mark": mark}, **arrays)
 
 
 def read(path: Path, mark: str) -> FitState | None:
@@ -40,20 +40,22 @@ def read(path: Path, mark: str) -> FitState | None:
     """
     if not path.exists():
         return None
-    try:
-        # of a damaged file, NumPy would leave the file open
-        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as parts:
-            found = str(parts["mark"])
-            arrays = {name: parts[name] for name in ARRAYS}
-    except (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile) as error:
-        raise InvalidFile(
-            f"{path.name} is no checkpoint of a training ({error}): remove it, or "
-            "begin anew with restart=True (--restart)"
-        ) from error
+    found, state = read_npz(
+        path,
+        FORMAT,
+        _made,
+        what="a checkpoint of a training",
+        remedy="Remove it, or begin anew with restart=True (--restart)",
+    )
     if found != mark:
         raise InvalidSetting(
             f"{path.name} is from a training with other pairs or settings: repeat "
             "those, or begin anew with restart=True (--restart)"
         )
+    return state
+
+
+def _made(head: dict[str, Any], parts: Arrays) -> tuple[str, FitState]:
+    arrays = {name: parts[name] for name in ARRAYS}
     losses = tuple(arrays.pop("losses").tolist())
-    return FitState(losses=losses, **arrays)
+    return str(head["mark"]), FitState(losses=losses, **arrays)

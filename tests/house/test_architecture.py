@@ -29,7 +29,7 @@ PUBLIC = "mrl_pg"
 LAYERS: tuple[set[str], ...] = (
     {"errors"},
     {"arguments"},
-    {"kinds", "models", "server", "source", "vectors"},
+    {"kinds", "models", "npz", "server", "source", "vectors"},
     {"layout", "recall", "rotation"},
     {"exchange"},
     {"catalog"},
@@ -82,7 +82,9 @@ ONLY_IN = {
     "torch": {"embed"},
     "typer": {"cli"},
 }
-PURE = {"errors", "kinds", "layout", "models", "rotation", "source", "vectors"}
+PURE = {
+    *("errors", "kinds", "layout", "models", "npz", "rotation", "source", "vectors")
+}
 """Modules and packages that need no driver."""
 READS_ERRORS = PACKAGE / "errors" / "failures.py"
 """The only file of its package that needs the driver, because it reads its errors."""

@@ -166,7 +166,7 @@ def test_an_interrupted_training_ends_as_another(tmp_path: Path) -> None:
         train_projection(few(), schedule=SHORT, checkpoint=file)
     train_projection(few(), schedule=SHORT, checkpoint=file, restart=True)
     file.write_bytes(b"PK\x03\x04 and no more")
-    with pytest.raises(InvalidFile, match="no checkpoint"):
+    with pytest.raises(InvalidFile, match="is not a checkpoint"):
         train_projection(few(), schedule=SHORT, checkpoint=file)
 
 
@@ -290,7 +290,7 @@ def test_damaged_files_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "docs.proj"
     for content in (b"", b"no zip", b"PK\x03\x04"):
         path.write_bytes(content)
-        with pytest.raises(InvalidFile, match="no projection"):
+        with pytest.raises(InvalidFile, match="is not a projection"):
             Projection.read(path)
     made().save(path)
     path.write_bytes(path.read_bytes()[:-40])
