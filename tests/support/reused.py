@@ -1,4 +1,4 @@
-"""A database for all tests of a module, which each of them finds as it was at first.
+"""A database for the tests of some modules, which each of them finds as it was at first.
 
 A new session is dear, because its server process has read no catalog yet and planned
 no function: a test on a fresh database costs several times what it costs here. After a
@@ -146,8 +146,9 @@ class Session(psycopg.Connection[Any]):
 class Reused:
     """A database, and sessions of it that one test after another uses."""
 
-    def __init__(self, server: Server, module: str) -> None:
-        self.module = module
+    def __init__(self, server: Server) -> None:
+        self.module = ""
+        self.tests = 0
         self._stack = ExitStack()
         self.url = self._stack.enter_context(server.fresh())
         self._idle: list[pq.abc.PGconn] = []
@@ -224,13 +225,22 @@ IN_USE: dict[str, Reused] = {}
 """By server."""
 
 
+MOST_TESTS = 60
+"""After so many tests, the next module gets a fresh database.
+
+What tests drop leaves dead rows in the catalogs, so that all looks into them last longer.
+"""
+
+
 @contextmanager
 def reused(server: Server, module: str) -> Iterator[str]:
     """Connection string of the database for a test of a module."""
     kept = IN_USE.get(server.base_url)
-    if kept is None or kept.module != module:
+    if kept is None or (kept.module != module and kept.tests >= MOST_TESTS):
         leave(server)
-        kept = IN_USE[server.base_url] = Reused(server, module)
+        kept = IN_USE[server.base_url] = Reused(server)
+    kept.module = module
+    kept.tests += 1
     try:
         yield kept.url
     finally:
