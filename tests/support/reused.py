@@ -188,11 +188,20 @@ class Reused:
         except psycopg.Error:
             return False
 
+    def next_module(self, module: str) -> None:
+        """Keep one session for the tests of another module, which may count sessions."""
+        if module != self.module:
+            self._finish(1)
+            self.module = module
+
     def drop(self) -> None:
         """Drop the database."""
-        while self._idle:
-            self._idle.pop().finish()
+        self._finish(0)
         self._stack.close()
+
+    def _finish(self, most: int) -> None:
+        while len(self._idle) > most:
+            self._idle.pop().finish()
 
 
 def _alone(conn: Conn, ours: list[int]) -> bool:
@@ -239,7 +248,7 @@ def reused(server: Server, module: str) -> Iterator[str]:
     if kept is None or (kept.module != module and kept.tests >= MOST_TESTS):
         leave(server)
         kept = IN_USE[server.base_url] = Reused(server)
-    kept.module = module
+    kept.next_module(module)
     kept.tests += 1
     try:
         yield kept.url
