@@ -1,4 +1,4 @@
-"""A database for the tests of some modules, which each of them finds as it was at first.
+"""A database for the tests of some modules, which each finds as it was at first.
 
 A new session is dear, because its server process has read no catalog yet and planned
 no function: a test on a fresh database costs several times what it costs here. After a
@@ -189,7 +189,7 @@ class Reused:
             return False
 
     def next_module(self, module: str) -> None:
-        """Keep one session for the tests of another module, which may count sessions."""
+        """Keep one session for tests of another module, which may count sessions."""
         if module != self.module:
             self._finish(1)
             self.module = module
@@ -237,7 +237,7 @@ IN_USE: dict[str, Reused] = {}
 MOST_TESTS = 60
 """After so many tests, the next module gets a fresh database.
 
-What tests drop leaves dead rows in the catalogs, so that all looks into them last longer.
+What tests drop leaves dead rows in the catalogs, and a look into them takes longer.
 """
 
 
