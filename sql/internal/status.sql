@@ -493,9 +493,8 @@ declare
     known_columns text[] := '{}';
 begin
     -- registered short columns also where nothing is wrong
-    for
-        table_id, full_column, short_column, index_name, dims, kind, distance, kept_as, index_id,
-        usable, finding, detail, remedy, mends, registered
+    for table_id, full_column, short_column, index_name, dims, kind, distance, kept_as,
+        index_id, usable, finding, detail, remedy, mends, registered
     in
         select
             known.table_id,
