@@ -42,7 +42,12 @@ begin
         select from mrl._live_tables as live where live.table_id = new.table_id
     )
     -- another session of the owner was first
-    on conflict on constraint _tables_table_id_table_oid_born_key do nothing;
+    on conflict on constraint _tables_table_id_table_oid_born_key do nothing
+    returning _tables.entry into new.entry;
+    if found then
+        -- nothing is known yet under a new number
+        return new;
+    end if;
     select min(live.entry)
     into strict new.entry
     from mrl._live_tables as live
