@@ -38,8 +38,9 @@ VERSIONS = pytest.StashKey[tuple[int, ...]]()
 
 LONG = {
     *("test_alembic_autogenerate", "test_alembic_expand", "test_alembic_failures"),
-    *("test_demo", "test_docs_alembic", "test_docs_live", "test_docs_recall"),
-    *("test_fuzz", "test_killed", "test_report", "test_server", "test_tune"),
+    *("test_bench_run", "test_demo", "test_docs_alembic", "test_docs_live"),
+    *("test_docs_recall", "test_examples", "test_fuzz", "test_killed", "test_report"),
+    *("test_server", "test_tune", "test_tune_memory"),
 }
 """Files that take long, so they start first."""
 

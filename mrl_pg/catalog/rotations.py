@@ -34,8 +34,13 @@ def read_rotations(
 
     Raises RotationMismatch if nobody knows which column a rotation belongs to.
     """
-    rows = yield from look(_column_rotations(), {"table_id": table_id})
+    names = {"table_id": table_id}
     found: dict[str, Rotation] = {}
+    (known,) = yield from look(source.statement("has_rotation").encode(), names)
+    if not known["found"]:
+        # the stamp of no rotation
+        return found, 0
+    rows = yield from look(_column_rotations(), names)
     for row in rows:
         if row["lost"] is not None:
             raise RotationMismatch(
@@ -45,13 +50,13 @@ def read_rotations(
                 "place of the column if it was dropped"
             )
         if row["name"] is not None:
-            known = _known.get(row["version"])
-            if known is None:
-                known = yield from _read_matrix(row, extension_schema)
-            elif known.provenance != (provenance := _provenance(row["provenance"])):
+            rotation = _known.get(row["version"])
+            if rotation is None:
+                rotation = yield from _read_matrix(row, extension_schema)
+            elif rotation.provenance != (given := _provenance(row["provenance"])):
                 # another fit, with the same result
-                known = Rotation(known.matrix, provenance)
-            found[row["name"]] = _known.put(known.version, known)
+                rotation = Rotation(rotation.matrix, given)
+            found[row["name"]] = _known.put(rotation.version, rotation)
     return found, int(rows[0]["stamp"])
 
 

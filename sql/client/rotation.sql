@@ -17,6 +17,19 @@ from mrl._tables as known
 join mrl._rotations as turned on turned.entry operator(pg_catalog.=) known.entry
 where known.table_id operator(pg_catalog.=) {table}
 
+-- name: has_rotation
+-- Whether any column of a table is rotated, because to plan the next statement takes long.
+-- Parameters: table_id
+-- Called by: mrl_pg.catalog.rotations
+select
+    exists (
+        select
+        from mrl._tables as known
+        join mrl._rotations as turned on turned.entry operator(pg_catalog.=) known.entry
+        where known.table_id operator(pg_catalog.=)
+            %(table_id)s::pg_catalog.oid::pg_catalog.regclass
+    ) as found
+
 -- name: column_rotations
 -- The rotated columns of a table; one row of NULLs if there are none.
 -- Slots: rotation_stamp; parameters: table_id

@@ -97,6 +97,10 @@ begin
         distance = excluded.distance,
         computed_as = excluded.computed_as,
         kept_as = excluded.kept_as;
+    if not exists (select from mrl._rotations) then
+        -- most databases have no rotation, and then the view is not planned
+        return;
+    end if;
     if exists (
         select
         from mrl.column_rotations as known

@@ -98,6 +98,10 @@ declare
     place int := 1;
     answer float8[] := '{}';
 begin
+    -- most often nothing was missed, and then nothing is pooled
+    if 0 = all (missed) and cardinality(missed) > 0 and cardinality(asked) > 0 then
+        return array_fill(0::float8, array[cardinality(asked)]);
+    end if;
     for query in
         select far.distance, sum(far.missed * far.weight) / sum(far.weight) as missed,
             sum(far.weight) as weight

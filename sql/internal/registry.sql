@@ -20,26 +20,34 @@ begin
         raise exception 'role % does not own table %', new.asked_by, new.table_id
             using errcode = 'insufficient_privilege';
     end if;
-    -- deletes rows about a dropped table whose OID this table has
-    delete from mrl._tables as gone
-    where gone.entry in (
-        select dead.entry
-        from mrl._tables as dead
-        where dead.table_id = new.table_id
-            and not exists (
-                select
-                from mrl._live_tables as live
-                where live.entry = dead.entry
-            )
-        for update skip locked
-    );
+    -- deletes rows about a dropped table whose OID this table has. Each of these statements is
+    -- planned only if there is something for it, because to plan them takes longer than the rest
+    if exists (select from mrl._tables as dead where dead.table_id = new.table_id) then
+        delete from mrl._tables as gone
+        where gone.entry in (
+            select dead.entry
+            from mrl._tables as dead
+            where dead.table_id = new.table_id
+                and not exists (
+                    select
+                    from mrl._live_tables as live
+                    where live.entry = dead.entry
+                )
+            for update skip locked
+        );
+    end if;
     insert into mrl._tables (table_id, table_oid, born, named)
     select new.table_id, identity.table_oid, identity.born, identity.named
     where not exists (
         select from mrl._live_tables as live where live.table_id = new.table_id
     )
     -- another session of the owner was first
-    on conflict on constraint _tables_table_id_table_oid_born_key do nothing;
+    on conflict on constraint _tables_table_id_table_oid_born_key do nothing
+    returning _tables.entry into new.entry;
+    if found then
+        -- nothing is known yet under a new number
+        return new;
+    end if;
     select min(live.entry)
     into strict new.entry
     from mrl._live_tables as live
@@ -71,6 +79,9 @@ begin
                 and attribute.attname = gone.full_column
                 and not attribute.attisdropped
         );
+    if not exists (select from mrl._rotations as turned where turned.entry = new.entry) then
+        return new;
+    end if;
     -- by its number as long as the table is the same, because the column may be renamed
     delete from mrl._rotations as gone
     where gone.entry = new.entry

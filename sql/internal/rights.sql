@@ -20,10 +20,11 @@ begin
         done := true;
         for statement in
             with wanted (kind, object, privilege, part) as (
-                -- rights of every role; all other rights belong to the owner alone
-                select 'schema', 'mrl', 'USAGE', null
+                -- rights of every role; all other rights belong to the owner alone. The part
+                -- is a column, and '' is all of the object, because = can be hashed
+                select 'schema', 'mrl', 'USAGE', ''
                 union all
-                select 'routine', proc.oid::regprocedure::text, 'EXECUTE', null
+                select 'routine', proc.oid::regprocedure::text, 'EXECUTE', ''
                 from pg_proc as proc
                 where proc.pronamespace = 'mrl'::regnamespace
                 union all
@@ -31,7 +32,7 @@ begin
                     case when class.relkind = 'S' then 'sequence' else 'table' end,
                     class.oid::regclass::text,
                     given.privilege,
-                    coalesce(attribute.attname, given.part)
+                    coalesce(attribute.attname, given.part, '')::text
                 from (
                     values
                         ('indexes', 'SELECT', null),
@@ -138,14 +139,14 @@ begin
                     case when acl.grantee = 0 then 'public' else acl.grantee::regrole::text end
                         as role
                 from (
-                    select 'schema', 'mrl', null, nspacl, nspowner
+                    select 'schema', 'mrl', '', nspacl, nspowner
                     from pg_namespace
                     where nspname = 'mrl'
                     union all
                     select
                         'routine',
                         oid::regprocedure::text,
-                        null,
+                        '',
                         coalesce(proacl, acldefault('f', proowner)),
                         proowner
                     from pg_proc
@@ -154,14 +155,15 @@ begin
                     select
                         case when relkind = 'S' then 'sequence' else 'table' end,
                         oid::regclass::text,
-                        null,
+                        '',
                         relacl,
                         relowner
                     from pg_class
                     where relnamespace = 'mrl'::regnamespace
                     union all
                     select
-                        'table', class.oid::regclass::text, attname, attacl, class.relowner
+                        'table', class.oid::regclass::text, attname::text, attacl,
+                        class.relowner
                     from pg_attribute
                     join pg_class as class on class.oid = attrelid
                     where class.relnamespace = 'mrl'::regnamespace
@@ -171,37 +173,22 @@ begin
             )
             select format(
                 'revoke %s%s on %s %s from %s cascade',
-                held.privilege, '(' || quote_ident(held.part) || ')', held.kind, held.object,
-                held.role
+                privilege, '(' || quote_ident(nullif(part, '')) || ')', kind, object, role
             )
             from held
-            where (objects is null or held.object = any (objects))
-                and (
-                    held.role <> 'public'
-                    or not exists (
-                        select
-                        from wanted
-                        where (wanted.kind, wanted.object, wanted.privilege)
-                                = (held.kind, held.object, held.privilege)
-                            and wanted.part is not distinct from held.part
-                    )
-                )
+            where role <> 'public' and (objects is null or object = any (objects))
             union all
             select format(
-                'grant %s%s on %s %s to public',
-                wanted.privilege, '(' || quote_ident(wanted.part) || ')', wanted.kind,
-                wanted.object
+                case
+                    when granted.role is null then 'grant %s%s on %s %s to public'
+                    else 'revoke %s%s on %s %s from public cascade'
+                end,
+                privilege, '(' || quote_ident(nullif(part, '')) || ')', kind, object
             )
-            from wanted
-            where (objects is null or wanted.object = any (objects))
-                and not exists (
-                    select
-                    from held
-                    where (wanted.kind, wanted.object, wanted.privilege)
-                            = (held.kind, held.object, held.privilege)
-                        and wanted.part is not distinct from held.part
-                        and held.role = 'public'
-                )
+            from (select * from held where role = 'public') as granted
+            full join wanted using (kind, object, privilege, part)
+            where (granted.role is null or wanted.kind is null)
+                and (objects is null or object = any (objects))
             -- revokes go first
             order by 1 desc
         loop

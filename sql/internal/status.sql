@@ -385,39 +385,47 @@ set search_path = pg_catalog, pg_temp
 as $body$
 #variable_conflict use_column
 begin
-    return query
-    select
-        known.table_id::oid,
-        known.full_column,
-        known.dims,
-        'renamed_rotated_column',
-        format('column %I is called %I now', known.known_as, known.full_column),
-        'repair writes the new name into the registry, which a dump needs',
-        true
-    from mrl.column_rotations as known
-    where (_rotation_findings.only_table is null or known.table_id = only_table)
-        and known.full_column <> known.known_as;
-    return query
-    select
-        live.table_id::oid,
-        lost.known_as,
-        lost.dims,
-        'lost_rotation',
-        format(
-            'rotated column %I has another name since a dump, so that searches of columns of '
-            '%s dimensions are refused',
-            lost.known_as, lost.dims
-        ),
-        format(
-            'say which column it is: select mrl.rename_rotation(%L, %L, COLUMN), or NULL if it '
-            'was dropped',
-            live.table_id, lost.known_as
-        ),
-        false
-    from mrl._live_tables as live
-    cross join lateral mrl._lost_rotations(live.table_id::oid) as lost
-    where (_rotation_findings.only_table is null or live.table_id = only_table)
-        and live.entry in (select turned.entry from mrl._rotations as turned);
+    -- most databases have no rotation, and then neither of these is planned
+    if exists (select from mrl._rotations) then
+        return query
+        select
+            known.table_id::oid,
+            known.full_column,
+            known.dims,
+            'renamed_rotated_column',
+            format('column %I is called %I now', known.known_as, known.full_column),
+            'repair writes the new name into the registry, which a dump needs',
+            true
+        from mrl.column_rotations as known
+        where (_rotation_findings.only_table is null or known.table_id = only_table)
+            and known.full_column <> known.known_as;
+        return query
+        select
+            live.table_id::oid,
+            lost.known_as,
+            lost.dims,
+            'lost_rotation',
+            format(
+                'rotated column %I has another name since a dump, so that searches of columns of '
+                '%s dimensions are refused',
+                lost.known_as, lost.dims
+            ),
+            format(
+                'say which column it is: select mrl.rename_rotation(%L, %L, COLUMN), or NULL if it '
+                'was dropped',
+                live.table_id, lost.known_as
+            ),
+            false
+        from mrl._live_tables as live
+        cross join lateral mrl._lost_rotations(live.table_id::oid) as lost
+        where (_rotation_findings.only_table is null or live.table_id = only_table)
+            and live.entry in (select turned.entry from mrl._rotations as turned);
+    end if;
+    if not exists (
+        select from pg_trigger as trigger where trigger.tgfoid = 'mrl._turn_row'::regproc
+    ) then
+        return;
+    end if;
     return query
     select
         linked.table_id,
@@ -480,283 +488,325 @@ stable
 set search_path = pg_catalog, pg_temp
 as $body$
 #variable_conflict use_column
+declare
+    known_indexes oid[] := '{}';
+    known_columns text[] := '{}';
 begin
     -- registered short columns also where nothing is wrong
-    return query
-    select
-        known.table_id,
-        known.full_column,
-        known.short_column,
-        known.index_name,
-        known.dims,
-        known.kind,
-        known.distance,
-        known.kept_as,
-        known.index_id,
-        coalesce(known.usable, false),
-        found.finding,
-        found.detail,
-        found.remedy,
-        found.mends,
-        true
-    from mrl._registered(_findings.only_table) as known
-    left join lateral mrl._findings_of(known, _findings.check_rows)
-        with ordinality as found (finding, detail, remedy, mends, place) on true
-    order by
-        known.table_id::regclass::text, known.created_at, known.index_name, found.place;
-    return query
-    select
-        index.table_id,
-        index.full_column,
-        coalesce(index.short_column, names.short_column),
-        index.index_name,
-        index.dims,
-        index.kind,
-        named.distance,
-        index.kept_as,
-        index.index_id,
-        index.usable,
-        case
-            when not index.usable then 'leftover_index'
-            when main.index_name is not null then 'leftover_beside'
-            else 'not_registered'
-        end,
-        case
-            when index.usable and main.index_name is not null
-            then format(
-                'an interrupted keep-as left index %I, which is to take the place of %I',
-                index.index_name, main.index_name
-            )
-            when index.usable
-            then format(
-                'index %I is like those of mrl_pg, but the registry does not know it, as '
-                'after a restore of the table alone',
-                index.index_name
-            )
-            else format(
-                'index %I is not valid, and the registry does not know it, as an '
-                'interrupted build leaves it',
-                index.index_name
-            )
-        end,
-        case
-            when index.usable and main.index_name is not null
-            then mrl._keep_again(
-                index.table_id, main.full_column, main.index_name,
-                array[index.kept_as, main.kept_as]
-            )
-            when index.usable then 'repair registers it'
-            when main.index_name is not null
-            then 'repair drops it concurrently; to finish it instead, run keep-as again'
-            when named.ours then 'repair drops it concurrently; to finish it instead, create '
-                'it again'
-            else format(
-                'create it again, which goes on where the build stopped, or drop index %I',
-                index.index_name
-            )
-        end,
-        named.ours or index.usable and main.index_name is null,
-        false
-    from mrl._short_indexes(_findings.only_table) as index
-    join pg_class as class on class.oid = index.table_id
-    cross join lateral (
-        -- bits of every distance have the same operator class
+    for table_id, full_column, short_column, index_name, dims, kind, distance, kept_as,
+        index_id, usable, finding, detail, remedy, mends, registered
+    in
         select
-            coalesce(
-                substring(index.operator_class::text from '^[a-z]+_(cosine|l2|ip)_ops$'),
-                substring(index.index_name::text from '_(cosine|l2|ip)_hnsw$'),
-                'cosine'
-            )
-    ) as told (distance)
-    cross join lateral mrl._names(
-        class.relname, index.full_column, index.dims, index.kind, told.distance
-    ) as names
-    -- which it stands beside
-    left join mrl.registry as main
-        on main.table_id = index.table_id::regclass
-        and mrl._beside_name(main.index_name) = index.index_name
-    cross join lateral (
+            known.table_id,
+            known.full_column,
+            known.short_column,
+            known.index_name,
+            known.dims,
+            known.kind,
+            known.distance,
+            known.kept_as,
+            known.index_id,
+            coalesce(known.usable, false),
+            found.finding,
+            found.detail,
+            found.remedy,
+            found.mends,
+            true
+        from mrl._registered(_findings.only_table) as known
+        left join lateral mrl._findings_of(known, _findings.check_rows)
+            with ordinality as found (finding, detail, remedy, mends, place) on true
+        order by
+            known.table_id::regclass::text, known.created_at, known.index_name, found.place
+    loop
+        if index_id is not null then
+            known_indexes := known_indexes || index_id;
+        end if;
+        if kept_as <> 'expression' then
+            known_columns := known_columns || format('%s %s', table_id, short_column);
+        end if;
+        return next;
+    end loop;
+    -- what follows is planned only where there may be such a thing, because to plan it takes
+    -- longer than to look
+    if exists (
         select
-            told.distance,
-            not (index.usable and main.index_name is not null)
-            and (index.index_name = names.index_name or main.index_name is not null)
-            -- an index of a partitioned table cannot be dropped concurrently
-            and class.relkind <> 'p'
-    ) as named (distance, ours)
-    where not index.attached
-        -- parts of an index belong to the index of the partitioned table
-        and not class.relispartition
-        and class.relpersistence <> 't'
-        and not exists (
+        from pg_index as state
+        join pg_class as class on class.oid = state.indexrelid
+        join pg_am as method on method.oid = class.relam
+        where method.amname = 'hnsw'
+            and not class.relispartition
+            and (_findings.only_table is null or state.indrelid = _findings.only_table)
+            and state.indexrelid <> all (known_indexes)
+    ) then
+        return query
+        select
+            index.table_id,
+            index.full_column,
+            coalesce(index.short_column, names.short_column),
+            index.index_name,
+            index.dims,
+            index.kind,
+            named.distance,
+            index.kept_as,
+            index.index_id,
+            index.usable,
+            case
+                when not index.usable then 'leftover_index'
+                when main.index_name is not null then 'leftover_beside'
+                else 'not_registered'
+            end,
+            case
+                when index.usable and main.index_name is not null
+                then format(
+                    'an interrupted keep-as left index %I, which is to take the place of %I',
+                    index.index_name, main.index_name
+                )
+                when index.usable
+                then format(
+                    'index %I is like those of mrl_pg, but the registry does not know it, as '
+                    'after a restore of the table alone',
+                    index.index_name
+                )
+                else format(
+                    'index %I is not valid, and the registry does not know it, as an '
+                    'interrupted build leaves it',
+                    index.index_name
+                )
+            end,
+            case
+                when index.usable and main.index_name is not null
+                then mrl._keep_again(
+                    index.table_id, main.full_column, main.index_name,
+                    array[index.kept_as, main.kept_as]
+                )
+                when index.usable then 'repair registers it'
+                when main.index_name is not null
+                then 'repair drops it concurrently; to finish it instead, run keep-as again'
+                when named.ours then 'repair drops it concurrently; to finish it instead, create '
+                    'it again'
+                else format(
+                    'create it again, which goes on where the build stopped, or drop index %I',
+                    index.index_name
+                )
+            end,
+            named.ours or index.usable and main.index_name is null,
+            false
+        from mrl._short_indexes(_findings.only_table) as index
+        join pg_class as class on class.oid = index.table_id
+        cross join lateral (
+            -- bits of every distance have the same operator class
             select
-            from pg_namespace as space
-            where space.oid = class.relnamespace
-                and mrl._is_trial(space.nspname)
-        )
-        and not exists (
+                coalesce(
+                    substring(index.operator_class::text from '^[a-z]+_(cosine|l2|ip)_ops$'),
+                    substring(index.index_name::text from '_(cosine|l2|ip)_hnsw$'),
+                    'cosine'
+                )
+        ) as told (distance)
+        cross join lateral mrl._names(
+            class.relname, index.full_column, index.dims, index.kind, told.distance
+        ) as names
+        -- which it stands beside
+        left join mrl.registry as main
+            on main.table_id = index.table_id::regclass
+            and mrl._beside_name(main.index_name) = index.index_name
+        cross join lateral (
             select
-            from mrl._registered(index.table_id) as known
-            where known.index_id = index.index_id
-        )
-        -- a build that is not done yet
-        and (
-            index.usable and main.index_name is null
-            or mrl._builder(index.table_id) is null
-        );
-    return query
-    select
-        short.attrelid,
-        whole.attname,
-        short.attname,
-        null::name,
-        made.dims,
-        made.kind,
-        null::text,
-        'generated',
-        null::oid,
-        false,
-        'leftover_column',
-        format('column %I has no index, as an interrupted build leaves it', short.attname),
-        case
-            when main.index_name is not null
-            then mrl._keep_again(
-                short.attrelid, main.full_column, main.index_name,
-                array['generated', main.kept_as]
+                told.distance,
+                not (index.usable and main.index_name is not null)
+                and (index.index_name = names.index_name or main.index_name is not null)
+                -- an index of a partitioned table cannot be dropped concurrently
+                and class.relkind <> 'p'
+        ) as named (distance, ours)
+        where not index.attached
+            -- parts of an index belong to the index of the partitioned table
+            and not class.relispartition
+            and class.relpersistence <> 't'
+            and not exists (
+                select
+                from pg_namespace as space
+                where space.oid = class.relnamespace
+                    and mrl._is_trial(space.nspname)
             )
-            else format(
-                'create the index again, or alter table %s drop column %I',
-                short.attrelid::regclass, short.attname
+            and not exists (
+                select
+                from mrl._registered(index.table_id) as known
+                where known.index_id = index.index_id
             )
-        end,
-        false,
-        false
-    from pg_attribute as short
-    join pg_class as class on class.oid = short.attrelid
-    join pg_type as type on type.oid = short.atttypid
-    join pg_attrdef as value
-        on value.adrelid = short.attrelid
-        and value.adnum = short.attnum
-    cross join lateral (select short.atttypmod, type.typname::text) as made (dims, kind)
-    join pg_depend as reads
-        on reads.classid = 'pg_attrdef'::regclass
-        and reads.objid = value.oid
-        and reads.refobjid = short.attrelid
-        and reads.refobjsubid <> 0
-        and reads.refobjsubid <> short.attnum
-    join pg_attribute as whole
-        on whole.attrelid = short.attrelid
-        and whole.attnum = reads.refobjsubid
-    left join lateral (
-        -- an index on an expression, which was to become one on this column
-        select known.*
-        from mrl.registry as known
-        where known.table_id = short.attrelid
-            and known.short_column = short.attname
-        limit 1
-    ) as main on true
-    where short.attgenerated = 's'
-        and type.typname in ('vector', 'halfvec', 'bit')
-        and made.dims > 0
-        and not class.relispartition
-        and class.relpersistence <> 't'
-        and not exists (
-            select
-            from pg_namespace as space
-            where space.oid = class.relnamespace
-                and mrl._is_trial(space.nspname)
-        )
-        and (_findings.only_table is null or short.attrelid = _findings.only_table)
-        and mrl._is_short_column(
-            pg_get_expr(value.adbin, value.adrelid),
-            format_type(short.atttypid, short.atttypmod),
+            -- a build that is not done yet
+            and (
+                index.usable and main.index_name is null
+                or mrl._builder(index.table_id) is null
+            );
+    end if;
+    if exists (
+        select
+        from pg_attribute as short
+        where short.attgenerated = 's'
+            and (_findings.only_table is null or short.attrelid = _findings.only_table)
+            and format('%s %s', short.attrelid, short.attname) <> all (known_columns)
+    ) then
+        return query
+        select
+            short.attrelid,
             whole.attname,
+            short.attname,
+            null::name,
             made.dims,
-            made.kind
-        )
-        and short.attname = mrl._fit(whole.attname, format('_%s_%s', made.dims, made.kind))
-        -- nothing but its own value depends on it
-        and not exists (
-            select
-            from pg_depend as used
-            where used.refclassid = 'pg_class'::regclass
-                and used.refobjid = short.attrelid
-                and used.refobjsubid = short.attnum
-                and used.classid <> 'pg_attrdef'::regclass
-        )
-        and not exists (
-            select
+            made.kind,
+            null::text,
+            'generated',
+            null::oid,
+            false,
+            'leftover_column',
+            format('column %I has no index, as an interrupted build leaves it', short.attname),
+            case
+                when main.index_name is not null
+                then mrl._keep_again(
+                    short.attrelid, main.full_column, main.index_name,
+                    array['generated', main.kept_as]
+                )
+                else format(
+                    'create the index again, or alter table %s drop column %I',
+                    short.attrelid::regclass, short.attname
+                )
+            end,
+            false,
+            false
+        from pg_attribute as short
+        join pg_class as class on class.oid = short.attrelid
+        join pg_type as type on type.oid = short.atttypid
+        join pg_attrdef as value
+            on value.adrelid = short.attrelid
+            and value.adnum = short.attnum
+        cross join lateral (select short.atttypmod, type.typname::text) as made (dims, kind)
+        join pg_depend as reads
+            on reads.classid = 'pg_attrdef'::regclass
+            and reads.objid = value.oid
+            and reads.refobjid = short.attrelid
+            and reads.refobjsubid <> 0
+            and reads.refobjsubid <> short.attnum
+        join pg_attribute as whole
+            on whole.attrelid = short.attrelid
+            and whole.attnum = reads.refobjsubid
+        left join lateral (
+            -- an index on an expression, which was to become one on this column
+            select known.*
             from mrl.registry as known
             where known.table_id = short.attrelid
                 and known.short_column = short.attname
-                -- without a column, the name that it would have
-                and known.kept_as <> 'expression'
-        )
-        and mrl._builder(short.attrelid) is null;
-    return query
-    select
-        trigger.tgrelid,
-        null::name,
-        null::name,
-        null::name,
-        null::int,
-        null::text,
-        null::text,
-        'trigger',
-        null::oid,
-        false,
-        'leftover_trigger',
-        format(
-            'trigger %I is named like those of mrl_pg, but the registry does not know it',
-            trigger.tgname
-        ),
-        case
-            when main.index_name is not null
-            then mrl._keep_again(
-                trigger.tgrelid, main.full_column, main.index_name,
-                array['trigger', main.kept_as]
+            limit 1
+        ) as main on true
+        where short.attgenerated = 's'
+            and type.typname in ('vector', 'halfvec', 'bit')
+            and made.dims > 0
+            and not class.relispartition
+            and class.relpersistence <> 't'
+            and not exists (
+                select
+                from pg_namespace as space
+                where space.oid = class.relnamespace
+                    and mrl._is_trial(space.nspname)
             )
-            else format(
-                'create the index again, or drop trigger %I on %s',
-                trigger.tgname, trigger.tgrelid::regclass
+            and (_findings.only_table is null or short.attrelid = _findings.only_table)
+            and mrl._is_short_column(
+                pg_get_expr(value.adbin, value.adrelid),
+                format_type(short.atttypid, short.atttypmod),
+                whole.attname,
+                made.dims,
+                made.kind
             )
-        end,
-        false,
-        false
-    from pg_trigger as trigger
-    left join lateral (
-        -- an index on an expression, which was to become one on its column
-        select known.*
-        from mrl.registry as known
-        where known.table_id = trigger.tgrelid
-            and mrl._trigger_name(known.short_column) = trigger.tgname
-            and known.kept_as = 'expression'
-        limit 1
-    ) as main on true
-    where trigger.tgname like 'zz\_mrl\_%'
-        and trigger.tgparentid = 0
-        and (_findings.only_table is null or trigger.tgrelid = _findings.only_table)
-        and not exists (
-            select
-            from mrl._registered(trigger.tgrelid) as known
-            where known.kept_as <> 'expression'
-                and (
-                    trigger.tgname in (
-                        mrl._trigger_name(known.short_column),
-                        mrl._trigger_name(known.short_now)
-                    )
-                    -- or its column has another name by now
-                    or exists (
-                        select
-                        from mrl._keepers(trigger.tgrelid) as keeper
-                        join pg_attribute as short
-                            on short.attrelid = trigger.tgrelid
-                            and short.attnum = keeper.short_number
-                        where keeper.trigger_id = trigger.oid
-                            and short.attname = known.short_now
-                    )
+            and short.attname = mrl._fit(whole.attname, format('_%s_%s', made.dims, made.kind))
+            -- nothing but its own value depends on it
+            and not exists (
+                select
+                from pg_depend as used
+                where used.refclassid = 'pg_class'::regclass
+                    and used.refobjid = short.attrelid
+                    and used.refobjsubid = short.attnum
+                    and used.classid <> 'pg_attrdef'::regclass
+            )
+            and not exists (
+                select
+                from mrl.registry as known
+                where known.table_id = short.attrelid
+                    and known.short_column = short.attname
+                    -- without a column, the name that it would have
+                    and known.kept_as <> 'expression'
+            )
+            and mrl._builder(short.attrelid) is null;
+    end if;
+    if exists (
+        select
+        from pg_trigger as trigger
+        where trigger.tgname like 'zz\_mrl\_%'
+            and (_findings.only_table is null or trigger.tgrelid = _findings.only_table)
+    ) then
+        return query
+        select
+            trigger.tgrelid,
+            null::name,
+            null::name,
+            null::name,
+            null::int,
+            null::text,
+            null::text,
+            'trigger',
+            null::oid,
+            false,
+            'leftover_trigger',
+            format(
+                'trigger %I is named like those of mrl_pg, but the registry does not know it',
+                trigger.tgname
+            ),
+            case
+                when main.index_name is not null
+                then mrl._keep_again(
+                    trigger.tgrelid, main.full_column, main.index_name,
+                    array['trigger', main.kept_as]
                 )
-        )
-        and mrl._builder(trigger.tgrelid) is null;
+                else format(
+                    'create the index again, or drop trigger %I on %s',
+                    trigger.tgname, trigger.tgrelid::regclass
+                )
+            end,
+            false,
+            false
+        from pg_trigger as trigger
+        left join lateral (
+            -- an index on an expression, which was to become one on its column
+            select known.*
+            from mrl.registry as known
+            where known.table_id = trigger.tgrelid
+                and mrl._trigger_name(known.short_column) = trigger.tgname
+                and known.kept_as = 'expression'
+            limit 1
+        ) as main on true
+        where trigger.tgname like 'zz\_mrl\_%'
+            and trigger.tgparentid = 0
+            and (_findings.only_table is null or trigger.tgrelid = _findings.only_table)
+            and not exists (
+                select
+                from mrl._registered(trigger.tgrelid) as known
+                where known.kept_as <> 'expression'
+                    and (
+                        trigger.tgname in (
+                            mrl._trigger_name(known.short_column),
+                            mrl._trigger_name(known.short_now)
+                        )
+                        -- or its column has another name by now
+                        or exists (
+                            select
+                            from mrl._keepers(trigger.tgrelid) as keeper
+                            join pg_attribute as short
+                                on short.attrelid = trigger.tgrelid
+                                and short.attnum = keeper.short_number
+                            where keeper.trigger_id = trigger.oid
+                                and short.attname = known.short_now
+                        )
+                    )
+            )
+            and mrl._builder(trigger.tgrelid) is null;
+    end if;
     return query
     select
         about.table_id,

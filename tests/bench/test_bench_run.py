@@ -1,4 +1,4 @@
-"""A whole benchmark of 2,000 rows: every contender uses its index and answers."""
+"""A whole benchmark of 1,200 rows: every contender uses its index and answers."""
 
 import json
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ from mrl_pg.bench.on_server import Site
 from mrl_pg.bench.plots import write_plots
 from mrl_pg.bench.table import grid, summary, text
 
-DIMS, ROWS = 64, 2000
+DIMS, ROWS = 64, 1200
 
 
 @pytest.fixture(scope="module")
@@ -115,7 +115,7 @@ def test_the_words_and_the_file_say_the_same(
     said = text(result)
     for entry in result.entries:
         assert entry.name in said
-    assert "made-up rows, seed 0: 2,000 rows of 64 dimensions" in said
+    assert f"made-up rows, seed 0: {ROWS:,} rows of {DIMS} dimensions" in said
     for title in ("k = 10, one client", "Several clients", "10 % of the rows", "alone"):
         assert title in said
     assert "At recall .90, mrl_pg" in summary(result, 0.9, 10)

@@ -1,4 +1,4 @@
-"""A database for all tests of a module, which each of them finds as it was at first.
+"""A database for the tests of some modules, which each finds as it was at first.
 
 A new session is dear, because its server process has read no catalog yet and planned
 no function: a test on a fresh database costs several times what it costs here. After a
@@ -146,8 +146,9 @@ class Session(psycopg.Connection[Any]):
 class Reused:
     """A database, and sessions of it that one test after another uses."""
 
-    def __init__(self, server: Server, module: str) -> None:
-        self.module = module
+    def __init__(self, server: Server) -> None:
+        self.module = ""
+        self.tests = 0
         self._stack = ExitStack()
         self.url = self._stack.enter_context(server.fresh())
         self._idle: list[pq.abc.PGconn] = []
@@ -187,11 +188,20 @@ class Reused:
         except psycopg.Error:
             return False
 
+    def next_module(self, module: str) -> None:
+        """Keep one session for tests of another module, which may count sessions."""
+        if module != self.module:
+            self._finish(1)
+            self.module = module
+
     def drop(self) -> None:
         """Drop the database."""
-        while self._idle:
-            self._idle.pop().finish()
+        self._finish(0)
         self._stack.close()
+
+    def _finish(self, most: int) -> None:
+        while len(self._idle) > most:
+            self._idle.pop().finish()
 
 
 def _alone(conn: Conn, ours: list[int]) -> bool:
@@ -224,13 +234,22 @@ IN_USE: dict[str, Reused] = {}
 """By server."""
 
 
+MOST_TESTS = 60
+"""After so many tests, the next module gets a fresh database.
+
+What tests drop leaves dead rows in the catalogs, and a look into them takes longer.
+"""
+
+
 @contextmanager
 def reused(server: Server, module: str) -> Iterator[str]:
     """Connection string of the database for a test of a module."""
     kept = IN_USE.get(server.base_url)
-    if kept is None or kept.module != module:
+    if kept is None or (kept.module != module and kept.tests >= MOST_TESTS):
         leave(server)
-        kept = IN_USE[server.base_url] = Reused(server, module)
+        kept = IN_USE[server.base_url] = Reused(server)
+    kept.next_module(module)
+    kept.tests += 1
     try:
         yield kept.url
     finally:
