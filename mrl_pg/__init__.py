@@ -10,6 +10,7 @@ from mrl_pg.errors import (
     GraphBroken,
     IndexMismatch,
     IndexNotFound,
+    IndexNotUsed,
     InputError,
     InvalidFile,
     InvalidFilter,
@@ -68,6 +69,7 @@ if typing.TYPE_CHECKING:
     from mrl_pg.load.rotate import RotateReport
     from mrl_pg.resize.report import ResizedIndex, ResizeReport
     from mrl_pg.rows.report import StoredRow, UpsertReport
+    from mrl_pg.search.check_plan import PlanCheck, check_plan, check_plan_async
     from mrl_pg.search.hybrid_result import HybridHit, HybridResult
     from mrl_pg.search.promise import Promise, PromiseStep
     from mrl_pg.search.result import Hit, SearchResult
@@ -88,6 +90,7 @@ __all__ = [
     "HybridResult",
     "IndexMismatch",
     "IndexNotFound",
+    "IndexNotUsed",
     "IndexStatus",
     "InputError",
     "InstallReport",
@@ -111,6 +114,7 @@ __all__ = [
     "PgvectorMissing",
     "PgvectorTooOld",
     "PgvectorWarning",
+    "PlanCheck",
     "PlannedStep",
     "Preflight",
     "Progress",
@@ -139,6 +143,8 @@ __all__ = [
     "TenantsReport",
     "UntrainedSizeWarning",
     "UpsertReport",
+    "check_plan",
+    "check_plan_async",
     "doctor",
     "doctor_async",
     "install",
@@ -168,6 +174,7 @@ _MODULES = {
     "MatryoshkaIndex": "index",
     "OldTransaction": "build.preflight",
     "OtherIndex": "build.preflight",
+    "PlanCheck": "search.check_plan",
     "PlannedStep": "build.preflight",
     "Preflight": "build.preflight",
     "Progress": "exchange.progress",
@@ -186,6 +193,8 @@ _MODULES = {
     "TenantStep": "build.tenants",
     "TenantsReport": "build.tenants",
     "UpsertReport": "rows.report",
+    "check_plan": "search.check_plan",
+    "check_plan_async": "search.check_plan",
     "doctor": "build.doctor",
     "doctor_async": "build.doctor",
     "install": "installation",

@@ -374,7 +374,7 @@ begin
     if query is null then
         return;
     end if;
-    execute 'explain (format json) ' || replace(
+    execute 'explain (verbose, format json) ' || replace(
         mrl.search_sql(
             known.table_name, known.full_column, dims => known.dims, kind => known.kind,
             index_name => known.index_name
@@ -382,20 +382,7 @@ begin
         '$1::', quote_literal(query) || '::'
     )
     into plan;
-    if exists (
-        select
-        from jsonb_path_query(plan, '$.**."Index Name"') as used (name)
-        where used.name #>> '{}' in (
-            select known.index_name::text
-            union all
-            select class.relname::text
-            from pg_class as parent
-            cross join pg_partition_tree(parent.oid) as tree
-            join pg_class as class on class.oid = tree.relid
-            where parent.relname = known.index_name
-                and parent.relkind = 'I'
-        )
-    ) then
+    if mrl._is_by_index(known.table_name::oid, plan) then
         return;
     end if;
     finding := 'index_not_used';

@@ -117,6 +117,8 @@
 \ir ../functions/hybrid.sql
 \ir ../functions/search_words.sql
 \ir ../functions/search_sql.sql
+\ir ../internal/check_plan.sql
+\ir ../functions/check_plan.sql
 \ir ../internal/made_function.sql
 \ir ../functions/create_search_function.sql
 \ir ../internal/trigger.sql

@@ -129,6 +129,7 @@ CALLERS_PATH = {
         "_truth",
         "_walk",
         "calibrate",
+        "check_plan",
         "recall",
     ),
     *("hybrid", "keep_distance", "keep_query", "search", "search_keys", "search_many"),
@@ -161,6 +162,7 @@ def test_labels_tell_the_truth(conn: Conn) -> None:
     assert [row for row in labels(conn) if not row[0].startswith("_")] == [
         ("calibrate", "v", "u", False, False, None),
         ("check_owner", "s", "u", False, False, FIXED),
+        ("check_plan", "v", "u", False, False, None),
         ("create_index", "v", "u", False, False, None),
         ("create_index_sql", "s", "u", False, False, FIXED),
         ("create_search_function", "v", "u", False, False, FIXED),
