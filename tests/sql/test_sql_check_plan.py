@@ -14,7 +14,8 @@ INDEX = MatryoshkaIndex("docs", "embedding", dims=32)
 
 
 def check(conn: Conn, more: str = "") -> tuple[Any, ...]:
-    asked = f"select used_index::text, forced from mrl.check_plan('docs', 'embedding'{more})"
+    call = f"mrl.check_plan('docs', 'embedding'{more})"
+    asked = f"select used_index::text, forced from {call}"
     return conn.execute(asked.encode()).fetchall()[0]
 
 
