@@ -73,6 +73,8 @@ if typing.TYPE_CHECKING:
     from mrl_pg.search.hybrid_result import HybridHit, HybridResult
     from mrl_pg.search.promise import Promise, PromiseStep
     from mrl_pg.search.result import Hit, SearchResult
+    from mrl_pg.upkeep.maintain import maintain, maintain_async
+    from mrl_pg.upkeep.report import MaintenanceReport, MaintenanceStep
     from mrl_pg.vectors import normalise, truncate
 
 __all__ = [
@@ -100,6 +102,8 @@ __all__ = [
     "InvalidStatement",
     "InvalidVector",
     "KeyExists",
+    "MaintenanceReport",
+    "MaintenanceStep",
     "MatryoshkaColumn",
     "MatryoshkaIndex",
     "ModelMismatch",
@@ -149,6 +153,8 @@ __all__ = [
     "doctor_async",
     "install",
     "install_async",
+    "maintain",
+    "maintain_async",
     "normalise",
     "repair",
     "repair_async",
@@ -170,6 +176,8 @@ _MODULES = {
     "HybridResult": "search.hybrid_result",
     "IndexStatus": "build.status",
     "InstallReport": "installation",
+    "MaintenanceReport": "upkeep.report",
+    "MaintenanceStep": "upkeep.report",
     "MatryoshkaColumn": "column",
     "MatryoshkaIndex": "index",
     "OldTransaction": "build.preflight",
@@ -199,6 +207,8 @@ _MODULES = {
     "doctor_async": "build.doctor",
     "install": "installation",
     "install_async": "installation",
+    "maintain": "upkeep.maintain",
+    "maintain_async": "upkeep.maintain",
     "normalise": "vectors",
     "repair": "build.repair",
     "repair_async": "build.repair",

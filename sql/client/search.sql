@@ -205,14 +205,16 @@ select
     root_index.relname::pg_catalog.text as root,
     root_class.oid::pg_catalog.int8 as root_table_id,
     root_class.oid::pg_catalog.regclass::pg_catalog.text as root_table,
-    (
-        select coalesce(pg_catalog.sum(part.reltuples) filter (
-            where part.reltuples operator(pg_catalog.>) 0
-        ), 0)::pg_catalog.int8
-        from pg_catalog.pg_partition_tree(root_class.oid::pg_catalog.regclass) as tree
-        join pg_catalog.pg_class as part on part.oid operator(pg_catalog.=) tree.relid
-        where tree.isleaf
-    ) as rows,
+    coalesce(
+        (
+            select pg_catalog.sum(greatest(part.reltuples, 0))
+            from pg_catalog.pg_partition_tree(root_class.oid::pg_catalog.regclass) as tree
+            join pg_catalog.pg_class as part on part.oid operator(pg_catalog.=) tree.relid
+            where tree.isleaf
+        ),
+        -- no partitions
+        greatest(class.reltuples, 0)
+    )::pg_catalog.int8 as rows,
     pg_catalog.pg_get_indexdef(index_class.oid) as definition
 from pg_catalog.pg_am as method
 join pg_catalog.pg_class as index_class

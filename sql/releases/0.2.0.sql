@@ -161,6 +161,8 @@
 \ir ../functions/keep_query.sql
 \ir ../functions/keep_distance.sql
 \ir ../functions/kept_queries.sql
+\ir ../internal/maintenance.sql
+\ir ../functions/maintenance.sql
 \ir ../functions/tenants_sql.sql
 \ir ../functions/tenant_recall.sql
 \ir ../views/tenant_indexes.sql

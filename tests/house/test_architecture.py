@@ -36,7 +36,7 @@ LAYERS: tuple[set[str], ...] = (
     {"connect", "search"},
     {"build"},
     {"calibration", "installation", "load"},
-    {"extension", "resize", "rows"},
+    {"extension", "resize", "rows", "upkeep"},
     {"index"},
     {"column"},
     {"tune"},

@@ -177,6 +177,7 @@ def test_labels_tell_the_truth(conn: Conn) -> None:
         ("keep_distance", "v", "u", False, False, None),
         ("keep_query", "v", "u", False, False, None),
         ("kept_queries", "v", "u", False, False, FIXED),
+        ("maintenance", "s", "u", False, False, FIXED),
         ("preflight", "v", "u", False, False, FIXED),
         ("recall", "v", "u", False, False, None),
         ("refuse_dims", "i", "s", False, False, FIXED),
