@@ -29,7 +29,7 @@ def maintenance(
     changed: Annotated[
         float,
         typer.Option(
-            help="Measure again from this share of changed rows on; 0: after any change."
+            help="Measure again from this share of changed rows on; 0: after each."
         ),
     ] = CHANGED,
     sample: Annotated[

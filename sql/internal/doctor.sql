@@ -503,7 +503,8 @@ begin
         detail := format(
             '%s calls of: %s', counted.calls, counted.query
         );
-        if counted.pages >= 100 and counted.blocks > 0.5 * counted.pages then
+        -- a walk through a graph reads some thousand pages, of which few are the table's
+        if counted.blocks > 5000 and counted.blocks > 0.5 * counted.pages then
             finding := 'application_scans_table';
             why := format(
                 'each call reads %s pages of a table of %s, so it uses no index',

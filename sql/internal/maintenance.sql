@@ -43,7 +43,7 @@ declare
             where kept.table_name = table_id::regclass
                 and kept.full_column = known.full_column
             limit enough
-        ) as some
+        ) as first
     );
     -- the search whose recall is watched
     point mrl.calibrations;
