@@ -165,9 +165,10 @@ def check_explained(
     forced_plan = yield from undone(_without_other_ways(explain))
     forced = read_plan(forced_plan, indexes)
     most = max((each.rows for each in reading.tables), default=0)
-    if forced.takes(wanted) and most < small:
+    # with all ways turned off, the planner takes any
+    fits = forced.takes(wanted) and all(each.scannable for each in forced.used)
+    if fits and most < small:
         return _check(forced_plan, forced, forced=True)
-    fits = forced.takes(wanted)
     raise IndexNotUsed(_refusal(what, wanted, forced if not fits else reading, fits))
 
 

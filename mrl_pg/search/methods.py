@@ -303,7 +303,7 @@ class SearchMethods(Searched):
     def check_plan(
         self,
         conn: Conn,
-        query: VectorLike | None = None,
+        query: "VectorLike | None" = None,
         *,
         small: int = SMALL,
         **options: "Unpack[SearchKeywords]",
@@ -325,7 +325,7 @@ class SearchMethods(Searched):
     async def check_plan_async(
         self,
         conn: AsyncConn,
-        query: VectorLike | None = None,
+        query: "VectorLike | None" = None,
         *,
         small: int = SMALL,
         **options: "Unpack[SearchKeywords]",

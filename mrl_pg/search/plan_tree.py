@@ -18,6 +18,7 @@ class VectorIndex:
 
     `root` is the index of the partitioned table, else the index itself; `root_table_id`
     and `rows` are of that table. `rows` is PostgreSQL's estimate.
+    `scannable` is false while enable_indexscan is off.
     """
 
     schema: str
@@ -28,6 +29,7 @@ class VectorIndex:
     root_table: str
     rows: int
     definition: str
+    scannable: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -215,7 +215,8 @@ select
         -- no partitions
         greatest(class.reltuples, 0)
     )::pg_catalog.int8 as rows,
-    pg_catalog.pg_get_indexdef(index_class.oid) as definition
+    pg_catalog.pg_get_indexdef(index_class.oid) as definition,
+    pg_catalog.current_setting('enable_indexscan')::pg_catalog.bool as scannable
 from pg_catalog.pg_am as method
 join pg_catalog.pg_class as index_class
     on index_class.relam operator(pg_catalog.=) method.oid

@@ -95,7 +95,9 @@ begin
         loop
             plan := planned."QUERY PLAN";
         end loop;
-        fits := mrl._is_by_index(table_name::pg_catalog.oid, plan);
+        -- with all ways turned off, the planner takes any
+        fits := mrl._is_by_index(table_name::pg_catalog.oid, plan)
+            and (not forced or pg_catalog.current_setting('enable_indexscan')::pg_catalog.bool);
         scans := coalesce(scans, mrl._scans(plan));
         exit when fits;
         forced := true;

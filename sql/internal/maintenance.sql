@@ -34,7 +34,7 @@ declare
     table_id oid := known.table_name;
     counts record := mrl._counts(table_id);
     built record := mrl._built(table_id, known.index_name);
-    graph text := mrl._graph_mark(table_id, known.index_name);
+    graph_now text := mrl._graph_mark(table_id, known.index_name);
     kept boolean := (
         select count(*) >= enough
         from (
@@ -90,7 +90,7 @@ begin
             measured.high,
             measured.loss_graph,
             measured.changes,
-            measured.graph is not distinct from _upkeep_of.graph as is_now,
+            measured.graph is not distinct from graph_now as is_now,
             measured.measured_at
         into last
         from mrl._own_measurements as measured
@@ -115,7 +115,7 @@ begin
                 and measured.k = point.k
                 and measured.filter = ''
                 and measured.measured_at > point.measured_at
-                and measured.graph is distinct from _upkeep_of.graph
+                and measured.graph is distinct from graph_now
                 and measured.high < point.low
         );
         since := case

@@ -57,6 +57,7 @@ def damage(conn: Conn) -> None:
     """Write the same rows again, linked as badly as pgvector can."""
     name = sql.Identifier(INDEX.name)
     conn.execute("delete from docs")
+    counted(conn)
     conn.execute("vacuum docs")
     conn.execute(sql.SQL("alter index {} set (ef_construction = 4)").format(name))
     append(conn, ROWS, DOCS)
@@ -69,7 +70,7 @@ def found(conn: Conn) -> float:
     """The share of the true nearest rows that a narrow search finds."""
     shares = []
     for query in QUERIES:
-        near = INDEX.search(conn, query, candidates=10, ef_search=10).keys
+        near = INDEX.search(conn, query, candidates=40, ef_search=40).keys
         true = INDEX.search(conn, query, exact=True).keys
         shares.append(len({*near} & {*true}) / len(true))
     return float(np.mean(shares))
@@ -116,6 +117,7 @@ def test_a_worse_graph_is_built_again(docs: Conn) -> None:
 
 @pytest.mark.parametrize("stage", ["measure of", "reindex of", "calibrate of"])
 def test_a_broken_run_goes_on(docs: Conn, stage: str) -> None:
+    sound = found(docs)
     damage(docs)
 
     def break_off(progress: Progress) -> None:
@@ -128,7 +130,7 @@ def test_a_broken_run_goes_on(docs: Conn, stage: str) -> None:
     left = {"measure of": 4, "reindex of": 3, "calibrate of": 1}
     assert len(maintain(docs, sample=80).done) == left[stage]
     assert not maintain(docs).changed
-    assert found(docs) > 0.8
+    assert found(docs) >= sound - 0.03
 
 
 def test_what_a_broken_reindex_left(docs: Conn) -> None:
@@ -192,7 +194,7 @@ def test_what_only_the_owner_can_do_is_left(conn: Conn) -> None:
     INDEX.create(conn)
     conn.execute("analyze docs")
     (left,) = maintain(conn).left
-    assert left.remedy == "mrl-pg calibrate docs embedding"
+    assert left.remedy == "mrl-pg calibrate public.docs embedding"
     conn.execute(NEVER_EXACT)
     INDEX.calibrate(conn, k=5, queries=QUERIES)
     assert maintain(conn).left == ()
@@ -207,10 +209,11 @@ def test_what_only_the_owner_can_do_is_left(conn: Conn) -> None:
     conn.execute(sql.SQL("drop index {}").format(sql.Identifier(INDEX.name)))
     (left,) = maintain(conn).left
     assert left.reason.startswith("missing_index: ")
-    assert left.remedy == "mrl-pg repair docs"
+    assert left.remedy == "mrl-pg repair public.docs"
 
 
 def test_the_statements_in_sql_do_the_same(docs: Conn) -> None:
+    sound = found(docs)
     damage(docs)
     done = []
     for _ in range(6):
@@ -224,7 +227,7 @@ def test_the_statements_in_sql_do_the_same(docs: Conn) -> None:
         if not due:
             break
     assert done == ["measure", "reindex", "measure", "calibrate"]
-    assert found(docs) > 0.8
+    assert found(docs) >= sound - 0.03
 
 
 def test_one_run_at_a_time(docs: Conn, database: str) -> None:
@@ -269,7 +272,7 @@ def test_asynchronous_and_the_command(docs: Conn, database: str) -> None:
     shown = mrl_pg("maintenance", "docs", "--dry-run", "--dsn", database)
     assert shown.returncode == 0, shown.stderr
     assert "-- measure: 2400 rows changed" in shown.stdout
-    assert "select * from mrl.recall('docs', 'embedding'" in shown.stdout
+    assert "select * from mrl.recall('public.docs', 'embedding'" in shown.stdout
     done = mrl_pg("maintenance", "docs", "--sample", 80, "--dsn", database)
     assert done.returncode == 0, done.stderr
     assert "reindex (" in done.stdout
