@@ -189,8 +189,8 @@ def _of_table(
         for row in (yield from _due(asked, table_id)):
             index = row["index"]
             # once, but a measurement once for each graph
-            key = (row["step"], index, row["k"], row["filter"], row["statement"])
-            key += (built.get(index, 0),)
+            key = tuple(row[name] for name in ("step", "k", "filter", "statement"))
+            key = (*key, index, built.get(index, 0))
             if row["statement"] and key not in tried:
                 break
         else:

@@ -50,6 +50,8 @@ declare
     last record;
     worse text;
     tried boolean;
+    -- whether nobody can say what became of its recall
+    unknown boolean;
     drop_of_recall float8;
     since float8;
     old record;
@@ -123,7 +125,7 @@ begin
             then mrl._changed_since(point, counts.changes, changed)
             when counts.changes < last.changes then counts.changes
             else counts.changes - last.changes
-        end / greatest(point.rows, 1);
+        end / greatest(point.rows, 1)::float8;
         drop_of_recall := point.recall - last.recall;
         if last.high < point.low then
             worse := format(
@@ -134,18 +136,8 @@ begin
                 round(point.low::numeric, 4), round(last.loss_graph::numeric, 4)
             );
         end if;
-        if real_queries and not kept and since >= changed and since > 0 then
-            step := 'left';
-            reason := format(
-                'index %I was calibrated with queries that are not stored, so nobody can say '
-                'whether it finds less by now', known.index_name
-            );
-            remedy := format(
-                'mrl-pg recall %s %I --queries FILE, with these queries', known.table_name,
-                known.full_column
-            );
-            return next;
-        elsif not (real_queries and not kept) then
+        unknown := real_queries and not kept and since >= changed and since > 0;
+        if not real_queries or kept then
             if worse is not null and not last.is_now then
                 step := 'measure';
                 reason := format('the graph was built again: before, %s', worse);
@@ -212,9 +204,24 @@ begin
             remedy := format(
                 'mrl-pg calibrate %s %I, as before', known.table_name, known.full_column
             );
+            unknown := unknown and not (filter = '' and k = point.k);
         end if;
         return next;
     end loop;
+    if unknown then
+        step := 'left';
+        k := point.k;
+        filter := '';
+        reason := format(
+            'index %I was calibrated with queries that are not stored, so nobody can say '
+            'whether it finds less by now', known.index_name
+        );
+        remedy := format(
+            'mrl-pg recall %s %I --queries FILE, with these queries', known.table_name,
+            known.full_column
+        );
+        return next;
+    end if;
     if k is null then
         step := 'left';
         reason := format(
@@ -365,6 +372,8 @@ begin
             );
             statement := format('vacuum (analyze) %s', table_name);
             return next;
+            -- dead rows count among the candidates, so that recall says nothing of the graph
+            continue;
         elsif counted.unknown then
             step := 'analyze';
             reason := 'it was never analyzed';

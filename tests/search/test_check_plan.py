@@ -64,16 +64,17 @@ def test_many_rows_need_an_index_that_is_taken(conn: Conn) -> None:
     assert (found.index_names, found.forced) == ((INDEX.name,), False)
     assert str(found) == f"uses {INDEX.name}"
     # and the answer of the search that was checked is that of exact search
-    asked = {"k": 10, "candidates": 400}
+    asked: Any = {"k": 10, "candidates": 400}
     found = INDEX.check_plan(conn, small=0, **asked)
     near = INDEX.search(conn, QUERY, **asked).keys
     assert len({*near} & {*INDEX.search(conn, QUERY, exact=True).keys}) >= 9
     # where few rows pass, an ordinary index is better
-    rare = {"filter": "n = 7 and title = 'title 7'"}
+    rare: Any = {"filter": "n = 7 and title = 'title 7'"}
     assert "that way is right" in refused(
         lambda: INDEX.check_plan(conn, small=0, **rare)
     )
     assert INDEX.check_plan(conn, **rare).forced
+    assert "analyze docs" in refused(lambda: INDEX.check_plan(conn, small=2500, **rare))
 
 
 def test_a_search_without_its_index(docs: Conn) -> None:
@@ -90,7 +91,7 @@ def test_a_search_without_its_index(docs: Conn) -> None:
 
 
 def test_statements_of_the_application(docs: Conn) -> None:
-    name = {"index_name": INDEX.name}
+    name: Any = {"index_name": INDEX.name}
     assert check_plan(docs, MINE, [SHORT], **name).index_names == (INDEX.name,)
     # in a transaction, whose settings stay
     with docs.transaction():

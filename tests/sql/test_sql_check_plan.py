@@ -16,7 +16,8 @@ INDEX = MatryoshkaIndex("docs", "embedding", dims=32)
 def check(conn: Conn, more: str = "") -> tuple[Any, ...]:
     call = f"mrl.check_plan('docs', 'embedding'{more})"
     asked = f"select used_index::text, forced from {call}"
-    return conn.execute(asked.encode()).fetchall()[0]
+    row: tuple[Any, ...] = conn.execute(asked.encode()).fetchall()[0]
+    return row
 
 
 def refused(conn: Conn, more: str) -> errors.AssertFailure:

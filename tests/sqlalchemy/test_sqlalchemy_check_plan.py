@@ -65,4 +65,4 @@ def test_in_a_transaction_and_a_session(filled: str) -> None:
     finally:
         engine.dispose()
     with pytest.raises(InvalidSetting, match="neither a Connection nor a Session"):
-        check_plan(engine, FULL)  # type: ignore[arg-type]
+        check_plan(engine, FULL)
