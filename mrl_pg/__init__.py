@@ -10,6 +10,7 @@ from mrl_pg.errors import (
     GraphBroken,
     IndexMismatch,
     IndexNotFound,
+    IndexNotUsed,
     InputError,
     InvalidFile,
     InvalidFilter,
@@ -68,9 +69,12 @@ if typing.TYPE_CHECKING:
     from mrl_pg.load.rotate import RotateReport
     from mrl_pg.resize.report import ResizedIndex, ResizeReport
     from mrl_pg.rows.report import StoredRow, UpsertReport
+    from mrl_pg.search.check_plan import PlanCheck, check_plan, check_plan_async
     from mrl_pg.search.hybrid_result import HybridHit, HybridResult
     from mrl_pg.search.promise import Promise, PromiseStep
     from mrl_pg.search.result import Hit, SearchResult
+    from mrl_pg.upkeep.maintain import maintain, maintain_async
+    from mrl_pg.upkeep.report import MaintenanceReport, MaintenanceStep
     from mrl_pg.vectors import normalise, truncate
 
 __all__ = [
@@ -88,6 +92,7 @@ __all__ = [
     "HybridResult",
     "IndexMismatch",
     "IndexNotFound",
+    "IndexNotUsed",
     "IndexStatus",
     "InputError",
     "InstallReport",
@@ -97,6 +102,8 @@ __all__ = [
     "InvalidStatement",
     "InvalidVector",
     "KeyExists",
+    "MaintenanceReport",
+    "MaintenanceStep",
     "MatryoshkaColumn",
     "MatryoshkaIndex",
     "ModelMismatch",
@@ -111,6 +118,7 @@ __all__ = [
     "PgvectorMissing",
     "PgvectorTooOld",
     "PgvectorWarning",
+    "PlanCheck",
     "PlannedStep",
     "Preflight",
     "Progress",
@@ -139,10 +147,14 @@ __all__ = [
     "TenantsReport",
     "UntrainedSizeWarning",
     "UpsertReport",
+    "check_plan",
+    "check_plan_async",
     "doctor",
     "doctor_async",
     "install",
     "install_async",
+    "maintain",
+    "maintain_async",
     "normalise",
     "repair",
     "repair_async",
@@ -164,10 +176,13 @@ _MODULES = {
     "HybridResult": "search.hybrid_result",
     "IndexStatus": "build.status",
     "InstallReport": "installation",
+    "MaintenanceReport": "upkeep.report",
+    "MaintenanceStep": "upkeep.report",
     "MatryoshkaColumn": "column",
     "MatryoshkaIndex": "index",
     "OldTransaction": "build.preflight",
     "OtherIndex": "build.preflight",
+    "PlanCheck": "search.check_plan",
     "PlannedStep": "build.preflight",
     "Preflight": "build.preflight",
     "Progress": "exchange.progress",
@@ -186,10 +201,14 @@ _MODULES = {
     "TenantStep": "build.tenants",
     "TenantsReport": "build.tenants",
     "UpsertReport": "rows.report",
+    "check_plan": "search.check_plan",
+    "check_plan_async": "search.check_plan",
     "doctor": "build.doctor",
     "doctor_async": "build.doctor",
     "install": "installation",
     "install_async": "installation",
+    "maintain": "upkeep.maintain",
+    "maintain_async": "upkeep.maintain",
     "normalise": "vectors",
     "repair": "build.repair",
     "repair_async": "build.repair",

@@ -72,6 +72,7 @@ begin
                     array[
                         'search', 'search_keys', 'search_many', 'hybrid', 'search_words',
                         'search_sql', 'create_search_function', 'create_index', 'create_index_sql',
+                        'check_plan', 'maintenance',
                         'preflight', 'drop_index', 'switch_index', 'switch_column',
                         'in_use_column', 'fill_short_column', 'keep_as_sql', 'status', 'doctor',
                         'repair_sql', 'recall', 'calibrate', 'sample_queries',

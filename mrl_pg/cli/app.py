@@ -38,6 +38,7 @@ class MrlPg(LazyGroup):
         "status": "mrl_pg.cli.status:status",
         "repair": "mrl_pg.cli.status:repair",
         "doctor": "mrl_pg.cli.doctor:doctor",
+        "maintenance": "mrl_pg.cli.maintenance:maintenance",
         "tune": "mrl_pg.cli.tune:tune",
         "search": "mrl_pg.cli.search:search",
         "calibrate": "mrl_pg.cli.calibrate:calibrate",

@@ -18,6 +18,7 @@ MrlError
 ├── ShortIndexError           the short column or its index is not usable
 │   ├── IndexNotFound         not created yet
 │   ├── IndexMismatch         it exists, but is not as described
+│   ├── IndexNotUsed          a search would read the table in another way
 │   ├── GraphBroken           a new index misses most of the nearest short values
 │   ├── RebuildRefused        creating it would build other indexes of the table again
 │   └── BuildRunning          another session builds an index on the table now
@@ -125,6 +126,10 @@ class IndexNotFound(ShortIndexError):
 
 class IndexMismatch(ShortIndexError):
     """A column or an index of that name exists, but is not as described."""
+
+
+class IndexNotUsed(ShortIndexError):
+    """PostgreSQL would not take a vector index for the order of this search."""
 
 
 class GraphBroken(ShortIndexError):

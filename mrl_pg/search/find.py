@@ -147,7 +147,10 @@ def _search_many(
 
 
 def fresh_plan(
-    conn: AnyConn, searched: Searched, query: VectorLike, options: SearchOptions
+    conn: AnyConn,
+    searched: Searched,
+    query: "VectorLike | NoVector",
+    options: SearchOptions,
 ) -> Exchange[SearchPlan]:
     """The plan of a search from facts read now, because nothing checks them later."""
     forget_index_in_use(conn, searched)

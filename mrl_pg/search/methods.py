@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from mrl_pg.exchange import AsyncConn, Conn, run, run_async
 from mrl_pg.layout import Searched
 from mrl_pg.search.by_column import Query
+from mrl_pg.search.check_plan import SMALL, PlanCheck, check_search
 from mrl_pg.search.filter import Filter, Params
 from mrl_pg.search.find import find, find_many, fresh_plan
 from mrl_pg.search.hybrid import find_hybrid, find_words
@@ -298,3 +299,38 @@ class SearchMethods(Searched):
     ) -> SearchPlan:
         """The same as `plan` on an asynchronous connection."""
         return await run_async(conn, fresh_plan(conn, self, query, options_of(options)))
+
+    def check_plan(
+        self,
+        conn: Conn,
+        query: "VectorLike | None" = None,
+        *,
+        small: int = SMALL,
+        **options: "Unpack[SearchKeywords]",
+    ) -> PlanCheck:
+        """Raise IndexNotUsed if `search` with these options would not use its index.
+
+        PostgreSQL plans the very statement of the search, and does not run it. A query
+        changes nothing, so you need none.
+
+        On a table of fewer than `small` rows PostgreSQL rightly reads all of them.
+        There the index need only fit the search: the planner is asked again, without
+        its other ways. `small=0` asks what it does by itself.
+
+        Raises what `search` raises, and IndexNotUsed as well if the search is exact, or
+        if another index stands in for the one that is named.
+        """
+        return run(conn, check_search(conn, self, query, options_of(options), small))
+
+    async def check_plan_async(
+        self,
+        conn: AsyncConn,
+        query: "VectorLike | None" = None,
+        *,
+        small: int = SMALL,
+        **options: "Unpack[SearchKeywords]",
+    ) -> PlanCheck:
+        """The same as `check_plan` on an asynchronous connection."""
+        return await run_async(
+            conn, check_search(conn, self, query, options_of(options), small)
+        )

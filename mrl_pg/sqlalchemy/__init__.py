@@ -4,6 +4,7 @@ Importing it changes nothing in SQLAlchemy; `register(engine, Base.metadata)` li
 your engine and your metadata.
 """
 
+from mrl_pg.sqlalchemy.check_plan import check_plan
 from mrl_pg.sqlalchemy.create import install
 from mrl_pg.sqlalchemy.declare import Matryoshka, indexes_of
 from mrl_pg.sqlalchemy.listeners import register
@@ -27,6 +28,7 @@ from mrl_pg.sqlalchemy.words import (
 __all__ = [
     "Matryoshka",
     "Registered",
+    "check_plan",
     "distance",
     "fallback",
     "hybrid",

@@ -5,7 +5,8 @@ takes a mock connection of `create_mock_engine`, and Alembic's offline mode. The
 the statements as text and return no rows.
 """
 
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, TypeVar
 
 from psycopg import sql
@@ -35,7 +36,9 @@ def run(connection: Any, verb: Exchange[T]) -> T:
 
     def answer(request: Request) -> Any:
         if isinstance(request, BeginTransaction):
-            opened.append(_savepoint(connection))
+            opened.append(
+                _undone(connection) if request.undone else _savepoint(connection)
+            )
             return opened[-1].__enter__()
         if isinstance(request, EndTransaction):
             return opened.pop().__exit__(*request.raised)
@@ -90,6 +93,23 @@ def _savepoint(connection: Any) -> AbstractContextManager[Any]:
     if not isinstance(connection, Connection) or _autocommits(connection):
         return nullcontext()
     return connection.begin_nested()
+
+
+@contextmanager
+def _undone(connection: Any) -> Iterator[None]:
+    """A savepoint that is rolled back; without a transaction, one that is."""
+    if _autocommits(connection):
+        send(connection, "begin")
+        try:
+            yield
+        finally:
+            send(connection, "rollback")
+        return
+    savepoint = connection.begin_nested()
+    try:
+        yield
+    finally:
+        savepoint.rollback()
 
 
 def _autocommits(connection: Connection) -> bool:

@@ -193,3 +193,43 @@ left join lateral (
         end
     limit 1
 ) as config on true
+
+-- name: vector_indexes
+-- HNSW and IVFFlat indexes of this database, those of partitions one by one.
+-- No parameters.
+-- Called by: mrl_pg.search.check_plan
+select
+    space.nspname::pg_catalog.text as schema,
+    class.relname::pg_catalog.text as "table",
+    index_class.relname::pg_catalog.text as name,
+    root_index.relname::pg_catalog.text as root,
+    root_class.oid::pg_catalog.int8 as root_table_id,
+    root_class.oid::pg_catalog.regclass::pg_catalog.text as root_table,
+    coalesce(
+        (
+            select pg_catalog.sum(greatest(part.reltuples, 0))
+            from pg_catalog.pg_partition_tree(root_class.oid::pg_catalog.regclass) as tree
+            join pg_catalog.pg_class as part on part.oid operator(pg_catalog.=) tree.relid
+            where tree.isleaf
+        ),
+        -- no partitions
+        greatest(class.reltuples, 0)
+    )::pg_catalog.int8 as rows,
+    pg_catalog.pg_get_indexdef(index_class.oid) as definition,
+    pg_catalog.current_setting('enable_indexscan')::pg_catalog.bool as scannable
+from pg_catalog.pg_am as method
+join pg_catalog.pg_class as index_class
+    on index_class.relam operator(pg_catalog.=) method.oid
+    and index_class.relkind operator(pg_catalog.=) 'i'
+join pg_catalog.pg_index as state on state.indexrelid operator(pg_catalog.=) index_class.oid
+join pg_catalog.pg_class as class on class.oid operator(pg_catalog.=) state.indrelid
+join pg_catalog.pg_namespace as space on space.oid operator(pg_catalog.=) class.relnamespace
+join pg_catalog.pg_class as root_index
+    on root_index.oid operator(pg_catalog.=) coalesce(
+        pg_catalog.pg_partition_root(index_class.oid::pg_catalog.regclass), index_class.oid
+    )
+join pg_catalog.pg_class as root_class
+    on root_class.oid operator(pg_catalog.=) coalesce(
+        pg_catalog.pg_partition_root(class.oid::pg_catalog.regclass), class.oid
+    )
+where method.amname operator(pg_catalog.=) any (array['hnsw', 'ivfflat']::pg_catalog.name[])

@@ -1,7 +1,7 @@
 -- Whether a table or its index has changed since a calibration.
 
 -- Rows and changes of a table as PostgreSQL counts them, with its partitions and children.
--- Called by: mrl._promised, mrl._keep_calibration
+-- Called by: mrl._promised, mrl._keep_calibration, mrl._keep_measurement, mrl._upkeep_of
 create or replace function mrl._counts(
     table_id oid,
     -- the planner's own estimate; NULL before the first analyze
@@ -68,25 +68,21 @@ begin
 end
 $body$;
 
--- What has changed since a calibration, for people; NULL if it still holds.
--- Called by: mrl._promised
-create or replace function mrl._change(
+-- How many rows changed since a calibration, as far as that is known.
+-- Called by: mrl._change, mrl._upkeep_of
+create or replace function mrl._changed_since(
     known mrl.calibrations,
-    -- how the index is built now, and what is counted now
-    m int,
-    ef_construction int,
-    rows float8,
-    unsure float8,
-    changes bigint
+    -- what is counted now
+    changes bigint,
+    -- the share of the rows that may change without a doubt
+    few float8
 )
-returns text
+returns bigint
 language plpgsql
 stable
 set search_path = pg_catalog, pg_temp
 as $body$
 declare
-    -- the share of the rows that may change
-    few constant float8 := 0.2;
     since bigint := case
         -- nothing was counted
         when known.changes is null or changes is null then 0
@@ -107,6 +103,31 @@ begin
         -- the table came with a dump, which inserted all rows, or with pg_upgrade
         since := least(changes, abs(changes - known.rows));
     end if;
+    return since;
+end
+$body$;
+
+-- What has changed since a calibration, for people; NULL if it still holds.
+-- Called by: mrl._promised, mrl._upkeep_of
+create or replace function mrl._change(
+    known mrl.calibrations,
+    -- how the index is built now, and what is counted now
+    m int,
+    ef_construction int,
+    rows float8,
+    unsure float8,
+    changes bigint
+)
+returns text
+language plpgsql
+stable
+set search_path = pg_catalog, pg_temp
+as $body$
+declare
+    -- the share of the rows that may change
+    few constant float8 := 0.2;
+    since bigint := mrl._changed_since(known, changes, few);
+begin
     return case
         when (known.m, known.ef_construction) <> (m, ef_construction)
         then format(

@@ -37,59 +37,116 @@ begin
             'max_worker_processes takes a restart';
         return next;
     end if;
-    if current_setting('enable_indexscan') = 'off' then
+    -- what a role or the database sets comes below, with its own remedy
+    if (
+        select setting.setting = 'off' and setting.source !~ 'user|database'
+        from pg_settings as setting
+        where setting.name = 'enable_indexscan'
+    ) then
         finding := 'no_index_scans';
         detail := 'enable_indexscan is off';
         why := 'each search reads the whole table, because HNSW has no other scan';
-        remedy := 'reset enable_indexscan; if a role or the database sets it, alter that';
+        remedy := 'reset enable_indexscan; or, if the configuration sets it: alter system '
+            'reset enable_indexscan';
         return next;
     end if;
-    if current_setting('plan_cache_mode') = 'force_generic_plan' then
+    if (
+        select setting.setting = 'force_generic_plan' and setting.source !~ 'user|database'
+        from pg_settings as setting
+        where setting.name = 'plan_cache_mode'
+    ) then
         finding := 'generic_plans';
         detail := 'plan_cache_mode is force_generic_plan';
         why := 'a filtered search is planned without its values, and may find too few rows';
-        remedy := 'alter system reset plan_cache_mode, or set it to auto for this role';
+        remedy := 'alter system reset plan_cache_mode, or set it to auto for this session';
         return next;
     end if;
-    -- of this role or of all, in this database or in all
-    for detail, remedy in
+    -- of any role or of all, in this database or in all
+    for finding, detail, why, remedy in
         select
-            format(
-                '%s is set %s', entry.setting,
-                case
-                    when setting.setrole = 0 then 'for database ' || current_database()
-                    else 'for role ' || setting.setrole::regrole
-                end
-            ),
-            case
-                when setting.setrole = 0
-                then format(
-                    'alter database %I reset %s', current_database(),
-                    split_part(entry.setting, '=', 1)
-                )
-                else format(
-                    'alter role %s %sreset %s', setting.setrole::regrole,
-                    case
-                        when setting.setdatabase <> 0
-                        then format('in database %I ', current_database())
-                        else ''
-                    end,
-                    split_part(entry.setting, '=', 1)
-                )
-            end
+            bad.finding,
+            format('%s is set for %s', entry.text, owner.said),
+            bad.why,
+            format('alter %s reset %s', owner.said, bad.name)
         from pg_db_role_setting as setting
-        cross join unnest(setting.setconfig) as entry (setting)
+        cross join unnest(setting.setconfig) as entry (text)
+        join (
+            values
+                (
+                    'hnsw.ef_search', '^0*([1-9]|[1-3]\d)$', 'narrow_search',
+                    'a search that does not set it itself returns no more rows than that, and '
+                    'finds fewer of the nearest than by the default of 40'
+                ),
+                (
+                    'hnsw.max_scan_tuples', '^0*1?\d{1,4}$', 'short_scans',
+                    'a filtered search gives up after so many rows, where the default is '
+                    '20000, and may find too few rows'
+                ),
+                (
+                    'enable_indexscan', '^(of|off|f|fa|fal|fals|false|n|no|0)$',
+                    'no_index_scans',
+                    'each search reads the whole table, because HNSW has no other scan'
+                ),
+                (
+                    'plan_cache_mode', '^force_generic_plan$', 'generic_plans',
+                    'a filtered search is planned without its values, and may find too few rows'
+                )
+        ) as bad (name, pattern, finding, why)
+            on lower(split_part(entry.text, '=', 1)) = bad.name
+            and substr(entry.text, strpos(entry.text, '=') + 1) ~* bad.pattern
+        cross join lateral (
+            select
+                case
+                    when setting.setrole = 0
+                    then format('database %I', current_database())
+                    else format('role %I', pg_get_userbyid(setting.setrole))
+                end,
+                case
+                    when setting.setrole <> 0 and setting.setdatabase <> 0
+                    then format(' in database %I', current_database())
+                    else ''
+                end
+        ) as part (owner, place)
+        cross join lateral (
+            select part.owner || part.place
+        ) as owner (said)
         where setting.setdatabase in (
                 0, (select base.oid from pg_database as base
                     where base.datname = current_database())
             )
-            and entry.setting ~ '^hnsw\.ef_search=([1-9]|[1-3]\d)$'
+            -- of all roles in all databases nothing can be set
+            and (setting.setrole <> 0 or setting.setdatabase <> 0)
+        order by owner.said, bad.name
     loop
-        finding := 'narrow_search';
-        why := 'a search that does not set it itself returns no more rows than that, and '
-            'finds fewer of the nearest than by the default of 40';
         return next;
     end loop;
+end
+$body$;
+
+-- Rows of a table and its partitions: dead and live ones, and when they were vacuumed last.
+-- Called by: mrl._ails_table, mrl._upkeep
+create or replace function mrl._dead_rows(
+    table_id oid,
+    out dead bigint,
+    out live bigint,
+    out vacuumed timestamptz,
+    -- whether a part was never analyzed
+    out unknown boolean
+)
+language plpgsql
+stable
+set search_path = pg_catalog, pg_temp
+as $body$
+begin
+    select
+        sum(activity.n_dead_tup),
+        sum(activity.n_live_tup),
+        max(greatest(activity.last_vacuum, activity.last_autovacuum)),
+        bool_or(class.reltuples = -1)
+    into dead, live, vacuumed, unknown
+    from mrl._tree(_dead_rows.table_id) as tree
+    join pg_class as class on class.oid = tree.relid and class.relkind = 'r'
+    left join pg_stat_all_tables as activity on activity.relid = tree.relid;
 end
 $body$;
 
@@ -102,18 +159,9 @@ stable
 set search_path = pg_catalog, pg_temp
 as $body$
 declare
-    counted record;
+    counted record := mrl._dead_rows(table_id);
     none float8;
 begin
-    select
-        sum(activity.n_dead_tup) as dead,
-        sum(activity.n_live_tup) as live,
-        max(greatest(activity.last_vacuum, activity.last_autovacuum)) as vacuumed,
-        bool_or(class.reltuples = -1) as unknown
-    into counted
-    from mrl._tree(_ails_table.table_id) as tree
-    join pg_class as class on class.oid = tree.relid and class.relkind = 'r'
-    left join pg_stat_all_tables as activity on activity.relid = tree.relid;
     if counted.dead > 1000 and counted.dead > 0.2 * (counted.dead + counted.live) then
         finding := 'dead_rows';
         detail := format(
@@ -374,7 +422,7 @@ begin
     if query is null then
         return;
     end if;
-    execute 'explain (format json) ' || replace(
+    execute 'explain (verbose, format json) ' || replace(
         mrl.search_sql(
             known.table_name, known.full_column, dims => known.dims, kind => known.kind,
             index_name => known.index_name
@@ -382,20 +430,7 @@ begin
         '$1::', quote_literal(query) || '::'
     )
     into plan;
-    if exists (
-        select
-        from jsonb_path_query(plan, '$.**."Index Name"') as used (name)
-        where used.name #>> '{}' in (
-            select known.index_name::text
-            union all
-            select class.relname::text
-            from pg_class as parent
-            cross join pg_partition_tree(parent.oid) as tree
-            join pg_class as class on class.oid = tree.relid
-            where parent.relname = known.index_name
-                and parent.relkind = 'I'
-        )
-    ) then
+    if mrl._is_by_index(known.table_name::oid, plan) then
         return;
     end if;
     finding := 'index_not_used';
@@ -468,7 +503,8 @@ begin
         detail := format(
             '%s calls of: %s', counted.calls, counted.query
         );
-        if counted.pages >= 100 and counted.blocks > 0.5 * counted.pages then
+        -- a walk through a graph reads some thousand pages, of which few are the table's
+        if counted.blocks > 5000 and counted.blocks > 0.5 * counted.pages then
             finding := 'application_scans_table';
             why := format(
                 'each call reads %s pages of a table of %s, so it uses no index',

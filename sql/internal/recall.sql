@@ -347,6 +347,32 @@ begin
 end
 $body$;
 
+-- Which graph an index has: another one after each build. NULL without the index.
+-- Called by: mrl._keep_measurement, mrl._upkeep_of
+create or replace function mrl._graph_mark(table_id oid, index_name name)
+returns text
+language plpgsql
+stable
+set search_path = pg_catalog, pg_temp
+as $body$
+begin
+    return (
+        -- a partitioned index has a graph for each partition
+        select string_agg(pg_relation_filenode(part.oid)::text, ' ' order by part.oid)
+        from pg_index as state
+        join pg_class as class on class.oid = state.indexrelid
+        cross join lateral (
+            select class.oid
+            union
+            select tree.relid
+            from pg_partition_tree(class.oid) as tree
+        ) as part
+        where state.indrelid = _graph_mark.table_id
+            and class.relname = _graph_mark.index_name
+    );
+end
+$body$;
+
 -- Stores a recall that was measured.
 -- Called by: mrl._measure, client/calibration.sql
 create or replace function mrl._keep_measurement(measurement mrl.measurements)
@@ -364,7 +390,7 @@ begin
     returning _claims.entry into claimed;
     insert into mrl._own_measurements (
         entry, index_name, measured_at, k, filter, candidates, ef_search, rerank, recall,
-        low, high, loss_graph, loss_shortlist, loss_prefix, queries
+        low, high, loss_graph, loss_shortlist, loss_prefix, queries, changes, graph
     )
     values (
         claimed,
@@ -381,7 +407,9 @@ begin
         measurement.loss_graph,
         measurement.loss_shortlist,
         measurement.loss_prefix,
-        measurement.queries
+        measurement.queries,
+        (mrl._counts(measurement.table_id)).changes,
+        mrl._graph_mark(measurement.table_id, measurement.index_name)
     );
 end
 $body$;

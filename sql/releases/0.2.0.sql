@@ -117,6 +117,8 @@
 \ir ../functions/hybrid.sql
 \ir ../functions/search_words.sql
 \ir ../functions/search_sql.sql
+\ir ../internal/check_plan.sql
+\ir ../functions/check_plan.sql
 \ir ../internal/made_function.sql
 \ir ../functions/create_search_function.sql
 \ir ../internal/trigger.sql
@@ -159,6 +161,8 @@
 \ir ../functions/keep_query.sql
 \ir ../functions/keep_distance.sql
 \ir ../functions/kept_queries.sql
+\ir ../internal/maintenance.sql
+\ir ../functions/maintenance.sql
 \ir ../functions/tenants_sql.sql
 \ir ../functions/tenant_recall.sql
 \ir ../views/tenant_indexes.sql

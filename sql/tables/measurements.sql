@@ -20,6 +20,10 @@ create table if not exists mrl._measurements (
     loss_shortlist pg_catalog.float8 not null,
     loss_prefix pg_catalog.float8 not null,
     queries int not null,
+    -- how many rows had ever changed, as mrl._counts says, and which graph was measured, as
+    -- mrl._graph_mark says
+    changes bigint,
+    graph pg_catalog.text,
     primary key (entry, index_name, measured_at),
     foreign key (entry, index_name) references mrl._registry
         on update cascade on delete cascade

@@ -19,7 +19,9 @@ select
     measured.loss_graph,
     measured.loss_shortlist,
     measured.loss_prefix,
-    measured.queries
+    measured.queries,
+    measured.changes,
+    measured.graph
 from mrl._measurements as measured
 where exists (
     select

@@ -6,8 +6,9 @@ import json
 import numpy as np
 import pytest
 from psycopg import AsyncConnection, sql
+from psycopg.conninfo import make_conninfo
 from support.command import mrl_pg
-from support.databases import Conn
+from support.databases import Conn, connect, role
 from support.tables import append, make_table
 from support.vectors import matryoshka
 
@@ -77,6 +78,36 @@ def test_settings_and_their_remedies(docs: Conn) -> None:
     assert codes(docs) == set()
 
 
+def test_settings_of_other_roles(docs: Conn, database: str) -> None:
+    role(docs, database, "searcher_1")
+    name = sql.Identifier(docs.info.dbname)
+    for setting in (
+        "role searcher_1 set hnsw.ef_search = 12",
+        "role searcher_1 in database {} set enable_indexscan = off",
+        "database {} set hnsw.max_scan_tuples = 900",
+        "role searcher_1 set plan_cache_mode = force_generic_plan",
+        # neither harms
+        "role searcher_1 set work_mem = '9MB'",
+        "database {} set hnsw.ef_search = 200",
+    ):
+        docs.execute(sql.SQL(f"alter {setting}").format(name))
+    found = [each for each in doctor(docs) if each.code not in CALM]
+    assert sorted(each.code for each in found) == [
+        *("generic_plans", "narrow_search", "no_index_scans", "short_scans"),
+    ]
+    said = {each.code: each.detail for each in found}
+    assert said["narrow_search"] == "hnsw.ef_search=12 is set for role searcher_1"
+    for each in found:
+        docs.execute(each.remedy.encode())
+    assert codes(docs) == set()
+    # what the role sets for itself is said once
+    docs.execute("alter role searcher_1 set enable_indexscan = off")
+    with connect(make_conninfo(database, user="searcher_1")) as other:
+        assert [each.code for each in doctor(other)].count("no_index_scans") == 1
+    docs.execute("alter role searcher_1 reset all")
+    docs.execute(sql.SQL("alter database {} reset all").format(name))
+
+
 def test_vectors_that_no_search_finds(docs: Conn) -> None:
     docs.execute("update docs set embedding = null where id <= 300")
     vacuum(docs)
@@ -141,13 +172,15 @@ create table counted.pg_stat_statements (
 insert into counted.pg_stat_statements
 select (select oid from pg_database where datname = current_database()), said.*
 from (values
-    -- a scan, a starving filter, a limit beyond ef_search; three that are sound
-    ('select id from docs order by embedding <=> $1 limit $2', 100, 1000, 90000, 0),
+    -- a scan, a starving filter, a limit beyond ef_search; four that are sound
+    ('select id from docs order by embedding <=> $1 limit $2', 100, 1000, 900000, 0),
     ('select id from docs where n = $1 order by embedding <=> $2 limit 5', 50, 6, 9, 0),
     ('select id from docs order by embedding <=> $1 limit $2', 10, 400, 90, 0),
     ('select id from docs order by embedding <=> $1 limit $2', 10, 100, 90, 0),
     ('select id from docs where n = $1 order by embedding <=> $2 limit 5', 9, 90, 9, 0),
-    ('select id from docs where title = $1 limit $2', 10, 10, 100000, 0)
+    ('select id from docs where title = $1 limit $2', 10, 10, 1000000, 0),
+    -- a walk through a graph, which reads more pages than a small table has
+    ('select id from docs order by embedding <=> $1 limit $2', 10, 100, 20000, 0)
 ) as said (query, calls, rows, hit, read)
 """
 

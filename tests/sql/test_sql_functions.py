@@ -129,6 +129,7 @@ CALLERS_PATH = {
         "_truth",
         "_walk",
         "calibrate",
+        "check_plan",
         "recall",
     ),
     *("hybrid", "keep_distance", "keep_query", "search", "search_keys", "search_many"),
@@ -161,6 +162,7 @@ def test_labels_tell_the_truth(conn: Conn) -> None:
     assert [row for row in labels(conn) if not row[0].startswith("_")] == [
         ("calibrate", "v", "u", False, False, None),
         ("check_owner", "s", "u", False, False, FIXED),
+        ("check_plan", "v", "u", False, False, None),
         ("create_index", "v", "u", False, False, None),
         ("create_index_sql", "s", "u", False, False, FIXED),
         ("create_search_function", "v", "u", False, False, FIXED),
@@ -175,6 +177,7 @@ def test_labels_tell_the_truth(conn: Conn) -> None:
         ("keep_distance", "v", "u", False, False, None),
         ("keep_query", "v", "u", False, False, None),
         ("kept_queries", "v", "u", False, False, FIXED),
+        ("maintenance", "s", "u", False, False, FIXED),
         ("preflight", "v", "u", False, False, FIXED),
         ("recall", "v", "u", False, False, None),
         ("refuse_dims", "i", "s", False, False, FIXED),

@@ -58,6 +58,14 @@ class QueryOrigin:
         )
 
     @property
+    def repeats(self) -> bool:
+        """Whether a calibration takes the very queries that were tuned on.
+
+        Of real queries it takes those that are stored by then.
+        """
+        return bool(self.file or self.select or self.given)
+
+    @property
     def in_python(self) -> str:
         """The argument of `calibrate`."""
         if self.kept:

@@ -149,6 +149,11 @@ def recommend(
         rerank = rerank and more
     if rerank is not None:
         reason.append(_reads_some(candidates, max(ef, candidates), rerank, memory))
+    if source is not None and source.repeats:
+        reason.append(
+            "the commands calibrate with the queries that chose this setting, which "
+            "flatters it. Give the calibration other queries, if you have some"
+        )
     reason.extend(notes)
     # after trials, the option in `options` has a build time scaled by real builds
     scaled = next((option for option in options if option.name == chosen.name), chosen)
