@@ -21,6 +21,7 @@ from django.db import OperationalError, connection, transaction
 from django.db.migrations.state import ProjectState
 from django.db.migrations.writer import MigrationWriter
 from psycopg.conninfo import conninfo_to_dict
+from support.citus import distribute, make_catalog, remove_catalog
 from support.databases import Conn, Server, connect
 from support.pages import ROOT, blocks, run_python
 from support.plans import explain, first_pass, force_index
@@ -217,6 +218,29 @@ def test_the_search_of_the_page(
 ) -> None:
     scope = {"Doc": library.models.Doc, "query": library.vectors[7]}
     assert run_python([SEARCH], scope, capsys) == 1
+
+
+def test_a_table_of_citus_is_searched_on_its_shards(library: Library) -> None:
+    docs, vectors = library.models.Doc.objects, library.vectors
+    query = vectors[7]
+    connection.ensure_connection()
+    conn = connection.connection
+    make_catalog(conn)
+    try:
+        distribute(conn, "library_doc")
+        found = docs.filter(pk__lte=360).nearest("embedding", query, k=5)
+        truth = [i for i in nearest(vectors, query, ROWS) if i <= 360]
+        assert [doc.pk for doc in found] == truth[:5]
+        assert found.result.shards is None
+        with transaction.atomic():
+            found = docs.nearest("embedding", query, k=5)
+            assert found.result.shards == 8
+            # what was sent before the search is undone with it
+            read = "select current_setting('citus.propagate_set_commands', true)"
+            assert conn.execute(read).fetchall()[0][0] != "local"
+        assert [doc.pk for doc in found] == nearest(vectors, query, 5)
+    finally:
+        remove_catalog(conn)
 
 
 def test_a_text_stands_for_its_vector(library: Library) -> None:
