@@ -277,6 +277,7 @@ def _decide(
     # before the rows are narrowed, because the index of a tenant has its rows alone
     promise = yield from read_promise(conn, layout, options)
     if own is not None:
+        promise = promise and replace(promise, tenant=own.key)
         exactly = promise is not None and promise.candidates is None
         options = narrowed(options, own, exact=options.exact or exactly)
     with cursors.writable(conn):
