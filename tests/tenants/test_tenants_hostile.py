@@ -15,7 +15,7 @@ from support.plans import explain, first_pass, force_index, indexes
 from support.scratch import sqlalchemy_url
 from support.sql_calls import ids, one, text
 from support.tables import make_table
-from support.tenants import carry_out, set_tenants
+from support.tenants import LARGE, carry_out, set_tenants, tenants_table
 from support.vectors import distances, matryoshka
 from support.verbs import intercepted, text_of
 
@@ -310,26 +310,26 @@ def test_after_the_full_column_was_dropped_it_can_be_forgotten(conn: Conn) -> No
 
 
 def test_a_key_of_another_type_gets_its_index_again(conn: Conn) -> None:
-    stock(conn, "7")
+    tenants_table(conn, VECTORS)
+    set_tenants(conn, threshold=100, dims=32, kind="halfvec")
     carry_out(conn)
-    rows = [*range(1, 201)]
-    conn.execute("update docs set tenant_id = null where tenant_id = '7?'")
-    conn.execute("alter table docs alter tenant_id type bigint using tenant_id::bigint")
+    truth = nearest([*range(1, 201)])
+    asked: dict[str, Any] = {"tenant": LARGE, "candidates": 200}
+    conn.execute("alter table docs alter tenant_id type bigint")
     conn.execute("vacuum analyze docs")
     force_index(conn)
     # not by an index that the planner cannot use, but by that of the key
-    found = COLUMN.search(conn, QUERY, tenant=7)
-    assert (found.scan, list(found.keys)) == ("exact", nearest(rows))
-    plan = COLUMN.plan(conn, QUERY, tenant=7)
+    found = COLUMN.search(conn, QUERY, **asked)
+    assert (found.scan, list(found.keys)) == ("exact", truth)
+    plan = COLUMN.plan(conn, QUERY, **asked)
     assert "docs_tenant_id_idx" in indexes(explain(conn, plan))
+    assert ids(conn, QUERY, tenant="1", candidates=200) == truth
     what = [step.statement.split()[0] for step in COLUMN.run_tenants(conn).steps]
     assert what == ["drop", "select", "create"]
-    plan = COLUMN.plan(conn, QUERY, tenant=7, candidates=200)
+    plan = COLUMN.plan(conn, QUERY, **asked)
     (state,) = COLUMN.tenants(conn)
     assert first_pass(explain(conn, plan)) == [state.index_name]
-    assert list(COLUMN.search(conn, QUERY, tenant=7, candidates=200).keys) == nearest(
-        rows
-    )
+    assert list(COLUMN.search(conn, QUERY, **asked).keys) == truth
     assert COLUMN.run_tenants(conn).steps == ()
 
 

@@ -238,8 +238,7 @@ def test_all_of_it_can_be_undone(conn: Conn) -> None:
     assert indexes(conn) == {}
     assert one(conn, "select count(*) from mrl.tenants") == 0
     assert (
-        one(conn, "select count(*) from pg_class where relname ~ 'tenant_[0-9a-f]'")
-        == 0
+        one(conn, "select count(*) from pg_class where relname ~ '_[0-9a-f]{12}$'") == 0
     )
 
 
