@@ -25,7 +25,7 @@ log = logging.getLogger("mrl_pg.sqlalchemy")
 
 
 @dataclass(slots=True)
-class Spread:
+class ShardedTables:
     """The tables that Citus spreads, by name, and when the database was asked last.
 
     `citus` is None until the first connection says whether the database has it.
@@ -36,7 +36,7 @@ class Spread:
     read_at: float = 0.0
 
 
-_known: WeakKeyDictionary[Dialect, Spread] = WeakKeyDictionary()
+_known: WeakKeyDictionary[Dialect, ShardedTables] = WeakKeyDictionary()
 
 
 def listen(engine: Engine | type[Engine]) -> None:
@@ -60,7 +60,7 @@ def _connected(connection: Connection) -> None:
     """Ask once whether there is Citus, and where there is, now and then for tables."""
     if connection.dialect.name != "postgresql":
         return
-    known = _known.setdefault(connection.dialect, Spread())
+    known = _known.setdefault(connection.dialect, ShardedTables())
     if known.citus is False or (
         known.citus and time.monotonic() - known.read_at < SECONDS
     ):

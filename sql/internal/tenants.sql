@@ -94,7 +94,7 @@ end
 $body$;
 
 -- The condition that a row is of a tenant.
--- Called by: mrl._of_tenant, mrl._tenant_index, mrl.tenant_recall; mrl_pg.search.tenant does so
+-- Called by: mrl._of_tenant, mrl._tenant_index; mrl_pg.search.tenant does so
 create or replace function mrl._is_of_tenant(
     key_column name,
     tenant text,
@@ -117,7 +117,7 @@ return pg_catalog.format(
 );
 
 -- How a search of one tenant is to be made: by its own index, or exactly if it has none.
--- Called by: mrl._of_tenant, mrl.tenant_recall, client/tenants.sql
+-- Called by: mrl._of_tenant, mrl._keep_tenant_recall, client/tenants.sql
 create or replace function mrl._tenant(
     table_id oid,
     full_column name,
@@ -202,7 +202,7 @@ end
 $body$;
 
 -- The arguments of a search of one tenant as those of a search with a filter, and its slots.
--- Called by: mrl._plan, mrl._plan_recall, mrl._plan_calibration, mrl.search_sql
+-- Called by: mrl._plan, mrl._of_tenant_with_index, mrl.search_sql
 create or replace function mrl._of_tenant(
     -- as mrl._plan takes it
     asked jsonb

@@ -1,6 +1,6 @@
 -- Makes a function that searches the rows of one tenant, by the tenant's own index if it has one.
 -- Slots: function, parameters, table, full_name, query, k, args, tenant, options
--- Called by: mrl.create_search_function
+-- Called by: mrl._make_tenant_function
 create or replace function mrl._tenant_function()
 returns text
 language sql
