@@ -1,5 +1,6 @@
 """The methods of a column that measure searches of one tenant."""
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mrl_pg.calibration.calibrate import Calibration
@@ -42,13 +43,12 @@ class MeasuredTenants(ColumnLayout):
         Raises what `MatryoshkaIndex.recall` raises, and TableError if the rows belong
         to no tenants.
         """
-        checked = options_of({**options, "tenant": tenant})
         return run(
             conn,
             tenant_recall(
                 conn,
                 self,
-                checked,
+                replace(options_of(options, FilteredKeywords), tenant=tenant),
                 sample=sample,
                 queries=queries,
                 keep=keep,
@@ -68,13 +68,12 @@ class MeasuredTenants(ColumnLayout):
         **options: "Unpack[FilteredKeywords]",
     ) -> RecallReport:
         """The same as `tenant_recall` on an asynchronous connection."""
-        checked = options_of({**options, "tenant": tenant})
         return await run_async(
             conn,
             tenant_recall(
                 conn,
                 self,
-                checked,
+                replace(options_of(options, FilteredKeywords), tenant=tenant),
                 sample=sample,
                 queries=queries,
                 keep=keep,

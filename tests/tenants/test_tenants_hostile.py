@@ -78,15 +78,21 @@ def test_odd_keys(conn: Conn, database: str, name: str) -> None:
     truth = nearest(rows)
     assert list(COLUMN.search(conn, QUERY, **asked).keys) == truth
     assert ids(conn, QUERY, **asked) == truth
-    small = {"tenant": key + "?"}
+    small: dict[str, Any] = {"tenant": key + "?"}
     few = nearest([*range(381, 401)])
     assert list(COLUMN.search(conn, QUERY, **small).keys) == few
     assert ids(conn, QUERY, **small) == few
     # beside a filter with parameters of its own
-    filter = {"filter": "n < %s and title <> %s", "params": [50, "%s"]}
+    filter: dict[str, Any] = {
+        "filter": "n < %s and title <> %s",
+        "params": [50, "%s"],
+    }
     some = [row for row in rows if row % 100 < 50]
     assert list(COLUMN.search(conn, QUERY, **asked, **filter).keys) == nearest(some)
-    in_sql = {"filter": "n < $1::int and title <> $2", "args": ["50", "$1"]}
+    in_sql: dict[str, Any] = {
+        "filter": "n < $1::int and title <> $2",
+        "args": ["50", "$1"],
+    }
     assert ids(conn, QUERY, **asked, **in_sql) == nearest(some)
     statement = one(
         conn,
