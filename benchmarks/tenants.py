@@ -3,6 +3,7 @@
     python benchmarks/tenants.py plans
     python benchmarks/tenants.py searches                       # random clustered rows
     python benchmarks/tenants.py searches --vectors rows.npy
+    python benchmarks/tenants.py recalls --vectors rows.npy
     python benchmarks/tenants.py count
 
 `plans`: a table of 10,000 tenants has 0, 10, 100 and then 1,000 indexes of tenants.
@@ -20,6 +21,10 @@ rows. Three searches of each tenant take turns, in random order: by the index of
 tenant, by one index of all rows with a filter, and exactly. The script prints the
 recall and the median milliseconds of the server's CPU of each, and their ratio to the
 exact search.
+
+`recalls`: the same tenants, each of which is calibrated on its own rows. Then its
+queries ask for recalls of .9, .95 and .99. The script prints what they found, with how
+many candidates, and what the promise says of it.
 
 `count`: how long `mrl-pg tenants run` counts the rows of 10,000 tenants.
 """
@@ -59,15 +64,16 @@ COLUMN = MatryoshkaColumn("docs", "embedding")
 
 
 def main() -> None:
-    """Run one of the three parts."""
+    """Run one of the four parts."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("part", choices=("plans", "searches", "count"))
+    parser.add_argument("part", choices=("plans", "searches", "recalls", "count"))
     parser.add_argument("--vectors", type=Path, help=".npy of shape (rows, dims)")
     parser.add_argument("--rows", type=int, default=60_000)
     parser.add_argument("--candidates", type=int, default=160)
     parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--sample", type=int, default=300, help="rows to calibrate by")
     parser.add_argument("--plans", type=int, default=100, help="plans of each search")
     parser.add_argument("--kind", default="bit", choices=("bit", "halfvec"))
     parser.add_argument("--dims", type=int, help="of the short vectors; default: all")
@@ -82,6 +88,8 @@ def main() -> None:
             plans(conn, running.url(), args)
         elif args.part == "searches":
             searches(conn, args)
+        elif args.part == "recalls":
+            recalls(conn, args)
         else:
             count(conn)
 
@@ -200,10 +208,11 @@ def connected(url: str) -> Iterator[Conn]:
 # --------------------------------------------------------------------------- searches
 
 
-def searches(conn: Conn, args: argparse.Namespace) -> None:
-    """Print recall and time of the searches of each tenant."""
+def stock(
+    conn: Conn, args: argparse.Namespace
+) -> tuple[Floats, NDArray[np.int64], dict[int, Floats]]:
+    """Make a table of tenants; its rows, the tenant of each, and queries of tenants."""
     rows, owners, queries = divided(read(args))
-    dims = args.dims or rows.shape[1]
     load_blocks(conn, rows, "docs")
     conn.execute("alter table docs add tenant_id int")
     fill = (
@@ -214,12 +223,11 @@ def searches(conn: Conn, args: argparse.Namespace) -> None:
     )
     conn.execute("vacuum full docs")
     conn.execute("create index on docs (tenant_id)")
-    whole = MatryoshkaIndex(
-        "docs", "embedding", dims=dims, kind=args.kind, keep="expression"
-    )
-    print(f"{len(rows):,} rows of {rows.shape[1]}, {args.kind}({dims}), ", end="")
-    print(f"candidates {args.candidates}, k 10")
-    print(whole.create(conn))
+    return rows, owners, queries
+
+
+def build(conn: Conn, args: argparse.Namespace, dims: int) -> None:
+    """Give the largest tenants their indexes, and print what that took."""
     COLUMN.set_tenants(conn, "tenant_id", threshold=400, kind=args.kind, dims=dims)
     report = COLUMN.run_tenants(conn)
     for step, seconds in zip(report.steps, report.seconds, strict=True):
@@ -228,6 +236,50 @@ def searches(conn: Conn, args: argparse.Namespace) -> None:
     for state in report.indexes:
         print(state)
     conn.execute("vacuum analyze docs")
+
+
+def recalls(conn: Conn, args: argparse.Namespace) -> None:
+    """Print what searches find that ask for a recall of one tenant."""
+    rows, owners, queries = stock(conn, args)
+    dims = args.dims or rows.shape[1]
+    print(f"{len(rows):,} rows of {rows.shape[1]}, {args.kind}({dims}), k 10")
+    build(conn, args, dims)
+    pid = conn.info.backend_pid
+    for tenant, size in enumerate(SIZES, 1):
+        mine = np.flatnonzero(owners == tenant)
+        truth = nearest(rows[mine], queries[tenant], k=10, distance="cosine").rows
+        start = spent(pid)
+        COLUMN.calibrate_tenant(conn, tenant, sample=args.sample)
+        seconds = spent(pid) - start
+        print(f"tenant of {size:6,} rows, calibrated in {seconds:.1f} s of CPU")
+        for recall in (0.9, 0.95, 0.99):
+            results = COLUMN.search_many(
+                conn, queries[tenant], tenant=tenant, recall=recall
+            )
+            shares = [
+                len({*result.keys} & {*(mine[right] + 1).tolist()}) / 10
+                for result, right in zip(results, truth, strict=True)
+            ]
+            candidates = statistics.median(result.candidates or 0 for result in results)
+            promise = results[0].promise
+            print(
+                f"  asked {recall}: {np.mean(shares):.3f} of {len(results)} queries, "
+                f"{candidates:.0f} candidates, {promise and promise.standing}",
+                flush=True,
+            )
+
+
+def searches(conn: Conn, args: argparse.Namespace) -> None:
+    """Print recall and time of the searches of each tenant."""
+    rows, owners, queries = stock(conn, args)
+    dims = args.dims or rows.shape[1]
+    whole = MatryoshkaIndex(
+        "docs", "embedding", dims=dims, kind=args.kind, keep="expression"
+    )
+    print(f"{len(rows):,} rows of {rows.shape[1]}, {args.kind}({dims}), ", end="")
+    print(f"candidates {args.candidates}, k 10")
+    print(whole.create(conn))
+    build(conn, args, dims)
     for tenant, size in enumerate(SIZES, 1):
         mine = np.flatnonzero(owners == tenant)
         truth = nearest(rows[mine], queries[tenant], k=10, distance="cosine").rows

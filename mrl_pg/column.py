@@ -8,6 +8,7 @@ from mrl_pg.build.rotated_rows import stop_rotating
 from mrl_pg.build.set_rotation import rotation_of, set_rotation
 from mrl_pg.build.switch_column import SwitchReport, switch_column
 from mrl_pg.build.tenant_methods import TenantMethods
+from mrl_pg.calibration.tenant_methods import MeasuredTenants
 from mrl_pg.catalog.in_use import forget_index_in_use, index_in_use
 from mrl_pg.exchange import AnyConn, AsyncConn, Conn, Exchange, run, run_async
 from mrl_pg.exchange.progress import OnProgress
@@ -34,7 +35,9 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class MatryoshkaColumn(SearchMethods, RowMethods, TenantMethods, ColumnLayout):
+class MatryoshkaColumn(
+    SearchMethods, RowMethods, TenantMethods, MeasuredTenants, ColumnLayout
+):
     """A full column to search, by whichever of its indexes is in use.
 
     >>> docs = MatryoshkaColumn("docs", "embedding")

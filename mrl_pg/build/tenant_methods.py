@@ -103,6 +103,7 @@ class TenantMethods(ColumnLayout):
         *,
         dry_run: bool = False,
         measure: bool = False,
+        calibrate: bool = False,
         workers: int | None = None,
         maintenance_work_mem: str | None = None,
         progress: OnProgress | None = None,
@@ -114,7 +115,9 @@ class TenantMethods(ColumnLayout):
         concurrently, while others read and write, so `conn` must be in autocommit and
         in no transaction. If interrupted, call it again. It drops only what it built.
         `dry_run` changes nothing. `measure` measures the recall of indexes that have
-        none yet. `workers` and `maintenance_work_mem` are as in `create`.
+        none yet, and `calibrate` what `search(tenant=…, recall=…)` needs, of indexes
+        that have none or other rows by now. `workers` and `maintenance_work_mem` are as
+        in `create`.
 
         Raises TableError if the rows belong to no tenants, BuildRunning if another
         session builds on the table now, IndexMismatch if another object has the name of
@@ -127,6 +130,7 @@ class TenantMethods(ColumnLayout):
                 self,
                 dry_run=dry_run,
                 measure=measure,
+                calibrate=calibrate,
                 workers=workers,
                 maintenance_work_mem=maintenance_work_mem,
                 progress=progress,
@@ -139,6 +143,7 @@ class TenantMethods(ColumnLayout):
         *,
         dry_run: bool = False,
         measure: bool = False,
+        calibrate: bool = False,
         workers: int | None = None,
         maintenance_work_mem: str | None = None,
         progress: OnProgress | None = None,
@@ -151,6 +156,7 @@ class TenantMethods(ColumnLayout):
                 self,
                 dry_run=dry_run,
                 measure=measure,
+                calibrate=calibrate,
                 workers=workers,
                 maintenance_work_mem=maintenance_work_mem,
                 progress=progress,

@@ -1,6 +1,8 @@
 """Indexes of single tenants: which tenants get one, building and dropping them."""
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Literal, TypeAlias
@@ -12,10 +14,10 @@ from mrl_pg.arguments import check_callable, flag
 from mrl_pg.build import online
 from mrl_pg.build.create import settings_of
 from mrl_pg.build.progress import watch
-from mrl_pg.catalog.facts import check_installed
+from mrl_pg.catalog.facts import check_installed, no_table
 from mrl_pg.catalog.in_use import name_of
 from mrl_pg.catalog.read import read_column_facts
-from mrl_pg.errors import IndexMismatch, InvalidSetting, TableError
+from mrl_pg.errors import IndexMismatch, InvalidSetting, SpreadTable, TableError
 from mrl_pg.exchange import AnyConn, Exchange, Row, Send, commits_each, look
 from mrl_pg.exchange.progress import OnProgress, Progress
 from mrl_pg.exchange.server_message import server_message
@@ -29,6 +31,9 @@ THRESHOLD = 5000
 MOST = 100
 """The most indexes of tenants of a column, unless the owner says otherwise."""
 
+CHANGED = 0.2
+"""The share of the rows that may come or go; `mrl._change` has the same."""
+
 State: TypeAlias = Literal["valid", "building", "invalid", "missing"]
 """Of the index of a tenant: only a valid one answers searches."""
 
@@ -38,8 +43,9 @@ class TenantState:
     """A tenant that has an index of its own, or is to have one.
 
     `tenant` is the key as text. `rows` are those at the build or at the last vacuum or
-    analyze. `recall` was measured for `k` answers, on rows of the tenant; both are None
-    if it was not measured.
+    analyze. `recall` was measured for `k` answers, on `queries` rows of the tenant, and
+    `low` is the lower end of its 95 % interval; all are None if it was not measured.
+    `calibrated_rows` are those at the calibration, None if there is none.
     """
 
     tenant: str
@@ -49,6 +55,17 @@ class TenantState:
     index_bytes: int | None
     recall: float | None
     k: int | None
+    low: float | None = None
+    queries: int | None = None
+    calibrated_rows: int | None = None
+
+    @property
+    def wants_calibration(self) -> bool:
+        """Whether there is none, or a fifth of the rows came or went since."""
+        before = self.calibrated_rows
+        if self.state != "valid" or before is None or self.rows is None:
+            return self.state == "valid"
+        return abs(self.rows - before) > CHANGED * before
 
     def __str__(self) -> str:
         """`42: 20,000 rows, 4.1 MB, valid`."""
@@ -133,7 +150,8 @@ def set_tenants(
     """Say which column tells whose row it is; builds nothing."""
     check_name("key", key)
     check_count("threshold", threshold, MAX_ROWS)
-    check_installed((yield from read_column_facts(searched)))
+    facts = yield from read_column_facts(searched)
+    check_installed(facts)
     values = {
         "table": name_of(searched),
         "column": searched.column,
@@ -153,8 +171,12 @@ def set_tenants(
         raise InvalidSetting(f"{searched}: {server_message(error)}") from error
     except errors.ObjectNotInPrerequisiteState as error:
         raise IndexMismatch(f"{searched}: {server_message(error)}") from error
-    except (errors.FeatureNotSupported, errors.UndefinedColumn) as error:
+    except errors.UndefinedColumn as error:
         raise TableError(str(server_message(error))) from error
+    except errors.FeatureNotSupported as error:
+        # partitions, or shards of Citus
+        refusal = TableError if facts.distribution is None else SpreadTable
+        raise refusal(str(server_message(error))) from error
 
 
 def read_tenants(searched: ColumnLayout) -> Exchange[tuple[TenantState, ...]]:
@@ -172,6 +194,9 @@ def read_tenants(searched: ColumnLayout) -> Exchange[tuple[TenantState, ...]]:
             row["index_bytes"],
             row["recall"],
             row["k"],
+            row["low"],
+            row["queries"],
+            row["calibrated_rows"],
         )
         for row in rows
     )
@@ -184,12 +209,14 @@ def run_tenants(
     drop_all: bool = False,
     dry_run: bool = False,
     measure: bool = False,
+    calibrate: bool = False,
     workers: int | None = None,
     maintenance_work_mem: str | None = None,
     progress: OnProgress | None = None,
 ) -> Exchange[TenantsReport]:
     """Build what is missing and drop what is too small, one index after the other."""
     dry_run, measure = flag("dry_run", dry_run), flag("measure", measure)
+    calibrate = flag("calibrate", calibrate)
     check_callable("progress", progress)
     chosen = settings_of(workers, maintenance_work_mem)
     facts = yield from read_column_facts(searched)
@@ -207,6 +234,8 @@ def run_tenants(
     steps, seconds = yield from online.alone(searched, facts.table_id, body)
     if measure:
         yield from _measure(searched, progress)
+    if calibrate:
+        yield from _calibrate(searched, progress)
     return TenantsReport(steps, seconds, (yield from read_tenants(searched)))
 
 
@@ -224,11 +253,12 @@ def _carry_out(
         if progress is not None:
             progress(Progress(str(step), place, len(steps)))
         start = time.perf_counter()
-        if step.how == "concurrently":
-            with watched():
-                yield from online.concurrently(step.statement, chosen)
-        else:
-            yield Send(step.statement)
+        with _explained(searched):
+            if step.how == "concurrently":
+                with watched():
+                    yield from online.concurrently(step.statement, chosen)
+            else:
+                yield Send(step.statement)
         seconds.append(time.perf_counter() - start)
     return steps, tuple(seconds)
 
@@ -244,17 +274,41 @@ def _measure(searched: ColumnLayout, progress: OnProgress | None) -> Exchange[No
         yield Send(source.statement("tenant_recall"), asked)
 
 
+def _calibrate(searched: ColumnLayout, progress: OnProgress | None) -> Exchange[None]:
+    """Calibrate every index that has no calibration, or that has other rows by now."""
+    states = yield from read_tenants(searched)
+    todo = [state for state in states if state.wants_calibration]
+    for place, state in enumerate(todo):
+        if progress is not None:
+            progress(
+                Progress(f"calibration of tenant {state.tenant}", place, len(todo))
+            )
+        asked = {**_place(searched), "tenant": state.tenant}
+        yield Send(source.statement("calibrate_tenant"), asked)
+
+
 def _read_steps(
     searched: ColumnLayout, drop_all: bool
 ) -> Exchange[tuple[TenantStep, ...]]:
     asked = {**_place(searched), "drop_all": drop_all}
-    try:
+    with _explained(searched):
         rows = yield from look(source.statement("tenant_steps").encode(), asked)
+    return tuple(_step(row) for row in rows)
+
+
+@contextmanager
+def _explained(searched: ColumnLayout) -> Iterator[None]:
+    """Raise what the server says of a table that is not as it must be."""
+    try:
+        yield
     except (errors.ObjectNotInPrerequisiteState, errors.UndefinedColumn) as error:
         raise TableError(str(server_message(error))) from error
-    except errors.DuplicateObject as error:
+    except (errors.DuplicateObject, errors.DuplicateTable) as error:
         raise IndexMismatch(f"{searched}: {server_message(error)}") from error
-    return tuple(_step(row) for row in rows)
+    except errors.UndefinedTable as error:
+        raise no_table(name_of(searched)) from error
+    except errors.FeatureNotSupported as error:
+        raise SpreadTable(str(server_message(error))) from error
 
 
 def _step(row: Row) -> TenantStep:

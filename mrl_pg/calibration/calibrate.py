@@ -267,6 +267,7 @@ def calibrate(
         "filter": values["filter"],
         "index_name": layout.name,
     }
+    values["tenant"] = None
     # not in ASCII, because a database in SQL_ASCII refuses escapes in JSON
     values["asked"] = json.dumps(asked, ensure_ascii=False)
     with (
@@ -282,7 +283,7 @@ def calibrate(
             # the server has warned
             noise = {"noise": None, "is_busy": False}
     forget_facts(conn, layout)
-    return _calibration(layout, k, made, noise)
+    return as_calibration(layout, k, made, noise)
 
 
 def _order(point: CalibrationPoint) -> tuple[float, int, int, int]:
@@ -337,9 +338,10 @@ def _weights(
     return checked
 
 
-def _calibration(
+def as_calibration(
     layout: IndexLayout, k: int, rows: Sequence[Row], noise: Row
 ) -> Calibration:
+    """A calibration from the rows that the server stored."""
     points = tuple(
         CalibrationPoint(
             row["candidates"],

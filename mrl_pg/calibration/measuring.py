@@ -18,7 +18,7 @@ from mrl_pg.exchange import AnyConn, Exchange, look
 from mrl_pg.exchange.arrays import vector_array
 from mrl_pg.exchange.progress import OnProgress, Progress
 from mrl_pg.exchange.server_message import server_message
-from mrl_pg.layout import IndexLayout
+from mrl_pg.layout import IndexLayout, TenantIndex
 from mrl_pg.search.filter import Filter, about_filter, in_text, refusal
 from mrl_pg.search.options import MAX_ROWS
 from mrl_pg.search.plan import as_query
@@ -50,6 +50,9 @@ def ready(
     try:
         check_ready(layout, facts)
     except (IndexNotFound, IndexMismatch):
+        # no other index has the rows of a tenant
+        if isinstance(layout, TenantIndex):
+            raise
         renamed = yield from find_names(conn, layout, facts, registered=registered)
         if renamed is None:
             raise

@@ -126,16 +126,20 @@ def recall(
     effort = decide_effort(options, promise=promise, goes_on=False)
     effort = with_bits_in_rows(effort, layout, facts)
     if promise is not None and effort.scan == "exact":
-        report = _exact_report(layout, options.k, condition or "", promise)
+        report = exact_report(layout, options.k, condition or "", promise)
         if keep:
             with measuring.explained(conn, layout, facts, options.filter):
                 yield Send(source.statement("check_may_keep").encode(), values)
                 figures = {**asdict(report), "measured": 0, "promise": None}
-                stored = source.statement("keep_measurement").encode()
-                yield Send(stored, values | figures | {"filter": condition})
+                figures |= {"full_column": layout.column, "filter": condition}
+                yield _stored(values | figures | {"tenant": options.tenant})
         return report
-    named = {"full_column": layout.column, "index_name": layout.name}
-    asked = asdict(effort) | named | {"filter": condition}
+    # the server finds the index of a tenant itself
+    place = {"index_name": layout.name, "tenant": None}
+    if options.tenant is not None:
+        place = {"index_name": None, "tenant": str(options.tenant)}
+    named = {"full_column": layout.column, "filter": condition}
+    asked = asdict(effort) | named | place
     # not in ASCII, because a database in SQL_ASCII refuses escapes in JSON
     values |= {**asked, "keep": keep, "asked": json.dumps(asked, ensure_ascii=False)}
     with (
@@ -174,10 +178,16 @@ def _measure_in_batches(
     summary = source.statement("recall_and_losses").encode()
     (figures,) = yield from look(summary, values | passes, binary=True)
     if values["keep"] and shares:
-        keep = source.statement("keep_measurement").encode()
-        yield Send(keep, values | figures)
+        yield _stored(values | figures)
     found: Row = figures
     return found
+
+
+def _stored(values: dict[str, Any]) -> Send:
+    """What stores a recall: of a tenant beside its index, else among measurements."""
+    of_tenant = values["tenant"] is not None
+    name = "keep_tenant_recall" if of_tenant else "keep_measurement"
+    return Send(source.statement(name).encode(), values)
 
 
 def history(conn: AnyConn, layout: IndexLayout) -> Exchange[list[RecallReport]]:
@@ -189,9 +199,10 @@ def history(conn: AnyConn, layout: IndexLayout) -> Exchange[list[RecallReport]]:
     return [_report(layout, row, None) for row in rows]
 
 
-def _exact_report(
-    layout: IndexLayout, k: int, filter: str, promise: Promise
+def exact_report(
+    layout: IndexLayout, k: int, filter: str, promise: Promise | None = None
 ) -> RecallReport:
+    """The report of an exact search, which is not measured."""
     return RecallReport(
         layout=layout,
         k=k,

@@ -143,6 +143,16 @@ Quantile: TypeAlias = Annotated[
         "0.95; without it, only their mean is.",
     ),
 ]
+OneTenant: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--tenant",
+        metavar="KEY",
+        help="Search the rows of this tenant alone: by its own index, or exactly if it "
+        "has none. See `mrl-pg tenants`.",
+        show_default=False,
+    ),
+]
 QueryFile: TypeAlias = Annotated[
     Path | None,
     typer.Option(

@@ -1,7 +1,7 @@
 """`mrl-pg recall`: measures the recall of a search, for people and for alarms."""
 
 import json
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -15,6 +15,7 @@ from mrl_pg.cli.describe import (
     KnownKind,
     Meant,
     Name,
+    OneTenant,
     Quantile,
     QueryFile,
     RealQueries,
@@ -28,6 +29,7 @@ from mrl_pg.cli.options import PG_DEFAULT, Directory, Dsn, Json, Pg, connection,
 from mrl_pg.cli.rows import show
 from mrl_pg.cli.search import read_queries
 from mrl_pg.errors import InvalidSetting
+from mrl_pg.exchange.progress import Progress
 
 BELOW_FLOOR = 7
 """Exit code if the recall is below --floor."""
@@ -65,6 +67,7 @@ def recall(
     quantile: Quantile = None,
     filter: Filter = None,
     param: Values = None,
+    tenant: OneTenant = None,
     floor: Annotated[
         float | None,
         typer.Option(help="Exit with code 7 if the mean recall is below this value."),
@@ -91,33 +94,46 @@ def recall(
     """
     meant = Meant(table, column, dims, kind, distance, short, name)
     params = values(param)
+    if tenant is not None and (real_queries or history):
+        raise InvalidSetting(
+            "--tenant with --real-queries or --history: what is stored is about all "
+            "tenants; give --queries, and see `mrl-pg tenants show`"
+        )
     if floor is not None and not 0 <= floor <= 1:
         raise InvalidSetting(f"--floor {floor} is not a share from 0 to 1")
     vectors = read_queries(queries, column, real_queries)
     with connection(dsn, directory, pg) as conn:
-        index = meant.index(conn)
         if history:
-            _show(index.history(conn), as_json)
+            _show(meant.index(conn).history(conn), as_json)
             return
+        index: Any = meant.index(conn) if tenant is None else meant.column_of_tenants()
+        options: dict[str, Any] = {
+            "k": k,
+            "sample": sample,
+            "queries": vectors,
+            "candidates": candidates,
+            "ef_search": ef_search,
+            "filter": filter,
+            "params": params,
+            "recall": promised,
+            "quantile": quantile,
+            "keep": keep,
+        }
         with bar(f"{index}: measuring") as update:
-            report = index.recall(
-                conn,
-                k=k,
-                sample=sample,
-                queries=vectors,
-                real_queries=real_queries,
-                candidates=candidates,
-                ef_search=ef_search,
-                filter=filter,
-                params=params,
-                recall=promised,
-                quantile=quantile,
-                keep=keep,
-                progress=lambda progress: update(
+
+            def progress(progress: Progress) -> None:
+                update(
                     description=f"{index}: {progress.stage}",
                     completed=progress.done,
                     total=progress.total,
-                ),
+                )
+
+            report = (
+                index.recall(
+                    conn, real_queries=real_queries, progress=progress, **options
+                )
+                if tenant is None
+                else index.tenant_recall(conn, tenant, progress=progress, **options)
             )
     if as_json:
         typer.echo(json.dumps(report.as_dict(), indent=2))

@@ -16,6 +16,7 @@ from mrl_pg.cli.describe import (
     KnownKind,
     Meant,
     Name,
+    OneTenant,
     Quantile,
     Recall,
     Short,
@@ -123,15 +124,7 @@ def search(
     ] = False,
     recall: Recall = None,
     quantile: Quantile = None,
-    tenant: Annotated[
-        str | None,
-        typer.Option(
-            metavar="KEY",
-            help="Search the rows of this tenant alone: by its own index, or exactly "
-            "if it has none. See `mrl-pg tenants`.",
-            show_default=False,
-        ),
-    ] = None,
+    tenant: OneTenant = None,
     hybrid: Annotated[
         bool,
         typer.Option(

@@ -109,6 +109,14 @@ def run(
         bool,
         typer.Option("--measure", help="Measure the recall of indexes that have none."),
     ] = False,
+    calibrate: Annotated[
+        bool,
+        typer.Option(
+            "--calibrate",
+            help="Measure what searches with --tenant and --recall need, of indexes "
+            "that have no calibration or other rows by now.",
+        ),
+    ] = False,
     workers: Workers = None,
     memory: Memory = None,
     dsn: Dsn = None,
@@ -133,6 +141,7 @@ def run(
             conn,
             dry_run=dry_run,
             measure=measure,
+            calibrate=calibrate,
             workers=workers,
             maintenance_work_mem=memory,
             progress=progress,

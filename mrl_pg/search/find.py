@@ -41,7 +41,7 @@ from mrl_pg.search.result import (
 from mrl_pg.search.shape import Shape
 from mrl_pg.search.spread import check_stamp
 from mrl_pg.search.stale import Stale, explained, losses
-from mrl_pg.search.tenant import narrowed, read_tenant
+from mrl_pg.search.tenant import TenantPlace, narrowed, read_tenant
 from mrl_pg.vectors import VectorLike, VectorsLike
 
 T = TypeVar("T")
@@ -195,10 +195,9 @@ def _of_tenant(
     """The plan of a search of one tenant: by its index, or exact if it has none."""
     for last in (False, True):
         own = yield from read_tenant(searched, str(options.tenant))
+        asked = replace(options, exact=options.exact or not own.has_index)
         try:
-            return (
-                yield from _prepare(conn, own.layout, query, narrowed(options, own))
-            )
+            return (yield from _prepare(conn, own.layout, query, asked, own))
         except (IndexNotFound, IndexMismatch):
             # dropped since the server was asked
             if last:
@@ -222,11 +221,12 @@ def _prepare(
     layout: IndexLayout,
     query: "VectorLike | NoVector",
     options: SearchOptions,
+    own: TenantPlace | None = None,
 ) -> Exchange[SearchPlan]:
     if (named := known_names(conn, layout)) != layout:
         try:
             facts = yield from known_facts(conn, named)
-            return (yield from _decide(conn, named, facts, query, options))
+            return (yield from _decide(conn, named, facts, query, options, own))
         except MrlError:
             # perhaps there is another name once more
             forget_facts(conn, named)
@@ -234,7 +234,7 @@ def _prepare(
     while True:
         facts = yield from known_facts(conn, layout)
         try:
-            return (yield from _decide(conn, layout, facts, query, options))
+            return (yield from _decide(conn, layout, facts, query, options, own))
         except MrlError as error:
             forget_facts(conn, layout)
             if (yield from known_facts(conn, layout)) == facts:
@@ -275,8 +275,14 @@ def _decide(
     facts: Facts,
     query: "VectorLike | NoVector",
     options: SearchOptions,
+    own: TenantPlace | None = None,
 ) -> Exchange[SearchPlan]:
+    # before the rows are narrowed, because the index of a tenant has its rows alone
     promise = yield from read_promise(conn, layout, options)
+    if own is not None:
+        promise = promise and replace(promise, tenant=own.key)
+        exactly = promise is not None and promise.candidates is None
+        options = narrowed(options, own, exact=options.exact or exactly)
     with cursors.writable(conn):
         return make_plan(
             layout,

@@ -155,13 +155,12 @@ class SearchOptions:
 
     def _check_tenant(self) -> str:
         """The key of the tenant as text."""
-        for name in ("dims", "kind", "recall", "quantile"):
+        for name in ("dims", "kind"):
             if (value := getattr(self, name)) is not None:
                 raise InvalidSetting(
                     f"{name}={shown(value)} with tenant={shown(self.tenant)}: the "
-                    "tenant's index is the one that set_tenants describes, and no "
-                    "calibration is about it; leave it out, and for more recall raise "
-                    "candidates or give exact=True"
+                    "tenant's index is the one that set_tenants describes; leave it "
+                    "out, and for more recall raise candidates or give exact=True"
                 )
         return check_tenant(self.tenant)
 

@@ -42,11 +42,9 @@ _NEXT: dict[Standing, str] = {
     "rows": "real queries may find less, so calibrate with real queries",
     "beyond": "calibrate with real queries like this one",
     "borrowed": "calibrate with this filter",
-    "stale": "{candidates} candidates are taken until you run index.calibrate(conn) or "
-    "`mrl-pg calibrate` again",
-    "uncalibrated": "{candidates} candidates are taken until you run "
-    "index.calibrate(conn) or `mrl-pg calibrate` with the k and the filter of this "
-    "search",
+    "stale": "{candidates} candidates are taken until you run {calibrate} again",
+    "uncalibrated": "{candidates} candidates are taken until you run {calibrate} with "
+    "{what} of this search",
 }
 
 _OTHER_K = "calibrate with the k of this search"
@@ -77,7 +75,8 @@ class Promise:
     fastest. `rerank` of the candidates are read in full, None if all are. With a
     `quantile`, `found_by` is the share of the queries that found the recall, None if
     that is not known. `borrowed` if it was measured with another filter, or by another
-    role under row-level security. `words` says all to people.
+    role under row-level security. `words` says all to people. `tenant` is the key if
+    the index of a tenant was measured.
 
     What was measured on rows, or with another filter, holds for answers up to some
     distance. The first of the `steps` is the search that was chosen, which is enough
@@ -100,6 +99,7 @@ class Promise:
     rerank: int | None = None
     borrowed: bool = field(default=False, compare=False)
     words: str = field(default="", compare=False)
+    tenant: str | None = field(default=None, compare=False)
 
     def __str__(self) -> str:
         """What stands behind the recall, and what to do about it, in one sentence."""
@@ -108,7 +108,17 @@ class Promise:
             then = self._next()
         elif self.standing == "beyond" and self.borrowed:
             then = _NEXT["borrowed"]
-        said = [self.words, then.format(candidates=self.candidates)]
+        calibrate = "index.calibrate(conn) or `mrl-pg calibrate`"
+        what = "the k and the filter"
+        if self.tenant is not None:
+            calibrate = (
+                f"column.calibrate_tenant(conn, {self.tenant!r}) or "
+                "`mrl-pg tenants run --calibrate`"
+            )
+            # tenants are calibrated without a filter
+            what = "the k"
+        then = then.format(candidates=self.candidates, calibrate=calibrate, what=what)
+        said = [self.words, then]
         asked = f"recall {self.recall}"
         if self.quantile is not None:
             asked += f", quantile {self.quantile}"

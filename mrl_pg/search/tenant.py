@@ -20,6 +20,7 @@ from mrl_pg.errors import (
     InvalidSetting,
     MrlError,
     NotInstalled,
+    SpreadTable,
     TableError,
 )
 from mrl_pg.exchange import Exchange, look
@@ -118,6 +119,8 @@ def _explained(searched: Searched, said: ServerMessage) -> MrlError | None:
         return InvalidSetting(str(said))
     if said.sqlstate in WRONG_TABLE:
         return TableError(str(said))
+    if said.sqlstate == errors.FeatureNotSupported.sqlstate:
+        return SpreadTable(str(said))
     if said.sqlstate not in MISSING:
         return None
     if re.search(r'[ "]mrl[."]', said.message):
@@ -129,12 +132,11 @@ def _explained(searched: Searched, said: ServerMessage) -> MrlError | None:
     return no_table(name_of(searched))
 
 
-def narrowed(options: SearchOptions, own: TenantPlace) -> SearchOptions:
-    """The options of a search of the tenant's rows alone."""
+def narrowed(options: SearchOptions, own: TenantPlace, *, exact: bool) -> SearchOptions:
+    """The options of a search of the tenant's rows alone; `exact` without its index."""
     given = options.params
     named = given is None or isinstance(given, Mapping)
     placeholder = sql.Placeholder(OF_TENANT) if named else sql.Placeholder()
-    exact = options.exact or not own.has_index
     # `mrl._is_of_tenant` says why a search by the tenant's index asks differently
     wanted = "{} operator(pg_catalog.=) {}::{}" if exact else IS_INDEXED
     of_tenant = sql.SQL(wanted).format(
@@ -153,5 +155,4 @@ def narrowed(options: SearchOptions, own: TenantPlace) -> SearchOptions:
         options,
         filter=sql.SQL("{}{}").format(of_tenant, also).as_string(),
         params=params,
-        exact=exact,
     )

@@ -10,7 +10,7 @@ from sqlalchemy import Engine, MetaData, Table
 
 from mrl_pg.arguments import flag
 from mrl_pg.errors import InvalidSetting
-from mrl_pg.sqlalchemy import declare, mismatch, reflect, stand_in, vector
+from mrl_pg.sqlalchemy import declare, mismatch, reflect, sharded, stand_in, vector
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
@@ -24,7 +24,8 @@ def register(
         register(engine, Base.metadata)
 
     On an engine: psycopg sends queries in binary, and a search raises IndexMismatch
-    instead of the driver's error. On a MetaData: `Table(…, autoload_with=…)`
+    instead of the driver's error, or SpreadTable for a table that Citus spreads, which
+    the engine learns as it connects. On a MetaData: `Table(…, autoload_with=…)`
     and `reflect` find declarations again. Call it before the engine connects; calling
     it again changes nothing.
 
@@ -43,6 +44,7 @@ def register(
         if own is Engine or isinstance(own, Engine):
             vector.listen(own)
             mismatch.listen(own)
+            sharded.listen(own)
             if fallback:
                 stand_in.listen(own)
         elif own is MetaData:

@@ -18,7 +18,7 @@ from mrl_pg.layout import IndexLayout
 from mrl_pg.search import fuse, render
 from mrl_pg.search.effort import Effort, has_bits
 from mrl_pg.search.words import WordRanking
-from mrl_pg.sqlalchemy import parts, stand_in
+from mrl_pg.sqlalchemy import parts, sharded, stand_in
 from mrl_pg.sqlalchemy.hits import HITS
 from mrl_pg.sqlalchemy.statement import Later, members
 from mrl_pg.sqlalchemy.within import refuse_surroundings
@@ -122,6 +122,7 @@ def _compile(element: Passes, compiler: Any, **kw: Any) -> str:
         raise CompileError(
             f"a search runs on PostgreSQL, not on {compiler.dialect.name}"
         )
+    sharded.check_whole(compiler.dialect, _base(element))
     condition, by_members = _condition(element, compiler)
     refuse_surroundings(compiler, condition if by_members else None)
     # it would report tables of the inner statement as not joined in the outer

@@ -29,6 +29,13 @@ def of_tenant(
 
     The options ask for an exact search if the tenant has no index of its own.
     """
+    if options.wants_promise:
+        raise InvalidSetting(
+            f"recall={options.recall} with tenant={shown(options.tenant)}: a Select "
+            "does not read the calibration of a tenant; give the candidates and the "
+            "ef_search that MatryoshkaColumn.search(conn, …, recall=…, tenant=…) says "
+            "it took, or exact=True"
+        )
     base = next(iter(full.base_columns))
     asked = ColumnLayout(base.table.name, base.name, base.table.schema or "")
     own = run(_connection(options, on), read_tenant(asked, str(options.tenant)))

@@ -9,7 +9,7 @@ select pg_catalog.pg_typeof(null::{extension}vector)::pg_catalog.oid as type_id
 -- name: calibrate
 -- Measures searches by one short column, and stores the results.
 -- Slots: extension (pgvector's schema and a dot)
--- Called by: mrl_pg.calibration.calibrate
+-- Called by: mrl_pg.calibration.calibrate, mrl_pg.calibration.of_tenant
 select
     made.candidates,
     made.ef_search,
@@ -42,7 +42,8 @@ from mrl.calibrate(
         else %(queries)s::{extension}vector[]
     end,
     rows => %(as_rows)s,
-    weights => %(weights)s::pg_catalog.float8[]
+    weights => %(weights)s::pg_catalog.float8[],
+    tenant => %(tenant)s
 ) as made
 order by made.candidates, made.ef_search, made.rerank
 
@@ -523,6 +524,20 @@ select mrl._keep_measurement(
         %(loss_prefix)s::pg_catalog.float8,
         %(measured)s::pg_catalog.int4
     )::mrl.measurements
+)
+
+-- name: keep_tenant_recall
+-- Stores a recall that was measured of searches of one tenant.
+-- Parameters: table (its name, quoted), full_column, tenant, k, recall, low, measured
+-- Called by: mrl_pg.calibration.recall_report
+select mrl._keep_tenant_recall(
+    %(table)s::pg_catalog.regclass::pg_catalog.oid,
+    %(full_column)s::pg_catalog.name,
+    %(tenant)s,
+    %(k)s::pg_catalog.int4,
+    %(recall)s::pg_catalog.float8,
+    %(low)s::pg_catalog.float8,
+    %(measured)s::pg_catalog.int4
 )
 
 -- name: measurements

@@ -131,6 +131,21 @@ where true{filter}
 -- a literal, because Citus hands on no other limit to the shards
 limit {wanted}
 
+-- name: has_citus
+-- Whether the database has the catalog of Citus.
+-- No parameters
+-- Called by: mrl_pg.sqlalchemy.sharded
+select pg_catalog.to_regclass('pg_catalog.pg_dist_partition') is not null as there
+
+-- name: spread_tables
+-- The names of the tables that Citus spreads.
+-- No parameters
+-- Called by: mrl_pg.sqlalchemy.sharded
+select class.relname::pg_catalog.text as name
+from pg_catalog.pg_dist_partition as part
+join pg_catalog.pg_class as class
+    on class.oid operator(pg_catalog.=) part.logicalrelid::pg_catalog.oid
+
 -- name: set_on_shards
 -- A setting of the transaction, on each machine that has a part in it.
 -- Slots: name (an identifier), value (a literal)

@@ -64,7 +64,10 @@ select
     own.estimated_rows,
     own.index_bytes,
     own.recall,
-    own.k
+    own.k,
+    own.low,
+    own.queries,
+    own.calibrated_rows
 from mrl.tenant_indexes as own
 where own.table_name operator(pg_catalog.=) %(table)s::pg_catalog.regclass
     and own.full_column operator(pg_catalog.=) %(column)s::pg_catalog.name
@@ -81,3 +84,14 @@ select mrl.tenant_recall(
     k => %(k)s::pg_catalog.int4,
     sample => %(sample)s::pg_catalog.int4
 ) as recall
+
+-- name: calibrate_tenant
+-- Measures and stores which searches of a tenant keep which recall.
+-- Parameters: table (a name), column, tenant
+-- Called by: mrl_pg.build.tenants
+select pg_catalog.count(*) as searches
+from mrl.calibrate(
+    %(table)s::pg_catalog.regclass,
+    %(column)s::pg_catalog.name,
+    tenant => %(tenant)s::pg_catalog.text
+)

@@ -14,7 +14,9 @@ create or replace function mrl.calibrate(
     queries vector[] default null,
     rows boolean default false,
     -- what each of the queries counts
-    weights float8[] default null
+    weights float8[] default null,
+    -- the key of a tenant with an index of its own
+    tenant text default null
 )
 returns setof mrl.calibrations
 language plpgsql
@@ -62,6 +64,11 @@ declare
     again double precision[];
     noise double precision;
 begin
+    if tenant is not null then
+        perform mrl._check_of_tenant(tenant, filter);
+        -- stored queries are those of all tenants
+        rows := queries is null;
+    end if;
     perform mrl._check_weights(weights, pg_catalog.cardinality(queries));
     queries := mrl._queries_or_kept(
         table_name, full_column, sample, queries, coalesce(rows, false)
@@ -79,7 +86,8 @@ begin
             'arguments', pg_catalog.cardinality(args),
             'dims', dims,
             'kind', kind,
-            'index_name', index_name
+            'index_name', index_name,
+            'tenant', tenant
         ),
         queries,
         distances is not null
@@ -179,7 +187,12 @@ begin
         table_name,
         (plan.slots operator(pg_catalog.->>) 'index_name')::pg_catalog.name,
         k,
-        mrl._stored_filter(filter, args, plan.limited),
+        mrl._stored_filter(
+            filter,
+            args,
+            -- the index of a tenant has its rows alone
+            plan.limited and tenant is null or pg_catalog.row_security_active(table_name)
+        ),
         points,
         counts.share,
         query_count,
@@ -193,7 +206,7 @@ $body$;
 
 comment on function mrl.calibrate(
     regclass, name, int, int, text, text[], int, text, name, vector[], boolean,
-    float8[]
+    float8[], text
 ) is
 'Measures recall and time of searches for each number of candidates, over the queries given, '
 'else over real queries if at least 100 are stored, else (or if rows is true) over a random '
@@ -206,4 +219,6 @@ comment on function mrl.calibrate(
 'less, else what all of them find. The default sample is 2000 / k queries, at least 700. '
 'Reads the whole table once for every few hundred queries, all in one transaction, which '
 'holds its lock on the table and its snapshot until the end; mrl-pg calibrate lets go of '
-'both after each batch, and costs the server a fraction, because it compares rows itself.';
+'both after each batch, and costs the server a fraction, because it compares rows itself. '
+'tenant: measures the index of a tenant, on its own rows or the queries given, for searches with '
+'this tenant and a recall. It reads rows of the tenant alone.';

@@ -17,7 +17,9 @@ create or replace function mrl.create_search_function(
     max_scan_tuples int default null,
     rerank int default null,
     recall float8 default null,
-    quantile float8 default null
+    quantile float8 default null,
+    -- callers also pass the key of a tenant, behind the filter's parameters
+    by_tenant boolean default false
 )
 returns regprocedure
 language plpgsql
@@ -52,6 +54,15 @@ begin
         table_name,
         'search it from Python or the shell, which hand settings on to the shards'
     );
+    if by_tenant then
+        return mrl._make_tenant_function(
+            options || jsonb_build_object('dims', dims, 'kind', kind, 'index_name', index_name),
+            function_name,
+            table_name,
+            full_column,
+            parameters
+        );
+    end if;
     slots := mrl._found(table_name, full_column, dims, kind, index_name);
     name := mrl._function_name(function_name, (
         select space.nspname
@@ -208,10 +219,12 @@ $body$;
 
 comment on function mrl.create_search_function(
     text, regclass, name, int, int, text, text[], int, text, name, int, int, int,
-    float8, float8
+    float8, float8, boolean
 ) is
 'Makes a function (the filter''s parameters, query, k) that returns rows of one table and that '
 'PostgREST can call by RPC. It is made in the table''s schema unless function_name has a '
 'schema. Its statement is fixed, so callers choose values, never the filter. Its plan is '
 'cached, except with a filter or under row-level security. The names of table and columns and '
-'the calibration are those of now: after a change, drop the function and make it again.';
+'the calibration are those of now: after a change, drop the function and make it again. '
+'by_tenant: callers also pass the key of a tenant, behind the filter''s parameters, and get rows '
+'of this tenant alone, by its own index if it has one (mrl.set_tenants), else exactly.';

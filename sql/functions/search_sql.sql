@@ -15,7 +15,8 @@ create or replace function mrl.search_sql(
     rerank int default null,
     columns name[] default null,
     recall float8 default null,
-    quantile float8 default null
+    quantile float8 default null,
+    tenant text default null
 )
 returns text
 language plpgsql
@@ -27,7 +28,8 @@ declare
         'table_id', table_name::oid, 'full_column', full_column, 'k', k,
         'candidates', candidates, 'filter', filter, 'ef_search', ef_search,
         'max_scan_tuples', max_scan_tuples, 'rerank', rerank, 'recall', recall,
-        'quantile', quantile
+        'quantile', quantile, 'dims', dims, 'kind', kind, 'index_name', index_name,
+        'tenant', tenant
     );
     slots jsonb;
     chosen record;
@@ -41,7 +43,13 @@ begin
         table_name,
         'MatryoshkaIndex.plan in Python has the statement for shards, and its settings'
     );
-    slots := mrl._found(table_name, full_column, dims, kind, index_name);
+    if tenant is null then
+        slots := mrl._found(table_name, full_column, dims, kind, index_name);
+    else
+        asked := mrl._of_tenant(asked);
+        slots := asked -> 'tenant_slots';
+        limited := true;
+    end if;
     perform mrl._check_rerank(asked, kind);
     chosen := mrl._for_recall(asked, slots, limited, false);
     effort := mrl._effort(
@@ -58,7 +66,11 @@ begin
             mrl._rotated_in_sql(query, table_name, full_column, slots),
             slots ->> 'type'
         ),
-        'filter', mrl._condition(filter),
+        'filter', mrl._condition(
+            case when chosen.exact then coalesce(asked ->> 'exact_filter', filter)
+                else asked ->> 'filter'
+            end
+        ),
         'key_names', slots ->> 'names',
         'extra', '',
         -- candidates and settings are printed as values
@@ -72,6 +84,10 @@ begin
         )
     );
     return format(e'-- %s: the query, a vector(%s)\n', query, slots ->> 'full_dims')
+        || case when tenant is not null and chosen.exact
+            then e'-- exact: print it again when the tenant has an index of its own\n'
+            else ''
+        end
         || case when limited and not chosen.exact
             then e'-- do not cache the plan: a plan for other values may find too few rows;\n'
                 '-- set plan_cache_mode = force_custom_plan, or do not prepare the statement\n'
@@ -104,11 +120,12 @@ $body$;
 
 comment on function mrl.search_sql(
     regclass, name, int, int, text, int, text, name, int, int, int, name[], float8,
-    float8
+    float8, text
 ) is
 'The two-pass search as one plain SELECT, to prepare and send with any driver. The last '
 'parameter is the query; the parameters before it belong to the filter. Returns columns (by '
 'default the primary key) and the true distance. It changes settings and restores them. '
 'With a filter, or on a table under row-level security, do not keep it prepared, because a '
 'plan that was made for other values may find too few rows. '
-'recall, quantile: as calibrated on the day when the statement is printed.';
+'recall, quantile: as calibrated on the day when the statement is printed. '
+'tenant: for the rows of this tenant alone, by its own index if it has one on that day.';

@@ -36,7 +36,21 @@ declare
     wrong text;
 begin
     perform mrl.check_owner(table_name);
-    slots := mrl._table(table_name, full_column);
+    if set_tenants.key_column is not null then
+        perform mrl._refuse_spread(
+            table_name,
+            'distribute it by the key, and filter by the key: each tenant is on one shard'
+        );
+    end if;
+    if set_tenants.key_column is not null or exists (
+        select
+        from pg_attribute as attribute
+        where attribute.attrelid = table_name
+            and attribute.attname = set_tenants.full_column
+            and not attribute.attisdropped
+    ) then
+        slots := mrl._table(table_name, full_column);
+    end if;
     if (slots ->> 'parts')::boolean then
         raise exception '% has partitions or children, in which no index of a tenant is built',
             slots ->> 'table'
@@ -83,7 +97,8 @@ begin
         having count(*) > 0
     );
     if set_tenants.key_column is null then
-        if indexes is not null then
+        -- with the column, its indexes are gone
+        if indexes is not null and slots is not null then
             raise exception '% of %.% of their own', indexes, slots ->> 'table', slots ->> 'full'
                 using errcode = 'object_not_in_prerequisite_state',
                     hint = 'drop them first: mrl-pg tenants drop, or the statements of '

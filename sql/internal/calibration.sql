@@ -48,7 +48,7 @@ end;
 -- The statements of a calibration: its sample, its exact search and the pass that is timed.
 -- Called by: mrl.calibrate, client/calibration.sql
 create or replace function mrl._plan_calibration(
-    -- table_id, full_column, k, sample, filter, arguments, dims, kind, index_name
+    -- table_id, full_column, k, sample, filter, arguments, dims, kind, index_name, tenant
     asked jsonb,
     -- NULL if rows of the table are the queries
     queries vector[],
@@ -95,6 +95,9 @@ declare
     k int := asked ->> 'k';
     sample int := asked ->> 'sample';
     filter text := asked ->> 'filter';
+    -- conditions of rows to be searched: by any index, and by the short one
+    condition text := mrl._condition(filter);
+    condition_of_pass text := condition;
     query text;
     passes text;
     effort record;
@@ -107,13 +110,20 @@ begin
     );
     perform mrl.check_owner(table_name);
     perform mrl._check_writable();
-    slots := mrl._found(
-        table_name,
-        (asked ->> 'full_column')::name,
-        (asked ->> 'dims')::int,
-        asked ->> 'kind',
-        (asked ->> 'index_name')::name
-    );
+    if asked ->> 'tenant' is not null then
+        asked := mrl._of_tenant_with_index(asked);
+        slots := asked -> 'tenant_slots';
+        condition := mrl._condition(asked ->> 'exact_filter');
+        condition_of_pass := mrl._condition(asked ->> 'filter');
+    else
+        slots := mrl._found(
+            table_name,
+            (asked ->> 'full_column')::name,
+            (asked ->> 'dims')::int,
+            asked ->> 'kind',
+            (asked ->> 'index_name')::name
+        );
+    end if;
     -- raises if no search accepts this k
     effort := mrl._effort(jsonb_build_object('k', k), false);
     if k > 100000000 then
@@ -132,12 +142,12 @@ begin
     if by_distance then
         sample := least(sample::bigint * mrl._drawn_for_each(), 2147483647);
     end if;
-    limited := filter is not null or row_security_active(table_name);
+    limited := condition <> '' or row_security_active(table_name);
     -- a sampled row is its own nearest row, so a search takes one more and leaves itself out
     spare := case when queries is null then 1 else 0 end;
     query := format('$17::%s', slots ->> 'type');
     slots := slots || jsonb_build_object(
-        'filter', mrl._condition(filter),
+        'filter', condition,
         'query', query,
         'short_query', mrl._short_of(query, slots),
         'value', slots ->> 'full',
@@ -158,7 +168,9 @@ begin
         ),
         'k', k
     );
-    passes := mrl._render(mrl._first_pass(), slots);
+    passes := mrl._render(
+        mrl._first_pass(), slots || jsonb_build_object('filter', condition_of_pass)
+    );
     sampling := mrl._render(
         case
             when queries is not null then mrl._given()
@@ -226,9 +238,32 @@ begin
     end if;
     counting := format(
         'select pg_catalog.count(*) as count, '
-        'pg_catalog.count(*) filter (where true%s) as passing from %s',
-        slots ->> 'filter', slots ->> 'table'
+        'pg_catalog.count(*) filter (where true%s) as passing from %s where true%s',
+        mrl._condition(filter),
+        slots ->> 'table',
+        -- of a tenant, its rows are all rows
+        case when asked ->> 'tenant' is not null then condition end
     );
+end
+$body$;
+
+-- Refuses what a calibration of one tenant does not take.
+-- Called by: mrl.calibrate
+create or replace function mrl._check_of_tenant(tenant text, filter text)
+returns void
+language plpgsql
+immutable
+parallel safe
+set search_path = pg_catalog, pg_temp
+as $body$
+begin
+    if filter is not null then
+        raise exception 'filter was given with tenant %: a tenant is calibrated without a filter',
+            quote_literal(tenant)
+            using errcode = 'invalid_parameter_value',
+                hint = 'leave it out; in a search with both, raise candidates or pass '
+                    'exact => true';
+    end if;
 end
 $body$;
 

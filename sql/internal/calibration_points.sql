@@ -414,13 +414,15 @@ declare
     counts record;
     claimed int;
     reports text;
+    -- of whose index it is; NULL if the index is of all rows
+    own record;
     -- the queries whose figures are stored: rows that the filter turns away, if they find less
     -- than those that it lets through
     measured text := 'all';
 begin
     perform mrl.check_owner(_keep_calibration.table_id);
     built := mrl._built(_keep_calibration.table_id, _keep_calibration.index_name);
-    counts := mrl._counts(_keep_calibration.table_id);
+    counts := mrl._counts_in(_keep_calibration.table_id, _keep_calibration.index_name);
     -- so that other sessions soon see the changes that this one has counted
     reports := pg_stat_force_next_flush()::text;
     -- with any number of candidates
@@ -441,6 +443,12 @@ begin
     insert into mrl._claims (table_id)
     values (_keep_calibration.table_id)
     returning _claims.entry into claimed;
+    select made.full_column, made.tenant
+    into own
+    from mrl._own_tenant_indexes as made
+    where made.entry = claimed
+        and made.index_name = _keep_calibration.index_name
+    for update;
     -- one calibration at a time, because two for one index would write the same rows
     perform
     from mrl._own_registry as registry
@@ -497,37 +505,32 @@ begin
             timed.candidates, timed.ef_search, timed.rerank, timed.recall, timed.low,
             timed.p05, timed.shares, timed.weights, timed.misses
     ),
-    stored as (
-        insert into mrl._own_calibrations (
-            entry, index_name, k, filter, candidates, ef_search, rerank, share,
-            recall, low, median_ms, p95_ms, queries, rows, m, ef_construction,
-            basis, p05, shares, weights, reach, misses, changes, born
-        )
+    kept as (
         select
-            claimed,
-            _keep_calibration.index_name,
-            _keep_calibration.k,
-            _keep_calibration.filter,
+            claimed as entry,
+            _keep_calibration.index_name as index_name,
+            _keep_calibration.k as k,
+            _keep_calibration.filter as filter,
             point.candidates,
             point.ef_search,
             point.rerank,
-            _keep_calibration.share,
+            _keep_calibration.share as share,
             point.recall,
             point.low,
             point.median_ms,
             point.p95_ms,
-            case when measured = 'away' then outsiders else queries end,
-            coalesce(counts.rows::bigint, _keep_calibration.rows),
-            built.m,
-            built.ef_construction,
-            _keep_calibration.basis,
+            case when measured = 'away' then outsiders else queries end as queries,
+            coalesce(counts.rows::bigint, _keep_calibration.rows) as rows,
+            built.m as m,
+            built.ef_construction as ef_construction,
+            _keep_calibration.basis as basis,
             point.p05,
             point.shares,
             point.weights,
-            _keep_calibration.reach,
+            _keep_calibration.reach as reach,
             point.misses,
-            counts.changes,
-            (select live.born from mrl._live_tables as live where live.entry = claimed)
+            counts.changes as changes,
+            (select live.born from mrl._live_tables as live where live.entry = claimed) as born
         from point
         where not exists (
             select
@@ -555,36 +558,64 @@ begin
                     point.median_ms, point.candidates, point.ef_search, coalesce(point.rerank, 0)
                 )
         )
-        returning *
+    ),
+    stored as (
+        insert into mrl._own_calibrations (
+            entry, index_name, k, filter, candidates, ef_search, rerank, share,
+            recall, low, median_ms, p95_ms, queries, rows, m, ef_construction,
+            basis, p05, shares, weights, reach, misses, changes, born
+        )
+        select
+            kept.entry, kept.index_name, kept.k, kept.filter, kept.candidates, kept.ef_search,
+            kept.rerank, kept.share, kept.recall, kept.low, kept.median_ms, kept.p95_ms,
+            kept.queries, kept.rows, kept.m, kept.ef_construction, kept.basis, kept.p05,
+            kept.shares, kept.weights, kept.reach, kept.misses, kept.changes, kept.born
+        from kept
+        where own.tenant is null
+    ),
+    stored_of_tenant as (
+        insert into mrl._own_tenant_calibrations (
+            full_column, tenant, entry, index_name, k, filter, candidates, ef_search, rerank,
+            share, recall, low, median_ms, p95_ms, queries, rows, m, ef_construction,
+            basis, p05, shares, weights, reach, misses, changes, born
+        )
+        select
+            own.full_column, own.tenant, kept.entry, kept.index_name, kept.k, kept.filter,
+            kept.candidates, kept.ef_search, kept.rerank, kept.share, kept.recall, kept.low,
+            kept.median_ms, kept.p95_ms, kept.queries, kept.rows, kept.m, kept.ef_construction,
+            kept.basis, kept.p05, kept.shares, kept.weights, kept.reach, kept.misses,
+            kept.changes, kept.born
+        from kept
+        where own.tenant is not null
     )
     select
         _keep_calibration.table_id,
-        stored.index_name,
-        stored.k,
-        stored.filter,
-        stored.candidates,
-        stored.ef_search,
-        stored.rerank,
-        stored.share,
-        stored.recall,
-        stored.low,
-        stored.median_ms,
-        stored.p95_ms,
-        stored.queries,
-        stored.rows,
-        stored.m,
-        stored.ef_construction,
-        stored.measured_at,
-        stored.basis,
-        stored.p05,
-        stored.shares,
-        stored.weights,
-        stored.reach,
-        stored.misses,
-        stored.changes,
-        stored.born
-    from stored
-    order by stored.median_ms;
+        kept.index_name,
+        kept.k,
+        kept.filter,
+        kept.candidates,
+        kept.ef_search,
+        kept.rerank,
+        kept.share,
+        kept.recall,
+        kept.low,
+        kept.median_ms,
+        kept.p95_ms,
+        kept.queries,
+        kept.rows,
+        kept.m,
+        kept.ef_construction,
+        now(),
+        kept.basis,
+        kept.p05,
+        kept.shares,
+        kept.weights,
+        kept.reach,
+        kept.misses,
+        kept.changes,
+        kept.born
+    from kept
+    order by kept.median_ms;
 end
 $body$;
 

@@ -1,7 +1,7 @@
 -- Whether a table or its index has changed since a calibration.
 
 -- Rows and changes of a table as PostgreSQL counts them, with its partitions and children.
--- Called by: mrl._promised, mrl._keep_calibration, mrl._keep_measurement, mrl._upkeep_of
+-- Called by: mrl._counts_in, mrl._keep_measurement, mrl._upkeep_of
 create or replace function mrl._counts(
     table_id oid,
     -- the planner's own estimate; NULL before the first analyze
@@ -146,6 +146,45 @@ begin
             since, known.rows
         )
     end;
+end
+$body$;
+
+-- The same of the rows that are in the index of a tenant, or else of the whole table.
+-- Called by: mrl._promised, mrl._keep_calibration
+create or replace function mrl._counts_in(
+    table_id oid,
+    index_name name,
+    out rows float8,
+    out unsure float8,
+    -- NULL for a tenant, because PostgreSQL counts changes for the whole table alone
+    out changes bigint
+)
+language plpgsql
+stable
+set search_path = pg_catalog, pg_temp
+as $body$
+#variable_conflict use_column
+declare
+    -- the rows that analyze reads
+    read constant float8 := 300 * current_setting('default_statistics_target')::float8;
+    part float8 := (
+        select class.reltuples
+        from pg_index as state
+        join pg_class as class on class.oid = state.indexrelid
+        where state.indrelid = _counts_in.table_id
+            and class.relname = _counts_in.index_name
+            and state.indpred is not null
+    );
+begin
+    select counted.rows, counted.unsure, counted.changes
+    into rows, unsure, changes
+    from mrl._counts(_counts_in.table_id) as counted;
+    if part >= 0 then
+        -- three standard deviations of an estimate by a sample
+        unsure := coalesce(3 * sqrt(part * greatest(rows / read - 1, 0)), 0);
+        rows := part;
+        changes := null;
+    end if;
 end
 $body$;
 

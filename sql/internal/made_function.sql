@@ -112,6 +112,133 @@ begin
 end
 $body$;
 
+-- Raises because a made function was called without a tenant, whose rows it would search.
+-- Called by: templates/tenant_function.sql
+create or replace function mrl._refuse_no_tenant()
+returns void
+language plpgsql
+stable
+set search_path = pg_catalog, pg_temp
+as $body$
+begin
+    raise exception 'the tenant is NULL'
+        using errcode = 'null_value_not_allowed',
+            hint = 'pass the key of a tenant; rows whose key is NULL belong to no tenant';
+end
+$body$;
+
+-- A filter whose parameters have their types written to them, because mrl.search takes texts.
+-- Called by: mrl._make_tenant_function
+create or replace function mrl._with_types(filter text, types text[])
+returns text
+language sql
+immutable
+parallel safe
+return (
+    select pg_catalog.string_agg(
+        case
+            when part[2] is null then part[1]
+            else pg_catalog.concat(part[1], '::', types[part[2]::int])
+        end,
+        ''
+        order by place
+    )
+    -- text in quotes, a parameter, or anything else
+    from pg_catalog.regexp_matches(
+        filter, '(''[^'']*''|"[^"]*"|[$]([0-9]{1,6})|[^''"$]+|.)', 'g'
+    ) with ordinality as found (part, place)
+);
+
+-- Makes a function to which callers also pass the key of a tenant.
+-- Called by: mrl.create_search_function
+create or replace function mrl._make_tenant_function(
+    -- arguments of mrl.search by name
+    options jsonb,
+    function_name text,
+    table_name regclass,
+    full_column name,
+    parameters text[]
+)
+returns regprocedure
+language plpgsql
+volatile
+set search_path = pg_catalog, pg_temp
+as $body$
+#variable_conflict use_column
+declare
+    known mrl.tenants := mrl._tenant_settings(table_name, full_column);
+    slots jsonb := mrl._table(table_name, full_column);
+    count int := cardinality(parameters);
+    name text := mrl._function_name(function_name, slots ->> 'schema_name');
+    list record;
+    made_text text;
+    made regprocedure;
+    types text[] := array(
+        select to_regtype((regexp_match(given.part, '^\s*\w+\s+(\S.*)$'))[1])::text
+        from unnest(parameters) with ordinality as given (part, place)
+        order by given.place
+    );
+begin
+    perform mrl._refuse_index_with_tenant(options);
+    list := mrl._parameter_list(
+        parameters || format('tenant %s', mrl._key_type(table_name, known.key_column)),
+        slots,
+        (options ->> 'k')::int
+    );
+    made_text := format('%s(%s)', name, list.types);
+    slots := slots || jsonb_build_object(
+        'function', name,
+        'parameters', list.list,
+        'full_name', quote_literal(full_column),
+        'tenant', format('$%s', count + 1),
+        'query', format('$%s', count + 2),
+        'k', format('$%s', count + 3),
+        'args', case
+            when count = 0 then 'null'
+            else format(
+                'array[%s]',
+                (
+                    select string_agg(format('$%s::pg_catalog.text', place), ', ' order by place)
+                    from generate_series(1, count) as place
+                )
+            )
+        end,
+        'options', (
+            select coalesce(
+                string_agg(
+                    format(e',\n        %s => %L', given.key, given.value), '' order by given.key
+                ),
+                ''
+            )
+            from jsonb_each_text(
+                jsonb_strip_nulls(
+                    options - 'k' || jsonb_build_object(
+                        'filter', mrl._with_types(options ->> 'filter', types)
+                    )
+                )
+            ) as given
+        )
+    );
+    if position('$mrl_pg$' in slots::text) > 0 then
+        raise exception 'the filter or a name holds $mrl_pg$, which ends the function'
+            using errcode = 'invalid_parameter_value',
+                hint = 'write the filter or the name without $mrl_pg$';
+    end if;
+    execute mrl._render(mrl._tenant_function(), slots);
+    made := made_text;
+    execute format(
+        'comment on function %s is %L',
+        made,
+        format(
+            'The k rows of a tenant in %s nearest to a query, nearest first%s.',
+            slots ->> 'table',
+            ', where ' || (options ->> 'filter')
+        )
+    );
+    return made;
+end
+$body$;
+
 -- Raises if a made function cannot search; returns if only the index has another name.
 -- Called by: templates/check_in_function.sql
 create or replace function mrl._check_made(

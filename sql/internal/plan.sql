@@ -138,7 +138,12 @@ begin
             when 'keys' then key || ' as key, mrl_pass.distance'
         end || ', mrl_pass.seen';
     end if;
-    condition := mrl._condition(given.filter);
+    condition := mrl._condition(
+        -- an exact search of a tenant, by the ordinary index of the key
+        case when is_exact then coalesce(asked ->> 'exact_filter', given.filter)
+            else given.filter
+        end
+    );
     slots := mrl._reranked(slots, effort.rerank) || jsonb_build_object(
         'answer', answer,
         'filter', condition,

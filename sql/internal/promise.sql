@@ -408,7 +408,7 @@ begin
             using errcode = 'invalid_parameter_value', hint = 'for example recall => 0.99';
     end if;
     built := mrl._built(_promised.table_id, _promised.index_name);
-    counts := mrl._counts(_promised.table_id);
+    counts := mrl._counts_in(_promised.table_id, _promised.index_name);
     for known in
         select
             point,

@@ -277,6 +277,9 @@ declare
     slots jsonb;
     limited boolean;
     effort record;
+    -- conditions of rows to be searched: by any index, and by the short one
+    condition text;
+    condition_of_pass text;
     -- a sampled row is its own nearest row, so a search takes one more and leaves itself out
     spare int := case when queries is null then 1 else 0 end;
     query text;
@@ -290,10 +293,19 @@ begin
     perform mrl._refuse_spread(
         given.table_id, 'measure a sample of its rows in a local table: see docs/citus.md'
     );
-    slots := mrl._found(
-        given.table_id, given.full_column, given.dims, given.kind, given.index_name
-    );
-    limited := given.filter is not null or row_security_active(given.table_id);
+    if asked ->> 'tenant' is not null then
+        asked := mrl._of_tenant_with_index(asked);
+        slots := asked -> 'tenant_slots';
+        condition := mrl._condition(asked ->> 'exact_filter');
+        condition_of_pass := mrl._condition(asked ->> 'filter');
+    else
+        slots := mrl._found(
+            given.table_id, given.full_column, given.dims, given.kind, given.index_name
+        );
+        condition := mrl._condition(given.filter);
+        condition_of_pass := condition;
+    end if;
+    limited := condition <> '' or row_security_active(given.table_id);
     perform mrl._check_rerank(asked, given.kind);
     effort := mrl._effort(asked, limited);
     query := format('$17::%s', slots ->> 'type');
@@ -319,7 +331,7 @@ begin
     slots := mrl._reranked(slots, effort.rerank);
     rerank := (slots ->> 'rerank')::int - spare;
     slots := slots || jsonb_build_object(
-        'filter', mrl._condition(given.filter),
+        'filter', condition,
         'query', query,
         'short_query', mrl._short_of(query, slots),
         'value', slots ->> 'full',
@@ -341,7 +353,9 @@ begin
         mrl._misses(),
         slots || jsonb_build_object(
             'exact', mrl._render(mrl._exact(), slots),
-            'passes', mrl._passes(slots, query, false)
+            'passes', mrl._passes(
+                slots || jsonb_build_object('filter', condition_of_pass), query, false
+            )
         )
     );
 end
@@ -370,6 +384,44 @@ begin
         where state.indrelid = _graph_mark.table_id
             and class.relname = _graph_mark.index_name
     );
+end
+$body$;
+
+-- Stores a recall of searches of one tenant beside the tenant's index.
+-- Called by: mrl._measure, client/calibration.sql
+create or replace function mrl._keep_tenant_recall(
+    table_id oid,
+    full_column name,
+    -- the key as text
+    tenant text,
+    k int,
+    recall float8,
+    low float8,
+    queries int
+)
+returns void
+language plpgsql
+volatile
+set search_path = pg_catalog, pg_temp
+as $body$
+declare
+    own record;
+    claimed int;
+begin
+    perform mrl.check_owner(table_id);
+    own := mrl._tenant(table_id, full_column, tenant);
+    insert into mrl._claims (table_id)
+    values (_keep_tenant_recall.table_id)
+    returning _claims.entry into claimed;
+    update mrl._own_tenant_indexes as made
+    set recall = _keep_tenant_recall.recall,
+        k = _keep_tenant_recall.k,
+        low = _keep_tenant_recall.low,
+        queries = _keep_tenant_recall.queries,
+        measured_at = now()
+    where made.entry = claimed
+        and made.full_column = _keep_tenant_recall.full_column
+        and made.tenant = own.key_text;
 end
 $body$;
 
@@ -487,7 +539,19 @@ begin
         found.loss_prefix, found.measured
     into recall, low, high, loss_graph, loss_shortlist, loss_prefix, measured
     from mrl._recall_and_losses(recalls, shortlists, prefixes) as found;
-    if keep and measured operator(pg_catalog.>) 0 then
+    if keep and measured operator(pg_catalog.>) 0
+        and asked operator(pg_catalog.->>) 'tenant' is not null
+    then
+        perform mrl._keep_tenant_recall(
+            table_name::pg_catalog.oid,
+            (asked operator(pg_catalog.->>) 'full_column')::pg_catalog.name,
+            asked operator(pg_catalog.->>) 'tenant',
+            (asked operator(pg_catalog.->>) 'k')::pg_catalog.int4,
+            recall,
+            low,
+            measured
+        );
+    elsif keep and measured operator(pg_catalog.>) 0 then
         perform mrl._keep_measurement(
             row(
                 table_name, plan.index_name, pg_catalog.clock_timestamp(),

@@ -155,6 +155,11 @@ begin
             and point.index_name = new.index_name
             and point.k = new.k
             and point.filter = new.filter;
+        delete from mrl._tenant_calibrations as point
+        where point.entry = new.entry
+            and point.index_name = new.index_name
+            and point.k = new.k
+            and point.filter = new.filter;
     end if;
     return new;
 end

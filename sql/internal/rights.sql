@@ -60,6 +60,7 @@ begin
                         ('_rotation_rows', 'SELECT', null),
                         ('_tenants', 'SELECT', null),
                         ('_tenant_indexes', 'SELECT', null),
+                        ('_tenant_calibrations', 'SELECT', null),
                         ('_query_sampling_room_seq', 'SELECT', null),
                         -- these let a role write about its own tables alone; by column,
                         -- because a right on the whole view includes locks on its tables
@@ -86,6 +87,8 @@ begin
                         ('_own_tenant_indexes', 'SELECT', null),
                         ('_own_tenant_indexes', 'INSERT', '*'),
                         ('_own_tenant_indexes', 'UPDATE', '*'),
+                        ('_own_tenant_calibrations', 'SELECT', null),
+                        ('_own_tenant_calibrations', 'INSERT', '*'),
                         ('_own_sampling', 'SELECT', null),
                         ('_own_sampling', 'INSERT', 'entry'),
                         ('_own_sampling', 'INSERT', 'full_column'),

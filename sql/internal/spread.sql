@@ -22,7 +22,7 @@ end
 $body$;
 
 -- Raises for a table that Citus spreads; `instead` is the way out.
--- Called by: mrl._plan, mrl._plan_recall, mrl._plan_calibration, mrl.search_sql, mrl.preflight
+-- Called by: mrl._plan, mrl._plan_recall, mrl._tenant_settings, templates/search_function.sql
 create or replace function mrl._refuse_spread(table_id oid, instead text)
 returns void
 language plpgsql

@@ -12,6 +12,9 @@ declare
     known mrl.tenants;
     slots jsonb;
 begin
+    perform mrl._refuse_spread(
+        table_id, 'distribute it by the key, and filter by the key: each tenant is on one shard'
+    );
     select *
     into known
     from mrl.tenants as settings
@@ -91,7 +94,7 @@ end
 $body$;
 
 -- The condition that a row is of a tenant.
--- Called by: mrl._of_tenant, mrl._tenant_index, mrl.tenant_recall; mrl_pg.search.tenant does so
+-- Called by: mrl._of_tenant, mrl._tenant_index; mrl_pg.search.tenant does so
 create or replace function mrl._is_of_tenant(
     key_column name,
     tenant text,
@@ -114,7 +117,7 @@ return pg_catalog.format(
 );
 
 -- How a search of one tenant is to be made: by its own index, or exactly if it has none.
--- Called by: mrl._of_tenant, mrl.tenant_recall, client/tenants.sql
+-- Called by: mrl._of_tenant, mrl._keep_tenant_recall, client/tenants.sql
 create or replace function mrl._tenant(
     table_id oid,
     full_column name,
@@ -161,6 +164,7 @@ begin
         where made.entry = known.entry
             and made.full_column = known.full_column
             and made.tenant = _tenant.key_text
+            and made.key_type = _tenant.key_type
             and state.indisvalid
             and state.indisready
             and state.indpred is not null
@@ -168,8 +172,37 @@ begin
 end
 $body$;
 
+-- Refuses arguments that say which index is meant, because a tenant has its own.
+-- Called by: mrl._of_tenant, mrl._make_tenant_function
+create or replace function mrl._refuse_index_with_tenant(
+    -- arguments of mrl.search by name
+    asked jsonb
+)
+returns void
+language plpgsql
+immutable
+parallel safe
+set search_path = pg_catalog, pg_temp
+as $body$
+declare
+    named text := (
+        select string_agg(given.name, ', ' order by given.place)
+        from unnest(array['dims', 'kind', 'index_name'])
+            with ordinality as given (name, place)
+        where asked ->> given.name is not null
+    );
+begin
+    if named is not null then
+        raise exception '% given with a tenant: the tenant''s index is the one that '
+            'mrl.set_tenants describes', named
+            using errcode = 'invalid_parameter_value',
+                hint = 'leave it out; for more recall raise candidates, or pass exact => true';
+    end if;
+end
+$body$;
+
 -- The arguments of a search of one tenant as those of a search with a filter, and its slots.
--- Called by: mrl._plan
+-- Called by: mrl._plan, mrl._of_tenant_with_index, mrl.search_sql
 create or replace function mrl._of_tenant(
     -- as mrl._plan takes it
     asked jsonb
@@ -185,25 +218,21 @@ declare
     own record;
     indexed boolean;
     facts record;
-    named text := (
-        select string_agg(given.name, ', ' order by given.place)
-        from unnest(array['dims', 'kind', 'index_name', 'recall', 'quantile'])
-            with ordinality as given (name, place)
-        where asked ->> given.name is not null
-    );
+    also text := coalesce(e'\n    and (\n' || (asked ->> 'filter') || e'\n    )', '');
 begin
-    if named is not null then
-        raise exception '% given with tenant %: the tenant''s index is the one that '
-            'mrl.set_tenants describes, and no calibration is about it',
-            named, quote_literal(asked ->> 'tenant')
-            using errcode = 'invalid_parameter_value',
-                hint = 'leave it out; for more recall raise candidates, or pass exact => true';
-    end if;
+    perform mrl._refuse_index_with_tenant(asked);
     own := mrl._tenant(table_id, full_column, asked ->> 'tenant');
-    indexed := own.index_name is not null and not (asked ->> 'exact')::boolean;
+    indexed := own.index_name is not null
+        and not coalesce((asked ->> 'exact')::boolean, false);
     asked := asked || jsonb_build_object(
-        'filter', mrl._is_of_tenant(own.key_column, own.key_text, own.key_type, indexed)
-            || coalesce(e'\n    and (\n' || (asked ->> 'filter') || e'\n    )', '')
+        'filter', mrl._is_of_tenant(own.key_column, own.key_text, own.key_type, indexed) || also,
+        -- of an exact search, which finds the rows by the ordinary index of the key
+        'exact_filter', mrl._is_of_tenant(
+            own.key_column, own.key_text, own.key_type, false
+        ) || also,
+        -- which calibrations go by, because the index of a tenant has its rows alone
+        'filter_in_index', asked ->> 'filter',
+        'key_text', own.key_text
     );
     if not indexed then
         return asked || jsonb_build_object(
@@ -228,6 +257,27 @@ begin
     return asked || jsonb_build_object(
         'tenant_slots', mrl._search_slots(full_column, facts)
     );
+end
+$body$;
+
+-- The same of a measurement, which needs the index of the tenant.
+-- Called by: mrl._plan_recall, mrl._plan_calibration
+create or replace function mrl._of_tenant_with_index(asked jsonb)
+returns jsonb
+language plpgsql
+stable
+set search_path = pg_catalog, pg_temp
+as $body$
+declare
+    made jsonb := mrl._of_tenant(asked);
+begin
+    if (made ->> 'exact')::boolean then
+        raise exception 'tenant % has no usable index of its own: its searches are exact',
+            quote_literal(asked ->> 'tenant')
+            using errcode = 'object_not_in_prerequisite_state',
+                hint = 'select * from mrl.tenant_indexes';
+    end if;
+    return made;
 end
 $body$;
 
@@ -278,7 +328,8 @@ as $body$
 declare
     known mrl.tenants := mrl._tenant_settings(table_name, full_column);
     slots jsonb := mrl._table(table_name, full_column);
-    key_type text := mrl._key_type(table_name, known.key_column);
+    -- to undo is possible after the column was dropped, too
+    type_of_key text := case when not drop_all then mrl._key_type(table_name, known.key_column) end;
     made record;
     counted record;
     prepared record;
@@ -348,6 +399,7 @@ begin
         select
             own.tenant,
             own.index_name,
+            own.key_type is not distinct from type_of_key as of_type,
             class.oid as id,
             coalesce(state.indisvalid and state.indisready, false) as usable,
             -- an object of that name that is not ours stays
@@ -375,7 +427,9 @@ begin
         if made.building and not drop_all then
             room := room - 1;
             continue;
-        elsif made.usable and made.ours and not drop_all and rows >= known.low then
+        elsif made.usable and made.ours and made.of_type and not drop_all
+            and rows >= known.low
+        then
             room := room - 1;
             continue;
         end if;
@@ -400,8 +454,16 @@ begin
                     using errcode = 'duplicate_object',
                         hint = 'rename or drop that object';
             end if;
+            if not made.of_type then
+                how := 'register';
+                statement := format(
+                    'select mrl._know_tenant(%L, %L, %L, %L)',
+                    slots ->> 'table', known.full_column, tenant, index_name
+                );
+                return next;
+            end if;
             how := 'concurrently';
-            statement := mrl._tenant_index(known, slots, tenant, key_type, index_name);
+            statement := mrl._tenant_index(known, slots, tenant, type_of_key, index_name);
             return next;
         else
             how := 'register';
@@ -431,6 +493,8 @@ begin
         select large.key as tenant, large.value::bigint as rows
         from jsonb_each_text(counts) as large
         where large.value::bigint >= known.threshold
+            -- a longer one has no room in the registry's own index
+            and octet_length(large.key) <= 2000
             and not exists (
                 select
                 from mrl._tenant_indexes as own
@@ -457,7 +521,7 @@ begin
         );
         return next;
         how := 'concurrently';
-        statement := mrl._tenant_index(known, slots, counted.tenant, key_type, index_name);
+        statement := mrl._tenant_index(known, slots, counted.tenant, type_of_key, index_name);
         return next;
     end loop;
 end
@@ -512,9 +576,12 @@ as $body$
 declare
     known mrl.tenants;
     claimed int;
+    type_of_key text;
+    key_text text;
 begin
     perform mrl.check_owner(table_name);
     known := mrl._tenant_settings(table_name, full_column);
+    type_of_key := mrl._key_type(table_name, known.key_column);
     if exists (
         select
         from pg_class as class
@@ -529,16 +596,17 @@ begin
     insert into mrl._claims (table_id)
     values (table_name)
     returning _claims.entry into claimed;
-    insert into mrl._own_tenant_indexes (entry, full_column, tenant, index_name)
-    values (
-        claimed,
-        full_column,
-        mrl._tenant_text(
-            tenant, mrl._key_type(table_name, known.key_column), known.key_column
-        ),
-        index_name
-    )
+    key_text := mrl._tenant_text(tenant, type_of_key, known.key_column);
+    insert into mrl._own_tenant_indexes (entry, full_column, tenant, index_name, key_type)
+    values (claimed, full_column, key_text, index_name, type_of_key)
     on conflict do nothing;
+    -- the type was changed since
+    update mrl._own_tenant_indexes as made
+    set key_type = type_of_key
+    where made.entry = claimed
+        and made.full_column = _know_tenant.full_column
+        and made.tenant = key_text
+        and made.key_type <> type_of_key;
 end
 $body$;
 

@@ -112,10 +112,11 @@ declare
         and coalesce(promised.found_by >= quantile, true);
     unknown boolean := enough and quantile is not null and promised.found_by is null;
     call text := format(
-        'select mrl.calibrate(%L, %L, index_name => %L, k => %s%s%s)',
+        'select mrl.calibrate(%L, %L, %s => %L, k => %s%s%s)',
         slots ->> 'table',
         full_column,
-        slots ->> 'index_name',
+        case when slots ->> 'tenant' is null then 'index_name' else 'tenant' end,
+        coalesce(slots ->> 'tenant', slots ->> 'index_name'),
         k,
         case when filtered then ', filter => …' end,
         case
@@ -138,6 +139,8 @@ begin
                 || ' away'
         )
         using hint = case
+            when filtered and slots ->> 'tenant' is not null
+            then 'a tenant is calibrated without a filter: raise candidates, or pass exact => true'
             when promised.standing = 'rows'
             then call || ' with real queries, such as mrl.kept_queries returns: they may find less'
             when promised.standing = 'borrowed' or promised.borrowed and enough
@@ -219,6 +222,9 @@ declare
     quantile float8 := asked ->> 'quantile';
     attempt int := coalesce((asked ->> 'attempt')::int, 1);
     step int;
+    -- which calibrations go by: the index of a tenant has the tenant's rows alone
+    of_tenant boolean := asked ->> 'tenant' is not null;
+    filter text := case when of_tenant then asked ->> 'filter_in_index' else asked ->> 'filter' end;
 begin
     steps := 1;
     exact := coalesce((asked ->> 'exact')::boolean, false);
@@ -232,6 +238,9 @@ begin
     if asked ->> 'recall' is null or candidates is not null or exact then
         return;
     end if;
+    if of_tenant then
+        limited := filter is not null or row_security_active((asked ->> 'table_id')::oid);
+    end if;
     promised := mrl._promised(
         (asked ->> 'table_id')::oid,
         (slots ->> 'index_name')::name,
@@ -239,7 +248,7 @@ begin
         (asked ->> 'recall')::float8,
         limited,
         (asked ->> 'share')::float8,
-        concat_ws(' ', asked ->> 'filter', mrl._args(asked)::text),
+        concat_ws(' ', filter, mrl._args(asked)::text),
         quantile,
         -- a width that the caller gave is taken for all answers
         by_distance and ef_search is null
@@ -262,7 +271,7 @@ begin
             promised,
             (asked ->> 'recall')::float8,
             quantile,
-            slots,
+            slots || jsonb_build_object('tenant', asked ->> 'key_text'),
             asked ->> 'full_column',
             (asked ->> 'k')::int,
             limited

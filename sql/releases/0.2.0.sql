@@ -62,6 +62,7 @@
 \ir ../templates/hybrid.sql
 \ir ../templates/check_in_function.sql
 \ir ../templates/search_function.sql
+\ir ../templates/tenant_function.sql
 \ir ../templates/sample.sql
 \ir ../templates/sample_both.sql
 \ir ../templates/given.sql

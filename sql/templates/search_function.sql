@@ -26,6 +26,12 @@ declare
     mrl_came pg_catalog.int8 := 0;
     mrl_more pg_catalog.bool;
 begin
+    if pg_catalog.to_regclass('pg_catalog.pg_dist_partition') is not null then
+        perform mrl._refuse_spread(
+            {table_id}::pg_catalog.oid,
+            'search it from Python or the shell, which hand settings on to the shards'
+        );
+    end if;
     if {query} is null
         or mrl._dims({query}) operator(pg_catalog.<>) {full_dims}
         or {cosine} and mrl._is_zero({query})

@@ -22,7 +22,11 @@ select
     pg_catalog.pg_relation_size(state.indexrelid::pg_catalog.regclass) as index_bytes,
     made.recall,
     made.k,
-    made.measured_at
+    made.low,
+    made.queries,
+    made.measured_at,
+    calibrated.measured_at as calibrated_at,
+    calibrated.rows as calibrated_rows
 from mrl._tenant_indexes as made
 join mrl._live_tables as live on live.entry operator(pg_catalog.=) made.entry
 join pg_catalog.pg_class as home on home.oid operator(pg_catalog.=) live.table_id
@@ -34,9 +38,20 @@ left join pg_catalog.pg_index as state
     and state.indrelid operator(pg_catalog.=) home.oid
 left join pg_catalog.pg_stat_progress_create_index as building
     on building.index_relid operator(pg_catalog.=) state.indexrelid
+left join lateral (
+    select point.measured_at, point.rows
+    from mrl._tenant_calibrations as point
+    where point.entry operator(pg_catalog.=) made.entry
+        and point.full_column operator(pg_catalog.=) made.full_column
+        and point.tenant operator(pg_catalog.=) made.tenant
+    order by point.measured_at desc
+    limit 1
+) as calibrated on true
 where pg_catalog.pg_has_role(current_user, live.owner, 'usage');
 
 comment on view mrl.tenant_indexes is
 'Tenants with an index of their own, of tables that you own: state is valid, building, invalid '
 '(an interrupted build) or missing; estimated_rows are those of the build or the last vacuum; '
-'recall is what mrl.tenant_recall measured last, for its k.';
+'recall is what was measured last, for its k, on so many queries, with the lower end of its '
+'95 % interval; calibrated_at says when mrl.calibrate measured what keeps a recall, and '
+'calibrated_rows how many rows the index had then.';

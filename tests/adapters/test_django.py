@@ -21,6 +21,7 @@ from django.db import OperationalError, connection, transaction
 from django.db.migrations.state import ProjectState
 from django.db.migrations.writer import MigrationWriter
 from psycopg.conninfo import conninfo_to_dict
+from support.citus import distribute, make_catalog, remove_catalog
 from support.databases import Conn, Server, connect
 from support.pages import ROOT, blocks, run_python
 from support.plans import explain, first_pass, force_index
@@ -217,6 +218,32 @@ def test_the_search_of_the_page(
 ) -> None:
     scope = {"Doc": library.models.Doc, "query": library.vectors[7]}
     assert run_python([SEARCH], scope, capsys) == 1
+
+
+def test_a_table_of_citus_is_searched_on_its_shards(library: Library) -> None:
+    docs, vectors = library.models.Doc.objects, library.vectors
+    query = vectors[7]
+    connection.ensure_connection()
+    make_catalog(connection.connection)
+    distribute(connection.connection, "library_doc")
+    # a session asks once whether the database has Citus
+    connection.close()
+    try:
+        found = docs.filter(title__contains="1").nearest("embedding", query, k=5)
+        truth = [i for i in nearest(vectors, query, ROWS) if "1" in str(i)]
+        assert [doc.pk for doc in found] == truth[:5]
+        assert found.result.shards == 8
+        with transaction.atomic():
+            found = docs.nearest("embedding", query, k=5)
+            assert found.result.shards == 8
+            # what was sent before the search is undone with it
+            read = "select current_setting('citus.propagate_set_commands', true)"
+            told = connection.connection.execute(read).fetchall()
+            assert told[0][0] != "local"
+        assert [doc.pk for doc in found] == nearest(vectors, query, 5)
+    finally:
+        remove_catalog(connection.connection)
+        connection.close()
 
 
 def test_a_text_stands_for_its_vector(library: Library) -> None:

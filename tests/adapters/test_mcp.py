@@ -16,7 +16,9 @@ from psycopg import sql
 from psycopg.conninfo import make_conninfo
 from support.command import mrl_pg
 from support.databases import Conn, Server, connect
+from support.plans import explain, first_pass, force_index
 from support.tables import make_table
+from support.tenants import LARGE, SMALL, nearest_of, tenants_table
 from support.vectors import matryoshka
 
 from mrl_pg import MatryoshkaColumn, MatryoshkaIndex
@@ -328,3 +330,34 @@ def test_without_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_what_a_value_becomes(value: object, shown: object) -> None:
     assert small(value, 10) == shown
+
+
+def test_one_tenant(conn: Conn, database: str) -> None:
+    vectors = matryoshka(600)
+    query = vectors[3]
+    tenants_table(conn, vectors)
+    column = MatryoshkaColumn("docs", "embedding")
+    column.set_tenants(conn, "tenant_id", threshold=200, dims=32, kind="halfvec")
+    (state,) = column.run_tenants(conn).indexes
+    tools = Tools(ReadOnly(database))
+    asked: dict[str, Any] = {**DOCS, "tenant": LARGE}
+    found = tools.search(vector=query.tolist(), **asked)
+    assert found.index == state.index_name
+    truth = nearest_of(vectors, query, LARGE)
+    assert len({row.key for row in found.rows} & {*truth}) >= 9
+    force_index(conn)
+    plan = column.plan(conn, query, tenant=LARGE)
+    assert first_pass(explain(conn, plan)) == [state.index_name]
+    few = tools.search(vector=query.tolist(), **{**asked, "tenant": str(SMALL)})
+    assert few.index is None
+    assert [row.key for row in few.rows] == nearest_of(vectors, query, SMALL)
+    # another row of the tenant, which itself is left out
+    like = tools.search(like=4, k=5, **asked)
+    assert [row.key for row in like.rows] == nearest_of(vectors, query, LARGE, 6)[1:]
+    measured = tools.recall(sample=20, **asked)
+    assert (measured.index, measured.queries) == (state.index_name, 20)
+    assert measured.recall is not None and measured.recall >= 0.9
+    exact = tools.recall(**{**asked, "tenant": SMALL})
+    assert (exact.index, exact.recall, exact.queries) == (None, 1, 0)
+    with pytest.raises(InvalidSetting, match="no value of key column"):
+        tools.search(vector=query.tolist(), **{**asked, "tenant": "x"})

@@ -9,6 +9,8 @@ from typing import Any
 
 import psycopg
 import pytest
+from sqlalchemy import select
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from support.citus import distribute, make_catalog
 from support.pages import ROOT, blocks, run_python
 from support.plans import explain, force_index, indexes
@@ -16,7 +18,18 @@ from support.sql_calls import one
 from support.tables import make_table
 from support.vectors import matryoshka, nearest
 
+from mrl_pg import MatryoshkaColumn
+
 ROWS = matryoshka(600)
+
+
+class Base(DeclarativeBase):
+    """Models of this module."""
+
+
+class Doc(Base):
+    __tablename__ = "docs"
+    id: Mapped[int] = mapped_column(primary_key=True)
 
 
 def test_the_page_runs_as_written(
@@ -35,8 +48,11 @@ def test_the_page_runs_as_written(
     with conn.transaction(force_rollback=True):
         force_index(conn)
         assert index.name in indexes(explain(conn, plan))
-    run_python(python[1:], scope, capsys)
+    run_python(python[1:-1], scope, capsys)
     assert scope["measured"].recall >= 0.95
+    scope |= {"MatryoshkaColumn": MatryoshkaColumn, "Doc": Doc, "select": select}
+    run_python(python[-1:], scope, capsys)
+    assert scope["keys"] == nearest(ROWS, ROWS[4], 5)
     (statement,) = [block.text for block in page if block.language == "sql"]
     conn.execute(statement.encode())
     assert one(conn, "select count(*) from docs_sample") == len(ROWS) // 10

@@ -82,7 +82,7 @@ def test_the_page_runs_as_written(
     plan = docs.plan(conn, QUERY, k=5, tenant=LARGE)
     assert first_pass(explain(conn, plan)) == [scope["found"].index_name]
     assert len(run(ask).splitlines()) == 11
-    setting, asked, watching = (block.text for block in statements)
+    setting, asked, making, calibrating, watching = (block.text for block in statements)
     for statement in setting.split(";\n")[:-1]:
         conn.execute(statement.encode())
     text = sql.Literal(str(QUERY.tolist())).as_string()
@@ -92,6 +92,14 @@ def test_the_page_runs_as_written(
     exact = docs.search(conn, QUERY, k=5, tenant=LARGE, exact=True).keys
     assert keys[0] == exact[0]
     assert len({*keys} & {*exact}) >= 3
+    made, called, printed = making.split(";\n")[:-1]
+    conn.execute(made.encode())
+    rows = conn.execute(called.replace(":'query'", text).encode()).fetchall()
+    assert [key for key, _ in rows] == keys
+    ((statement,),) = conn.execute(printed.encode()).fetchall()
+    assert "is true" in statement
+    (counted,) = calibrating.split(";\n")[:-1]
+    assert conn.execute(counted.encode()).fetchall() == [(True,)]
     shown, measured = watching.split(";\n")[:-1]
     assert conn.execute(shown.encode()).fetchall() == [("1", "valid", 500)]
     assert conn.execute(measured.encode()).fetchall() == [(True,)]

@@ -142,6 +142,6 @@ def test_what_is_refused(docs: Docs) -> None:
             search(
                 select(Doc), Doc.embedding, QUERY, tenant=1, on=conn, index=docs.index
             )
-        with pytest.raises(InvalidSetting, match="leave it out"):
+        with pytest.raises(InvalidSetting, match="give the candidates"):
             search(select(Doc), Doc.embedding, QUERY, tenant=1, on=conn, recall=0.9)
     engine.dispose()

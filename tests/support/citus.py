@@ -3,6 +3,11 @@
 A shard is a plain table, so the statements for shards also run on a plain table.
 """
 
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
 from support.databases import Conn
 
 CATALOG = """
@@ -69,3 +74,25 @@ def distribute(
         " from generate_series(0, %s) as number",
         [table, (shards if key else 1) - 1],
     )
+
+
+def citus_fixture() -> Any:
+    """A fixture: a connection to a database with the catalog of Citus."""
+
+    @pytest.fixture
+    def citus(conn: Conn) -> Iterator[Conn]:
+        make_catalog(conn)
+        # a session knows a setting once somebody has set it, or its library is loaded
+        conn.execute("select '[1]'::vector <-> '[1]'")
+        conn.execute("set citus.propagate_set_commands = 'none'")
+        yield conn
+        remove_catalog(conn)
+
+    return citus
+
+
+def remove_catalog(conn: Conn) -> None:
+    """Undo `make_catalog`."""
+    conn.execute("set allow_system_table_mods = on")
+    conn.execute("drop table pg_catalog.pg_dist_partition, pg_catalog.pg_dist_shard")
+    conn.execute("reset allow_system_table_mods")

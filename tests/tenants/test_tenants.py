@@ -233,7 +233,7 @@ def test_the_job_runs_once_at_a_time_and_in_no_transaction(
 
 def test_what_is_refused(docs: Docs) -> None:
     conn = docs.conn
-    for option, value in (("dims", 32), ("kind", "bit"), ("recall", 0.9)):
+    for option, value in (("dims", 32), ("kind", "bit")):
         given: dict[str, Any] = {option: value}
         with pytest.raises(InvalidSetting, match=f"{option}=.* with tenant=1"):
             COLUMN.search(conn, QUERY, tenant=1, **given)

@@ -96,9 +96,12 @@ class States:
 
 @dataclass(frozen=True)
 class RecallAnswer:
-    """Mean recall over `queries`, its 95 % interval, and what lost the rest."""
+    """Mean recall over `queries`, its 95 % interval, and what lost the rest.
 
-    index: str
+    No `index` and no queries for an exact search, which finds everything.
+    """
+
+    index: str | None
     k: int
     candidates: int | None
     ef_search: int | None

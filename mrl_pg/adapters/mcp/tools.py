@@ -38,7 +38,7 @@ from mrl_pg.embed.named import known_embedder
 from mrl_pg.errors import InvalidFilter, InvalidSetting, InvalidVector, MrlError
 from mrl_pg.exchange import Conn, run
 from mrl_pg.kinds import Distance
-from mrl_pg.search.options import SearchKeywords
+from mrl_pg.search.options import FilteredKeywords, SearchKeywords
 from mrl_pg.search.result import SearchResult
 from mrl_pg.tune import tune as choose
 
@@ -66,6 +66,13 @@ PromisedRecall = Annotated[
     Field(
         description="Share of the true nearest rows to find, such as 0.95: the "
         "cheapest search that was measured to reach it."
+    ),
+]
+Tenant = Annotated[
+    str | int | None,
+    Field(
+        description="Key of a tenant, if the rows belong to tenants: only its rows are "
+        "searched."
     ),
 ]
 Text = Annotated[
@@ -122,6 +129,7 @@ class Tools:
         exact: Annotated[
             bool, Field(description="Compare every row instead of using the index.")
         ] = False,
+        tenant: Tenant = None,
     ) -> SearchAnswer:
         """Find the rows nearest in meaning to a text, a vector, or another row.
 
@@ -141,6 +149,7 @@ class Tools:
             "columns": columns or [],
             "recall": recall,
             "exact": exact,
+            "tenant": tenant,
         }
         searched = _column(table, column)
         with self.database.transaction() as conn:
@@ -223,6 +232,7 @@ class Tools:
         filter: Filter = None,
         params: Params = None,
         recall: PromisedRecall = None,
+        tenant: Tenant = None,
     ) -> RecallAnswer:
         """Measure how many of the true nearest rows a search of the column finds.
 
@@ -231,19 +241,22 @@ class Tools:
         """
         with self.database.transaction() as conn:
             self._check_filter(conn, filter)
-            index = _column(table, column).index(conn)
-            report = index.recall(
-                conn,
-                k=k,
-                sample=sample,
-                candidates=candidates,
-                ef_search=ef_search,
-                filter=filter,
-                params=params,
-                recall=recall,
-            )
+            searched = _column(table, column)
+            asked: FilteredKeywords = {
+                "k": k,
+                "candidates": candidates,
+                "ef_search": ef_search,
+                "filter": filter,
+                "params": params,
+                "recall": recall,
+            }
+            if tenant is None:
+                index = searched.index(conn)
+                report = index.recall(conn, sample=sample, **asked)
+            else:
+                report = searched.tenant_recall(conn, tenant, sample=sample, **asked)
         return RecallAnswer(
-            report.layout.name,
+            None if report.candidates is None else report.layout.name,
             report.k,
             report.candidates,
             report.ef_search,
