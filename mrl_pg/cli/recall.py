@@ -61,6 +61,13 @@ def recall(
             help="ef_search of the search.  \\[default: candidates, at most 1000]"
         ),
     ] = None,
+    probes: Annotated[
+        int | None,
+        typer.Option(
+            help="Partitions that the search reads, of a table that `mrl-pg parts` "
+            "made.  \\[default: all]"
+        ),
+    ] = None,
     promised: Recall = None,
     quantile: Quantile = None,
     filter: Filter = None,
@@ -110,6 +117,7 @@ def recall(
                 ef_search=ef_search,
                 filter=filter,
                 params=params,
+                probes=probes,
                 recall=promised,
                 quantile=quantile,
                 keep=keep,

@@ -17,6 +17,7 @@ create or replace function mrl.recall(
     rerank int default null,
     queries vector[] default null,
     keep boolean default false,
+    probes int default null,
     out recall double precision,
     out low double precision,
     out high double precision,
@@ -41,7 +42,7 @@ begin
             'table_id', table_name::pg_catalog.oid, 'full_column', full_column, 'k', k,
             'candidates', candidates, 'filter', filter, 'args', args, 'dims', dims,
             'kind', kind, 'index_name', index_name, 'ef_search', ef_search,
-            'max_scan_tuples', max_scan_tuples, 'rerank', rerank
+            'max_scan_tuples', max_scan_tuples, 'rerank', rerank, 'probes', probes
         ),
         sample,
         queries,
@@ -52,7 +53,7 @@ $body$;
 
 comment on function mrl.recall(
     regclass, name, int, int, int, text, text[], int, text, name, int, int, int,
-    vector[], boolean
+    vector[], boolean, int
 ) is
 'Mean recall of a search compared with exact search, with a 95 % interval, over the queries '
 'given or a random sample of the table''s rows (each query leaves out its own row). '
@@ -61,5 +62,5 @@ comment on function mrl.recall(
 'loss_shortlist (rows that more candidates would have found). loss_prefix is the loss of '
 'short vectors alone, without re-ranking. Reads the whole table twice for each query, in one '
 'transaction, which holds its lock on the table and its snapshot until the end; mrl-pg recall '
-'lets go of both after each query. keep writes the result to mrl.measurements; only the owner '
-'of the table may do this.';
+'lets go of both after each query. probes: as in mrl.search; the exact search reads all parts. '
+'keep writes the result to mrl.measurements; only the owner of the table may do this.';

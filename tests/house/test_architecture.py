@@ -76,6 +76,7 @@ ONLY_IN = {
     "sentence_transformers": {"embed", "train"},
     "pgvector": {"sqlalchemy"},
     "pydantic": {"adapters"},
+    "sklearn": {"build"},
     "sqlalchemy": {"alembic", "sqlalchemy"},
     "transformers": {"train"},
     "threadpoolctl": {"recall"},
