@@ -42,6 +42,7 @@ from mrl_pg.errors import (
 
 if typing.TYPE_CHECKING:
     from mrl_pg.build.doctor import Diagnosis, doctor, doctor_async
+    from mrl_pg.build.parts import PartsReport, PartState
     from mrl_pg.build.preflight import (
         OldTransaction,
         OtherIndex,
@@ -55,6 +56,7 @@ if typing.TYPE_CHECKING:
     from mrl_pg.build.switch_column import SwitchReport
     from mrl_pg.build.tenants import TenantsReport, TenantState, TenantStep
     from mrl_pg.calibration.calibrate import Calibration, CalibrationPoint
+    from mrl_pg.calibration.probe_curve import ProbeCurve, ProbePoint
     from mrl_pg.calibration.recall_report import RecallReport
     from mrl_pg.column import MatryoshkaColumn
     from mrl_pg.exchange.progress import Progress
@@ -114,6 +116,8 @@ __all__ = [
     "NotUnitLengthWarning",
     "OldTransaction",
     "OtherIndex",
+    "PartState",
+    "PartsReport",
     "PgvectorError",
     "PgvectorMissing",
     "PgvectorTooOld",
@@ -121,6 +125,8 @@ __all__ = [
     "PlanCheck",
     "PlannedStep",
     "Preflight",
+    "ProbeCurve",
+    "ProbePoint",
     "Progress",
     "Promise",
     "PromiseStep",
@@ -182,9 +188,13 @@ _MODULES = {
     "MatryoshkaIndex": "index",
     "OldTransaction": "build.preflight",
     "OtherIndex": "build.preflight",
+    "PartState": "build.parts",
+    "PartsReport": "build.parts",
     "PlanCheck": "search.check_plan",
     "PlannedStep": "build.preflight",
     "Preflight": "build.preflight",
+    "ProbeCurve": "calibration.probe_curve",
+    "ProbePoint": "calibration.probe_curve",
     "Progress": "exchange.progress",
     "Promise": "search.promise",
     "PromiseStep": "search.promise",

@@ -1,14 +1,17 @@
 """A full column as one value, with the searches by whichever index is in use."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
+from mrl_pg.build.part_methods import PartMethods
 from mrl_pg.build.remodel import RemodelStatus, remodel_status
 from mrl_pg.build.rotated_rows import stop_rotating
 from mrl_pg.build.set_rotation import rotation_of, set_rotation
 from mrl_pg.build.switch_column import SwitchReport, switch_column
 from mrl_pg.build.tenant_methods import TenantMethods
 from mrl_pg.calibration.tenant_methods import MeasuredTenants
+from mrl_pg.calibration.probe_curve import ProbeCurve, probe_curve
 from mrl_pg.catalog.in_use import forget_index_in_use, index_in_use
 from mrl_pg.exchange import AnyConn, AsyncConn, Conn, Exchange, run, run_async
 from mrl_pg.exchange.progress import OnProgress
@@ -28,6 +31,7 @@ from mrl_pg.search.methods import SearchMethods
 from mrl_pg.search.options import SearchKeywords, options_of
 from mrl_pg.search.plan import SearchPlan
 from mrl_pg.search.result import SearchResult
+from mrl_pg.vectors import VectorsLike
 
 if TYPE_CHECKING:
     # in `typing` itself from Python 3.11 on
@@ -36,7 +40,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class MatryoshkaColumn(
-    SearchMethods, RowMethods, TenantMethods, MeasuredTenants, ColumnLayout
+    SearchMethods, RowMethods, TenantMethods, MeasuredTenants, PartMethods, ColumnLayout
 ):
     """A full column to search, by whichever of its indexes is in use.
 
@@ -262,6 +266,69 @@ class MatryoshkaColumn(
     async def stop_rotating_async(self, conn: AsyncConn, to: str) -> None:
         """The same as `stop_rotating` on an asynchronous connection."""
         return await run_async(conn, stop_rotating(self, to))
+
+    def probe_curve(
+        self,
+        conn: Conn,
+        *,
+        probes: Iterable[int] | None = None,
+        k: int = 10,
+        candidates: int | None = None,
+        ef_search: int | None = None,
+        sample: int = 50,
+        queries: "VectorsLike | None" = None,
+        progress: OnProgress | None = None,
+    ) -> ProbeCurve:
+        """Measure what searches of few and many parts find, to choose `probes`.
+
+        `probes`: 1, 2, 4, … unless you give others, and all parts. `queries`, or
+        `sample` random rows, each left out of its own answer. Each query is searched
+        for exactly, which reads every row, and once for each number of probes.
+        `curve.least(0.95)` is the fewest probes that found so much. Raises TableError
+        if the table is not partitioned by likeness, and what `search` raises.
+        """
+        return run(
+            conn,
+            probe_curve(
+                conn,
+                self,
+                probes=probes,
+                k=k,
+                candidates=candidates,
+                ef_search=ef_search,
+                sample=sample,
+                queries=queries,
+                progress=progress,
+            ),
+        )
+
+    async def probe_curve_async(
+        self,
+        conn: AsyncConn,
+        *,
+        probes: Iterable[int] | None = None,
+        k: int = 10,
+        candidates: int | None = None,
+        ef_search: int | None = None,
+        sample: int = 50,
+        queries: "VectorsLike | None" = None,
+        progress: OnProgress | None = None,
+    ) -> ProbeCurve:
+        """The same as `probe_curve` on an asynchronous connection."""
+        return await run_async(
+            conn,
+            probe_curve(
+                conn,
+                self,
+                probes=probes,
+                k=k,
+                candidates=candidates,
+                ef_search=ef_search,
+                sample=sample,
+                queries=queries,
+                progress=progress,
+            ),
+        )
 
     def remodel_status(self, conn: Conn, to: str) -> RemodelStatus:
         """How far the change to column `to` of another model is, and the next step.

@@ -80,6 +80,7 @@ begin
                         'kept_queries', 'register',
                         'unregister', 'set_model', 'set_rotation', 'rotate', 'unrotate',
                         'set_tenants', 'tenants_sql', 'tenant_recall',
+                        'set_parts', 'parts_sql', 'part_of', 'nearest_parts', 'misplaced_rows',
                         'stop_rotating', 'rename_rotation',
                         'check_owner', 'index_bytes', 'truncate',
                         'refuse_dims', 'version'
@@ -108,6 +109,11 @@ drop view if exists mrl.calibrations;
 drop table if exists mrl._tenant_calibrations;
 drop table if exists mrl._tenant_indexes;
 drop table if exists mrl._tenants;
+drop view if exists mrl._own_parts;
+drop view if exists mrl._own_part_centres;
+drop view if exists mrl.column_parts;
+drop table if exists mrl._part_centres;
+drop table if exists mrl._parts;
 drop view if exists mrl._own_models;
 drop view if exists mrl.column_models;
 drop table if exists mrl._column_models;

@@ -16,7 +16,7 @@ begin
     foreach of_entry in array array[
         'mrl._registry', 'mrl._calibrations', 'mrl._measurements', 'mrl._query_sampling',
         'mrl._column_models', 'mrl._rotations', 'mrl._rotation_rows', 'mrl._tenants',
-        'mrl._tenant_indexes', 'mrl._tenant_calibrations'
+        'mrl._tenant_indexes', 'mrl._tenant_calibrations', 'mrl._parts', 'mrl._part_centres'
     ]::pg_catalog.regclass[]
     loop
         perform pg_catalog.pg_extension_config_dump(of_entry, $$

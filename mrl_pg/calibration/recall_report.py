@@ -11,6 +11,7 @@ from mrl_pg.calibration.over_shards import recall_over_shards
 from mrl_pg.catalog.distribution import refuse_spread
 from mrl_pg.catalog.facts import Facts
 from mrl_pg.catalog.read import read_facts
+from mrl_pg.errors import InvalidSetting
 from mrl_pg.exchange import AnyConn, Exchange, Row, Send, commits_each, look
 from mrl_pg.exchange.progress import OnProgress, Progress
 from mrl_pg.layout import IndexLayout
@@ -18,6 +19,7 @@ from mrl_pg.search.effort import candidates_read, check_kind, decide_effort
 from mrl_pg.search.filter import written_out
 from mrl_pg.search.options import SearchOptions
 from mrl_pg.search.plan import with_bits_in_rows
+from mrl_pg.search.probes import check_parts
 from mrl_pg.search.promise import Promise
 from mrl_pg.search.promised import read_promise
 from mrl_pg.vectors import VectorsLike
@@ -34,7 +36,8 @@ class RecallReport:
     search without the second pass would lose. All are None when no query had
     anything to find, and the losses also on a table of Citus. An exact search, which a
     `recall` may choose, has no candidates, finds everything, and is not measured.
-    `rerank` of the candidates were read in full, None if all were.
+    `rerank` of the candidates were read in full, None if all were. `probes` parts were
+    searched, None if all were; what the others hold is among `loss_graph`.
     """
 
     layout: IndexLayout
@@ -52,6 +55,7 @@ class RecallReport:
     measured_at: datetime
     promise: Promise | None = None
     rerank: int | None = None
+    probes: int | None = None
 
     def below(self, floor: float) -> bool:
         """Whether the mean recall is below a floor, or nothing was measured."""
@@ -70,6 +74,7 @@ class RecallReport:
             return f"{self.layout}: exact search for k={self.k}, which finds everything"
         walked = candidates_read(self.candidates, self.rerank)
         search = f"k={self.k}, {walked}, ef_search {self.ef_search}"
+        search += f", probes {self.probes}" if self.probes else ""
         search += f", where {self.filter}" if self.filter else ""
         if self.recall is None or self.low is None or self.high is None:
             return f"{self.layout}: no query had anything to be found ({search})"
@@ -100,8 +105,16 @@ def recall(
     """Measure one search; see `MatryoshkaIndex.recall`."""
     arguments.check_callable("progress", progress)
     keep = arguments.flag("keep", keep)
+    if keep and options.probes is not None:
+        raise InvalidSetting(
+            f"keep=True stores recalls of whole tables, and probes={options.probes}: "
+            "leave one of the two out"
+        )
     check_kind(options, layout)
     layout, facts = yield from measuring.ready(conn, layout, spread=True)
+    if options.probes is not None:
+        # says what is missing before anything is measured
+        yield from check_parts(layout, facts)
     if facts.distribution is not None:
         if keep:
             refuse_spread(facts.where, facts.distribution, NOT_KEPT)
@@ -139,7 +152,7 @@ def recall(
     if options.tenant is not None:
         place = {"index_name": None, "tenant": str(options.tenant)}
     named = {"full_column": layout.column, "filter": condition}
-    asked = asdict(effort) | named | place
+    asked = asdict(effort) | named | place | {"probes": options.probes}
     # not in ASCII, because a database in SQL_ASCII refuses escapes in JSON
     values |= {**asked, "keep": keep, "asked": json.dumps(asked, ensure_ascii=False)}
     with (
@@ -240,4 +253,5 @@ def _report(
         measured_at=figures["measured_at"],
         promise=promise,
         rerank=figures["rerank"],
+        probes=figures.get("probes"),
     )

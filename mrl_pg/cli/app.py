@@ -34,6 +34,7 @@ class MrlPg(LazyGroup):
         "remodel": "mrl_pg.cli.switch:remodel",
         "rotate": "mrl_pg.cli.rotate:rotate",
         "tenants": "mrl_pg.cli.tenants:app",
+        "parts": "mrl_pg.cli.parts:app",
         "indexes": "mrl_pg.cli.indexes:indexes",
         "status": "mrl_pg.cli.status:status",
         "repair": "mrl_pg.cli.status:repair",

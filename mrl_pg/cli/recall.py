@@ -63,6 +63,13 @@ def recall(
             help="ef_search of the search.  \\[default: candidates, at most 1000]"
         ),
     ] = None,
+    probes: Annotated[
+        int | None,
+        typer.Option(
+            help="Partitions that the search reads, of a table that `mrl-pg parts` "
+            "made.  \\[default: all]"
+        ),
+    ] = None,
     promised: Recall = None,
     quantile: Quantile = None,
     filter: Filter = None,
@@ -94,6 +101,10 @@ def recall(
     """
     meant = Meant(table, column, dims, kind, distance, short, name)
     params = values(param)
+    if tenant is not None and probes is not None:
+        raise InvalidSetting(
+            f"--probes {probes} with --tenant: no table has both parts and tenants"
+        )
     if tenant is not None and (real_queries or history):
         raise InvalidSetting(
             "--tenant with --real-queries or --history: what is stored is about all "
@@ -130,7 +141,11 @@ def recall(
 
             report = (
                 index.recall(
-                    conn, real_queries=real_queries, progress=progress, **options
+                    conn,
+                    real_queries=real_queries,
+                    probes=probes,
+                    progress=progress,
+                    **options,
                 )
                 if tenant is None
                 else index.tenant_recall(conn, tenant, progress=progress, **options)

@@ -124,6 +124,13 @@ def search(
     ] = False,
     recall: Recall = None,
     quantile: Quantile = None,
+    probes: Annotated[
+        int | None,
+        typer.Option(
+            help="Partitions to search, those nearest to the query, of a table that "
+            "`mrl-pg parts` made.  \\[default: all]"
+        ),
+    ] = None,
     tenant: OneTenant = None,
     hybrid: Annotated[
         bool,
@@ -215,6 +222,7 @@ def search(
             recall=recall,
             quantile=quantile,
             tenant=tenant,
+            probes=probes,
         )
     elif hybrid and query is not None:
         refuse_without_model(asked)
@@ -244,6 +252,7 @@ def search(
         "rerank": rerank,
         "filter": filter,
         "params": params,
+        "probes": probes,
         "columns": [part.strip() for part in columns.split(",") if part.strip()],
         "exact": exact,
         "recall": recall,
@@ -300,9 +309,10 @@ def search(
     if result.promise:
         say(str(result.promise))
     if result.cut_short:
+        step = "--max-scan-tuples" if result.parts is None else "--probes"
         say(
             f"only {result.seen} of {result.candidates} candidates were found, but "
-            "the table has more: raise --max-scan-tuples, or search with --exact"
+            f"the table has more: raise {step}, or search with --exact"
         )
 
 
@@ -387,4 +397,5 @@ def as_dict(result: SearchResult | HybridResult) -> dict[str, Any]:
         "index": result.index_name,
         "fallback": result.fallback,
         "shards": result.shards,
+        "parts": result.parts,
     }

@@ -12,6 +12,7 @@ from psycopg import errors, sql
 from psycopg.abc import Buffer, Query
 
 from mrl_pg import source
+from mrl_pg.catalog.parts import ColumnParts, read_column_parts
 from mrl_pg.catalog.rotations import read_rotations, write_rotation
 from mrl_pg.exchange import Exchange, Send
 from mrl_pg.exchange.arrays import Array
@@ -26,6 +27,7 @@ from mrl_pg.load.pack import HEADER, TRAILER, Packed
 from mrl_pg.load.prefetch import Prefetch
 from mrl_pg.load.report import LoadReport, explained
 from mrl_pg.load.rotated import with_rotation
+from mrl_pg.load.routed import routed
 from mrl_pg.load.target import decide
 from mrl_pg.rotation import Rotation
 
@@ -167,6 +169,11 @@ def exchange(
             read_rotations(rows[0]["table_id"], extension[0]["extension_schema"])
         )
     known = rotations.get(destination.column)
+    parts: ColumnParts | None = None
+    if rows and rows[0]["relation_kind"] == "p" and extension[0]["has_rotations"]:
+        parts = yield from _asked(
+            read_column_parts(rows[0]["table_id"], extension[0]["extension_schema"])
+        )
     facts = ServerFacts(
         extension=extension[0],
         rows=rows,
@@ -175,6 +182,9 @@ def exchange(
         time_zone=session.time_zone,
         rotations=with_rotation(destination, rotations, extension[0]),
     )
+    rotation = facts.rotations.get(destination.column)
+    first = routed(first, parts, rotation)
+    blocks = (routed(block, parts, rotation) for block in blocks)
     job = decide(destination, first, facts)
     new = destination.rotation if known is None else None
     with Prefetch(steps(job, chain([first], blocks))) as prefetch:

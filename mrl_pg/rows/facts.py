@@ -46,7 +46,8 @@ class RowFacts:
     """A table, its columns and its primary key.
 
     `loose_key` is true if a collation holds different texts for equal keys. `stamp`
-    changes with all the other facts of the table.
+    changes with all the other facts of the table. `partitioned` tables may have parts,
+    which are not among these facts.
     """
 
     searched: Searched
@@ -58,6 +59,7 @@ class RowFacts:
     server: ServerFacts
     stamp: int
     has_rotations: bool = False
+    partitioned: bool = False
 
     @property
     def where(self) -> str:
@@ -171,6 +173,7 @@ def read_row_facts(conn: AnyConn, searched: Searched) -> Exchange[RowFacts]:
         server=server,
         stamp=stamp,
         has_rotations=first["has_rotations"],
+        partitioned=first["relation_kind"] == "p",
     )
     facts.check_columns([searched.column])
     full = server.columns[searched.column]

@@ -21,6 +21,7 @@ from mrl_pg.load.pack import Packed
 from mrl_pg.load.report import explained
 from mrl_pg.rows.facts import ORIGIN, RowFacts, known_row_facts
 from mrl_pg.rows.given import GivenRows, blocks_of
+from mrl_pg.rows.parts import RowParts, read_row_parts
 from mrl_pg.rows.report import UpsertReport
 from mrl_pg.rows.upsert_job import IfExists, UpsertJob, decide_upsert
 
@@ -30,6 +31,7 @@ class UpsertRun:
     """An upsert under way: the number of the row that had each key, and the report."""
 
     facts: RowFacts
+    parts: RowParts | None
     if_exists: IfExists
     progress: OnProgress | None
     report: UpsertReport
@@ -69,7 +71,8 @@ def _write(
 ) -> Exchange[UpsertReport]:
     facts = yield from known_row_facts(conn, searched)
     report = UpsertReport(facts.where, 0, 0, 0, 0, 0.0)
-    run = UpsertRun(facts, if_exists, progress, report)
+    parts = yield from read_row_parts(facts)
+    run = UpsertRun(facts, parts, if_exists, progress, report)
     # not in a thread, because the caller's iterator may be bound to this one
     blocks: Iterator[Block] = blocks_of(rows, facts.dims)
     for block in blocks:
@@ -78,12 +81,12 @@ def _write(
 
 
 def _write_block(run: UpsertRun, block: Block) -> Exchange[None]:
-    job = decide_upsert(run.facts, block, run.if_exists)
+    job = decide_upsert(run.facts, block, run.if_exists, run.parts)
     packed: Packed = yield Call(partial(job.rows.packer.pack, block))
     job.check_keys(block)
     hashes = yield from _hashes(run.facts, job, packed)
     _check_twice(run, job, block, hashes)
-    row = yield from _send_block(job, packed, run.if_exists)
+    row = yield from _send_block(run, job, packed)
     there = [place - 1 for place in row["there"]]
     if there and run.if_exists == "refuse":
         raise _there_already(job, block, there)
@@ -152,9 +155,9 @@ def _check_twice(
         raise refuse(ORIGIN, block, bad, "written")
 
 
-def _send_block(job: UpsertJob, packed: Packed, if_exists: IfExists) -> Exchange[Row]:
+def _send_block(run: UpsertRun, job: UpsertJob, packed: Packed) -> Exchange[Row]:
     """Send a block within a savepoint; raises InvalidFile naming a refused row."""
-    block = packed.block
+    block, if_exists = packed.block, run.if_exists
 
     def refused_by(low: int, high: int) -> Exchange[errors.Error | None]:
         part = job.rows.packer.pack(block.part(low, high))
@@ -168,7 +171,7 @@ def _send_block(job: UpsertJob, packed: Packed, if_exists: IfExists) -> Exchange
         try:
             (row,) = yield from transaction(_rows(_statement(job, packed)))
         except errors.UniqueViolation:
-            if if_exists != "refuse":
+            if if_exists != "refuse" and run.parts is None:
                 raise
             # another transaction wrote the key meanwhile: a new snapshot may see it
             (row,) = yield from transaction(_rows(_statement(job, packed)))

@@ -14,6 +14,7 @@ from mrl_pg.load.columns import zone_notes
 from mrl_pg.load.pack import Column
 from mrl_pg.rows.facts import ORIGIN, RowFacts
 from mrl_pg.rows.keys import Sent, sent
+from mrl_pg.rows.parts import RowParts
 
 IfExists: TypeAlias = Literal["update", "skip", "refuse"]
 """What happens to a row whose key is in the table."""
@@ -47,8 +48,13 @@ class UpsertJob:
             raise refuse(ORIGIN, block, bad, "written")
 
 
-def decide_upsert(facts: RowFacts, block: Block, if_exists: IfExists) -> UpsertJob:
+def decide_upsert(
+    facts: RowFacts, block: Block, if_exists: IfExists, parts: RowParts | None = None
+) -> UpsertJob:
     """The job for a block; raises ColumnNotFound or InvalidFile."""
+    if parts is not None:
+        parts.check(facts, block)
+        facts = parts.without_part(facts)
     _check_names(facts, block.names)
     rows = sent(facts, block, block.names, ORIGIN)
     by_name = {column.name: column for column in rows.columns}
@@ -56,20 +62,24 @@ def decide_upsert(facts: RowFacts, block: Block, if_exists: IfExists) -> UpsertJ
     others = [column for column in by_name if column not in facts.key.names]
     updates = if_exists == "update" and bool(others)
     by_key = sent(facts, block, facts.key.names, ORIGIN)
-    slots = rows.slots(facts)
+    slots: dict[str, sql.Composable] = {
+        "table": facts.table,
+        "columns": comma(name(column) for column in by_name),
+        "same_key": rows.same_key(facts),
+        "wanted": _wanted(if_exists),
+        "order": comma(sql.Identifier(rows.inner[key.name]) for key in keys),
+        **rows.slots(facts),
+    }
+    if parts is None:
+        conflict = _on_conflict(facts, if_exists, others)
+        upsert = statement("upsert_rows", on_conflict=conflict, **slots)
+    else:
+        changed = others if updates else []
+        upsert = _in_parts(facts, parts, rows, changed, slots)
     return UpsertJob(
         rows,
         keys,
-        statement(
-            "upsert_rows",
-            table=facts.table,
-            columns=comma(name(column) for column in by_name),
-            same_key=rows.same_key(facts),
-            wanted=_wanted(if_exists),
-            order=comma(sql.Identifier(rows.inner[key.name]) for key in keys),
-            on_conflict=_on_conflict(facts, if_exists, others),
-            **slots,
-        ),
+        upsert,
         updates,
         not facts.loose_key and {key.type for key in keys} <= EXACT,
         statement(
@@ -78,6 +88,41 @@ def decide_upsert(facts: RowFacts, block: Block, if_exists: IfExists) -> UpsertJ
             **by_key.slots(facts),
         ),
         zone_notes(rows.columns, facts.server),
+    )
+
+
+def _in_parts(
+    facts: RowFacts,
+    parts: RowParts,
+    rows: Sent,
+    changed: Sequence[str],
+    slots: dict[str, sql.Composable],
+) -> sql.Composed:
+    """The statement for a table whose partition key follows from the vector."""
+    vector = rows.inner.get(parts.column)
+    changes = [
+        sql.SQL("{} = mrl_file.{}").format(
+            name(column), sql.Identifier(rows.inner[column])
+        )
+        for column in changed
+    ]
+    if vector is not None:
+        changes.append(sql.SQL("{} = mrl_file.mrl_part").format(parts.name))
+    change = statement("change_none")
+    if changed:
+        change = statement(
+            "change_in_parts",
+            table=slots["table"],
+            same_key=slots["same_key"],
+            changes=comma(changes),
+        )
+    inner = None if vector is None else sql.Identifier("mrl_sent", vector)
+    return statement(
+        "upsert_in_parts",
+        part=parts.part(inner, facts.extension_schema),
+        part_column=parts.name,
+        changed=change,
+        **slots,
     )
 
 

@@ -195,7 +195,9 @@ def _effort(
     else:
         candidates = candidates or default_candidates(options.k)
         ef_search = ef_search or min(candidates, MAX_EF_SEARCH)
-        _check_breadth(options.k, candidates, ef_search)
+        # of several parts the scans go on, each as far as it is worth it
+        least = 1 if options.searches_parts else min(candidates, MAX_EF_SEARCH)
+        _check_breadth(options.k, candidates, ef_search, least)
         _check_rerank(options.k, candidates, options.rerank)
     return Effort(
         k=options.k,
@@ -275,13 +277,13 @@ def _check_rerank(k: int, candidates: int, rerank: int | None) -> None:
         )
 
 
-def _check_breadth(k: int, candidates: int, ef_search: int) -> None:
+def _check_breadth(k: int, candidates: int, ef_search: int, least: int) -> None:
     if candidates < k:
         raise InvalidSetting(
             f"candidates={candidates} is below k={k}: the second pass can answer "
             "only rows that the first hands over; raise candidates"
         )
-    if ef_search < min(candidates, MAX_EF_SEARCH):
+    if ef_search < least:
         raise InvalidSetting(
             f"ef_search={ef_search} is below candidates={candidates}: the index "
             "would return fewer rows without an error; raise ef_search or leave it out"

@@ -25,7 +25,15 @@ from mrl_pg.layout import IndexInUse, IndexLayout, Searched, TenantIndex
 from mrl_pg.search.effort import check_kind, check_size
 from mrl_pg.search.filter import in_text
 from mrl_pg.search.options import SearchOptions
-from mrl_pg.search.plan import NoVector, SearchParams, SearchPlan, bind, make_plan
+from mrl_pg.search.plan import (
+    NoVector,
+    Probed,
+    SearchParams,
+    SearchPlan,
+    bind,
+    make_plan,
+)
+from mrl_pg.search.probes import read_probed
 from mrl_pg.search.promise import PromiseStep
 from mrl_pg.search.promised import read_promise
 from mrl_pg.search.result import (
@@ -90,7 +98,7 @@ def find_many(
         return []
 
     def once(plan: SearchPlan, last: bool) -> Exchange[list[SearchResult]]:
-        batch = [bind(plan.shape, query, plan.values) for query in vectors]
+        batch = yield from _bind_all(conn, plan, vectors, options)
         left_over: LeftOver = {}
         with explained(conn, plan, last=last):
             results = yield from _search_many(plan, batch, left_over)
@@ -108,6 +116,21 @@ def find_many(
         return results
 
     return (yield from until_fresh(conn, searched, vectors[0], options, once))
+
+
+def _bind_all(
+    conn: AnyConn, plan: SearchPlan, queries: list[VectorLike], options: SearchOptions
+) -> Exchange[list[SearchParams]]:
+    """Parameters of the statement for each query, which may have parts of its own."""
+    shape, probed = plan.shape, list[Probed | None]([None] * len(queries))
+    if options.probes is not None and shape.part_column is not None:
+        probed[:] = yield from read_probed(
+            conn, shape.layout, shape.facts, queries, options.probes
+        )
+    return [
+        bind(shape, query, plan.values, parts)
+        for query, parts in zip(queries, probed, strict=True)
+    ]
 
 
 def _search(plan: SearchPlan, read: Read[AnyResult]) -> Exchange[AnyResult]:
@@ -283,6 +306,12 @@ def _decide(
         promise = promise and replace(promise, tenant=own.key)
         exactly = promise is not None and promise.candidates is None
         options = narrowed(options, own, exact=options.exact or exactly)
+    probed = None
+    if options.probes is not None and options.searches_parts:
+        if not isinstance(query, NoVector):
+            (probed,) = yield from read_probed(
+                conn, layout, facts, [query], options.probes
+            )
     with cursors.writable(conn):
         return make_plan(
             layout,
@@ -290,6 +319,7 @@ def _decide(
             query,
             options,
             promise=promise,
+            probed=probed,
             encoding=cursors.encoding(conn),
             losses=losses(conn),
         )

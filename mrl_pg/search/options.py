@@ -61,10 +61,15 @@ class FilteredKeywords(EffortKeywords, total=False):
 
     - `filter`, with its values in `params`: a condition on the table's columns in
       SQL, for the first pass.
+    - `probes` (all parts), for a table that is partitioned by likeness: how many
+      partitions are searched, those nearest to the query. Each is walked as far as
+      `ef_search` says, which may be below `candidates` here. `docs/parts.md` says how
+      a table gets them.
     """
 
     filter: Filter
     params: Params
+    probes: int | None
 
 
 class SearchKeywords(FilteredKeywords, total=False):
@@ -112,6 +117,7 @@ class SearchOptions:
     quantile: float | None = None
     filter: Filter = None
     params: Params = None
+    probes: int | None = None
     columns: Sequence[str] = ()
     exact: bool = False
     dims: int | None = None
@@ -130,6 +136,7 @@ class SearchOptions:
             ("ef_search", MAX_EF_SEARCH),
             ("max_scan_tuples", MAX_ROWS),
             ("rerank", MAX_ROWS),
+            ("probes", MAX_ROWS),
         ):
             value = getattr(self, field)
             taken[field] = value if value is None else check_count(field, value, most)
@@ -147,6 +154,12 @@ class SearchOptions:
                 "decides how many candidates are read; leave rerank out, or "
                 "give candidates instead of recall"
             )
+        if self.probes is not None and self.wants_promise:
+            raise InvalidSetting(
+                f"probes={self.probes} with recall={self.recall}: the calibration "
+                "measured searches of all parts; leave one of the two out, and measure "
+                "a search with probes by the method recall"
+            )
         if self.tenant is not None:
             taken["tenant"] = self._check_tenant()
         check_filter(self.filter, self.params, of_tenant=self.tenant is not None)
@@ -155,7 +168,7 @@ class SearchOptions:
 
     def _check_tenant(self) -> str:
         """The key of the tenant as text."""
-        for name in ("dims", "kind"):
+        for name in ("dims", "kind", "probes"):
             if (value := getattr(self, name)) is not None:
                 raise InvalidSetting(
                     f"{name}={shown(value)} with tenant={shown(self.tenant)}: the "
@@ -163,6 +176,11 @@ class SearchOptions:
                     "out, and for more recall raise candidates or give exact=True"
                 )
         return check_tenant(self.tenant)
+
+    @property
+    def searches_parts(self) -> bool:
+        """Whether the first pass reads some parts only; an exact search reads all."""
+        return self.probes is not None and not self.exact
 
     @property
     def wants_promise(self) -> bool:

@@ -41,6 +41,14 @@ SearchParams: TypeAlias = "Mapping[str, Any] | Sequence[Any]"
 """Parameters of a whole statement, the query included."""
 
 
+@dataclass(frozen=True, slots=True)
+class Probed:
+    """The parts that a search reads, as the text of an array, and their column."""
+
+    part_column: str
+    parts: QueryWords
+
+
 class NoVector(Enum):
     """What a search by words alone has for a query. None is no query, as ever."""
 
@@ -89,7 +97,7 @@ class SearchPlan:
             return {**rest, "mrl_words": self.words}  # type: ignore[dict-item]
         # both halves have the filter
         before = [] if alone else self.bound
-        return [*before, self.words, *self.bound[1:]]
+        return [*before, self.words, *(self.values or ())]
 
     @cached_property
     def settings(self) -> tuple[str, ...]:
@@ -108,8 +116,21 @@ class SearchPlan:
     def values(self) -> Params:
         """The parameters that `filter` uses."""
         if isinstance(self.bound, Mapping):
-            return {k: v for k, v in self.bound.items() if k != "mrl_query"}
-        return self.bound[1:]
+            ours = ("mrl_query", "mrl_parts")
+            return {k: v for k, v in self.bound.items() if k not in ours}
+        return self.bound[1:] if self.parts is None else self.bound[1:-1]
+
+    @property
+    def parts(self) -> tuple[int, ...] | None:
+        """The parts that the first pass reads, nearest first; None if it reads all.
+
+        Part 0, which holds the rows whose part nobody computed, is always among them.
+        """
+        if self.shape.part_column is None:
+            return None
+        named = isinstance(self.bound, Mapping)
+        sent = self.bound["mrl_parts" if named else -1]  # type: ignore[index]
+        return tuple(map(int, sent.text.strip("{}").split(",")))
 
     def with_bound(self, bound: SearchParams) -> "SearchPlan":
         """The same search for other parameters, as `bind` makes them."""
@@ -156,7 +177,7 @@ class SearchPlan:
         if self.shape.is_spread:
             return self.bound[1:]
         # once for the index, then twice to count rows, each time after the filter's
-        return [seen, *2 * [*self.bound[1:], seen]]
+        return [seen, *2 * [*(self.values or ()), seen]]
 
 
 def make_plan(
@@ -166,6 +187,7 @@ def make_plan(
     options: SearchOptions,
     *,
     promise: Promise | None = None,
+    probed: Probed | None = None,
     encoding: str = "utf-8",
     losses: int = 0,
 ) -> SearchPlan:
@@ -180,7 +202,7 @@ def make_plan(
         check_ready(layout, facts)
     _check_columns(facts, options.columns)
     # dead rows can leave a single scan short too; `search` then scans further itself
-    goes_on = options.filter is not None or facts.row_security
+    goes_on = options.filter is not None or facts.row_security or probed is not None
     effort = decide_effort(options, goes_on=goes_on, promise=promise)
     effort = with_bits_in_rows(effort, layout, facts)
     if facts.distribution is not None:
@@ -194,10 +216,11 @@ def make_plan(
         named=options.params is None or isinstance(options.params, Mapping),
         encoding=encoding,
         losses=losses,
+        part_column=None if probed is None else probed.part_column,
     )
     if shape.ends_early and not goes_on:
         shape = replace(shape, effort=effort.at_once())
-    return _plan(shape, bind(shape, query, options.params), promise)
+    return _plan(shape, bind(shape, query, options.params, probed), promise)
 
 
 def with_bits_in_rows(effort: Effort, layout: IndexLayout, facts: Facts) -> Effort:
@@ -208,16 +231,20 @@ def with_bits_in_rows(effort: Effort, layout: IndexLayout, facts: Facts) -> Effo
     return effort.without_bits() if no_column or not has_bits(layout) else effort
 
 
-def bind(shape: Shape, query: "VectorLike | NoVector", params: Params) -> SearchParams:
-    """Parameters of the statement: the query's bytes and the values of `filter`."""
+def bind(
+    shape: Shape,
+    query: "VectorLike | NoVector",
+    params: Params,
+    probed: Probed | None = None,
+) -> SearchParams:
+    """Parameters of the statement: the query's bytes, the values of `filter`, parts."""
     data = None
     if not isinstance(query, NoVector):
         data = as_rotated_query(shape.layout, shape.facts, query)
-    if isinstance(params, Mapping):
-        return {**params, "mrl_query": data}
-    if params is None:
-        return {"mrl_query": data}
-    return [data, *params]
+    if params is None or isinstance(params, Mapping):
+        parts = {} if probed is None else {"mrl_parts": probed.parts}
+        return {**(params or {}), "mrl_query": data, **parts}
+    return [data, *params, *([] if probed is None else [probed.parts])]
 
 
 def as_query(layout: IndexLayout, facts: Facts, query: VectorLike) -> QueryVector:
@@ -257,6 +284,7 @@ def _plan(
 ) -> SearchPlan:
     prepared = (
         shape.filter is None
+        and shape.part_column is None
         and not shape.facts.row_security
         and shape.losses < MOST_LOSSES
         # Citus plans for the values anyway

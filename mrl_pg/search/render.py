@@ -36,7 +36,8 @@ class Parts:
 
     `columns` of the table are called `names` in the answer; the first of these are the
     key, `keys`. `extra` is one more column of the answer, with a comma before it.
-    `promise` reads the calibration if the effort has a recall.
+    `promise` reads the calibration if the effort has a recall. `within` is a further
+    condition of the first pass alone.
     """
 
     table: sql.Composable
@@ -50,6 +51,7 @@ class Parts:
     keys: sql.Composable
     extra: sql.Composable
     promise: sql.Composable
+    within: sql.Composable | None = None
 
 
 def search(layout: IndexLayout, effort: Effort, parts: Parts) -> sql.Composed:
@@ -105,6 +107,7 @@ def _passes(
     short_operator = sql.SQL(layout.short_operator)
     slots = {
         **scanned,
+        "within": parts.within or sql.SQL(""),
         "value": parts.full,
         "query": query,
         "gate": _gate(effort),
@@ -175,8 +178,19 @@ def parts_of(shape: Shape) -> tuple[Facts, Parts, sql.Composed]:
         keys=comma(keys),
         extra=sql.SQL(",\n    (select {}) as stamp").format(stamp),
         promise=sql.SQL(""),
+        within=_within(shape),
     )
     return facts, parts, stamp
+
+
+def _within(shape: Shape) -> sql.Composable | None:
+    """The condition that a row is in one of the parts to search, if not all are."""
+    if shape.part_column is None:
+        return None
+    # a parameter, whose value the planner knows, because the statement is not prepared
+    return sql.SQL(
+        "\n    and {} operator(pg_catalog.=) any ({}::pg_catalog.int4[])"
+    ).format(name(shape.part_column), placeholder(shape, "mrl_parts"))
 
 
 def search_statements(shape: Shape) -> tuple[bytes, bytes]:

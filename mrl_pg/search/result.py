@@ -53,6 +53,10 @@ class Result(Sequence[AnyHit], ABC):
     true if another index was named, which is not there. `filtered` is true if a filter
     or row-level security let only some rows through.
 
+    `parts` are the partitions that the first pass read, if `probes` chose them, and
+    part 0, whose rows nobody routed. None means all. If fewer than k rows came from
+    these and the table has more, it is `cut_short`, and more probes find them.
+
     `shards` is how many shards of a table of Citus were asked, and `ef_search` is then
     that of each. It is None for other tables, and if the filter may have left out some
     shards and does not say plainly which.
@@ -71,6 +75,7 @@ class Result(Sequence[AnyHit], ABC):
     filtered: bool = False
     reranked: int | None = None
     shards: int | None = None
+    parts: tuple[int, ...] | None = None
 
     @property
     def keys(self) -> list[Any]:
@@ -153,6 +158,7 @@ class Found(ABC, Generic[AnyResult]):
             "filtered": plan.shape.filter is not None or plan.shape.facts.row_security,
             "reranked": self._reranked(effort.rerank),
             "shards": plan.shards,
+            "parts": plan.parts,
         }
 
     def _reranked(self, rerank: int | None) -> int | None:

@@ -17,6 +17,8 @@ class Shape:
     `words` says how words rank rows, if the search is hybrid; `effort` then is that of
     the vectors alone.
 
+    `part_column` has the number of a row's part, if only some parts are searched.
+
     `named` says how the values of `filter` are written: `%(name)s` or `%s`.
     `encoding` is the encoding of the text that is sent, by Python's name. `losses`
     counts how often the server had lost a statement that was prepared on the
@@ -33,6 +35,7 @@ class Shape:
     encoding: str = "utf-8"
     losses: int = 0
     words: WordRanking | None = None
+    part_column: str | None = None
 
     @property
     def asks_rotations(self) -> bool:
@@ -50,9 +53,11 @@ class Shape:
         """How many candidates are enough.
 
         With a filter these are k, because to count the rows that it lets through may
-        cost more than the search.
+        cost more than the search. If only some parts are searched, too, because these
+        may hold fewer rows.
         """
         filtered = self.filter is not None or self.facts.row_security
+        filtered = filtered or self.part_column is not None
         return self.effort.k if filtered else self.effort.candidates
 
     @property

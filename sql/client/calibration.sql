@@ -488,7 +488,8 @@ cross join lateral mrl._query_shares(
     null,
     given.queries[1],
     given.part,
-    given.place
+    given.place,
+    plan.probed
 ) as measured
 
 -- name: recall_and_losses

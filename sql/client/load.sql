@@ -49,7 +49,7 @@ order by attribute.attnum
 -- name: vector_types
 -- OIDs of pgvector's types by name, because binary arrays hold the OID of their elements' type.
 -- No parameters; no row when pgvector is missing.
--- Called by: mrl_pg.load.exchange, mrl_pg.load.update
+-- Called by: mrl_pg.load.exchange, mrl_pg.load.update, mrl_pg.build.parts
 select
     type.typname::pg_catalog.text as name,
     type.oid::pg_catalog.int8 as id

@@ -78,13 +78,13 @@ select mrl.set_rotation(
 -- name: estimated_rows
 -- The estimated rows of a table; NULL before the first analyze.
 -- Parameters: table_id
--- Called by: mrl_pg.load.rotate
+-- Called by: mrl_pg.load.rotate, mrl_pg.build.parts
 select mrl._rows(%(table_id)s::pg_catalog.oid) as rows
 
 -- name: sample_vectors
 -- Random full vectors of a table, in pgvector's binary format.
 -- Slots: table, full, extension, sample (a tablesample, or nothing); parameters: rows
--- Called by: mrl_pg.load.rotate
+-- Called by: mrl_pg.load.rotate, mrl_pg.build.parts
 select {extension}vector_send(drawn.full_value::{extension}vector) as vector
 from (
     select {full} as full_value

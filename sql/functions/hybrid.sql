@@ -25,7 +25,8 @@ create or replace function mrl.hybrid(
     recall float8 default null,
     quantile float8 default null,
     match text default 'any',
-    tenant text default null
+    tenant text default null,
+    probes int default null
 )
 returns table (
     hit anyelement,
@@ -60,7 +61,8 @@ begin
         'k', k, 'candidates', candidates, 'filter', filter, 'args', args, 'dims', dims,
         'kind', kind, 'index_name', index_name, 'ef_search', ef_search,
         'max_scan_tuples', max_scan_tuples, 'rerank', rerank, 'exact', exact,
-        'recall', recall, 'quantile', quantile, 'tenant', tenant
+        'recall', recall, 'quantile', quantile, 'tenant', tenant,
+        'probes', probes
     );
     -- five steps of a recall, then an iterative scan
     for attempt in 1 .. 6 loop
@@ -93,7 +95,7 @@ $body$;
 
 comment on function mrl.hybrid(
     anyelement, name, vector, text, name, regconfig, int, int, float8[], int, int, text, text[],
-    int, text, name, int, int, int, boolean, float8, float8, text, text
+    int, text, name, int, int, int, boolean, float8, float8, text, text, int
 ) is
 'The k best rows by their vectors and by their words, best first, with their score, true '
 'distance and ranks. A search by vectors and a full text search of text_column, which is of '

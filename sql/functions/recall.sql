@@ -18,6 +18,7 @@ create or replace function mrl.recall(
     queries vector[] default null,
     keep boolean default false,
     tenant text default null,
+    probes int default null,
     out recall double precision,
     out low double precision,
     out high double precision,
@@ -42,7 +43,8 @@ begin
             'table_id', table_name::pg_catalog.oid, 'full_column', full_column, 'k', k,
             'candidates', candidates, 'filter', filter, 'args', args, 'dims', dims,
             'kind', kind, 'index_name', index_name, 'ef_search', ef_search,
-            'max_scan_tuples', max_scan_tuples, 'rerank', rerank, 'tenant', tenant
+            'max_scan_tuples', max_scan_tuples, 'rerank', rerank, 'tenant', tenant,
+            'probes', probes
         ),
         sample,
         queries,
@@ -53,7 +55,7 @@ $body$;
 
 comment on function mrl.recall(
     regclass, name, int, int, int, text, text[], int, text, name, int, int, int,
-    vector[], boolean, text
+    vector[], boolean, text, int
 ) is
 'Mean recall of a search compared with exact search, with a 95 % interval, over the queries '
 'given or a random sample of the table''s rows (each query leaves out its own row). '
@@ -64,4 +66,4 @@ comment on function mrl.recall(
 'transaction, which holds its lock on the table and its snapshot until the end; mrl-pg recall '
 'lets go of both after each query. keep writes the result to mrl.measurements; only the owner '
 'of the table may do this. tenant: measures searches of this tenant by its own index; keep then '
-'writes to mrl.tenant_indexes.';
+'writes to mrl.tenant_indexes. probes: as in mrl.search; the exact search reads all parts.';

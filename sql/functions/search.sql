@@ -20,7 +20,8 @@ create or replace function mrl.search(
     exact boolean default false,
     recall float8 default null,
     quantile float8 default null,
-    tenant text default null
+    tenant text default null,
+    probes int default null
 )
 returns setof anyelement
 language plpgsql
@@ -48,7 +49,7 @@ begin
     end if;
     if filter is null and args is null and ef_search is null
         and max_scan_tuples is null and rerank is null and not exact and recall is null
-        and quantile is null and tenant is null
+        and quantile is null and tenant is null and probes is null
     then
         plan := mrl._ordinary(
             pg_catalog.pg_typeof(of_type), full_column, query, k, candidates, dims, kind,
@@ -76,7 +77,8 @@ begin
         'k', k, 'candidates', candidates, 'filter', filter, 'args', args, 'dims', dims,
         'kind', kind, 'index_name', index_name, 'ef_search', ef_search,
         'max_scan_tuples', max_scan_tuples, 'rerank', rerank, 'exact', exact,
-        'recall', recall, 'quantile', quantile, 'tenant', tenant
+        'recall', recall, 'quantile', quantile, 'tenant', tenant,
+        'probes', probes
     );
     -- five steps of a recall, then an iterative scan
     for attempt in first_try .. 6 loop
@@ -108,7 +110,7 @@ $body$;
 
 comment on function mrl.search(
     anyelement, name, vector, int, int, text, text[], int, text, name, int,
-    int, int, boolean, float8, float8, text
+    int, int, boolean, float8, float8, text, int
 ) is
 'The k rows nearest to a query, as rows of the table whose type is passed as NULL, '
 'nearest first. A short index finds candidates, and full vectors order them. '
@@ -122,6 +124,8 @@ comment on function mrl.search(
 'one by which so large a share of single queries found it. '
 'tenant: the key of a tenant, as text; only its rows are searched, by its own index if it has '
 'one (mrl.set_tenants), else exactly. '
+'probes: of a table that is partitioned by likeness (mrl.set_parts), how many partitions are '
+'searched, those nearest to the query. '
 'Warns if it finds fewer candidates than asked (with a filter: fewer rows than k) although '
 'the table holds more.';
 
@@ -146,7 +150,8 @@ create or replace function mrl.search_keys(
     exact boolean default false,
     recall float8 default null,
     quantile float8 default null,
-    tenant text default null
+    tenant text default null,
+    probes int default null
 )
 returns table (key anyelement, distance double precision)
 language plpgsql
@@ -170,7 +175,8 @@ begin
         'k', k, 'candidates', candidates, 'filter', filter, 'args', args, 'dims', dims,
         'kind', kind, 'index_name', index_name, 'ef_search', ef_search,
         'max_scan_tuples', max_scan_tuples, 'rerank', rerank, 'exact', exact,
-        'recall', recall, 'quantile', quantile, 'tenant', tenant
+        'recall', recall, 'quantile', quantile, 'tenant', tenant,
+        'probes', probes
     );
     for attempt in 1 .. 6 loop
         plan := mrl._begin('keys', array[query], arguments, attempt);
@@ -203,7 +209,7 @@ $body$;
 
 comment on function mrl.search_keys(
     anyelement, regclass, name, vector, int, int, text, text[], int, text,
-    name, int, int, int, boolean, float8, float8, text
+    name, int, int, int, boolean, float8, float8, text, int
 ) is
 'Keys and true distances of the k rows nearest to a query, nearest first. The key has the '
 'type that is passed as NULL; pass jsonb for a key of several columns. Otherwise like '
@@ -229,7 +235,8 @@ create or replace function mrl.search_many(
     exact boolean default false,
     recall float8 default null,
     quantile float8 default null,
-    tenant text default null
+    tenant text default null,
+    probes int default null
 )
 returns table (query int, hit anyelement, distance double precision)
 language plpgsql
@@ -254,6 +261,12 @@ begin
             using errcode = 'null_value_not_allowed', hint = 'pass an array of vectors';
     elsif pg_catalog.cardinality(queries) operator(pg_catalog.=) 0 then
         return;
+    elsif probes is not null and not exact then
+        raise exception 'probes % given for many queries: each query has other parts, and one '
+            'plan leaves out none', probes
+            using errcode = 'feature_not_supported',
+                hint = 'search one by one: … from unnest(queries) as query cross join lateral '
+                    'mrl.search(null::docs, ''embedding'', query, probes => 8)';
     end if;
     arguments := pg_catalog.jsonb_build_object(
         'table_id', mrl._table_of(pg_catalog.pg_typeof(of_type)), 'full_column', full_column,
@@ -332,7 +345,8 @@ $body$;
 
 comment on function mrl.search_many(
     anyelement, name, vector[], int, int, text, text[], int, text, name, int,
-    int, int, boolean, float8, float8, text
+    int, int, boolean, float8, float8, text, int
 ) is
 'The k rows nearest to each of many queries, with one plan: number of the query (from 1), '
-'row and true distance, nearest first within each query. Otherwise like mrl.search.';
+'row and true distance, nearest first within each query. Takes no probes, because one plan '
+'cannot leave out other partitions for each query. Otherwise like mrl.search.';

@@ -45,8 +45,8 @@ return least(
 -- Candidates of a search and the settings of its scan; raises if a value is out of range.
 -- Called by: mrl._plan and all that plan without it; mrl_pg.search.effort does so in Python
 create or replace function mrl._effort(
-    -- arguments of mrl.search by name, of which it reads k, candidates, ef_search, max_scan_tuples
-    -- and rerank; a missing one is NULL
+    -- arguments of mrl.search by name, of which it reads k, candidates, ef_search,
+    -- max_scan_tuples, rerank and probes; a missing one is NULL
     asked jsonb,
     -- whether the scan goes on until it has found enough rows
     iterative boolean,
@@ -86,7 +86,8 @@ begin
         )
         when ef_search not between 1 and 1000
         then format('ef_search %s is outside 1 to 1000', ef_search)
-        when ef_search < least(candidates, 1000)
+        -- of several parts the scans go on, each as far as it is worth it
+        when ef_search < least(candidates, 1000) and asked ->> 'probes' is null
         then format(
             'ef_search %s is below candidates %s: the index would return fewer candidates '
             'without an error; raise ef_search or leave it out',

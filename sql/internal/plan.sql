@@ -39,6 +39,8 @@ declare
     key text;
     answer text;
     condition text;
+    -- the condition of the first pass alone that a row is in a part near to the query
+    within text;
     near text := '';
     again boolean;
     -- how many rows the search by vectors hands on, and walks for them
@@ -79,10 +81,13 @@ begin
     end if;
     perform mrl._check_queries(queries, slots);
     perform mrl._check_rerank(asked, given.kind);
+    within := mrl._within_parts(asked, queries[1]);
     if given.filter is not null or cardinality(given.args) > 0 then
         perform mrl._check_filter(given.filter, cardinality(given.args));
     end if;
-    limited := given.filter is not null or row_security_active(given.table_id);
+    -- of a few parts it is normal that they hold fewer rows than candidates
+    limited := given.filter is not null or within <> ''
+        or row_security_active(given.table_id);
     chosen := mrl._for_recall(asked, slots, limited, true);
     is_exact := chosen.exact;
     -- all tries that the recall asks for found too few candidates
@@ -147,6 +152,7 @@ begin
     slots := mrl._reranked(slots, effort.rerank) || jsonb_build_object(
         'answer', answer,
         'filter', condition,
+        'within', within,
         'candidates', effort.candidates,
         'least', least,
         'near', near,
@@ -165,7 +171,7 @@ begin
             (slots ->> 'parts')::boolean,
             answer,
             slots ->> 'table',
-            condition,
+            condition || within,
             effort.candidates,
             least,
             case when counted then mrl._seen() else '' end,

@@ -203,6 +203,8 @@ create or replace function mrl._query_shares(
     full_value vector,
     part oid,
     spot tid,
+    -- which parts are searched; NULL: all
+    probed jsonb,
     out graph float8,
     out shortlist float8,
     out prefix float8
@@ -223,7 +225,7 @@ begin
     execute statement into counts
         using args[1], args[2], args[3], args[4], args[5], args[6], args[7], args[8],
             args[9], args[10], args[11], args[12], args[13], args[14], args[15],
-            args[16], full_value, part, spot;
+            args[16], full_value, part, spot, mrl._probed_parts(probed, full_value);
     replaced := mrl._enter(before);
     if counts.k operator(pg_catalog.>) 0 then
         graph := counts.graph::double precision operator(pg_catalog./) counts.k;
@@ -266,7 +268,9 @@ create or replace function mrl._plan_recall(
     out rerank int,
     out sampling text,
     out statement text,
-    out settings text[]
+    out settings text[],
+    -- as mrl._probed_parts takes it
+    out probed jsonb
 )
 language plpgsql
 stable
@@ -275,6 +279,7 @@ as $body$
 declare
     given record;
     slots jsonb;
+    within text := mrl._within_parts(asked, null);
     limited boolean;
     effort record;
     -- conditions of rows to be searched: by any index, and by the short one
@@ -305,7 +310,11 @@ begin
         condition := mrl._condition(given.filter);
         condition_of_pass := condition;
     end if;
-    limited := condition <> '' or row_security_active(given.table_id);
+    limited := condition <> '' or within <> '' or row_security_active(given.table_id);
+    if within <> '' then
+        probed := to_jsonb(mrl._parts_of(given.table_id, given.full_column))
+            || jsonb_build_object('full_column', given.full_column, 'probes', asked -> 'probes');
+    end if;
     perform mrl._check_rerank(asked, given.kind);
     effort := mrl._effort(asked, limited);
     query := format('$17::%s', slots ->> 'type');
@@ -332,6 +341,7 @@ begin
     rerank := (slots ->> 'rerank')::int - spare;
     slots := slots || jsonb_build_object(
         'filter', condition,
+        'within', within,
         'query', query,
         'short_query', mrl._short_of(query, slots),
         'value', slots ->> 'full',
@@ -501,6 +511,7 @@ declare
     last_notice pg_catalog.timestamptz := pg_catalog.clock_timestamp();
 begin
     if keep then
+        perform mrl._refuse_probes_kept(asked);
         perform mrl.check_owner(table_name);
         perform mrl._check_writable();
     end if;
@@ -514,7 +525,7 @@ begin
     for place in 1 .. coalesce(pg_catalog.cardinality(drawn.fulls), 0) loop
         shares := mrl._query_shares(
             plan.statement, plan.settings, args, drawn.fulls[place], drawn.parts[place],
-            drawn.spots[place]
+            drawn.spots[place], plan.probed
         );
         if shares.graph is not null then
             recalls := pg_catalog.array_append(recalls, shares.graph);

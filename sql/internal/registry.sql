@@ -115,7 +115,7 @@ begin
 end
 $body$;
 
--- Deletes a row of the registry, calibrations for a k and a filter, a rotation, or tenants.
+-- Deletes a row of the registry, calibrations for a k and a filter, a rotation, tenants or parts.
 -- Called by: mrl._removals
 create or replace function mrl._remove()
 returns trigger
@@ -136,6 +136,10 @@ begin
         delete from mrl._rotations as turned
         where turned.entry = new.entry
             and turned.full_column = new.rotated;
+    elsif new.parts_of is not null then
+        delete from mrl._parts as settings
+        where settings.entry = new.entry
+            and settings.full_column = new.parts_of;
     elsif new.tenant is not null then
         delete from mrl._tenant_indexes as made
         where made.entry = new.entry

@@ -827,6 +827,24 @@ begin
     from mrl._rotation_findings(_findings.only_table) as about;
     return query
     select
+        about.table_id,
+        about.full_column,
+        null::name,
+        null::name,
+        null::int,
+        null::text,
+        null::text,
+        '',
+        null::oid,
+        false,
+        about.finding,
+        about.detail,
+        about.remedy,
+        false,
+        false
+    from mrl._part_findings(_findings.only_table, _findings.check_rows) as about;
+    return query
+    select
         trial.table_id,
         null::name,
         null::name,

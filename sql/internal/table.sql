@@ -12,12 +12,14 @@ return case when parts
     then '{
         "names": "mrl_part, mrl_place",
         "columns": "tableoid, ctid",
+        "within": "",
         "pass_names": "mrl_pass.mrl_part, mrl_pass.mrl_place",
         "same_row": "mrl_row.ctid operator(pg_catalog.=) mrl_pass.mrl_place\n    and mrl_row.tableoid operator(pg_catalog.=) mrl_pass.mrl_part"
     }'::pg_catalog.jsonb
     else '{
         "names": "mrl_place",
         "columns": "ctid",
+        "within": "",
         "pass_names": "mrl_pass.mrl_place",
         "same_row": "mrl_row.ctid operator(pg_catalog.=) mrl_pass.mrl_place"
     }'::pg_catalog.jsonb

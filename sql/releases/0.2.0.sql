@@ -19,6 +19,7 @@
 \ir ../tables/column_models.sql
 \ir ../tables/rotations.sql
 \ir ../tables/tenants.sql
+\ir ../tables/parts.sql
 \ir ../views/_identities.sql
 \ir ../views/_live_tables.sql
 \ir ../views/registry.sql
@@ -35,6 +36,8 @@
 \ir ../views/_own_rotations.sql
 \ir ../views/tenants.sql
 \ir ../views/_own_tenants.sql
+\ir ../views/column_parts.sql
+\ir ../views/_own_parts.sql
 \ir ../internal/registry.sql
 \ir ../views/_claims.sql
 \ir ../views/_removals.sql
@@ -101,6 +104,11 @@
 \ir ../internal/rotated_rows.sql
 \ir ../functions/set_rotation.sql
 \ir ../functions/rotate.sql
+\ir ../internal/parts.sql
+\ir ../functions/part_of.sql
+\ir ../functions/misplaced_rows.sql
+\ir ../functions/set_parts.sql
+\ir ../functions/parts_sql.sql
 \ir ../internal/tenants.sql
 \ir ../functions/set_tenants.sql
 \ir ../functions/stop_rotating.sql

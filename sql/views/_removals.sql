@@ -1,4 +1,4 @@
--- Takes orders of a table's owner to delete rows about an index, a rotation or tenants.
+-- Takes orders of a table's owner to delete rows about an index, a rotation, tenants or parts.
 -- mrl._removals
 -- Called by: mrl.unregister, mrl._keep_calibration, mrl.set_rotation, mrl.set_tenants, …
 create or replace view mrl._removals as
@@ -12,7 +12,9 @@ select
     null::pg_catalog.name as rotated,
     -- a full column whose rows belong to no tenants any more, or one tenant without an index
     null::pg_catalog.name as tenants_of,
-    null::pg_catalog.text as tenant
+    null::pg_catalog.text as tenant,
+    -- a full column by whose likeness its table is not partitioned any more
+    null::pg_catalog.name as parts_of
 where false;
 
 -- as in mrl._claims; roles get no right to delete, because it is also a right to lock

@@ -77,6 +77,7 @@ ONLY_IN = {
     "pgvector": {"sqlalchemy"},
     "pydantic": {"adapters"},
     "pytest": {"pytest_plugin"},
+    "sklearn": {"build"},
     "sqlalchemy": {"alembic", "sqlalchemy"},
     "transformers": {"train"},
     "threadpoolctl": {"recall"},

@@ -91,7 +91,10 @@ OWN = {
     ("row_facts", "vector_types"): "select '1' as name, 1 as id",
     **{
         (name, slot): text
-        for name in ("upsert_rows", "key_hashes", "delete_by_key", "rows_by_key")
+        for name in (
+            *("upsert_rows", "upsert_in_parts", "key_hashes", "delete_by_key"),
+            "rows_by_key",
+        )
         for slot, text in (
             ("arrays", "pg_catalog.unnest($1::pg_catalog.int4[])"),
             ("casts", "mrl_given.id::pg_catalog.int4 as id"),
@@ -102,6 +105,17 @@ OWN = {
         )
     },
     ("on_conflict_update", "changes"): "id = excluded.id",
+    ("upsert_in_parts", "changed"): "select 1",
+    ("upsert_in_parts", "part"): "0",
+    ("upsert_in_parts", "part_column"): "part",
+    ("change_in_parts", "changes"): "id = mrl_file.id",
+    ("change_in_parts", "same_key"): "mrl_row.id operator(pg_catalog.=) mrl_file.id",
+    ("nearest_parts", "table"): "'docs'",
+    ("nearest_parts", "column"): "'embedding'",
+    ("nearest_parts", "probes"): "8",
+    ("part_of_row", "entry"): "1",
+    ("part_of_row", "column"): "'embedding'",
+    ("part_of_row", "distance"): "'l2'",
     ("nearest", "near"): " ",
     ("estimated_pass", "ordered"): "select 1 as id, $1 as mrl_full, 1 as mrl_order",
     ("near_orders", "ordered"): "select 1 as id, $1 as mrl_full, 1 as mrl_order",
@@ -137,7 +151,7 @@ OWN = {
 
 EMPTY = {
     *("checks", "extra", "promise", "concurrently", "options", "drawn"),
-    *("if_not_exists", "only_read", "guard"),
+    *("if_not_exists", "only_read", "guard", "within"),
 }
 PARTS = {
     "check_in_function": "create function public.f() returns pg_catalog.bool"
@@ -182,6 +196,8 @@ PARTS = {
     "row_vector_differs": "select {} from public.a as mrl_row, public.b as mrl_file",
     "table_of_name": "select {}",
     "table_of_facts": "with mrl_columns as (select 1) select {}",
+    "part_of_row": "select {}",
+    "change_in_parts": "with mrl_file as (select 1 as id) {}",
     "if_none_exists": "with mrl_there as (select 1) select {}",
     "on_conflict_skip": "insert into public.docs (id) values (1) {}",
     "on_conflict_update": "insert into public.docs (id) values (1) {}",

@@ -6,6 +6,7 @@ import pytest
 from psycopg import sql
 from support.databases import Conn, connect, role
 from support.moving import assert_switched, fill_models
+from support.parts import PARTED, around_centres, index_of, part_of, parted_table
 from support.plans import explain, first_pass, force_index
 from support.servers import psql, run
 from support.tables import make_table
@@ -172,3 +173,24 @@ def test_a_dump_keeps_tenants_and_their_indexes(
         found = column.search(restored, vectors[7], tenant=LARGE, candidates=300)
         assert found.keys == nearest_of(vectors, vectors[7], LARGE)
         assert column.drop_tenants(restored).indexes == ()
+
+
+def test_a_dump_keeps_parts_and_their_centres(
+    conn: Conn, database: str, bare_database: str, pg_version: int, tmp_path: Path
+) -> None:
+    vectors = around_centres(300)
+    parted_table(conn, vectors)
+    file = tmp_path / "dump.sql"
+    run(pg_version, "pg_dump", "-d", database, "-f", str(file))
+    psql(pg_version, bare_database, "-f", str(file))
+    with connect(bare_database) as restored:
+        force_index(restored)
+        plan = PARTED.plan(restored, vectors[7], probes=1)
+        part = part_of(vectors[7])
+        assert sorted(first_pass(explain(restored, plan))) == [
+            index_of(0),
+            index_of(part),
+        ]
+        found = PARTED.search(restored, vectors[7], k=1, probes=1)
+        assert found.keys == [(8, part)]
+        assert PARTED.route_rows(restored) == 0

@@ -61,7 +61,7 @@ SETOF = re.compile(r"(?<=^returns )setof [\w.]+$", re.MULTILINE)
 VECTOR_TYPES = {"vector", "halfvec", "sparsevec"}
 VECTOR_NAMES = {
     *("subvector", "l2_normalize", "binary_quantize", "vector_dims", "vector_norm"),
-    *("inner_product", "l2_distance"),
+    *("inner_product", "l2_distance", "cosine_distance"),
 }
 
 

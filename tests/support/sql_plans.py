@@ -13,7 +13,7 @@ from support.sql_state import SETTINGS
 
 ASKED = [
     *("k", "candidates", "filter", "dims", "kind", "index_name", "ef_search"),
-    *("max_scan_tuples", "rerank", "exact", "recall", "quantile", "tenant"),
+    *("max_scan_tuples", "rerank", "exact", "recall", "quantile", "tenant", "probes"),
 ]
 PLAN = sql.SQL(
     "select plan.* from mrl._plan({form}, {queries}::vector[], jsonb_build_object("

@@ -18,7 +18,7 @@ from psycopg.conninfo import conninfo_to_dict
 from mrl_pg.server import VERSIONS, programs
 
 EVERY_VERSION = (
-    *("build", "calibration", "catalog", "install", "interfaces"),
+    *("build", "calibration", "catalog", "install", "interfaces", "parts"),
     *("rights", "search", "server", "sql", "tenants"),
 )
 
