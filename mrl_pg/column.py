@@ -10,8 +10,8 @@ from mrl_pg.build.rotated_rows import stop_rotating
 from mrl_pg.build.set_rotation import rotation_of, set_rotation
 from mrl_pg.build.switch_column import SwitchReport, switch_column
 from mrl_pg.build.tenant_methods import TenantMethods
-from mrl_pg.calibration.tenant_methods import MeasuredTenants
 from mrl_pg.calibration.probe_curve import ProbeCurve, probe_curve
+from mrl_pg.calibration.tenant_methods import MeasuredTenants
 from mrl_pg.catalog.in_use import forget_index_in_use, index_in_use
 from mrl_pg.exchange import AnyConn, AsyncConn, Conn, Exchange, run, run_async
 from mrl_pg.exchange.progress import OnProgress

@@ -187,7 +187,7 @@ def test_files_of_other_matrices_are_refused(
     rotation.save(path)
     head = json.dumps({"format": "mrl_pg rotation 99"}).encode()
     rewritten(path, head=np.frombuffer(head, dtype=np.uint8))
-    with pytest.raises(InvalidFile, match="format is .mrl_pg rotation 99., and this"):
+    with pytest.raises(InvalidFile, match="mrl_pg rotation 99"):
         Rotation.read(path)
 
 
