@@ -27,9 +27,10 @@ def write_npz(
     `form` names the format, and `head` holds values for JSON.
     """
     text = json.dumps({FORMAT: form, **head}).encode()
+    named: dict[str, Any] = {HEAD: np.frombuffer(text, np.uint8), **arrays}
     data = io.BytesIO()
     # without allow_pickle, which an older NumPy would store as one more array
-    np.savez(data, **{HEAD: np.frombuffer(text, np.uint8), **arrays})
+    np.savez(data, **named)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         part.write_bytes(data.getvalue())
