@@ -140,7 +140,7 @@ def test_arrows_point_down(path: Path) -> None:
 
 
 GROUND_FLOOR = set(
-    "__init__ __main__ arguments errors layout kinds vectors source exchange index "
+    "__init__ __main__ arguments errors layout kinds npz vectors source exchange index "
     "column installation extension connect pytest_plugin".split()
 )
 """Modules directly under mrl_pg, outside any package."""
