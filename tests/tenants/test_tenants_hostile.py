@@ -107,7 +107,8 @@ def test_odd_keys(conn: Conn, database: str, name: str) -> None:
     assert [row[0] for row in printed.fetchall()] == truth
     found = COLUMN.search(conn, QUERY, tenant=key, recall=0.9)
     assert found.promise is not None
-    assert found.promise.standing == "rows"
+    # measured, where exact search was as fast
+    assert found.promise.standing in ("rows", "measured")
     _by_sqlalchemy(database, key, truth)
     assert COLUMN.drop_tenants(conn).indexes == ()
 
