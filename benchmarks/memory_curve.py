@@ -22,7 +22,6 @@ It writes `result.json` and the plots as SVG into the folder of `--out`.
 """
 
 import argparse
-import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -31,7 +30,7 @@ from typing import Any
 
 import numpy as np
 import psycopg
-from numpy.typing import NDArray
+from scale import Data
 
 from mrl_pg import MatryoshkaIndex, server
 from mrl_pg.bench.asked import Asked
@@ -43,14 +42,12 @@ from mrl_pg.bench.plots import write_plots
 from mrl_pg.bench.result import TARGETS, BenchEntry, BenchResult
 from mrl_pg.bench.squeeze import squeeze
 from mrl_pg.bench.timing import Searcher, Vector
-from mrl_pg.recall.truth import nearest
+from mrl_pg.scale.measured import K
 from mrl_pg.server.memory import BUFFERS, MemoryLimit
 from mrl_pg.tune.trial.single_pass import SinglePass, single_pass
 
-Floats = NDArray[np.float32]
 Conn = psycopg.Connection[Any]
 
-K = 10
 TARGET = 0.95
 HELD_OUT = 400
 """Rows that scale.py does not load."""
@@ -64,7 +61,6 @@ TWO_PASSES = tuple(
 )
 """Which effort finds more for its time is measured: more candidates, or more read."""
 
-BLOCK = 65_536
 SETTINGS = {"autovacuum": "off", "wal_level": "minimal", "max_wal_senders": "0"}
 
 
@@ -148,20 +144,15 @@ def say(what: str) -> None:
 def ask(args: argparse.Namespace) -> Asked:
     """Held-out rows and titles, mixed, with the distances of their true answers."""
     matrix = np.load(args.vectors, mmap_mode="r")
-    order = np.random.default_rng(0).permutation(len(matrix))
-    queries = np.array(matrix[np.sort(order[:HELD_OUT])])
+    data = Data(matrix, HELD_OUT, args.folder)
+    queries = data.queries(HELD_OUT)
     if args.titles:
         queries = np.vstack([queries, np.load(args.titles)])
     queries = queries[np.random.default_rng(1).permutation(len(queries))]
     kept = args.out / f"edges-{args.rows}-{len(queries)}.npy"
     if not kept.exists():
         say(f"finding the true answers of {len(queries)} queries")
-        best = np.full((len(queries), 0), np.inf)
-        there = np.sort(order[HELD_OUT : HELD_OUT + args.rows])
-        for start in range(0, len(there), BLOCK):
-            near = nearest(matrix[there[start : start + BLOCK]], queries, k=K).distances
-            best = np.sort(np.hstack([best, near]), axis=1)[:, :K]
-        np.save(kept, best)
+        np.save(kept, data.distances(args.rows, queries))
     every = np.ones(len(matrix), dtype=np.bool_)
     return Asked(list(queries), K, None, matrix, every, np.load(kept), "cosine")
 
@@ -339,7 +330,6 @@ def save(result: BenchResult, out: Path) -> None:
             )
     for target in TARGETS:
         print(f"two passes / one at {target}: {ratio_at(two, one, target)}")
-    print(json.dumps(result.section_seconds), flush=True)
 
 
 if __name__ == "__main__":

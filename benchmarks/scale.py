@@ -168,15 +168,19 @@ class Data:
             part = numbers[start : start + BLOCK]
             yield part, self.matrix[part]
 
+    def distances(self, rows: int, asked: Floats) -> NDArray[np.float64]:
+        """The distances of the K nearest of the first rows, by exact search."""
+        best = np.full((len(asked), 0), np.inf)
+        for _, block in self.blocks(rows):
+            near = nearest(block, asked, k=K).distances
+            best = np.sort(np.hstack([best, near]), axis=1)[:, :K]
+        return best
+
     def edges(self, rows: int, count: int) -> NDArray[np.float64]:
         """The distance of the k-th nearest row of each query, by exact search."""
         kept = self.folder / f"edges-{rows}-{count}.npy"
         if not kept.exists():
-            asked = self.queries(count)
-            best = np.full((count, 0), np.inf)
-            for _, block in self.blocks(rows):
-                near = nearest(block, asked, k=K).distances
-                best = np.sort(np.hstack([best, near]), axis=1)[:, :K]
+            best = self.distances(rows, self.queries(count))
             np.save(kept, best[:, -1] + 1e-5)
         return np.asarray(np.load(kept))
 
